@@ -1,0 +1,139 @@
+"""Blob: an N-d array of data and its gradient, both allocated when first looked at."""
+
+import math
+
+import numpy as np
+
+from .errors import NetError
+
+MAX_AXES = 32
+MAX_COUNT = 2**31 - 1
+_ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+def _aligned_zeros(count, dtype):
+    """A flat zeroed array that starts on a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    raw = np.zeros(count * itemsize + _ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % _ALIGNMENT
+    return raw[start : start + count * itemsize].view(dtype)
+
+
+class _Memory:
+    """Flat memory that blobs share; it grows, zeroed, and never shrinks."""
+
+    __slots__ = ("dtype", "fill", "flat", "generation")
+
+    def __init__(self, dtype):
+        self.dtype = np.dtype(dtype)
+        self.flat = None
+        self.fill = None  # fills an array, at the first look at it
+        self.generation = 0  # counts allocations, so that blobs notice a stale view
+
+    def view(self, shape):
+        count = math.prod(shape)
+        if self.flat is None or self.flat.size < count:
+            self.flat = _aligned_zeros(count, self.dtype)
+            self.generation += 1
+        view = self.flat[:count].reshape(shape)
+        if self.fill is not None:
+            fill, self.fill = self.fill, None
+            fill(view)
+        return view
+
+
+class Blob:
+    """`data` and `diff` of one shape, by Caffe's habit N x C x H x W, of any rank up to 32.
+
+    Memory comes at the first look at `data` or `diff` and reads as 0 (learnable blobs: as their
+    filler says). A smaller shape keeps the memory, a larger one takes fresh zeroed memory.
+    """
+
+    def __init__(self, shape=(0,), dtype=np.float32):
+        self._data = _Memory(dtype)
+        self._diff = _Memory(dtype)
+        self._views = [None, None]
+        self._generations = [-1, -1]
+        self._shape = ()
+        self.reshape(*shape)
+
+    @property
+    def shape(self):
+        return self._shape
+
+    @property
+    def dtype(self):
+        return self._data.dtype
+
+    @property
+    def count(self):
+        """Number of values; 1 for the shape ()."""
+        return math.prod(self._shape)
+
+    def reshape(self, *dims):
+        """Take the shape `dims` (no dims: a scalar)."""
+        shape = tuple(int(d) for d in dims)
+        if shape == self._shape:
+            return
+        if len(shape) > MAX_AXES or min(shape, default=0) < 0 or math.prod(shape) > MAX_COUNT:
+            raise NetError(
+                f"a blob cannot have the shape {shape}: at most {MAX_AXES} axes, "
+                f"none negative, and at most {MAX_COUNT} values"
+            )
+        self._shape = shape
+        self._views = [None, None]
+
+    def _view(self, which, memory):
+        if self._views[which] is None or self._generations[which] != memory.generation:
+            self._views[which] = memory.view(self._shape)
+            self._generations[which] = memory.generation
+        return self._views[which]
+
+    @property
+    def data(self):
+        """The values: a live array, not a copy."""
+        return self._view(0, self._data)
+
+    @property
+    def diff(self):
+        """The gradient of the loss at `data`: a live array, not a copy."""
+        return self._view(1, self._diff)
+
+    @property
+    def diff_allocated(self):
+        """Whether anyone has looked at `diff`; if not, it is all 0."""
+        return self._diff.flat is not None
+
+    def fill_later(self, fill):
+        """Let `fill(array)` set the values when `data` is first looked at."""
+        self._data.fill = fill
+
+    def assign(self, values):
+        """Set the data to `values` (same count), without running a filler first."""
+        self._data.fill = None
+        self.data.reshape(-1)[...] = np.asarray(values).reshape(-1)
+
+    def share_data(self, other):
+        """Use `other`'s memory for `data`; the counts must agree."""
+        if self._data is not other._data:
+            self._data = other._data
+            self._views[0] = None
+
+    def share_diff(self, other):
+        """Use `other`'s memory for `diff`; the counts must agree."""
+        if self._diff is not other._diff:
+            self._diff = other._diff
+            self._views[1] = None
+
+    def _legacy_axis(self, axis):
+        if len(self._shape) > 4:
+            raise NetError(f"num, channels, height, width need at most 4 axes, not {self._shape}")
+        return self._shape[axis] if axis < len(self._shape) else 1
+
+    num = property(lambda self: self._legacy_axis(0), doc="N: axis 0, or 1.")
+    channels = property(lambda self: self._legacy_axis(1), doc="C: axis 1, or 1.")
+    height = property(lambda self: self._legacy_axis(2), doc="H: axis 2, or 1.")
+    width = property(lambda self: self._legacy_axis(3), doc="W: axis 3, or 1.")
+
+    def __repr__(self):
+        return f"Blob({self._shape}, {self.dtype})"

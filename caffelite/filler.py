@@ -1,0 +1,110 @@
+"""Initial values of learnable blobs.
+
+With n = fan_in = count / shape[0], or fan_out = count / shape[1], or their mean, by
+`variance_norm`. Fans count the whole blob: groups do not divide them.
+"""
+
+import math
+
+import numpy as np
+
+from .errors import NetError, did_you_mean
+
+FILLERS = {}
+
+
+def _register(fill):
+    FILLERS[fill.__name__] = fill
+    return fill
+
+
+def check(param, shape):
+    """Raise a NetError if `param` (a FillerParameter) cannot fill a blob of this shape."""
+    if param.type not in FILLERS:
+        known = ", ".join(sorted(FILLERS))
+        hint = did_you_mean(param.type, FILLERS) or f"; known are {known}"
+        raise NetError(f'unknown filler type "{param.type}"{hint}')
+    if math.prod(shape) == 0:
+        raise NetError(f"a filler cannot fill an empty blob, of shape {tuple(shape)}")
+    if param.type != "gaussian" and param.sparse != -1:
+        raise NetError(f'sparse is an option of the gaussian filler, not of "{param.type}"')
+    if param.type == "uniform" and param.min > param.max:
+        raise NetError(f"uniform filler: min {param.min:g} is above max {param.max:g}")
+    if param.type == "gaussian":
+        if not param.std > 0:
+            raise NetError(f"gaussian filler: std must be above 0, not {param.std:g}")
+        if param.sparse < -1 or param.sparse > (shape[0] if shape else 1):
+            raise NetError(
+                f"gaussian filler: sparse must lie between 0 and the {shape[0] if shape else 1} "
+                f"outputs (or be -1, dense), not {param.sparse}"
+            )
+    if param.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
+        raise NetError(f"bilinear filler: needs 4 axes and a square kernel, not {tuple(shape)}")
+
+
+def fill(array, param, generator):
+    """Fill `array` as `param` (a FillerParameter that `check` accepts) says."""
+    FILLERS[param.type](array, param, generator)
+
+
+def _fan(param, shape):
+    count = math.prod(shape)
+    fan_in = count / shape[0] if shape else count
+    fan_out = count / shape[1] if len(shape) > 1 else count
+    norm = param.VarianceNorm.Name(param.variance_norm)
+    return {"FAN_IN": fan_in, "FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}[norm]
+
+
+@_register
+def constant(array, param, generator):
+    """Value."""
+    array[...] = param.value
+
+
+@_register
+def uniform(array, param, generator):
+    """U[min, max]."""
+    array[...] = generator.uniform(param.min, param.max, array.shape)
+
+
+@_register
+def gaussian(array, param, generator):
+    """N(mean, std); with sparse >= 0 each value is kept with probability sparse / shape[0]."""
+    array[...] = generator.standard_normal(array.shape, np.float32)
+    array *= param.std
+    array += param.mean
+    if param.sparse >= 0:
+        array *= generator.random(array.shape) < param.sparse / (array.shape or (1,))[0]
+
+
+@_register
+def positive_unitball(array, param, generator):
+    """U[0, 1], then each index of axis 0 divided by its sum."""
+    values = generator.random(array.shape)
+    rows = values.reshape(array.shape[0] if array.shape else 1, -1)
+    rows /= rows.sum(axis=1, keepdims=True)
+    array[...] = values
+
+
+@_register
+def xavier(array, param, generator):
+    """U[-s, s] with s = sqrt(3 / n).  Glorot, Bengio 2010."""
+    s = math.sqrt(3 / _fan(param, array.shape))
+    array[...] = generator.uniform(-s, s, array.shape)
+
+
+@_register
+def msra(array, param, generator):
+    """N(0, sqrt(2 / n)).  He, Zhang, Ren, Sun 2015, arXiv:1502.01852."""
+    array[...] = generator.standard_normal(array.shape, np.float32)
+    array *= math.sqrt(2 / _fan(param, array.shape))
+
+
+@_register
+def bilinear(array, param, generator):
+    """Interpolation weights for a Deconvolution: (1 - |x/f - c|) (1 - |y/f - c|) everywhere,
+    with f = ceil(k / 2) and c = (k - 1) / (2 f) for a k x k kernel."""
+    k = array.shape[-1]
+    f = math.ceil(k / 2)
+    ramp = 1 - abs(np.arange(k) / f - (k - 1) / (2 * f))
+    array[...] = ramp[:, None] * ramp

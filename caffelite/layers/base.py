@@ -1,0 +1,185 @@
+"""The contract of a layer, and the registry of layer types."""
+
+import numpy as np
+
+from .. import filler, rng
+from ..blob import Blob
+from ..errors import NetError, did_you_mean, where
+from ..proto import caffe_pb2
+
+TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
+
+_types = {}
+
+
+def register(type_name):
+    """Class decorator: make `type: "TYPE_NAME"` in a prototxt create this class."""
+
+    def add(layer_class):
+        layer_class.type = type_name
+        _types[type_name] = layer_class
+        return layer_class
+
+    return add
+
+
+def layer_types():
+    """{type name: class} of every registered layer, sorted by name."""
+    return dict(sorted(_types.items()))
+
+
+def create_layer(param, **context):
+    """The layer that a LayerParameter describes; `context` as for `Layer`."""
+    if param.type not in _types:
+        at = where(context.get("file", ""), param.source_line)
+        hint = did_you_mean(param.type, _types) or f"; known are {', '.join(sorted(_types))}"
+        raise NetError(
+            f'{at + ": " if at else ""}layer "{param.name}": unknown type "{param.type}"{hint}'
+        )
+    return _types[param.type](param, **context)
+
+
+class Layer:
+    """Base of all layers: one class is one type.
+
+    A subclass declares facts and fills in what differs:
+
+    options_field
+        name of its message in LayerParameter; `self.options` is that message
+    bottoms, tops
+        how many: a number, or (least, most) with None for no limit
+    in_place
+        whether a top may reuse its bottom's memory, backward included
+    auto_top
+        make anonymous tops up to the least number (losses)
+    no_gradient
+        bottoms that never get a gradient (labels): force_backward leaves them alone
+
+    `setup(bottom_shapes)` runs once and makes learnable blobs; `infer_shapes(bottom_shapes)` gives
+    the top shapes; `forward` and `backward` compute. A bottom's diff is assigned, a learnable
+    blob's diff is added to. `self.position` counts what of a random or data stream is used up, and
+    `self.random()` is the generator for that position.
+    """
+
+    type = None
+    options_field = None
+    bottoms = 1
+    tops = 1
+    in_place = False
+    auto_top = False
+    no_gradient = ()
+
+    def __init__(self, param, phase=TEST, dtype=np.float32, file="", seed=0):
+        self.param = param
+        self.name = param.name
+        self.phase = phase
+        self.dtype = np.dtype(dtype)
+        self.file = file
+        self.seed = seed
+        self.position = 0
+        self.blobs = []
+        self.blob_names = []
+        self.options = getattr(param, self.options_field) if self.options_field else None
+
+    # What subclasses fill in
+
+    def setup(self, bottom_shapes):
+        """Check options and make learnable blobs; runs once."""
+
+    def infer_shapes(self, bottom_shapes):
+        """The shapes of the tops; unless overridden, each that of bottom 0."""
+        return [bottom_shapes[0]] * self.num_tops
+
+    def forward(self, bottom, top):
+        """Compute the tops' data."""
+        raise NotImplementedError(f"{type(self).__name__}.forward")
+
+    def backward(self, top, propagate_down, bottom):
+        """Compute the diffs of the bottoms asked for, and add to those of learnable blobs."""
+        if any(propagate_down):
+            raise self.error("this layer type has no gradient, but backward reached it")
+
+    def reshape(self, bottom, top):
+        """Give the tops their shapes; layers that share memory with a bottom arrange it here."""
+        for blob, shape in zip(top, self.infer_shapes([b.shape for b in bottom]), strict=True):
+            blob.reshape(*shape)
+
+    def macs(self, bottom_shapes, top_shapes):
+        """Multiply-adds of one forward pass."""
+        return 0
+
+    def seek(self, position):
+        """Go to a position of the layer's random or data stream, to resume a run."""
+        self.position = position
+
+    def close(self):
+        """Give back files and threads."""
+
+    # What they can use
+
+    @property
+    def num_tops(self):
+        """Number of tops, anonymous ones included."""
+        least = self.tops if isinstance(self.tops, int) else self.tops[0]
+        return max(len(self.param.top), least if self.auto_top else 0)
+
+    def add_blob(self, name, shape, fill=None):
+        """Make the next learnable blob; `fill` is a FillerParameter, None for constant 0.
+
+        Values that the layer's definition brings along (`blobs`) win over the filler.
+        """
+        blob = Blob(shape, self.dtype)
+        index = len(self.blobs)
+        if index < len(self.param.blobs):
+            self._take_values(blob, name, self.param.blobs[index])
+        elif fill is not None:
+            try:
+                filler.check(fill, blob.shape)
+            except NetError as problem:
+                raise self.error(f"{name}: {problem}") from None
+            if fill.type != "constant" or fill.value != 0:
+                blob.fill_later(
+                    lambda array: filler.fill(array, fill, rng.generator(self.seed, 1, index))
+                )
+        self.blobs.append(blob)
+        self.blob_names.append(name)
+        return blob
+
+    def _take_values(self, blob, name, proto):
+        values = np.asarray(proto.double_data or proto.data, self.dtype)
+        if values.size != blob.count:
+            raise self.error(
+                f"{name}: the net file brings {values.size} values for it, "
+                f"expected {blob.count}, the shape {blob.shape}"
+            )
+        blob.assign(values)
+
+    def random(self):
+        """The numpy Generator for this layer at this position."""
+        return rng.generator(self.seed, 0, self.position)
+
+    def canonical_axis(self, axis, num_axes, option="axis"):
+        """`axis` counted from the front; negative ones count from the end."""
+        if not -num_axes <= axis < num_axes:
+            raise self.error(
+                f"{option}: {axis} is out of range for a bottom with {num_axes} axes, "
+                f"expected {-num_axes} to {num_axes - 1}"
+            )
+        return axis % num_axes
+
+    @property
+    def at(self):
+        """How messages name this layer: FILE:LINE: layer "NAME" (TYPE)."""
+        place = where(self.file, self.param.source_line)
+        return f'{place + ": " if place else ""}layer "{self.name}" ({self.type})'
+
+    def error(self, text, kind=NetError):
+        """The exception for a mistake at this layer."""
+        return kind(f"{self.at}: {text}")
+
+    def shape_error(self, index, shape, expected):
+        """The exception for a bottom of the wrong shape."""
+        return self.error(
+            f'bottom[{index}] "{self.param.bottom[index]}" has shape {tuple(shape)}, '
+            f"expected {expected}"
+        )

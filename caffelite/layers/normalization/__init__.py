@@ -1,0 +1,1 @@
+"""Layers that centre and scale."""

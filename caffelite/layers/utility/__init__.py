@@ -1,0 +1,1 @@
+"""Layers that reshape, combine and route blobs."""

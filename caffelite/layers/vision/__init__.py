@@ -1,0 +1,1 @@
+"""Layers that see a bottom as pictures: convolution, pooling and their kin."""

@@ -1,0 +1,38 @@
+"""Random numbers as a pure function of (seed, key), so that a run can stop and go on anywhere.
+
+Nothing draws from a stream that others share. A layer asks for the generator of its own seed and
+of how far it has come (`Layer.position`), so a resumed run needs only the seed and one number per
+layer to draw what the uninterrupted run would have drawn, whatever threads prefetch its data.
+"""
+
+import secrets
+
+import numpy as np
+
+_root = None  # set by set_random_seed; None: unpredictable
+_seeds_taken = 0
+
+
+def set_random_seed(seed):
+    """Make everything built from now on repeatable: fillers, dropout, data order (seed >= 0)."""
+    global _root, _seeds_taken
+    _root, _seeds_taken = int(seed), 0
+
+
+def next_seed():
+    """The seed of the next net: from `set_random_seed` and a running number, else from the OS."""
+    global _seeds_taken
+    if _root is None:
+        return secrets.randbits(63)
+    _seeds_taken += 1
+    return derive(_root, _seeds_taken)
+
+
+def derive(seed, *key):
+    """A 64-bit seed for the part of `seed`'s owner that the numbers `key` name."""
+    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0])
+
+
+def generator(seed, *key):
+    """The numpy Generator that belongs to (seed, key): the same one each time it is asked for."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
