@@ -1,0 +1,1 @@
+"""The schema: message classes, prototxt in and out, upgrades of old files."""
