@@ -50,6 +50,8 @@ class Layer:
         how many: a number, or (least, most) with None for no limit
     in_place
         whether a top may reuse its bottom's memory, backward included
+    always_reshape
+        whether `reshape` runs before every forward, not only when a bottom's shape changed
     auto_top
         make anonymous tops up to the least number (losses)
     no_gradient
@@ -66,6 +68,7 @@ class Layer:
     bottoms = 1
     tops = 1
     in_place = False
+    always_reshape = False
     auto_top = False
     no_gradient = ()
 
@@ -79,6 +82,7 @@ class Layer:
         self.position = 0
         self.blobs = []
         self.blob_names = []
+        self.param_propagate_down = []
         self.options = getattr(param, self.options_field) if self.options_field else None
 
     # What subclasses fill in
@@ -143,6 +147,7 @@ class Layer:
                 )
         self.blobs.append(blob)
         self.blob_names.append(name)
+        self.param_propagate_down.append(True)
         return blob
 
     def _take_values(self, blob, name, proto):

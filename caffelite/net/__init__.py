@@ -1,0 +1,3 @@
+"""Nets: layers wired by the names of their blobs."""
+
+from .net import Net

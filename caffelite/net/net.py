@@ -1,0 +1,530 @@
+"""Net: layers wired by the names of their blobs; forward, backward, weights."""
+
+import logging
+import os
+import warnings
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import layers as _layers  # noqa: F401  (registers all types)
+from .. import rng
+from ..blob import Blob
+from ..errors import NetError
+from ..layers.base import TEST, TRAIN, create_layer
+from ..proto import caffe_pb2
+from ..proto.text import read_net
+from . import passes, weights
+from .plan import plan_backward
+
+log = logging.getLogger("caffelite")
+
+AUTOMATIC = "(automatic)"  # the name of a loss's anonymous top
+
+
+@dataclass
+class Learnable:
+    """A learnable blob that owns its values, with what the solver needs to know about it."""
+
+    blob: Blob
+    layer: str
+    name: str
+    lr_mult: float = 1.0
+    decay_mult: float = 1.0
+    lr_given: bool = False
+    decay_given: bool = False
+
+
+class Net:
+    """A net, built from a prototxt file or a NetParameter.
+
+    Parameters
+    ----------
+    network_file : path of a prototxt, or a NetParameter
+    phase : TRAIN or TEST
+    level, stages : further parts of the state that layers' include and exclude rules ask for
+    weights : file to load, .caffemodel or HDF5
+    dtype : float32, or float64 for numerical checks
+    seed : of fillers, dropout and data order; by default from `set_random_seed`
+
+    Net(file, weights, phase) works too, as in old pycaffe.
+    """
+
+    def __init__(
+        self,
+        network_file,
+        *args,
+        phase=None,
+        level=0,
+        stages=None,
+        weights=None,
+        dtype=np.float32,
+        seed=None,
+    ):
+        phase, level, stages, weights = _sort_arguments(args, phase, level, stages, weights)
+        self.file, param = _read(network_file)
+        param.state.phase = phase
+        param.state.level = level
+        param.state.stage.extend(stages or [])
+        self._build(param, np.dtype(dtype), rng.next_seed() if seed is None else seed)
+        if weights is not None:
+            self.copy_from(weights)
+
+    @classmethod
+    def from_param(cls, param, file="", dtype=np.float32, seed=None):
+        """The net of a NetParameter that brings its own `state`; `file` is for messages."""
+        net = cls.__new__(cls)
+        net.file = os.fspath(file)
+        net._build(param, np.dtype(dtype), rng.next_seed() if seed is None else seed)
+        return net
+
+    # Construction
+
+    def _build(self, param, dtype, seed):
+        param = passes.filter_layers(param, self.file)
+        param = passes.insert_splits(param, self.file)
+        self.name, self.phase, self.dtype = param.name, param.state.phase, dtype
+        self.debug_info = param.debug_info
+        self.blobs, self.layers = OrderedDict(), []
+        self.learnable, self._owners, self._named = [], {}, {}
+        self._producers, self._callbacks = {}, {}
+        lr_mults = []
+        for index, layer_param in enumerate(param.layer):
+            lr_mults.append(self._add_layer(layer_param, rng.derive(seed, index)))
+        self._plan(lr_mults, param.force_backward)
+        self._share_named()
+        consumed = {name for layer in self.layers for name in layer.bottom_names}
+        self.inputs = [n for ly in self.layers if ly.type == "Input" for n in ly.top_names]
+        self.outputs = sorted(set(self.blobs) - consumed - {AUTOMATIC}, key=str.encode)
+        for name in self.outputs:
+            log.info("This network produces output %s", name)
+        log.info("Network initialization done.")
+
+    def _add_layer(self, param, seed):
+        """Create, wire and set up one layer; returns the lr_mult of its blobs, as the file has it.
+
+        A layer may add specs of its own (BatchNorm freezes its statistics); those do not count
+        for what runs backward.
+        """
+        if not param.HasField("phase"):
+            param.phase = self.phase
+        layer = create_layer(param, phase=param.phase, dtype=self.dtype, file=self.file, seed=seed)
+        log.info("Creating Layer %s", layer.name)
+        self._wire(layer)
+        given = [spec.lr_mult for spec in param.param]
+        shapes = [blob.shape for blob in layer.bottom_blobs]
+        layer.setup(shapes)
+        self.layers.append(layer)
+        self._reshape(layer)
+        layer.loss_weights = _loss_weights(layer)
+        _seed_losses(layer)
+        self._register_blobs(layer)
+        param.ClearField("blobs")
+        for blob in layer.top_blobs:
+            log.info("Top shape: %s (%d)", " ".join(map(str, blob.shape)), blob.count)
+        return (given + [1.0] * len(layer.blobs))[: len(layer.blobs)]
+
+    def _wire(self, layer):
+        param = layer.param
+        layer.bottom_names = list(param.bottom)
+        layer.top_names = list(param.top)
+        layer.bottom_blobs = [self.blobs[name] for name in layer.bottom_names]
+        for name in layer.bottom_names:
+            log.info("%s <- %s", layer.name, name)
+        layer.top_names += [AUTOMATIC] * (layer.num_tops - len(layer.top_names))
+        _check_count(layer, "bottom", layer.bottoms, len(layer.bottom_names))
+        _check_count(layer, "top", layer.tops, len(layer.top_names))
+        layer.top_blobs = [self._top(layer, k, n) for k, n in enumerate(layer.top_names)]
+        if len(param.propagate_down) not in (0, len(param.bottom)):
+            raise layer.error(
+                f"propagate_down has {len(param.propagate_down)} entries, expected none "
+                f"or one per bottom, {len(param.bottom)}"
+            )
+
+    def _top(self, layer, index, name):
+        if layer.bottom_names[index : index + 1] == [name]:
+            log.info("%s -> %s (in-place)", layer.name, name)
+            return layer.bottom_blobs[index]
+        log.info("%s -> %s", layer.name, name)
+        blob = Blob(dtype=self.dtype)
+        if name == AUTOMATIC:
+            self.blobs.setdefault(name, blob)
+            return blob
+        if name in self.blobs:
+            raise layer.error(
+                f'top[{index}] "{name}" is already a top of {self._producers[name].at}; '
+                "a blob has one producer: rename one of the two, or, to compute in place, "
+                f'put "{name}" at the same place among bottoms and tops, with no other reader '
+                "of it before this layer"
+            )
+        self.blobs[name] = blob
+        self._producers[name] = layer
+        return blob
+
+    def _reshape(self, layer):
+        layer.reshape(layer.bottom_blobs, layer.top_blobs)
+        layer.reshaped_for = [blob.shape for blob in layer.bottom_blobs]
+
+    def _register_blobs(self, layer):
+        """Enter a layer's learnable blobs; of several with one name, the first owns the values."""
+        specs = layer.param.param
+        if len(specs) > len(layer.blobs):
+            raise layer.error(
+                f"has {len(specs)} param entries, but only {len(layer.blobs)} learnable blobs"
+            )
+        for index, blob in enumerate(layer.blobs):
+            spec = specs[index] if index < len(specs) else caffe_pb2.ParamSpec()
+            entry = Learnable(
+                blob,
+                layer.name,
+                spec.name or str(index),
+                spec.lr_mult,
+                spec.decay_mult,
+                spec.HasField("lr_mult"),
+                spec.HasField("decay_mult"),
+            )
+            owner = self._named.setdefault(spec.name, entry) if spec.name else entry
+            self._owners[id(blob)] = owner.blob
+            if owner is entry:
+                self.learnable.append(entry)
+            else:
+                _adopt(layer, index, owner, entry, spec)
+
+    def _share_named(self):
+        """Give each blob that shares by name its owner's memory."""
+        for layer in self.layers:
+            for blob in layer.blobs:
+                blob.share_data(self._owners[id(blob)])
+                blob.share_diff(self._owners[id(blob)])
+
+    def owner_of(self, blob):
+        """The blob whose values a learnable blob uses; itself, unless it shares by name."""
+        return self._owners[id(blob)]
+
+    def _plan(self, lr_mults, force):
+        needed, bottoms = plan_backward(self.layers, lr_mults, force)
+        for layer, need, wants, mults in zip(self.layers, needed, bottoms, lr_mults, strict=True):
+            layer.needs_backward, layer.propagate_down = need, wants
+            layer.param_propagate_down = [force or lr != 0 for lr in mults]
+            verb = "needs" if need else "does not need"
+            log.info("%s %s backward computation.", layer.name, verb)
+
+    # Looking things up
+
+    @property
+    def params(self):
+        """{layer name: [its learnable blobs]}, for the layers that have any."""
+        return OrderedDict((ly.name, ly.blobs) for ly in self.layers if ly.blobs)
+
+    @property
+    def layer_dict(self):
+        """{layer name: layer}."""
+        return OrderedDict((layer.name, layer) for layer in self.layers)
+
+    @property
+    def top_names(self):
+        """{layer name: [names of its tops]}."""
+        return OrderedDict((layer.name, layer.top_names) for layer in self.layers)
+
+    @property
+    def bottom_names(self):
+        """{layer name: [names of its bottoms]}."""
+        return OrderedDict((layer.name, layer.bottom_names) for layer in self.layers)
+
+    @property
+    def blob_loss_weights(self):
+        """{blob name: its weight in the loss}."""
+        found = OrderedDict.fromkeys(self.blobs, 0.0)
+        for layer in self.layers:
+            for name, weight in zip(layer.top_names, layer.loss_weights, strict=True):
+                found[name] = weight or found[name]
+        return found
+
+    # Running
+
+    def forward(self, blobs=None, start=None, end=None, **kwargs):
+        """Run layers `start` to `end` (names, both included); returns {output name: array}.
+
+        Keyword arguments set the net's inputs first. The arrays are views that the next forward
+        overwrites; `blobs` names more of them to return.
+        """
+        first, last = self._range(start, end)
+        if kwargs:
+            if set(kwargs) != set(self.inputs):
+                raise NetError(f"forward: the net's inputs are {self.inputs}, not {sorted(kwargs)}")
+            for name, values in kwargs.items():
+                self._set(self.blobs[name].data, name, values)
+        self._forward(first, last)
+        names = self.layers[last].top_names if end is not None else self.outputs
+        return {name: self.blobs[name].data for name in [*names, *(blobs or [])]}
+
+    def backward(self, diffs=None, start=None, end=None, **kwargs):
+        """Run backward from layer `start` (default: the last) to `end` (the first).
+
+        Keyword arguments set the diffs of the net's outputs first. Returns {input name: diff}.
+        """
+        last, first = self._range(start, end, reverse=True)
+        if kwargs:
+            if set(kwargs) != set(self.outputs):
+                raise NetError(
+                    f"backward: the net's outputs are {self.outputs}, not {sorted(kwargs)}"
+                )
+            for name, values in kwargs.items():
+                self._set(self.blobs[name].diff, name, values)
+        self._backward(last, first)
+        names = self.layers[first].bottom_names if end is not None else self.inputs
+        return {name: self.blobs[name].diff for name in [*names, *(diffs or [])]}
+
+    def _set(self, array, name, values):
+        values = np.asarray(values)
+        if array.ndim and (values.ndim == 0 or values.shape[0] != array.shape[0]):
+            raise NetError(
+                f'"{name}" has shape {array.shape}, got {values.shape}; reshape the blob first '
+                "to run another batch size"
+            )
+        array[...] = values
+
+    def _range(self, start, end, reverse=False):
+        ends = [len(self.layers) - 1, 0] if reverse else [0, len(self.layers) - 1]
+        index = {layer.name: i for i, layer in enumerate(self.layers)}
+        for which, name in enumerate((start, end)):
+            if name is not None:
+                if name not in index:
+                    raise ValueError(f'the net has no layer "{name}"')
+                ends[which] = index[name]
+        return ends
+
+    def _forward(self, start, end):
+        """Run layers of indices `start` to `end`, both included; returns their summed loss."""
+        loss = 0.0
+        for index in range(start, end + 1):
+            layer = self.layers[index]
+            self._call("before_forward", index)
+            if layer.always_reshape or layer.reshaped_for != [b.shape for b in layer.bottom_blobs]:
+                self._reshape(layer)
+                _seed_losses(layer)
+            layer.forward(layer.bottom_blobs, layer.top_blobs)
+            loss += _loss_of(layer)
+            if self.debug_info:
+                self._log_forward(layer)
+            self._call("after_forward", index)
+        return loss
+
+    def _backward(self, start, end):
+        """Run backward through layers of indices `start` down to `end`, both included."""
+        for index in range(start, end - 1, -1):
+            layer = self.layers[index]
+            self._call("before_backward", index)
+            if layer.needs_backward:
+                layer.backward(layer.top_blobs, layer.propagate_down, layer.bottom_blobs)
+                if self.debug_info:
+                    self._log_backward(layer)
+            self._call("after_backward", index)
+        if self.debug_info and (start, end) == (len(self.layers) - 1, 0):
+            self._log_totals()
+
+    def forward_backward(self):
+        """One forward and one backward of the whole net; returns the loss."""
+        last = len(self.layers) - 1
+        loss = self._forward(0, last)
+        self._backward(last, 0)
+        return loss
+
+    def reshape(self):
+        """Pass changed shapes on through the net without computing."""
+        for layer in self.layers:
+            self._reshape(layer)
+            _seed_losses(layer)
+
+    def clear_param_diffs(self):
+        """Set the diffs of all learnable blobs to 0."""
+        for entry in self.learnable:
+            if entry.blob.diff_allocated:
+                entry.blob.diff[...] = 0
+
+    def close(self):
+        """Stop the threads and close the files of data layers."""
+        for layer in self.layers:
+            layer.close()
+
+    def reseed(self, seed):
+        """Give all layers the random streams that a net built with `seed` has."""
+        for index, layer in enumerate(self.layers):
+            layer.seed = rng.derive(seed, index)
+
+    # Callbacks, each called with the index of a layer
+
+    def _call(self, event, index):
+        for callback in self._callbacks.get(event, ()):
+            callback(index)
+
+    def before_forward(self, callback):
+        """Call `callback(layer index)` before each layer's forward."""
+        self._callbacks.setdefault("before_forward", []).append(callback)
+
+    def after_forward(self, callback):
+        """Call `callback(layer index)` after each layer's forward."""
+        self._callbacks.setdefault("after_forward", []).append(callback)
+
+    def before_backward(self, callback):
+        """Call `callback(layer index)` before each layer's backward."""
+        self._callbacks.setdefault("before_backward", []).append(callback)
+
+    def after_backward(self, callback):
+        """Call `callback(layer index)` after each layer's backward."""
+        self._callbacks.setdefault("after_backward", []).append(callback)
+
+    # Weights
+
+    def copy_from(self, path):
+        """Load weights, .caffemodel or HDF5, into the layers of the same names."""
+        weights.copy_from(self, path)
+
+    def share_with(self, other):
+        """Use the weights of another net's layers of the same names, without copying."""
+        weights.share_layers(self, other)
+
+    def save(self, path, diff=False):
+        """Write the weights as a .caffemodel."""
+        weights.save_binary(self, path, diff)
+
+    def save_hdf5(self, path, diff=False):
+        """Write the weights as HDF5."""
+        weights.save_hdf5(self, path, diff)
+
+    def load_hdf5(self, path):
+        """Load weights from HDF5."""
+        weights.load_hdf5(self, path)
+
+    # debug_info
+
+    def _log_forward(self, layer):
+        for name, blob in zip(layer.top_names, layer.top_blobs, strict=True):
+            _log_mean("Forward", layer, f"top blob {name} data", blob.data)
+        for index, blob in enumerate(layer.blobs):
+            specs = layer.param.param
+            name = (specs[index].name if index < len(specs) else "") or index
+            _log_mean("Forward", layer, f"param blob {name} data", blob.data)
+
+    def _log_backward(self, layer):
+        bottoms = zip(layer.bottom_names, layer.bottom_blobs, layer.propagate_down, strict=True)
+        for name, blob, wanted in bottoms:
+            if wanted:
+                _log_mean("Backward", layer, f"bottom blob {name} diff", blob.diff)
+        for index, blob in enumerate(layer.blobs):
+            if layer.param_propagate_down[index]:
+                _log_mean("Backward", layer, f"param blob {index} diff", blob.diff)
+
+    def _log_totals(self):
+        values = [entry.blob.data.ravel() for entry in self.learnable]
+        diffs = [entry.blob.diff.ravel() for entry in self.learnable]
+        l1 = [sum(float(abs(a).sum()) for a in arrays) for arrays in (values, diffs)]
+        l2 = [sum(float(a @ a) for a in arrays) ** 0.5 for arrays in (values, diffs)]
+        log.error(
+            "    [Backward] All net params (data, diff): L1 norm = (%g, %g); L2 norm = (%g, %g)",
+            *l1,
+            *l2,
+        )
+
+
+def _sort_arguments(args, phase, level, stages, weights):
+    """Tell Net(file, phase, level, stages, weights) from the old Net(file, weights, phase)."""
+    if len(args) == 2 and isinstance(args[0], (str, os.PathLike)):
+        warnings.warn(
+            "Net(file, weights, phase) is the old form; use Net(file, phase, weights=weights)",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        weights, phase = args
+    else:
+        given = dict(zip(("phase", "level", "stages", "weights"), args, strict=False))
+        phase = given.get("phase", phase)
+        level = given.get("level", level)
+        stages = given.get("stages", stages)
+        weights = given.get("weights", weights)
+    if phase not in (TRAIN, TEST):
+        raise TypeError(f"phase must be caffelite.TRAIN or caffelite.TEST, not {phase!r}")
+    return phase, level, stages, weights
+
+
+def _read(network):
+    if isinstance(network, caffe_pb2.NetParameter):
+        param = caffe_pb2.NetParameter()
+        param.CopyFrom(network)
+        return "", param
+    return os.fspath(network), read_net(network)
+
+
+def _check_count(layer, kind, allowed, count):
+    least, most = (allowed, allowed) if isinstance(allowed, int) else allowed
+    if count < least or (most is not None and count > most):
+        if least == most:
+            expected = str(least)
+        else:
+            expected = f"at least {least}" if most is None else f"{least} to {most}"
+        raise layer.error(f"has {count} {kind}s, expected {expected}")
+
+
+def _loss_weights(layer):
+    """One weight per top: as given, else 1 for the only top of a loss, else 0."""
+    given, tops = list(layer.param.loss_weight), len(layer.top_names)
+    if given and len(given) != tops:
+        raise layer.error(
+            f"has {len(given)} loss_weight entries, expected none or one per top, {tops}"
+        )
+    if not given and layer.type.endswith("Loss") and tops:
+        given = [1.0] + [0.0] * (tops - 1)
+        layer.param.loss_weight.extend(given)
+    return given or [0.0] * tops
+
+
+def _seed_losses(layer):
+    """Fill the diff of each top that counts as a loss with its weight: backward starts there."""
+    for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
+        if weight:
+            blob.diff[...] = weight
+
+
+def _loss_of(layer):
+    return sum(
+        float(np.vdot(blob.data, blob.diff))
+        for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True)
+        if weight
+    )
+
+
+def _adopt(layer, index, owner, sharer, spec):
+    """Check a blob that shares by name against its owner, and take over options it adds."""
+    same = (
+        owner.blob.count == sharer.blob.count
+        if spec.share_mode == caffe_pb2.ParamSpec.PERMISSIVE
+        else owner.blob.shape == sharer.blob.shape
+    )
+    if not same:
+        raise layer.error(
+            f'blob {index} shares "{spec.name}" with layer "{owner.layer}" but has shape '
+            f"{sharer.blob.shape}, expected {owner.blob.shape}"
+        )
+    log.info(
+        "Sharing parameters '%s' owned by layer '%s', param index %s",
+        spec.name,
+        owner.layer,
+        index,
+    )
+    for option, given in (("lr_mult", "lr_given"), ("decay_mult", "decay_given")):
+        if not getattr(sharer, given):
+            continue
+        if getattr(owner, given) and getattr(owner, option) != getattr(sharer, option):
+            raise layer.error(
+                f'blob {index} shares "{spec.name}" with layer "{owner.layer}", which has '
+                f"{option} {getattr(owner, option):g}, expected the same, not "
+                f"{getattr(sharer, option):g}"
+            )
+        setattr(owner, option, getattr(sharer, option))
+        setattr(owner, given, True)
+
+
+def _log_mean(direction, layer, what, values):
+    mean = float(abs(values).mean()) if values.size else 0.0
+    log.info("    [%s] Layer %s, %s: %g", direction, layer.name, what, mean)

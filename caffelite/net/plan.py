@@ -1,0 +1,54 @@
+"""Which layers run backward, and which of their bottoms need a gradient."""
+
+
+def plan_backward(layers, lr_mults, force):
+    """Decide backward: returns ([layer needed], [[bottom needs its diff]]).
+
+    `layers` are wired (bottom_names, top_names, loss_weights per top); `lr_mults[i]` are those of
+    layer i's learnable blobs as the net file has them. A first sweep, forward, finds what depends
+    on something learnable; a second, backward, drops what no loss depends on. `force` is
+    NetParameter.force_backward.
+    """
+    needed, bottoms = _forward_sweep(layers, lr_mults)
+    _reverse_sweep(layers, needed, bottoms)
+    if force:
+        for i, layer in enumerate(layers):
+            needed[i] = True
+            for j in range(len(bottoms[i])):
+                bottoms[i][j] = bottoms[i][j] or j not in layer.no_gradient
+    return needed, bottoms
+
+
+def _forward_sweep(layers, lr_mults):
+    needs_gradient = {}  # by blob name: names and blobs are one to one in a wired net
+    needed, bottoms = [], []
+    for layer, lr in zip(layers, lr_mults, strict=True):
+        wants = [needs_gradient[name] for name in layer.bottom_names]
+        need = any(wants) or any(lr)
+        needed.append(need)
+        bottoms.append(list(layer.param.propagate_down) or wants)
+        for name in layer.top_names:
+            needs_gradient[name] = need or needs_gradient.get(name, False)
+    return needed, bottoms
+
+
+def _reverse_sweep(layers, needed, bottoms):
+    under_loss, skipped = set(), set()
+    for i in reversed(range(len(layers))):
+        layer = layers[i]
+        contributes = any(
+            weight or name in under_loss
+            for weight, name in zip(layer.loss_weights, layer.top_names, strict=True)
+        )
+        if needed[i] and all(name in skipped for name in layer.top_names):
+            needed[i] = False
+            bottoms[i] = [False] * len(bottoms[i])
+        if not contributes:
+            needed[i] = False
+        for j, name in enumerate(layer.bottom_names):
+            if contributes:
+                under_loss.add(name)
+            else:
+                bottoms[i][j] = False
+            if not bottoms[i][j]:
+                skipped.add(name)

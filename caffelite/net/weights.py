@@ -1,0 +1,294 @@
+""".caffemodel and HDF5 weights in and out, and sharing weights between nets."""
+
+import logging
+import mmap
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..atomic import write_atomically
+from ..errors import ProtoError, WeightsError, missing_extra
+from ..proto import caffe_pb2, wire
+
+log = logging.getLogger("caffelite")
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass
+class SavedBlob:
+    """One BlobProto of a file: its shape, and views of its values."""
+
+    shape: tuple
+    legacy: bool  # shape came as num, channels, height, width
+    data: np.ndarray
+    diff: np.ndarray
+
+    def fits(self, shape):
+        """Whether the values may go into a blob of this shape.
+
+        A legacy shape is right-aligned: (1, 1, 1, N) fits (N).
+        """
+        if self.legacy:
+            return len(shape) <= 4 and (1,) * (4 - len(shape)) + tuple(shape) == self.shape
+        return tuple(shape) == self.shape
+
+
+# Reading
+
+
+def copy_from(net, path):
+    """Load a weights file of either kind into the layers of the same names."""
+    path = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(HDF5_SIGNATURE))
+    except OSError as problem:
+        raise WeightsError(f"{path}: cannot read the weights: {problem.strerror}") from None
+    if start == HDF5_SIGNATURE:
+        load_hdf5(net, path)
+    else:
+        load_binary(net, path)
+
+
+def load_binary(net, path):
+    """Load a .caffemodel. Nothing is changed unless all of it fits."""
+    targets = {}
+    for layer in net.layers:
+        targets.setdefault(layer.name, layer)
+    plan = []
+    for name, saved in read_binary(path):
+        if name not in targets:
+            log.info("Ignoring source layer %s", name)
+        elif saved or targets[name].blobs:
+            plan += _pair(targets[name], saved, path)
+    for blob, source in plan:
+        blob.assign(source.data)
+        if source.diff.size:
+            blob.diff.reshape(-1)[...] = source.diff
+
+
+def _pair(layer, saved, path):
+    if len(saved) != len(layer.blobs):
+        raise WeightsError(
+            f"{layer.at}: {path} holds {len(saved)} blobs for this layer, "
+            f"expected {len(layer.blobs)}{_rename_hint}"
+        )
+    for index, (blob, source) in enumerate(zip(layer.blobs, saved, strict=True)):
+        if not source.fits(blob.shape):
+            raise _misfit(layer, index, source.shape, path)
+        if source.data.size != blob.count or source.diff.size not in (0, blob.count):
+            raise WeightsError(
+                f"{layer.at}: {path} holds {source.data.size} values for blob {index} "
+                f'("{layer.blob_names[index]}"), expected {blob.count} for the shape {blob.shape}'
+            )
+    return zip(layer.blobs, saved, strict=True)
+
+
+_rename_hint = "; to train this layer afresh, give it a name that the file does not hold"
+
+
+def _misfit(layer, index, shape, path):
+    return WeightsError(
+        f'{layer.at}: {path} holds the shape {shape} for blob {index} ("{layer.blob_names[index]}")'
+        f", expected {layer.blobs[index].shape}{_rename_hint}"
+    )
+
+
+# (number of name, number of blobs) in LayerParameter, V1LayerParameter, V0LayerParameter
+_CURRENT, _V1, _V0 = (1, 7), (4, 6), (1, 50)
+
+
+def read_binary(path):
+    """[(layer name, [SavedBlob])] of a .caffemodel of any age, in file order.
+
+    The arrays view the mapped file, so a large model is neither parsed nor copied. Only names and
+    blobs are looked at: layers of any fork can be read.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise WeightsError(f"{path}: the file is empty, expected a .caffemodel")
+        buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        found = [
+            _read_layer(buffer, span, _CURRENT if number == 100 else _V1)
+            for number, kind, span in wire.fields(buffer, 0, size)
+            if number in (2, 100) and kind == wire.LENGTH
+        ]
+    except (ProtoError, UnicodeDecodeError) as problem:
+        raise WeightsError(f"{path}: not a .caffemodel, or a damaged one: {problem}") from None
+    if not found:
+        raise WeightsError(f"{path}: holds no layers; expected a .caffemodel")
+    return found
+
+
+def _read_layer(buffer, span, numbers):
+    name_number, blobs_number = numbers
+    name, blobs = "", []
+    for number, kind, value in wire.fields(buffer, *span):
+        if kind != wire.LENGTH:
+            continue
+        if numbers is _V1 and number == 1:
+            name, blobs = _read_layer(buffer, value, _V0)
+        elif number == name_number:
+            name = str(buffer[value[0] : value[1]], "utf-8")
+        elif number == blobs_number:
+            blobs.append(_read_blob(buffer, value))
+    return name, blobs
+
+
+def _read_blob(buffer, span):
+    parts = {number: [] for number in (5, 6, 8, 9)}
+    legacy, shape = {}, None
+    for number, kind, value in wire.fields(buffer, *span):
+        if number in parts and kind != wire.VARINT:
+            parts[number].append((kind, value))
+        elif number in (1, 2, 3, 4) and kind == wire.VARINT:
+            legacy[number] = value
+        elif number == 7 and kind == wire.LENGTH:
+            shape = tuple(caffe_pb2.BlobShape.FromString(buffer[value[0] : value[1]]).dim)
+    singles = [wire.numbers(buffer, parts[number], "<f4") for number in (5, 6)]
+    doubles = [wire.numbers(buffer, parts[number], "<f8") for number in (8, 9)]
+    data, diff = (d if d.size else s for s, d in zip(singles, doubles, strict=True))
+    if legacy:
+        shape = tuple(legacy.get(number, 0) for number in (1, 2, 3, 4))
+    return SavedBlob(shape or (), bool(legacy), data, diff)
+
+
+def _h5py():
+    try:
+        import h5py
+    except ImportError:
+        raise missing_extra("h5py", "hdf5") from None
+    return h5py
+
+
+def load_hdf5(net, path):
+    """Load a .caffemodel.h5. Nothing is changed unless all of it fits."""
+    targets = {layer.name: layer for layer in net.layers}
+    plan = []
+    h5py = _h5py()
+    try:
+        file = h5py.File(path, "r")
+    except OSError as problem:
+        raise WeightsError(f"{path}: cannot be read as HDF5: {problem}") from None
+    with file:
+        if not isinstance(file.get("data"), h5py.Group):
+            raise WeightsError(f"{path}: has no group /data; expected a .caffemodel.h5")
+        for name, group in file["data"].items():
+            if name not in targets:
+                log.info("Ignoring source layer %s", name)
+                continue
+            plan += _pair_hdf5(net, targets[name], group, path)
+        for blob, dataset in plan:
+            blob.assign(dataset[()])
+
+
+def _pair_hdf5(net, layer, group, path):
+    if len(group) > len(layer.blobs):
+        raise WeightsError(
+            f"{layer.at}: {path} holds {len(group)} blobs for this layer, "
+            f"expected {len(layer.blobs)}{_rename_hint}"
+        )
+    for index, blob in enumerate(layer.blobs):
+        if str(index) not in group:
+            if net.owner_of(blob) is blob:
+                raise WeightsError(f"{layer.at}: {path} holds no blob {index} for this layer")
+            continue
+        if group[str(index)].shape != blob.shape:
+            raise _misfit(layer, index, group[str(index)].shape, path)
+        yield blob, group[str(index)]
+
+
+# Writing
+
+
+def save_binary(net, path, diff=False):
+    """Write a .caffemodel: every layer of the built net with its options and its blobs."""
+    top = caffe_pb2.NetParameter(name=net.name).SerializeToString()
+    write_atomically(path, _concat([top], (_layer_chunks(layer, diff) for layer in net.layers)))
+
+
+def _concat(first, rest):
+    yield from first
+    for chunks in rest:
+        yield from chunks
+
+
+def _layer_chunks(layer, diff):
+    param = caffe_pb2.LayerParameter()
+    param.CopyFrom(layer.param)
+    param.ClearField("blobs")
+    param.ClearField("source_line")
+    param.phase = layer.phase
+    head = param.SerializeToString()
+    blobs = [_blob_chunks(blob, diff) for blob in layer.blobs]
+    size = len(head) + sum(len(chunk) for chunks in blobs for chunk in chunks)
+    return [wire.header(100, size), head, *(chunk for chunks in blobs for chunk in chunks)]
+
+
+def _blob_chunks(blob, diff):
+    """The bytes of LayerParameter.blobs (field 7) for one blob."""
+    chunks = blob_message(blob.shape, blob.data, blob.diff if diff else None)
+    return [wire.header(7, sum(map(len, chunks))), *chunks]
+
+
+def blob_message(shape, data, diff=None):
+    """The bytes of a BlobProto, as a list of chunks: arrays pass at the speed of memory."""
+    field = {4: (5, 6), 8: (8, 9)}[data.dtype.itemsize]
+    chunks = [caffe_pb2.BlobProto(shape={"dim": shape}).SerializeToString()]
+    for number, values in zip(field, (data, diff), strict=True):
+        if values is not None and values.size:
+            raw = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1)
+            chunks += [wire.header(number, raw.nbytes), memoryview(raw.view(np.uint8))]
+    return chunks
+
+
+def save_hdf5(net, path, diff=False):
+    """Write a .caffemodel.h5: /data/LAYER/INDEX; a blob shared from another owner is left out."""
+    h5py = _h5py()
+
+    def write(file):
+        for layer in net.layers:
+            if "/" in layer.name:
+                raise WeightsError(f"{layer.at}: HDF5 cannot hold a layer name with a slash in it")
+            values = file.create_group(f"data/{layer.name}")
+            diffs = file.create_group(f"diff/{layer.name}") if diff else None
+            for index, blob in enumerate(layer.blobs):
+                if net.owner_of(blob) is blob:
+                    values.create_dataset(str(index), data=blob.data, dtype="f4")
+                if diff:
+                    diffs.create_dataset(str(index), data=blob.diff, dtype="f4")
+
+    write_hdf5(h5py, path, write)
+
+
+def write_hdf5(h5py, path, write):
+    """Let `write(file)` fill an HDF5 file in memory, then put it on disk in one step."""
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
+        write(file)
+        file.flush()
+        image = file.id.get_file_image()
+    write_atomically(path, image)
+
+
+# Sharing
+
+
+def share_layers(net, other):
+    """Let `net`'s learnable blobs use the values of `other`'s layers of the same names."""
+    sources = {layer.name: layer for layer in reversed(other.layers)}
+    for layer in net.layers:
+        source = sources.get(layer.name)
+        if source is None:
+            continue
+        if [b.shape for b in layer.blobs] != [b.shape for b in source.blobs]:
+            raise WeightsError(
+                f"{layer.at}: cannot share weights: its blobs have the shapes "
+                f"{[b.shape for b in layer.blobs]}, those of the other net's layer "
+                f"{[b.shape for b in source.blobs]}"
+            )
+        for blob, owner in zip(layer.blobs, source.blobs, strict=True):
+            blob.share_data(owner)
