@@ -1,0 +1,1 @@
+"""Slow, obvious numpy twins: of layers (a file per folder) and of kernels (a file per module)."""

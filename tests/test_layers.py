@@ -1,0 +1,229 @@
+"""Every question, asked of every row of tests/cases."""
+
+import numpy as np
+import pytest
+
+import tests.cases  # noqa: F401  (fills the table)
+from caffelite.errors import CaffeliteError
+from caffelite.testing import cases, check_gradient
+
+ROWS = [row for row in cases if row.error is None]
+OPTIONS = 1e-6  # options are float32, so 0.7 reaches a layer as 0.699999988
+REFUSED = [row for row in cases if row.error is not None]
+
+every_row = pytest.mark.parametrize("row", ROWS, ids=str)
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+
+@pytest.fixture
+def build(request):
+    """Row.build, closing what it made when the test ends."""
+
+    def make(row, **how):
+        made = row.build(**how)
+        request.addfinalizer(made[0].close)
+        return made
+
+    return make
+
+
+def forward(layer, bottom, top):
+    """The tops' data, from the start of the layer's random stream."""
+    layer.seek(0)
+    layer.reshape(bottom, top)
+    layer.forward(bottom, top)
+    return [t.data.copy() for t in top]
+
+
+def backward(layer, bottom, top, wanted=None, stale=7):
+    """Diffs of the bottoms before, of the bottoms after, of the blobs; tops' diffs are noise."""
+    generator = np.random.default_rng(5)
+    for b in bottom:
+        b.diff[...] = stale
+    for t in top:
+        t.diff[...] = generator.standard_normal(t.shape)
+    before = [b.diff.copy() for b in bottom]
+    layer.backward(top, differentiable(layer) if wanted is None else wanted, bottom)
+    return before, [b.diff.copy() for b in bottom], [b.diff.copy() for b in layer.blobs]
+
+
+def differentiable(layer):
+    return [i not in layer.no_gradient for i in range(len(layer.param.bottom))]
+
+
+def has_backward(row):
+    return row.gradient and len(row.bottom_shapes) > 0
+
+
+def assert_same(got, want, tolerance=0.0):
+    for i, (g, w) in enumerate(zip(got, want, strict=True)):
+        np.testing.assert_allclose(g, w, tolerance, tolerance, err_msg=f"array {i}", strict=True)
+
+
+@every_row
+def test_top_shapes_are_inferred(row, build):
+    layer, bottom, top = build(row)
+    inferred = [tuple(s) for s in layer.infer_shapes([b.shape for b in bottom])]
+    assert len(inferred) == len(top)
+    reshaped = [t.shape for t in top]
+    assert inferred == reshaped
+    got = [t.shape for t in forward(layer, bottom, top)]
+    if row.shapes is not None:
+        assert got == [tuple(s) for s in row.shapes]
+    elif row.expect is not None:
+        blobs = [b.data for b in row.build()[0].blobs]
+        assert got == [np.shape(y) for y in row.expected_tops(row.bottom_values(), blobs)]
+    assert all(np.less_equal(g, i).all() for g, i in zip(got, inferred, strict=True))
+
+
+@every_row
+def test_values_agree_with_the_twin(row, build):
+    layer, bottom, top = build(row)
+    blobs = [b.data.copy() for b in layer.blobs]
+    got = forward(layer, bottom, top)
+    if row.expect is not None:
+        assert_same(got, row.expected_tops(row.bottom_values(), blobs), OPTIONS)
+    if row.golden is not None:
+        golden = [row.golden] if len(top) == 1 else row.golden
+        assert_same(got, [np.asarray(g, np.float64) for g in golden], OPTIONS)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.gradient], ids=str)
+def test_gradients_agree_with_central_differences(row, build):
+    made = build(row)
+    check_gradient(*made, fixed_tops=row.fixed_tops, tolerance=row.tolerance)
+
+
+@every_row
+def test_in_place_changes_no_result(row, build):
+    apart = build(row)
+    if not apart[0].in_place:
+        pytest.skip("not a layer that works in place")
+    together = build(row, in_place=True)
+    assert_same(forward(*together), forward(*apart))
+    if has_backward(row):
+        _, bottoms, blobs = backward(*apart)
+        _, bottoms_together, blobs_together = backward(*together)
+        assert_same(bottoms_together, bottoms, 1e-9)
+        assert_same(blobs_together, blobs, 1e-9)
+
+
+@every_row
+def test_blob_diffs_accumulate_and_bottom_diffs_are_overwritten(row, build):
+    layer, bottom, top = build(row)
+    if not has_backward(row):
+        pytest.skip("no gradient")
+    forward(layer, bottom, top)
+    _, bottoms, blobs = backward(layer, bottom, top)
+    _, bottoms_again, blobs_again = backward(layer, bottom, top, stale=-3)
+    assert_same(bottoms_again, bottoms)
+    assert_same(blobs_again, [2 * g for g in blobs], 1e-9)
+
+
+@every_row
+def test_propagate_down_is_honoured(row, build):
+    layer, bottom, top = build(row)
+    if not has_backward(row):
+        pytest.skip("no gradient")
+    forward(layer, bottom, top)
+    _, everything, blobs = backward(layer, bottom, top)
+    wanted = differentiable(layer)
+    for i in np.flatnonzero(wanted):
+        but_one = [w and j != i for j, w in enumerate(wanted)]
+        before, after, blobs_after = backward(layer, bottom, top, but_one)
+        np.testing.assert_array_equal(after[i], before[i], f"bottom {i} was not asked for")
+        for j in np.flatnonzero(but_one):
+            np.testing.assert_allclose(after[j], everything[j], err_msg=f"bottom {j}")
+        assert len(blobs_after) == len(blobs)
+    for i in layer.no_gradient:
+        if i < len(bottom):
+            only = [j == i for j in range(len(bottom))]
+            try:
+                before, after, _ = backward(layer, bottom, top, only)
+            except CaffeliteError as refusal:
+                assert layer.at in str(refusal)
+            else:
+                np.testing.assert_array_equal(after[i], before[i])
+
+
+def shapes_with(row, samples):
+    """The row's bottom shapes with another number of samples."""
+    axis, first = row.batch_axis, row.bottom_shapes[0]
+    return [
+        (*s[:axis], samples, *s[axis + 1 :]) if s[axis : axis + 1] == first[axis : axis + 1] else s
+        for s in row.bottom_shapes
+    ]
+
+
+@pytest.mark.parametrize("samples", [7, 1, 0, -1], ids=["seven", "one", "none", "back"])
+@every_row
+def test_another_batch_size_works_through_reshape(row, samples, build):
+    """A layer reshaped to another batch does what a new layer of that size does."""
+    axis = row.batch_axis
+    if not row.bottom_shapes or axis is None or (samples == 0 and not row.empty):
+        pytest.skip("the number of samples is fixed")
+    there = shapes_with(row, samples if samples >= 0 else 1)
+    back = row.bottom_shapes if samples < 0 else there
+    new = build(row, shapes=back)
+    layer, bottom, top = build(row)
+    forward(layer, bottom, top)
+    if has_backward(row):
+        backward(layer, bottom, top)
+    for b, shape in zip(bottom, there, strict=True):
+        b.reshape(*shape)
+    layer.reshape(bottom, top)
+    for b, n in zip(bottom, new[1], strict=True):
+        b.reshape(*n.shape)
+        b.assign(n.data)
+    for blob, fresh in zip(layer.blobs, new[0].blobs, strict=True):
+        blob.assign(fresh.data)
+        blob.diff[...] = 0
+    assert_same(forward(layer, bottom, top), forward(*new), 1e-9)
+    if has_backward(row):
+        _, bottoms, blobs = backward(layer, bottom, top)
+        _, new_bottoms, new_blobs = backward(*new)
+        assert_same(bottoms, new_bottoms, 1e-9)
+        assert_same(blobs, new_blobs, 1e-9)
+
+
+@every_row
+def test_float32_stays_float32(row, build):
+    single, double = build(row, dtype=np.float32), build(row)
+    results, exact = [], []
+    for made, found in ((single, results), (double, exact)):
+        found += forward(*made)
+        if has_backward(row):
+            _, bottoms, blobs = backward(*made)
+            found += bottoms + blobs
+    layer, bottom, top = single
+    for blob in [*bottom, *top, *layer.blobs]:
+        assert blob.data.dtype == blob.diff.dtype == np.float32
+    for name, value in vars(layer).items():
+        if isinstance(value, np.ndarray):
+            assert value.dtype != np.float64, f"self.{name} is float64"
+    for got, want in zip(results, exact, strict=True):
+        scale = max(1, np.nanmax(abs(want), initial=0, where=np.isfinite(want)))
+        np.testing.assert_allclose(got / scale, want / scale, 1e-4, 1e-4)
+
+
+@every_row
+def test_running_again_gives_the_same_and_leaves_data_alone(row, build):
+    layer, bottom, top = build(row)
+    before = [b.data.copy() for b in bottom]
+    first = forward(layer, bottom, top)
+    assert_same([b.data for b in bottom], before)
+    if has_backward(row):
+        backward(layer, bottom, top)
+        assert_same([b.data for b in bottom], before)
+        assert_same([t.data for t in top], first)
+    assert_same(forward(layer, bottom, top), first)
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=str)
+def test_mistakes_are_refused(row):
+    with pytest.raises(CaffeliteError) as caught:
+        layer, bottom, top = row.build()
+        layer.forward(bottom, top)
+        layer.backward(top, [True] * len(bottom), bottom)
+    assert row.error in str(caught.value)
+    assert f'layer "layer" ({row.type})' in str(caught.value)
