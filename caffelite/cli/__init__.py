@@ -1,0 +1,112 @@
+"""The command line, `caffelite COMMAND`: one module of this folder is one command.
+
+A command's module has `add_arguments(parser)` and `run(args) -> exit code`; the first line of its
+docstring is its help. What takes long to import is imported in `run`, so that help comes at once.
+"""
+
+import ast
+import importlib
+import importlib.util
+import os
+import pkgutil
+import sys
+
+from ..errors import CaffeliteError, did_you_mean
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    a mistake in what was given (a file, an option in it, a shape): stderr says which
+  2    a mistake on the command line
+  130  interrupted by Ctrl-C"""
+
+_USAGE = """\
+usage: caffelite COMMAND [FLAGS]
+
+Train, test, time and look at Caffe nets on a plain CPU.
+
+commands:
+{commands}
+
+Flags are written as for caffe: -flag value, --flag value, -flag=value and --flag=value all mean
+the same. "caffelite COMMAND --help" explains those of one command.
+
+{exit_codes}
+"""
+
+
+def main(argv=None):
+    """Run the command that `argv` names; returns the exit code."""
+    try:
+        code = _dispatch(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()
+        return code
+    except SystemExit as leave:
+        return leave.code or 0
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except CaffeliteError as error:
+        return _fail(error, 1)
+    except MemoryError as error:
+        return _fail(f"out of memory: {error}" if str(error) else "out of memory", 1)
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error, 1)
+
+
+def _fail(message, code):
+    print(message, file=sys.stderr)
+    return code
+
+
+def _dispatch(argv):
+    if not argv:
+        sys.stderr.write(_help())
+        return 2
+    word, rest = argv[0], argv[1:]
+    if word.lstrip("-") in ("h", "help") and not rest:
+        sys.stdout.write(_help())
+        return 0
+    if word.lstrip("-") == "version":
+        from .. import __version__
+
+        print(f"caffelite {__version__}")
+        return 0
+    known = commands()
+    name = word.replace("-", "_")
+    if name not in known:
+        return _fail(_unknown(word, known), 2)
+    return _run(name, rest)
+
+
+def commands():
+    """The names of all commands, found without importing them."""
+    return [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
+
+
+def _unknown(word, known):
+    if word.startswith("-"):
+        return f'"{word}" stands where the command belongs: caffelite COMMAND {word} ...'
+    hint = did_you_mean(word, known) or f"; known are {', '.join(known)}"
+    return f'unknown command "{word}"{hint}'
+
+
+def _help():
+    lines = (f"  {name:<17} {_first_line(name)}" for name in commands())
+    return _USAGE.format(commands="\n".join(lines), exit_codes=EXIT_CODES)
+
+
+def _first_line(name):
+    source = importlib.util.find_spec(f"{__name__}.{name}").loader.get_source(f"{__name__}.{name}")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+def _run(name, words):
+    from ._flags import Parser
+
+    module = importlib.import_module(f"{__name__}.{name}")
+    parser = Parser(prog=f"caffelite {name}", description=module.__doc__, epilog=EXIT_CODES)
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(words))

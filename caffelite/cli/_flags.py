@@ -1,0 +1,60 @@
+"""Flags as Caffe's command line takes them (gflags), on top of argparse."""
+
+import argparse
+import re
+
+from ..errors import did_you_mean
+
+_FLAG = re.compile(r"--?([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
+_TRUTH = dict.fromkeys(("true", "t", "1", "yes", "y"), True) | dict.fromkeys(
+    ("false", "f", "0", "no", "n"), False
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser for -flag, --flag, -flag=value, -no_flag; `-` and `_` in names are one."""
+
+    def __init__(self, **options):
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+        )
+
+    def parse_known_args(self, args=None, namespace=None):
+        return super().parse_known_args(self._as_argparse_has_them(args), namespace)
+
+    def _as_argparse_has_them(self, words):
+        options = {_plain(o): o for o in self._option_string_actions if not o.startswith("--no-")}
+        result = []
+        for place, word in enumerate(words):
+            if word == "--":
+                return result + words[place:]
+            match = _FLAG.fullmatch(word)
+            result += self._respell(word, *match.groups(), options) if match else [word]
+        return result
+
+    def _respell(self, word, name, value, options):
+        name = _plain(name)
+        negated = name not in options and name.startswith("no") and name[2:].lstrip("_") in options
+        option = options.get(name[2:].lstrip("_") if negated else name)
+        action = self._option_string_actions.get(option)
+        if action is None or (negated and action.nargs != 0):
+            known = [o for o in self._option_string_actions if o.startswith("--")]
+            self.error(f"unknown flag {word}{did_you_mean('--' + name, known)}")
+        if action.nargs != 0:
+            return [option] if value is None else [f"{option}={value}"]
+        return self._boolean(action, option, not negated, value)
+
+    def _boolean(self, action, option, wanted, value):
+        if value is not None:
+            if value.lower() not in _TRUTH:
+                self.error(f"{option} is on or off: expected true or false, not {value!r}")
+            wanted = wanted == _TRUTH[value.lower()]
+        if wanted:
+            return [option]
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return ["--no-" + option.lstrip("-")]
+        return []
+
+
+def _plain(option):
+    return option.lstrip("-").replace("-", "_")
