@@ -1,0 +1,165 @@
+"""The tree is as the README says: names, import order, a row per layer, a twin per kernel."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import tests.cases  # noqa: F401  (fills the table)
+from caffelite.layers import layer_types
+from caffelite.proto import caffe_pb2
+from caffelite.testing import cases
+
+PACKAGE = Path(__file__).parent.parent / "caffelite"
+FILES = sorted(PACKAGE.rglob("*.py"))
+LAYERS = {t: c for t, c in layer_types().items() if c.__module__.startswith("caffelite.")}
+
+ORDER = [  # a module imports from its own line and the lines above
+    {"errors", "proto", "kernels", "rng", "atomic"},
+    {"blob", "filler"},
+    {"data"},
+    {"layers"},
+    {"net", "testing"},
+    {"solver"},
+    {"onnx_export", "parallel"},
+    {"cli", "__main__"},
+]
+ONLY_PROTO = {"net_spec", "draw"}  # and what proto needs
+
+
+def imports(path):
+    """Names below caffelite that a file imports, anywhere in it, as tuples: ("net", "plan")."""
+    package = path.relative_to(PACKAGE.parent).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            for alias in node.names:
+                if base[:1] == ("caffelite",):
+                    yield (*base, alias.name)[1:]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                parts = tuple(alias.name.split("."))
+                if parts[0] == "caffelite" and len(parts) > 1:
+                    yield parts[1:]
+
+
+def rank(part):
+    found = [i for i, line in enumerate(ORDER) if part in line]
+    assert found, f"caffelite/{part} has no place in the import order yet: give it one"
+    return found[0]
+
+
+def part_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    here = part_of(path)
+    if here == "__init__":  # the package's own names, looked up when used
+        return
+    for name in imports(path):
+        there = name[0]
+        if there == "__version__":
+            continue
+        if here in ONLY_PROTO:
+            assert there in {"proto", "errors", here}, f"{path} imports {there}"
+        elif here == "kernels":
+            assert there == "kernels", f"a kernel knows arrays and numbers only; {path}"
+        elif there in ONLY_PROTO:
+            assert rank(here) > rank("layers"), f"{path} imports {there}"
+        else:
+            assert rank(there) <= rank(here), f"{path} imports {there}, which comes later"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_file_is_a_drawer_for_odds_and_ends(path):
+    stem = path.stem.strip("_")
+    assert stem not in {"util", "utils", "helper", "helpers", "misc", "tools"}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_lives_in_the_file_of_its_name(name):
+    stem = LAYERS[name].__module__.rpartition(".")[2]
+    assert stem.replace("_", "") == name.lower()
+
+
+def test_every_file_of_a_layer_folder_is_a_layer():
+    modules = {c.__module__ for c in LAYERS.values()}
+    for path in FILES:
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if parts[0] == "layers" and len(parts) == 3 and not path.stem.startswith("_"):
+            assert ".".join(("caffelite", *parts)) in modules, f"{path} registers no layer"
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_has_a_row_in_the_table_of_its_folder(name):
+    family = LAYERS[name].__module__.split(".")[2]
+    rows = [row for row in cases if row.type == name and row.error is None]
+    assert rows, f"no row for {name}; add one to tests/cases/{family}.py"
+    assert any(row.place.startswith(f"{family}:") for row in rows), (
+        f"the rows of {name} belong into tests/cases/{family}.py, after its folder"
+    )
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_says_what_it_computes(name):
+    """A formula or sentence first; sections name bottoms, tops and options that exist."""
+    layer = LAYERS[name]
+    text = inspect.cleandoc(layer.__doc__ or "")
+    assert layer.__doc__ and re.match(r"\S", text), f"{name} has no docstring"
+    takes_bottoms = layer.bottoms not in (0, (0, 0))
+    gives_tops = layer.tops not in (0, (0, 0))
+    assert bool(re.search(r"^Bottoms?$", text, re.M)) == takes_bottoms, f"section Bottom of {name}"
+    assert bool(re.search(r"^Tops?$", text, re.M)) == gives_tops, f"section Top of {name}"
+    for field, body in re.findall(r"^Options \((\w+)\)\n((?:    .*\n?|\n)*)", text, re.M):
+        known = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
+        assert field in known, f"{name}: {field}"
+        fields = known[field].message_type.fields_by_name
+        for names in re.findall(r"^    (\w[\w, ]*):", body, re.M):
+            for option in re.split(r",\s*", names):
+                assert option in fields, f"{name}: {field} has no {option}"
+
+
+def kernels_used_outside():
+    """(module, function) of caffelite/kernels that code outside it calls."""
+    used = set()
+    for path in FILES:
+        if part_of(path) == "kernels":
+            continue
+        for name in imports(path):
+            if name[0] == "kernels" and len(name) == 3:
+                used.add(name[1:])
+            elif name[0] == "kernels" and len(name) == 2:
+                tree = ast.parse(path.read_text())
+                local = {
+                    alias.asname or alias.name
+                    for node in ast.walk(tree)
+                    if isinstance(node, ast.ImportFrom)
+                    for alias in node.names
+                    if alias.name == name[1]
+                }
+                used |= {
+                    (name[1], node.attr)
+                    for node in ast.walk(tree)
+                    if isinstance(node, ast.Attribute)
+                    and isinstance(node.value, ast.Name)
+                    and node.value.id in local
+                }
+    return sorted(used)
+
+
+def functions(path):
+    tree = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize(("module", "function"), kernels_used_outside())
+def test_a_kernel_has_a_twin(module, function):
+    if module.startswith("_") or function not in functions(PACKAGE / "kernels" / f"{module}.py"):
+        return
+    twins = Path(__file__).parent / "reference" / f"{module}.py"
+    assert function in functions(twins), f"tests/reference/{module}.py has no {function}"
