@@ -1,0 +1,154 @@
+"""Why the parser refused a prototxt, in words that help: what was expected, what came."""
+
+import re
+
+from google.protobuf.descriptor import FieldDescriptor as Field
+
+from ..errors import did_you_mean
+from .scan import TOKEN, Mistake
+
+_RANGES = {
+    Field.TYPE_INT32: (-(2**31), 2**31 - 1),
+    Field.TYPE_INT64: (-(2**63), 2**63 - 1),
+    Field.TYPE_UINT32: (0, 2**32 - 1),
+    Field.TYPE_UINT64: (0, 2**64 - 1),
+}
+_KINDS = {
+    Field.TYPE_FLOAT: "a number",
+    Field.TYPE_DOUBLE: "a number",
+    Field.TYPE_BOOL: "true or false",
+    Field.TYPE_STRING: "a string in quotes",
+    Field.TYPE_BYTES: "a string in quotes",
+    Field.TYPE_MESSAGE: "{ ... }",
+}
+
+
+class Context:
+    """Where an offset lies: the messages that are open there, and the field being read.
+
+    The text before the offset must be well-formed, as it is when the parser stopped there.
+    """
+
+    def __init__(self, text, offset, message_class):
+        self.open = [Level("", message_class.DESCRIPTOR)]
+        self.name, self.name_at = "", 0  # the field that waits for its value
+        for token in TOKEN.finditer(text, 0, offset):
+            self._step(token.group(), token.start())
+
+    def _step(self, found, at):
+        level = self.open[-1]
+        if found in ("{", "<"):
+            field = level.field(level.list_of or self.name)
+            inner = field.message_type if field else None
+            self.open.append(Level(level.list_of or self.name, inner))
+            self.name = ""
+        elif found in ("}", ">"):
+            self.open.pop()
+            self.name = ""
+        elif found == "[":
+            level.list_of = self.name
+        elif found == "]":
+            level.list_of = self.name = ""
+        elif found[0] == "#" or level.list_of:
+            pass
+        elif self.name:
+            self.name = ""  # that was its value
+        elif found[0] not in "\"'":
+            self.name, self.name_at = found, at
+            level.seen.setdefault(found, []).append(at)
+
+    @property
+    def inside(self):
+        """' in "convolution_param"' or ''."""
+        name = self.open[-1].name
+        return f' in "{name}"' if name else ""
+
+
+class Level:
+    """A message that is open: its field's name, its descriptor, the fields seen in it."""
+
+    def __init__(self, name, descriptor):
+        self.name, self.descriptor = name, descriptor
+        self.seen = {}
+        self.list_of = ""
+
+    def field(self, name):
+        return self.descriptor and self.descriptor.fields_by_name.get(name)
+
+
+def diagnose(error, text, offset, message_class):
+    """The Mistake behind the parser's error at `offset`."""
+    reason = str(error)
+    context = Context(text, offset, message_class)
+    unknown = re.search(r'has no field named "([^"]*)"', reason)
+    if unknown:
+        return Mistake(offset, _unknown_field(unknown[1], context))
+    twice = re.search(r'should not have multiple "([^"]*)" fields', reason)
+    if twice:
+        return _given_twice(twice[1], text, context)
+    found = _token_at(text, offset)
+    level = context.open[-1]
+    field = level.field(level.list_of or context.name)
+    if field is None:
+        return Mistake(offset, f"expected the name of a field{context.inside}, not {found}")
+    if "parse string" in reason:
+        return Mistake(context.name_at, f'an escape in the string of "{field.name}" is not UTF-8')
+    return Mistake(offset, _wrong_value(field, found, reason))
+
+
+def _unknown_field(name, context):
+    level = context.open[-1]
+    hint = did_you_mean(name, level.descriptor.fields_by_name)
+    homes = [
+        field.name
+        for field in level.descriptor.fields
+        if field.message_type and name in field.message_type.fields_by_name
+    ]
+    if homes and len(homes) <= 4:
+        hint = f"; it belongs inside {' or '.join(homes)}"
+    elif len(context.open) > 1 and context.open[-2].field(name):
+        hint = f'; it belongs after the closing brace of "{level.name}"'
+    return f'unknown field "{name}"{context.inside}{hint}'
+
+
+def _given_twice(name, text, context):
+    offsets = context.open[-1].seen[name]
+    line = text.count("\n", 0, offsets[0]) + 1
+    return Mistake(offsets[-1], f'"{name}" is given twice{context.inside}, first on line {line}')
+
+
+def _wrong_value(field, found, reason):
+    takes = f'"{field.name}" takes {_kind(field)}, not {found}'
+    if 'Expected ":"' in reason and found != "{":
+        return f'expected ":" after "{field.name}", not {found}'
+    if 'Expected ","' in reason:
+        return f'expected "," or "]" in the list of "{field.name}", not {found}'
+    if found == "[":
+        return f'"{field.name}" takes one value, not a list'
+    if "out of range" in reason:
+        low, high = _RANGES[field.type]
+        return f'"{field.name}" takes a whole number from {low} to {high}, not {found}'
+    word = found.strip("\"'")
+    if field.enum_type:
+        if word != found and word in field.enum_type.values_by_name:
+            return f"{takes}; leave out the quotes"
+        return takes + did_you_mean(word, field.enum_type.values_by_name)
+    if _kind(field) == "a string in quotes" and re.fullmatch(r"[\w.+-]+", found):
+        return f'{takes}; write "{found}"'
+    return takes
+
+
+def _kind(field):
+    if field.enum_type:
+        return "one of " + ", ".join(field.enum_type.values_by_name)
+    if field.type in _RANGES:
+        return "a whole number" + ("" if _RANGES[field.type][0] else ", 0 or more")
+    return _KINDS[field.type]
+
+
+def _token_at(text, offset):
+    """The word, string or sign at an offset, shortened, or "the end of the file"."""
+    found = re.compile(r"\"[^\"\n]*\"?|'[^'\n]*'?|[\w.+-]+|\S").search(text, offset)
+    if not found:
+        return "the end of the file"
+    return found[0] if len(found[0]) <= 40 else found[0][:40] + "..."

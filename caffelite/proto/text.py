@@ -1,0 +1,200 @@
+"""Read and write prototxt. Every layer knows the line it starts on."""
+
+import codecs
+import difflib
+import os
+import re
+
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+from ..atomic import write_atomically
+from ..errors import ProtoError, where
+from . import caffe_pb2
+from .diagnose import diagnose
+from .scan import Mistake, Place, scan, top_level_names
+from .upgrade import complete_snapshot_prefix, upgrade_net, upgrade_solver
+
+MAX_BYTES = 64 * 2**20  # nets with weights in them are the largest; a typo can name anything
+
+_KINDS = {
+    "NetParameter": "a net (layer { ... })",
+    "SolverParameter": "a solver (net, base_lr, ...)",
+}
+
+
+def read_net(path):
+    """The NetParameter of a prototxt, upgraded to today's form."""
+    path = os.fspath(path)
+    return upgrade_net(read(path, caffe_pb2.NetParameter), path)
+
+
+def read_solver(path):
+    """The SolverParameter of a prototxt, upgraded, its snapshot_prefix completed."""
+    path = os.fspath(path)
+    solver = upgrade_solver(read(path, caffe_pb2.SolverParameter), path)
+    return complete_snapshot_prefix(solver, path)
+
+
+def read(path, message_class):
+    """The message of a prototxt as the file has it, whatever its age."""
+    path = os.fspath(path)
+    return parse(_decode(_read_bytes(path), path, message_class), message_class, path)
+
+
+def parse(text, message_class, path=""):
+    """The message that `text` describes; `path` is named in errors."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    place = Place(text)
+    message = message_class()
+    try:
+        layers = scan(text)
+        text_format.Parse(text, message)
+    except Mistake as mistake:
+        raise _error(path, place, mistake) from None
+    except text_format.ParseError as problem:
+        offset = place.offset(problem.GetLine(), problem.GetColumn())
+        mistake = _other_kind(text, message_class) or diagnose(problem, text, offset, message_class)
+        raise _error(path, place, mistake) from None
+    if not message.ListFields():
+        raise ProtoError(f"{where(path, 1, 1)}: {_expected(message_class)}, but it says nothing")
+    for steps, offset in layers.items():
+        _follow(message, steps).source_line = place.line(offset)
+    return message
+
+
+def to_text(message):
+    """The message as prototxt."""
+    return text_format.MessageToString(without_lines(message), as_utf8=True)
+
+
+def write_net(net, path):
+    """Write a NetParameter as prototxt, whole or not at all."""
+    write_atomically(path, to_text(net).encode())
+
+
+def write_solver(solver, path):
+    """Write a SolverParameter as prototxt, whole or not at all."""
+    write_atomically(path, to_text(solver).encode())
+
+
+def without_lines(message):
+    """A copy in which no layer says where it starts: what goes into a file."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    _clear_lines(copy)
+    return copy
+
+
+def _clear_lines(message):
+    if "source_line" in message.DESCRIPTOR.fields_by_name:
+        message.ClearField("source_line")
+    for field, value in message.ListFields():
+        if field.name in ("layer", "layers") or field.name.endswith("net_param"):
+            for inner in value if hasattr(value, "append") else [value]:
+                _clear_lines(inner)
+
+
+def _follow(message, steps):
+    """The message at ("layer", 3) or ("net_param", 0, "layer", 3)."""
+    for name, index in zip(steps[::2], steps[1::2], strict=True):
+        value = getattr(message, name)
+        message = value[index] if hasattr(value, "append") else value
+    return message
+
+
+# What can be wrong with a file before it is text
+
+
+def _read_bytes(path):
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ProtoError(f"{path}: no such file{_similar_file(path)}") from None
+    except IsADirectoryError:
+        raise ProtoError(f"{path}: is a directory, expected a prototxt") from None
+    except (OSError, ValueError) as problem:
+        raise ProtoError(f"{path}: cannot be read: {problem}") from None
+    return data
+
+
+def _similar_file(path):
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder or "."):
+        return f" (nor is there a directory {folder})"
+    near = difflib.get_close_matches(name, os.listdir(folder or "."), n=1)
+    return f'; did you mean "{os.path.join(folder, near[0])}"?' if near else ""
+
+
+def _decode(data, path, message_class):
+    """The text of a prototxt; anything else is named for what it is."""
+    at = where(path, 1, 1)
+    for marks, what in _SIGNATURES:
+        if data.startswith(marks):
+            raise ProtoError(f"{at}: {_expected(message_class)}, but this {what}")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if _BINARY.search(data):
+        what = "looks like a binary .caffemodel; weights are given apart from the net"
+        if not _is_caffemodel(data):
+            what = "is a binary file"
+        raise ProtoError(f"{at}: {_expected(message_class)}, but this {what}")
+    if len(data) > MAX_BYTES:
+        raise ProtoError(f"{at}: larger than {MAX_BYTES >> 20} MB, too large for a prototxt")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        place = Place(data.decode("latin-1"))
+        mistake = Mistake(
+            problem.start,
+            f"byte 0x{data[problem.start]:02x} is not UTF-8; save the file as UTF-8 (in Latin-1 "
+            f'it would be "{place.text[problem.start]}")',
+        )
+        raise _error(path, place, mistake) from None
+
+
+_SIGNATURES = [
+    ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "is UTF-16 text; save it as UTF-8"),
+    (b"\x89HDF\r\n\x1a\n", "is an HDF5 file; weights are given apart from the net"),
+    ((b"\x1f\x8b", b"PK\x03\x04", b"BZh"), "is a compressed file; unpack it first"),
+    ((b"<!DOCTYPE", b"<!doctype", b"<html"), "is an HTML page; download the file itself"),
+]
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # control characters but white space
+
+
+def _is_caffemodel(data):
+    try:
+        net = caffe_pb2.NetParameter.FromString(data)
+    except DecodeError:
+        return len(data) > MAX_BYTES  # cut off, so it cannot parse
+    return bool(net.layer or net.layers)
+
+
+def _expected(message_class):
+    name = message_class.DESCRIPTOR.name
+    return f"expected the text of {_KINDS.get(name, name)}"
+
+
+# Errors
+
+
+def _other_kind(text, message_class):
+    """The Mistake of giving a solver for a net or the other way round, or None."""
+    other = {"NetParameter": "SolverParameter", "SolverParameter": "NetParameter"}
+    name = message_class.DESCRIPTOR.name
+    if name not in other:
+        return None
+    known = message_class.DESCRIPTOR.fields_by_name
+    theirs = getattr(caffe_pb2, other[name]).DESCRIPTOR.fields_by_name
+    unknown = [(word, at) for word, at in top_level_names(text) if word not in known]
+    if unknown and all(word in theirs for word, _ in unknown):
+        return Mistake(
+            unknown[0][1],
+            f'"{unknown[0][0]}" belongs to {_KINDS[other[name]]}; expected {_KINDS[name]}',
+        )
+    return None
+
+
+def _error(path, place, mistake):
+    at = where(path or "text", place.line(mistake.offset), place.column(mistake.offset))
+    return ProtoError(f"{at}: {mistake.what}\n{place.excerpt(mistake.offset)}")
