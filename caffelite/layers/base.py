@@ -56,6 +56,9 @@ class Layer:
         make anonymous tops up to the least number (losses)
     no_gradient
         bottoms that never get a gradient (labels): force_backward leaves them alone
+    needs_backward
+        set by the Net before the first forward: whether backward runs, so that forward can do
+        without copies that only backward reads
 
     `setup(bottom_shapes)` runs once and makes learnable blobs; `infer_shapes(bottom_shapes)` gives
     the top shapes; `forward` and `backward` compute. A bottom's diff is assigned, a learnable
@@ -71,6 +74,7 @@ class Layer:
     always_reshape = False
     auto_top = False
     no_gradient = ()
+    needs_backward = True
 
     def __init__(self, param, phase=TEST, dtype=np.float32, file="", seed=0):
         self.param = param
