@@ -157,7 +157,7 @@ def _read_blob(buffer, span):
     return SavedBlob(shape or (), bool(legacy), data, diff)
 
 
-def _h5py():
+def import_h5py():
     try:
         import h5py
     except ImportError:
@@ -169,7 +169,7 @@ def load_hdf5(net, path):
     """Load a .caffemodel.h5. Nothing is changed unless all of it fits."""
     targets = {layer.name: layer for layer in net.layers}
     plan = []
-    h5py = _h5py()
+    h5py = import_h5py()
     try:
         file = h5py.File(path, "r")
     except OSError as problem:
@@ -248,7 +248,7 @@ def blob_message(shape, data, diff=None):
 
 def save_hdf5(net, path, diff=False):
     """Write a .caffemodel.h5: /data/LAYER/INDEX; a blob shared from another owner is left out."""
-    h5py = _h5py()
+    h5py = import_h5py()
 
     def write(file):
         for layer in net.layers:

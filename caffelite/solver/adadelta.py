@@ -1,0 +1,21 @@
+import numpy as np
+
+from .base import Solver, register_solver
+
+
+@register_solver("AdaDelta")
+class AdaDeltaSolver(Solver):
+    """h <- m h + (1 - m) g^2;  u = g sqrt((delta + h2) / (delta + h));
+    h2 <- m h2 + (1 - m) u^2;  w -= rate u, with m = momentum.  Zeiler 2012, arXiv:1212.5701"""
+
+    history_names = ("squares", "updates")
+
+    def update(self, blob, history, rate):
+        g, m, delta = blob.diff, self.param.momentum, self.param.delta
+        h, h2 = history["squares"], history["updates"]
+        h *= m
+        h += (1 - m) * g * g
+        g *= np.sqrt((delta + h2) / (delta + h))
+        h2 *= m
+        h2 += (1 - m) * g * g
+        g *= rate

@@ -1,0 +1,24 @@
+import math
+
+import numpy as np
+
+from .base import Solver, register_solver
+
+
+@register_solver("Adam")
+class AdamSolver(Solver):
+    """h <- b1 h + (1 - b1) g;  h2 <- b2 h2 + (1 - b2) g^2;
+    w -= rate sqrt(1 - b2^t) / (1 - b1^t) h / (sqrt(h2) + delta), with b1 = momentum,
+    b2 = momentum2, t = iter + 1.  Kingma, Ba 2015, arXiv:1412.6980"""
+
+    history_names = ("mean", "squares")
+
+    def update(self, blob, history, rate):
+        g, b1, b2, t = blob.diff, self.param.momentum, self.param.momentum2, self.iter + 1
+        h, h2 = history["mean"], history["squares"]
+        h *= b1
+        h += (1 - b1) * g
+        h2 *= b2
+        h2 += (1 - b2) * g * g
+        rate *= math.sqrt(1 - b2**t) / (1 - b1**t)
+        g[...] = rate * h / (np.sqrt(h2) + self.param.delta)

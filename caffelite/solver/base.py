@@ -1,0 +1,418 @@
+"""Solver: the training loop, testing, callbacks. Update rules are in their own files."""
+
+import logging
+import math
+import os
+import time
+from collections import deque
+
+import numpy as np
+
+from .. import rng
+from ..errors import SolverError, did_you_mean
+from ..net import Net
+from ..proto import caffe_pb2
+from ..proto.text import read_net, read_solver
+from . import lr_policy, regularize, snapshot
+
+log = logging.getLogger("caffelite")
+
+_solvers = {}
+
+
+def register_solver(type_name):
+    """Class decorator: make `type: "TYPE_NAME"` in a solver prototxt create this class."""
+
+    def add(solver_class):
+        solver_class.type = type_name
+        _solvers[type_name] = solver_class
+        return solver_class
+
+    return add
+
+
+def get_solver(solver):
+    """The solver, of the class its `type` names, of a prototxt file or a SolverParameter."""
+    file, param = _read(solver)
+    if param.type not in _solvers:
+        hint = did_you_mean(param.type, _solvers) or f"; known are {', '.join(sorted(_solvers))}"
+        raise SolverError(f'{file + ": " if file else ""}unknown solver type "{param.type}"{hint}')
+    return _solvers[param.type](param, file=file)
+
+
+def _read(solver):
+    if isinstance(solver, caffe_pb2.SolverParameter):
+        param = caffe_pb2.SolverParameter()
+        param.CopyFrom(solver)
+        return "", param
+    return os.fspath(solver), read_solver(solver)
+
+
+class Solver:
+    """Trains `net`, and tests it now and then on `test_nets`.
+
+    A subclass is an update rule: `update(blob, history, rate)` turns blob.diff, the gradient, into
+    what is subtracted from blob.data; `history` holds an array for each of `history_names`.
+
+    Parameters
+    ----------
+    solver : path of a solver prototxt, or a SolverParameter
+    """
+
+    type = None
+    history_names = ()
+
+    def __init__(self, solver, file=""):
+        read_file, self.param = _read(solver)
+        self.file = file or read_file
+        self.iter = 0
+        self.current_step = 0
+        self._callbacks, self._listeners, self._requests = [], [], []
+        try:
+            self.check()
+        except SolverError as problem:
+            raise SolverError(f"{self.file + ': ' if self.file else ''}{problem}") from None
+        seed = self.param.random_seed
+        self.seed = seed if seed >= 0 else rng.next_seed()
+        self.net = self._make_net(self._train_source(), 0)
+        self.test_nets = [
+            self._make_net(source, k + 1) for k, source in enumerate(self._test_sources())
+        ]
+        self.history = [
+            {name: np.zeros(entry.blob.shape, self.net.dtype) for name in self.history_names}
+            for entry in self.net.learnable
+        ]
+        for weights in self.param.weights:
+            self._load_weights(weights)
+
+    # Construction
+
+    def check(self):
+        """Raise a SolverError for options that cannot work."""
+        param = self.param
+        if param.lr_policy:
+            lr_policy.check(param)
+        regularize.check(param)
+        if param.average_loss < 1:
+            raise SolverError(f"average_loss must be at least 1, not {param.average_loss}")
+        if param.iter_size < 1:
+            raise SolverError(f"iter_size must be at least 1, not {param.iter_size}")
+        if param.snapshot:
+            snapshot.check_writable(param.snapshot_prefix)
+
+    def _train_source(self):
+        """(file, NetParameter with its state) of the train net."""
+        given = [
+            name
+            for name in ("train_net_param", "train_net", "net_param", "net")
+            if self.param.HasField(name)
+        ]
+        if len(given) != 1:
+            raise self.error(
+                "expected exactly one of train_net_param, train_net, net_param and net, "
+                f"not {' and '.join(given) or 'none'}"
+            )
+        value = getattr(self.param, given[0])
+        return self._with_state(value, caffe_pb2.TRAIN, self.param.train_state)
+
+    def _test_sources(self):
+        """(file, NetParameter with its state) of each test net."""
+        param = self.param
+        sources = [*param.test_net_param, *param.test_net]
+        common = [getattr(param, n) for n in ("net_param", "net") if param.HasField(n)]
+        more = len(param.test_iter) - len(sources)
+        if more < 0 or (more > 0 and not common):
+            raise self.error(
+                f"has {len(param.test_iter)} test_iter entries, expected one for each of the "
+                f"{len(sources)} test nets"
+            )
+        sources += common * more
+        if len(param.test_state) not in (0, len(sources)):
+            raise self.error(
+                f"has {len(param.test_state)} test_state entries, expected none or one for each "
+                f"of the {len(sources)} test nets"
+            )
+        if sources and param.test_interval <= 0:
+            raise self.error(
+                f"has {len(sources)} test nets, so test_interval must be above 0, "
+                f"not {param.test_interval}"
+            )
+        states = list(param.test_state) or [caffe_pb2.NetState()] * len(sources)
+        return [
+            self._with_state(source, caffe_pb2.TEST, state)
+            for source, state in zip(sources, states, strict=True)
+        ]
+
+    def _with_state(self, source, phase, state):
+        """State = the phase, then what the net says, then what the solver says."""
+        net = caffe_pb2.NetParameter()
+        inline = isinstance(source, caffe_pb2.NetParameter)
+        net.CopyFrom(source if inline else read_net(source))
+        merged = caffe_pb2.NetState(phase=phase)
+        merged.MergeFrom(net.state)
+        merged.MergeFrom(state)
+        net.state.CopyFrom(merged)
+        return (self.file if inline else source), net
+
+    def _make_net(self, source, index):
+        file, param = source
+        return Net.from_param(param, file=file, seed=rng.derive(self.seed, index))
+
+    def _load_weights(self, names):
+        for name in names.split(","):
+            for net in (self.net, *self.test_nets):
+                log.info("Finetuning from %s", name.strip())
+                net.copy_from(name.strip())
+
+    # Training
+
+    def solve(self, resume_file=None):
+        """Train until max_iter, from a .solverstate if given; snapshot and test at the end."""
+        log.info("Solving %s", self.net.name)
+        log.info("Learning Rate Policy: %s", self.param.lr_policy)
+        if resume_file:
+            log.info("Restoring previous solver status from %s", resume_file)
+            self.restore(resume_file)
+        stopped = self.step(self.param.max_iter - self.iter)
+        if self.param.snapshot_after_train and not _due(self.iter, self.param.snapshot):
+            self.snapshot()
+        if stopped:
+            log.info("Optimization stopped early.")
+            self._emit("stopped", iteration=self.iter)
+            return
+        if _due(self.iter, self.param.display):
+            loss = self.net._forward(0, len(self.net.layers) - 1)
+            log.info("Iteration %d, loss = %g", self.iter, loss)
+        if _due(self.iter, self.param.test_interval):
+            self.test_all()
+        log.info("Optimization Done.")
+        self._emit("done", iteration=self.iter)
+
+    def step(self, n):
+        """Train for `n` iterations; returns whether a request to stop ended it before."""
+        end = self.iter + n
+        losses = deque(maxlen=self.param.average_loss)
+        self._display_timer = time.perf_counter(), self.iter
+        while self.iter < end:
+            self.net.clear_param_diffs()
+            if _due(self.iter, self.param.test_interval) and (
+                self.iter > 0 or self.param.test_initialization
+            ):
+                self.test_all()
+                if self._stop_requested():
+                    return True
+            self._call("on_start")
+            displayed = _due(self.iter, self.param.display)
+            self.net.debug_info = displayed and self.param.debug_info
+            loss = self._forward_backward()
+            losses.append(loss)
+            facts = self._log_iteration(sum(losses) / len(losses)) if displayed else None
+            self._call("on_gradients_ready")
+            rate = self._apply_update(displayed)
+            if displayed:
+                self._emit("train", lr=rate, **facts)
+            self._emit("step", iteration=self.iter, loss=loss, lr=rate, images=self.batch_size)
+            wanted = self._take_requests("snapshot")
+            if wanted or _due(self.iter, self.param.snapshot):
+                self.snapshot()
+            if self._stop_requested():
+                return True
+        return False
+
+    def _forward_backward(self):
+        """iter_size passes, whose gradients add up; returns their mean loss."""
+        loss = 0.0
+        for _ in range(self.param.iter_size):
+            one = self.net.forward_backward()
+            if not math.isfinite(one):
+                raise self._diverged(one)
+            loss += one
+        return loss / self.param.iter_size
+
+    def _diverged(self, loss):
+        for layer in self.net.layers:
+            for kind, names, blobs in (
+                ("learnable blob", layer.blob_names, layer.blobs),
+                ("top", layer.top_names, layer.top_blobs),
+            ):
+                for name, blob in zip(names, blobs, strict=True):
+                    if not np.isfinite(blob.data).all():
+                        return SolverError(
+                            f"iteration {self.iter}: the loss is {loss:g}; the first value that is "
+                            f'not finite is in {kind} "{name}" of {layer.at}. Snapshots written '
+                            "so far are kept. A lower base_lr, clip_gradients or scaled input data "
+                            "is the usual way out"
+                        )
+        return SolverError(f"iteration {self.iter}: the loss is {loss:g}")
+
+    def apply_update(self):
+        """One update of the learnable blobs from their diffs; counts as an iteration."""
+        self._apply_update(displayed=False)
+
+    def _apply_update(self, displayed):
+        rate = self.lr
+        if displayed:
+            log.info("Iteration %d, lr = %g", self.iter, rate)
+        param = self.param
+        # A frozen blob whose gradient was never computed has no diff, and stays as it is.
+        moving = [
+            (entry, history)
+            for entry, history in zip(self.net.learnable, self.history, strict=True)
+            if entry.lr_mult or entry.blob.diff_allocated
+        ]
+        regularize.clip([entry.blob.diff for entry, _ in moving], param.clip_gradients)
+        for entry, history in moving:
+            blob = entry.blob
+            regularize.average(blob.diff, param.iter_size)
+            local_decay = param.weight_decay * entry.decay_mult
+            regularize.decay(blob.diff, blob.data, local_decay, param.regularization_type)
+            self.update(blob, history, rate * entry.lr_mult)
+            np.subtract(blob.data, blob.diff, out=blob.data)
+        self.iter += 1
+        return rate
+
+    def update(self, blob, history, rate):
+        """Turn blob.diff from the gradient into the step that is subtracted from blob.data."""
+        raise NotImplementedError(f"{type(self).__name__}.update")
+
+    @property
+    def lr(self):
+        """The learning rate at this iteration. Asking for it may move a multistep schedule on."""
+        lr_policy.check(self.param)
+        policy = lr_policy.POLICIES[self.param.lr_policy]
+        before = self.current_step
+        rate, self.current_step = policy(self.param, self.iter, before)
+        if self.param.lr_policy == "multistep" and self.current_step != before:
+            log.info("MultiStep Status: Iteration %d, step = %d", self.iter, self.current_step)
+        return rate
+
+    @property
+    def batch_size(self):
+        """Samples an iteration: axis 0 of the first blob that has axes, times iter_size."""
+        for blob in self.net.blobs.values():
+            if blob.shape:
+                return blob.shape[0] * self.param.iter_size
+        return self.param.iter_size
+
+    def _log_iteration(self, loss):
+        since, iteration = self._display_timer
+        now = time.perf_counter()
+        seconds = now - since
+        per_second = (self.iter - iteration) / (seconds or 1)
+        self._display_timer = now, self.iter
+        log.info(
+            "Iteration %d (%g iter/s, %gs/%d iters), loss = %g",
+            self.iter,
+            per_second,
+            seconds,
+            self.param.display,
+            loss,
+        )
+        outputs = {name: self.net.blobs[name].data.copy() for name in self.net.outputs}
+        _log_outputs("Train", self.net, outputs)
+        return {"iteration": self.iter, "loss": loss, "seconds": seconds, "outputs": outputs}
+
+    # Testing
+
+    def test_all(self):
+        """Test every test net on test_iter batches."""
+        for k in range(len(self.test_nets)):
+            if not self._pending("stop"):
+                self.test(k)
+
+    def test(self, k=0):
+        """Average the outputs of test net k over its test_iter batches, log and return them."""
+        net = self.test_nets[k]
+        log.info("Iteration %d, Testing net (#%d)", self.iter, k)
+        net.share_with(self.net)
+        net.debug_info = self.param.debug_info
+        batches = self.param.test_iter[k]
+        totals, loss = {}, 0.0
+        for _ in range(batches):
+            if self._take_requests("snapshot"):
+                self.snapshot()
+            if self._pending("stop"):
+                log.info("Test interrupted.")
+                return None
+            loss += net._forward(0, len(net.layers) - 1)
+            for name in net.outputs:
+                totals[name] = totals.get(name, 0.0) + net.blobs[name].data.astype(np.float64)
+        means = {name: total / batches for name, total in totals.items()}
+        if self.param.test_compute_loss:
+            log.info("Test loss: %g", loss / batches)
+        _log_outputs("Test", net, means)
+        self._emit("test", iteration=self.iter, net=k, loss=loss / batches, outputs=means)
+        return means
+
+    # Snapshots
+
+    def snapshot(self):
+        """Write the model and the solver's state; returns their paths."""
+        model, state = snapshot.write(self)
+        self._emit("snapshot", iteration=self.iter, model=model, state=state)
+        return model, state
+
+    def restore(self, path):
+        """Go on from a .solverstate, or .solverstate.h5, and the model file that it names."""
+        snapshot.restore(self, os.fspath(path))
+
+    def share_weights(self, net):
+        """Let `net` use the train net's weights, by layer name."""
+        net.share_with(self.net)
+
+    # Seams: callbacks, events, requests
+
+    def add_callback(self, on_start=None, on_gradients_ready=None):
+        """Call the functions at the start of each iteration, and before each update."""
+        self._callbacks.append({"on_start": on_start, "on_gradients_ready": on_gradients_ready})
+
+    def _call(self, name):
+        for callbacks in self._callbacks:
+            if callbacks[name]:
+                callbacks[name]()
+
+    def add_listener(self, listener):
+        """Call `listener(event)` with a dict: its "event" is step, train, test, snapshot, stopped
+        or done, and "iteration" says when; other keys are what happened."""
+        self._listeners.append(listener)
+
+    def _emit(self, event, **facts):
+        for listener in self._listeners:
+            listener({"event": event, **facts})
+
+    def request(self, action):
+        """Ask for "snapshot" or "stop" at the next chance; may be called by a signal handler."""
+        self._requests.append(action)
+
+    def _pending(self, action):
+        return action in self._requests
+
+    def _take_requests(self, action):
+        """Whether `action` was requested; its requests are then settled."""
+        found = action in self._requests
+        while action in self._requests:
+            self._requests.remove(action)
+        return found
+
+    def _stop_requested(self):
+        return self._take_requests("stop")
+
+    def error(self, text):
+        """The exception for a mistake in the solver's file."""
+        return SolverError(f"{self.file + ': ' if self.file else ''}{text}")
+
+
+def _due(iteration, interval):
+    return interval > 0 and iteration % interval == 0
+
+
+def _log_outputs(phase, net, outputs):
+    """One line per element, as log parsers expect, counted over all outputs."""
+    weights = net.blob_loss_weights
+    number = 0
+    for name, values in outputs.items():
+        weight = weights[name]
+        for value in np.ravel(values):
+            loss = f" (* {weight:g} = {weight * value:g} loss)" if weight else ""
+            log.info("    %s net output #%d: %s = %g%s", phase, number, name, value, loss)
+            number += 1

@@ -1,0 +1,81 @@
+"""Learning-rate schedules: rate(i) for iteration i.  A function each, named as in `lr_policy`.
+
+Each takes the SolverParameter, i, and the solver's current_step, and returns (rate, current_step);
+only `step` and `multistep` move the step.
+"""
+
+import math
+
+from ..errors import SolverError, did_you_mean
+
+POLICIES = {}
+
+
+def _register(policy):
+    POLICIES[policy.__name__] = policy
+    return policy
+
+
+def check(param):
+    """Raise a SolverError if the options of the schedule are unusable."""
+    if not param.lr_policy:
+        raise SolverError(f"lr_policy is not set; expected one of {', '.join(POLICIES)}")
+    if param.lr_policy not in POLICIES:
+        hint = did_you_mean(param.lr_policy, POLICIES) or f"; known are {', '.join(POLICIES)}"
+        raise SolverError(f'lr_policy: unknown "{param.lr_policy}"{hint}')
+    if param.lr_policy in ("step", "sigmoid") and param.stepsize <= 0:
+        raise SolverError(
+            f'lr_policy "{param.lr_policy}" needs a stepsize above 0, not {param.stepsize}'
+        )
+    if param.lr_policy not in ("fixed", "poly") and param.gamma < 0:
+        raise SolverError(
+            f'lr_policy "{param.lr_policy}" needs a gamma of at least 0, not {param.gamma:g}'
+        )
+
+
+@_register
+def fixed(param, i, current_step):
+    """base_lr"""
+    return param.base_lr, current_step
+
+
+@_register
+def step(param, i, current_step):
+    """base_lr * gamma ^ floor(i / stepsize)"""
+    current_step = i // param.stepsize
+    return param.base_lr * param.gamma**current_step, current_step
+
+
+@_register
+def exp(param, i, current_step):
+    """base_lr * gamma ^ i"""
+    return param.base_lr * param.gamma**i, current_step
+
+
+@_register
+def inv(param, i, current_step):
+    """base_lr * (1 + gamma * i) ^ -power"""
+    return param.base_lr * (1 + param.gamma * i) ** -param.power, current_step
+
+
+@_register
+def multistep(param, i, current_step):
+    """base_lr * gamma ^ current_step; the step moves on by one where i reaches its stepvalue.
+
+    At most one step an evaluation, as in Caffe.
+    """
+    if current_step < len(param.stepvalue) and i >= param.stepvalue[current_step]:
+        current_step += 1
+    return param.base_lr * param.gamma**current_step, current_step
+
+
+@_register
+def poly(param, i, current_step):
+    """base_lr * (1 - i / max_iter) ^ power"""
+    return param.base_lr * (1 - i / param.max_iter) ** param.power, current_step
+
+
+@_register
+def sigmoid(param, i, current_step):
+    """base_lr / (1 + e ^ (-gamma * (i - stepsize)))"""
+    return param.base_lr / (1 + math.exp(-param.gamma * (i - param.stepsize))), current_step

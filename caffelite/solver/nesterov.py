@@ -1,0 +1,18 @@
+from .base import Solver, register_solver
+
+
+@register_solver("Nesterov")
+class NesterovSolver(Solver):
+    """h' <- rate g + m h;  w -= (1 + m) h' - m h, with m = momentum.
+
+    Nesterov 1983; Sutskever, Martens, Dahl, Hinton 2013.
+    """
+
+    history_names = ("momentum",)
+
+    def update(self, blob, history, rate):
+        g, h, m = blob.diff, history["momentum"], self.param.momentum
+        before = h.copy()
+        h *= m
+        h += rate * g
+        g[...] = (1 + m) * h - m * before

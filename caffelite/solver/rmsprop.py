@@ -1,0 +1,29 @@
+import numpy as np
+
+from ..errors import SolverError
+from .base import Solver, register_solver
+
+
+@register_solver("RMSProp")
+class RMSPropSolver(Solver):
+    """h <- r h + (1 - r) g^2;  w -= rate g / (sqrt(h) + delta), with r = rms_decay.
+
+    Tieleman, Hinton 2012
+    """
+
+    history_names = ("squares",)
+
+    def check(self):
+        super().check()
+        if self.param.momentum:
+            raise SolverError(f"RMSProp has no momentum, expected 0, not {self.param.momentum:g}")
+        if not 0 <= self.param.rms_decay < 1:
+            raise SolverError(
+                f"RMSProp: rms_decay must be at least 0 and below 1, not {self.param.rms_decay:g}"
+            )
+
+    def update(self, blob, history, rate):
+        g, h, r = blob.diff, history["squares"], self.param.rms_decay
+        h *= r
+        h += (1 - r) * g * g
+        g *= rate / (np.sqrt(h) + self.param.delta)

@@ -1,0 +1,185 @@
+"""Snapshots: the model and the .solverstate, in both of Caffe's formats.
+
+A state holds the iteration, the model's path, the schedule's step and the histories. Beyond Caffe
+it holds the seed and how far each layer's random or data stream has come, in fields that Caffe
+passes over: a run resumed from it ends with the very bits of one that was never stopped.
+"""
+
+import logging
+import os
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from .. import rng
+from ..atomic import write_atomically
+from ..errors import SolverError
+from ..net import weights
+from ..proto import caffe_pb2
+
+log = logging.getLogger("caffelite")
+
+
+def check_writable(prefix):
+    """Raise a SolverError if snapshots cannot be written at `prefix`; makes its directory."""
+    if not prefix:
+        raise SolverError("snapshot is set, so snapshot_prefix must be, too")
+    folder = os.path.dirname(prefix) or "."
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as problem:
+        raise SolverError(
+            f'snapshot_prefix "{prefix}": cannot make {folder}: {problem.strerror}'
+        ) from None
+    if not os.access(folder, os.W_OK):
+        raise SolverError(f'snapshot_prefix "{prefix}": no permission to write in {folder}')
+
+
+# Writing
+
+
+def write(solver):
+    """Write both files of a snapshot; returns (model path, state path)."""
+    prefix = f"{solver.param.snapshot_prefix}_iter_{solver.iter}"
+    check_writable(solver.param.snapshot_prefix)
+    if solver.param.snapshot_format == caffe_pb2.SolverParameter.HDF5:
+        model, state, kind = f"{prefix}.caffemodel.h5", f"{prefix}.solverstate.h5", "HDF5"
+        save, save_state = solver.net.save_hdf5, _write_hdf5
+    else:
+        model, state, kind = f"{prefix}.caffemodel", f"{prefix}.solverstate", "binary proto"
+        save, save_state = solver.net.save, _write_binary
+    log.info("Snapshotting to %s file %s", kind, model)
+    save(model, solver.param.snapshot_diff)
+    log.info("Snapshotting solver state to %s file %s", kind, state)
+    save_state(solver, state, model)
+    return model, state
+
+
+def _histories(solver):
+    """The history arrays in the order of the files: by kind, then by learnable blob."""
+    return [history[name] for name in solver.history_names for history in solver.history]
+
+
+def _state_message(solver, model):
+    """The SolverState without its histories."""
+    state = caffe_pb2.SolverState(
+        iter=solver.iter, learned_net=model, current_step=solver.current_step, seed=solver.seed
+    )
+    for net_name, net in _nets(solver):
+        for layer in net.layers:
+            if layer.position:
+                state.position.add(net=net_name, layer=layer.name, count=layer.position)
+    return state
+
+
+def _nets(solver):
+    yield "train", solver.net
+    for k, net in enumerate(solver.test_nets):
+        yield f"test{k}", net
+
+
+def _write_binary(solver, path, model):
+    chunks = [_state_message(solver, model).SerializeToString()]
+    for array in _histories(solver):
+        blob = weights.blob_message(array.shape, array)
+        chunks += [weights.wire.header(3, sum(map(len, blob))), *blob]
+    write_atomically(path, chunks)
+
+
+def _write_hdf5(solver, path, model):
+    h5py = weights.import_h5py()
+
+    def fill(file):
+        file.create_dataset("iter", data=np.array([solver.iter], "i4"))
+        file.create_dataset("learned_net", data=np.bytes_(model))
+        file.create_dataset("current_step", data=np.array([solver.current_step], "i4"))
+        history = file.create_group("history")
+        for index, array in enumerate(_histories(solver)):
+            history.create_dataset(str(index), data=array)
+        extra = _state_message(solver, model)
+        file.attrs["caffelite_state"] = np.void(extra.SerializeToString())
+
+    weights.write_hdf5(h5py, path, fill)
+
+
+# Restoring
+
+
+def restore(solver, path):
+    """Bring `solver` to the state in the file, the model that it names included."""
+    read = _read_hdf5 if path.endswith(".h5") else _read_binary
+    state, arrays = read(path)
+    targets = _histories(solver)
+    if len(arrays) != len(targets):
+        raise SolverError(
+            f"{path}: holds {len(arrays)} histories, expected {len(targets)}: it was written by "
+            f"another type of solver than {solver.type}, or for another net"
+        )
+    for index, (target, array) in enumerate(zip(targets, arrays, strict=True)):
+        if array.size != target.size:
+            raise SolverError(
+                f"{path}: history {index} has {array.size} values, expected {target.size}: it was "
+                "written for another net"
+            )
+    if state.learned_net:
+        solver.net.copy_from(_find_model(state.learned_net, path))
+    for target, array in zip(targets, arrays, strict=True):
+        target[...] = array.reshape(target.shape)
+    solver.iter, solver.current_step = state.iter, state.current_step
+    if state.HasField("seed"):
+        _restore_streams(solver, state)
+
+
+def _restore_streams(solver, state):
+    solver.seed = state.seed
+    positions = {(at.net, at.layer): at.count for at in state.position}
+    for index, (net_name, net) in enumerate(_nets(solver)):
+        net.reseed(rng.derive(solver.seed, index))
+        for layer in net.layers:
+            layer.seek(positions.get((net_name, layer.name), 0))
+
+
+def _find_model(recorded, state_path):
+    """The model where the state says it is, or else beside the state."""
+    beside = os.path.join(os.path.dirname(state_path), os.path.basename(recorded))
+    if not os.path.exists(recorded) and os.path.exists(beside):
+        log.warning("%s is not there; taking %s", recorded, beside)
+        return beside
+    return recorded
+
+
+def _read_binary(path):
+    try:
+        with open(path, "rb") as file:
+            raw = file.read()
+        state = caffe_pb2.SolverState.FromString(raw)
+    except OSError as problem:
+        raise SolverError(f"{path}: cannot read the solver state: {problem.strerror}") from None
+    except DecodeError:
+        raise SolverError(f"{path}: not a .solverstate, or a damaged one") from None
+    if not raw:
+        raise SolverError(f"{path}: the file is empty, expected a .solverstate")
+    arrays = [np.asarray(blob.double_data or blob.data) for blob in state.history]
+    state.ClearField("history")
+    return state, arrays
+
+
+def _read_hdf5(path):
+    h5py = weights.import_h5py()
+    try:
+        file = h5py.File(path, "r")
+    except OSError as problem:
+        raise SolverError(f"{path}: cannot be read as HDF5: {problem}") from None
+    with file:
+        missing = {"iter", "learned_net", "current_step", "history"} - set(file)
+        if missing:
+            raise SolverError(f"{path}: not a .solverstate.h5: it lacks {', '.join(missing)}")
+        state = caffe_pb2.SolverState()
+        if "caffelite_state" in file.attrs:
+            state.ParseFromString(file.attrs["caffelite_state"].tobytes())
+        state.iter = int(file["iter"][0])
+        state.current_step = int(file["current_step"][0])
+        learned_net = file["learned_net"][()]
+        state.learned_net = learned_net.decode() if isinstance(learned_net, bytes) else learned_net
+        history = file["history"]
+        return state, [history[str(index)][()] for index in range(len(history))]

@@ -1,0 +1,362 @@
+"""Net: filtering, splits, wiring, backward planning, sharing, running parts of a net."""
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+import caffelite
+from caffelite.errors import NetError
+from caffelite.net import passes
+from caffelite.proto import caffe_pb2
+
+
+def parse(text):
+    return text_format.Parse(text, caffe_pb2.NetParameter())
+
+
+def layer(name, type_name, bottoms="", tops="", more=""):
+    bottom = " ".join(f'bottom: "{b}"' for b in bottoms.split())
+    top = " ".join(f'top: "{t}"' for t in tops.split())
+    return f'layer {{ name: "{name}" type: "{type_name}" {bottom} {top} {more} }}\n'
+
+
+def data(name, *dims):
+    shape = " ".join(f"dim: {d}" for d in dims)
+    return layer(name, "Input", "", name, f"input_param {{ shape {{ {shape} }} }}")
+
+
+def ip(name, bottom, top, num_output=3, more=""):
+    filler = 'weight_filler { type: "gaussian" std: 0.5 }'
+    options = f"inner_product_param {{ num_output: {num_output} {filler} }}"
+    return layer(name, "InnerProduct", bottom, top, f"{options} {more}")
+
+
+def build(text, phase=caffelite.TRAIN, **more):
+    return caffelite.Net(parse(text), phase, **more)
+
+
+# Filtering
+
+
+@pytest.mark.parametrize(
+    "rule, phase, level, stages, kept",
+    [
+        ("include { phase: TRAIN }", caffelite.TRAIN, 0, [], True),
+        ("include { phase: TRAIN }", caffelite.TEST, 0, [], False),
+        ("exclude { phase: TRAIN }", caffelite.TRAIN, 0, [], False),
+        ("include { min_level: 2 }", caffelite.TRAIN, 1, [], False),
+        ("include { min_level: 2 }", caffelite.TRAIN, 2, [], True),
+        ("include { max_level: 2 }", caffelite.TRAIN, 3, [], False),
+        ('include { stage: "a" stage: "b" }', caffelite.TRAIN, 0, ["a"], False),
+        ('include { stage: "a" stage: "b" }', caffelite.TRAIN, 0, ["b", "a"], True),
+        ('include { not_stage: "a" }', caffelite.TRAIN, 0, ["a"], False),
+        ('include { phase: TEST } include { stage: "a" }', caffelite.TRAIN, 0, ["a"], True),
+        ("include { }", caffelite.TEST, 0, [], True),
+        ("exclude { phase: TEST } exclude { min_level: 1 }", caffelite.TRAIN, 0, [], True),
+    ],
+)
+def test_layers_are_kept_by_state(rule, phase, level, stages, kept):
+    net = build(data("x", 2, 3) + ip("ip", "x", "y", more=rule), phase, level=level, stages=stages)
+    assert ("ip" in net.layer_dict) == kept
+
+
+def test_include_and_exclude_together_are_refused():
+    rules = "include { phase: TRAIN } exclude { phase: TEST }"
+    with pytest.raises(NetError, match='"ip".*only one kind'):
+        build(data("x", 2, 3) + ip("ip", "x", "y", more=rules))
+
+
+# Splits
+
+
+def split(text):
+    return passes.insert_splits(parse(text))
+
+
+def test_a_blob_with_two_readers_is_split():
+    net = split(data("x", 2, 3) + ip("a", "x", "ya") + ip("b", "x", "yb"))
+    assert [ly.name for ly in net.layer] == ["x", "x_x_0_split", "a", "b"]
+    assert list(net.layer[1].top) == ["x_x_0_split_0", "x_x_0_split_1"]
+    assert [net.layer[i].bottom[0] for i in (2, 3)] == ["x_x_0_split_0", "x_x_0_split_1"]
+
+
+def test_a_split_is_named_after_the_last_writer_in_place():
+    text = data("x", 2, 3) + ip("a", "x", "y") + layer("relu", "ReLU", "y", "y")
+    net = split(text + ip("b", "y", "z") + ip("c", "y", "w"))
+    assert [ly.name for ly in net.layer] == ["x", "a", "relu", "y_relu_0_split", "b", "c"]
+
+
+def test_a_loss_weight_is_a_reader_and_moves_to_the_first_top_of_the_split():
+    text = data("x", 2, 3) + ip("a", "x", "y", more="loss_weight: 2") + ip("b", "y", "z")
+    net = split(text)
+    added = net.layer[2]
+    assert (added.name, list(added.loss_weight)) == ("y_a_0_split", [2, 0])
+    assert not net.layer[1].loss_weight
+    assert net.layer[3].bottom[0] == "y_a_0_split_1"
+
+
+def test_a_net_without_shared_blobs_gets_no_split():
+    text = data("x", 2, 3) + ip("a", "x", "y") + layer("relu", "ReLU", "y", "y")
+    assert split(text) == parse(text)
+
+
+def test_gradients_of_several_readers_add_up():
+    net = build(
+        "force_backward: true\n"
+        + data("x", 2, 3)
+        + layer("s", "Eltwise", "x x x", "y", "eltwise_param { coeff: 1 coeff: 2 coeff: 4 }")
+    )
+    net.blobs["y"].diff[...] = 1
+    net.forward()
+    net.backward()
+    assert (net.blobs["x"].diff == 7).all()
+
+
+# Wiring
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (ip("a", "nope", "y"), 'layer "a".*bottom\\[0\\] "nope": no layer before it'),
+        (data("data", 2, 3) + ip("a", "dat", "y"), 'did you mean "data"'),
+        (ip("a", "z", "y") + data("z", 2, 3), 'layer "z" does, but comes too late'),
+        (data("x", 2, 3) + data("x", 2, 3), '"x" is already a top of layer "x"'),
+        (
+            data("x", 2, 3) + ip("a", "x", "y") + ip("b", "y", "z") + layer("r", "ReLU", "y", "y"),
+            '"y" is already a top of layer "a"',
+        ),
+        (data("x", 2, 3) + layer("r", "Relu", "x", "x"), 'unknown type "Relu"; did you mean "ReLU"'),
+        (data("x", 2, 3) + layer("r", "ReLU", "x x", "y"), "has 2 bottoms, expected 1"),
+        (data("x", 2, 3) + layer("r", "ReLU", "x", "y z"), "has 2 tops, expected 1"),
+        (data("x", 2, 3) + ip("a", "x", "y", more="propagate_down: true propagate_down: true"),
+         "propagate_down has 2 entries"),
+        (data("x", 2, 3) + ip("a", "x", "y", more="param {} param {} param {}"), "3 param entries"),
+        (data("x", 2, 3) + ip("a", "x", "y", more="loss_weight: 1 loss_weight: 1"),
+         "has 2 loss_weight entries"),
+    ],
+)  # fmt: skip
+def test_wiring_mistakes_are_named(text, message):
+    with pytest.raises(NetError, match=message):
+        build(text)
+
+
+def test_inputs_and_outputs_come_in_caffes_order():
+    net = build(data("b", 2, 3) + data("a", 2, 3) + ip("1", "a", "z") + ip("2", "b", "Y"))
+    assert net.inputs == ["b", "a"]
+    assert net.outputs == ["Y", "z"]
+
+
+def test_in_place_layers_share_the_blob():
+    net = build(data("x", 2, 3) + ip("a", "x", "y") + layer("r", "ReLU", "y", "y"))
+    assert list(net.blobs) == ["x", "y"]
+    assert net.layers[2].top_blobs[0] is net.layers[1].top_blobs[0]
+
+
+def test_a_loss_without_a_top_gets_an_anonymous_one():
+    net = build(data("x", 4, 3) + data("t", 4, 3) + layer("l", "EuclideanLoss", "x t"))
+    assert net.outputs == []
+    net.blobs["x"].data[...] = 2
+    assert net._forward(0, 2) == pytest.approx(6)
+
+
+# Backward planning
+
+
+def plan_of(text, **more):
+    net = build(text, **more)
+    return {ly.name: (ly.needs_backward, ly.propagate_down) for ly in net.layers}
+
+
+LOSS = data("x", 4, 3) + data("t", 4, 2)
+
+
+def test_data_needs_no_gradient():
+    plan = plan_of(LOSS + ip("a", "x", "y", 2) + layer("l", "EuclideanLoss", "y t", "l"))
+    assert plan["a"] == (True, [False])
+    assert plan["l"] == (True, [True, False])
+    assert plan["x"] == (False, [])
+
+
+def test_what_no_loss_depends_on_is_not_run():
+    text = LOSS + ip("a", "x", "y", 2) + ip("side", "y", "z")
+    plan = plan_of(text + layer("l", "EuclideanLoss", "y t", "l"))
+    assert plan["side"][0] is False
+    assert plan["a"][0] is True
+
+
+def test_frozen_layers_stop_the_gradient():
+    frozen = "param { lr_mult: 0 } param { lr_mult: 0 }"
+    text = LOSS + ip("a", "x", "h", more=frozen) + ip("b", "h", "y", 2)
+    plan = plan_of(text + layer("l", "EuclideanLoss", "y t", "l"))
+    assert plan["a"] == (False, [False])
+    assert plan["b"] == (True, [False])
+
+
+def test_propagate_down_overrides():
+    text = LOSS + ip("a", "x", "h") + ip("b", "h", "y", 2, more="propagate_down: false")
+    plan = plan_of(text + layer("l", "EuclideanLoss", "y t", "l"))
+    assert plan["b"] == (True, [False])
+    assert plan["a"] == (False, [False])
+
+
+def test_force_backward_reaches_the_data_but_not_labels():
+    text = data("x", 4, 3) + data("t", 4) + ip("a", "x", "y", 2)
+    plan = plan_of("force_backward: true\n" + text + layer("l", "SoftmaxWithLoss", "y t", "l"))
+    assert plan["a"] == (True, [True])
+    assert plan["l"] == (True, [True, False])
+
+
+# Sharing
+
+
+def test_blobs_of_one_name_are_one_blob():
+    shared = 'param { name: "w" } param { name: "b" }'
+    text = data("x", 2, 3) + ip("a", "x", "y", more=shared) + ip("b", "y", "z", more=shared)
+    net = build(text)
+    net.params["b"][0].data[0, 0] = 42
+    assert net.params["a"][0].data[0, 0] == 42
+    assert len(net.learnable) == 2
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        ('num_output: 2 } param { name: "w" }', "expected \\(3, 3\\)"),
+        ('num_output: 3 } param { name: "w" lr_mult: 3 }', "lr_mult 2, expected the same, not 3"),
+    ],
+)
+def test_sharing_mistakes_are_named(more, message):
+    first = ip("a", "x", "y", more='param { name: "w" lr_mult: 2 }')
+    second = layer("b", "InnerProduct", "y", "z", f"inner_product_param {{ {more}")
+    with pytest.raises(NetError, match=message):
+        build(data("x", 2, 3) + first + second)
+
+
+def test_a_sharer_may_set_what_the_owner_left_open():
+    text = data("x", 2, 3) + ip("a", "x", "y", more='param { name: "w" }')
+    net = build(text + ip("b", "y", "z", more='param { name: "w" lr_mult: 5 }'))
+    assert net.learnable[0].lr_mult == 5
+
+
+def test_permissive_sharing_asks_for_the_count_only():
+    text = data("x", 2, 6) + data("y", 2, 4)
+    first = ip("a", "x", "p", 2, 'param { name: "w" }')
+    second = ip("b", "y", "q", 3, 'param { name: "w" share_mode: PERMISSIVE }')
+    net = build(text + first + second)
+    assert net.params["b"][0].shape == (3, 4)
+    with pytest.raises(NetError, match="expected"):
+        build(text + first + second.replace("PERMISSIVE", "STRICT"))
+
+
+def test_nets_share_weights_by_layer_name():
+    text = data("x", 2, 3) + ip("a", "x", "y")
+    one, two = build(text), build(text)
+    two.share_with(one)
+    one.params["a"][0].data[...] = 7
+    assert (two.params["a"][0].data == 7).all()
+
+
+# Running
+
+
+def test_forward_takes_inputs_and_returns_outputs():
+    net = build(data("x", 2, 3) + ip("a", "x", "h") + ip("b", "h", "y"))
+    x = np.arange(6.0).reshape(2, 3)
+    out = net.forward(x=x, blobs=["h"])
+    w, b = net.params["a"][0].data, net.params["b"][0].data
+    np.testing.assert_allclose(out["h"], x @ w.T, rtol=1e-5)
+    np.testing.assert_allclose(out["y"], x @ w.T @ b.T, rtol=1e-5)
+
+
+def test_forward_refuses_other_inputs_and_batch_sizes():
+    net = build(data("x", 2, 3) + ip("a", "x", "y"))
+    with pytest.raises(NetError, match=r"inputs are \['x'\]"):
+        net.forward(z=np.zeros((2, 3)))
+    with pytest.raises(NetError, match=r"has shape \(2, 3\), got \(5, 3\)"):
+        net.forward(x=np.zeros((5, 3)))
+    with pytest.raises(ValueError, match='no layer "nope"'):
+        net.forward(end="nope")
+
+
+def test_parts_of_a_net_run_alone():
+    net = build(data("x", 2, 3) + ip("a", "x", "h") + ip("b", "h", "y"))
+    assert list(net.forward(end="a")) == ["h"]
+    net.blobs["h"].data[...] = 1
+    y = net.forward(start="b")["y"]
+    np.testing.assert_allclose(y, np.ones((2, 3)) @ net.params["b"][0].data.T, rtol=1e-6)
+
+
+def test_backward_returns_the_diffs_of_inputs():
+    net = build("force_backward: true\n" + data("x", 2, 3) + ip("a", "x", "y"))
+    net.forward()
+    dy = np.arange(6.0).reshape(2, 3)
+    dx = net.backward(y=dy)["x"]
+    np.testing.assert_allclose(dx, dy @ net.params["a"][0].data, rtol=1e-6)
+
+
+def test_a_new_batch_size_passes_through():
+    net = build(data("x", 2, 3) + ip("a", "x", "y"))
+    net.blobs["x"].reshape(5, 3)
+    assert net.forward()["y"].shape == (5, 3)
+    net.blobs["x"].reshape(1, 3)
+    net.reshape()
+    assert net.blobs["y"].shape == (1, 3)
+
+
+def test_callbacks_see_every_layer():
+    net = build("force_backward: true\n" + data("x", 2, 3) + ip("a", "x", "y"))
+    seen = []
+    net.before_forward(lambda i: seen.append(("bf", i)))
+    net.after_backward(lambda i: seen.append(("ab", i)))
+    net.forward()
+    net.backward()
+    assert seen == [("bf", 0), ("bf", 1), ("ab", 1), ("ab", 0)]
+
+
+def test_loss_weights_scale_loss_and_gradient():
+    text = data("x", 4, 3) + data("t", 4, 3)
+    net = build(
+        "force_backward: true\n" + text + layer("l", "EuclideanLoss", "x t", "l", "loss_weight: 3")
+    )
+    net.blobs["x"].data[...] = 2
+    assert net._forward(0, 2) == pytest.approx(18)
+    net.backward()
+    np.testing.assert_allclose(net.blobs["x"].diff, 3 * 2 / 4)
+
+
+def test_the_old_constructor_form_still_works(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(data("x", 2, 3) + ip("a", "x", "y"))
+    net = caffelite.Net(str(path), caffelite.TEST)
+    net.save(tmp_path / "w.caffemodel")
+    with pytest.warns(DeprecationWarning):
+        again = caffelite.Net(str(path), str(tmp_path / "w.caffemodel"), caffelite.TEST)
+    np.testing.assert_array_equal(again.params["a"][0].data, net.params["a"][0].data)
+
+
+def test_the_same_seed_gives_the_same_weights():
+    text = data("x", 2, 3) + ip("a", "x", "y")
+    nets = []
+    for _ in range(2):
+        caffelite.set_random_seed(5)
+        nets.append(build(text))
+    np.testing.assert_array_equal(*(net.params["a"][0].data for net in nets))
+    assert (build(text).params["a"][0].data != nets[0].params["a"][0].data).any()
+
+
+def test_debug_info_logs_mean_absolute_values(caplog):
+    net = build("force_backward: true\n" + data("x", 2, 3) + ip("a", "x", "y"))
+    net.debug_info = True
+    net.blobs["x"].data[...] = 1
+    net.params["a"][0].data[...] = 0.5
+    with caplog.at_level("INFO", "caffelite"):
+        net.forward()
+        net.blobs["y"].diff[...] = 1
+        net.backward()
+    lines = [record.getMessage() for record in caplog.records]
+    assert "    [Forward] Layer a, top blob y data: 1.5" in lines
+    assert "    [Forward] Layer a, param blob 0 data: 0.5" in lines
+    assert "    [Backward] Layer a, bottom blob x diff: 1.5" in lines
+    assert "    [Backward] Layer a, param blob 0 diff: 2" in lines
+    assert any(line.startswith("    [Backward] All net params (data, diff)") for line in lines)

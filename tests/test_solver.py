@@ -1,0 +1,480 @@
+"""Solver: schedules, updates, testing, snapshots, resuming, log lines, mistakes."""
+
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+import caffelite
+from caffelite.errors import CaffeliteError, SolverError
+from caffelite.proto import caffe_pb2
+from caffelite.solver import lr_policy, regularize
+
+NET = """
+name: "noise"
+layer { name: "data" type: "DummyData" top: "data" top: "target"
+  dummy_data_param { shape { dim: 8 dim: 5 } shape { dim: 8 dim: 2 }
+    data_filler { type: "gaussian" std: 1 } data_filler { type: "uniform" min: -1 max: 1 } } }
+layer { name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1" param { lr_mult: 1 }
+  param { lr_mult: 2 decay_mult: 0 }
+  inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
+layer { name: "drop" type: "Dropout" bottom: "ip1" top: "ip1" }
+layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "ip2" bottom: "target" top: "loss" }
+"""
+
+
+def param(text="", net=NET):
+    defaults = 'base_lr: 0.1 lr_policy: "fixed" max_iter: 10 random_seed: 3 snapshot_prefix: "s"'
+    solver = text_format.Parse(defaults, caffe_pb2.SolverParameter())
+    text_format.Merge(net, solver.net_param)
+    return text_format.Merge(text, solver)
+
+
+def weights(solver):
+    return [entry.blob.data.copy() for entry in solver.net.learnable]
+
+
+def same(one, two):
+    return all((a == b).all() for a, b in zip(weights(one), weights(two), strict=True))
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def lines(caplog):
+    caplog.set_level("INFO", "caffelite")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+# Schedules
+
+
+@pytest.mark.parametrize(
+    "policy, i, expected",
+    [
+        ('lr_policy: "fixed"', 7, 0.1),
+        ('lr_policy: "step" gamma: 0.5 stepsize: 3', 7, 0.1 * 0.25),
+        ('lr_policy: "exp" gamma: 0.9', 7, 0.1 * 0.9**7),
+        ('lr_policy: "inv" gamma: 0.1 power: 0.75', 7, 0.1 * 1.7**-0.75),
+        ('lr_policy: "poly" power: 2 max_iter: 10', 7, 0.1 * 0.3**2),
+        ('lr_policy: "sigmoid" gamma: -5 stepsize: 5', 7, None),
+        ('lr_policy: "sigmoid" gamma: 0.5 stepsize: 5', 7, 0.1 / (1 + math.exp(-1))),
+    ],
+)
+def test_schedules(policy, i, expected):
+    solver = param(policy)
+    if expected is None:
+        with pytest.raises(SolverError, match="gamma of at least 0, not -5"):
+            lr_policy.check(solver)
+        return
+    lr_policy.check(solver)
+    rate, _ = lr_policy.POLICIES[solver.lr_policy](solver, i, 0)
+    assert rate == pytest.approx(expected, rel=1e-6)
+
+
+def test_multistep_moves_on_by_one_step_an_evaluation(lines):
+    solver = caffelite.get_solver(
+        param('lr_policy: "multistep" gamma: 0.1 stepvalue: 2 stepvalue: 3 stepvalue: 3')
+    )
+    solver.iter = 3
+    rates = [solver.lr for _ in range(4)]
+    assert rates == pytest.approx([1e-2, 1e-3, 1e-4, 1e-4])
+    assert "MultiStep Status: Iteration 3, step = 2" in lines()
+
+
+# Regularization
+
+
+def test_clipping_comes_before_averaging_and_decay():
+    diffs = [np.array([3.0]), np.array([4.0])]
+    regularize.clip(diffs, 1.0)
+    assert np.concatenate(diffs) == pytest.approx([0.6, 0.8])
+    regularize.clip(diffs, 2.0)
+    assert np.concatenate(diffs) == pytest.approx([0.6, 0.8])
+
+
+def test_decay_is_l2_or_l1():
+    data = np.array([-2.0, 0.0, 4.0])
+    for kind, expected in (("L2", [-0.2, 0, 0.4]), ("L1", [-0.1, 0, 0.1])):
+        diff = np.zeros(3)
+        regularize.decay(diff, data, 0.1, kind)
+        assert diff == pytest.approx(expected)
+
+
+# The update rules, against their formulas in float64
+
+
+def expected_updates(kind, gradients, rate, m, extra):
+    w, h, h2 = 0.0, 0.0, 0.0
+    delta = extra.get("delta", 1e-8)
+    for t, g in enumerate(gradients, 1):
+        if kind == "SGD":
+            h = rate * g + m * h
+            w -= h
+        elif kind == "Nesterov":
+            before, h = h, rate * g + m * h
+            w -= (1 + m) * h - m * before
+        elif kind == "AdaGrad":
+            h += g * g
+            w -= rate * g / (math.sqrt(h) + delta)
+        elif kind == "RMSProp":
+            h = extra["decay"] * h + (1 - extra["decay"]) * g * g
+            w -= rate * g / (math.sqrt(h) + delta)
+        elif kind == "AdaDelta":
+            h = m * h + (1 - m) * g * g
+            u = g * math.sqrt((delta + h2) / (delta + h))
+            h2 = m * h2 + (1 - m) * u * u
+            w -= rate * u
+        elif kind == "Adam":
+            h = m * h + (1 - m) * g
+            h2 = 0.999 * h2 + 0.001 * g * g
+            correction = math.sqrt(1 - 0.999**t) / (1 - m**t)
+            w -= rate * correction * h / (math.sqrt(h2) + delta)
+    return w
+
+
+@pytest.mark.parametrize(
+    "kind, options, extra",
+    [
+        ("SGD", "momentum: 0.9", {}),
+        ("Nesterov", "momentum: 0.9", {}),
+        ("AdaGrad", "delta: 0.01", {"delta": 0.01}),
+        ("RMSProp", "rms_decay: 0.8", {"decay": 0.8}),
+        ("AdaDelta", "momentum: 0.9 delta: 1e-3", {"delta": 1e-3}),
+        ("Adam", "momentum: 0.9", {}),
+    ],
+)
+def test_update_rules(kind, options, extra):
+    solver = caffelite.get_solver(param(f'type: "{kind}" {options}'))
+    blob = solver.net.params["ip2"][0]
+    blob.data[...] = 0
+    gradients = [1.0, -0.5, 2.0, 0.25]
+    for g in gradients:
+        solver.net.clear_param_diffs()
+        blob.diff[...] = g
+        solver.apply_update()
+    m = solver.param.momentum
+    assert solver.iter == 4
+    np.testing.assert_allclose(
+        blob.data, expected_updates(kind, gradients, 0.1, m, extra), rtol=1e-5
+    )
+
+
+def test_lr_mult_and_decay_mult_apply_by_blob():
+    solver = caffelite.get_solver(param("weight_decay: 0.5"))
+    weight, bias = solver.net.params["ip1"]
+    weight.data[...], bias.data[...] = 1, 1
+    weight.diff[...], bias.diff[...] = 1, 1
+    solver.apply_update()
+    np.testing.assert_allclose(weight.data, 1 - 0.1 * 1.5, rtol=1e-6)
+    np.testing.assert_allclose(bias.data, 1 - 0.2, rtol=1e-6)
+
+
+def test_iter_size_averages_gradients_and_loss():
+    net = """
+    layer { name: "d" type: "DummyData" top: "x" top: "t"
+      dummy_data_param { shape { dim: 2 dim: 3 } data_filler { value: 1 } data_filler { } } }
+    layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param {
+      num_output: 3 weight_filler { value: 0.1 } } }
+    layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" }
+    """
+    one = caffelite.get_solver(param("", net))
+    four = caffelite.get_solver(param("iter_size: 4", net))
+    one.step(3)
+    four.step(3)
+    for a, b in zip(weights(one), weights(four), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+# The loop
+
+
+def test_the_same_seed_gives_the_same_bits():
+    one, two = (caffelite.get_solver(param("momentum: 0.9")) for _ in range(2))
+    one.step(5)
+    two.step(2)
+    two.step(3)
+    assert same(one, two)
+    other = caffelite.get_solver(param("random_seed: 4"))
+    other.step(5)
+    assert not same(one, other)
+
+
+TESTED = "test_iter: 2 test_interval: 4 test_compute_loss: true display: 2 average_loss: 2"
+
+
+def test_log_lines_are_caffes(lines):
+    caffelite.get_solver(param(TESTED)).solve()
+    text = lines()
+    assert "Solving noise" in text
+    assert "Learning Rate Policy: fixed" in text
+    assert text.count("Iteration 4, Testing net (#0)") == 1
+    at = text.index("Iteration 4, Testing net (#0)")
+    assert re.fullmatch(r"Test loss: [\d.e-]+", text[at + 1])
+    number = r"([\d.e-]+)"
+    match = re.fullmatch(
+        rf"    Test net output #0: loss = {number} \(\* 1 = {number} loss\)", text[at + 2]
+    )
+    assert match[1] == match[2]
+    assert re.fullmatch(
+        rf"Iteration 4 \({number} iter/s, {number}s/2 iters\), loss = {number}", text[at + 3]
+    )
+    assert re.fullmatch(
+        rf"    Train net output #0: loss = {number} \(\* 1 = {number} loss\)", text[at + 4]
+    )
+    assert text[at + 5] == "Iteration 4, lr = 0.1"
+    assert re.fullmatch(rf"Iteration 10, loss = {number}", text[-2])
+    assert text[-1] == "Optimization Done."
+    assert [line for line in text if "Testing" in line] == [
+        f"Iteration {i}, Testing net (#0)" for i in (0, 4, 8)
+    ]
+
+
+def test_the_displayed_loss_is_averaged(lines):
+    solver = caffelite.get_solver(param("display: 1 average_loss: 3"))
+    losses = []
+    solver.add_listener(lambda e: losses.append(e["loss"]) if e["event"] == "step" else None)
+    solver.step(5)
+    shown = [float(t.rsplit("= ")[-1]) for t in lines() if "iter/s" in t]
+    assert shown == pytest.approx([np.mean(losses[max(0, i - 2) : i + 1]) for i in range(5)], 1e-4)
+
+
+def test_events_tell_all():
+    solver = caffelite.get_solver(param(TESTED + " snapshot: 5"))
+    events = []
+    solver.add_listener(events.append)
+    solver.solve()
+    kinds = [event["event"] for event in events]
+    assert kinds.count("step") == 10 and kinds.count("train") == 5 and kinds.count("test") == 3
+    assert kinds[-1] == "done"
+    train = next(event for event in events if event["event"] == "train")
+    assert train["lr"] == pytest.approx(0.1) and list(train["outputs"]) == ["loss"]
+    assert [e["iteration"] for e in events if e["event"] == "snapshot"] == [5, 10]
+    step = next(event for event in events if event["event"] == "step")
+    assert step["images"] == 8
+
+
+def test_callbacks_run_each_iteration():
+    solver = caffelite.get_solver(param())
+    seen = []
+    solver.add_callback(lambda: seen.append("start"), lambda: seen.append("gradients"))
+    solver.step(2)
+    assert seen == ["start", "gradients"] * 2
+
+
+def test_test_nets_see_the_trained_weights():
+    solver = caffelite.get_solver(param("test_iter: 1 test_interval: 100"))
+    solver.step(3)
+    solver.test()
+    for name, blobs in solver.net.params.items():
+        for mine, theirs in zip(blobs, solver.test_nets[0].params[name], strict=True):
+            assert np.shares_memory(mine.data, theirs.data)
+
+
+def test_a_stop_request_ends_with_a_snapshot(lines):
+    solver = caffelite.get_solver(param())
+    solver.add_listener(
+        lambda e: solver.request("stop") if e["event"] == "step" and e["iteration"] == 4 else None
+    )
+    solver.solve()
+    assert solver.iter == 4
+    assert os.path.exists("s_iter_4.solverstate")
+    assert lines()[-1] == "Optimization stopped early."
+
+
+def test_a_stop_request_interrupts_a_test(lines):
+    solver = caffelite.get_solver(param("test_iter: 5 test_interval: 1"))
+    solver.request("stop")
+    solver.solve()
+    assert solver.iter == 0
+    assert not any("Test net output" in line for line in lines())
+
+
+def test_a_snapshot_request_is_served():
+    solver = caffelite.get_solver(param("snapshot_after_train: false"))
+    solver.request("snapshot")
+    solver.solve()
+    assert sorted(p for p in os.listdir() if p.startswith("s_")) == [
+        "s_iter_1.caffemodel",
+        "s_iter_1.solverstate",
+    ]
+
+
+# Snapshots and resuming
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"])
+@pytest.mark.parametrize("form, ending", [("BINARYPROTO", ""), ("HDF5", ".h5")])
+def test_a_resumed_run_ends_with_the_same_bits(kind, form, ending):
+    momentum = "momentum: 0.9" if kind in ("SGD", "Nesterov", "AdaDelta", "Adam") else ""
+    text = f'type: "{kind}" {momentum} weight_decay: 0.01 snapshot: 4 snapshot_format: {form}'
+    text += ' lr_policy: "multistep" gamma: 0.5 stepvalue: 2 stepvalue: 7'
+    whole = caffelite.get_solver(param(text))
+    whole.step(10)
+    resumed = caffelite.get_solver(param(text + " random_seed: 99"))
+    resumed.restore(f"s_iter_4.solverstate{ending}")
+    assert resumed.iter == 4 and resumed.current_step == whole.current_step - 1
+    resumed.step(6)
+    assert same(whole, resumed)
+
+
+def test_an_unseeded_run_resumes_with_the_same_bits():
+    solver = param("snapshot: 4")
+    solver.ClearField("random_seed")
+    whole = caffelite.get_solver(solver)
+    whole.step(10)
+    resumed = caffelite.get_solver(solver)
+    resumed.restore("s_iter_4.solverstate")
+    resumed.step(6)
+    assert same(whole, resumed)
+
+
+CHILD = """
+import sys, caffelite
+solver = caffelite.get_solver("solver.prototxt")
+if len(sys.argv) > 1:
+    solver.restore(sys.argv[1])
+solver.add_listener(lambda e: print(e["event"], e["iteration"], flush=True))
+solver.solve()
+"""
+
+
+def test_a_killed_run_resumes_with_the_same_bits():
+    """SIGKILL at any moment leaves whole snapshots, and nothing of the run is lost beyond them."""
+    text = "snapshot: 10 max_iter: 400 momentum: 0.9"
+    with open("solver.prototxt", "w") as file:
+        file.write(text_format.MessageToString(param(text)))
+    child = subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True)
+    for line in child.stdout:
+        if line.startswith("step 57"):
+            break
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    latest = max(int(re.search(r"(\d+)\.solverstate$", p)[1])
+                 for p in os.listdir() if p.endswith(".solverstate"))  # fmt: skip
+    assert 50 <= latest < 400
+    state = f"s_iter_{latest}.solverstate"
+    subprocess.run([sys.executable, "-c", CHILD, state], check=True, stdout=subprocess.DEVNULL)
+    resumed = caffelite.get_solver(param(text))
+    resumed.net.copy_from("s_iter_400.caffemodel")
+    whole = caffelite.get_solver(param(text))
+    whole.step(400)
+    assert same(whole, resumed)
+
+
+def test_snapshot_diff_keeps_gradients():
+    solver = caffelite.get_solver(param("snapshot_diff: true"))
+    solver.step(1)
+    model, _ = solver.snapshot()
+    with open(model, "rb") as file:
+        saved = caffe_pb2.NetParameter.FromString(file.read())
+    blobs = {ly.name: ly.blobs for ly in saved.layer}
+    expected = solver.net.params["ip1"][0].diff.ravel()
+    np.testing.assert_array_equal(np.asarray(blobs["ip1"][0].diff, "f4"), expected)
+
+
+def test_the_model_is_found_beside_a_moved_state(tmp_path):
+    solver = caffelite.get_solver(param())
+    solver.step(2)
+    solver.snapshot()
+    (tmp_path / "moved").mkdir()
+    for path in ("s_iter_2.caffemodel", "s_iter_2.solverstate"):
+        os.rename(path, f"moved/{path}")
+    again = caffelite.get_solver(param())
+    again.restore("moved/s_iter_2.solverstate")
+    assert same(solver, again)
+
+
+def test_snapshots_make_their_folder():
+    solver = caffelite.get_solver(param('snapshot_prefix: "a/b/s"'))
+    solver.step(1)
+    solver.snapshot()
+    assert sorted(os.listdir("a/b")) == ["s_iter_1.caffemodel", "s_iter_1.solverstate"]
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ('type: "Sgd"', 'unknown solver type "Sgd"; did you mean "SGD"'),
+        ('lr_policy: "stepp"', 'lr_policy: unknown "stepp"; did you mean "step"'),
+        ('lr_policy: "step" gamma: 0.1', "stepsize above 0, not 0"),
+        ("average_loss: 0", "average_loss must be at least 1"),
+        ("iter_size: 0", "iter_size must be at least 1"),
+        ('weight_decay: 1 regularization_type: "L3"', 'unknown "L3"'),
+        ('train_net: "x"', "exactly one of.*train_net and net_param"),
+        ("test_iter: 3", "test_interval must be above 0, not 0"),
+        ("test_iter: 3 test_interval: 1 test_state {} test_state {}", "has 2 test_state entries"),
+        ('type: "AdaGrad" momentum: 0.9', "AdaGrad has no momentum"),
+        ('type: "RMSProp" rms_decay: 1', "rms_decay must be at least 0 and below 1"),
+        ('snapshot: 1 snapshot_prefix: ""', "snapshot_prefix must be set"),
+        ('weights: "none.caffemodel"', "none.caffemodel: cannot read the weights: No such file"),
+    ],
+)
+def test_solver_mistakes_are_named(text, message):
+    with pytest.raises(CaffeliteError, match=message):
+        caffelite.get_solver(param(text))
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_layer():
+    solver = caffelite.get_solver(param("snapshot: 2"))
+    solver.step(3)
+    solver.net.params["ip2"][0].data[0, 0] = np.nan
+    with pytest.raises(SolverError, match=r'iteration 3.*learnable blob "weight" of layer "ip2"'):
+        solver.step(1)
+    assert sorted(os.listdir()) == ["s_iter_2.caffemodel", "s_iter_2.solverstate"]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "the file is empty"),
+        (b"\xff" * 40, "not a .solverstate"),
+        (b"\x08\x05", "holds 0 histories, expected 4"),
+    ],
+)
+def test_broken_states_are_named(content, message):
+    with open("bad.solverstate", "wb") as file:
+        file.write(content)
+    with pytest.raises(SolverError, match=f"bad.solverstate: {message}"):
+        caffelite.get_solver(param()).restore("bad.solverstate")
+    with pytest.raises(SolverError, match="none: cannot read"):
+        caffelite.get_solver(param()).restore("none")
+
+
+def test_a_state_of_another_solver_is_refused():
+    solver = caffelite.get_solver(param('type: "Adam" momentum: 0.9'))
+    _, state = solver.snapshot()
+    with pytest.raises(SolverError, match="holds 8 histories, expected 4.*another type of solver"):
+        caffelite.get_solver(param()).restore(state)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_no_space_leaves_nothing_half_written(monkeypatch):
+    solver = caffelite.get_solver(param("snapshot: 1"))
+    solver.step(1)
+    before = sorted(os.listdir())
+    write = os.write
+
+    def full(fd, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "fsync", lambda fd: full(fd, b""))
+    with pytest.raises(CaffeliteError, match="s_iter_2.caffemodel.*No space left"):
+        solver.step(1)
+    monkeypatch.setattr(os, "write", write)
+    assert sorted(os.listdir()) == before
