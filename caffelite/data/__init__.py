@@ -1,0 +1,1 @@
+"""Where samples come from, without any layer: sources, decoding, transforms, prefetching."""

@@ -1,0 +1,165 @@
+"""LMDB databases, the records that Caffe's own tools read and write: data format 0.9."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+
+import lmdb
+
+from ..errors import DataError
+from . import _lmdb_pages
+
+COMMIT_RECORDS = 1000  # records a transaction, as in Caffe's tools
+COMMIT_BYTES = 1 << 26  # or this many bytes: an open transaction lives in memory
+FIRST_MAP_SIZE = 1 << 24
+
+# Since version 3 the package knows a second data format, which Caffe cannot read.
+_FORMAT = {"lib_version": 0} if hasattr(lmdb.Environment, "lib_version") else {}
+
+
+class LmdbSource:
+    """The records of a database in key order, by number; record n is record 0 again.
+
+    One thread at a time. Going on to the next record is free, any other number walks the keys.
+    """
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+        self._database = _Database.of(self.path)
+        self._transaction = self._database.environment.begin()
+        self._cursor = self._transaction.cursor()
+        self._length = self._transaction.stat()["entries"]
+        if self._length == 0:
+            self.close()
+            raise DataError(f"{self.path}: the database is empty")
+        self._at = -1  # number of the record that the cursor stands on
+
+    def __len__(self):
+        return self._length
+
+    def record(self, index):
+        """(key, value), as bytes, of record `index` modulo the length."""
+        index %= self._length
+        try:
+            if self._at < 0 or index < self._at:
+                self._cursor.first()
+                self._at = 0
+            while self._at < index:
+                self._cursor.next()
+                self._at += 1
+            return self._cursor.item()
+        except lmdb.Error as problem:
+            raise DataError(f"{self.path}: record {index} cannot be read: {problem}") from None
+
+    def close(self):
+        """Give the database back; it closes when its last source does."""
+        self._cursor.close()
+        self._transaction.abort()
+        self._database = None
+
+
+class _Database:
+    """An open environment. LMDB forbids a second one on the same file in one process, so sources
+    share it: a train and a test net may well read the same data."""
+
+    _all_open = weakref.WeakValueDictionary()
+    _lock = threading.Lock()
+
+    def __init__(self, path):
+        try:
+            self.environment = lmdb.open(
+                path, readonly=True, lock=False, create=False, max_dbs=0, **_FORMAT
+            )
+        except lmdb.Error as problem:
+            raise DataError(f"{path}: cannot be read as an LMDB: {problem}") from None
+
+    @classmethod
+    def of(cls, path):
+        file = _lmdb_pages.check(path)
+        with cls._lock:
+            database = cls._all_open.get(file)
+            if database is None:
+                database = cls._all_open[file] = cls(path)
+            return database
+
+
+class LmdbWriter:
+    """Makes a new database; use as a context manager.
+
+    It is written beside `path` under a passing name and moved there when the block ends well, so
+    an interrupted run leaves nothing half-written.
+    """
+
+    def __init__(self, path):
+        self.path = os.path.abspath(os.fspath(path))
+        if os.path.lexists(self.path):
+            raise DataError(f"{path}: exists already; remove it, or choose another name")
+        self._pending, self._pending_bytes = [], 0
+
+    def __enter__(self):
+        folder, name = os.path.split(self.path)
+        with self._reporting():
+            os.makedirs(folder, exist_ok=True)
+            self._folder = tempfile.mkdtemp(prefix=f".{name}.", dir=folder)
+            try:
+                self._environment = lmdb.open(
+                    self._folder, map_size=FIRST_MAP_SIZE, lock=False, sync=False, **_FORMAT
+                )
+            except BaseException:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                raise
+        return self
+
+    def put(self, key, value):
+        """Add a record; both are bytes, no key comes twice."""
+        if not 0 < len(key) <= self._environment.max_key_size():
+            raise DataError(
+                f"{self.path}: the key {key!r} has {len(key)} bytes, "
+                f"expected 1 to {self._environment.max_key_size()}"
+            )
+        self._pending.append((key, value))
+        self._pending_bytes += len(value)
+        if len(self._pending) >= COMMIT_RECORDS or self._pending_bytes >= COMMIT_BYTES:
+            self._commit()
+
+    def _commit(self):
+        """Write what is pending, doubling the map until it fits."""
+        with self._reporting():
+            while self._pending:
+                try:
+                    with self._environment.begin(write=True) as transaction:
+                        for key, value in self._pending:
+                            if not transaction.put(key, value, overwrite=False):
+                                raise DataError(f"{self.path}: the key {key!r} comes twice")
+                    self._pending, self._pending_bytes = [], 0
+                except lmdb.MapFullError:
+                    self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+
+    def __exit__(self, kind, problem, trace):
+        try:
+            if kind is None:
+                self._commit()
+                with self._reporting():
+                    self._environment.sync(True)
+                    self._environment.close()
+                    os.chmod(self._folder, 0o777 & ~_umask())  # mkdtemp makes it private
+                    os.rename(self._folder, self.path)
+        finally:
+            self._environment.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _reporting(self):
+        try:
+            yield
+        except (OSError, lmdb.Error) as problem:
+            raise DataError(f"{self.path}: cannot be written: {problem}") from None
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
