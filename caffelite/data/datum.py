@@ -1,0 +1,71 @@
+"""Datum: one sample, as the records of a database hold it."""
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from ..errors import DataError
+from ..proto.caffe_pb2 import Datum
+from .image import decode
+from .lmdb import LmdbSource
+
+
+class DatumSource:
+    """(pixels, label) of the k-th record of an LMDB of Datums; record n is record 0 again.
+
+    Pixels are channels x height x width, uint8 or float32. `color` is how to decode encoded
+    pictures: to 3 channels (True), to 1 (False) or as they are stored (None).
+    """
+
+    def __init__(self, path, color=None):
+        self.records = LmdbSource(path)
+        self.color = color
+
+    def __len__(self):
+        return len(self.records)
+
+    def read(self, index):
+        """(pixels, label) of record `index` modulo the length."""
+        datum = self.datum(index)
+        try:
+            return pixels(datum, self.color), datum.label
+        except DataError as problem:
+            raise DataError(f"{self.name(index)}: {problem}") from None
+
+    def datum(self, index):
+        """The message of record `index` modulo the length."""
+        try:
+            return Datum.FromString(self.records.record(index)[1])
+        except DecodeError:
+            raise DataError(f"{self.name(index)}: is not a Datum, or a damaged one") from None
+
+    def name(self, index):
+        """How messages name a record."""
+        key = self.records.record(index)[0].decode("utf-8", "backslashreplace")
+        return f'{self.records.path}: record {index % len(self)} (key "{key}")'
+
+    def close(self):
+        self.records.close()
+
+
+def pixels(datum, color=None):
+    """The array in a Datum, channels x height x width: uint8 data if there are any, else float."""
+    if datum.encoded:
+        return decode(datum.data, color)
+    shape = (datum.channels, datum.height, datum.width)
+    values = np.frombuffer(datum.data, np.uint8) if datum.data else datum.float_data
+    count = shape[0] * shape[1] * shape[2]
+    if min(shape) < 1 or count != len(values):
+        kind = "bytes of data" if datum.data else "values of float_data"
+        raise DataError(
+            f"channels x height x width is {shape[0]} x {shape[1]} x {shape[2]} = {count}, "
+            f"but there are {len(values)} {kind}"
+        )
+    return np.asarray(values, np.uint8 if datum.data else np.float32).reshape(shape)
+
+
+def from_pixels(values, label):
+    """The Datum of a uint8 array, channels x height x width, and its label."""
+    channels, height, width = values.shape
+    return Datum(
+        channels=channels, height=height, width=width, data=values.tobytes(), label=int(label)
+    )
