@@ -1,0 +1,65 @@
+import logging
+
+from ...data.datum import DatumSource
+from ...errors import DataError
+from ...proto.caffe_pb2 import DataParameter
+from ..base import register
+from ._prefetched import PrefetchedLayer
+
+log = logging.getLogger("caffelite")
+
+
+@register("Data")
+class Data(PrefetchedLayer):
+    """Samples from an LMDB of Datums, in key order, over and over; a thread reads ahead.
+
+    Top
+        0: data, batch_size x channels x height x width; the shape of the first sample of each
+           batch, which the others must have too
+        1: label (optional), batch_size
+    Options (data_param)
+        source: the database, a directory, from where the program runs
+        backend: must be LMDB
+        batch_size: samples in a batch
+        prefetch: batches loaded ahead [4]
+    Options (transform_param)
+        crop_size: take crop_size x crop_size pixels; anywhere in TRAIN, the middle in TEST [0]
+        mean_file, mean_value: what to subtract: a .binaryproto, or a value for each channel
+        scale: factor, after the mean is subtracted [1]
+        mirror: flip every other sample, at random [false]
+        force_color, force_gray: decode encoded pictures to 3 channels, or to 1 [false]
+    """
+
+    options_field = "data_param"
+    tops = (1, 2)
+    ignored_options = {
+        "scale": "write it in transform_param",
+        "mean_file": "write it in transform_param",
+        "crop_size": "write it in transform_param",
+        "mirror": "write it in transform_param",
+        "rand_skip": "the first sample is always the first record",
+        "force_encoded_color": "write force_color in transform_param",
+    }
+
+    def setup(self, bottom_shapes):
+        if self.options.backend != DataParameter.LMDB:
+            raise self.error(
+                "backend: LEVELDB (what is meant when no backend is given) cannot be read; "
+                "make an LMDB of the data and write backend: LMDB",
+                DataError,
+            )
+        if self.options.prefetch == 0:
+            raise self.error("prefetch: expected at least 1 batch")
+        self.prefetch = self.options.prefetch
+        super().setup(bottom_shapes)
+
+    def open_source(self):
+        transform = self.param.transform_param
+        color = transform.force_color if transform.force_color or transform.force_gray else None
+        source = DatumSource(self.options.source, color)
+        first = source.datum(0)
+        if color is not None and not first.encoded:
+            log.warning("%s: force_color and force_gray act on encoded pictures only", self.at)
+        if self.num_tops > 1 and not first.HasField("label"):
+            log.warning("%s: %s has no label; it counts as 0", self.at, source.name(0))
+        return source
