@@ -1,0 +1,163 @@
+"""Rows of HDF5 files that a text file lists."""
+
+import bisect
+import itertools
+import math
+import os
+
+import numpy as np
+
+from .. import rng
+from ..errors import DataError, missing_extra
+
+# Deflate packs at most 1032 to 1: a file that declares more than that makes it up. Small datasets
+# may stand for themselves, unwritten ones read as zeros.
+MOST_PACKED = 1032
+SMALL = 1 << 26
+
+
+class Hdf5Source:
+    """Row k of the datasets `names`, counted through all the files of a list, over and over.
+
+    With `shuffle`, each pass takes the files in another order, and the rows of each file in
+    another order; the orders depend on the `seed` and the pass alone. One file at a time is held
+    in memory.
+
+    Parameters
+    ----------
+    list_path
+        text file with the names of HDF5 files, separated by white space
+    names
+        the datasets to read; all have as many rows (axis 0)
+    dtype
+        what integers and floats become
+    """
+
+    def __init__(self, list_path, names, dtype=np.float32, shuffle=False):
+        self.names, self.dtype, self.shuffle, self.seed = names, dtype, shuffle, 0
+        self.files = read_list(list_path)
+        self.row_shapes = None
+        self._rows = [self._inspect(path) for path in self.files]
+        self._pass = self._file = None  # what is loaded
+
+    def __len__(self):
+        return sum(self._rows)
+
+    def read(self, position, count):
+        """Rows position to position + count - 1 as one array for each name."""
+        out = [np.empty((count, *shape), self.dtype) for shape in self.row_shapes]
+        done = 0
+        while done < count:
+            first = self._turn_to(position + done)
+            rows = self._row_order[first : first + count - done]
+            for target, array in zip(out, self._arrays, strict=True):
+                np.take(array, rows, 0, out=target[done : done + len(rows)], mode="clip")
+            done += len(rows)
+        return out
+
+    def _turn_to(self, position):
+        """Load the file that row `position` lies in; its place in that file's order of rows."""
+        number, first = divmod(position, len(self))
+        this_pass = self.seed, number
+        if self._pass != this_pass:
+            self._file_order = self._shuffled(len(self.files), 2, number)
+            self._starts = [0, *itertools.accumulate(self._rows[i] for i in self._file_order)]
+        place = bisect.bisect_right(self._starts, first) - 1
+        file = int(self._file_order[place])
+        if self._file != file:
+            self._arrays = self._file = None  # free the last file before the next one comes
+            self._arrays = self._load(self.files[file])
+        if (self._pass, self._file) != (this_pass, file):
+            self._row_order = self._shuffled(self._rows[file], 3, number, file)
+            self._pass, self._file = this_pass, file
+        return first - self._starts[place]
+
+    def _shuffled(self, count, *key):
+        order = np.arange(count)
+        if self.shuffle:
+            rng.generator(self.seed, *key).shuffle(order)
+        return order
+
+    def _inspect(self, path):
+        """The number of rows of a file, after checking everything that can be wrong with it."""
+        with open_file(path) as file:
+            datasets = [dataset(file, name) for name in self.names]
+            rows = {data.shape[0] for data in datasets}
+            if len(rows) != 1:
+                each = ", ".join(
+                    f'"{name}" {data.shape[0]}'
+                    for name, data in zip(self.names, datasets, strict=True)
+                )
+                raise DataError(f"{path}: the datasets differ in their number of rows: {each}")
+            if rows == {0}:
+                raise DataError(f"{path}: has no rows")
+            shapes = [data.shape[1:] for data in datasets]
+        if self.row_shapes is None:
+            self.row_shapes = shapes
+        for name, shape, expected in zip(self.names, shapes, self.row_shapes, strict=True):
+            if shape != expected:
+                raise DataError(
+                    f'{path}: rows of "{name}" have the shape {shape}, expected {expected} '
+                    f"as in {self.files[0]}"
+                )
+        return rows.pop()
+
+    def _load(self, path):
+        arrays = []
+        with open_file(path) as file:
+            for name in self.names:
+                data = dataset(file, name)
+                arrays.append(np.empty(data.shape, self.dtype))
+                if data.size:
+                    data.read_direct(arrays[-1])
+        return arrays
+
+
+def read_list(path):
+    """The file names in a list file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            names = file.read().split()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is no text file; expected a list of HDF5 file names") from None
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
+    if not names:
+        raise DataError(f"{path}: lists no HDF5 files")
+    return names
+
+
+def open_file(path):
+    """An HDF5 file, open for reading."""
+    try:
+        import h5py
+    except ImportError:
+        raise missing_extra("h5py", "hdf5") from None
+    if not os.path.isfile(path):
+        raise DataError(f"{path}: no such file (looked for from {os.getcwd()})")
+    try:
+        return h5py.File(path, "r")
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read as HDF5: {problem}") from None
+
+
+def dataset(file, name):
+    """The dataset `name` of an open file: numbers, with rows, stored in this very file."""
+    import h5py
+
+    at = f'{file.filename}: dataset "{name}"'
+    link = file.get(name, getlink=True) if "/" not in name else None
+    if link is None:
+        raise DataError(f"{at} is missing; the file holds: {', '.join(file) or 'nothing'}")
+    if not isinstance(link, h5py.HardLink):
+        raise DataError(f"{at} is a link to elsewhere, which is not followed; store it in the file")
+    data = file[name]
+    if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "iuf" or not data.shape:
+        kind = f"{data.dtype} {data.shape}" if isinstance(data, h5py.Dataset) else "a group"
+        raise DataError(f"{at} is {kind}, expected integers or floats with at least one axis")
+    if data.external or data.is_virtual:
+        raise DataError(f"{at} keeps its values in other files, which are not followed")
+    size, stored = math.prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size()
+    if size > max(SMALL, MOST_PACKED * stored):
+        raise DataError(f"{at} declares {size} bytes, {data.shape}, but only {stored} are stored")
+    return data

@@ -1,0 +1,44 @@
+from ...data.hdf5 import Hdf5Source
+from ..base import Layer, register
+from ._naming import naming
+
+
+@register("HDF5Data")
+class HDF5Data(Layer):
+    """Rows of the HDF5 files in a list, over and over; needs the extra [hdf5].
+
+    Top
+        0...: the dataset of the top's name: batch_size x its axes after the first
+    Options (hdf5_data_param)
+        source: text file with the names of the HDF5 files, from where the program runs
+        batch_size: rows in a batch
+        shuffle: another order of files, and of rows in each file, in every pass [false]
+    """
+
+    options_field = "hdf5_data_param"
+    bottoms = 0
+    tops = (1, None)
+
+    def setup(self, bottom_shapes):
+        if self.param.HasField("transform_param"):
+            raise self.error(
+                "transform_param does nothing here: transform the data before storing them"
+            )
+        if self.options.batch_size == 0:
+            raise self.error("batch_size: expected at least 1; it is the rows in a batch")
+        options = self.options
+        with naming(self):
+            self.source = Hdf5Source(
+                options.source, list(self.param.top), self.dtype, options.shuffle
+            )
+
+    def infer_shapes(self, bottom_shapes):
+        return [(self.options.batch_size, *shape) for shape in self.source.row_shapes]
+
+    def forward(self, bottom, top):
+        self.source.seed = self.seed
+        with naming(self):
+            arrays = self.source.read(self.position, self.options.batch_size)
+        for blob, array in zip(top, arrays, strict=True):
+            blob.data[...] = array
+        self.position += self.options.batch_size
