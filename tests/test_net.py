@@ -126,7 +126,7 @@ def test_gradients_of_several_readers_add_up():
             data("x", 2, 3) + ip("a", "x", "y") + ip("b", "y", "z") + layer("r", "ReLU", "y", "y"),
             '"y" is already a top of layer "a"',
         ),
-        (data("x", 2, 3) + layer("r", "Relu", "x", "x"), 'unknown type "Relu"; did you mean "ReLU"'),
+        (data("x", 2, 3) + layer("r", "Relu", "x", "x"), '"Relu"; did you mean "ReLU"'),
         (data("x", 2, 3) + layer("r", "ReLU", "x x", "y"), "has 2 bottoms, expected 1"),
         (data("x", 2, 3) + layer("r", "ReLU", "x", "y z"), "has 2 tops, expected 1"),
         (data("x", 2, 3) + ip("a", "x", "y", more="propagate_down: true propagate_down: true"),

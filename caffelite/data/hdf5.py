@@ -1,4 +1,4 @@
-"""Rows of HDF5 files that a text file lists."""
+"""HDF5 files, read with distrust and written whole; rows of those that a text file lists."""
 
 import bisect
 import itertools
@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from .. import rng
+from ..atomic import write_atomically
 from ..errors import DataError, missing_extra
 
 # Deflate packs at most 1032 to 1: a file that declares more than that makes it up. Small datasets
@@ -129,10 +130,7 @@ def read_list(path):
 
 def open_file(path):
     """An HDF5 file, open for reading."""
-    try:
-        import h5py
-    except ImportError:
-        raise missing_extra("h5py", "hdf5") from None
+    h5py = _h5py()
     if not os.path.isfile(path):
         raise DataError(f"{path}: no such file (looked for from {os.getcwd()})")
     try:
@@ -141,23 +139,67 @@ def open_file(path):
         raise DataError(f"{path}: cannot be read as HDF5: {problem}") from None
 
 
-def dataset(file, name):
-    """The dataset `name` of an open file: numbers, with rows, stored in this very file."""
-    import h5py
+def write_file(path, fill):
+    """Let `fill(file)` make an HDF5 file, in memory, and then put it on disk in one step."""
+    with _h5py().File("image", "w", driver="core", backing_store=False) as file:
+        fill(file)
+        file.flush()
+        image = file.id.get_file_image()
+    write_atomically(path, image)
 
-    at = f'{file.filename}: dataset "{name}"'
-    link = file.get(name, getlink=True) if "/" not in name else None
-    if link is None:
-        raise DataError(f"{at} is missing; the file holds: {', '.join(file) or 'nothing'}")
-    if not isinstance(link, h5py.HardLink):
-        raise DataError(f"{at} is a link to elsewhere, which is not followed; store it in the file")
-    data = file[name]
-    if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "iuf" or not data.shape:
-        kind = f"{data.dtype} {data.shape}" if isinstance(data, h5py.Dataset) else "a group"
-        raise DataError(f"{at} is {kind}, expected integers or floats with at least one axis")
+
+def _h5py():
+    try:
+        import h5py
+    except ImportError:
+        raise missing_extra("h5py", "hdf5") from None
+    return h5py
+
+
+def group(parent, name):
+    """The group `name` of an open file or group, stored in this very file."""
+    h5py = _h5py()
+
+    found = _stored_here(parent, name)
+    if not isinstance(found, h5py.Group):
+        raise DataError(f"{_at(parent, name)} is a dataset, expected a group")
+    return found
+
+
+def dataset(parent, name, least_axes=1):
+    """The dataset `name` of an open file or group: numbers, stored in this very file."""
+    h5py = _h5py()
+
+    at = _at(parent, name)
+    data = _stored_here(parent, name)
+    is_dataset = isinstance(data, h5py.Dataset)
+    if not is_dataset or data.dtype.kind not in "iuf" or len(data.shape) < least_axes:
+        kind = f"{data.dtype} {data.shape}" if is_dataset else "a group"
+        raise DataError(
+            f"{at} is {kind}, expected integers or floats with at least {least_axes} axes"
+        )
     if data.external or data.is_virtual:
         raise DataError(f"{at} keeps its values in other files, which are not followed")
     size, stored = math.prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size()
     if size > max(SMALL, MOST_PACKED * stored):
         raise DataError(f"{at} declares {size} bytes, {data.shape}, but only {stored} are stored")
     return data
+
+
+def _at(parent, name):
+    return f'{parent.file.filename}: "{parent.name.rstrip("/")}/{name}"'
+
+
+def _stored_here(parent, name):
+    h5py = _h5py()
+
+    link = parent.get(name, getlink=True) if "/" not in name else None
+    if link is None:
+        held = ", ".join(parent) or "nothing"
+        raise DataError(f"{_at(parent, name)} is missing; the file holds there: {held}")
+    if not isinstance(link, h5py.HardLink):
+        raise DataError(
+            f"{_at(parent, name)} is a link to elsewhere, which is not followed; "
+            "store it in the file"
+        )
+    return parent[name]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..atomic import write_atomically
-from ..errors import ProtoError, WeightsError, missing_extra
+from ..data import hdf5
+from ..errors import ProtoError, WeightsError
 from ..proto import caffe_pb2, wire
 
 log = logging.getLogger("caffelite")
@@ -157,31 +158,17 @@ def _read_blob(buffer, span):
     return SavedBlob(shape or (), bool(legacy), data, diff)
 
 
-def import_h5py():
-    try:
-        import h5py
-    except ImportError:
-        raise missing_extra("h5py", "hdf5") from None
-    return h5py
-
-
 def load_hdf5(net, path):
     """Load a .caffemodel.h5. Nothing is changed unless all of it fits."""
     targets = {layer.name: layer for layer in net.layers}
     plan = []
-    h5py = import_h5py()
-    try:
-        file = h5py.File(path, "r")
-    except OSError as problem:
-        raise WeightsError(f"{path}: cannot be read as HDF5: {problem}") from None
-    with file:
-        if not isinstance(file.get("data"), h5py.Group):
-            raise WeightsError(f"{path}: has no group /data; expected a .caffemodel.h5")
-        for name, group in file["data"].items():
+    with hdf5.open_file(path) as file:
+        layers = hdf5.group(file, "data")
+        for name in layers:
             if name not in targets:
                 log.info("Ignoring source layer %s", name)
                 continue
-            plan += _pair_hdf5(net, targets[name], group, path)
+            plan += _pair_hdf5(net, targets[name], hdf5.group(layers, name), path)
         for blob, dataset in plan:
             blob.assign(dataset[()])
 
@@ -193,13 +180,12 @@ def _pair_hdf5(net, layer, group, path):
             f"expected {len(layer.blobs)}{_rename_hint}"
         )
     for index, blob in enumerate(layer.blobs):
-        if str(index) not in group:
-            if net.owner_of(blob) is blob:
-                raise WeightsError(f"{layer.at}: {path} holds no blob {index} for this layer")
+        if str(index) not in group and net.owner_of(blob) is not blob:
             continue
-        if group[str(index)].shape != blob.shape:
-            raise _misfit(layer, index, group[str(index)].shape, path)
-        yield blob, group[str(index)]
+        dataset = hdf5.dataset(group, str(index), least_axes=0)
+        if dataset.shape != blob.shape:
+            raise _misfit(layer, index, dataset.shape, path)
+        yield blob, dataset
 
 
 # Writing
@@ -248,7 +234,6 @@ def blob_message(shape, data, diff=None):
 
 def save_hdf5(net, path, diff=False):
     """Write a .caffemodel.h5: /data/LAYER/INDEX; a blob shared from another owner is left out."""
-    h5py = import_h5py()
 
     def write(file):
         for layer in net.layers:
@@ -262,16 +247,7 @@ def save_hdf5(net, path, diff=False):
                 if diff:
                     diffs.create_dataset(str(index), data=blob.diff, dtype="f4")
 
-    write_hdf5(h5py, path, write)
-
-
-def write_hdf5(h5py, path, write):
-    """Let `write(file)` fill an HDF5 file in memory, then put it on disk in one step."""
-    with h5py.File("image", "w", driver="core", backing_store=False) as file:
-        write(file)
-        file.flush()
-        image = file.id.get_file_image()
-    write_atomically(path, image)
+    hdf5.write_file(path, write)
 
 
 # Sharing

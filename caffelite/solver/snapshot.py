@@ -13,9 +13,12 @@ from google.protobuf.message import DecodeError
 
 from .. import rng
 from ..atomic import write_atomically
+from ..data import hdf5
 from ..errors import SolverError
 from ..net import weights
 from ..proto import caffe_pb2
+
+_EXTRA = "caffelite_state"  # the attribute of an HDF5 state that holds what Caffe does not
 
 log = logging.getLogger("caffelite")
 
@@ -87,8 +90,6 @@ def _write_binary(solver, path, model):
 
 
 def _write_hdf5(solver, path, model):
-    h5py = weights.import_h5py()
-
     def fill(file):
         file.create_dataset("iter", data=np.array([solver.iter], "i4"))
         file.create_dataset("learned_net", data=np.bytes_(model))
@@ -97,9 +98,9 @@ def _write_hdf5(solver, path, model):
         for index, array in enumerate(_histories(solver)):
             history.create_dataset(str(index), data=array)
         extra = _state_message(solver, model)
-        file.attrs["caffelite_state"] = np.void(extra.SerializeToString())
+        file.attrs[_EXTRA] = np.void(extra.SerializeToString())
 
-    weights.write_hdf5(h5py, path, fill)
+    hdf5.write_file(path, fill)
 
 
 # Restoring
@@ -165,21 +166,14 @@ def _read_binary(path):
 
 
 def _read_hdf5(path):
-    h5py = weights.import_h5py()
-    try:
-        file = h5py.File(path, "r")
-    except OSError as problem:
-        raise SolverError(f"{path}: cannot be read as HDF5: {problem}") from None
-    with file:
-        missing = {"iter", "learned_net", "current_step", "history"} - set(file)
-        if missing:
-            raise SolverError(f"{path}: not a .solverstate.h5: it lacks {', '.join(missing)}")
+    with hdf5.open_file(path) as file:
         state = caffe_pb2.SolverState()
-        if "caffelite_state" in file.attrs:
-            state.ParseFromString(file.attrs["caffelite_state"].tobytes())
-        state.iter = int(file["iter"][0])
-        state.current_step = int(file["current_step"][0])
-        learned_net = file["learned_net"][()]
+        if _EXTRA in file.attrs:
+            state.ParseFromString(file.attrs[_EXTRA].tobytes())
+        state.iter = int(hdf5.dataset(file, "iter")[0])
+        state.current_step = int(hdf5.dataset(file, "current_step")[0])
+        learned_net = file["learned_net"][()] if "learned_net" in file else b""
         state.learned_net = learned_net.decode() if isinstance(learned_net, bytes) else learned_net
-        history = file["history"]
-        return state, [history[str(index)][()] for index in range(len(history))]
+        history = hdf5.group(file, "history")
+        arrays = [hdf5.dataset(history, str(i), least_axes=0)[()] for i in range(len(history))]
+        return state, [np.asarray(array) for array in arrays]
