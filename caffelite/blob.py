@@ -125,6 +125,10 @@ class Blob:
             self._diff = other._diff
             self._views[1] = None
 
+    def shares_data_with(self, other):
+        """Whether both use one memory for `data`."""
+        return self._data is other._data
+
     def _legacy_axis(self, axis):
         if len(self._shape) > 4:
             raise NetError(f"num, channels, height, width need at most 4 axes, not {self._shape}")
