@@ -1,0 +1,101 @@
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from caffelite.testing import TEST, case
+
+CAFFE = Path(__file__).parents[1] / "golden" / "caffe"
+
+
+def database(name, options="batch_size: 4", backend="backend: LMDB"):
+    return f'data_param {{ source: "{CAFFE / "data" / name}" {backend} {options} }}'
+
+
+def recorded(name):
+    arrays = np.load(CAFFE / "data" / f"{name}.npz")
+    return [arrays["out/0/data"], arrays["out/0/label"]]
+
+
+def hdf5(options):
+    return f'top: "data" top: "label" hdf5_data_param {{ source: "{hdf5_list}" {options} }}'
+
+
+_folder = tempfile.TemporaryDirectory()  # a list names files from where the program runs
+hdf5_list = Path(_folder.name) / "list.txt"
+hdf5_list.write_text(str(CAFFE / "solvers" / "data.h5"))
+
+case("Data", [], database("raw_lmdb"), tops=2, golden=recorded("data_raw"))
+case("Data", [], database("encoded_lmdb"), tops=2, golden=recorded("data_encoded"))
+case(
+    "Data",
+    [],
+    database("raw_lmdb") + "transform_param { crop_size: 27 scale: 0.0078125 }",
+    tops=2,
+    phase=TEST,
+    golden=recorded("data_crop_scale"),
+)
+case(
+    "Data",
+    [],
+    database("raw_lmdb", "batch_size: 7 prefetch: 1")
+    + "transform_param { crop_size: 30 mirror: true }",
+    shapes=[(7, 3, 30, 30)],
+)
+case("Data", [], database("raw_lmdb", backend=""), error="write backend: LMDB")
+case("Data", [], database("no_such_lmdb"), error="no such directory")
+case("Data", [], database("raw_lmdb", ""), error="batch_size")
+case("Data", [], database("raw_lmdb", "batch_size: 2 prefetch: 0"), error="prefetch")
+case(
+    "Data",
+    [],
+    database("raw_lmdb") + "transform_param { crop_size: 33 }",
+    error="too few for crop_size 33",
+)
+
+case("Input", [], "input_param { shape { dim: 2 dim: 3 } }", expect=lambda: np.zeros((2, 3)))
+case("Input", [], "input_param { shape { dim: 2 } }", tops=3, shapes=[(2,)] * 3)
+case("Input", [], "", shapes=[(0,)])
+case(
+    "Input",
+    [],
+    "input_param { shape { dim: 2 } shape { dim: 3 } }",
+    tops=3,
+    error="shape: given 2 times, expected 0, 1 or 3",
+)
+
+case("DummyData", [], "dummy_data_param { shape { dim: 3 } }", expect=lambda: np.zeros(3))
+case(
+    "DummyData",
+    [],
+    "dummy_data_param { num: 2 channels: 3 height: 4 width: 5 num: 1 channels: 6 height: 7 width: 8"
+    "  data_filler { value: 1.5 } data_filler { type: 'uniform' max: 0 } }",
+    tops=2,
+    shapes=[(2, 3, 4, 5), (1, 6, 7, 8)],
+)
+case(
+    "DummyData",
+    [],
+    "dummy_data_param { shape { dim: 2 dim: 3 } data_filler { value: 1.5 } }",
+    tops=2,
+    expect=lambda: [np.full((2, 3), 1.5)] * 2,
+)
+case("DummyData", [], "dummy_data_param { num: 2 }", error="channels: given 0 times")
+case("DummyData", [], "dummy_data_param { num: 2 shape { dim: 3 } }", error="not both")
+case(
+    "DummyData",
+    [],
+    "dummy_data_param { shape { dim: 3 } data_filler { type: 'gaus' } }",
+    error='data_filler: unknown filler type "gaus"; did you mean "gaussian"?',
+)
+
+case("HDF5Data", [], hdf5("batch_size: 9"), shapes=[(9, 1, 10, 10), (9,)])
+case("HDF5Data", [], hdf5("batch_size: 60 shuffle: true"), shapes=[(60, 1, 10, 10), (60,)])
+case("HDF5Data", [], hdf5(""), error="batch_size")
+case("HDF5Data", [], "hdf5_data_param { source: 'none.txt' batch_size: 1 }", error="none.txt")
+case(
+    "HDF5Data",
+    [],
+    hdf5("batch_size: 1") + "transform_param { scale: 2 }",
+    error="transform_param does nothing here",
+)

@@ -1,0 +1,804 @@
+"""Sources, decoding, transforms, prefetching, and the layers that use them."""
+
+import gc
+import io
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+
+import lmdb
+import numpy as np
+import pytest
+from PIL import Image
+
+from caffelite import rng
+from caffelite.data import binaryproto
+from caffelite.data.datum import DatumSource, from_pixels, pixels
+from caffelite.data.hdf5 import Hdf5Source
+from caffelite.data.image import decode
+from caffelite.data.lmdb import LmdbSource, LmdbWriter
+from caffelite.data.prefetch import Prefetch
+from caffelite.data.transform import DataTransformer
+from caffelite.errors import CaffeliteError, DataError
+from caffelite.proto.caffe_pb2 import BlobProto, Datum, TransformationParameter
+from caffelite.testing import TEST, TRAIN, make_layer
+
+from .reference import data as ref
+
+
+def write(path, records):
+    with LmdbWriter(path) as database:
+        for key, value in records:
+            database.put(key, value)
+    return path
+
+
+def numbered(values):
+    return [(b"%08d" % i, v) for i, v in enumerate(values)]
+
+
+def write_datums(path, images, labels=None):
+    labels = range(len(images)) if labels is None else labels
+    datums = [from_pixels(x, y) for x, y in zip(images, labels, strict=True)]
+    return write(path, numbered(d.SerializeToString() for d in datums))
+
+
+def pictures(count, shape=(3, 8, 9), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
+
+
+# LMDB
+
+
+def test_records_come_in_key_order_by_number_and_wrap(tmp_path):
+    keys = [b"b", b"a\xff", b"a", b"c"]
+    source = LmdbSource(write(tmp_path / "db", [(k, b"of " + k) for k in keys]))
+    assert len(source) == 4
+    for index in [0, 1, 2, 3, 4, 5, 2, 0, 11, 3]:
+        key = sorted(keys)[index % 4]
+        assert source.record(index) == (key, b"of " + key)
+
+
+def test_a_new_database_has_the_format_that_caffe_reads(tmp_path):
+    folder = write(tmp_path / "a" / "db", [(b"key", b"value")])
+    assert os.listdir(folder) == ["data.mdb"]
+    assert (folder / "data.mdb").read_bytes()[16:24] == b"\xde\xc0\xef\xbe\x01\0\0\0"
+    assert os.listdir(tmp_path / "a") == ["db"]
+
+
+def test_the_map_grows_with_the_records(tmp_path):
+    values = [bytes([i]) * (5 << 20) for i in range(20)]  # in one transaction, and too much for it
+    source = LmdbSource(write(tmp_path / "db", numbered(values)))
+    assert [source.record(i)[1] for i in range(20)] == values
+
+
+def test_writing_a_database_that_exists_is_refused(tmp_path):
+    write(tmp_path / "db", [(b"key", b"value")])
+    with pytest.raises(DataError, match="db: exists already"):
+        LmdbWriter(tmp_path / "db")
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([(b"a", b""), (b"a", b"")], "the key b'a' comes twice"),
+        ([(b"", b"")], "expected 1 to 511"),
+        ([(b"k" * 512, b"")], "expected 1 to 511"),
+    ],
+)
+def test_a_broken_off_database_leaves_nothing_behind(tmp_path, records, message):
+    with pytest.raises(DataError, match=message):
+        write(tmp_path / "db", records)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_database_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        write(tmp_path / "file" / "db", [])
+
+
+def test_sources_share_a_database(tmp_path):
+    path = write(tmp_path / "db", numbered([b"x", b"y"]))
+    one, other = LmdbSource(path), LmdbSource(path)
+    assert one.record(1) == other.record(3)
+    one.close()
+    assert other.record(0)[1] == b"x"
+    other.close()
+    LmdbSource(path).close()
+    lmdb.open(str(path), lock=False).close()  # refused while someone holds it open
+
+
+def no_database(path):
+    pass
+
+
+def a_file(path):
+    path.write_bytes(b"text")
+
+
+def an_empty_folder(path):
+    path.mkdir()
+
+
+def a_leveldb(path):
+    path.mkdir()
+    (path / "CURRENT").write_text("MANIFEST-000002\n")
+
+
+def garbage(path):
+    path.mkdir()
+    (path / "data.mdb").write_bytes(bytes(range(256)) * 64)
+
+
+def an_empty_file(path):
+    path.mkdir()
+    (path / "data.mdb").write_bytes(b"")
+
+
+def nothing_but_a_header(path):
+    write(path, numbered([b"x"]))
+    os.truncate(path / "data.mdb", 64)
+
+
+def no_records(path):
+    write(path, [])
+
+
+def a_truncated_copy(path):
+    write(path, numbered([bytes(100)] * 5000))
+    os.truncate(path / "data.mdb", 200_000)
+
+
+def a_truncated_large_value(path):
+    write(path, numbered([bytes(100_000)]))
+    os.truncate(path / "data.mdb", os.path.getsize(path / "data.mdb") - 50_000)
+
+
+def the_next_format(path):
+    write(path, numbered([b"x"]))
+    with open(path / "data.mdb", "r+b") as file:
+        file.seek(20)
+        file.write(b"\3")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (no_database, "no such directory"),
+        (a_file, "is a file; an LMDB source is the directory that holds data.mdb"),
+        (an_empty_folder, "holds no data.mdb"),
+        (a_leveldb, "is a LevelDB"),
+        (garbage, "is not an LMDB file"),
+        (an_empty_file, "is not an LMDB file"),
+        (nothing_but_a_header, "is damaged"),
+        (no_records, "the database is empty"),
+        (a_truncated_copy, "is truncated"),
+        (a_truncated_large_value, "is truncated"),
+        (the_next_format, "format 3, expected format 1"),
+    ],
+)
+def test_what_is_no_database_is_refused(tmp_path, make, message):
+    make(tmp_path / "db")
+    with pytest.raises(DataError, match=message) as caught:
+        LmdbSource(tmp_path / "db")
+    assert str(tmp_path / "db") in str(caught.value)
+
+
+def test_a_file_without_its_unused_last_pages_is_read(tmp_path):
+    path = write(tmp_path / "db", numbered([bytes(2000)] * 100))
+    environment = lmdb.open(str(path), lock=False)
+    for _ in range(3):
+        with environment.begin(write=True) as transaction:
+            for i in range(1, 100):
+                transaction.delete(b"%08d" % i)
+            transaction.put(b"00000000", b"x")
+    last_page = environment.info()["last_pgno"]
+    environment.close()
+    size = os.path.getsize(path / "data.mdb")
+    assert size == (last_page + 1) * 4096
+    os.truncate(path / "data.mdb", size - 10 * 4096)
+    assert LmdbSource(path).record(0) == (b"00000000", b"x")
+
+
+# Datum
+
+
+def test_a_datum_holds_bytes_or_floats():
+    x = pictures(1)[0]
+    np.testing.assert_array_equal(pixels(from_pixels(x, 3)), x, strict=True)
+    floats = Datum(channels=1, height=2, width=3, float_data=np.arange(6) / 4)
+    expected = np.arange(6, dtype=np.float32).reshape(1, 2, 3) / 4
+    np.testing.assert_array_equal(pixels(floats), expected, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (b"\xff\xff\xff", "is not a Datum"),
+        (
+            Datum(channels=1, height=2, width=2, data=b"1234").SerializeToString()[:-2],
+            "not a Datum",
+        ),
+        (Datum(channels=1, height=2, width=2, data=b"123"), "1 x 2 x 2 = 4, but there are 3 bytes"),
+        (Datum(channels=1, height=2, width=2, float_data=[1]), "there are 1 values of float_data"),
+        (Datum(channels=2**31 - 1, height=2**31 - 1, width=2**31 - 1, data=b"1"), "1 bytes"),
+        (Datum(channels=-1, height=-1, width=1, data=b"1"), "-1 x -1 x 1 = 1"),
+        (Datum(label=3), "0 x 0 x 0 = 0"),
+        (Datum(encoded=True, data=b"no picture"), "no picture that can be decoded"),
+        (Datum(encoded=True), "no picture that can be decoded"),
+    ],
+)
+def test_a_broken_record_is_named(tmp_path, value, message):
+    good = from_pixels(pictures(1)[0], 0).SerializeToString()
+    value = value if isinstance(value, bytes) else value.SerializeToString()
+    source = DatumSource(write(tmp_path / "db", numbered([good, value])))
+    source.read(0)
+    with pytest.raises(DataError, match=message) as caught:
+        source.read(3)
+    assert f'{tmp_path / "db"}: record 1 (key "00000001"): ' in str(caught.value)
+
+
+# Pictures
+
+
+def as_file(picture, kind="png", **options):
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def smooth_picture():
+    y, x = np.mgrid[:30, :41]
+    rgb = np.stack([5 * x, 8 * y, 3 * (x + y)], -1)
+    return Image.fromarray(rgb.astype(np.uint8))
+
+
+@pytest.mark.parametrize("color", [None, True, False])
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        as_file(smooth_picture()),
+        as_file(smooth_picture().convert("L")),
+        as_file(smooth_picture().convert("LA")),
+        as_file(smooth_picture().convert("1")),
+        as_file(smooth_picture().convert("RGBA")),
+        as_file(smooth_picture().quantize(16)),
+        as_file(smooth_picture().quantize(16), transparency=3),
+        as_file(smooth_picture(), "jpeg"),
+        as_file(smooth_picture().convert("L"), "jpeg"),
+        as_file(smooth_picture(), "bmp"),
+    ],
+    ids=["rgb", "gray", "la", "bits", "rgba", "palette", "clear", "jpeg", "grayjpeg", "bmp"],
+)
+def test_pictures_decode_as_with_opencv(encoded, color):
+    cv2 = pytest.importorskip("cv2")
+    flag = {None: cv2.IMREAD_UNCHANGED, True: cv2.IMREAD_COLOR, False: cv2.IMREAD_GRAYSCALE}[color]
+    want = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag)
+    want = want[None] if want.ndim == 2 else want.transpose(2, 0, 1)
+    got = decode(encoded, color)
+    assert got.dtype == np.uint8 and got.shape == want.shape
+    assert abs(got.astype(int) - want).max() <= (color is False)  # gray: rounded another way
+
+
+def test_more_than_8_bits_are_refused():
+    deep = as_file(Image.fromarray(np.full((4, 5), 1000, np.uint16)))
+    with pytest.raises(DataError, match="expected 8 bits a sample"):
+        decode(deep)
+
+
+# The mean
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_mean_file_has_its_shape(tmp_path, legacy):
+    mean = np.random.default_rng(0).random((1, 3, 4, 5), np.float32)
+    blob = BlobProto(data=mean.ravel())
+    if legacy:
+        blob.num, blob.channels, blob.height, blob.width = mean.shape
+    else:
+        blob.shape.dim.extend(mean.shape[1:])
+    (tmp_path / "mean").write_bytes(blob.SerializeToString())
+    got = binaryproto.read(tmp_path / "mean")
+    np.testing.assert_array_equal(got, mean if legacy else mean[0], strict=True)
+    transformer = DataTransformer(
+        TransformationParameter(mean_file=str(tmp_path / "mean")), train=False
+    )
+    np.testing.assert_array_equal(transformer.mean, mean[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"\xff\xff", "is not a .binaryproto"),
+        (BlobProto(), "but holds 0"),
+        (BlobProto(num=1, channels=2, height=2, width=2, data=[1, 2, 3]), "8 values, but holds 3"),
+        (BlobProto(shape={"dim": [2**40, 2**40]}, data=[1]), "but holds 1"),
+        (BlobProto(shape={"dim": [-1, -1]}, data=[1]), "but holds 1"),
+        (BlobProto(shape={"dim": [2]}, data=[1, 2]), "expected one image"),
+        (BlobProto(num=2, channels=1, height=1, width=1, data=[1, 2]), "expected one image"),
+    ],
+)
+def test_a_broken_mean_file_is_refused(tmp_path, content, message):
+    path = tmp_path / "mean.binaryproto"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
+    with pytest.raises(DataError, match=message) as caught:
+        DataTransformer(TransformationParameter(mean_file=str(path)), train=True)
+    assert str(path) in str(caught.value)
+
+
+# Transformation
+
+
+def mean_file(tmp_path, mean):
+    blob = BlobProto(data=mean.ravel(), shape={"dim": mean.shape})
+    (tmp_path / "mean").write_bytes(blob.SerializeToString())
+    return str(tmp_path / "mean")
+
+
+def run_transform(param, images, train, dtype=np.float32, seed=1):
+    transformer = DataTransformer(param, train, dtype)
+    shape = transformer.output_shape(images[0].shape)
+    out = np.full((len(images), *shape), np.nan, dtype)
+    transformer.transform(images, rng.generator(seed), out)
+    return out
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("crop", [0, 4, 8])
+@pytest.mark.parametrize("mean", ["none", "one", "each", "file"])
+def test_the_middle_is_cropped_and_shifted_and_scaled(tmp_path, mean, crop, kind, dtype):
+    images = pictures(5).astype(kind)
+    image = np.random.default_rng(3).random((3, 8, 9), np.float32) * 255
+    options, subtracted = {
+        "none": ({}, 0.0),
+        "one": ({"mean_value": [100.5]}, 100.5),
+        "each": ({"mean_value": [1, 20, 300]}, np.reshape([1, 20, 300], (3, 1, 1))),
+        "file": ({"mean_file": mean_file(tmp_path, image)}, image),
+    }[mean]
+    param = TransformationParameter(crop_size=crop, scale=0.125, **options)
+    got = run_transform(param, images, train=False, dtype=dtype)
+    corner, size = ((8 - crop) // 2, (9 - crop) // 2), (crop, crop)
+    where = {"corner": corner, "size": size} if crop else {}
+    want = np.stack([ref.transform(x, subtracted, 0.125, **where) for x in images])
+    np.testing.assert_allclose(got, want, 1e-6, 1e-6)
+    assert got.dtype == dtype
+
+
+def test_train_crops_lie_anywhere_and_mirroring_is_for_both_phases():
+    image = np.arange(5 * 7, dtype=np.uint8).reshape(1, 5, 7)
+    param = TransformationParameter(crop_size=4, mirror=True)
+    for train, tops, lefts in [(True, range(2), range(4)), (False, [0], [1])]:
+        got = run_transform(param, [image] * 2000, train)
+        found = {
+            (top, left, flip): (got == ref.transform(image, 0, 1, (top, left), (4, 4), flip))
+            .all(axis=(1, 2, 3))
+            .sum()
+            for top in tops
+            for left in lefts
+            for flip in (False, True)
+        }
+        assert sum(found.values()) == 2000
+        expected = 2000 / len(found)
+        assert all(abs(n - expected) < 5 * expected**0.5 for n in found.values())
+
+
+@pytest.mark.parametrize(
+    ("param", "message"),
+    [
+        ({"mean_file": "x", "mean_value": [1]}, "mean_file or mean_value, not both"),
+        ({"force_color": True, "force_gray": True}, "force_color or force_gray, not both"),
+    ],
+)
+def test_contradicting_transform_options_are_refused(param, message):
+    with pytest.raises(DataError, match=message):
+        DataTransformer(TransformationParameter(**param), train=True)
+
+
+def test_pictures_that_do_not_fit_are_refused(tmp_path):
+    crop = DataTransformer(TransformationParameter(crop_size=9), train=True)
+    with pytest.raises(DataError, match="8 x 9 pixels are too few for crop_size 9"):
+        crop.output_shape((3, 8, 9))
+    two = DataTransformer(TransformationParameter(mean_value=[1, 2]), train=True)
+    with pytest.raises(DataError, match="has 3 channels, but there are 2 of mean_value"):
+        two.output_shape((3, 8, 9))
+    name = mean_file(tmp_path, np.zeros((3, 8, 8), np.float32))
+    with pytest.raises(DataError, match=r"has the shape \(3, 8, 9\), but the mean in"):
+        DataTransformer(TransformationParameter(mean_file=name), train=True).output_shape((3, 8, 9))
+
+
+# Prefetching
+
+
+def threads():
+    return [t for t in threading.enumerate() if t.name == "caffelite prefetch"]
+
+
+def wait_until(condition):
+    for _ in range(500):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_batches_come_in_order_and_no_more_than_depth_are_ready():
+    loaded = []
+    batches = Prefetch(lambda k: loaded.append(k) or k, step=3, depth=2)
+    assert not threads()
+    assert [batches.batch(k) for k in (0, 3, 6)] == [0, 3, 6]
+    assert wait_until(lambda: loaded == [0, 3, 6, 9, 12])
+    time.sleep(0.05)
+    assert loaded == [0, 3, 6, 9, 12]
+    batches.close()
+    assert not threads()
+
+
+def test_another_position_drops_what_is_ready():
+    batches = Prefetch(lambda k: k, step=3, depth=4)
+    assert [batches.batch(k) for k in (0, 3, 100, 103, 3)] == [0, 3, 100, 103, 3]
+    assert len(threads()) == 1
+    batches.close()
+
+
+def test_an_exception_reaches_whoever_asks_for_the_batch():
+    def load(k):
+        if k == 2:
+            raise DataError("record 2 is broken")
+        return k
+
+    batches = Prefetch(load, step=1, depth=4)
+    assert [batches.batch(0), batches.batch(1)] == [0, 1]
+    for _ in range(2):
+        with pytest.raises(DataError, match="record 2 is broken"):
+            batches.batch(2)
+    assert not threads()
+    assert batches.batch(3) == 3
+    batches.close()
+
+
+def test_the_thread_ends_when_its_owner_is_forgotten():
+    batches = Prefetch(lambda k: k, step=1, depth=4)
+    batches.batch(0)
+    assert len(threads()) == 1
+    forgotten = weakref.ref(batches)
+    del batches
+    gc.collect()
+    assert forgotten() is None
+    assert wait_until(lambda: not threads())
+
+
+@pytest.mark.parametrize("ending", ["", "raise KeyboardInterrupt", "sys.exit(3)"])
+def test_the_interpreter_exits_with_a_thread_running(ending):
+    code = f"""
+import sys, time
+from caffelite.data.prefetch import Prefetch
+batches = Prefetch(lambda k: time.sleep(0.01) or k, step=1, depth=4)
+batches.batch(0)
+{ending}
+"""
+    ended = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True)
+    assert ended.returncode == {"": 0, "sys.exit(3)": 3}.get(ending, ended.returncode)
+    assert b"Fatal" not in ended.stderr
+
+
+# The Data layer
+
+
+def data_layer(path, batch_size, options="", tops=2, **how):
+    text = f'data_param {{ source: "{path}" backend: LMDB batch_size: {batch_size} }} {options}'
+    return make_layer("Data", [], text, tops=tops, **{"dtype": np.float32, **how})
+
+
+def run(made, times):
+    layer, bottom, top = made
+    result = []
+    for _ in range(times):
+        layer.forward(bottom, top)
+        result.append([t.data.copy() for t in top])
+    return result
+
+
+def assert_same(got, want):
+    for arrays, wanted in zip(got, want, strict=True):
+        for array, expected in zip(arrays, wanted, strict=True):
+            np.testing.assert_array_equal(array, expected, strict=True)
+
+
+def test_samples_wrap_within_a_batch(tmp_path):
+    images, labels = pictures(5), [7, 0, 3, 9, 1]
+    made = data_layer(write_datums(tmp_path / "db", images, labels), 3)
+    layer, _, top = made
+    view = top[0].data
+    for batch, (data, label) in enumerate(run(made, 4)):
+        samples = [(3 * batch + i) % 5 for i in range(3)]
+        np.testing.assert_array_equal(data, images[samples].astype(np.float32), strict=True)
+        np.testing.assert_array_equal(label, np.float32(labels)[samples], strict=True)
+    assert top[0].data is view, "a user's view must stay live"
+    assert layer.position == 12
+    layer.close()
+
+
+def test_seek_goes_to_a_sample_and_to_the_draws_that_belong_to_it(tmp_path):
+    path = write_datums(tmp_path / "db", pictures(7))
+    options = "transform_param { mirror: true crop_size: 3 }"
+    straight = run(data_layer(path, 4, options, phase=TRAIN), 10)
+    for prefetch in (1, 2, 8):
+        layer, bottom, top = data_layer(
+            path, 4, options + f"data_param {{ prefetch: {prefetch} }}", phase=TRAIN
+        )
+        run((layer, bottom, top), 2)
+        layer.seek(16)
+        assert_same(run((layer, bottom, top), 3), straight[4:7])
+        layer.seek(8)
+        assert_same(run((layer, bottom, top), 3), straight[2:5])
+        layer.close()
+
+
+def test_a_new_seed_holds_from_the_next_batch_on(tmp_path):
+    path = write_datums(tmp_path / "db", pictures(7))
+    options = "transform_param { mirror: true crop_size: 3 }"
+    want = run(data_layer(path, 4, options, seed=5), 4)
+    layer, bottom, top = data_layer(path, 4, options, seed=6)
+    other = run((layer, bottom, top), 2)
+    assert any((o[0] != w[0]).any() for o, w in zip(other, want[:2], strict=True))
+    layer.seed = 5
+    assert_same(run((layer, bottom, top), 2), want[2:])
+
+
+def test_each_batch_takes_the_shape_of_its_first_sample(tmp_path):
+    images = [*pictures(2, (3, 8, 9)), *pictures(2, (3, 6, 5))]
+    made = data_layer(write_datums(tmp_path / "db", images), 2)
+    assert [data.shape for data, _ in run(made, 3)] == [(2, 3, 8, 9), (2, 3, 6, 5), (2, 3, 8, 9)]
+
+
+def test_samples_of_other_sizes_fit_a_batch_through_a_crop(tmp_path):
+    images = [pictures(1, (3, 8, 9))[0], pictures(1, (3, 6, 5))[0]]
+    path = write_datums(tmp_path / "db", images)
+    options = "transform_param { crop_size: 4 }"
+    ((data, _),) = run(data_layer(path, 2, options, phase=TEST), 1)
+    np.testing.assert_array_equal(data[0], ref.transform(images[0], 0, 1, (2, 2), (4, 4)))
+    np.testing.assert_array_equal(data[1], ref.transform(images[1], 0, 1, (1, 0), (4, 4)))
+    layer, bottom, top = data_layer(path, 2)
+    with pytest.raises(DataError) as caught:
+        layer.forward(bottom, top)
+    assert str(caught.value).startswith('layer "layer" (Data): ')
+    assert 'record 1 (key "00000001"): has the shape (3, 6, 5), expected (3, 8, 9)' in str(
+        caught.value
+    )
+
+
+def test_a_broken_record_stops_the_batch_that_needs_it(tmp_path):
+    good = from_pixels(pictures(1)[0], 0).SerializeToString()
+    path = write(tmp_path / "db", numbered([good, good, good[:-5]]))
+    made = data_layer(path, 2)
+    run(made, 1)
+    for _ in range(2):
+        with pytest.raises(DataError, match=r'layer "layer" \(Data\): .*key "00000002"'):
+            run(made, 1)
+
+
+def test_encoded_pictures_are_decoded_as_asked(tmp_path):
+    picture = as_file(smooth_picture())
+    datum = Datum(encoded=True, data=picture, label=4).SerializeToString()
+    path = write(tmp_path / "db", numbered([datum]))
+    for force, color in [("", None), ("force_color: true", True), ("force_gray: true", False)]:
+        ((data, _),) = run(data_layer(path, 1, f"transform_param {{ {force} }}"), 1)
+        np.testing.assert_array_equal(data[0], decode(picture, color))
+
+
+def test_options_that_do_nothing_are_pointed_out(tmp_path, caplog):
+    datum = from_pixels(pictures(1)[0], 0)
+    datum.ClearField("label")
+    path = write(tmp_path / "db", numbered([datum.SerializeToString()]))
+    options = "data_param { mirror: true } transform_param { force_gray: true }"
+    with caplog.at_level(logging.WARNING, "caffelite"):
+        ((_, label),) = run(data_layer(path, 1, options), 1)
+    assert label == 0
+    assert "mirror does nothing here; write it in transform_param" in caplog.text
+    assert "force_gray act on encoded pictures only" in caplog.text
+    assert 'record 0 (key "00000000") has no label; it counts as 0' in caplog.text
+
+
+def test_a_forgotten_layer_stops_its_thread_and_closes_its_database(tmp_path):
+    path = write_datums(tmp_path / "db", pictures(3))
+    made = data_layer(path, 2)
+    run(made, 1)
+    assert len(threads()) == 1
+    del made
+    gc.collect()
+    assert wait_until(lambda: not threads())
+    gc.collect()
+    lmdb.open(str(path), lock=False).close()
+
+
+# HDF5
+
+
+@pytest.fixture
+def h5(tmp_path, monkeypatch):
+    """Make files of {dataset name: array}; returns the name of a list of them."""
+    h5py = pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+
+    def make(*contents):
+        for i, content in enumerate(contents):
+            with h5py.File(f"{i}.h5", "w") as file:
+                for name, values in content.items():
+                    file[name] = values
+        (tmp_path / "list.txt").write_text("\n".join(f"{i}.h5" for i in range(len(contents))))
+        return "list.txt"
+
+    return make
+
+
+def rows(start, stop):
+    """Data that say which row they are."""
+    number = np.arange(start, stop)
+    return {"x": number[:, None] * np.float32([1, 10]), "y": number}
+
+
+def test_rows_go_on_into_the_next_file_and_wrap(h5):
+    source = Hdf5Source(h5(rows(0, 4), rows(4, 5), rows(5, 9)), ["y", "x"])
+    assert len(source) == 9
+    for position in [0, 7, 3, 20]:
+        y, x = source.read(position, 7)
+        want = (position + np.arange(7)) % 9
+        np.testing.assert_array_equal(y, np.float32(want), strict=True)
+        np.testing.assert_array_equal(x, np.float32(want)[:, None] * np.float32([1, 10]))
+
+
+def test_shuffling_reorders_files_and_rows_anew_in_each_pass_but_mixes_no_files(h5):
+    source = Hdf5Source(h5(*(rows(10 * i, 10 * i + 10) for i in range(4))), ["y"], shuffle=True)
+    passes = [source.read(40 * n, 40)[0] for n in range(6)]
+    assert all(sorted(p) == list(range(40)) for p in passes)
+    assert all(len(set(p.reshape(4, 10)[i] // 10)) == 1 for p in passes for i in range(4))
+    assert len({tuple(p.reshape(4, 10)[:, 0] // 10) for p in passes}) > 1
+    assert len({tuple(p) for p in passes}) == 6
+    again = [source.read(position, 7)[0] for position in (85, 3)]
+    np.testing.assert_array_equal(again[0], np.concatenate(passes)[85:92])
+    np.testing.assert_array_equal(again[1], passes[0][3:10])
+    source.seed = 1
+    assert tuple(source.read(0, 40)[0]) != tuple(passes[0])
+
+
+def test_hdf5_data_resumes_where_it_was(h5):
+    options = f'top: "x" top: "y" hdf5_data_param {{ source: "{h5(rows(0, 4), rows(4, 9))}"'
+    options += " batch_size: 4 shuffle: true }"
+    straight = run(make_layer("HDF5Data", [], options, seed=3), 6)
+    layer, bottom, top = make_layer("HDF5Data", [], options, seed=3)
+    layer.seek(12)
+    assert_same(run((layer, bottom, top), 3), straight[3:])
+
+
+def external_link(h5py, file):
+    file["x"] = h5py.ExternalLink("0.h5", "/x")
+
+
+def soft_link(h5py, file):
+    file["there"] = np.zeros((3, 2))
+    file["x"] = h5py.SoftLink("/there")
+
+
+def raw_file(h5py, file):
+    file.create_dataset("x", (3, 2), "f4", external=[("/etc/passwd", 0, 24)])
+
+
+def virtual(h5py, file):
+    layout = h5py.VirtualLayout((3, 2), "f4")
+    layout[...] = h5py.VirtualSource("0.h5", "x", (3, 2))
+    file.create_virtual_dataset("x", layout)
+
+
+def huge(h5py, file):
+    file.create_dataset("x", (2**40, 2**20), "f4", chunks=(1, 1024))
+
+
+def text(h5py, file):
+    file["x"] = np.array([b"a", b"b"])
+
+
+def a_number(h5py, file):
+    file["x"] = 3.0
+
+
+def a_group(h5py, file):
+    file.create_group("x")
+
+
+def nothing(h5py, file):
+    file["z"] = np.zeros(3)
+
+
+def no_rows(h5py, file):
+    file["x"] = np.zeros((0, 2))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (external_link, "is a link to elsewhere"),
+        (soft_link, "is a link to elsewhere"),
+        (raw_file, "keeps its values in other files"),
+        (virtual, "keeps its values in other files"),
+        (huge, r"declares \d+ bytes.*but only 0 are stored"),
+        (text, "expected integers or floats"),
+        (a_number, "with at least 1 axes"),
+        (a_group, "is a group"),
+        (nothing, '"/x" is missing; the file holds there: z'),
+        (no_rows, "has no rows"),
+    ],
+)
+def test_datasets_that_cannot_be_rows_are_refused(h5, tmp_path, make, message):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File("bad.h5", "w") as file:
+        make(h5py, file)
+    (tmp_path / h5(rows(0, 3))).write_text("0.h5 bad.h5")
+    with pytest.raises(DataError, match=message) as caught:
+        Hdf5Source("list.txt", ["x"])
+    assert "bad.h5" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("", "lists no HDF5 files"),
+        ("none.h5", "none.h5: no such file"),
+        ("list.txt", "list.txt: cannot be read as HDF5"),
+        ("cut.h5", "cut.h5: cannot be read as HDF5"),
+        (b"\xff\xfe", "is no text file"),
+    ],
+)
+def test_lists_that_cannot_be_read_are_refused(h5, tmp_path, names, message):
+    h5(rows(0, 500))
+    whole = (tmp_path / "0.h5").read_bytes()
+    (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "list.txt").write_bytes(names if isinstance(names, bytes) else names.encode())
+    with pytest.raises(DataError, match=message):
+        Hdf5Source("list.txt", ["x"])
+
+
+def test_files_must_agree_with_each_other(h5):
+    with pytest.raises(DataError, match='1.h5: rows of "x" have the shape'):
+        Hdf5Source(h5(rows(0, 3), {"x": np.zeros((3, 5)), "y": np.zeros(3)}), ["x", "y"])
+    with pytest.raises(DataError, match='differ in their number of rows: "x" 3, "y" 2'):
+        Hdf5Source(h5({"x": np.zeros((3, 5)), "y": np.zeros(2)}), ["x", "y"])
+
+
+def test_without_h5py_the_extra_is_named(h5, monkeypatch):
+    name = h5(rows(0, 3))
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(CaffeliteError, match=r"caffelite\[hdf5\]"):
+        Hdf5Source(name, ["x"])
+
+
+# Tops that the user fills
+
+
+def test_input_keeps_the_shape_that_the_user_gives():
+    layer, bottom, (top,) = make_layer("Input", [], "input_param { shape { dim: 2 dim: 3 } }")
+    top.reshape(5, 4)
+    top.data[...] = 7
+    layer.reshape(bottom, [top])
+    layer.forward(bottom, [top])
+    assert top.shape == (5, 4) and (top.data == 7).all()
+
+
+def test_dummy_data_fills_constants_once_and_draws_anew():
+    options = "dummy_data_param { shape { dim: 9 } data_filler { value: 2 }"
+    options += " data_filler { type: 'gaussian' } }"
+    layer, bottom, top = make_layer("DummyData", [], options, tops=2)
+    assert (top[0].data == 2).all()
+    top[0].data[...] = 5
+    first, second = run((layer, bottom, top), 2)
+    assert (first[0] == 5).all()
+    assert (first[1] != second[1]).all()
+    layer.seek(1)
+    assert_same(run((layer, bottom, top), 1), [second])
