@@ -56,9 +56,7 @@ class LmdbSource:
 
     def close(self):
         """Give the database back; it closes when its last source does."""
-        self._cursor.close()
-        self._transaction.abort()
-        self._database = None
+        self._cursor = self._transaction = self._database = None
 
 
 class _Database:
@@ -75,6 +73,10 @@ class _Database:
             )
         except lmdb.Error as problem:
             raise DataError(f"{path}: cannot be read as an LMDB: {problem}") from None
+
+    def __del__(self):
+        if hasattr(self, "environment"):
+            self.environment.close()
 
     @classmethod
     def of(cls, path):
