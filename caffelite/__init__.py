@@ -16,9 +16,17 @@ _HOMES = {
     "TRAIN": "proto.caffe_pb2",
     "TEST": "proto.caffe_pb2",
     "set_random_seed": "rng",
+    "NetSpec": "net_spec",
+    "to_proto": "net_spec",
+    "params": "net_spec",
     "Solver": "solver",
     "get_solver": "solver",
     "SGDSolver": "solver",
+    "NesterovSolver": "solver",
+    "AdaGradSolver": "solver",
+    "RMSPropSolver": "solver",
+    "AdaDeltaSolver": "solver",
+    "AdamSolver": "solver",
 }
 
 __all__ = sorted(_HOMES)
@@ -27,7 +35,7 @@ __all__ = sorted(_HOMES)
 def __getattr__(name):
     if name in _HOMES:
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    if name in ("proto", "layers", "net", "solver", "testing", "draw"):
+    if name in ("proto", "layers", "net", "net_spec", "solver", "testing", "draw"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

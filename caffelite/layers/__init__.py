@@ -7,3 +7,12 @@ from .base import Layer, create_layer, layer_types, register
 
 for _module in pkgutil.walk_packages(__path__, __name__ + "."):
     importlib.import_module(_module.name)
+
+
+def __getattr__(name):
+    """`caffelite.layers.TYPE(...)` describes a layer in Python, as `caffe.layers` does."""
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ..net_spec import layers
+
+    return getattr(layers, name)

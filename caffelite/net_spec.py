@@ -1,0 +1,198 @@
+"""Nets written in Python.
+
+    from caffelite.net_spec import NetSpec, layers as L, params as P
+
+    n = NetSpec()
+    n.data, n.label = L.Data(source="lmdb", backend=P.Data.LMDB, batch_size=64, ntop=2)
+    n.ip1 = L.InnerProduct(n.data, num_output=10)
+    n.loss = L.SoftmaxWithLoss(n.ip1, n.label)
+    print(n.to_proto())
+
+A layer call takes its bottoms, then options. A keyword that ends in `param` is a message of the
+layer; others go to the message of the layer's own type, or, where it has no such field, to the
+layer itself (`name`, `loss_weight`, `include`). `ntop` says how many tops (1), `in_place` that the
+top is the bottom.
+"""
+
+from collections import Counter, OrderedDict
+
+import numpy as np
+
+from .errors import did_you_mean
+from .proto import caffe_pb2
+
+
+def param_name_dict():
+    """{type: stem of its options field}: "InnerProduct" -> "inner_product"."""
+    names = {}
+    for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields:
+        if field.name.endswith("_param") and field.message_type is not None:
+            owner = field.message_type.name.removesuffix("Parameter")
+            names.setdefault(owner, field.name.removesuffix("_param"))
+    return names
+
+
+_param_names = param_name_dict()
+
+
+def to_proto(*tops):
+    """The NetParameter of all layers that `tops` need, with automatic names."""
+    layers, names = OrderedDict(), {}
+    autonames = Counter()
+    for top in tops:
+        top.fn._to_proto(layers, names, autonames)
+    return caffe_pb2.NetParameter(layer=layers.values())
+
+
+def assign_proto(proto, name, value):
+    """Set a field from a Python value: dict for a message, list (or one value) for repeated."""
+    field = proto.DESCRIPTOR.fields_by_name.get(name)
+    if field is None:
+        kind = proto.DESCRIPTOR.name
+        hint = did_you_mean(name, proto.DESCRIPTOR.fields_by_name)
+        raise AttributeError(f'{kind} has no field "{name}"{hint}')
+    if field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED:
+        values = value if isinstance(value, (list, tuple)) else [value]
+        for item in values:
+            if isinstance(item, dict):
+                _assign_all(getattr(proto, name).add(), item)
+            else:
+                getattr(proto, name).append(_plain(item))
+    elif isinstance(value, dict):
+        _assign_all(getattr(proto, name), value)
+    else:
+        setattr(proto, name, _plain(value))
+
+
+def _assign_all(proto, values):
+    proto.SetInParent()
+    for name, value in values.items():
+        assign_proto(proto, name, value)
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
+class Top:
+    """An output of a layer: what other layers take as a bottom."""
+
+    def __init__(self, fn, n):
+        self.fn, self.n = fn, n
+
+    def to_proto(self):
+        """The NetParameter of all layers that this top needs, with automatic names."""
+        return to_proto(self)
+
+    def _to_proto(self, layers, names, autonames):
+        return self.fn._to_proto(layers, names, autonames)
+
+    def _update(self, params):
+        self.fn.params.update(params)
+
+
+class Function:
+    """A layer being described: its type, bottoms and options."""
+
+    def __init__(self, type_name, inputs, params):
+        for index, top in enumerate(inputs):
+            if not isinstance(top, Top):
+                raise TypeError(
+                    f"{type_name} input {index} is not a Top (type is {type(top)})"
+                    + ("; unpack it: a, b = L.X(..., ntop=2)" if isinstance(top, tuple) else "")
+                )
+        self.type_name, self.inputs, self.params = type_name, inputs, dict(params)
+        self.in_place = self.params.pop("in_place", False)
+        self.ntop = self.params.pop("ntop", 1)
+        self.tops = tuple(Top(self, n) for n in range(self.ntop))
+
+    def to_proto(self):
+        """The NetParameter of this layer and all that it needs, with automatic names."""
+        layers = OrderedDict()
+        self._to_proto(layers, {}, Counter())
+        return caffe_pb2.NetParameter(layer=layers.values())
+
+    def _name(self, of, names, autonames):
+        if of not in names:
+            autonames[self.type_name] += 1
+            names[of] = f"{self.type_name}{autonames[self.type_name]}"
+        return names[of]
+
+    def _to_proto(self, layers, names, autonames):
+        if self in layers:
+            return
+        layer = caffe_pb2.LayerParameter(type=self.type_name)
+        for top in self.inputs:
+            top._to_proto(layers, names, autonames)
+            layer.bottom.append(layers[top.fn].top[top.n])
+        if self.in_place:
+            layer.top.extend(layer.bottom)
+        else:
+            layer.top.extend(self._name(top, names, autonames) for top in self.tops)
+        layer.name = self._name(self.tops[0] if self.tops else self, names, autonames)
+        own = f"{_param_names.get(self.type_name, '')}_param"
+        message = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name.get(own)
+        for key, value in self.params.items():
+            is_own = (
+                message is not None
+                and not key.endswith("param")
+                and key in message.message_type.fields_by_name
+            )
+            assign_proto(getattr(layer, own) if is_own else layer, key, value)
+        layers[self] = layer
+
+
+class NetSpec:
+    """A net whose blobs are named by assignment: n.conv1 = L.Convolution(n.data, ...)."""
+
+    def __init__(self):
+        super().__setattr__("tops", OrderedDict())
+
+    def __setattr__(self, name, value):
+        self.tops[name] = value
+
+    def __getattr__(self, name):
+        return self.tops[name]
+
+    def __delattr__(self, name):
+        del self.tops[name]
+
+    __setitem__, __getitem__, __delitem__ = __setattr__, __getattr__, __delattr__
+
+    def to_proto(self):
+        """The NetParameter, layers in the order of assignment, each after what it needs."""
+        names = {top: name for name, top in self.tops.items()}
+        layers, autonames = OrderedDict(), Counter()
+        for top in self.tops.values():
+            top._to_proto(layers, names, autonames)
+        return caffe_pb2.NetParameter(layer=layers.values())
+
+
+class Layers:
+    """L.TYPE(*bottoms, **options) describes a layer; returns its Top, or a tuple for ntop > 1."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def describe(*bottoms, **options):
+            function = Function(name, bottoms, options)
+            if function.ntop == 0:
+                return function
+            return function.tops[0] if function.ntop == 1 else function.tops
+
+        return describe
+
+
+class Parameters:
+    """P.NAME.CONSTANT is an enum value of message NAMEParameter: P.Pooling.MAX."""
+
+    def __getattr__(self, name):
+        message = getattr(caffe_pb2, f"{name}Parameter", None)
+        if message is None:
+            raise AttributeError(f"there is no message {name}Parameter")
+        return message
+
+
+layers = Layers()
+params = Parameters()

@@ -1,0 +1,96 @@
+"""NetSpec: names, options, order, and mistakes."""
+
+import pytest
+from google.protobuf import text_format
+
+from caffelite.net_spec import NetSpec, to_proto
+from caffelite.net_spec import layers as L
+from caffelite.net_spec import params as P
+from caffelite.proto import caffe_pb2
+
+
+def lenet(batch_size):
+    n = NetSpec()
+    n.data, n.label = L.DummyData(
+        shape=[dict(dim=[batch_size, 1, 28, 28]), dict(dim=[batch_size, 1, 1, 1])],
+        transform_param=dict(scale=1.0 / 255),
+        ntop=2,
+    )
+    n.conv1 = L.Convolution(n.data, kernel_size=5, num_output=20, weight_filler=dict(type="xavier"))
+    n.pool1 = L.Pooling(n.conv1, kernel_size=2, stride=2, pool=P.Pooling.MAX)
+    n.ip1 = L.InnerProduct(n.pool1, num_output=500, weight_filler=dict(type="xavier"))
+    n.relu1 = L.ReLU(n.ip1, in_place=True)
+    n.loss = L.SoftmaxWithLoss(n.relu1, n.label)
+    return n.to_proto()
+
+
+def test_a_net_is_what_its_text_says():
+    expected = """
+    layer { name: "data" type: "DummyData" top: "data" top: "label"
+      transform_param { scale: 0.00392156862745098 }
+      dummy_data_param { shape { dim: 50 dim: 1 dim: 28 dim: 28 }
+                         shape { dim: 50 dim: 1 dim: 1 dim: 1 } } }
+    layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+      convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } } }
+    layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
+      pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+    layer { name: "ip1" type: "InnerProduct" bottom: "pool1" top: "ip1"
+      inner_product_param { num_output: 500 weight_filler { type: "xavier" } } }
+    layer { name: "relu1" type: "ReLU" bottom: "ip1" top: "ip1" }
+    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip1" bottom: "label" top: "loss" }
+    """
+    assert lenet(50) == text_format.Parse(expected, caffe_pb2.NetParameter())
+
+
+def test_a_printed_net_reads_back_equal():
+    net = lenet(3)
+    assert text_format.Parse(str(net), caffe_pb2.NetParameter()) == net
+
+
+def test_names_are_automatic_where_none_is_given():
+    data = L.Input(shape=dict(dim=[1, 2]))
+    net = to_proto(L.ReLU(L.InnerProduct(data, num_output=2)), L.InnerProduct(data, num_output=3))
+    assert [(ly.name, list(ly.bottom), list(ly.top)) for ly in net.layer] == [
+        ("Input1", [], ["Input1"]),
+        ("InnerProduct1", ["Input1"], ["InnerProduct1"]),
+        ("ReLU1", ["InnerProduct1"], ["ReLU1"]),
+        ("InnerProduct2", ["Input1"], ["InnerProduct2"]),
+    ]
+
+
+def test_a_layer_without_tops_is_named_by_assignment():
+    n = NetSpec()
+    n.a, n.b = L.Input(ntop=2)
+    n.quiet = L.Silence(n.a, n.b, ntop=0)
+    layer = n.to_proto().layer[-1]
+    assert (layer.name, list(layer.bottom), list(layer.top)) == ("quiet", ["a", "b"], [])
+
+
+def test_keywords_go_to_the_message_that_has_them():
+    n = NetSpec()
+    n.x = L.Input(shape=[dict(dim=[1, 2])])
+    n.y = L.InnerProduct(
+        n.x, name="other", num_output=3, loss_weight=2, include=dict(phase=caffe_pb2.TRAIN),
+        param=[dict(lr_mult=1), dict(lr_mult=2)],
+    )  # fmt: skip
+    layer = n.to_proto().layer[-1]
+    assert layer.name == "other" and list(layer.top) == ["y"]
+    assert list(layer.loss_weight) == [2] and layer.include[0].phase == caffe_pb2.TRAIN
+    assert [p.lr_mult for p in layer.param] == [1, 2]
+
+
+def test_items_work_as_attributes():
+    n = NetSpec()
+    n["res1/a"] = L.Input()
+    n.y = L.ReLU(n["res1/a"])
+    assert n.to_proto().layer[-1].bottom[0] == "res1/a"
+    del n["res1/a"]
+    with pytest.raises(KeyError):
+        n.nothing  # noqa: B018
+
+
+def test_mistakes_are_named():
+    with pytest.raises(TypeError, match="ReLU input 0 is not a Top .type is <class 'tuple'>"):
+        L.ReLU(L.Input(ntop=2))
+    with pytest.raises(AttributeError, match='no field "num_outputs"; did you mean|LayerParameter'):
+        to_proto(L.InnerProduct(L.Input(), num_outputs=3))
