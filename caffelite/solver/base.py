@@ -31,9 +31,13 @@ def register_solver(type_name):
     return add
 
 
-def get_solver(solver):
-    """The solver, of the class its `type` names, of a prototxt file or a SolverParameter."""
-    file, param = _read(solver)
+def get_solver(solver, file=""):
+    """The solver, of the class its `type` names, of a prototxt file or a SolverParameter.
+
+    `file` is where a SolverParameter is from, for messages.
+    """
+    read_file, param = _read(solver)
+    file = file or read_file
     if param.type not in _solvers:
         hint = did_you_mean(param.type, _solvers) or f"; known are {', '.join(sorted(_solvers))}"
         raise SolverError(f'{file + ": " if file else ""}unknown solver type "{param.type}"{hint}')
