@@ -37,6 +37,9 @@ the same. "caffelite COMMAND --help" explains those of one command.
 
 def main(argv=None):
     """Run the command that `argv` names; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         code = _dispatch(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
@@ -104,9 +107,13 @@ def _first_line(name):
 
 
 def _run(name, words):
-    from ._flags import Parser
+    from ._flags import Parser, UsageError
 
     module = importlib.import_module(f"{__name__}.{name}")
     parser = Parser(prog=f"caffelite {name}", description=module.__doc__, epilog=EXIT_CODES)
     module.add_arguments(parser)
-    return module.run(parser.parse_args(words))
+    args = parser.parse_args(words)
+    try:
+        return module.run(args)
+    except UsageError as error:
+        parser.error(str(error))

@@ -11,6 +11,10 @@ _TRUTH = dict.fromkeys(("true", "t", "1", "yes", "y"), True) | dict.fromkeys(
 )
 
 
+class UsageError(Exception):
+    """A mistake on the command line that shows only when a command looks at its flags together."""
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser for -flag, --flag, -flag=value, -no_flag; `-` and `_` in names are one."""
 

@@ -33,6 +33,11 @@ class LineHandler(logging.Handler):
             pass
 
 
+def on_terminal():
+    """Whether stderr is a terminal: then bars are shown instead of log lines."""
+    return sys.stderr.isatty()
+
+
 def start_logging(quiet=False, write=None):
     """Send caffelite's log to stderr: all of it as glog lines, or, `quiet`, bare warnings."""
     log = logging.getLogger("caffelite")

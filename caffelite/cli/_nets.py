@@ -1,0 +1,83 @@
+"""Flags that say which net is meant, and what several commands ask of a net."""
+
+import logging
+
+PHASES = ("TRAIN", "TEST")
+_STATISTICS = ("mean", "variance", "factor")  # what normalizing layers call the blobs they count in
+
+
+def add_net_flags(parser, positional=False):
+    """The net's file and the state that its include and exclude rules look at."""
+    if positional:
+        parser.add_argument("net", nargs="?", metavar="MODEL", help="the net's prototxt")
+        parser.add_argument("--model", metavar="FILE", help="the same, as a flag")
+    else:
+        parser.add_argument("--model", required=True, metavar="FILE", help="the net's prototxt")
+    add_state_flags(parser)
+    add_python_flag(parser)
+
+
+def add_state_flags(parser):
+    """--level and --stage."""
+    parser.add_argument("--level", type=int, default=0, metavar="N", help="level of the net [0]")
+    parser.add_argument(
+        "--stage", default="", metavar="A,B", help="stages of the net, separated by commas"
+    )
+
+
+def add_python_flag(parser):
+    """--allow-python."""
+    parser.add_argument(
+        "--allow-python",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a Python module that the net's Python layers may import; may be given several times",
+    )
+
+
+def add_gpu_flag(parser):
+    """--gpu, which Caffe's command lines bring along."""
+    parser.add_argument("--gpu", metavar="IDS", help="taken and passed over: all runs on the CPU")
+
+
+def say_device(args):
+    """Log what runs the net, and warn whoever asked for something else."""
+    log = logging.getLogger("caffelite")
+    if args.gpu:
+        log.warning("-gpu %s: there is no GPU support here, running on the CPU", args.gpu)
+    log.info("Use CPU.")
+
+
+def stages(args):
+    """The list that --stage stands for."""
+    return [stage for stage in args.stage.split(",") if stage]
+
+
+def allow_python(args):
+    """Let the net's Python layers import the modules of --allow-python."""
+    if args.allow_python:
+        import caffelite
+
+        for module in args.allow_python:
+            caffelite.allow_python(module)
+
+
+def open_net(path, phase, args, weights=None):
+    """The net of a prototxt in the phase "TRAIN" or "TEST", at the level and stages of `args`."""
+    from ..net import Net
+    from ..proto import caffe_pb2
+
+    allow_python(args)
+    return Net(
+        path, caffe_pb2.Phase.Value(phase), level=args.level, stages=stages(args), weights=weights
+    )
+
+
+def learnable_count(net, layer):
+    """Number of values of a layer that training changes: no statistics, shared ones once."""
+    return sum(
+        blob.count
+        for name, blob in zip(layer.blob_names, layer.blobs, strict=True)
+        if name not in _STATISTICS and net.owner_of(blob) is blob
+    )

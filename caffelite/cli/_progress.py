@@ -1,0 +1,67 @@
+"""What a terminal shows instead of log lines: a bar, with results above it."""
+
+import sys
+
+import numpy as np
+
+
+def make_bar(total, done=0, what=""):
+    """A tqdm bar on stderr that counts iterations."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=what,
+        dynamic_ncols=True,
+        file=sys.stderr,
+        bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} "
+        "[{elapsed}, {remaining} left{postfix}]",
+    )
+
+
+class TrainingBar:
+    """A solver's listener: bar with loss, rate and speed; tests and snapshots above it."""
+
+    def __init__(self, solver):
+        self.bar = make_bar(solver.param.max_iter, solver.iter, solver.net.name or "training")
+
+    def __call__(self, event):
+        show = getattr(self, "_" + event["event"], None)
+        if show:
+            show(event)
+
+    def write(self, line):
+        """Print a line above the bar."""
+        self.bar.write(line, file=sys.stderr)
+
+    def close(self):
+        self.bar.close()
+
+    def _step(self, event):
+        rate = self.bar.format_dict["rate"] or 0
+        self.bar.set_postfix_str(
+            f"loss {event['loss']:.4g}, lr {event['lr']:.4g}, "
+            f"{rate * event['images']:.0f} images/s",
+            refresh=False,
+        )
+        self.bar.update(event["iteration"] - self.bar.n)
+
+    def _test(self, event):
+        facts = ", ".join(f"{name} = {value}" for name, value in numbers(event["outputs"]))
+        which = f" (#{event['net']})" if event["net"] else ""
+        self.write(f"iteration {event['iteration']}: test{which} {facts}")
+
+    def _snapshot(self, event):
+        self.write(f"iteration {event['iteration']}: snapshot {event['state']}")
+
+    def _stopped(self, event):
+        self.write(f"iteration {event['iteration']}: stopped early")
+
+
+def numbers(outputs):
+    """(name, "0.9812") for each element of each output; of several, with its index: "prob[3]"."""
+    for name, values in outputs.items():
+        flat = np.ravel(values)
+        for index, value in enumerate(flat):
+            yield name if flat.size == 1 else f"{name}[{index}]", f"{value:g}"

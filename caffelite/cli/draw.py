@@ -1,0 +1,128 @@
+"""Draw a net with Graphviz, as SVG, PNG, PDF or Graphviz text.
+
+    caffelite draw MODEL OUT.svg
+
+The ending of OUT says what to make: .svg, .png, .pdf, or .dot and .gv for the text that Graphviz
+reads. Layers that work in place stand below the layer whose output they change. With both phases
+in one picture (the default), what belongs to one only is dashed and says which; N is an axis,
+usually the batch, in which they differ.
+"""
+
+import argparse
+import os
+import sys
+
+from ..errors import CaffeliteError
+from ._flags import UsageError
+from ._nets import PHASES, add_net_flags, learnable_count, open_net, stages
+
+_TEXT = ("dot", "gv")
+_PICTURES = ("svg", "png", "pdf")
+
+
+def add_arguments(parser):
+    add_net_flags(parser, positional=True)
+    parser.add_argument("picture", nargs="?", metavar="OUT", help="the file to make")
+    parser.add_argument("--out", metavar="FILE", help="the same, as a flag")
+    parser.add_argument(
+        "--phase", default="ALL", type=str.upper, choices=("ALL", *PHASES), help="[ALL]"
+    )
+    parser.add_argument(
+        "--rankdir",
+        default="TB",
+        type=str.upper,
+        choices=("TB", "LR", "BT", "RL"),
+        help="where the data flows: from top to bottom, from left to right, ... [TB]",
+    )
+    parser.add_argument(
+        "--shapes",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="tell the shapes of the blobs",
+    )
+
+
+def run(args):
+    model, out = _files(args)
+    kind = os.path.splitext(out)[1].lstrip(".").lower()
+    if kind not in _TEXT + _PICTURES:
+        raise UsageError(
+            f"{out}: the ending says what to draw; expected one of "
+            f"{', '.join('.' + known for known in _PICTURES + _TEXT)}"
+        )
+    from ..atomic import write_atomically
+    from ..draw import dot_text
+    from ..proto.text import read_net
+    from ._graphviz import render
+
+    net = read_net(model)
+    phases = PHASES if args.phase == "ALL" else (args.phase,)
+    text = dot_text(net, _views(net, model, phases, args), args.rankdir, args.shapes)
+    write_atomically(out, text.encode() if kind in _TEXT else render(text, kind))
+    print(out)
+    return 0
+
+
+def _files(args):
+    given = [args.model, *(x for x in (args.net, args.picture) if x), args.out]
+    found = [x for x in given if x]
+    if len(found) != 2:
+        raise UsageError("expected the net's prototxt and the file to make: MODEL OUT.svg")
+    return found
+
+
+def _views(net, model, phases, args):
+    views, problems = [], []
+    for phase in phases:
+        view = _view(net, phase, args)
+        try:
+            _measure(view, net, open_net(model, phase, args))
+        except CaffeliteError as problem:
+            problems.append(str(problem))
+        views.append(view)
+    for problem in dict.fromkeys(problems):
+        print(f"drawn without shapes and counts: {problem}", file=sys.stderr)
+    return _one_if_equal(views)
+
+
+def _one_if_equal(views):
+    """One view instead of two that show the same, as those of a deploy net."""
+    first, last = views[0], views[-1]
+    if (first.layers, first.shapes) == (last.layers, last.shapes):
+        return [first]
+    return views
+
+
+def _view(net, phase, args):
+    """Which layers the net has in this phase."""
+    from ..draw import View
+    from ..net.passes import filter_layers
+    from ..proto import caffe_pb2
+
+    single = caffe_pb2.NetParameter()
+    single.state.CopyFrom(net.state)
+    single.state.phase = caffe_pb2.Phase.Value(phase)
+    single.state.level = args.level
+    single.state.stage.extend(stages(args))
+    kept = []
+    for index, layer in enumerate(net.layer):
+        del single.layer[:]
+        single.layer.add().CopyFrom(layer)
+        try:
+            if filter_layers(single).layer:
+                kept.append(index)
+        except CaffeliteError:  # building the net says what is wrong
+            kept.append(index)
+    return View(phase, kept)
+
+
+def _measure(view, net, built):
+    """Take shapes and counts from the built net, whose layers are the view's and some splits."""
+    layers = iter(built.layers)
+    for index in view.layers:
+        wanted = net.layer[index]
+        layer = next(ly for ly in layers if (ly.name, ly.type) == (wanted.name, wanted.type))
+        for k, blob in enumerate(layer.top_blobs[: len(wanted.top)]):
+            view.shapes[index, k] = blob.shape
+        view.learnable[index] = learnable_count(built, layer)
+    built.close()

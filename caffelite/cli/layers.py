@@ -1,0 +1,93 @@
+"""Print the catalogue of layer types, or all about one.
+
+caffelite layers
+caffelite layers Pooling
+"""
+
+import importlib
+import inspect
+
+from ..errors import did_you_mean
+from ._flags import UsageError
+
+
+def add_arguments(parser):
+    parser.add_argument("type", nargs="?", metavar="TYPE", help="a layer type, as in a prototxt")
+
+
+def run(args):
+    from ..layers import layer_types
+
+    types = layer_types()
+    lines = _one(args.type, types) if args.type else _catalogue(types)
+    print("\n".join(lines))
+    return 0
+
+
+def _catalogue(types):
+    """All types with the first line of their docstrings, under the headings of their folders."""
+    folders = {}
+    for name, layer in types.items():
+        folders.setdefault(layer.__module__.rpartition(".")[0], []).append(name)
+    width = max(map(len, types))
+    for folder, names in sorted(folders.items()):
+        package = importlib.import_module(folder)
+        yield f"{folder.rpartition('.')[2]}: {_sentence(package)}"
+        for name in names:
+            yield f"  {name:<{width}}  {_sentence(types[name])}"
+        yield ""
+    yield '"caffelite layers TYPE" tells all about one.'
+
+
+def _sentence(thing):
+    """The first paragraph of a docstring, as one line."""
+    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+
+
+def _one(name, types):
+    if name not in types:
+        raise UsageError(f'unknown layer type "{name}"{did_you_mean(name, types)}')
+    layer = types[name]
+    yield f'layer {{ type: "{name}" }}'
+    yield ""
+    yield inspect.getdoc(layer) or ""
+    if layer.options_field:
+        yield ""
+        yield from _fields(layer.options_field)
+
+
+def _fields(options_field):
+    """The fields of an option message, as the schema has them."""
+    from ..proto import caffe_pb2
+
+    message = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name[options_field].message_type
+    yield f"{options_field} {{"
+    width = max((len(field.name) for field in message.fields), default=0) + 1
+    for field in message.fields:
+        yield f"  {field.name + ':':<{width}} {_kind(field)}"
+    yield "}"
+
+
+_KINDS = ("", "double", "float", *["integer"] * 5, "bool", "string", "", "", "bytes", "integer")
+
+
+def _kind(field):
+    """Type of a field and its default: "integer [1]", "MAX | AVE [MAX]", "{ ... }"."""
+    repeated = ", any number" if _is_repeated(field) else ""
+    if field.message_type:
+        return f"{field.message_type.name} {{ ... }}{repeated}"
+    if field.enum_type:
+        default = field.enum_type.values_by_number[field.default_value].name if not repeated else ""
+        kind = " | ".join(value.name for value in field.enum_type.values)
+    else:
+        kind = _KINDS[field.type]
+        default = field.default_value if field.has_default_value else ""
+    if isinstance(default, (bool, float)):
+        default = str(default).lower() if isinstance(default, bool) else f"{default:g}"
+    return f"{kind}{repeated}{f' [{default}]' if default != '' else ''}"
+
+
+def _is_repeated(field):
+    if hasattr(type(field), "is_repeated"):
+        return field.is_repeated
+    return field.label == field.LABEL_REPEATED

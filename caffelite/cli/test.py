@@ -1,0 +1,73 @@
+"""Run a net in its TEST phase and print the means of its outputs.
+
+    caffelite test --model train_val.prototxt --weights lenet_iter_1000.caffemodel --iterations 10
+
+stdout gets a line "NAME = MEAN" for each value of each output, or JSON; stderr the log lines that
+Caffe writes, or on a terminal a bar.
+"""
+
+import json
+
+from ._flags import UsageError
+from ._log import on_terminal, start_logging
+from ._nets import add_gpu_flag, add_net_flags, open_net, say_device
+
+
+def add_arguments(parser):
+    add_net_flags(parser)
+    flag = parser.add_argument
+    flag("--weights", required=True, metavar="FILE", help="the weights, .caffemodel or HDF5")
+    flag("--iterations", type=int, default=50, metavar="N", help="batches to average over [50]")
+    flag("--json", action="store_true", help="print JSON")
+    add_gpu_flag(parser)
+
+
+def run(args):
+    if args.iterations < 1:
+        raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
+    from ._progress import make_bar, numbers
+
+    quiet = on_terminal()
+    log = start_logging(quiet)
+    say_device(args)
+    net = open_net(args.model, "TEST", args, weights=args.weights)
+    log.info("Running for %d iterations.", args.iterations)
+    bar = make_bar(args.iterations, what=net.name or "testing") if quiet else None
+    try:
+        loss, means = _average(net, args.iterations, log, bar)
+    finally:
+        net.close()
+        if bar:
+            bar.close()
+    _log_means(net, loss, means, log)
+    if args.json:
+        outputs = {name: mean.tolist() for name, mean in means.items()}
+        print(json.dumps({"iterations": args.iterations, "loss": loss, "outputs": outputs}))
+    else:
+        for name, value in numbers(means):
+            print(f"{name} = {value}")
+    return 0
+
+
+def _average(net, iterations, log, bar):
+    """The means of the loss and of each output over the batches."""
+    loss, totals = 0.0, {}
+    for batch in range(iterations):
+        loss += net._forward(0, len(net.layers) - 1)
+        for name in net.outputs:
+            values = net.blobs[name].data
+            totals[name] = totals.get(name, 0.0) + values.astype("float64")
+            for value in values.flat:
+                log.info("Batch %d, %s = %g", batch, name, value)
+        if bar:
+            bar.update()
+    return loss / iterations, {name: total / iterations for name, total in totals.items()}
+
+
+def _log_means(net, loss, means, log):
+    log.info("Loss: %g", loss)
+    for name, mean in means.items():
+        weight = net.blob_loss_weights[name]
+        for value in mean.flat:
+            part = f" (* {weight:g} = {weight * value:g} loss)" if weight else ""
+            log.info("%s = %g%s", name, value, part)

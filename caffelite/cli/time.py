@@ -1,0 +1,98 @@
+"""Time each layer of a net, forward and backward.
+
+    caffelite time --model deploy.prototxt --iterations 10
+
+stdout gets a table of the averages; stderr the log lines that Caffe writes. Backward is timed for
+every layer, those too that training would skip.
+"""
+
+import time
+
+from ._flags import UsageError
+from ._log import on_terminal, start_logging
+from ._nets import PHASES, add_gpu_flag, add_net_flags, open_net, say_device
+from ._table import table
+
+
+def add_arguments(parser):
+    add_net_flags(parser)
+    flag = parser.add_argument
+    flag("--iterations", type=int, default=50, metavar="N", help="times to run the net [50]")
+    flag("--phase", default="TRAIN", type=str.upper, choices=PHASES, help="[TRAIN]")
+    add_gpu_flag(parser)
+
+
+def run(args):
+    if args.iterations < 1:
+        raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
+    log = start_logging(quiet=on_terminal())
+    say_device(args)
+    net = open_net(args.model, args.phase, args)
+    try:
+        _warm_up(net, log)
+        log.info("*** Benchmark begins ***")
+        log.info("Testing for %d iterations.", args.iterations)
+        forward, backward, total = _measure(net, args.iterations, log)
+    finally:
+        net.close()
+    _log_averages(net, forward, backward, total, args.iterations, log)
+    print("\n".join(_table(net, forward, backward)))
+    return 0
+
+
+def _warm_up(net, log):
+    """Once through the net, so that compiling and allocating are not measured."""
+    last = len(net.layers) - 1
+    log.info("Performing Forward")
+    log.info("Initial loss: %g", net._forward(0, last))
+    log.info("Performing Backward")
+    for layer in reversed(net.layers):
+        _backward(layer)
+
+
+def _backward(layer):
+    layer.backward(layer.top_blobs, layer.propagate_down, layer.bottom_blobs)
+
+
+def _measure(net, iterations, log):
+    """Mean milliseconds per layer, forward and backward, and the milliseconds of it all."""
+    count = len(net.layers)
+    forward, backward = [0.0] * count, [0.0] * count
+    start = time.perf_counter()
+    for iteration in range(iterations):
+        before = time.perf_counter()
+        for i in range(count):
+            forward[i] += _milliseconds(net._forward, i, i) / iterations
+        for i in reversed(range(count)):
+            backward[i] += _milliseconds(_backward, net.layers[i]) / iterations
+        took = (time.perf_counter() - before) * 1e3
+        log.info("Iteration: %d forward-backward time: %g ms.", iteration + 1, took)
+    return forward, backward, (time.perf_counter() - start) * 1e3
+
+
+def _milliseconds(function, *arguments):
+    start = time.perf_counter()
+    function(*arguments)
+    return (time.perf_counter() - start) * 1e3
+
+
+def _log_averages(net, forward, backward, total, iterations, log):
+    log.info("Average time per layer: ")
+    for layer, there, back in zip(net.layers, forward, backward, strict=True):
+        log.info("%10s\tforward: %g ms.", layer.name, there)
+        log.info("%10s\tbackward: %g ms.", layer.name, back)
+    log.info("Average Forward pass: %g ms.", sum(forward))
+    log.info("Average Backward pass: %g ms.", sum(backward))
+    log.info("Average Forward-Backward: %g ms.", total / iterations)
+    log.info("Total Time: %g ms.", total)
+    log.info("*** Benchmark ends ***")
+
+
+def _table(net, forward, backward):
+    header = ("layer", "type", "forward ms", "backward ms")
+    rows = [
+        (layer.name, layer.type, f"{there:.3f}", f"{back:.3f}")
+        for layer, there, back in zip(net.layers, forward, backward, strict=True)
+    ]
+    total = (f"{len(rows)} layers", "", f"{sum(forward):.3f}", f"{sum(backward):.3f}")
+    return table(header, rows, left=2, total=total)

@@ -1,0 +1,144 @@
+"""Train a net as a solver prototxt says.
+
+    caffelite train --solver solver.prototxt
+    caffelite train --solver solver.prototxt --snapshot lenet_iter_500.solverstate
+    caffelite train --solver solver.prototxt --weights pretrained.caffemodel
+
+On a terminal a bar shows how far it is; elsewhere stderr gets the log lines that Caffe writes.
+Ctrl-C ends training after the iteration at hand, with a snapshot; a second one ends it at once.
+"""
+
+import contextlib
+import signal
+
+from ._flags import UsageError
+from ._log import on_terminal, start_logging
+from ._nets import (
+    PHASES,
+    add_gpu_flag,
+    add_python_flag,
+    add_state_flags,
+    allow_python,
+    say_device,
+    stages,
+)
+
+_EFFECTS = ("stop", "snapshot", "none")
+
+
+def add_arguments(parser):
+    flag = parser.add_argument
+    flag("--solver", required=True, metavar="FILE", help="the solver's prototxt")
+    flag("--snapshot", metavar="FILE", help="a .solverstate to go on from")
+    flag("--weights", metavar="A,B", help="weights to start from, instead of the solver's own")
+    flag("--iterations", type=int, metavar="N", help="train until iteration N, not max_iter")
+    flag("--phase", type=str.upper, choices=PHASES, help="phase of the train net [TRAIN]")
+    add_state_flags(parser)
+    for name, default in (("sigint", "stop"), ("sighup", "snapshot")):
+        flag(
+            f"--{name}_effect",
+            default=default,
+            choices=_EFFECTS,
+            help=f"what the signal {name.upper()} does [{default}]",
+        )
+    flag("--log", metavar="FILE", help="append events to this file, one JSON object a line")
+    add_python_flag(parser)
+    add_gpu_flag(parser)
+
+
+def run(args):
+    if args.snapshot and args.weights:
+        raise UsageError(
+            "--snapshot and --weights exclude each other: a snapshot brings its own weights"
+        )
+    from ..solver import get_solver
+
+    quiet = on_terminal()
+    log = start_logging(quiet)
+    say_device(args)
+    allow_python(args)
+    solver = get_solver(*_solver_param(args))
+    with contextlib.ExitStack() as stack:
+        stack.callback(_close, solver)
+        if args.snapshot:
+            log.info("Resuming from %s", args.snapshot)
+            solver.restore(args.snapshot)
+        _listen(solver, args, quiet, stack)
+        stack.enter_context(_signals(solver, args))
+        log.info("Starting Optimization")
+        solver.solve()
+        log.info("Optimization Done.")
+    return 0
+
+
+def _solver_param(args):
+    """The SolverParameter with the flags worked in, and the file that it is from."""
+    from ..proto import caffe_pb2
+    from ..proto.text import read_solver
+
+    param = read_solver(args.solver)
+    if args.iterations is not None:
+        param.max_iter = args.iterations
+    if args.weights or args.snapshot:
+        param.ClearField("weights")
+    if args.weights:
+        param.weights.append(args.weights)
+    if args.phase:
+        param.train_state.phase = caffe_pb2.Phase.Value(args.phase)
+    if args.level:
+        param.train_state.level = args.level
+    param.train_state.stage.extend(stages(args))
+    return param, args.solver
+
+
+def _listen(solver, args, quiet, stack):
+    """Let the bar and the event log hear the solver; the stack closes them."""
+    if args.log:
+        from ._events import EventLog
+
+        events = EventLog(args.log)
+        stack.callback(events.close)
+        solver.add_listener(events)
+    if quiet:
+        from ._progress import TrainingBar
+
+        bar = TrainingBar(solver)
+        stack.callback(start_logging, quiet)
+        stack.callback(bar.close)
+        solver.add_listener(bar)
+        start_logging(quiet, bar.write)
+
+
+@contextlib.contextmanager
+def _signals(solver, args):
+    """Let SIGINT and SIGHUP ask the solver for what their flags say."""
+    wanted = {"SIGINT": args.sigint_effect, "SIGHUP": args.sighup_effect}
+    before = {}
+    for name, effect in wanted.items():
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            number = getattr(signal, name)
+            before[number] = signal.signal(number, _handler(solver, effect))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _handler(solver, effect):
+    """What a signal runs; a second one that stops does so at once."""
+    asked = []
+
+    def handle(number, frame):
+        if effect == "stop" and asked:
+            raise KeyboardInterrupt
+        if effect != "none":
+            asked.append(effect)
+            solver.request(effect)
+
+    return handle
+
+
+def _close(solver):
+    for net in (solver.net, *solver.test_nets):
+        net.close()
