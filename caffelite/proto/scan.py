@@ -136,7 +136,7 @@ def _check_closed(frames, name, at, text):
 
 
 def _never_closed(frame):
-    what = f'"{frame.name}" is' if frame.name else "this is"
+    what = f'"{short(frame.name)}" is' if frame.name else "this is"
     return Mistake(
         frame.offset, f'{what} opened here and never closed: a "{frame.close}" is missing'
     )
@@ -144,4 +144,8 @@ def _never_closed(frame):
 
 def _opened(frame, text):
     line = text.count("\n", 0, frame.offset) + 1
-    return f'"{frame.name}", opened on line {line}'
+    return f'"{short(frame.name)}", opened on line {line}'
+
+
+def short(found, length=40):
+    return found if len(found) <= length else found[:length] + "..."

@@ -39,7 +39,10 @@ def read_solver(path):
 def read(path, message_class):
     """The message of a prototxt as the file has it, whatever its age."""
     path = os.fspath(path)
-    return parse(_decode(_read_bytes(path), path, message_class), message_class, path)
+    message = parse(_decode(_read_bytes(path), path, message_class), message_class, path)
+    if not message.ListFields():
+        raise _not_text(path, message_class, "is empty")
+    return message
 
 
 def parse(text, message_class, path=""):
@@ -56,8 +59,6 @@ def parse(text, message_class, path=""):
         offset = place.offset(problem.GetLine(), problem.GetColumn())
         mistake = _other_kind(text, message_class) or diagnose(problem, text, offset, message_class)
         raise _error(path, place, mistake) from None
-    if not message.ListFields():
-        raise ProtoError(f"{where(path, 1, 1)}: {_expected(message_class)}, but it says nothing")
     for steps, offset in layers.items():
         _follow(message, steps).source_line = place.line(offset)
     return message
@@ -109,65 +110,66 @@ def _follow(message, steps):
 def _read_bytes(path):
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ProtoError(f"{path}: no such file{_similar_file(path)}") from None
     except IsADirectoryError:
         raise ProtoError(f"{path}: is a directory, expected a prototxt") from None
     except (OSError, ValueError) as problem:
-        raise ProtoError(f"{path}: cannot be read: {problem}") from None
-    return data
+        raise ProtoError(
+            f"{path}: cannot be read: {getattr(problem, 'strerror', problem)}"
+        ) from None
 
 
 def _similar_file(path):
     folder, name = os.path.split(path)
-    if not os.path.isdir(folder or "."):
-        return f" (nor is there a directory {folder})"
-    near = difflib.get_close_matches(name, os.listdir(folder or "."), n=1)
+    try:
+        near = difflib.get_close_matches(name, os.listdir(folder or "."), n=1)
+    except OSError:
+        return f"; there is no directory {folder} to look in"
     return f'; did you mean "{os.path.join(folder, near[0])}"?' if near else ""
 
 
 def _decode(data, path, message_class):
     """The text of a prototxt; anything else is named for what it is."""
-    at = where(path, 1, 1)
-    for marks, what in _SIGNATURES:
-        if data.startswith(marks):
-            raise ProtoError(f"{at}: {_expected(message_class)}, but this {what}")
+    for start, what in _OTHER_FILES:
+        if start.match(data):
+            raise _not_text(path, message_class, what)
     data = data.removeprefix(codecs.BOM_UTF8)
-    if _BINARY.search(data):
-        what = "looks like a binary .caffemodel; weights are given apart from the net"
-        if not _is_caffemodel(data):
-            what = "is a binary file"
-        raise ProtoError(f"{at}: {_expected(message_class)}, but this {what}")
+    if _CONTROL.search(data):
+        weights = _is_caffemodel(data)
+        raise _not_text(path, message_class, _CAFFEMODEL if weights else "is a binary file")
     if len(data) > MAX_BYTES:
-        raise ProtoError(f"{at}: larger than {MAX_BYTES >> 20} MB, too large for a prototxt")
+        raise _not_text(path, message_class, f"has more than {MAX_BYTES >> 20} MB")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as problem:
         place = Place(data.decode("latin-1"))
-        mistake = Mistake(
-            problem.start,
-            f"byte 0x{data[problem.start]:02x} is not UTF-8; save the file as UTF-8 (in Latin-1 "
-            f'it would be "{place.text[problem.start]}")',
-        )
-        raise _error(path, place, mistake) from None
+        byte = data[problem.start]
+        what = f'byte 0x{byte:02x} (in Latin-1: "{chr(byte)}") is not UTF-8; save the file as UTF-8'
+        raise _error(path, place, Mistake(problem.start, what)) from None
 
 
-_SIGNATURES = [
-    ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "is UTF-16 text; save it as UTF-8"),
-    (b"\x89HDF\r\n\x1a\n", "is an HDF5 file; weights are given apart from the net"),
-    ((b"\x1f\x8b", b"PK\x03\x04", b"BZh"), "is a compressed file; unpack it first"),
-    ((b"<!DOCTYPE", b"<!doctype", b"<html"), "is an HTML page; download the file itself"),
+_CAFFEMODEL = "looks like a binary .caffemodel; weights are given apart from the net"
+_OTHER_FILES = [
+    (re.compile(rb"\xff\xfe|\xfe\xff|(\0[^\0]){4}|([^\0]\0){4}"), "is UTF-16; save it as UTF-8"),
+    (re.compile(rb"\x89HDF\r\n\x1a\n"), "is HDF5; weights are given apart from the net"),
+    (re.compile(rb"\x1f\x8b|PK\x03\x04|BZh"), "is compressed; unpack it first"),
+    (re.compile(rb"(?i)\s*<(!doctype|html)"), "is a web page; download the file itself"),
 ]
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # control characters but white space
+_CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]")  # control characters other than white space
 
 
 def _is_caffemodel(data):
     try:
         net = caffe_pb2.NetParameter.FromString(data)
     except DecodeError:
-        return len(data) > MAX_BYTES  # cut off, so it cannot parse
+        return len(data) > MAX_BYTES  # only its start was read
     return bool(net.layer or net.layers)
+
+
+def _not_text(path, message_class, what):
+    return ProtoError(f"{where(path, 1, 1)}: {_expected(message_class)}, but this {what}")
 
 
 def _expected(message_class):
@@ -180,19 +182,18 @@ def _expected(message_class):
 
 def _other_kind(text, message_class):
     """The Mistake of giving a solver for a net or the other way round, or None."""
-    other = {"NetParameter": "SolverParameter", "SolverParameter": "NetParameter"}
-    name = message_class.DESCRIPTOR.name
-    if name not in other:
+    kinds = {"NetParameter": "SolverParameter", "SolverParameter": "NetParameter"}
+    ours = message_class.DESCRIPTOR.name
+    if ours not in kinds:
         return None
-    known = message_class.DESCRIPTOR.fields_by_name
-    theirs = getattr(caffe_pb2, other[name]).DESCRIPTOR.fields_by_name
-    unknown = [(word, at) for word, at in top_level_names(text) if word not in known]
-    if unknown and all(word in theirs for word, _ in unknown):
-        return Mistake(
-            unknown[0][1],
-            f'"{unknown[0][0]}" belongs to {_KINDS[other[name]]}; expected {_KINDS[name]}',
-        )
-    return None
+    theirs = kinds[ours]
+    known = getattr(caffe_pb2, theirs).DESCRIPTOR.fields_by_name
+    names = dict(reversed(list(top_level_names(text))))  # where each is first
+    foreign = names.keys() - message_class.DESCRIPTOR.fields_by_name.keys()
+    if not foreign or names.keys() - known.keys():
+        return None
+    at, name = min((names[name], name) for name in foreign)
+    return Mistake(at, f'"{name}" belongs to {_KINDS[theirs]}; expected {_KINDS[ours]}')
 
 
 def _error(path, place, mistake):
