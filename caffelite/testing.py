@@ -106,7 +106,8 @@ class Case:
     def expected_tops(self, bottoms, blobs):
         """What the twin says, as a list with an array per top."""
         said = self.expect(*bottoms, *blobs)
-        return list(said) if isinstance(said, (list, tuple)) else [said]
+        said = said if isinstance(said, (list, tuple)) else [said]
+        return [np.asarray(y, np.float64) for y in said]
 
 
 def case(
