@@ -1,0 +1,57 @@
+"""max(x, 0) + slope * min(x, 0) and its gradient, over flat arrays that may be one and the same.
+
+Both loops of a kernel say the same. Only where a loop names a single array does LLVM see that
+working in place is harmless, and use vector instructions.
+"""
+
+from ._jit import kernel, prange, thread_count
+
+PART = 1 << 16
+"""Values that are one task for a thread; fewer are not worth waking one."""
+
+
+def forward(x, slope, y):
+    """y = x where x > 0, slope * x elsewhere; `slope` is of the arrays' dtype, y may be x."""
+    run = _forward_parallel if x.size > PART and thread_count() > 1 else _forward
+    run(x, slope, y)
+
+
+def backward(x, dy, slope, dx):
+    """dx = dy where x > 0, slope * dy elsewhere; dx may be dy."""
+    run = _backward_parallel if x.size > PART and thread_count() > 1 else _backward
+    run(x, dy, slope, dx)
+
+
+@kernel
+def _forward(x, slope, y):
+    zero = slope - slope  # of slope's type; turns slope * x = -0 into 0
+    if x.ctypes.data == y.ctypes.data:
+        for i in range(y.size):
+            y[i] = y[i] if y[i] > 0 else slope * y[i] + zero
+    else:
+        for i in range(y.size):
+            y[i] = x[i] if x[i] > 0 else slope * x[i] + zero
+
+
+@kernel
+def _backward(x, dy, slope, dx):
+    if dy.ctypes.data == dx.ctypes.data:
+        for i in range(dx.size):
+            dx[i] = dx[i] if x[i] > 0 else slope * dx[i]
+    else:
+        for i in range(dx.size):
+            dx[i] = dy[i] if x[i] > 0 else slope * dy[i]
+
+
+@kernel(parallel=True)
+def _forward_parallel(x, slope, y):
+    for part in prange((x.size + PART - 1) // PART):
+        own = slice(part * PART, (part + 1) * PART)
+        _forward(x[own], slope, y[own])
+
+
+@kernel(parallel=True)
+def _backward_parallel(x, dy, slope, dx):
+    for part in prange((x.size + PART - 1) // PART):
+        own = slice(part * PART, (part + 1) * PART)
+        _backward(x[own], dy[own], slope, dx[own])
