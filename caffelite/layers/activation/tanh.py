@@ -1,0 +1,32 @@
+import numpy as np
+
+from ..base import Layer, register
+from ..options import check_engine
+
+
+@register("TanH")
+class TanH(Layer):
+    """y = tanh(x).
+
+    Bottom
+        0: x, any shape
+    Top
+        0: y, the shape of x; may reuse x's memory
+    Options (tanh_param)
+        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+    """
+
+    options_field = "tanh_param"
+    in_place = True
+
+    def setup(self, bottom_shapes):
+        check_engine(self)
+
+    def forward(self, bottom, top):
+        np.tanh(bottom[0].data, out=top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            y, dy = top[0].data, top[0].diff
+            slope = 1 - y * y
+            np.multiply(dy, slope, out=bottom[0].diff)
