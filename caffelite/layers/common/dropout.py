@@ -1,0 +1,49 @@
+import numpy as np
+
+from ..base import TRAIN, Layer, register
+
+
+@register("Dropout")
+class Dropout(Layer):
+    """y = x * mask / (1 - r) in TRAIN, with mask 0 at random places, a share r of them; else y = x.
+
+    Bottom
+        0: x, any shape
+    Top
+        0: y, the shape of x; may reuse x's memory
+    Options (dropout_param)
+        dropout_ratio: r, the probability of a 0, from 0 to below 1 [0.5]
+        scale_train: false: y = x * mask in TRAIN, and y = x * (1 - r) in TEST [true]
+        sample_weights_test: drop in TEST as in TRAIN (Monte Carlo dropout) [false]
+    Source
+        Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014
+    """
+
+    options_field = "dropout_param"
+    in_place = True
+
+    def setup(self, bottom_shapes):
+        options = self.options
+        ratio = options.dropout_ratio
+        if not 0 <= ratio < 1:
+            raise self.error(f"dropout_ratio is {ratio:g}, expected at least 0 and below 1")
+        self.drops = self.phase == TRAIN or options.sample_weights_test
+        kept = self.dtype.type(1 - ratio)
+        if options.scale_train:
+            self.factor = 1 / kept if self.drops else self.dtype.type(1)
+        else:
+            self.factor = self.dtype.type(1) if self.drops else kept
+
+    def forward(self, bottom, top):
+        x, y = bottom[0].data, top[0].data
+        if self.drops:
+            chance = self.random().random(x.shape, np.float32)
+            self.position += 1
+            self.scale = np.multiply(chance >= self.options.dropout_ratio, self.factor)
+        else:
+            self.scale = self.factor
+        np.multiply(x, self.scale, out=y)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            np.multiply(top[0].diff, self.scale, out=bottom[0].diff)

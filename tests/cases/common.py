@@ -1,0 +1,62 @@
+from functools import partial
+
+from caffelite.testing import TEST, case
+
+from ..reference import common as ref
+
+
+def ip(more=""):
+    return f"inner_product_param {{ num_output: 6 {more} }}"
+
+
+case("InnerProduct", [(3, 4, 5, 2)], ip(), expect=ref.inner_product)
+case("InnerProduct", [(3, 4)], ip("bias_term: false"), expect=ref.inner_product)
+case("InnerProduct", [(3, 4, 5)], ip("axis: 2"), expect=partial(ref.inner_product, axis=2))
+case("InnerProduct", [(3, 4, 5)], ip("axis: -1"), expect=partial(ref.inner_product, axis=-1))
+case(
+    "InnerProduct",
+    [(4, 5)],
+    ip("axis: 0"),
+    expect=partial(ref.inner_product, axis=0),
+    batch_axis=None,
+)
+case(
+    "InnerProduct",
+    [(3, 4, 5)],
+    ip("transpose: true"),
+    expect=partial(ref.inner_product, transpose=True),
+)
+case(
+    "InnerProduct",
+    [(3, 4)],
+    ip("transpose: true bias_term: false"),
+    expect=partial(ref.inner_product, transpose=True),
+)
+case("InnerProduct", [(40, 300)], ip(), expect=ref.inner_product)
+case("InnerProduct", [(3, 4)], "", error="num_output is missing or 0")
+case("InnerProduct", [(3, 4)], ip("axis: 2"), error="axis: 2 is out of range")
+case("InnerProduct", [(3, 4, 0)], ip(), error='bottom[0] "x0" has shape (3, 4, 0)')
+case("InnerProduct", [(3, 4)], ip('weight_filler { type: "foo" }'), error="weight: unknown filler")
+case("InnerProduct", [(3, 4)], ip('bias_filler { type: "foo" }'), error="bias: unknown filler")
+case(
+    "InnerProduct",
+    [(3, 4)],
+    ip() + "blobs { shape { dim: 6 dim: 5 } data: [1, 2, 3] }",
+    error="weight: the net file brings 3 values for it, expected 24",
+)
+
+case("Dropout", [(3, 4, 5)], phase=TEST, expect=lambda x: x)
+case("Dropout", [(3, 4, 5)])
+case("Dropout", [(3, 4, 5)], "dropout_param { dropout_ratio: 0.8 }")
+case("Dropout", [(3, 4, 5)], "dropout_param { dropout_ratio: 0 }", expect=lambda x: x)
+case("Dropout", [(3, 4, 5)], "dropout_param { scale_train: false }")
+case(
+    "Dropout",
+    [(3, 4, 5)],
+    "dropout_param { scale_train: false dropout_ratio: 0.3 }",
+    phase=TEST,
+    expect=lambda x: 0.7 * x,
+)
+case("Dropout", [(3, 4, 5)], "dropout_param { sample_weights_test: true }", phase=TEST)
+case("Dropout", [(3, 4)], "dropout_param { dropout_ratio: 1 }", error="dropout_ratio is 1")
+case("Dropout", [(3, 4)], "dropout_param { dropout_ratio: -0.1 }", error="dropout_ratio is -0.1")

@@ -1,0 +1,8 @@
+import numpy as np
+
+
+def inner_product(x, weight, bias=None, axis=1, transpose=False):
+    before = np.shape(x)[: axis % np.ndim(x)]
+    rows = np.reshape(x, (*before, -1))
+    y = np.einsum("...k,kn->...n" if transpose else "...k,nk->...n", rows, weight)
+    return y if bias is None else y + bias
