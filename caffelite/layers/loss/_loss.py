@@ -1,0 +1,96 @@
+"""What losses share: their one top, labels read and checked, what the sum is divided by."""
+
+import math
+
+import numpy as np
+
+from ..base import Layer
+
+
+class Loss(Layer):
+    """Base of losses of scores (bottom 0) against labels or targets (bottom 1), as one number.
+
+    The options in `loss_param` that some of them have:
+
+    ignore_label: samples with this label do not count
+    normalization: what the summed loss is divided by (at least 1): FULL, all positions; VALID,
+        those not ignored; BATCH_SIZE; NONE, 1; PRE_FIXED, pre_fixed_normalizer
+    normalize: the old form: true for VALID, false for BATCH_SIZE
+    """
+
+    bottoms = 2
+    auto_top = True
+    no_gradient = (1,)
+
+    default_normalization = "VALID"
+
+    def infer_shapes(self, bottom_shapes):
+        first, second = (shape[:1] for shape in bottom_shapes[:2])
+        if not first:
+            raise self.shape_error(0, (), "at least one axis")
+        if first != second:
+            expected = (
+                f'{first[0]} samples on its first axis, as bottom[0] "{self.param.bottom[0]}" has'
+            )
+            raise self.shape_error(1, bottom_shapes[1], expected)
+        return [()]
+
+    @property
+    def ignore_label(self):
+        """The label that does not count, or None."""
+        param = self.param.loss_param
+        return param.ignore_label if param.HasField("ignore_label") else None
+
+    def normalizer(self, outer, inner, valid):
+        """What the loss over outer * inner positions is divided by; `valid` were not ignored."""
+        param = self.param.loss_param
+        mode = self.default_normalization
+        if param.HasField("normalization"):
+            mode = param.NormalizationMode.Name(param.normalization)
+        elif param.HasField("normalize"):
+            mode = "VALID" if param.normalize else "BATCH_SIZE"
+        count = {
+            "FULL": outer * inner,
+            "VALID": valid,
+            "BATCH_SIZE": outer,
+            "NONE": 1,
+            "PRE_FIXED": param.pre_fixed_normalizer,
+        }
+        return max(1, count[mode])
+
+
+def folded(layer, shape, option_axis):
+    """(outer, classes, inner): the axes before the class axis, that axis, and those after."""
+    axis = layer.canonical_axis(option_axis, len(shape))
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+
+def check_label_count(layer, bottom_shapes, option_axis):
+    """Raise unless bottom 1 holds one label for each score vector of bottom 0."""
+    outer, _, inner = folded(layer, bottom_shapes[0], option_axis)
+    count = math.prod(bottom_shapes[1])
+    if count != outer * inner:
+        expected = (
+            f"{outer * inner} labels, not {count}: one for each vector of scores along axis "
+            f'{option_axis} of bottom[0] "{layer.param.bottom[0]}", {tuple(bottom_shapes[0])}'
+        )
+        raise layer.shape_error(1, bottom_shapes[1], expected)
+
+
+def read_labels(layer, blob, classes, ignore=None, index=1):
+    """The labels in bottom `index` as ints (fractions cut off), each checked to name a class."""
+    with np.errstate(invalid="ignore"):  # NaN becomes a number far out of range
+        labels = blob.data.astype(np.int64)
+    wrong = (labels < 0) | (labels >= classes)
+    if ignore is not None:
+        wrong &= labels != ignore
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        side = ">= number of outputs" if labels[at] >= classes else "below 0"
+        raise layer.error(
+            f'bottom[{index}] "{layer.param.bottom[index]}" holds the label '
+            f"{blob.data[at]:g} at {list(at)}: label {side}, which is {classes} at bottom[0] "
+            f'"{layer.param.bottom[0]}"; expected 0 to {classes - 1}'
+            + ("" if ignore is None else f", or {ignore} to ignore a sample")
+        )
+    return labels

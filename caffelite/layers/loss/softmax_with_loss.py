@@ -1,0 +1,72 @@
+import numpy as np
+
+from ..base import register
+from ..options import check_engine
+from ..utility.softmax import softmax
+from ._loss import Loss, check_label_count, folded, read_labels
+
+SMALLEST = np.finfo(np.float32).tiny
+"""Probabilities count as at least this in a logarithm."""
+
+
+@register("SoftmaxWithLoss")
+class SoftmaxWithLoss(Loss):
+    """L = -(sum over samples of log p[label]) / normalizer, with p = softmax(x).
+
+    Bottom
+        0: x, scores; at axis 1 (or `axis`) one per class
+        1: labels, whole numbers from 0 to classes - 1, one per score vector
+    Top
+        0: L, one number
+        1: p, the shape of x, if asked for
+    Options (softmax_param)
+        axis: of the classes [1]
+        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+    Options (loss_param)
+        ignore_label: samples with this label do not count
+        normalization: the normalizer (at least 1): FULL, all labels; VALID, those not ignored;
+            BATCH_SIZE, the axes before `axis`; NONE, 1; PRE_FIXED, pre_fixed_normalizer [VALID]
+        normalize: the old form: true for VALID, false for BATCH_SIZE
+        pre_fixed_normalizer: see normalization [1]
+    """
+
+    options_field = "softmax_param"
+    tops = (1, 2)
+
+    def setup(self, bottom_shapes):
+        check_engine(self)
+
+    def infer_shapes(self, bottom_shapes):
+        super().infer_shapes(bottom_shapes)
+        check_label_count(self, bottom_shapes, self.options.axis)
+        return [(), bottom_shapes[0]][: self.num_tops]
+
+    def forward(self, bottom, top):
+        x = bottom[0].data
+        outer, classes, inner = folded(self, x.shape, self.options.axis)
+        labels = read_labels(self, bottom[1], classes, self.ignore_label).reshape(outer, 1, inner)
+        p = np.empty_like(x)
+        softmax(x, self.options.axis, out=p)
+        self.p = p.reshape(outer, classes, inner)
+        self.ignored = labels == self.ignore_label
+        self.labels = np.where(self.ignored, 0, labels)
+        likelihood = np.take_along_axis(self.p, self.labels, axis=1)
+        losses = -np.log(np.maximum(likelihood, SMALLEST))
+        losses[self.ignored] = 0
+        valid = self.ignored.size - np.count_nonzero(self.ignored)
+        self.divisor = self.normalizer(outer, inner, valid)
+        top[0].data[...] = losses.sum() / self.divisor
+        if len(top) > 1:
+            top[1].data[...] = p
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[1]:
+            raise self.error("there is no gradient for labels, but propagate_down asks for it")
+        if propagate_down[0]:
+            dx = bottom[0].diff.reshape(self.p.shape)
+            dx[...] = self.p
+            likelihood = np.take_along_axis(self.p, self.labels, axis=1)
+            np.put_along_axis(dx, self.labels, likelihood - 1, axis=1)
+            if self.ignored.any():
+                dx *= ~self.ignored
+            dx *= float(top[0].diff) / self.divisor

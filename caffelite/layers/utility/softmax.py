@@ -1,0 +1,49 @@
+import numpy as np
+
+from ..base import Layer, register
+from ..options import check_engine
+
+
+def softmax(x, axis, out):
+    """out = exp(x) / (sum of exp(x) along axis); the maximum goes first, against overflow.
+
+    `out` may be x.
+    """
+    np.subtract(x, x.max(axis, keepdims=True, initial=-np.inf), out=out)
+    np.exp(out, out=out)
+    out /= out.sum(axis, keepdims=True)
+
+
+@register("Softmax")
+class Softmax(Layer):
+    """y = exp(x) / (sum of exp(x) along `axis`).
+
+    Bottom
+        0: x, any shape
+    Top
+        0: y, the shape of x; may reuse x's memory
+    Options (softmax_param)
+        axis: of the classes, along which y adds up to 1 [1]
+        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+    """
+
+    options_field = "softmax_param"
+    in_place = True
+
+    def setup(self, bottom_shapes):
+        check_engine(self)
+
+    def infer_shapes(self, bottom_shapes):
+        self.canonical_axis(self.options.axis, len(bottom_shapes[0]))
+        return bottom_shapes
+
+    def forward(self, bottom, top):
+        softmax(bottom[0].data, self.options.axis, out=top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            y, dy = top[0].data, top[0].diff
+            mean = (dy * y).sum(self.options.axis, keepdims=True)  # of dy, with the weights y
+            dx = bottom[0].diff
+            np.subtract(dy, mean, out=dx)
+            dx *= y
