@@ -1,0 +1,77 @@
+"""The one place where numba options are set."""
+
+import hashlib
+import sys
+import threading
+from functools import cache
+from types import ModuleType
+
+import numba
+from numba import config
+
+__all__ = ["kernel", "prange", "thread_count"]
+
+prange = numba.prange
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+def kernel(function=None, *, parallel=False, any_order=False):
+    """Compile on first call and keep the machine code on disk.
+
+    Serial kernels release the GIL and may run in any thread. Kernels with ``parallel=True`` use
+    `prange` and belong to the main thread: numba's workqueue layer allows one caller at a time.
+    Division by zero follows IEEE rather than Python. Additions keep their written order
+    (no fastmath), so the same inputs and thread count give the same bits. ``any_order=True`` lets
+    the compiler regroup sums into vector lanes: the same bits each time, on one kind of CPU.
+    """
+    if function is None:
+        return lambda f: kernel(f, parallel=parallel, any_order=any_order)
+    compiled = numba.njit(
+        function,
+        cache=True,
+        nogil=True,
+        error_model="numpy",
+        parallel=parallel,
+        fastmath={"reassoc"} if any_order else False,
+    )
+    if not config.DISABLE_JIT:
+        _stamp_with_neighbours(compiled, function)
+    return compiled
+
+
+def thread_count():
+    """Threads that a parallel kernel called now may use: 1 outside the main thread."""
+    alone = config.DISABLE_JIT or threading.current_thread() is not threading.main_thread()
+    return 1 if alone else numba.get_num_threads()
+
+
+def _stamp_with_neighbours(compiled, function):
+    """Make the disk cache notice edits in the kernel modules that `function`'s module imports.
+
+    Numba watches the defining file alone, but inlines callees from other files.
+    """
+    cache_file = getattr(compiled._cache, "_cache_file", None)
+    if cache_file is not None:
+        neighbours = [_source_digest(name) for name in _kernel_modules(function.__module__)]
+        cache_file._source_stamp = (cache_file._source_stamp, *neighbours)
+
+
+def _kernel_modules(name):
+    """Sorted names of the modules beside this one that module `name` uses, itself included."""
+    pending, seen = [name], set()
+    while pending:
+        name = pending.pop()
+        if name not in seen and name.startswith(_PACKAGE + ".") and name in sys.modules:
+            seen.add(name)
+            for value in list(vars(sys.modules[name]).values()):
+                is_module = isinstance(value, ModuleType)
+                home = getattr(value, "__name__" if is_module else "__module__", None)
+                pending.append(home if isinstance(home, str) else "")
+    return sorted(seen)
+
+
+@cache
+def _source_digest(name):
+    source = getattr(sys.modules[name].__spec__.loader, "get_source", lambda name: "")(name)
+    return hashlib.sha256((source or "").encode()).digest()
