@@ -1,0 +1,434 @@
+"""Vector registers from numba: tiles of a matrix product held in registers.
+
+Each operation is LLVM vector code wrapped as a numba intrinsic. Vector width and register count
+come from the CPU that numba compiles for (`NUMBA_CPU_NAME` included), so the same source gives
+AVX-512, AVX2, SSE2 or NEON code. Sizes that shape the code (rows, vectors) must be constants
+where the operation is called; numba then sees them as literal types and can cache the result.
+
+Arrays are 1-D and contiguous, positions are element indices: `c, at` means `c[at:]`. Nothing is
+bounds-checked. With NUMBA_DISABLE_JIT=1 the Python function under each operation takes its place;
+it says what the operation means.
+"""
+
+from contextlib import contextmanager
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from ._link import linked
+
+INDEX = ir.IntType(64)
+INT32 = ir.IntType(32)
+BIT = ir.IntType(1)
+
+
+def _vector_registers():
+    """Bytes per vector register and their number, for the CPU that numba compiles for.
+
+    Read off the machine code for a 64-byte addition: names and features of CPUs are many.
+    """
+    triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features)
+    source = """define <16 x float> @double(<16 x float> %x) {
+        %y = fadd <16 x float> %x, %x
+        ret <16 x float> %y
+    }"""
+    assembly = machine.emit_assembly(llvm.parse_assembly(source))
+    if "zmm" in assembly:
+        return 64, 32
+    if "ymm" in assembly:
+        return 32, 16
+    return 16, 16 if "xmm" in assembly else 32
+
+
+VECTOR_BYTES, REGISTERS = _vector_registers()
+TILE_VECTORS = 2
+"""Vectors per row of a register tile."""
+TILE_ROWS = 14 if REGISTERS == 32 else 6
+"""Most rows of a register tile: rows * TILE_VECTORS accumulators fill the registers but a few."""
+
+
+def operation(python):
+    """Decorate the typing function of an intrinsic; `python` is used when JIT is disabled."""
+    return (lambda define: python) if config.DISABLE_JIT else intrinsic(prefer_literal=True)
+
+
+def call_linked(name, layout, argument_types):
+    """Signature and code of a call to the linked function `name`_float32 or `name`_float64.
+
+    `layout` has an "@" for each array and the position after it, which become one address, and
+    an "i" for each integer. All arrays are 1-D, contiguous and of the same type.
+    """
+    arrays, signature_types, expanded = set(), [], layout.replace("@", "@p")
+    for letter, kind in zip(expanded, argument_types, strict=True):
+        if letter == "@":
+            arrays.add(kind)
+        signature_types.append(kind if letter == "@" else types.int64)
+    if len({array.dtype for array in arrays}) != 1 or not all(map(_is_flat_real, arrays)):
+        return None
+    array = arrays.pop()
+    symbol = f"caffelite_{name}_{array.dtype}"
+
+    def emit(context, builder, signature, values):
+        actual = []
+        for letter, kind, value in zip(expanded, signature.args, values, strict=True):
+            if letter == "@":
+                data = context.make_array(kind)(context, builder, value).data
+            elif letter == "p":
+                actual.append(builder.ptrtoint(builder.gep(data, [value]), INDEX))
+            else:
+                actual.append(value)
+        kind = ir.FunctionType(ir.VoidType(), [INDEX] * len(actual))
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), actual)
+        return context.get_dummy_value()
+
+    return types.void(*signature_types), emit
+
+
+def _is_flat_real(kind):
+    return (
+        isinstance(kind, types.Array)
+        and (kind.ndim, kind.layout) == (1, "C")
+        and kind.dtype in (types.float32, types.float64)
+    )
+
+
+def code(define):
+    """Intrinsic on int64 values whose body is `define(vectors, *values)`; for linked functions.
+
+    Its first argument is the literal number of bits of the element type.
+    """
+
+    def typing(typing_context, bits, values):
+        def emit(context, builder, signature, arguments):
+            v = Vectors(builder, bits.literal_value)
+            define(v, *cgutils.unpack_tuple(builder, arguments[1]))
+            return context.get_dummy_value()
+
+        return types.void(bits, values), emit
+
+    return intrinsic(prefer_literal=True)(typing)
+
+
+class Vectors:
+    """Emits vector instructions for floats of 32 or 64 bits into one LLVM function."""
+
+    def __init__(self, builder, bits):
+        self.builder, self.lanes = builder, VECTOR_BYTES * 8 // bits
+        self.element = ir.FloatType() if bits == 32 else ir.DoubleType()
+        self.type = ir.VectorType(self.element, self.lanes)
+        self.mask = ir.VectorType(BIT, self.lanes)
+        self.align = bits // 8
+        self.name = f"v{self.lanes}f{bits}"
+        self.zero = ir.Constant(self.type, None)
+
+    def _pointer(self, pointer):
+        return self.builder.bitcast(pointer, self.type.as_pointer())
+
+    def _function(self, name, result, arguments):
+        return cgutils.get_or_insert_function(
+            self.builder.module, ir.FunctionType(result, arguments), name
+        )
+
+    def pointer(self, address):
+        return self.builder.inttoptr(address, self.element.as_pointer())
+
+    def shift(self, pointer, elements):
+        return self.builder.gep(pointer, [ir.Constant(INDEX, elements)])
+
+    def rows(self, start, step, count):
+        """Pointers to `count` rows, `step` elements apart."""
+        steps = [self.builder.mul(step, ir.Constant(INDEX, i)) for i in range(count)]
+        return [self.builder.gep(start, [at]) for at in steps]
+
+    def load(self, pointer):
+        return self.builder.load(self._pointer(pointer), align=self.align)
+
+    def store(self, value, pointer):
+        self.builder.store(value, self._pointer(pointer), align=self.align)
+
+    def splat(self, scalar, kind=None):
+        kind = kind or self.type
+        one = self.builder.insert_element(
+            ir.Constant(kind, ir.Undefined), scalar, ir.Constant(INT32, 0)
+        )
+        zeros = ir.Constant(ir.VectorType(INT32, self.lanes), None)
+        return self.builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
+
+    def fma(self, x, y, z):
+        """x * y + z; fused where the CPU can."""
+        f = self._function(f"llvm.fmuladd.{self.name}", self.type, [self.type] * 3)
+        return self.builder.call(f, [x, y, z])
+
+    def first(self, count):
+        """Mask of the first `count` lanes; count may be negative or beyond the last lane."""
+        kind = ir.VectorType(INDEX, self.lanes)
+        lane = ir.Constant(kind, list(range(self.lanes)))
+        return self.builder.icmp_signed("<", lane, self.splat(count, kind))
+
+    def masked_load(self, pointer, mask):
+        """Lanes where the mask is set, zero in the others, whose memory is not touched."""
+        kind = self.type.as_pointer()
+        f = self._function(
+            f"llvm.masked.load.{self.name}.p0", self.type, [kind, INT32, self.mask, self.type]
+        )
+        align = ir.Constant(INT32, self.align)
+        return self.builder.call(f, [self._pointer(pointer), align, mask, self.zero])
+
+    def masked_store(self, value, pointer, mask):
+        kind = self.type.as_pointer()
+        f = self._function(
+            f"llvm.masked.store.{self.name}.p0", ir.VoidType(), [self.type, kind, INT32, self.mask]
+        )
+        align = ir.Constant(INT32, self.align)
+        self.builder.call(f, [value, self._pointer(pointer), align, mask])
+
+    def total(self, value):
+        """Sum over lanes, by halves."""
+        lanes = self.lanes
+        while lanes > 1:
+            lanes //= 2
+            picks = [ir.Constant(INT32, i) for i in range(2 * lanes)]
+            low = ir.Constant(ir.VectorType(INT32, lanes), picks[:lanes])
+            high = ir.Constant(ir.VectorType(INT32, lanes), picks[lanes:])
+            value = self.builder.fadd(
+                self.builder.shuffle_vector(value, value, low),
+                self.builder.shuffle_vector(value, value, high),
+            )
+        return self.builder.extract_element(value, ir.Constant(INT32, 0))
+
+
+def count_up(builder, count, start_values):
+    """Open `for i in range(count)` carrying values; yields (i, values, close).
+
+    `close(new_values)` ends the body and returns the values after the loop.
+    """
+    before = builder.basic_block
+    head = builder.append_basic_block("head")
+    body = builder.append_basic_block("body")
+    done = builder.append_basic_block("done")
+    builder.branch(head)
+    builder.position_at_end(head)
+    i = builder.phi(INDEX)
+    i.add_incoming(ir.Constant(INDEX, 0), before)
+    carried = []
+    for value in start_values:
+        phi = builder.phi(value.type)
+        phi.add_incoming(value, before)
+        carried.append(phi)
+    builder.cbranch(builder.icmp_signed("<", i, count), body, done)
+    builder.position_at_end(body)
+
+    def close(new_values):
+        end = builder.basic_block
+        i.add_incoming(builder.add(i, ir.Constant(INDEX, 1)), end)
+        for phi, value in zip(carried, new_values, strict=True):
+            phi.add_incoming(value, end)
+        builder.branch(head)
+        builder.position_at_end(done)
+        return carried
+
+    return i, carried, close
+
+
+@contextmanager
+def choose(builder, value, cases):
+    """Open a switch: `with choose(...) as each: for case in each: emit code for it`."""
+    done = builder.append_basic_block("chosen")
+    switch = builder.switch(value, done)
+
+    def each():
+        for case in cases:
+            block = builder.append_basic_block("case")
+            switch.add_case(ir.Constant(INDEX, case), block)
+            builder.position_at_end(block)
+            yield case
+            builder.branch(done)
+
+    yield each()
+    builder.position_at_end(done)
+
+
+def out_of_line(builder, name, arguments, emit):
+    """The LLVM function `name` of this module, its body written by `emit(builder, *arguments)`.
+
+    Kept out of line so that big register tiles are compiled once and stay apart from their
+    caller's registers.
+    """
+    module = builder.module
+    function = module.globals.get(name)
+    if function is None:
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")
+        inner = ir.IRBuilder(function.append_basic_block("entry"))
+        emit(inner, *function.args)
+        inner.ret_void()
+    return function
+
+
+def _lanes(array):
+    return VECTOR_BYTES // array.itemsize
+
+
+@operation(_lanes)
+def lanes(typing_context, array):
+    """Elements of `array` per vector register."""
+    count = VECTOR_BYTES * 8 // array.dtype.bitwidth
+
+    def emit(context, builder, signature, arguments):
+        return ir.Constant(INDEX, count)
+
+    return types.int64(array), emit
+
+
+def _tile(rows, depth, a, a_at, b, b_at, b_step, c, c_at, c_step, columns, accumulate):
+    for r in range(rows):
+        for j in range(columns):
+            total = c[c_at + r * c_step + j] if accumulate else c.dtype.type(0)
+            for k in range(depth):
+                total += a[a_at + k * rows + r] * b[b_at + k * b_step + j]
+            c[c_at + r * c_step + j] = total
+
+
+@operation(_tile)
+def tile(
+    typing_context, rows, depth, a, a_at, b, b_at, b_step, c, c_at, c_step, columns, accumulate
+):
+    """c[r, j] (+)= sum over k of a[k, r] * b[k, j], up to TILE_ROWS rows, TILE_VECTORS vectors.
+
+    `a` is packed: depth by rows. Rows of `b` and `c` are `b_step` and `c_step` apart. Reads whole
+    vectors of `b`, also past the last column; writes only the first `columns` columns of `c`.
+    """
+    arguments = (rows, depth, a, a_at, b, b_at, b_step, c, c_at, c_step, columns, accumulate)
+    return call_linked("tile", "ii@@i@iii", arguments)
+
+
+@code
+def _tile_code(v, rows, depth, a, b, b_step, c, c_step, columns, accumulate):
+    builder, width = v.builder, TILE_VECTORS
+    a, b, c = v.pointer(a), v.pointer(b), v.pointer(c)
+    with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
+        for height in heights:
+            k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+            a_row = builder.gep(a, [builder.mul(k, ir.Constant(INDEX, height))])
+            b_row = builder.gep(b, [builder.mul(k, b_step)])
+            right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
+            new = []
+            for r in range(height):
+                left = v.splat(builder.load(v.shift(a_row, r)))
+                new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
+            _write_tile(v, close(new), c, c_step, columns, accumulate)
+
+
+def _write_tile(v, sums, c, c_step, columns, accumulate):
+    """Store sums[r * TILE_VECTORS + j] to row r, vector j of c; add if `accumulate`."""
+    builder, width = v.builder, TILE_VECTORS
+    rows = v.rows(c, c_step, len(sums) // width)
+    whole = builder.icmp_signed("==", columns, ir.Constant(INDEX, width * v.lanes))
+    add = builder.icmp_signed("!=", accumulate, ir.Constant(INDEX, 0))
+
+    def store(adding, masks):
+        for i, value in enumerate(sums):
+            at = v.shift(rows[i // width], i % width * v.lanes)
+            mask = masks and masks[i % width]
+            if adding:
+                old = v.masked_load(at, mask) if mask else v.load(at)
+                value = builder.fadd(old, value)
+            if mask:
+                v.masked_store(value, at, mask)
+            else:
+                v.store(value, at)
+
+    with builder.if_else(whole) as (full, part):
+        for branch in (full, part):
+            with branch:
+                ends = [ir.Constant(INDEX, j * v.lanes) for j in range(width)]
+                masks = branch is part and [v.first(builder.sub(columns, end)) for end in ends]
+                with builder.if_else(add) as (adding, assigning):
+                    with adding:
+                        store(True, masks)
+                    with assigning:
+                        store(False, masks)
+
+
+@linked
+def tile_float32(rows, depth, a, b, b_step, c, c_step, columns, accumulate):
+    _tile_code(32, (rows, depth, a, b, b_step, c, c_step, columns, accumulate))
+
+
+@linked
+def tile_float64(rows, depth, a, b, b_step, c, c_step, columns, accumulate):
+    _tile_code(64, (rows, depth, a, b, b_step, c, c_step, columns, accumulate))
+
+
+DOT_ROWS, DOT_COLUMNS = (4, 6) if REGISTERS == 32 else (3, 3)
+"""Largest tile of `dot_tile`: its products and one column of vectors fill the registers."""
+
+
+def _dot_tile(rows, columns, depth, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step):
+    for r in range(rows):
+        for j in range(columns):
+            for k in range(depth):
+                c[c_at + r * c_step + j] += a[a_at + r * a_step + k] * b[b_at + j * b_step + k]
+
+
+@operation(_dot_tile)
+def dot_tile(
+    typing_context, rows, columns, depth, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step
+):
+    """c[r, j] += sum over k of a[r, k] * b[j, k], up to DOT_ROWS rows and DOT_COLUMNS columns.
+
+    Lanes run along k, so neither matrix needs packing or transposing.
+    """
+    arguments = (rows, columns, depth, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step)
+    return call_linked("dot_tile", "iii@i@i@i", arguments)
+
+
+@code
+def _dot_tile_code(v, rows, columns, depth, a, a_step, b, b_step, c, c_step):
+    builder, per_vector = v.builder, ir.Constant(INDEX, v.lanes)
+    whole = builder.sdiv(depth, per_vector)
+    end = builder.mul(whole, per_vector)
+    rest = builder.sub(depth, end)
+    some = builder.zext(builder.icmp_signed(">", rest, ir.Constant(INDEX, 0)), INDEX)
+    mask = v.first(rest)
+
+    def products(sums, a_rows, b_rows, at, load):
+        right = [load(builder.gep(row, [at])) for row in b_rows]
+        new = []
+        for row in a_rows:
+            left = load(builder.gep(row, [at]))
+            new += [v.fma(left, x, sums[len(new) + j]) for j, x in enumerate(right)]
+        return new
+
+    size = builder.add(builder.mul(rows, ir.Constant(INDEX, 16)), columns)
+    sizes = [16 * r + j for r in range(1, DOT_ROWS + 1) for j in range(1, DOT_COLUMNS + 1)]
+    with choose(builder, size, sizes) as each:
+        for height, width in (divmod(case, 16) for case in each):
+            a_rows = v.rows(v.pointer(a), a_step, height)
+            b_rows = v.rows(v.pointer(b), b_step, width)
+            i, sums, close = count_up(builder, whole, [v.zero] * (height * width))
+            at = builder.mul(i, per_vector)
+            sums = close(products(sums, a_rows, b_rows, at, v.load))
+            _, sums, close = count_up(builder, some, sums)
+            sums = close(products(sums, a_rows, b_rows, end, lambda at: v.masked_load(at, mask)))
+            for r, row in enumerate(v.rows(v.pointer(c), c_step, height)):
+                for j in range(width):
+                    at = v.shift(row, j)
+                    total = v.total(sums[r * width + j])
+                    builder.store(builder.fadd(builder.load(at), total), at)
+
+
+@linked
+def dot_tile_float32(rows, columns, depth, a, a_step, b, b_step, c, c_step):
+    _dot_tile_code(32, (rows, columns, depth, a, a_step, b, b_step, c, c_step))
+
+
+@linked
+def dot_tile_float64(rows, columns, depth, a, a_step, b, b_step, c, c_step):
+    _dot_tile_code(64, (rows, columns, depth, a, a_step, b, b_step, c, c_step))
