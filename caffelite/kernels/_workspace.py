@@ -1,0 +1,24 @@
+"""Scratch memory that kernels share, one block per thread and dtype, grown to the largest need."""
+
+import threading
+
+import numpy as np
+
+_local = threading.local()
+_ALIGN = 64
+
+
+def workspace(dtype, size):
+    """A 1-D array of at least `size` elements with arbitrary contents, at a cache line's start.
+
+    It is handed out again by the next call from the same thread: use it within one kernel call.
+    """
+    blocks = _local.__dict__
+    key = np.dtype(dtype).char
+    if key not in blocks or blocks[key].size < size:
+        blocks.pop(key, None)
+        itemsize = np.dtype(dtype).itemsize
+        raw = np.empty(size * itemsize + _ALIGN, np.uint8)
+        start = -raw.ctypes.data % _ALIGN
+        blocks[key] = raw[start : start + size * itemsize].view(dtype)
+    return blocks[key]

@@ -1,0 +1,279 @@
+"""Matrix products: C = A B or C += A B, with transposes, for row-major float32 and float64.
+
+A is packed into tiles of up to TILE_ROWS rows (depth by rows), B into rows at an odd number of
+cache lines from each other; a register tile then runs over both. Threads split C, never the
+sum over k, so results do not depend on the number of threads.
+"""
+
+import numpy as np
+
+from ._jit import kernel, prange, thread_count
+from ._simd import (
+    DOT_COLUMNS,
+    DOT_ROWS,
+    TILE_ROWS,
+    TILE_VECTORS,
+    VECTOR_BYTES,
+    dot_tile,
+    lanes,
+    tile,
+)
+from ._workspace import workspace
+
+DEPTH_BLOCK = 256
+ROW_BLOCK = 16 * TILE_ROWS
+PANEL_BLOCK = 12
+"""Panels (TILE_VECTORS vectors) of B packed at a time: with a block of A they fit in L2."""
+DOT_LIMIT = 2 * TILE_ROWS
+"""Up to this many rows A B' runs as dot products, which spares packing B."""
+
+
+def gemm(a, b, out, trans_a=False, trans_b=False, accumulate=False):
+    """out = A B, or out += A B, where A is `a` or its transpose and B is `b` or its transpose.
+
+    Parameters
+    ----------
+    a, b, out : 2-D arrays of one dtype, float32 or float64
+        Rows may be apart (`a[:, 2:5]`); elements of a row are contiguous.
+    """
+    m, n = out.shape
+    k = a.shape[0] if trans_a else a.shape[1]
+    if m == 0 or n == 0:
+        return
+    a_step, b_step, c_step = (_row_step(x) for x in (a, b, out))
+    a_rs, a_cs = (1, a_step) if trans_a else (a_step, 1)
+    b_rs, b_cs = (1, b_step) if trans_b else (b_step, 1)
+    row_parts, column_parts = _split(m, n, k, thread_count())
+    size = work_size(-(-m // row_parts), -(-n // column_parts), k, out.itemsize)
+    work = workspace(out.dtype, size * row_parts * column_parts)
+    run = _gemm_parallel if row_parts * column_parts > 1 else _gemm_alone
+    run(
+        _flat(a), a_rs, a_cs, _flat(b), b_rs, b_cs, _flat(out), c_step,
+        m, n, k, accumulate, work, size, row_parts, column_parts,
+    )  # fmt: skip
+
+
+def _row_step(x):
+    return x.strides[0] // x.itemsize if x.shape[0] > 1 else max(x.shape[1], 1)
+
+
+def _flat(x):
+    """The memory that a 2-D array spans, as a 1-D array."""
+    if x.flags.c_contiguous:
+        return x.reshape(-1)
+    span = (x.shape[0] - 1) * (x.strides[0] // x.itemsize) + x.shape[1]
+    return np.lib.stride_tricks.as_strided(x, (span,), (x.itemsize,))
+
+
+def _split(m, n, k, threads):
+    """How many parts of rows and of columns to cut C into: about a part per thread."""
+    if threads == 1 or m * n * k < 1 << 16:
+        return 1, 1
+    row_tiles, column_tiles = -(-m // TILE_ROWS), -(-n // 32)
+    best = min(
+        ((r, -(-threads // r)) for r in range(1, threads + 1)),
+        key=lambda p: -(-row_tiles // p[0]) * -(-column_tiles // p[1]) * TILE_ROWS * 32
+        + m // p[0] + n // p[1],
+    )  # fmt: skip
+    return min(best[0], row_tiles), min(best[1], column_tiles)
+
+
+def work_size(m, n, k, itemsize):
+    """Elements of work space that `gemm_serial` needs."""
+    panel = TILE_VECTORS * VECTOR_BYTES // itemsize
+    depth = min(k, DEPTH_BLOCK)
+    columns = min(-(-n // panel), PANEL_BLOCK) * panel
+    return min(m, ROW_BLOCK) * depth + depth * spaced(columns, VECTOR_BYTES // itemsize) + panel
+
+
+@kernel
+def spaced(columns, per_line):
+    """Row length of at least `columns`, an odd number of vectors: rows spread over cache sets."""
+    return (-(-columns // per_line) | 1) * per_line
+
+
+@kernel
+def pack_rows(a, a_at, a_rs, a_cs, m, k, out, out_at):
+    """Copy A (m by k) as tiles of up to TILE_ROWS rows: tile, then k, then row in the tile."""
+    tiles = -(-m // TILE_ROWS)
+    for t in range(tiles):
+        first, last = t * m // tiles, (t + 1) * m // tiles
+        rows, start = last - first, out_at + first * k
+        for r in range(rows):
+            source = a_at + (first + r) * a_rs
+            for j in range(k):
+                out[start + j * rows + r] = a[source + j * a_cs]
+
+
+@kernel
+def pack_columns(b, b_at, b_rs, b_cs, k, n, out, out_at, out_step):
+    """Copy B (k by n) to rows `out_step` apart."""
+    if b_cs == 1:
+        for i in range(k):
+            source, target = b_at + i * b_rs, out_at + i * out_step
+            for j in range(n):
+                out[target + j] = b[source + j]
+        return
+    for i0 in range(0, k, 16):
+        i1 = min(i0 + 16, k)
+        for j in range(n):
+            source = b_at + j * b_cs
+            for i in range(i0, i1):
+                out[out_at + i * out_step + j] = b[source + i * b_rs]
+
+
+@kernel
+def multiply_packed(
+    m, tile0, tile1, n, depth, a, a_at, a_depth, k0, b, b_at, b_step, c, c_at, c_step, accumulate
+):
+    """C (+)= A B over k0 <= k < k0 + depth, for tiles tile0..tile1 of A's m rows.
+
+    A comes from `pack_rows` with k = a_depth; `b_at` is B's row k0, `c_at` the first row of tile0.
+    """
+    tiles, panel = -(-m // TILE_ROWS), TILE_VECTORS * lanes(c)
+    row0 = tile0 * m // tiles
+    for j in range(0, n, panel):
+        for t in range(tile0, tile1):
+            first, last = t * m // tiles, (t + 1) * m // tiles
+            rows = last - first
+            tile(
+                rows, depth, a, a_at + first * a_depth + k0 * rows, b, b_at + j, b_step,
+                c, c_at + (first - row0) * c_step + j, c_step, min(panel, n - j), accumulate,
+            )  # fmt: skip
+
+
+@kernel
+def gemm_serial(
+    a, a_at, a_rs, a_cs, b, b_at, b_rs, b_cs, c, c_at, c_step, m, n, k, accumulate, work, work_at
+):  # fmt: skip
+    """C (+)= A B in the calling thread, for use in kernels.
+
+    Matrices lie in 1-D arrays from element `*_at` on; `*_rs` and `*_cs` are the steps from row
+    to row and from column to column (C: rows `c_step` apart). `work[work_at:]` must have
+    `work_size(m, n, k, itemsize)` elements.
+    """
+    if k == 0 and not accumulate:
+        _clear(c, c_at, c_step, m, n)
+    if a_cs == 1 and b_rs == 1 and m <= DOT_LIMIT:
+        if not accumulate:
+            _clear(c, c_at, c_step, m, n)
+        multiply_rows(m, n, k, a, a_at, a_rs, b, b_at, b_cs, c, c_at, c_step)
+        return
+    panel = TILE_VECTORS * lanes(c)
+    for k0 in range(0, k, DEPTH_BLOCK):
+        depth = min(DEPTH_BLOCK, k - k0)
+        for j0 in range(0, n, PANEL_BLOCK * panel):
+            columns = min(PANEL_BLOCK * panel, n - j0)
+            step = spaced(columns, lanes(c))
+            b_packed = work_at
+            a_packed = b_packed + depth * step + panel
+            in_place = b_cs == 1 and m <= 2 * TILE_ROWS
+            whole = columns // panel * panel if in_place else 0
+            pack_columns(
+                b, b_at + k0 * b_rs + (j0 + whole) * b_cs, b_rs, b_cs, depth, columns - whole,
+                work, b_packed, step,
+            )  # fmt: skip
+            for i0 in range(0, m, ROW_BLOCK):
+                rows = min(ROW_BLOCK, m - i0)
+                pack_rows(a, a_at + i0 * a_rs + k0 * a_cs, a_rs, a_cs, rows, depth, work, a_packed)
+                tiles, target = -(-rows // TILE_ROWS), c_at + i0 * c_step + j0
+                add = accumulate or k0 > 0
+                multiply_packed(
+                    rows, 0, tiles, whole, depth, work, a_packed, depth, 0,
+                    b, b_at + k0 * b_rs + j0, b_rs, c, target, c_step, add,
+                )  # fmt: skip
+                multiply_packed(
+                    rows, 0, tiles, columns - whole, depth, work, a_packed, depth, 0,
+                    work, b_packed, step, c, target + whole, c_step, add,
+                )  # fmt: skip
+
+
+@kernel
+def multiply_rows(m, n, k, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step):
+    """C += A B' where rows of A, B and C are contiguous: a dot product per element of C."""
+    for k0 in range(0, k, 2048):
+        depth = min(2048, k - k0)
+        for j in range(0, n, DOT_COLUMNS):
+            for i in range(0, m, DOT_ROWS):
+                dot_tile(
+                    min(DOT_ROWS, m - i), min(DOT_COLUMNS, n - j), depth,
+                    a, a_at + i * a_step + k0, a_step, b, b_at + j * b_step + k0, b_step,
+                    c, c_at + i * c_step + j, c_step,
+                )  # fmt: skip
+
+
+@kernel
+def _clear(c, c_at, c_step, m, n):
+    for i in range(m):
+        for j in range(n):
+            c[c_at + i * c_step + j] = 0
+
+
+@kernel
+def _gemm_part(
+    a, a_rs, a_cs, b, b_rs, b_cs, c, c_step, m, n, k, accumulate, work, size, row_parts, parts, part
+):
+    """The `part`-th of row_parts * column_parts rectangles of C, cut at whole tiles."""
+    panel = TILE_VECTORS * lanes(c)
+    column_parts = parts // row_parts
+    at_row, at_column = part // column_parts, part % column_parts
+    i0, i1 = at_row * m // row_parts, (at_row + 1) * m // row_parts
+    panels = -(-n // panel)
+    j0 = min(at_column * panels // column_parts * panel, n)
+    j1 = min((at_column + 1) * panels // column_parts * panel, n)
+    if i0 < i1 and j0 < j1:
+        gemm_serial(
+            a, i0 * a_rs, a_rs, a_cs, b, j0 * b_cs, b_rs, b_cs, c, i0 * c_step + j0, c_step,
+            i1 - i0, j1 - j0, k, accumulate, work, part * size,
+        )  # fmt: skip
+
+
+@kernel
+def _gemm_alone(
+    a,
+    a_rs,
+    a_cs,
+    b,
+    b_rs,
+    b_cs,
+    c,
+    c_step,
+    m,
+    n,
+    k,
+    accumulate,
+    work,
+    size,
+    row_parts,
+    column_parts,
+):
+    gemm_serial(
+        a, 0, a_rs, a_cs, b, 0, b_rs, b_cs, c, 0, c_step, m, n, k, accumulate, work, 0
+    )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _gemm_parallel(
+    a,
+    a_rs,
+    a_cs,
+    b,
+    b_rs,
+    b_cs,
+    c,
+    c_step,
+    m,
+    n,
+    k,
+    accumulate,
+    work,
+    size,
+    row_parts,
+    column_parts,
+):
+    parts = row_parts * column_parts
+    for part in prange(parts):
+        _gemm_part(
+            a, a_rs, a_cs, b, b_rs, b_cs, c, c_step, m, n, k, accumulate, work, size,
+            row_parts, parts, np.int64(part),
+        )  # fmt: skip
