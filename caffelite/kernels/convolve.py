@@ -1,0 +1,410 @@
+"""Convolution of arrays: forward, and the gradients to input and weights.
+
+y[n, m, o] = sum over c, k of w[m, c, k] x[n, c, o * stride + k * dilation - pad], for each group
+of channels. x is (N, C, *in), w is (M, C / group, *kernel), y is (N, M, *out), any number of
+spatial axes, all contiguous and of one dtype. The shapes alone say how many outputs there are.
+
+Each thread takes a run of pixels, writes their windows as a matrix small enough for its cache
+(`im2col`), and multiplies that by the packed weights. Deconvolution swaps the roles:
+`backward_input` computes its top from its bottom.
+"""
+
+import numpy as np
+
+from ._jit import kernel, prange, thread_count
+from ._simd import DOT_COLUMNS, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, lanes
+from ._workspace import workspace
+from .gemm import multiply_packed, multiply_rows, pack_rows, spaced
+from .im2col import DILATION, IN, KERNEL, OUT, PAD, STRIDE, col2im_block, geometry_of, im2col_block
+
+DEPTH_BLOCK = 512
+"""Rows of the window matrix multiplied at a time in `forward`."""
+BLOCK_BYTES = 1 << 19
+"""Aim for the size of a block of the window matrix: half of a common L2 cache."""
+STAGED_TILES = 8
+"""Tiles of y computed beside y when a block spans images."""
+ROW_BLOCK = 64
+"""Rows of dy per block in `backward_weight`."""
+SMALL_WEIGHTS = 1 << 16
+"""Weights fewer than this are summed per thread, each over its share of the images."""
+
+
+def forward(x, w, y, stride, pad, dilation, group=1):
+    """y = conv(x, w)."""
+    geometry = geometry_of(x.shape[2:], y.shape[2:], w.shape[2:], stride, pad, dilation)
+    if y.size == 0:
+        return
+    inputs, outputs = w.shape[1], w.shape[0] // group
+    window = int(np.prod(geometry[KERNEL]))
+    sizes = (inputs, outputs, group)
+    depth = inputs * window
+    steps = (outputs * depth, depth, 1, 0, depth, 1)
+    _multiply_windows(x, w, 0, steps, y, geometry, sizes)
+
+
+def backward_input(w, dy, dx, stride, pad, dilation, group=1):
+    """dx = gradient of sum(dy * conv(x, w)) to x; assigned."""
+    geometry = geometry_of(dx.shape[2:], dy.shape[2:], w.shape[2:], stride, pad, dilation)
+    if dx.size == 0:
+        return
+    inputs, outputs = w.shape[1], w.shape[0] // group
+    window = int(np.prod(geometry[KERNEL]))
+    if (geometry[STRIDE] == 1).all():
+        # the convolution of dy with the weights turned around
+        turned = geometry[[OUT, IN, KERNEL, STRIDE, PAD, DILATION]]
+        turned[PAD] = geometry[DILATION] * (geometry[KERNEL] - 1) - geometry[PAD]
+        depth = inputs * window
+        steps = (outputs * depth, window, outputs, depth, window, -1)
+        _multiply_windows(dy, w, window - 1, steps, dx, turned, (outputs, inputs, group))
+        return
+    _scatter_windows(w, dy, dx, geometry, inputs, outputs, group, window)
+
+
+def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
+    """dw += gradient of sum(dy * conv(x, w)) to w."""
+    geometry = geometry_of(x.shape[2:], dy.shape[2:], dw.shape[2:], stride, pad, dilation)
+    if dy.size == 0 or dw.size == 0:
+        return
+    batch, inputs, outputs = x.shape[0], dw.shape[1], dw.shape[0] // group
+    rows = inputs * int(np.prod(geometry[KERNEL]))
+    pixels = int(np.prod(geometry[OUT]))
+    threads = thread_count()
+    row_block = min(rows, 22 * DOT_COLUMNS)
+    column_block = max(BLOCK_BYTES // 2 // x.itemsize // row_block, 512)
+    images = max(1, min(batch, column_block // pixels))
+    column_block = images * pixels if images > 1 else min(column_block, pixels)
+    size = spaced(column_block, VECTOR_BYTES // x.itemsize) * (row_block + ROW_BLOCK)
+    blocks = group * -(-rows // row_block)
+    image_parts = min(threads, -(-batch // images)) if dw.size <= SMALL_WEIGHTS else 1
+    output_parts = 1
+    if image_parts * blocks < threads:
+        output_parts = min(-(-outputs // ROW_BLOCK), -(-threads // (image_parts * blocks)))
+    parts = max(1, min(threads, image_parts * blocks * output_parts))
+    sums = dw.size * image_parts if image_parts > 1 else 0
+    work = workspace(x.dtype, size * parts + sums)
+    target = work[size * parts :] if sums else dw.reshape(-1)
+    run = _weight_parallel if parts > 1 else _weight_alone
+    run(
+        x.reshape(-1), dy.reshape(-1), target, geometry, batch, images, inputs, outputs, group,
+        row_block, column_block, image_parts, output_parts, work, size, parts,
+    )  # fmt: skip
+    if sums:
+        for part in target[:sums].reshape(image_parts, *dw.shape):
+            dw += part
+
+
+def add_bias(y, b):
+    """y[n, m, ...] += b[m]."""
+    y += b.reshape(-1, *[1] * (y.ndim - 2))
+
+
+def bias_gradient(dy, db):
+    """db[m] += sum of dy over images and pixels."""
+    db += dy.reshape(*dy.shape[:2], -1).sum(axis=2).sum(axis=0)
+
+
+def _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes):
+    """y = weights times windows of x; see `_pack_weights` for w_at and w_steps."""
+    inputs, outputs, group = sizes
+    batch, threads = x.shape[0], thread_count()
+    depth = inputs * int(np.prod(geometry[KERNEL]))
+    pixels = int(np.prod(geometry[OUT]))
+    per_vector = VECTOR_BYTES // x.itemsize
+    panel = TILE_VECTORS * per_vector
+    depth_block = -(-depth // -(-depth // DEPTH_BLOCK))
+    column_block = max(BLOCK_BYTES // x.itemsize // depth_block // panel * panel, panel)
+    images = max(1, min(column_block // pixels, batch * group // threads))
+    if images == 1:
+        # spread the pixels evenly over whole panels, and over the threads of a small batch
+        panels = -(-pixels // panel)
+        blocks = max(-(-pixels // column_block), min(threads // (batch * group), panels))
+        column_block = -(-panels // blocks) * panel
+    else:
+        column_block = images * pixels
+    step = spaced(column_block, per_vector)
+    size = depth_block * step + panel
+    staging = min(outputs, STAGED_TILES * TILE_ROWS) * step if images > 1 else 0
+    items = -(-batch // images) * group * (-(-pixels // column_block) if images == 1 else 1)
+    parts = min(threads, items)
+    weights = group * outputs * depth
+    work = workspace(x.dtype, weights + parts * (size + staging))
+    run = _windows_parallel if parts > 1 else _windows_alone
+    run(
+        x.reshape(-1), w.reshape(-1), w_at, np.array(w_steps, np.int64), y.reshape(-1), geometry,
+        batch, images, inputs, outputs, group, depth_block, column_block, items,
+        work, weights, size, staging, parts,
+    )  # fmt: skip
+
+
+@kernel
+def _pack_tile(w, w_at, w_steps, outputs, item, out):
+    """Pack one tile of rows of one group's weights, depth first, where `multiply_packed` looks.
+
+    `w_steps`: elements from group to group; from row to row; how many runs make up a row, and
+    elements from run to run; length of a run, and elements from number to number in it.
+    """
+    group_step, row_step, runs, run_step, length, step = w_steps
+    tiles = -(-outputs // TILE_ROWS)
+    g, t = item // tiles, item % tiles
+    first, last = t * outputs // tiles, (t + 1) * outputs // tiles
+    rows = last - first
+    target = (g * outputs + first) * runs * length
+    for r in range(rows):
+        start = w_at + g * group_step + (first + r) * row_step
+        for run in range(runs):
+            source, to = start + run * run_step, target + run * length * rows + r
+            for k in range(length):
+                out[to + k * rows] = w[source + k * step]
+
+
+@kernel
+def _windows_part(
+    x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block, items,
+    work, weights, size, staging, parts, part,
+):  # fmt: skip
+    """The `part`-th share of (images, group, pixels) blocks of y."""
+    plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
+    depth, tiles = inputs * geometry[KERNEL].prod(), -(-outputs // TILE_ROWS)
+    step = spaced(column_block, lanes(x))
+    columns_at = weights + part * (size + staging)
+    staging_at = columns_at + size
+    per_image = -(-pixels // column_block)
+    for item in range(part * items // parts, (part + 1) * items // parts):
+        g = item // per_image % group
+        n0 = item // (per_image * group) * images
+        n1 = min(n0 + images, batch)
+        p0 = item % per_image * column_block
+        p1 = min(p0 + column_block, pixels)
+        weights_at = g * outputs * depth
+        for k0 in range(0, depth, depth_block):
+            k1 = min(k0 + depth_block, depth)
+            for n in range(n0, n1):
+                im2col_block(
+                    x, (n * group + g) * inputs * plane, geometry, k0, k1, p0, p1,
+                    work, columns_at + (n - n0) * pixels, step,
+                )  # fmt: skip
+            if images == 1:
+                target = (n0 * group + g) * outputs * pixels + p0
+                multiply_packed(
+                    outputs, 0, tiles, p1 - p0, k1 - k0, work, weights_at, depth, k0,
+                    work, columns_at, step, y, target, pixels, k0 > 0,
+                )  # fmt: skip
+            else:
+                for t in range(0, tiles, STAGED_TILES):
+                    end = min(t + STAGED_TILES, tiles)
+                    multiply_packed(
+                        outputs, t, end, (n1 - n0) * pixels, k1 - k0, work, weights_at, depth, k0,
+                        work, columns_at, step, work, staging_at, step, False,
+                    )  # fmt: skip
+                    m0, m1 = t * outputs // tiles, end * outputs // tiles
+                    for n in range(n0, n1):
+                        target = ((n * group + g) * outputs + m0) * pixels
+                        source = staging_at + (n - n0) * pixels
+                        _copy_rows(
+                            m1 - m0, pixels, work, source, step, y, target, pixels, k0 > 0
+                        )  # fmt: skip
+
+
+@kernel
+def _copy_rows(rows, columns, a, a_at, a_step, c, c_at, c_step, accumulate):
+    for r in range(rows):
+        source, target = a_at + r * a_step, c_at + r * c_step
+        if accumulate:
+            for j in range(columns):
+                c[target + j] += a[source + j]
+        else:
+            for j in range(columns):
+                c[target + j] = a[source + j]
+
+
+@kernel
+def _windows_alone(
+    x, w, w_at, w_steps, y, geometry, batch, images, inputs, outputs, group, depth_block,
+    column_block, items, work, weights, size, staging, parts,
+):  # fmt: skip
+    for item in range(group * -(-outputs // TILE_ROWS)):
+        _pack_tile(w, w_at, w_steps, outputs, item, work)
+    _windows_part(
+        x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block, items,
+        work, weights, size, staging, 1, 0,
+    )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _windows_parallel(
+    x, w, w_at, w_steps, y, geometry, batch, images, inputs, outputs, group, depth_block,
+    column_block, items, work, weights, size, staging, parts,
+):  # fmt: skip
+    for item in prange(group * -(-outputs // TILE_ROWS)):
+        _pack_tile(w, w_at, w_steps, outputs, np.int64(item), work)
+    for part in prange(parts):
+        _windows_part(
+            x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block,
+            items, work, weights, size, staging, parts, np.int64(part),
+        )  # fmt: skip
+
+
+def _scatter_windows(w, dy, dx, geometry, inputs, outputs, group, window):
+    """dx = sum over windows of transposed weights times dy, for strided convolutions."""
+    batch, threads, itemsize = dx.shape[0], thread_count(), dx.itemsize
+    pixels = int(np.prod(geometry[OUT]))
+    panel = TILE_VECTORS * VECTOR_BYTES // itemsize
+    column_block = max(BLOCK_BYTES // itemsize // max(outputs, 1) // panel * panel, panel)
+    column_block = min(column_block, -(-max(pixels, 1) // panel) * panel)
+    channels = max(1, min(inputs, BLOCK_BYTES // itemsize // (column_block * window)))
+    if batch * group * -(-inputs // channels) < threads:
+        channels = max(1, -(-inputs // threads))
+    items = batch * group * -(-inputs // channels)
+    parts = min(threads, items)
+    step = spaced(column_block, panel // TILE_VECTORS)
+    size = (outputs + channels * window) * step + panel
+    weights = group * inputs * window * outputs
+    work = workspace(dx.dtype, weights + parts * size)
+    run = _scatter_parallel if parts > 1 else _scatter_alone
+    run(
+        w.reshape(-1), dy.reshape(-1), dx.reshape(-1), geometry, inputs, outputs, group, channels,
+        column_block, items, work, weights, size, parts,
+    )  # fmt: skip
+
+
+@kernel
+def _pack_transposed(w, inputs, outputs, group, window, channels, item, out):
+    """Pack the weights of one group and block of channels with their columns as rows."""
+    blocks = -(-inputs // channels)
+    g, c0 = item // blocks, item % blocks * channels
+    rows = min(channels, inputs - c0) * window
+    at = (g * outputs * inputs + c0) * window
+    target = (g * inputs + c0) * window * outputs
+    pack_rows(w, at, 1, inputs * window, rows, outputs, out, target)
+
+
+@kernel
+def _scatter_part(
+    dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights, size,
+    parts, part,
+):  # fmt: skip
+    """The `part`-th share of (image, group, channels) blocks of dx."""
+    plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
+    window = geometry[KERNEL].prod()
+    blocks = -(-inputs // channels)
+    step = spaced(column_block, lanes(dx))
+    dy_at = weights + part * size
+    columns_at = dy_at + outputs * step
+    for item in range(part * items // parts, (part + 1) * items // parts):
+        n, g, c0 = item // (group * blocks), item // blocks % group, item % blocks * channels
+        c1 = min(c0 + channels, inputs)
+        target = ((n * group + g) * inputs + c0) * plane
+        dx[target : target + (c1 - c0) * plane] = 0
+        rows = (c1 - c0) * window
+        for p0 in range(0, pixels, column_block):
+            p1 = min(p0 + column_block, pixels)
+            source = (n * group + g) * outputs * pixels + p0
+            _copy_rows(outputs, p1 - p0, dy, source, pixels, work, dy_at, step, False)
+            multiply_packed(
+                rows, 0, -(-rows // TILE_ROWS), p1 - p0, outputs,
+                work, (g * inputs + c0) * window * outputs, outputs, 0,
+                work, dy_at, step, work, columns_at, step, False,
+            )  # fmt: skip
+            col2im_block(work, columns_at, step, geometry, 0, rows, p0, p1, dx, target)
+
+
+@kernel
+def _scatter_alone(
+    w, dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights,
+    size, parts,
+):  # fmt: skip
+    window = geometry[KERNEL].prod()
+    for item in range(group * -(-inputs // channels)):
+        _pack_transposed(w, inputs, outputs, group, window, channels, item, work)
+    _scatter_part(
+        dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights,
+        size, 1, 0,
+    )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _scatter_parallel(
+    w, dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights,
+    size, parts,
+):  # fmt: skip
+    window = geometry[KERNEL].prod()
+    for item in prange(group * -(-inputs // channels)):
+        _pack_transposed(w, inputs, outputs, group, window, channels, np.int64(item), work)
+    for part in prange(parts):
+        _scatter_part(
+            dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work,
+            weights, size, parts, np.int64(part),
+        )  # fmt: skip
+
+
+@kernel
+def _weight_part(
+    x, dy, target, geometry, batch, images, inputs, outputs, group, row_block, column_block,
+    image_parts, output_parts, work, size, parts, part,
+):  # fmt: skip
+    """The `part`-th share of (images, group, rows of windows, outputs) blocks of dw."""
+    plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
+    rows = inputs * geometry[KERNEL].prod()
+    row_blocks = -(-rows // row_block)
+    step = spaced(column_block, lanes(x))
+    columns_at = part * size
+    dy_at = columns_at + row_block * step
+    items = image_parts * group * row_blocks * output_parts
+    image_blocks = -(-batch // images)
+    for item in range(part * items // parts, (part + 1) * items // parts):
+        output_part, rest = item % output_parts, item // output_parts
+        k0, rest = rest % row_blocks * row_block, rest // row_blocks
+        g, image_part = rest % group, rest // group
+        k1 = min(k0 + row_block, rows)
+        m0 = output_part * outputs // output_parts
+        m1 = (output_part + 1) * outputs // output_parts
+        sums_at = (image_part * group + g) * outputs * rows
+        if image_parts > 1:
+            for m in range(m0, m1):
+                target[sums_at + m * rows + k0 : sums_at + m * rows + k1] = 0
+        first = image_part * image_blocks // image_parts * images
+        last = min((image_part + 1) * image_blocks // image_parts * images, batch)
+        for n0 in range(first, last, images):
+            n1 = min(n0 + images, last)
+            for p0 in range(0, pixels, column_block):
+                p1 = min(p0 + column_block, pixels)
+                for n in range(n0, n1):
+                    im2col_block(
+                        x, (n * group + g) * inputs * plane, geometry, k0, k1, p0, p1,
+                        work, columns_at + (n - n0) * pixels, step,
+                    )  # fmt: skip
+                for i0 in range(m0, m1, ROW_BLOCK):
+                    i1 = min(i0 + ROW_BLOCK, m1)
+                    for n in range(n0, n1):
+                        source = ((n * group + g) * outputs + i0) * pixels + p0
+                        _copy_rows(
+                            i1 - i0, p1 - p0, dy, source, pixels,
+                            work, dy_at + (n - n0) * pixels, step, False,
+                        )  # fmt: skip
+                    multiply_rows(
+                        i1 - i0, k1 - k0, (n1 - n0) * (p1 - p0), work, dy_at, step,
+                        work, columns_at, step, target, sums_at + i0 * rows + k0, rows,
+                    )  # fmt: skip
+
+
+@kernel
+def _weight_alone(
+    x, dy, target, geometry, batch, images, inputs, outputs, group, row_block, column_block,
+    image_parts, output_parts, work, size, parts,
+):  # fmt: skip
+    _weight_part(
+        x, dy, target, geometry, batch, images, inputs, outputs, group, row_block, column_block,
+        image_parts, output_parts, work, size, 1, 0,
+    )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _weight_parallel(
+    x, dy, target, geometry, batch, images, inputs, outputs, group, row_block, column_block,
+    image_parts, output_parts, work, size, parts,
+):  # fmt: skip
+    for part in prange(parts):
+        _weight_part(
+            x, dy, target, geometry, batch, images, inputs, outputs, group, row_block,
+            column_block, image_parts, output_parts, work, size, parts, np.int64(part),
+        )  # fmt: skip

@@ -1,0 +1,134 @@
+"""Windows of an image as columns of a matrix, and back; any number of spatial axes.
+
+Row (c, k...) of the matrix holds, for every output position o, the input value at
+o * stride + k * dilation - pad, or zero outside the image: shape (C * prod(k), prod(out)).
+
+Sizes travel as one int64 array, `geometry`, of shape (6, spatial axes): see `IN` to `DILATION`.
+"""
+
+import numpy as np
+
+from ._jit import kernel
+
+IN, OUT, KERNEL, STRIDE, PAD, DILATION = range(6)
+"""Rows of `geometry`."""
+
+
+def geometry_of(in_shape, out_shape, kernel_shape, stride, pad, dilation):
+    """The geometry array; without spatial axes there is one axis of size 1."""
+    rows = (in_shape, out_shape, kernel_shape, stride, pad, dilation)
+    if len(in_shape) == 0:
+        rows = ((1,), (1,), (1,), (1,), (0,), (1,))
+    return np.array(rows, np.int64)
+
+
+def im2col(x, col, kernel_shape, stride, pad, dilation):
+    """Write the windows of one image x (C, *in) to col (C, *kernel_shape, *out)."""
+    axes = len(kernel_shape)
+    geometry = geometry_of(x.shape[1:], _out_shape(col, axes), kernel_shape, stride, pad, dilation)
+    pixels = int(np.prod(geometry[OUT]))
+    if col.size:
+        im2col_block(
+            x.reshape(-1), 0, geometry, 0, col.size // pixels, 0, pixels, col.reshape(-1), 0, pixels
+        )
+
+
+def col2im(col, x, kernel_shape, stride, pad, dilation):
+    """Set x (C, *in) to the sum of the windows in col (C, *kernel_shape, *out)."""
+    axes = len(kernel_shape)
+    geometry = geometry_of(x.shape[1:], _out_shape(col, axes), kernel_shape, stride, pad, dilation)
+    pixels = int(np.prod(geometry[OUT]))
+    x[...] = 0
+    if col.size:
+        col2im_block(
+            col.reshape(-1), 0, pixels, geometry, 0, col.size // pixels, 0, pixels, x.reshape(-1), 0
+        )
+
+
+def _out_shape(col, axes):
+    return col.shape[col.ndim - axes :]
+
+
+@kernel
+def _window_offsets(geometry, k, offsets):
+    """Fill `offsets` with k * dilation - pad per axis for matrix row k; return its channel."""
+    for axis in range(geometry.shape[1] - 1, -1, -1):
+        k, at = divmod(k, geometry[KERNEL, axis])
+        offsets[axis] = at * geometry[DILATION, axis] - geometry[PAD, axis]
+    return k
+
+
+@kernel
+def _input_line(geometry, line, offsets):
+    """Where in a channel the input line for output line `line` starts; -1 outside the image."""
+    start, size = 0, geometry[IN, -1]
+    for axis in range(geometry.shape[1] - 2, -1, -1):
+        line, at = divmod(line, geometry[OUT, axis])
+        at = at * geometry[STRIDE, axis] + offsets[axis]
+        if at < 0 or at >= geometry[IN, axis]:
+            return -1
+        start += at * size
+        size *= geometry[IN, axis]
+    return start
+
+
+@kernel
+def im2col_block(x, x_at, geometry, k0, k1, p0, p1, out, out_at, out_step):
+    """Rows k0..k1, columns p0..p1 of the matrix for the image at x[x_at:], rows out_step apart."""
+    width_in, width, stride = geometry[IN, -1], geometry[OUT, -1], geometry[STRIDE, -1]
+    plane = geometry[IN].prod()
+    offsets = np.empty(geometry.shape[1], np.int64)
+    for k in range(k0, k1):
+        channel = _window_offsets(geometry, k, offsets)
+        shift = offsets[-1]
+        first = -(shift // stride)
+        last = -((shift - width_in) // stride)
+        target = out_at + (k - k0) * out_step
+        p = p0
+        while p < p1:
+            line = p // width
+            j0 = p - line * width
+            j1 = min(width, j0 + p1 - p)
+            start = _input_line(geometry, line, offsets)
+            low, high = j1, j1
+            if start >= 0:
+                low = min(max(first, j0), j1)
+                high = max(min(last, j1), low)
+            source = x_at + channel * plane + start + shift
+            to = target + p - p0 - j0
+            for j in range(j0, low):
+                out[to + j] = 0
+            if stride == 1:
+                for j in range(low, high):
+                    out[to + j] = x[source + j]
+            else:
+                for j in range(low, high):
+                    out[to + j] = x[source + j * stride]
+            for j in range(high, j1):
+                out[to + j] = 0
+            p += j1 - j0
+
+
+@kernel
+def col2im_block(col, col_at, col_step, geometry, k0, k1, p0, p1, x, x_at):
+    """Add rows k0..k1, columns p0..p1 of a matrix to the image at x[x_at:]."""
+    width_in, width, stride = geometry[IN, -1], geometry[OUT, -1], geometry[STRIDE, -1]
+    plane = geometry[IN].prod()
+    offsets = np.empty(geometry.shape[1], np.int64)
+    for k in range(k0, k1):
+        channel = _window_offsets(geometry, k, offsets)
+        shift = offsets[-1]
+        first = -(shift // stride)
+        last = -((shift - width_in) // stride)
+        p = p0
+        while p < p1:
+            line = p // width
+            j0 = p - line * width
+            j1 = min(width, j0 + p1 - p)
+            start = _input_line(geometry, line, offsets)
+            if start >= 0:
+                source = col_at + (k - k0) * col_step + p - p0 - j0
+                to = x_at + channel * plane + start + shift
+                for j in range(max(first, j0), min(last, j1)):
+                    x[to + j * stride] += col[source + j]
+            p += j1 - j0

@@ -1,0 +1,38 @@
+"""Convolution and its gradients, one output position at a time."""
+
+import numpy as np
+
+from .im2col import inside, padded, window_of
+
+
+def _positions(x, w, y, stride, dilation, group):
+    """For each group and output position: indices of the window in x, of w and of y."""
+    inputs, outputs = w.shape[1], w.shape[0] // group
+    for g in range(group):
+        channels, filters = (slice(g * n, (g + 1) * n) for n in (inputs, outputs))
+        for at in np.ndindex(y.shape[2:]):
+            window = window_of(at, w.shape[2:], stride, dilation)
+            yield (slice(None), channels, *window), filters, (slice(None), filters, *at)
+
+
+def flat(x):
+    return x.reshape(x.shape[0], -1)
+
+
+def forward(x, w, y, stride, pad, dilation, group=1):
+    x = padded(x, pad, 2)
+    for window, filters, at in _positions(x, w, y, stride, dilation, group):
+        y[at] = flat(x[window]) @ flat(w[filters]).T
+
+
+def backward_input(w, dy, dx, stride, pad, dilation, group=1):
+    big = padded(np.zeros_like(dx), pad, 2)
+    for window, filters, at in _positions(big, w, dy, stride, dilation, group):
+        big[window] += np.tensordot(dy[at], w[filters], 1)
+    dx[...] = inside(big, pad, 2)
+
+
+def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
+    x = padded(x, pad, 2)
+    for window, filters, at in _positions(x, dw, dy, stride, dilation, group):
+        dw[filters] += np.tensordot(dy[at].T, x[window], 1)

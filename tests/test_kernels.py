@@ -1,0 +1,217 @@
+"""Matrix products and convolutions against their slow twins."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from caffelite.kernels import _jit, _simd, convolve, gemm, im2col
+
+from .reference import convolve as slow_convolve
+from .reference import gemm as slow_gemm
+from .reference import im2col as slow_im2col
+
+JIT = not _jit.config.DISABLE_JIT
+FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def draw(rng, shape, dtype):
+    """Whole numbers, so that sums are exact in any order and a wrong index cannot hide."""
+    return rng.integers(-4, 5, shape).astype(dtype)
+
+
+# Sizes around the tiles: 1, a part, exactly one, one and a bit, several blocks.
+SIZES = [
+    (1, 1, 1),
+    (1, 70, 40),
+    (70, 1, 40),
+    (5, 33, 1),
+    (2 * _simd.TILE_ROWS + 1, 65, 17),
+    (64, 50, 300),
+    (17 * _simd.TILE_ROWS, 40, 30),
+    (3, 900, 20),
+]
+
+
+@FLOATS
+@pytest.mark.parametrize("trans_a", [False, True])
+@pytest.mark.parametrize("trans_b", [False, True])
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_gemm(dtype, trans_a, trans_b, accumulate):
+    rng = np.random.default_rng(0)
+    for m, n, k in SIZES if JIT else SIZES[:1] + SIZES[3:4]:
+        a = draw(rng, (k, m) if trans_a else (m, k), dtype)
+        b = draw(rng, (n, k) if trans_b else (k, n), dtype)
+        c = draw(rng, (m, n), dtype)
+        expected = (a.T if trans_a else a) @ (b.T if trans_b else b) + accumulate * c
+        gemm.gemm(a, b, c, trans_a, trans_b, accumulate)
+        np.testing.assert_array_equal(c, expected)
+
+
+def test_gemm_agrees_with_its_twin():
+    rng = np.random.default_rng(1)
+    a, b = draw(rng, (5, 7), np.float64), draw(rng, (5, 6), np.float64)
+    fast, slow = np.ones((7, 6)), np.ones((7, 6))
+    gemm.gemm(a, b, fast, trans_a=True, accumulate=True)
+    slow_gemm.gemm(a, b, slow, trans_a=True, accumulate=True)
+    np.testing.assert_array_equal(fast, slow)
+
+
+def test_gemm_writes_inside_a_wider_array():
+    rng = np.random.default_rng(2)
+    a, b = draw(rng, (6, 9), np.float32)[:, 2:7], draw(rng, (5, 40), np.float32)[:, 1:38]
+    wide = np.full((6, 50), 7, np.float32)
+    gemm.gemm(a, b, wide[:, 3:40])
+    np.testing.assert_array_equal(wide[:, 3:40], a @ b)
+    assert (wide[:, :3] == 7).all() and (wide[:, 40:] == 7).all()
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(0, 3, 2), (3, 0, 2), (3, 4, 0)])
+def test_gemm_without_elements(m, n, k):
+    c = np.full((m, n), 5, np.float32)
+    gemm.gemm(np.ones((m, k), np.float32), np.ones((k, n), np.float32), c, accumulate=True)
+    assert (c == 5).all()
+    gemm.gemm(np.ones((m, k), np.float32), np.ones((k, n), np.float32), c)
+    assert (c == 0).all()
+
+
+# in, kernel, stride, pad, dilation, out or None for all that fit
+WINDOWS = [
+    ((), (), (), (), (), None),
+    ((11,), (3,), (2,), (1,), (1,), None),
+    ((5, 7), (3, 2), (1, 1), (0, 0), (1, 1), None),
+    ((6, 40), (3, 3), (1, 1), (1, 1), (1, 1), None),
+    ((9, 8), (3, 2), (2, 3), (2, 1), (1, 1), None),
+    ((9, 10), (2, 3), (1, 2), (1, 3), (3, 2), None),
+    ((6, 5), (1, 1), (1, 1), (0, 0), (1, 1), None),
+    ((6, 5), (1, 1), (1, 1), (2, 3), (1, 1), None),
+    ((7, 8), (1, 1), (2, 3), (0, 0), (1, 1), None),
+    ((9, 9), (2, 2), (4, 4), (0, 0), (1, 1), None),
+    ((8, 8), (3, 3), (1, 1), (0, 0), (1, 1), (5, 4)),
+    ((4, 5, 6), (2, 3, 2), (1, 2, 1), (1, 0, 1), (1, 1, 2), None),
+    ((3, 4, 2, 5), (2, 2, 1, 3), (1, 2, 1, 1), (0, 1, 0, 1), (1, 1, 1, 1), None),
+]
+
+
+def shapes_of(window):
+    size, kernel, stride, pad, dilation, out = window
+    if out is None:
+        ends = zip(size, kernel, stride, pad, dilation, strict=True)
+        out = tuple((i + 2 * p - d * (k - 1) - 1) // s + 1 for i, k, s, p, d in ends)
+    return size, kernel, stride, pad, dilation, out
+
+
+@FLOATS
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_im2col_and_col2im(window, dtype):
+    size, kernel, stride, pad, dilation, out = shapes_of(window)
+    rng = np.random.default_rng(3)
+    x = draw(rng, (3, *size), dtype)
+    fast, slow = np.full((2, 3, *kernel, *out), np.nan, dtype)
+    im2col.im2col(x, fast, kernel, stride, pad, dilation)
+    slow_im2col.im2col(x, slow, kernel, stride, pad, dilation)
+    np.testing.assert_array_equal(fast, slow)
+    back, slow_back = np.full((2, 3, *size), np.nan, dtype)
+    im2col.col2im(fast, back, kernel, stride, pad, dilation)
+    slow_im2col.col2im(slow, slow_back, kernel, stride, pad, dilation)
+    np.testing.assert_array_equal(back, slow_back)
+
+
+# batch, channels per group, outputs per group, groups
+COUNTS = [(1, 1, 1, 1), (2, 3, 5, 1), (3, 2, 3, 2), (2, 1, 1, 4), (5, 18, 33, 1)]
+
+
+@FLOATS
+@pytest.mark.parametrize("counts", COUNTS if JIT else COUNTS[:3], ids=str)
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_convolve(window, counts, dtype):
+    check_convolve(window, counts, dtype)
+
+
+@pytest.mark.parametrize(
+    ("window", "counts"),
+    [
+        (((30, 33), (3, 3), (1, 1), (1, 1), (1, 1), None), (2, 64, 20, 1)),
+        (((30, 33), (5, 4), (2, 3), (1, 1), (1, 1), None), (1, 40, 70, 1)),
+        (((3, 4), (3, 3), (1, 1), (1, 1), (1, 1), None), (70, 70, 120, 1)),
+        (((40, 50), (1, 1), (1, 1), (0, 0), (1, 1), None), (1, 300, 30, 1)),
+    ],
+    ids=str,
+)
+@pytest.mark.skipif(not JIT, reason="too slow without compilation")
+def test_convolve_over_several_blocks(window, counts):
+    check_convolve(window, counts, np.float32)
+
+
+def check_convolve(window, counts, dtype):
+    size, kernel, stride, pad, dilation, out = shapes_of(window)
+    batch, inputs, outputs, group = counts
+    rng = np.random.default_rng(4)
+    x = draw(rng, (batch, group * inputs, *size), dtype)
+    w = draw(rng, (group * outputs, inputs, *kernel), dtype)
+    dy = draw(rng, (batch, group * outputs, *out), dtype)
+    options = (stride, pad, dilation, group)
+
+    fast, slow = np.full((2, *dy.shape), np.nan, dtype)
+    convolve.forward(x, w, fast, *options)
+    slow_convolve.forward(x, w, slow, *options)
+    np.testing.assert_array_equal(fast, slow)
+
+    fast, slow = np.full((2, *x.shape), np.nan, dtype)
+    convolve.backward_input(w, dy, fast, *options)
+    slow_convolve.backward_input(w, dy, slow, *options)
+    np.testing.assert_array_equal(fast, slow)
+
+    fast, slow = np.full((2, *w.shape), 3, dtype)
+    convolve.backward_weight(x, dy, fast, *options)
+    slow_convolve.backward_weight(x, dy, slow, *options)
+    np.testing.assert_array_equal(fast, slow)
+
+
+def test_convolve_without_images():
+    x, w, y = (np.ones(s, np.float32) for s in [(0, 3, 5, 5), (4, 3, 3, 3), (0, 4, 3, 3)])
+    options = ((1, 1), (0, 0), (1, 1))
+    convolve.forward(x, w, y, *options)
+    convolve.backward_input(w, y, x, *options)
+    convolve.backward_weight(x, y, w, *options)
+    assert (w == 1).all()
+
+
+def test_bias():
+    rng = np.random.default_rng(5)
+    y, b = draw(rng, (2, 3, 4, 5), np.float32), draw(rng, 3, np.float32)
+    expected = y + b[:, None, None]
+    convolve.add_bias(y, b)
+    np.testing.assert_array_equal(y, expected)
+    db = np.ones(3, np.float32)
+    convolve.bias_gradient(y, db)
+    np.testing.assert_array_equal(db, 1 + y.sum(axis=(0, 2, 3)))
+
+
+THIS_FILE_ELSEWHERE = """
+import sys, pytest
+sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", sys.argv[1], "-k", sys.argv[2]]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "select"),
+    [
+        ({"NUMBA_DISABLE_JIT": "1"}, "not elsewhere and (gemm or im2col or convolve)"),
+        ({"NUMBA_CPU_NAME": "generic"}, "not elsewhere"),
+        (
+            {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"},
+            "not elsewhere",
+        ),
+        ({"NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "3"}, "not elsewhere"),
+        ({"NUMBA_NUM_THREADS": "1"}, "not elsewhere"),
+    ],
+    ids=["no jit", "generic", "haswell", "workqueue, 3 threads", "1 thread"],
+)
+@pytest.mark.slow
+def test_elsewhere(settings, select):
+    """All of the above on other processors and thread counts."""
+    arguments = [sys.executable, "-c", THIS_FILE_ELSEWHERE, __file__, select]
+    subprocess.run(arguments, env=os.environ | settings, check=True)
