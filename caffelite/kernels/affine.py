@@ -1,0 +1,60 @@
+"""A factor and an offset per channel: y = (x - center) * slope + offset, for x of N x C x S.
+
+`center` is subtracted first, since x * slope + offset would cancel where a channel's mean is large
+beside its deviation. Sums are kept in float64, whatever the arrays hold.
+"""
+
+import numpy as np
+
+from ._jit import kernel, prange
+
+
+@kernel(parallel=True)
+def forward(x, center, slope, offset, y):
+    """y = (x - center) * slope + offset, with arrays of (C,); `y` may be `x`."""
+    for c in prange(x.shape[1]):
+        channel(x, c, center[c], slope[c], offset[c], y)
+
+
+@kernel(parallel=True)
+def backward(dy, x, center, slope, dx, dslope, doffset):
+    """dx = slope * dy; dslope = sum(dy * (x - center)), doffset = sum(dy) per channel.
+
+    All three are assigned. `dx` may be `dy`.
+    """
+    for c in prange(x.shape[1]):
+        doffset[c], dslope[c] = products(dy, x, c, center[c])
+        for n in range(x.shape[0]):
+            dy_row, dx_row = dy[n, c], dx[n, c]
+            for i in range(dy_row.size):
+                dx_row[i] = slope[c] * dy_row[i]
+
+
+@kernel(parallel=True)
+def sums(dy, x, center, dslope, doffset):
+    """The dslope and doffset of `backward`, without dx."""
+    for c in prange(x.shape[1]):
+        doffset[c], dslope[c] = products(dy, x, c, center[c])
+
+
+@kernel
+def channel(x, c, center, slope, offset, y):
+    """The formula of `forward` for channel c, in y's precision."""
+    center, slope, offset = y.dtype.type(center), y.dtype.type(slope), y.dtype.type(offset)
+    for n in range(x.shape[0]):
+        x_row, y_row = x[n, c], y[n, c]
+        for i in range(x_row.size):
+            y_row[i] = (x_row[i] - center) * slope + offset
+
+
+@kernel(any_order=True)
+def products(dy, x, c, center):
+    """sum(dy) and sum(dy * (x - center)) over channel c."""
+    plain = weighted = 0.0
+    for n in range(x.shape[0]):
+        dy_row, x_row = dy[n, c], x[n, c]
+        for i in range(x_row.size):
+            g = np.float64(dy_row[i])
+            plain += g
+            weighted += g * (np.float64(x_row[i]) - center)
+    return plain, weighted

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from caffelite.kernels import affine, batch_norm
+
+from .reference import batch_norm as ref
+
+SHAPES = [(3, 4, 35), (5, 7, 1), (2, 1, 64), (1, 3, 2)]
+both_types = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+all_shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+def arrays(shape, dtype, mean=0.0, spread=1.0):
+    """x, dy, then three arrays of a number per channel."""
+    generator = np.random.default_rng(3)
+    x, dy = generator.standard_normal((2, *shape))
+    perchannel = generator.uniform(0.5, 2, (3, shape[1]))
+    return [a.astype(dtype) for a in (x * spread + mean, dy, *perchannel)]
+
+
+def wide(*given):
+    return [np.asarray(a, np.float64) for a in given]
+
+
+def assert_near(got, want, dtype, factor=1.0):
+    for i, (g, w) in enumerate(zip(got, want, strict=True)):
+        assert g.dtype == dtype
+        limit = factor * 40 * np.finfo(dtype).eps * max(1, abs(w).max())
+        assert abs(g - w).max() <= limit, f"array {i}"
+
+
+def outputs(x):
+    """Arrays for what a backward pass fills: one like x, two of a number per channel."""
+    return [np.full(s, np.nan, x.dtype) for s in (x.shape, x.shape[1], x.shape[1])]
+
+
+@both_types
+@all_shapes
+def test_affine_agrees_with_its_twin(shape, dtype):
+    x, dy, center, slope, offset = arrays(shape, dtype)
+    y, expected = np.empty_like(x), np.empty(shape)
+    affine.forward(x, center, slope, offset, y)
+    ref.affine_forward(*wide(x, center, slope, offset), expected)
+    assert_near([y], [expected], dtype)
+    got, want, only_sums = outputs(x), wide(*outputs(x)), outputs(x)
+    affine.backward(dy, x, center, slope, *got)
+    ref.affine_backward(*wide(dy, x, center, slope), *want)
+    assert_near(got, want, dtype)
+    affine.sums(dy, x, center, *only_sums[1:])
+    assert_near(only_sums[1:], want[1:], dtype)
+
+
+@both_types
+@all_shapes
+def test_batch_norm_agrees_with_its_twin(shape, dtype):
+    x, dy, gamma, beta, _ = arrays(shape, dtype)
+    got, want = outputs(x), wide(*outputs(x))
+    batch_norm.forward(x, 0.01, gamma, beta, *reversed(got))
+    ref.forward(*wide(x, 0.01, gamma, beta), *reversed(want))
+    assert_near(got, want, dtype)
+    mean, variance = got[2], got[1]
+    got, want = outputs(x), wide(*outputs(x))
+    batch_norm.backward(dy, x, mean, variance, 0.01, gamma, *got)
+    ref.backward(*wide(dy, x, mean, variance, 0.01, gamma), *want)
+    assert_near(got, want, dtype)
+
+
+def test_in_place_gives_the_same_bits():
+    x, dy, gamma, beta, _ = arrays((3, 4, 35), np.float32)
+    y, variance, mean = outputs(x)
+    batch_norm.forward(x, 1e-5, gamma, beta, mean, variance, y)
+    overwritten = x.copy()
+    batch_norm.forward(overwritten, 1e-5, gamma, beta, mean, variance, overwritten)
+    np.testing.assert_array_equal(overwritten, y)
+    dx, dgamma, dbeta = outputs(x)
+    for backward in (
+        lambda dy, dx: batch_norm.backward(dy, x, mean, variance, 1e-5, gamma, dx, dgamma, dbeta),
+        lambda dy, dx: affine.backward(dy, x, mean, gamma, dx, dgamma, dbeta),
+    ):
+        backward(dy, dx)
+        overwritten = dy.copy()
+        backward(overwritten, overwritten)
+        np.testing.assert_array_equal(overwritten, dx)
+
+
+@pytest.mark.parametrize("mean", [1e2, 1e4])
+def test_a_mean_large_beside_the_deviation_costs_no_precision(mean):
+    """x itself is exact here; sums of squares in float32 would lose all digits of the variance."""
+    x, dy, gamma, beta, _ = arrays((8, 3, 200), np.float32, mean=mean, spread=0.5)
+    got, want = outputs(x), wide(*outputs(x))
+    batch_norm.forward(x, 1e-5, gamma, beta, *reversed(got))
+    ref.forward(*wide(x, 1e-5, gamma, beta), *reversed(want))
+    assert_near(got, want, np.float32)
+
+
+def test_sums_over_many_values_keep_their_digits():
+    x = np.full((64, 1, 40000), 0.1, np.float32)
+    slope, offset = np.empty((2, 1), np.float32)
+    affine.sums(x, x, np.zeros(1, np.float32), slope, offset)
+    np.testing.assert_allclose([slope[0], offset[0]], [25600, 256000], 1e-6)
+
+
+def test_a_constant_channel_has_variance_zero():
+    x = np.full((3, 2, 5), 0.1, np.float32)
+    y, variance, mean = outputs(x)
+    batch_norm.forward(x, 1e-5, np.ones(2, "f"), np.zeros(2, "f"), mean, variance, y)
+    assert (variance == 0).all() and (mean == x[0, 0, 0]).all() and (y == 0).all()
+
+
+def test_not_a_number_stays_visible():
+    x = np.zeros((2, 2, 3), np.float32)
+    x[1, 1, 2] = np.nan
+    y, variance, mean = outputs(x)
+    batch_norm.forward(x, 1e-5, np.ones(2, "f"), np.zeros(2, "f"), mean, variance, y)
+    for array in (y[:, 1], mean[1], variance[1]):
+        assert np.isnan(array).all()
+    assert (y[:, 0] == 0).all()
