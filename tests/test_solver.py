@@ -352,7 +352,7 @@ solver.solve()
 
 def test_a_killed_run_resumes_with_the_same_bits():
     """SIGKILL at any moment leaves whole snapshots, and nothing of the run is lost beyond them."""
-    text = "snapshot: 10 max_iter: 400 momentum: 0.9"
+    text = "snapshot: 10 max_iter: 400 base_lr: 0.01 momentum: 0.9"
     with open("solver.prototxt", "w") as file:
         file.write(text_format.MessageToString(param(text)))
     child = subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True)

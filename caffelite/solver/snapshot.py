@@ -26,7 +26,7 @@ log = logging.getLogger("caffelite")
 def check_writable(prefix):
     """Raise a SolverError if snapshots cannot be written at `prefix`; makes its directory."""
     if not prefix:
-        raise SolverError("snapshot is set, so snapshot_prefix must be, too")
+        raise SolverError("snapshot_prefix must be set, since snapshot is")
     folder = os.path.dirname(prefix) or "."
     try:
         os.makedirs(folder, exist_ok=True)
