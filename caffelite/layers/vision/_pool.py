@@ -1,0 +1,101 @@
+"""Pooling methods as Pooling and SPP use them: on planes, with a window (see kernels.pooling).
+
+Each is made for one layer and keeps from `forward` what its `backward` cannot see otherwise.
+"""
+
+import numpy as np
+
+from ...kernels import pooling
+from ..base import TRAIN
+
+
+def out_shape(layer, in_shape, window, floor=False):
+    """(rows, columns) of the top for planes of `in_shape`, or the layer's error."""
+    sizes = []
+    for axis, name in enumerate(("height", "width")):
+        size, (kernel, stride, pad) = in_shape[axis], window[axis::2]
+        room = size + 2 * pad - kernel
+        out = (room // stride if floor else -(-room // stride)) + 1
+        if pad and (out - 1) * stride >= size + pad:
+            out -= 1  # the last window would lie in the padding
+        if out < 1:
+            raise layer.error(
+                f"{name}: a window of {kernel} does not fit into {size} with pad {pad}"
+            )
+        if (out - 1) * stride >= size + pad:
+            raise layer.error(
+                f"{name}: the last window would start at {(out - 1) * stride - pad}, beyond the "
+                f"{size} values of the bottom; round_mode: FLOOR leaves it out"
+            )
+        sizes.append(out)
+    return tuple(sizes)
+
+
+class Max:
+    """The largest value of each window."""
+
+    def __init__(self, layer):
+        self.layer = layer
+        self.argmax = None
+
+    def forward(self, x, window, y):
+        if self.layer.needs_backward or self.layer.num_tops > 1:
+            if self.argmax is None or self.argmax.shape != y.shape:
+                self.argmax = np.empty(y.shape, np.int32)
+            pooling.max_forward(x, window, y, self.argmax)
+        else:
+            pooling.max_values(x, window, y)
+
+    def backward(self, x, window, y, dy, dx):
+        pooling.max_backward(dy, self.argmax, dx)
+
+
+class Average:
+    """The mean of each window, padding included."""
+
+    def __init__(self, layer):
+        pass
+
+    def forward(self, x, window, y):
+        pooling.average_forward(x, window, y)
+
+    def backward(self, x, window, y, dy, dx):
+        pooling.average_backward(dy, window, dx)
+
+
+class Stochastic:
+    """TRAIN: a value drawn in proportion to the values. TEST: what that gives on average."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def forward(self, x, window, y):
+        if self.layer.phase == TRAIN:
+            draws = self.layer.random().random(y.shape, np.float32).astype(y.dtype, copy=False)
+            self.layer.position += 1
+            self.place = np.empty(y.shape, np.int32)
+            pooling.draw_forward(x, window, draws, y, self.place)
+        else:
+            pooling.expected_forward(x, window, y)
+
+    def backward(self, x, window, y, dy, dx):
+        if self.layer.phase == TRAIN:
+            pooling.max_backward(dy, self.place, dx)
+        else:
+            pooling.expected_backward(x, y, dy, window, dx)
+
+
+class L2:
+    """The root of the sum of squares of each window."""
+
+    def __init__(self, layer):
+        pass
+
+    def forward(self, x, window, y):
+        pooling.l2_forward(x, window, y)
+
+    def backward(self, x, window, y, dy, dx):
+        pooling.l2_backward(x, y, dy, window, dx)
+
+
+METHODS = {"MAX": Max, "AVE": Average, "STOCHASTIC": Stochastic, "L2": L2}

@@ -1,0 +1,56 @@
+import math
+
+from ...kernels import convolve
+from ..base import register
+from ._convolve import Convolve
+
+
+@register("Convolution")
+class Convolution(Convolve):
+    """y[m, o] = b[m] + sum over c, k of w[m, c, k] x[c, o * stride + k * dilation - pad].
+
+    x is 0 outside its borders. Along each spatial axis the top has
+    trunc((in + 2 pad - dilation (kernel - 1) - 1) / stride) + 1 values.
+
+    Bottoms
+        0...: x, batch axes, C channels, any number of spatial axes; all of one shape
+    Tops
+        0...: y, a top per bottom, computed with the same weights
+    Blobs
+        weight: (num_output, C / group, kernel...)
+        bias: (num_output), with bias_term
+    Options (convolution_param)
+        num_output: channels of y
+        bias_term: add a bias [true]
+        kernel_size: one number, or one per spatial axis
+        stride, pad, dilation: none (1, 0, 1), one number, or one per spatial axis
+        kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w: instead, on two spatial axes
+        group: outputs of a group see only the inputs of that group [1]
+        weight_filler, bias_filler: initial values [constant 0]
+        axis: of the channels; axes before are batch, axes after are space [1]
+        force_nd_im2col: accepted, changes nothing [false]
+        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+    Source
+        LeCun et al. 1989; with dilation: Yu, Koltun 2015, arXiv:1511.07122
+    """
+
+    def weight_shape(self):
+        return (self.num_output, self.channels // self.group, *self.kernel)
+
+    @staticmethod
+    def out_size(size, kernel, stride, pad, dilation):
+        room = size + 2 * pad - dilation * (kernel - 1) - 1
+        return int(room / stride) + 1  # truncated: room -1 at stride 2 leaves one window
+
+    def product(self, x, y):
+        convolve.forward(x, self.weight.data, y, *self.geometry)
+
+    def weight_gradient(self, x, dy):
+        convolve.backward_weight(x, dy, self.weight.diff, *self.geometry)
+
+    def bottom_gradient(self, dy, dx):
+        convolve.backward_input(self.weight.data, dy, dx, *self.geometry)
+
+    def macs(self, bottom_shapes, top_shapes):
+        per_value = math.prod(self.weight_shape()[1:])
+        return per_value * sum(math.prod(shape) for shape in top_shapes)

@@ -1,0 +1,55 @@
+import math
+
+from ...kernels import convolve
+from ..base import register
+from ._convolve import Convolve
+
+
+@register("Deconvolution")
+class Deconvolution(Convolve):
+    """y[m, i * stride + k * dilation - pad] sums w[c, m, k] x[c, i] over c, i and k; plus b[m].
+
+    The transpose of Convolution: its forward is that layer's gradient to the bottom. Along each
+    spatial axis the top has stride (in - 1) + dilation (kernel - 1) + 1 - 2 pad values.
+
+    Bottoms
+        0...: x, batch axes, C channels, any number of spatial axes; all of one shape
+    Tops
+        0...: y, a top per bottom, computed with the same weights
+    Blobs
+        weight: (C, num_output / group, kernel...): input channels first
+        bias: (num_output), with bias_term
+    Options (convolution_param)
+        num_output: channels of y
+        bias_term: add a bias [true]
+        kernel_size: one number, or one per spatial axis
+        stride, pad, dilation: none (1, 0, 1), one number, or one per spatial axis
+        kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w: instead, on two spatial axes
+        group: outputs of a group see only the inputs of that group [1]
+        weight_filler, bias_filler: initial values; "bilinear" upsamples [constant 0]
+        axis: of the channels; axes before are batch, axes after are space [1]
+        force_nd_im2col: accepted, changes nothing [false]
+        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+    Source
+        Long, Shelhamer, Darrell 2015, arXiv:1411.4038
+    """
+
+    def weight_shape(self):
+        return (self.channels, self.num_output // self.group, *self.kernel)
+
+    @staticmethod
+    def out_size(size, kernel, stride, pad, dilation):
+        return stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
+
+    def product(self, x, y):
+        convolve.backward_input(self.weight.data, x, y, *self.geometry)
+
+    def weight_gradient(self, x, dy):
+        convolve.backward_weight(dy, x, self.weight.diff, *self.geometry)
+
+    def bottom_gradient(self, dy, dx):
+        convolve.forward(dy, self.weight.data, dx, *self.geometry)
+
+    def macs(self, bottom_shapes, top_shapes):
+        per_value = math.prod(self.weight_shape()[1:])
+        return per_value * sum(math.prod(shape) for shape in bottom_shapes)
