@@ -17,12 +17,14 @@ _KINDS = {
     "activation": (
         "#e2f2d9",
         "#86b86b",
-        ("ReLU", "ELU", "Sigmoid", "TanH", "Swish", "Clip", "BNLL", "Softmax", "Dropout", "Mish"),
+        "ReLU ELU Sigmoid TanH Swish Clip BNLL Softmax Dropout Power Exp Log AbsVal Thres".split(),
     ),
     "other": ("#f4f2e6", "#b5ad83", ("",)),
 }
 _PHASE_COLORS = {"TRAIN": "#b3540a", "TEST": "#0a6a74"}
 _EDGE_COLOR = "#5b6673"
+_WRONG = "#c00000"
+_NOTHING = '""'
 
 
 @dataclass
@@ -65,20 +67,20 @@ class _Graph:
 
     def __init__(self, net, views, shapes):
         self.net, self.views, self.with_shapes = net, views, shapes
-        self.phases = {}  # layer index: names of the phases it is in
-        self.readings = {}  # (source, top, reader, bottom): {phase: shape}; source None: unknown
-        self.stack_of = {}  # layer index: the layer at the top of its stack
-        self.outputs = {}  # (source, top): {phase: shape}
-        candidates = {}
-        for view in views:
-            self._wire(view, candidates)
-        for index in sorted(self.phases):
-            roots = {self.stack_of.get(below) for below in candidates.get(index, {None})}
-            root = roots.pop() if len(roots) == 1 else None
-            self.stack_of[index] = index if root is None else root
+        self.phases = {}  # layer index: the phases that it is in
+        below = {}  # layer index: per phase, the layer that it may stand below, or None
+        readings = [reading for view in views for reading in self._wire(view, below)]
+        self.stack_of = self._stack(below)  # layer index: the first layer of its stack
+        self.wires = {}  # (stack or None, blob name, reader or None, bottom): {phase: shape}
+        for phase, source, name, reader, j, shape in readings:
+            tail = None if source is None else self.stack_of[source]
+            self.wires.setdefault((tail, name, reader, j), {})[phase] = shape
 
-    def _wire(self, view, candidates):
-        """Follow the blobs through one view; an in-place layer may stack on its producer."""
+    def _wire(self, view, below):
+        """Follow the blobs through one view: (phase, source, blob name, reader, bottom, shape).
+
+        The source is None for a blob that nobody produces, the reader for one that nobody reads.
+        """
         writer, read = {}, set()
         for index in view.layers:
             layer = self.net.layer[index]
@@ -86,16 +88,28 @@ class _Graph:
             for j, name in enumerate(layer.bottom):
                 source = writer.get(name)
                 read.add(source)
-                key = (*(source or (None, None)), index, j)
-                self.readings.setdefault(key, {})[view.phase] = view.shapes.get(source)
-            below = writer.get(layer.bottom[0]) if layer.bottom else None
-            alone = below and len(self.net.layer[below[0]].top) == 1
-            stacks = alone and list(layer.bottom) == list(layer.top)
-            candidates.setdefault(index, set()).add(below[0] if stacks else None)
+                yield view.phase, source and source[0], name, index, j, view.shapes.get(source)
+            below.setdefault(index, set()).add(self._stacks_on(layer, writer))
             writer.update({name: (index, k) for k, name in enumerate(layer.top)})
-        for source in writer.values():
+        for name, source in writer.items():
             if source not in read:
-                self.outputs.setdefault(source, {})[view.phase] = view.shapes.get(source)
+                yield view.phase, source[0], name, None, 0, view.shapes.get(source)
+
+    def _stacks_on(self, layer, writer):
+        """The producer of the only blob of an in-place layer, if it is the only top there."""
+        if list(layer.bottom) != list(layer.top) or len(layer.top) != 1:
+            return None
+        producer = writer.get(layer.bottom[0], (None, 0))[0]
+        alone = producer is not None and len(self.net.layer[producer].top) == 1
+        return producer if alone else None
+
+    def _stack(self, below):
+        stack_of = {}
+        for index in sorted(self.phases):
+            stacks = {stack_of.get(layer) for layer in below[index]}
+            agreed = stacks.pop() if len(stacks) == 1 else None
+            stack_of[index] = index if agreed is None else agreed
+        return stack_of
 
     def title(self):
         counts = {
@@ -117,18 +131,23 @@ class _Graph:
                 f"  n{root} [label=<<TABLE BORDER='0' CELLBORDER='1' CELLSPACING='0' "
                 f"CELLPADDING='6'>{cells}</TABLE>>];"
             )
-        for (index, k), by_phase in self.outputs.items():
-            mark = self._mark(list(by_phase), self.phases[index])
-            yield (
-                f"  o{index}_{k} [shape=box, style=rounded, color={_quoted(_EDGE_COLOR)}, "
-                f"height=0.3, label=<{_text(self.net.layer[index].top[k])}{mark}>];"
-            )
-        for _, _, index, j in (key for key in self.readings if key[0] is None):
-            yield (
-                f'  m{index}_{j} [shape=box, style="rounded,dashed", color="#c00000", height=0.3, '
-                f'fontcolor="#c00000", label=<{_text(self.net.layer[index].bottom[j])}<BR/>'
-                f"(nobody produces it)>];"
-            )
+        for (tail, name, reader, j), by_phase in self.wires.items():
+            if tail is None:
+                yield (
+                    f'  m{reader}_{j} [shape=box, style="rounded,dashed", color="{_WRONG}", '
+                    f'height=0.3, fontcolor="{_WRONG}", '
+                    f"label=<{_text(name)}<BR/>(nobody produces it)>];"
+                )
+            elif reader is None:
+                mark = self._mark(by_phase, self.phases[tail])
+                yield (
+                    f"  {self._output(tail, name)} [shape=box, style=rounded, "
+                    f'color="{_EDGE_COLOR}", height=0.3, label=<{_text(name)}{mark}>];'
+                )
+
+    def _output(self, tail, name):
+        """The node of a blob that nobody reads."""
+        return f"o{tail}_{list(self.net.layer[tail].top).index(name)}"
 
     def _cell(self, index):
         layer = self.net.layer[index]
@@ -167,28 +186,28 @@ class _Graph:
     # Edges
 
     def edges(self):
-        for (source, k, reader, j), by_phase in self.readings.items():
-            head = f"n{self.stack_of[reader]}"
-            if source is None:
-                yield f'  m{reader}_{j} -> {head} [style=dashed, color="#c00000"];'
-            elif self.stack_of[source] != self.stack_of[reader]:
-                yield self._edge(source, k, head, by_phase)
-        for (source, k), by_phase in self.outputs.items():
-            yield self._edge(source, k, f"o{source}_{k}", by_phase)
+        for (tail, name, reader, j), by_phase in self.wires.items():
+            if tail is None:
+                yield f'  m{reader}_{j} -> n{self.stack_of[reader]} [color="{_WRONG}"];'
+            elif reader is None:
+                yield self._edge(tail, "", self._output(tail, name), by_phase)
+            elif self.stack_of[reader] != tail:
+                yield self._edge(tail, name, f"n{self.stack_of[reader]}", by_phase)
 
-    def _edge(self, source, k, head, by_phase):
-        layer = self.net.layer[source]
-        named = len(layer.top) > 1 or layer.top[k] != self.net.layer[self.stack_of[source]].name
-        words = [_text(layer.top[k])] if named and not head.startswith("o") else []
+    def _edge(self, tail, name, head, by_phase):
+        """An edge that tells the blob's name, unless that is clear, and its shape."""
+        layer = self.net.layer[tail]
+        clear = len(layer.top) == 1 and name == layer.name
+        words = ["" if clear else _text(name)]
         if self.with_shapes:
-            words += [_shape(by_phase.values())]
+            words.append(_shape(by_phase.values()))
         style = ""
         if len(by_phase) < len(self.views):
-            color = _PHASE_COLORS.get(next(iter(by_phase)), _EDGE_COLOR)
-            style = f', style=dashed, color="{color}"'
+            style = (
+                f', style=dashed, color="{_PHASE_COLORS.get(next(iter(by_phase)), _EDGE_COLOR)}"'
+            )
         label = " ".join(filter(None, words))
-        label = f"label=< {label} >" if label else 'label=""'
-        return f"  n{self.stack_of[source]} -> {head} [{label}{style}];"
+        return f"  n{tail} -> {head} [label={f'< {label} >' if label else _NOTHING}{style}];"
 
 
 def _shape(shapes):

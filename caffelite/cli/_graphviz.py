@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from ..errors import CaffeliteError, missing_extra
+from ..errors import CaffeliteError
 
 _BY_PYGRAPHVIZ = """\
 import sys, pygraphviz
@@ -33,7 +33,10 @@ def render(dot, kind):
     elif importlib.util.find_spec("pygraphviz"):
         command = [sys.executable, "-c", _BY_PYGRAPHVIZ, kind]
     else:
-        raise missing_extra("pygraphviz", "draw")
+        raise CaffeliteError(
+            "Graphviz is not installed: neither dot on the PATH nor the package pygraphviz, which "
+            "comes with: pip install 'caffelite[draw]'. An OUT that ends in .dot needs neither"
+        )
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             command, input=dot.encode(), capture_output=True, env=_environment(folder), check=False

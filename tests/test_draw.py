@@ -1,0 +1,269 @@
+"""draw: stacks, phases, shapes and hostile names in the Graphviz text; pictures of it."""
+
+import html
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+
+from caffelite.cli import main
+from caffelite.draw import View, dot_text
+from caffelite.proto import caffe_pb2
+
+NET = """
+name: "net"
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 6 } } }
+layer { name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1"
+        inner_product_param { num_output: 4 } }
+layer { name: "relu1" type: "ReLU" bottom: "ip1" top: "ip1" }
+layer { name: "drop1" type: "Dropout" bottom: "ip1" top: "ip1" include { phase: TRAIN }
+        dropout_param { dropout_ratio: 0.3 } }
+layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "out"
+        inner_product_param { num_output: 3 bias_term: false } }
+layer { name: "prob" type: "Softmax" bottom: "out" top: "prob" include { phase: TEST } }
+"""
+
+
+def parse(text):
+    return text_format.Parse(text, caffe_pb2.NetParameter())
+
+
+def words(line):
+    """What a line of Graphviz text shows, without markup."""
+    label = re.search(r"label=<(.*)>\]?;?", line)
+    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", label[1])).split()) if label else ""
+
+
+def nodes(dot):
+    """{node: what it shows}."""
+    found = re.findall(r"^  (\w+) (\[.*\]);$", dot, re.M)
+    return {node: words(rest) for node, rest in found if node not in ("node", "edge")}
+
+
+def edges(dot):
+    """[(tail, head, what it shows)]."""
+    found = re.findall(r"^  (\w+) -> (\w+) (\[.*\]);$", dot, re.M)
+    return [(tail, head, words(rest)) for tail, head, rest in found]
+
+
+def test_layers_in_place_stand_below_their_producer():
+    dot = dot_text(parse(NET))
+    assert list(nodes(dot)) == ["n0", "n1", "n4", "n5", "o5_0"]
+    stack = nodes(dot)["n1"]
+    assert stack.index("ip1") < stack.index("relu1 ReLU") < stack.index("drop1 Dropout")
+    assert [(tail, head) for tail, head, _ in edges(dot)] == [
+        ("n0", "n1"),
+        ("n1", "n4"),
+        ("n4", "n5"),
+        ("n5", "o5_0"),
+    ]
+
+
+def test_a_layer_in_place_on_one_of_several_tops_has_its_own_node():
+    net = parse(
+        """layer { name: "d" type: "Input" top: "a" top: "b" }
+        layer { name: "r" type: "ReLU" bottom: "b" top: "b" }
+        layer { name: "s" type: "Silence" bottom: "a" bottom: "b" }"""
+    )
+    assert sorted(edges(dot_text(net))) == [
+        ("n0", "n1", "b"),
+        ("n0", "n2", "a"),
+        ("n1", "n2", "b"),
+    ]
+
+
+def test_two_phases_in_one_picture():
+    net = parse(NET)
+    shapes = {(0, 0): (6,), (1, 0): (4,), (2, 0): (4,), (3, 0): (4,), (4, 0): (3,), (5, 0): (3,)}
+
+    def view(phase, batch, layers):
+        of_phase = {at: (batch, *shape) for at, shape in shapes.items() if at[0] in layers}
+        return View(phase, layers, of_phase, {1: 28, 4: 12})
+
+    dot = dot_text(net, [view("TRAIN", 64, [0, 1, 2, 3, 4]), view("TEST", 100, [0, 1, 2, 4, 5])])
+    shown = nodes(dot)
+    assert "40 learnable values" in dot
+    assert shown["n1"].startswith("ip1 InnerProduct → 4 · 28 learnable relu1 ReLU drop1")
+    assert "drop1 Dropout TRAIN" in shown["n1"] and "prob Softmax TEST" in shown["n5"]
+    assert "TRAIN" not in shown["n0"] + shown["n4"]
+    assert sorted(edges(dot)) == [
+        ("n0", "n1", "N×6"),
+        ("n1", "n4", "N×4"),
+        ("n4", "n5", "out 100×3"),
+        ("n4", "o4_0", "64×3"),
+        ("n5", "o5_0", "100×3"),
+    ]
+    dashed = [line for line in dot.splitlines() if "dashed" in line]
+    assert len(dashed) == 3 and all("-> n5" in x or "-> o" in x for x in dashed)
+    assert shown["o4_0"] == "out TRAIN" and shown["o5_0"] == "prob"
+
+
+def test_without_shapes_edges_tell_only_names():
+    view = View("TEST", [0, 1], {(0, 0): (2, 6), (1, 0): (2, 4)})
+    assert [e[2] for e in edges(dot_text(parse(NET), [view]))] == ["2×6", "2×4"]
+    assert [e[2] for e in edges(dot_text(parse(NET), [view], shapes=False))] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ('type: "Convolution" convolution_param { num_output: 8 kernel_size: 3 }', "3×3 → 8"),
+        (
+            'type: "Convolution" convolution_param { num_output: 8 kernel_h: 1 kernel_w: 7 '
+            "pad_h: 0 pad_w: 3 stride: 2 dilation: 1 group: 4 }",
+            "1×7 → 8 · stride 2 · pad 0×3 · group 4",
+        ),
+        ('type: "Pooling" pooling_param { pool: AVE global_pooling: true }', "AVE global"),
+        ('type: "Pooling" pooling_param { kernel_size: 3 stride: 2 }', "MAX 3×3 · stride 2"),
+        ('type: "LRN" lrn_param { local_size: 5 alpha: 0.1 }', "local_size 5 · alpha 0.1"),
+        ('type: "Eltwise" eltwise_param { operation: MAX coeff: 1 }', "operation MAX"),
+        ('type: "Data" data_param { source: "x" batch_size: 9 }', "batch_size 9"),
+    ],
+)
+def test_options_worth_showing(options, shown):
+    net = parse(f'layer {{ name: "x" top: "x" {options} }}')
+    assert nodes(dot_text(net))["n0"].split(maxsplit=2)[2] == shown
+
+
+def test_a_bottom_that_nobody_produces_is_shown():
+    net = parse('layer { name: "x" type: "ReLU" bottom: "lost" top: "y" }')
+    dot = dot_text(net)
+    assert nodes(dot)["m0_0"] == "lost (nobody produces it)"
+    assert ("m0_0", "n0", "") in edges(dot)
+
+
+HOSTILE = [
+    '"',
+    "\\",
+    "</TD>",
+    "&amp;",
+    "a\nb",
+    "\0\1",
+    "ü→漢字",
+    "]",
+    "%s {x}",
+    "x" * 300,
+    "\ufffe",
+]
+
+
+def hostile_net():
+    net = caffe_pb2.NetParameter(name="".join(HOSTILE))
+    for name in HOSTILE:
+        net.layer.add(name=name, type=name, top=[name, name + "2"])
+        net.layer.add(name=name, type=name, bottom=[name], top=[name])
+    return net
+
+
+def test_names_cannot_break_out_of_their_labels():
+    dot = dot_text(hostile_net())
+    assert all(line.isprintable() for line in dot.splitlines())
+    shown = nodes(dot)
+    assert {'" "', "\\ \\", "</TD> </TD>", "&amp; &amp;"} <= {
+        x for node, x in shown.items() if node.startswith("n")
+    }
+    assert max(map(len, shown.values())) < 150
+
+
+# Pictures
+
+
+def graphviz():
+    if not shutil.which("dot"):
+        pytest.importorskip("pygraphviz")
+    from caffelite.cli._graphviz import render
+
+    return render
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")]
+)
+def test_pictures(kind, start):
+    assert graphviz()(dot_text(parse(NET)), kind).startswith(start)
+
+
+def test_a_picture_of_hostile_names_shows_them():
+    svg = graphviz()(dot_text(hostile_net()), "svg").decode()
+    for name in ('"', "\\", "</TD>", "&amp;", "ü→漢字", "%s {x}"):
+        assert f">{html.escape(name)}</text>" in svg.replace("&#45;", "-")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("net.prototxt").write_text(NET)
+    return tmp_path
+
+
+def test_the_command_writes_what_the_ending_says(folder, capsys):
+    assert main(["draw", "net.prototxt", "net.gv"]) == 0
+    dot = Path("net.gv").read_text()
+    assert "43 learnable" not in dot and "40 learnable values" in dot  # 6 * 4 + 4 + 4 * 3
+    assert ("n4", "n5", "out 2×3") in edges(dot)
+    assert main(["draw", "-model=net.prototxt", "-out", "test.gv", "-phase", "test"]) == 0
+    assert "drop1" not in Path("test.gv").read_text()
+    assert main(["draw", "net.prototxt", "lr.gv", "--rankdir=LR", "--noshapes"]) == 0
+    dot = Path("lr.gv").read_text()
+    assert "rankdir=LR" in dot and "×" not in dot
+    assert capsys.readouterr().out.split() == ["net.gv", "test.gv", "lr.gv"]
+
+
+def test_equal_phases_are_one(folder):
+    Path("deploy.prototxt").write_text(NET.partition('layer { name: "drop1"')[0])
+    assert main(["draw", "deploy.prototxt", "deploy.gv"]) == 0
+    text = Path("deploy.gv").read_text()
+    assert "TEST" not in text and "dashed" not in text and "2×4" in text
+
+
+@pytest.mark.parametrize("arguments", [["net.prototxt"], [], ["net.prototxt", "x.gif"], ["a", "b"]])
+def test_mistakes_on_the_command_line(folder, arguments, capsys):
+    assert main(["draw", *arguments]) == 2
+    assert "usage: caffelite draw" in capsys.readouterr().err
+
+
+def test_a_net_that_cannot_be_built_is_drawn_without_shapes(folder, capsys):
+    source = 'data_param { source: "nowhere" batch_size: 2 }'
+    Path("net.prototxt").write_text(
+        f'layer {{ name: "d" type: "Data" top: "data" {source} }}\n'
+        'layer { name: "x" type: "ReLU" bottom: "dta" top: "y" }\n'
+    )
+    assert main(["draw", "net.prototxt", "net.gv"]) == 0
+    assert nodes(Path("net.gv").read_text())["m1_0"].startswith("dta")
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note.startswith("drawn without shapes and counts: net.prototxt:2: ")
+
+
+def test_graphviz_comes_from_the_path_if_it_is_there(folder, monkeypatch):
+    fake = folder / "bin" / "dot"
+    fake.parent.mkdir()
+    fake.write_text(f"#!{sys.executable}\nimport sys\nprint(sys.argv[1:], len(sys.stdin.read()))\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent))
+    assert main(["draw", "net.prototxt", "net.svg"]) == 0
+    assert Path("net.svg").read_text().startswith("['-Tsvg'] ")
+
+
+def test_a_failing_graphviz_leaves_no_picture(folder, monkeypatch, capsys):
+    fake = folder / "bin" / "dot"
+    fake.parent.mkdir()
+    fake.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('no such font')\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent))
+    Path("net.svg").write_text("the old one")
+    assert main(["draw", "net.prototxt", "net.svg"]) == 1
+    assert capsys.readouterr().err == "Graphviz could not draw this net as svg: no such font\n"
+    assert Path("net.svg").read_text() == "the old one"
+
+
+def test_without_graphviz_the_way_out_is_named(folder, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    from caffelite.cli import _graphviz
+    from caffelite.errors import CaffeliteError
+
+    with pytest.raises(CaffeliteError, match=r"pip install 'caffelite\[draw\]'"):
+        _graphviz.render("digraph {}", "svg")
