@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .errors import CaffeliteError
 
@@ -37,7 +37,8 @@ def _replacing(target):
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
 
 
@@ -51,8 +52,8 @@ def _permissions(target):
 
 
 def _sync_directory(folder):
-    """Make the new name outlive a power cut, on systems where directories can be opened."""
-    if os.name == "posix":
+    """Make the new name outlive a power cut, on systems that can."""
+    with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)

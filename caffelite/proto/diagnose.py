@@ -81,7 +81,7 @@ def diagnose(error, text, offset, message_class):
     reason = str(error)
     context = Context(text, offset, message_class)
     unknown = re.search(r'has no field named "([^"]*)"', reason)
-    if unknown:
+    if unknown and not unknown[1].isdigit():
         return Mistake(offset, _unknown_field(unknown[1], context))
     twice = re.search(r'should not have multiple "([^"]*)" fields', reason)
     if twice:
@@ -91,7 +91,7 @@ def diagnose(error, text, offset, message_class):
     found = _token_at(text, offset)
     level = context.open[-1]
     field = level.field(level.list_of or context.name)
-    if field is None:
+    if field is None or unknown:
         return Mistake(offset, f"expected the name of a field{context.inside}, not {found}")
     return Mistake(offset, _wrong_value(field, found, reason))
 
@@ -129,6 +129,8 @@ def _wrong_value(field, found, reason):
         return f'expected "," or "]" in the list of "{field.name}", not {found}'
     if found == "[":
         return f'"{field.name}" takes one value, not a list'
+    if _kind(field) == "a string in quotes" and found[0] in "\"'":
+        return f'an escape in the string of "{field.name}" cannot be read: {found}'
     if "out of range" in reason:
         low, high = _RANGES[field.type]
         return f'"{field.name}" takes a whole number from {low} to {high}, not {found}'

@@ -90,7 +90,8 @@ def scan(text):
             if name in ("layer", "layers"):
                 start = at if inside_list else word_at
                 _check_closed(frames, name, start, text)
-                layers[path] = start
+                if frame.name != "layers":  # a V0 layer is inside its line's message
+                    layers[path] = start
             frames.append(Frame(name, at, CLOSING[found], path))
             if len(frames) > MAX_DEPTH:
                 raise Mistake(at, f"nested deeper than {MAX_DEPTH} levels")
@@ -129,7 +130,8 @@ def _check_close(frames, found, at, text):
 def _check_closed(frames, name, at, text):
     """A layer inside a layer: a brace was forgotten. V0 nets do have `layers { layer {`."""
     for frame in frames:
-        if frame.name == name or (frame.name, name) == ("layer", "layers"):
+        nested = frame.name == name or (frame.name, name) == ("layer", "layers")
+        if nested and frame.close != "]":
             raise Mistake(
                 at, f'a layer starts here, but "}}" is missing for {_opened(frame, text)}'
             )
