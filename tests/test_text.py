@@ -183,6 +183,7 @@ def test_any_message_can_be_read_and_a_layer_alone_has_no_line():
             "1:40",
             'name of a field in "relu_param", not 1',
         ),
+        ("layer { loss_weight: 'Value out of range' }", "1:22", "a number, not 'Value out of"),
         ("layer { propagate_down: 2 }", "1:25", '"propagate_down" takes true or false, not 2'),
         (
             "layer { convolution_param { num_output: 2.5 } }",

@@ -78,15 +78,15 @@ class Level:
 
 def diagnose(error, text, offset, message_class):
     """The Mistake behind the parser's error at `offset`."""
-    reason = str(error)
+    reason = _reason(error, text, offset)
     context = Context(text, offset, message_class)
-    unknown = re.search(r'has no field named "([^"]*)"', reason)
+    unknown = re.match(r'Message type "[^"]*" has no field named "([^"]*)"', reason)
     if unknown and not unknown[1].isdigit():
         return Mistake(offset, _unknown_field(unknown[1], context))
-    twice = re.search(r'should not have multiple "([^"]*)" fields', reason)
+    twice = re.match(r'Message type "[^"]*" should not have multiple "([^"]*)" fields', reason)
     if twice:
         return _given_twice(twice[1], text, context)
-    if "parse string" in reason:
+    if reason.startswith("Couldn't parse string"):
         return Mistake(offset, "an escape in the string before this is not UTF-8")
     found = _token_at(text, offset)
     level = context.open[-1]
@@ -94,6 +94,13 @@ def diagnose(error, text, offset, message_class):
     if field is None or unknown:
         return Mistake(offset, f"expected the name of a field{context.inside}, not {found}")
     return Mistake(offset, _wrong_value(field, found, reason))
+
+
+def _reason(error, text, offset):
+    """The parser's words without what it puts before: the place, and maybe the whole line."""
+    start = text.rfind("\n", 0, offset) + 1
+    line = text[start:].partition("\n")[0]
+    return str(error).partition(" : ")[2].removeprefix(f"'{line}': ").removeprefix("'': ")
 
 
 def _unknown_field(name, context):
@@ -123,15 +130,15 @@ def _given_twice(name, text, context):
 
 def _wrong_value(field, found, reason):
     takes = f'"{field.name}" takes {_kind(field)}, not {found}'
-    if 'Expected ":"' in reason and found != "{":
+    if reason.startswith('Expected ":"') and found != "{":
         return f'expected ":" after "{field.name}", not {found}'
-    if 'Expected ","' in reason:
+    if reason.startswith('Expected ","'):
         return f'expected "," or "]" in the list of "{field.name}", not {found}'
     if found == "[":
         return f'"{field.name}" takes one value, not a list'
     if _kind(field) == "a string in quotes" and found[0] in "\"'":
         return f'an escape in the string of "{field.name}" cannot be read: {found}'
-    if "out of range" in reason:
+    if reason.startswith("Value out of range"):
         low, high = _RANGES[field.type]
         return f'"{field.name}" takes a whole number from {low} to {high}, not {found}'
     if field.enum_type:
