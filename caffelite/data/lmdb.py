@@ -1,11 +1,13 @@
 """LMDB databases, the records that Caffe's own tools read and write: data format 0.9."""
 
+import collections
 import contextlib
 import os
 import shutil
 import tempfile
 import threading
 import weakref
+from dataclasses import dataclass
 
 import lmdb
 
@@ -28,8 +30,10 @@ class LmdbSource:
 
     def __init__(self, path):
         self.path = os.fspath(path)
-        self._database = _Database.of(self.path)
-        self._transaction = self._database.environment.begin()
+        database = _acquire(self.path)
+        self._give_back = weakref.finalize(self, _release, database)
+        self._give_back.atexit = False
+        self._transaction = database.environment.begin()
         self._cursor = self._transaction.cursor()
         self._length = self._transaction.stat()["entries"]
         if self._length == 0:
@@ -56,36 +60,57 @@ class LmdbSource:
 
     def close(self):
         """Give the database back; it closes when its last source does."""
-        self._cursor = self._transaction = self._database = None
+        self._cursor = self._transaction = None
+        self._give_back()
 
 
+# LMDB forbids to open a database twice in one process, but a train and a test net may well read the
+# same one: sources share it, and count.
+
+_databases = {}
+_lock = threading.Lock()
+_released = collections.deque()  # sources end in any thread, even while one holds the lock
+
+
+@dataclass
 class _Database:
-    """An open environment. LMDB forbids a second one on the same file in one process, so sources
-    share it: a train and a test net may well read the same data."""
+    file: tuple  # what identifies it, and its key in _databases
+    environment: lmdb.Environment
+    users: int = 0
 
-    _all_open = weakref.WeakValueDictionary()
-    _lock = threading.Lock()
 
-    def __init__(self, path):
+def _acquire(path):
+    file = _lmdb_pages.check(path)
+    with _lock:
+        _close_unused()
+        if file not in _databases:
+            try:
+                environment = lmdb.open(
+                    path, readonly=True, lock=False, create=False, max_dbs=0, **_FORMAT
+                )
+            except lmdb.Error as problem:
+                raise DataError(f"{path}: cannot be read as an LMDB: {problem}") from None
+            _databases[file] = _Database(file, environment)
+        _databases[file].users += 1
+        return _databases[file]
+
+
+def _release(database):
+    _released.append(database)
+    if _lock.acquire(blocking=False):  # whoever has it, or comes next, will do it otherwise
         try:
-            self.environment = lmdb.open(
-                path, readonly=True, lock=False, create=False, max_dbs=0, **_FORMAT
-            )
-        except lmdb.Error as problem:
-            raise DataError(f"{path}: cannot be read as an LMDB: {problem}") from None
+            _close_unused()
+        finally:
+            _lock.release()
 
-    def __del__(self):
-        if hasattr(self, "environment"):
-            self.environment.close()
 
-    @classmethod
-    def of(cls, path):
-        file = _lmdb_pages.check(path)
-        with cls._lock:
-            database = cls._all_open.get(file)
-            if database is None:
-                database = cls._all_open[file] = cls(path)
-            return database
+def _close_unused():
+    while _released:
+        database = _released.popleft()
+        database.users -= 1
+        if database.users == 0:
+            del _databases[database.file]
+            database.environment.close()
 
 
 class LmdbWriter:
