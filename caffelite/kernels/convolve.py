@@ -100,7 +100,7 @@ def add_bias(y, b):
 
 def bias_gradient(dy, db):
     """db[m] += sum of dy over images and pixels."""
-    db += dy.reshape(*dy.shape[:2], -1).sum(axis=2).sum(axis=0)
+    db += dy.reshape(*dy.shape[:2], int(np.prod(dy.shape[2:]))).sum(axis=2).sum(axis=0)
 
 
 def _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes):
