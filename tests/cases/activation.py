@@ -34,3 +34,122 @@ case("Sigmoid", X, "sigmoid_param { engine: CUDNN }", error="engine: CUDNN needs
 case("TanH", X, expect=ref.tanh)
 case("TanH", [(5,)], values={0: [0, 800, -800, INF, -INF]}, golden=[0, 1, -1, 1, -1])
 case("TanH", X, "tanh_param { engine: CUDNN }", error="engine: CUDNN needs a GPU")
+
+case("AbsVal", X, kink=0, expect=ref.abs_val)
+case("AbsVal", [(3,)], values={0: [0]}, golden=[0, 0, 0], gradient=False)
+
+case("BNLL", X, expect=ref.bnll)
+case(
+    "BNLL", [(4,)], values={0: [0, 800, -800, INF]}, golden=[np.log(2), 800, 0, INF], gradient=False
+)
+
+
+def clip(low, high):
+    return f"clip_param {{ min: {low} max: {high} }}"
+
+
+case("Clip", X, clip(-0.5, 1.25), kink=(-0.5, 1.25), expect=partial(ref.clip, low=-0.5, high=1.25))
+case(
+    "Clip",
+    [(4,)],
+    clip(-1, 1),
+    values={0: [np.nan, INF, -1, 1]},
+    golden=[np.nan, 1, -1, 1],
+    gradient=False,
+)
+case("Clip", X, "clip_param { max: 1 }", error="min is missing; Clip needs both")
+case("Clip", X, "clip_param { min: 1 }", error="max is missing; Clip needs both")
+case("Clip", X, error="min is missing")
+case("Clip", X, clip(2, 1), error="min is 2, above max, 1")
+
+for base, value in ((-1, np.e), (2, 2), (0.3, 0.3)):
+    given = f"base: {base} scale: 0.5 shift: 0.1"
+    options = dict(base=value, scale=0.5, shift=0.1)
+    case("Exp", X, f"exp_param {{ {given} }}", expect=partial(ref.exp, **options))
+    case("Log", X, f"log_param {{ {given} }}", positive=True, expect=partial(ref.log, **options))
+case("Exp", X, expect=ref.exp)
+case("Exp", X, "exp_param { base: 1 }", expect=lambda x: x**0)
+for base in (0, -2, "inf", "nan"):
+    case(
+        "Exp",
+        X,
+        f"exp_param {{ base: {base} }}",
+        error=f"base is {base}, expected a number above 0",
+    )
+    case(
+        "Log",
+        X,
+        f"log_param {{ base: {base} }}",
+        error=f"base is {base}, expected a number above 0",
+    )
+case("Log", X, positive=True, expect=ref.log)
+case("Log", [(3,)], values={0: [0, -1, INF]}, golden=[-INF, np.nan, INF], gradient=False)
+case("Log", X, "log_param { base: 1 }", error="base is 1")
+
+case("Power", X, expect=lambda x: x)
+for power in (1, 2, 3, -1, 2.5, 0.5):
+    case(
+        "Power",
+        X,
+        f"power_param {{ power: {power} scale: 0.5 shift: 0.25 }}",
+        positive=True,
+        expect=partial(ref.power, power=power, scale=0.5, shift=0.25),
+    )
+case("Power", X, "power_param { power: 2 scale: -0.5 }", expect=lambda x: x**2 / 4)
+case("Power", X, "power_param { power: 0 shift: 2 }", expect=lambda x: x**0)
+case("Power", X, "power_param { power: 3 scale: 0 shift: 2 }", expect=lambda x: 8 * x**0)
+case("Power", [(2,)], "power_param { power: 3 }", values={0: [0]}, golden=[0, 0])  # slope 0, too
+case("Power", [(2,)], "power_param { power: 0 }", values={0: [0, -1]}, golden=[1, 1])
+case(
+    "Power",
+    [(2,)],
+    "power_param { power: 0.5 }",
+    values={0: [-1, 4]},
+    golden=[np.nan, 2],
+    gradient=False,
+)
+
+case("PReLU", X, kink=0, expect=ref.prelu)
+case("PReLU", [(4, 3)], kink=0, expect=ref.prelu)
+case("PReLU", X, "prelu_param { channel_shared: true }", kink=0, expect=ref.prelu)
+case("PReLU", X, kink=0, blobs="filler", expect=ref.prelu)
+case("PReLU", [(1, 2)], values={0: [-4, 4]}, blobs="filler", golden=[[-1, 4]])
+case(
+    "PReLU",
+    [(1, 2)],
+    'prelu_param { filler { type: "constant" value: 0.5 } }',
+    values={0: [-4, 4]},
+    blobs="filler",
+    golden=[[-2, 4]],
+)
+case("PReLU", [(5,)], error='bottom[0] "x0" has shape (5,), expected at least 2 axes')
+case("PReLU", X, 'prelu_param { filler { type: "foo" } }', error="slope: unknown filler type")
+case(
+    "PReLU", X, "blobs { data: 1 }", error="slope: the net file brings 1 values for it, expected 3"
+)
+
+case("ReLU6", X, kink=0, expect=ref.relu6)
+case(
+    "ReLU6",
+    X,
+    "relu6_param { negative_slope: 0.1 }",
+    values={0: lambda generator, shape: generator.uniform(-9, 9, shape)},
+    expect=partial(ref.relu6, slope=0.1),
+)
+case("ReLU6", X, "relu6_param { negative_slope: -2 }", kink=0, expect=partial(ref.relu6, slope=-2))
+case("ReLU6", [(3,)], values={0: [np.nan, INF, 6]}, golden=[np.nan, 6, 6], gradient=False)
+case("ReLU6", X, "relu6_param { engine: CUDNN }", error="engine: CUDNN needs a GPU")
+
+case("Swish", X, expect=ref.swish)
+case("Swish", X, "swish_param { beta: 1.7 }", expect=partial(ref.swish, beta=1.7))
+case("Swish", X, "swish_param { beta: 0 }", expect=lambda x: x / 2)
+
+case("Threshold", X, expect=ref.threshold)
+case(
+    "Threshold",
+    X,
+    "threshold_param { threshold: 0.5 }",
+    expect=partial(ref.threshold, threshold=0.5),
+)
+case("Threshold", [(3,)], values={0: [0, np.nan, INF]}, golden=[0, 0, 1])
+case("Threshold", X, error="this layer type has no gradient")

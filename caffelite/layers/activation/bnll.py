@@ -1,0 +1,28 @@
+import numpy as np
+
+from ..base import Layer, register
+
+
+@register("BNLL")
+class BNLL(Layer):
+    """y = log(1 + exp(x)): binomial normal log likelihood, also called softplus.
+
+    Bottom
+        0: x, any shape
+    Top
+        0: y, the shape of x; may reuse x's memory
+    """
+
+    in_place = True
+
+    def forward(self, bottom, top):
+        x = bottom[0].data
+        small = np.log1p(np.exp(-abs(x)))
+        np.maximum(x, 0, out=top[0].data)
+        top[0].data[...] += small
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            y, dy = top[0].data, top[0].diff
+            slope = -np.expm1(-y)  # = exp(x) / (1 + exp(x))
+            np.multiply(dy, slope, out=bottom[0].diff)

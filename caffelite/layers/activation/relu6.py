@@ -1,0 +1,32 @@
+import numpy as np
+
+from ..base import register
+from .relu import ReLU
+
+
+@register("ReLU6")
+class ReLU6(ReLU):
+    """y = min(x, 6) where x > 0, negative_slope * x elsewhere.
+
+    Bottom
+        0: x, any shape
+    Top
+        0: y, the shape of x; may reuse x's memory if negative_slope >= 0
+    Options (relu6_param)
+        negative_slope: slope below 0 [0]
+        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+    Source
+        Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10
+    """
+
+    options_field = "relu6_param"
+
+    def forward(self, bottom, top):
+        super().forward(bottom, top)
+        np.minimum(top[0].data, 6, out=top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            below = bottom[0].data < 6
+            super().backward(top, propagate_down, bottom)
+            bottom[0].diff[...] *= below
