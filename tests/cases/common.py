@@ -1,5 +1,7 @@
 from functools import partial
 
+import numpy as np
+
 from caffelite.testing import TEST, case
 
 from ..reference import common as ref
@@ -60,3 +62,23 @@ case(
 case("Dropout", [(3, 4, 5)], "dropout_param { sample_weights_test: true }", phase=TEST)
 case("Dropout", [(3, 4)], "dropout_param { dropout_ratio: 1 }", error="dropout_ratio is 1")
 case("Dropout", [(3, 4)], "dropout_param { dropout_ratio: -0.1 }", error="dropout_ratio is -0.1")
+
+
+def embed(more=""):
+    return f"embed_param {{ num_output: 5 input_dim: 7 {more} }}"
+
+
+case("Embed", [(4, 3)], embed(), labels=(0, 7), expect=ref.embed)
+case("Embed", [(6,)], embed("bias_term: false"), labels=(0, 7), expect=ref.embed)
+case("Embed", [(4, 1)], embed(), values={0: [6, 0, 6, 6]}, expect=ref.embed)  # one row, thrice
+case(
+    "Embed", [(4,)], embed(), values={0: [1, 2, 7, 0]}, error='"x0" holds 7 at [2], expected whole'
+)
+case("Embed", [(4,)], embed(), values={0: [1, -1, 5, 0]}, error="holds -1 at [1]")
+case("Embed", [(2, 2)], embed(), values={0: [1, 2, 0.5, 0]}, error="holds 0.5 at [1, 0]")
+case("Embed", [(4,)], embed(), values={0: [np.nan]}, error="holds nan at [0]")
+case("Embed", [(4,)], "embed_param { input_dim: 7 }", error="num_output is missing or 0")
+case("Embed", [(4,)], "embed_param { num_output: 5 }", error="input_dim is missing or 0")
+case("Embed", [(4,)], embed('weight_filler { type: "foo" }'), error="weight: unknown filler")
+case("Embed", [(4,)], embed('bias_filler { type: "foo" }'), error="bias: unknown filler")
+case("Embed", [(4,)], embed(), labels=(0, 7), error="there is no gradient for indices")
