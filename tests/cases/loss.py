@@ -74,6 +74,34 @@ case(
     expect=lambda x, t: [ref.softmax_with_loss(x, t), ref.softmax(x)],
     fixed_tops=[1],
 )
+for ignore in (-1, 2):
+    weights = [0.5, 1, 2, 3, 0.25]
+    fields = f"weight_by_label_freqs: true class_weighting: {weights} ignore_label: {ignore}"
+    case(
+        "SoftmaxWithLoss",
+        MAP,
+        loss(fields),
+        labels=(1, 5),
+        expect=partial(ref.softmax_with_loss, ignore=ignore, weights=weights),
+    )
+case(
+    "SoftmaxWithLoss",
+    MAP,
+    loss("weight_by_label_freqs: true class_weighting: [1, 2]"),
+    error="class_weighting has 2 entries, expected 5",
+)
+case(
+    "SoftmaxWithLoss",
+    SCORES,
+    loss("label_smoothing: 0.1"),
+    error="label_smoothing is not an option of SoftmaxWithLoss",
+)
+case(
+    "SigmoidCrossEntropyLoss",
+    [(4, 5)] * 2,
+    loss("weight_by_label_freqs: true"),
+    error="weight_by_label_freqs is not an option of SigmoidCrossEntropyLoss",
+)
 case(
     "SoftmaxWithLoss",
     SCORES,
@@ -111,7 +139,7 @@ case("SoftmaxWithLoss", [(4, 5), (4, 2)], error="expected 4 labels, not 8")
 case("SoftmaxWithLoss", [(), ()], error='bottom[0] "x0" has shape (), expected at least one axis')
 case("SoftmaxWithLoss", SCORES, "softmax_param { axis: 2 }", error="axis: 2 is out of range")
 case("SoftmaxWithLoss", SCORES, "softmax_param { engine: CUDNN }", error="engine: CUDNN")
-case("SoftmaxWithLoss", SCORES, labels=(1, 5), error="there is no gradient for labels")
+case("SoftmaxWithLoss", SCORES, labels=(1, 5), error='bottom[1] "x1" has no gradient')
 
 case("EuclideanLoss", [(4, 3, 2), (4, 3, 2)], expect=ref.euclidean_loss)
 case("EuclideanLoss", [(4, 6, 1, 1), (4, 2, 3)], expect=ref.euclidean_loss)
@@ -153,3 +181,213 @@ case("Accuracy", SCORES, "accuracy_param { top_k: 0 }", error="top_k is 0, expec
 case("Accuracy", SCORES, "accuracy_param { axis: 2 }", error="axis: 2 is out of range")
 case("Accuracy", [(4, 5), (4, 2)], error="expected 4 labels, not 8")
 case("Accuracy", SCORES, labels=(1, 5), error="this layer type has no gradient")
+
+TARGETS = {1: lambda generator, shape: generator.uniform(0, 1, shape)}
+THIRDS = {1: lambda generator, shape: generator.integers(0, 3, shape)}  # 0, 1 or 2
+
+case(
+    "SigmoidCrossEntropyLoss",
+    [(4, 3, 2)] * 2,
+    values=TARGETS,
+    expect=ref.sigmoid_cross_entropy_loss,
+)
+case(
+    "SigmoidCrossEntropyLoss",
+    [(4, 6), (4, 2, 3)],
+    values=TARGETS,
+    expect=ref.sigmoid_cross_entropy_loss,
+)
+for mode in MODES:
+    case(
+        "SigmoidCrossEntropyLoss",
+        [(4, 3, 2)] * 2,
+        loss(f"normalization: {mode} ignore_label: 2"),
+        values=THIRDS,
+        expect=partial(ref.sigmoid_cross_entropy_loss, ignore=2, normalization=mode),
+    )
+for normalize, mode in (("true", "VALID"), ("false", "BATCH_SIZE")):
+    case(
+        "SigmoidCrossEntropyLoss",
+        [(4, 6)] * 2,
+        loss(f"normalize: {normalize} ignore_label: 0"),
+        values=THIRDS,
+        expect=partial(ref.sigmoid_cross_entropy_loss, ignore=0, normalization=mode),
+    )
+case(
+    "SigmoidCrossEntropyLoss",
+    [(1, 3)] * 2,
+    values={0: [900, -900, 0], 1: [1, 0, 0.5]},
+    golden=np.log(2),
+)
+case("SigmoidCrossEntropyLoss", [(4, 3), (4, 2)], error="expected 12 targets, one per score")
+case("SigmoidCrossEntropyLoss", [(4, 3), (3, 4)], error="expected 4 samples")
+case(
+    "SigmoidCrossEntropyLoss", [(4, 3)] * 2, values=TARGETS, error='bottom[1] "x1" has no gradient'
+)
+
+NORM_L2 = "hinge_loss_param { norm: L2 }"
+case("HingeLoss", SCORES, labels=(1, 5), expect=ref.hinge_loss)
+case("HingeLoss", SCORES, NORM_L2, labels=(1, 5), expect=partial(ref.hinge_loss, power=2))
+case("HingeLoss", [(4, 5, 1, 2), (4, 1, 1, 1)], labels=(1, 10), expect=ref.hinge_loss)
+case("HingeLoss", SCORES, values=labels(0, 1, 5, 1), error="holds the label 5 at [2]")
+case("HingeLoss", SCORES, values=labels(0, 1, -2, 1), error="label -2 at [2]: label below 0")
+case("HingeLoss", [(4, 5), (4, 2)], error="expected one label for each of 4 samples")
+case("HingeLoss", [(4, 5), (5,)], error="expected one label for each of 4 samples")
+case("HingeLoss", [(4,), (4,)], error="expected at least 2 axes")
+case("HingeLoss", SCORES, labels=(1, 5), error='bottom[1] "x1" has no gradient')
+
+MATRIX = [(1, 1, 5, 5)]
+case("InfogainLoss", SCORES + MATRIX, labels=(1, 5), expect=ref.infogain_loss)
+case("InfogainLoss", MAP + [(5, 5)], labels=(1, 5), expect=ref.infogain_loss)
+case(
+    "InfogainLoss",
+    SCORES + MATRIX,
+    values={2: np.eye(5)},
+    labels=(1, 5),
+    expect=lambda x, t, h: ref.softmax_with_loss(x, t),
+)
+case(
+    "InfogainLoss",
+    [(2, 3, 5), (2, 3)] + MATRIX,
+    "infogain_loss_param { axis: -1 } softmax_param { axis: 1 }",
+    labels=(1, 5),
+    expect=partial(ref.infogain_loss, axis=2),
+)
+for mode in MODES:
+    case(
+        "InfogainLoss",
+        MAP + MATRIX,
+        loss(f"normalization: {mode} ignore_label: 2"),
+        labels=(1, 5),
+        expect=partial(ref.infogain_loss, ignore=2, normalization=mode),
+    )
+case(
+    "InfogainLoss",
+    SCORES + MATRIX,
+    labels=(1, 5),
+    tops=2,
+    expect=lambda x, t, h: [ref.infogain_loss(x, t, h), ref.softmax(x)],
+    fixed_tops=[1],
+)
+case("InfogainLoss", SCORES + MATRIX, loss("normalize: true"), error="normalize is the old form")
+case("InfogainLoss", SCORES, error="H is missing; give it as bottom[2], or a file of it as source")
+case("InfogainLoss", SCORES, 'infogain_loss_param { source: "no" }', error="no: cannot be read")
+case("InfogainLoss", SCORES + [(4, 5)], error='bottom[2] "x2" has shape (4, 5), expected 5 x 5')
+case("InfogainLoss", SCORES + MATRIX, values=labels(0, 1, 5, 1), error="holds the label 5 at [2]")
+case("InfogainLoss", [(4, 5), (4, 2)] + MATRIX, error="expected 4 labels, not 8")
+case(
+    "InfogainLoss",
+    SCORES + MATRIX,
+    "infogain_loss_param { axis: 2 }",
+    error="axis: 2 is out of range",
+)
+case("InfogainLoss", SCORES + MATRIX, labels=(1, 5), error='bottom[1] "x1" has no gradient')
+
+LIKELY = {0: lambda generator, shape: generator.uniform(0.1, 0.9, shape)}
+case(
+    "MultinomialLogisticLoss",
+    SCORES,
+    values=LIKELY,
+    labels=(1, 5),
+    expect=ref.multinomial_logistic_loss,
+)
+case(
+    "MultinomialLogisticLoss",
+    [(4, 5, 1, 2), (4, 1, 1, 1)],
+    values=LIKELY,
+    labels=(1, 10),
+    expect=ref.multinomial_logistic_loss,
+)
+case(
+    "MultinomialLogisticLoss",
+    [(1, 2), (1,)],
+    values={0: [0, 1], 1: [0]},
+    golden=-np.log(1e-20),
+    gradient=False,
+)
+case("MultinomialLogisticLoss", SCORES, values=labels(0, 1, 5, 1), error="label 5 at [2]")
+case("MultinomialLogisticLoss", [(4, 5), (4, 2)], error="one label for each of 4 samples")
+case(
+    "MultinomialLogisticLoss",
+    SCORES,
+    values=LIKELY,
+    labels=(1, 5),
+    error='bottom[1] "x1" has no gradient',
+)
+
+PAIRS = [(8, 3), (8, 3), (8,)]
+for options in ({}, {"margin": 3.5}, {"margin": 9, "legacy": True}):
+    given = f"margin: {options.get('margin', 1)} legacy_version: {options.get('legacy', False)}"
+    case(
+        "ContrastiveLoss",
+        PAIRS,
+        f"contrastive_loss_param {{ {given.lower()} }}",
+        labels=(2, 2),
+        expect=partial(ref.contrastive_loss, **options),
+        # the gradient of unlike pairs has d + 0.0001 where the derivative has d
+        tolerance=1e-6 if options.get("legacy") else 1e-3,
+    )
+case(
+    "ContrastiveLoss",
+    [(8, 3, 1, 1), (8, 3), (8, 1, 1, 1)],
+    labels=(2, 2),
+    expect=ref.contrastive_loss,
+    tolerance=1e-3,
+)
+case("ContrastiveLoss", [(4, 3), (4, 3), (4,)], values={1: [1], 0: [1], 2: [0, 1]}, golden=0.25)
+case("ContrastiveLoss", [(8, 3), (8, 4), (8,)], error='"x1" has shape (8, 4), expected 3 channels')
+case("ContrastiveLoss", [(8, 3), (7, 3), (8,)], error='"x1" has shape (7, 3), expected 8 samples')
+case("ContrastiveLoss", [(8, 3), (8, 3), (7,)], error='"x2" has shape (7,), expected one number')
+case("ContrastiveLoss", [(8, 3), (8, 3), (8, 2)], error='"x2" has shape (8, 2), expected one')
+case("ContrastiveLoss", [(8, 3, 2, 1), (8, 3), (8,)], error='"x0" has shape (8, 3, 2, 1), expected')
+case("ContrastiveLoss", [(8, 3), (8, 3, 1, 2), (8,)], error='"x1" has shape (8, 3, 1, 2), expected')
+case("ContrastiveLoss", PAIRS, labels=(2, 2), error='bottom[2] "x2" has no gradient')
+
+BOX = (4, 6, 2)
+case("SmoothL1Loss", [BOX] * 2, expect=ref.smooth_l1_loss)
+case("SmoothL1Loss", [BOX] * 3, expect=ref.smooth_l1_loss)
+case(
+    "SmoothL1Loss",
+    [BOX] * 4,
+    "smooth_l1_loss_param { sigma: 3 }",
+    expect=partial(ref.smooth_l1_loss, sigma=3),
+)
+for d, cost in ((0.05, 0.01125), (1, 0.944444)):
+    case(
+        "SmoothL1Loss",
+        [(1, 1)] * 2,
+        "smooth_l1_loss_param { sigma: 3 }",
+        values={0: [d], 1: [0]},
+        golden=cost,
+    )
+case("SmoothL1Loss", [BOX, (4, 6, 1)], error='"x1" has shape (4, 6, 1), expected (4, 6, 2)')
+case("SmoothL1Loss", [BOX, BOX, (4, 12)], error='"x2" has shape (4, 12), expected (4, 6, 2)')
+case("SmoothL1Loss", [BOX] * 3 + [(4, 3)], error='"x3" has shape (4, 3), expected (4, 6, 2)')
+case("SmoothL1Loss", [BOX] * 2, "smooth_l1_loss_param { sigma: 0 }", error="sigma is 0")
+case("SmoothL1Loss", [BOX] * 3, error='bottom[2] "x2" has no gradient')
+
+case("SoftmaxWithCrossEntropyLoss", [(4, 5)] * 2, expect=ref.softmax_with_cross_entropy_loss)
+for normalize in ("true", "false"):
+    case(
+        "SoftmaxWithCrossEntropyLoss",
+        [(2, 3, 5, 4)] * 2,
+        f"softmax_param {{ axis: -2 }} {loss(f'normalize: {normalize}')}",
+        expect=partial(
+            ref.softmax_with_cross_entropy_loss, axis=2, by_position=normalize == "true"
+        ),
+    )
+case(
+    "SoftmaxWithCrossEntropyLoss",
+    [(1, 2)] * 2,
+    values={0: [0, 0], 1: [np.log(3), 0]},
+    golden=0.130812,
+)
+case("SoftmaxWithCrossEntropyLoss", [(4, 5), (4, 5, 1)], error="expected (4, 5), the shape of")
+case(
+    "SoftmaxWithCrossEntropyLoss",
+    [(4, 5)] * 2,
+    "softmax_param { axis: 2 }",
+    error="axis: 2 is out of range",
+)
+case("SoftmaxWithCrossEntropyLoss", [(4, 5)] * 2, "softmax_param { engine: CUDNN }", error="CUDNN")
+case("SoftmaxWithCrossEntropyLoss", [(4, 5)] * 2, error='bottom[1] "x1" has no gradient')

@@ -25,10 +25,11 @@ def divisor(x, labels, axis, ignore, normalization):
     }[normalization]
 
 
-def softmax_with_loss(x, labels, axis=1, ignore=None, normalization="VALID"):
+def softmax_with_loss(x, labels, axis=1, ignore=None, normalization="VALID", weights=None):
     total = 0.0
     for _, scores, label in samples(x, labels, axis, ignore):
-        total -= np.log(np.exp(scores[label]) / np.exp(scores).sum())
+        weight = 1 if weights is None else weights[label]
+        total -= weight * np.log(np.exp(scores[label]) / np.exp(scores).sum())
     return total / divisor(x, labels, axis, ignore, normalization)
 
 
@@ -43,3 +44,55 @@ def accuracy(x, labels, axis=1, ignore=None, top_k=1):
         hits[label] += sum(better) < top_k
         counts[label] += 1
     return [hits.sum() / max(1, counts.sum()), hits / np.maximum(1, counts)]
+
+
+def sigmoid_cross_entropy_loss(x, t, ignore=None, normalization="BATCH_SIZE"):
+    t = np.reshape(t, x.shape)
+    p = 1 / (1 + np.exp(-x))
+    losses = -(t * np.log(p) + (1 - t) * np.log(1 - p))
+    total = losses[np.trunc(t) != ignore].sum()
+    return total / divisor(x, t, 1, ignore, normalization)
+
+
+def hinge_loss(x, labels, power=1):
+    total = 0.0
+    for i, scores in enumerate(x.reshape(len(x), -1)):
+        for k, score in enumerate(scores):
+            sign = -1 if k == int(labels.flat[i]) else 1
+            total += max(0, 1 + sign * score) ** power
+    return total / max(1, len(x))
+
+
+def infogain_loss(x, labels, matrix, axis=1, ignore=None, normalization="VALID"):
+    matrix = np.reshape(matrix, (x.shape[axis], -1))
+    total = 0.0
+    for _, scores, label in samples(x, labels, axis, ignore):
+        total -= matrix[label] @ np.log(softmax(scores, 0))
+    return total / divisor(x, labels, axis, ignore, normalization)
+
+
+def multinomial_logistic_loss(p, labels):
+    rows = p.reshape(len(p), -1)
+    total = sum(np.log(row[int(label)]) for row, label in zip(rows, labels.flat, strict=True))
+    return -total / max(1, len(p))
+
+
+def contrastive_loss(a, b, similar, margin=1.0, legacy=False):
+    total = 0.0
+    for x, y, same in zip(a, b, similar.flat, strict=True):
+        square = np.sum((x.ravel() - y.ravel()) ** 2)
+        unlike = margin - square if legacy else np.sign(m := margin - np.sqrt(square)) * m**2
+        total += square if same else max(unlike, 0)
+    return total / (2 * max(1, len(a)))
+
+
+def smooth_l1_loss(a, b, inside=1.0, outside=1.0, sigma=1.0):
+    d = np.abs(inside * (a - b))
+    f = np.where(d < 1 / sigma**2, (sigma * d) ** 2 / 2, d - 0.5 / sigma**2)
+    return np.sum(outside * f) / max(1, len(a))
+
+
+def softmax_with_cross_entropy_loss(x, t, axis=1, by_position=True):
+    p, q = softmax(x, axis), softmax(t, axis)
+    count = np.sum(q) if by_position else np.prod(x.shape[:axis])  # q adds up to 1 per position
+    return np.sum(q * np.log(q / p)) / max(1, count)

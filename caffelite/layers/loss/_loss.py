@@ -23,6 +23,12 @@ class Loss(Layer):
     no_gradient = (1,)
 
     default_normalization = "VALID"
+    loss_options = ()  # of the rarer fields of loss_param, those that a child knows
+
+    def setup(self, bottom_shapes):
+        for field in ("label_smoothing", "weight_by_label_freqs"):
+            if getattr(self.param.loss_param, field) and field not in self.loss_options:
+                raise self.error(f"{field} is not an option of {self.type}; leave the line out")
 
     def infer_shapes(self, bottom_shapes):
         first, second = (shape[:1] for shape in bottom_shapes[:2])
@@ -34,6 +40,15 @@ class Loss(Layer):
             )
             raise self.shape_error(1, bottom_shapes[1], expected)
         return [()]
+
+    def refuse_label_gradient(self, propagate_down):
+        """Raise if a gradient is asked for at a bottom that has none."""
+        for index in self.no_gradient:
+            if any(propagate_down[index : index + 1]):
+                raise self.error(
+                    f'bottom[{index}] "{self.param.bottom[index]}" has no gradient, '
+                    "but propagate_down asks for it"
+                )
 
     @property
     def ignore_label(self):
@@ -75,6 +90,18 @@ def check_label_count(layer, bottom_shapes, option_axis):
             f'{option_axis} of bottom[0] "{layer.param.bottom[0]}", {tuple(bottom_shapes[0])}'
         )
         raise layer.shape_error(1, bottom_shapes[1], expected)
+
+
+def check_label_per_sample(layer, bottom_shapes):
+    """Raise unless bottom 1 holds one label for each sample of bottom 0, which has scores."""
+    first, second = bottom_shapes
+    if len(first) < 2:
+        raise layer.shape_error(0, first, "at least 2 axes: samples and classes")
+    if math.prod(second) != first[0]:
+        expected = (
+            f'one label for each of {first[0]} samples of bottom[0] "{layer.param.bottom[0]}"'
+        )
+        raise layer.shape_error(1, second, expected)
 
 
 def read_labels(layer, blob, classes, ignore=None, index=1):

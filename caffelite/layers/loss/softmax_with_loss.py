@@ -28,18 +28,36 @@ class SoftmaxWithLoss(Loss):
             BATCH_SIZE, the axes before `axis`; NONE, 1; PRE_FIXED, pre_fixed_normalizer [VALID]
         normalize: the old form: true for VALID, false for BATCH_SIZE
         pre_fixed_normalizer: see normalization [1]
+        weight_by_label_freqs: multiply the loss of each sample by its label's class_weighting,
+            which does not change the normalizer [false]
+        class_weighting: a factor per class
     """
 
     options_field = "softmax_param"
     tops = (1, 2)
 
+    loss_options = ("weight_by_label_freqs",)
+
     def setup(self, bottom_shapes):
+        super().setup(bottom_shapes)
         check_engine(self)
 
     def infer_shapes(self, bottom_shapes):
         super().infer_shapes(bottom_shapes)
         check_label_count(self, bottom_shapes, self.options.axis)
+        self._class_weights(folded(self, bottom_shapes[0], self.options.axis)[1])
         return [(), bottom_shapes[0]][: self.num_tops]
+
+    def _class_weights(self, classes):
+        param = self.param.loss_param
+        if not param.weight_by_label_freqs:
+            return np.ones(classes, self.dtype)
+        if len(param.class_weighting) != classes:
+            raise self.error(
+                f"class_weighting has {len(param.class_weighting)} entries, expected {classes}, "
+                f'one per class of bottom[0] "{self.param.bottom[0]}"'
+            )
+        return np.array(param.class_weighting, self.dtype)
 
     def forward(self, bottom, top):
         x = bottom[0].data
@@ -48,25 +66,22 @@ class SoftmaxWithLoss(Loss):
         p = np.empty_like(x)
         softmax(x, self.options.axis, out=p)
         self.p = p.reshape(outer, classes, inner)
-        self.ignored = labels == self.ignore_label
-        self.labels = np.where(self.ignored, 0, labels)
+        ignored = labels == self.ignore_label
+        self.labels = np.where(ignored, 0, labels)
+        self.weight = self._class_weights(classes)[self.labels]  # of each sample
+        self.weight[ignored] = 0
         likelihood = np.take_along_axis(self.p, self.labels, axis=1)
-        losses = -np.log(np.maximum(likelihood, SMALLEST))
-        losses[self.ignored] = 0
-        valid = self.ignored.size - np.count_nonzero(self.ignored)
-        self.divisor = self.normalizer(outer, inner, valid)
+        losses = -np.log(np.maximum(likelihood, SMALLEST)) * self.weight
+        self.divisor = self.normalizer(outer, inner, labels.size - np.count_nonzero(ignored))
         top[0].data[...] = losses.sum() / self.divisor
         if len(top) > 1:
             top[1].data[...] = p
 
     def backward(self, top, propagate_down, bottom):
-        if propagate_down[1]:
-            raise self.error("there is no gradient for labels, but propagate_down asks for it")
+        self.refuse_label_gradient(propagate_down)
         if propagate_down[0]:
             dx = bottom[0].diff.reshape(self.p.shape)
             dx[...] = self.p
             likelihood = np.take_along_axis(self.p, self.labels, axis=1)
             np.put_along_axis(dx, self.labels, likelihood - 1, axis=1)
-            if self.ignored.any():
-                dx *= ~self.ignored
-            dx *= float(top[0].diff) / self.divisor
+            dx *= self.weight * (float(top[0].diff) / self.divisor)

@@ -1,0 +1,59 @@
+import numpy as np
+
+from ..base import register
+from ..options import check_engine
+from ..utility.softmax import softmax
+from ._loss import Loss, folded
+
+SMALLEST = np.finfo(np.float32).tiny
+"""Probabilities count as at least this in a logarithm."""
+
+
+@register("SoftmaxWithCrossEntropyLoss")
+class SoftmaxWithCrossEntropyLoss(Loss):
+    """L = (sum over samples and classes of q (log q - log p)) / samples, p = softmax(x),
+    q = softmax(t): how far x is from the scores t of a teacher (knowledge distillation).
+
+    Bottom
+        0: x, scores; at axis 1 (or `axis`) one per class
+        1: t, the teacher's scores, the shape of x; gets no gradient
+    Top
+        0: L, one number
+    Options (softmax_param)
+        axis: of the classes [1]
+        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+    Options (loss_param)
+        normalize: samples are all positions; false: those before `axis` alone [true]
+    """
+
+    options_field = "softmax_param"
+
+    def setup(self, bottom_shapes):
+        super().setup(bottom_shapes)
+        check_engine(self)
+
+    def infer_shapes(self, bottom_shapes):
+        tops = super().infer_shapes(bottom_shapes)
+        folded(self, bottom_shapes[0], self.options.axis)
+        if bottom_shapes[0] != bottom_shapes[1]:
+            expected = f'{bottom_shapes[0]}, the shape of bottom[0] "{self.param.bottom[0]}"'
+            raise self.shape_error(1, bottom_shapes[1], expected)
+        return tops
+
+    def forward(self, bottom, top):
+        axis, param = self.options.axis, self.param.loss_param
+        self.p, self.q = (np.empty_like(blob.data) for blob in bottom)
+        softmax(bottom[0].data, axis, out=self.p)
+        softmax(bottom[1].data, axis, out=self.q)
+        outer, _, inner = folded(self, self.p.shape, axis)
+        by_position = param.normalize or not param.HasField("normalize")
+        self.samples = max(1, outer * inner if by_position else outer)
+        log_p, log_q = (np.log(np.maximum(a, SMALLEST)) for a in (self.p, self.q))
+        top[0].data[...] = (self.q * (log_q - log_p)).sum() / self.samples
+
+    def backward(self, top, propagate_down, bottom):
+        self.refuse_label_gradient(propagate_down)
+        if propagate_down[0]:
+            dx = bottom[0].diff
+            np.subtract(self.p, self.q, out=dx)
+            dx *= float(top[0].diff) / self.samples
