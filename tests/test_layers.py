@@ -51,6 +51,10 @@ def differentiable(layer):
     return [i not in layer.no_gradient for i in range(len(layer.param.bottom))]
 
 
+def asked_for(layer, bottoms):
+    return [b for b, wanted in zip(bottoms, differentiable(layer), strict=True) if wanted]
+
+
 def has_backward(row):
     return row.gradient and len(row.bottom_shapes) > 0
 
@@ -104,7 +108,7 @@ def test_in_place_changes_no_result(row, build):
     if has_backward(row):
         _, bottoms, blobs = backward(*apart)
         _, bottoms_together, blobs_together = backward(*together)
-        assert_same(bottoms_together, bottoms, 1e-9)
+        assert_same(asked_for(together[0], bottoms_together), asked_for(apart[0], bottoms), 1e-9)
         assert_same(blobs_together, blobs, 1e-9)
 
 
@@ -116,8 +120,7 @@ def test_blob_diffs_accumulate_and_bottom_diffs_are_overwritten(row, build):
     forward(layer, bottom, top)
     _, bottoms, blobs = backward(layer, bottom, top)
     _, bottoms_again, blobs_again = backward(layer, bottom, top, stale=-3)
-    for i in np.flatnonzero(differentiable(layer)):
-        np.testing.assert_array_equal(bottoms_again[i], bottoms[i], f"bottom {i}")
+    assert_same(asked_for(layer, bottoms_again), asked_for(layer, bottoms))
     assert_same(blobs_again, [2 * g for g in blobs], 1e-9)
 
 
