@@ -693,6 +693,15 @@ def test_shuffling_reorders_files_and_rows_anew_in_each_pass_but_mixes_no_files(
     assert tuple(fresh) != tuple(passes[0])
 
 
+def test_a_single_file_is_shuffled_anew_in_each_pass(h5):
+    source = Hdf5Source(h5(rows(0, 20)), ["y"], shuffle=True)
+    first, second = source.read(0, 40)[0].reshape(2, 20)
+    assert sorted(first) == sorted(second) == list(range(20))
+    assert (first != second).any()
+    np.testing.assert_array_equal(source.read(20, 20)[0], second)
+    np.testing.assert_array_equal(source.read(0, 20)[0], first)
+
+
 def test_hdf5_data_resumes_where_it_was(h5):
     options = f'top: "x" top: "y" hdf5_data_param {{ source: "{h5(rows(0, 4), rows(4, 9))}"'
     options += " batch_size: 4 shuffle: true }"
