@@ -94,6 +94,17 @@ def test_draw(setting, dtype):
     twice(pooling.expected_backward, ref.expected_backward, (x, y, dy, window), (shape, dtype))
 
 
+def test_values_are_drawn_in_proportion():
+    x = np.array([[[1.0, 0.0], [5.0, 2.0]]])
+    draws = (np.arange(800) + 0.5) / 800
+    y, argmax = np.empty((800, 1, 1)), np.empty((800, 1, 1), np.int32)
+    window = (2, 2, 1, 1, 0, 0)
+    pooling.draw_forward(x.repeat(800, 0), window, draws.reshape(-1, 1, 1), y, argmax)
+    assert np.bincount(argmax.ravel(), minlength=4).tolist() == [100, 0, 500, 200]
+    pooling.expected_forward(x, window, y[:1])
+    assert y[0] == 30 / 8
+
+
 def test_a_draw_from_negative_values_takes_the_last():
     x = np.array([[[-1.0, -2.0]]])
     y, argmax = np.empty((1, 1, 1)), np.empty((1, 1, 1), np.int32)

@@ -1,0 +1,90 @@
+"""Twins of the vision layers."""
+
+import itertools
+import math
+
+import numpy as np
+
+from . import pooling as planes
+
+
+def _each_axis(value, axes):
+    return (value,) * axes if isinstance(value, int) else tuple(value)
+
+
+def conv_size(size, kernel, stride, pad, dilation):
+    return math.trunc((size + 2 * pad - dilation * (kernel - 1) - 1) / stride) + 1
+
+
+def deconv_size(size, kernel, stride, pad, dilation):
+    return stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
+
+
+def _taps(small, large, kernel, stride, pad, dilation):
+    """For each kernel offset k: slices (of outputs o, of inputs o * stride + k * dilation - pad),
+    for the positions inside `large`."""
+    for k in itertools.product(*map(range, kernel)):
+        outs, ins = [], []
+        for axis, at in enumerate(k):
+            shift = at * dilation[axis] - pad[axis]
+            o = [i for i in range(small[axis]) if 0 <= i * stride[axis] + shift < large[axis]]
+            outs.append(np.array(o, int))
+            ins.append(np.array(o, int) * stride[axis] + shift)
+        yield k, np.ix_(*outs), np.ix_(*ins)
+
+
+def convolution(
+    x, w, b=None, stride=1, pad=0, dilation=1, group=1, axis=1, size=conv_size, *, transposed=False
+):
+    """One bottom; transposed: x and y change places, w is (C, M / group, ...)."""
+    batch, channels, space = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    kernel, axes = w.shape[2:], len(space)
+    stride, pad, dilation = (_each_axis(v, axes) for v in (stride, pad, dilation))
+    out = tuple(map(size, space, kernel, stride, pad, dilation))
+    outputs = w.shape[1] * group if transposed else w.shape[0]
+    x = x.reshape(math.prod(batch), group, channels // group, *space)
+    w = w.reshape(group, w.shape[0] // group, *w.shape[1:])
+    y = np.zeros((len(x), group, outputs // group, *out))
+    spaces = (space, out) if transposed else (out, space)
+    for k, small, large in _taps(*spaces, kernel, stride, pad, dilation):
+        read, write = (small, large) if transposed else (large, small)
+        equation = "ngc...,gcm->ngm..." if transposed else "ngc...,gmc->ngm..."
+        y[(..., *write)] += np.einsum(equation, x[(..., *read)], w[(..., *k)])
+    y = y.reshape(*batch, outputs, *out)
+    return y if b is None else y + b.reshape(-1, *[1] * axes)
+
+
+def convolution_of_two(x0, x1, w, b, **options):
+    return [convolution(x, w, b, **options) for x in (x0, x1)]
+
+
+def deconvolution(x, w, b=None, **options):
+    return convolution(x, w, b, size=deconv_size, transposed=True, **options)
+
+
+def deconvolution_of_two(x0, x1, w, b, **options):
+    return [deconvolution(x, w, b, **options) for x in (x0, x1)]
+
+
+def pool_size(size, kernel, stride, pad, floor):
+    out = (math.floor if floor else math.ceil)((size + 2 * pad - kernel) / stride) + 1
+    return out - 1 if pad and (out - 1) * stride >= size + pad else out
+
+
+def pooling(x, method="MAX", kernel=None, stride=1, pad=0, floor=False, draws=None):
+    """y, or with "MASK": [y, mask]; without a kernel, global."""
+    n, c, *space = x.shape
+    kernel, stride, pad = (_each_axis(v, 2) for v in (kernel or tuple(space), stride, pad))
+    out = [pool_size(*sizes, floor) for sizes in zip(space, kernel, stride, pad, strict=True)]
+    x, y = x.reshape(n * c, *space), np.empty((n * c, *out))
+    window, argmax = (*kernel, *stride, *pad), np.empty(y.shape, int)
+    run = {
+        "MAX": lambda: planes.max_values(x, window, y),
+        "MASK": lambda: planes.max_forward(x, window, y, argmax),
+        "AVE": lambda: planes.average_forward(x, window, y),
+        "EXPECTED": lambda: planes.expected_forward(x, window, y),
+        "L2": lambda: planes.l2_forward(x, window, y),
+    }
+    run[method]()
+    shape = (n, c, *out)
+    return [y.reshape(shape), argmax.reshape(shape)] if method == "MASK" else y.reshape(shape)
