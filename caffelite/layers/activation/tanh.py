@@ -23,7 +23,8 @@ class TanH(Layer):
         check_engine(self)
 
     def forward(self, bottom, top):
-        np.tanh(bottom[0].data, out=top[0].data)
+        # Rounded from float64: where y nears 1, the last bit of a float32 tanh decides 1 - y^2.
+        np.tanh(bottom[0].data, out=top[0].data, dtype=np.float64, casting="same_kind")
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
