@@ -1,0 +1,68 @@
+from ...proto import caffe_pb2
+from ..base import TEST, register
+from ._channels import ChannelNormalizer
+
+
+@register("BatchNorm")
+class BatchNorm(ChannelNormalizer):
+    """y = (x - mean) / sqrt(variance + eps), with statistics per channel (axis 1).
+
+    In training they are those of the batch; running sums of them are kept, and used in testing.
+    Nets usually follow it with a Scale that has a bias_term.
+
+    Bottom
+        0: x, at least 2 axes
+    Top
+        0: y, the shape of x; may reuse x's memory
+    Blobs
+        mean, variance: running sums of batch statistics, (C); the variance sum is unbiased
+        factor: what to divide these sums by, (1)
+        scale, bias: with scale_bias, (C): y = scale * (x - mean) / sqrt(variance + eps) + bias
+    Options (batch_norm_param)
+        use_global_stats: use the stored statistics [in TEST]
+        moving_average_fraction: what is left of the running sums at each batch [0.999]
+        eps: added to the variance [1e-5]
+        scale_bias: also learn a scale and a bias [false]
+        scale_filler (or filler), bias_filler: their first values [constant 1 and 0]
+    Source
+        Ioffe, Szegedy 2015, arXiv:1502.03167
+    """
+
+    options_field = "batch_norm_param"
+
+    def setup(self, bottom_shapes):
+        self.count_channels(bottom_shapes)
+        options, c = self.options, self.channels
+        self.eps = options.eps
+        given = options.HasField("use_global_stats")
+        self.global_stats = options.use_global_stats if given else self.phase == TEST
+        self.mean_sum = self.add_blob("mean", (c,))
+        self.variance_sum = self.add_blob("variance", (c,))
+        self.factor = self.add_blob("factor", (1,))
+        self.freeze_blobs(range(3), "forward computes it, the solver must not change it")
+        if options.scale_bias:
+            filler = options.scale_filler if options.HasField("scale_filler") else options.filler
+            one = caffe_pb2.FillerParameter(value=1)
+            self.scale = self.add_blob("scale", (c,), filler if filler.ByteSize() else one)
+            self.bias = self.add_blob("bias", (c,), options.bias_filler)
+
+    def forward(self, bottom, top):
+        if self.global_stats:
+            factor = self.factor.data[0]
+            share = self.dtype.type(1 / factor if factor else 0)
+            self.normalize_by(
+                self.mean_sum.data * share, self.variance_sum.data * share, bottom, top
+            )
+        else:
+            self.normalize_batch(bottom, top)
+            self._add_to_sums(bottom[0].count // self.channels)
+
+    def _add_to_sums(self, m):
+        fraction = self.options.moving_average_fraction
+        unbiased = self.variance * self.dtype.type(m / (m - 1) if m > 1 else 1)
+        for blob, new in (
+            (self.mean_sum, self.mean),
+            (self.variance_sum, unbiased),
+            (self.factor, 1),
+        ):
+            blob.data[...] = fraction * blob.data + new

@@ -1,0 +1,62 @@
+from ...kernels import lrn
+from ..base import Layer, register
+from ..options import check_engine
+
+
+@register("LRN")
+class LRN(Layer):
+    """y = x / (k + alpha / count * sum of x^2 over a window)^beta: local response normalization.
+
+    ACROSS_CHANNELS
+        the window holds local_size neighbouring channels at one position; count = local_size
+    WITHIN_CHANNEL
+        it is a square of side local_size in one channel; count = local_size^2, and k is 1
+
+    Outside the borders x is 0.
+
+    Bottom
+        0: x, (N, C, H, W)
+    Top
+        0: y, the shape of x
+    Options (lrn_param)
+        local_size: of the window, odd [5]
+        alpha: factor on the mean of squares [1]
+        beta: exponent [0.75]
+        norm_region: ACROSS_CHANNELS or WITHIN_CHANNEL [ACROSS_CHANNELS]
+        k: added to the sum; only across channels [1]
+        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+    Source
+        Krizhevsky, Sutskever, Hinton 2012
+    """
+
+    options_field = "lrn_param"
+
+    def setup(self, bottom_shapes):
+        check_engine(self)
+        options = self.options
+        if options.local_size % 2 == 0:
+            raise self.error(f"local_size is {options.local_size}, expected an odd number")
+        self.across = options.norm_region == options.ACROSS_CHANNELS
+        k = options.k if self.across else 1
+        self.numbers = (options.local_size // 2, k, options.alpha, options.beta)
+
+    def infer_shapes(self, bottom_shapes):
+        if len(bottom_shapes[0]) != 4:
+            raise self.shape_error(0, bottom_shapes[0], "4 axes: (N, C, H, W)")
+        return bottom_shapes
+
+    def _three_axes(self, *arrays):
+        n, c, h, w = arrays[0].shape
+        shape = (n, c, h * w) if self.across else (n * c, h, w)
+        return [a.reshape(shape) for a in arrays]
+
+    def forward(self, bottom, top):
+        x, y = self._three_axes(bottom[0].data, top[0].data)
+        run = lrn.across_forward if self.across else lrn.within_forward
+        run(x, *self.numbers, y)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            x, dy, dx = self._three_axes(bottom[0].data, top[0].diff, bottom[0].diff)
+            run = lrn.across_backward if self.across else lrn.within_backward
+            run(x, dy, *self.numbers, dx)

@@ -1,0 +1,65 @@
+import numpy as np
+
+from ...kernels import affine
+from ...proto import caffe_pb2
+from .._keep import keep_bottom
+from ..base import register
+from ._broadcast import Broadcast
+
+
+@register("Scale")
+class Scale(Broadcast):
+    """y = scale * x + bias, with scale and bias repeated along the axes that they lack.
+
+    Bottom
+        0: x, any shape
+        1: scale, the shape of some successive axes of x; if missing, it is learned
+    Top
+        0: y, the shape of x; may reuse x's memory
+    Blobs
+        scale: with one bottom
+        bias: with bias_term, the shape of the scale
+    Options (scale_param)
+        axis: first axis of x that the scale has [1]
+        num_axes: how many axes a learned scale has, -1: all to the end, 0: one number [1]
+        filler: of the scale [constant 1]
+        bias_term: also learn a bias [false]
+        bias_filler: of the bias [constant 0]
+    """
+
+    options_field = "scale_param"
+
+    def setup(self, bottom_shapes):
+        options, shape = self.options, bottom_shapes[-1]
+        if len(bottom_shapes) == 1:
+            shape = self.covered_shape(bottom_shapes[0])
+            one = caffe_pb2.FillerParameter(value=1)
+            self.add_blob("scale", shape, options.filler if options.HasField("filler") else one)
+        self.bias = self.add_blob("bias", shape, options.bias_filler) if options.bias_term else None
+
+    def _scale(self, bottom):
+        return bottom[1] if len(bottom) > 1 else self.blobs[0]
+
+    def forward(self, bottom, top):
+        self.x = keep_bottom(self, bottom, top)
+        scale = self._scale(bottom)
+        none = np.zeros(scale.count, self.dtype)
+        bias = none if self.bias is None else self.bias.data.reshape(-1)
+        x, y = self.fold(bottom[0].data, scale), self.fold(top[0].data, scale)
+        affine.forward(x, none, scale.data.reshape(-1), bias, y)
+
+    def backward(self, top, propagate_down, bottom):
+        scale = self._scale(bottom)
+        x, dy = self.fold(self.x.data, scale), self.fold(top[0].diff, scale)
+        none, dscale, dbias = np.zeros((3, scale.count), self.dtype)
+        if propagate_down[0]:
+            dx = self.fold(bottom[0].diff, scale)
+            affine.backward(dy, x, none, scale.data.reshape(-1), dx, dscale, dbias)
+        else:
+            affine.sums(dy, x, none, dscale, dbias)
+        if len(bottom) == 1:
+            scale.diff[...] += dscale.reshape(scale.shape)
+        elif propagate_down[1]:
+            scale.diff[...] = dscale.reshape(scale.shape)
+        if self.bias is not None:
+            self.bias.diff[...] += dbias.reshape(scale.shape)

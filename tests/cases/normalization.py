@@ -1,0 +1,129 @@
+from functools import partial
+
+import numpy as np
+
+from caffelite.testing import TEST, case
+
+from ..reference import normalization as ref
+
+
+def positive(generator, shape):
+    return generator.uniform(0.5, 2, shape)
+
+
+STORED = {1: positive, 2: positive}
+
+case("BatchNorm", [(4, 3, 5, 2)], expect=ref.batch_norm, empty=False)
+case("BatchNorm", [(6, 3)], expect=ref.batch_norm, empty=False)
+case(
+    "BatchNorm",
+    [(4, 3, 5)],
+    "batch_norm_param { eps: 0.5 moving_average_fraction: 0.9 }",
+    expect=partial(ref.batch_norm, eps=0.5),
+    empty=False,
+)
+case("BatchNorm", [(4, 3, 5, 2)], phase=TEST, blobs=STORED, expect=ref.batch_norm_stored)
+case("BatchNorm", [(4, 3)], phase=TEST, blobs="filler", expect=ref.batch_norm_stored)
+case(
+    "BatchNorm",
+    [(4, 3, 5, 2)],
+    "batch_norm_param { use_global_stats: true eps: 0.1 }",
+    blobs=STORED,
+    expect=partial(ref.batch_norm_stored, eps=np.float32(0.1)),
+)
+case(
+    "BatchNorm",
+    [(4, 3, 5, 2)],
+    "batch_norm_param { use_global_stats: false }",
+    phase=TEST,
+    expect=ref.batch_norm,
+    empty=False,
+)
+case(
+    "BatchNorm",
+    [(4, 3, 5, 2)],
+    "batch_norm_param { scale_bias: true }",
+    expect=ref.batch_norm,
+    empty=False,
+)
+case(
+    "BatchNorm",
+    [(4, 3, 5, 2)],
+    "batch_norm_param { scale_bias: true }",
+    phase=TEST,
+    blobs=STORED,
+    expect=ref.batch_norm_stored,
+)
+case(
+    "BatchNorm",
+    [(4, 3, 5)],
+    "param { lr_mult: 0 } param { lr_mult: 0.1 }",
+    error="param[1] has lr_mult 0.1, expected 0",
+)
+case("BatchNorm", [(4,)], error="has shape (4,), expected at least 2 axes")
+case("BatchNorm", [(0, 3, 5)], error="expected at least one value per channel")
+
+case("Scale", [(2, 3, 4, 5)], expect=ref.scale)
+case("Scale", [(2, 3, 4, 5)], blobs="filler", expect=lambda x, scale: x)
+case("Scale", [(2, 3, 4, 5)], "scale_param { bias_term: true }", expect=ref.scale)
+case(
+    "Scale",
+    [(2, 3, 4, 5)],
+    "scale_param { bias_term: true filler { value: 2 } bias_filler { value: 0.5 } }",
+    blobs="filler",
+    expect=lambda x, scale, bias: 2 * x + 0.5,
+)
+case("Scale", [(2, 3, 4)], "scale_param { num_axes: -1 bias_term: true }", expect=ref.scale)
+case(
+    "Scale",
+    [(2, 3, 4, 5)],
+    "scale_param { axis: -2 bias_term: true }",
+    expect=partial(ref.scale, axis=2),
+)
+case(
+    "Scale",
+    [(2, 3, 4)],
+    "scale_param { axis: 0 num_axes: 2 }",
+    batch_axis=None,
+    expect=partial(ref.scale, axis=0),
+)
+case("Scale", [(2, 3, 4)], "scale_param { num_axes: 0 bias_term: true }", expect=ref.scale)
+case("Scale", [(2, 3, 4, 5), (3, 4)], expect=ref.scale)
+case("Scale", [(2, 3, 4), ()], "scale_param { axis: 7 num_axes: 9 }", expect=ref.scale)
+case(
+    "Scale",
+    [(2, 3, 4), (2,)],
+    "scale_param { axis: 0 bias_term: true }",
+    batch_axis=None,
+    expect=partial(ref.scale, axis=0),
+)
+case("Scale", [(2, 3, 4)], "scale_param { num_axes: 3 }", error="expected -1 (to the end) to 2")
+case("Scale", [(2, 3, 4)], "scale_param { num_axes: -2 }", error="num_axes: -2 from axis 1")
+case("Scale", [(2, 3, 4)], "scale_param { axis: 3 }", error="axis: 3 is out of range")
+case(
+    "Scale",
+    [(2, 3, 4), (4,)],
+    error='bottom[1] "x1" has shape (4,), expected (3,), that of bottom[0] from axis 1 on',
+)
+case("Scale", [(2, 3), (3, 4)], error="expected (3,), that of bottom[0] from axis 1 on")
+
+case("Bias", [(2, 3, 4, 5)], expect=ref.bias)
+case("Bias", [(2, 3, 4, 5)], blobs="filler", expect=lambda x, bias: x)
+case(
+    "Bias",
+    [(2, 3, 4, 5)],
+    "bias_param { axis: -3 num_axes: 2 filler { value: 0.5 } }",
+    blobs="filler",
+    expect=lambda x, bias: x + 0.5,
+)
+case(
+    "Bias",
+    [(2, 3, 4, 5)],
+    "bias_param { axis: 2 num_axes: -1 }",
+    expect=partial(ref.bias, axis=2),
+)
+case("Bias", [(2, 3, 4)], "bias_param { num_axes: 0 }", expect=ref.bias)
+case("Bias", [(2, 3, 4, 5), (3, 4)], expect=ref.bias)
+case("Bias", [(2, 3, 4), ()], expect=ref.bias)
+case("Bias", [(2, 3, 4)], "bias_param { axis: 2 num_axes: 2 }", error="num_axes: 2 from axis 2")
+case("Bias", [(2, 3, 4), (2,)], error="expected (3,), that of bottom[0] from axis 1 on")

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from caffelite.testing import TEST, TRAIN, make_layer
+
+
+def test_batch_norm_keeps_running_sums():
+    x = np.arange(24.0).reshape(2, 3, 4) ** 2
+    options = "batch_norm_param { moving_average_fraction: 0.5 }"
+    layer, bottom, top = make_layer("BatchNorm", [x], options)
+    layer.forward(bottom, top)
+    layer.forward(bottom, top)
+    mean, variance, factor = (blob.data for blob in layer.blobs)
+    rows = np.swapaxes(x, 0, 1).reshape(3, 8)
+    np.testing.assert_allclose(factor, [1.5])
+    np.testing.assert_allclose(mean, 1.5 * rows.mean(1))
+    np.testing.assert_allclose(variance, 1.5 * rows.var(1, ddof=1))
+
+
+def test_batch_norm_keeps_the_variance_of_a_single_value():
+    layer, bottom, top = make_layer("BatchNorm", [np.full((1, 2), 3.0)])
+    layer.forward(bottom, top)
+    assert [blob.data.tolist() for blob in layer.blobs] == [[3, 3], [0, 0], [1]]
+
+
+@pytest.mark.parametrize("options", ["", "batch_norm_param { use_global_stats: true }"])
+def test_batch_norm_with_stored_statistics_changes_no_blob(options):
+    layer, bottom, top = make_layer("BatchNorm", [(2, 3, 4)], options, TRAIN if options else TEST)
+    layer.forward(bottom, top)
+    assert all((blob.data == 0).all() for blob in layer.blobs)
+
+
+def test_batch_norm_shields_its_statistics_from_the_solver():
+    layer, _, _ = make_layer("BatchNorm", [(2, 3)], "param { lr_mult: 0 decay_mult: 0 }")
+    assert [spec.lr_mult for spec in layer.param.param] == [0, 0, 0]
+    assert [spec.decay_mult for spec in layer.param.param] == [0, 1, 1]
+
+
+def test_batch_norm_starts_scale_and_bias_from_fillers():
+    fill = "batch_norm_param { scale_bias: true %s { value: 3 } bias_filler { value: 2 } }"
+    for filler in ("filler", "scale_filler"):
+        layer, _, _ = make_layer("BatchNorm", [(2, 3)], fill % filler)
+        assert [b.data.tolist() for b in layer.blobs[3:]] == [[3, 3, 3], [2, 2, 2]]
+    layer, _, _ = make_layer("BatchNorm", [(2, 3)], "batch_norm_param { scale_bias: true }")
+    assert [b.data.tolist() for b in layer.blobs[3:]] == [[1, 1, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("type", ["BatchNorm", "Scale"])
+def test_x_is_copied_in_place_only_for_a_backward_pass(type):
+    for needed in (True, False):
+        layer, bottom, top = make_layer(type, [(2, 3, 4)], in_place=True)
+        layer.needs_backward = needed
+        layer.forward(bottom, top)
+        assert hasattr(layer, "copy") == needed
+
+
+def test_channels_may_not_change_after_setup():
+    for type in ("BatchNorm", "Scale", "Bias"):
+        layer, bottom, top = make_layer(type, [(2, 3, 4)])
+        bottom[0].reshape(2, 4, 3)
+        with pytest.raises(RuntimeError, match="as at setup"):
+            layer.reshape(bottom, top)
+
+
+def test_values_in_the_net_file_win_over_fillers():
+    layer, _, _ = make_layer("Scale", [(2, 3)], "blobs { data: [4, 5, 6] shape { dim: 3 } }")
+    assert layer.blobs[0].data.tolist() == [4, 5, 6]
