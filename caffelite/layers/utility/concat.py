@@ -1,0 +1,55 @@
+import numpy as np
+
+from ..base import Layer, register
+from ..options import axis_or_dim
+from ._share import share
+
+
+@register("Concat")
+class Concat(Layer):
+    """y is the bottoms side by side along one axis.
+
+    Bottom
+        0...: x_i, of one shape but for that axis
+    Top
+        0: y; with a single bottom it shares x_0's memory
+    Options (concat_param)
+        axis: where to join, negative: from the end [1]
+        concat_dim: old name of axis
+    """
+
+    options_field = "concat_param"
+    bottoms = (1, None)
+
+    def infer_shapes(self, bottom_shapes):
+        first = tuple(bottom_shapes[0])
+        axis = axis_or_dim(self, "concat_dim", len(first))
+        for index, shape in enumerate(bottom_shapes):
+            if len(shape) != len(first) or any(
+                shape[i] != first[i] for i in range(len(first)) if i != axis
+            ):
+                raise self.shape_error(
+                    index, shape, f"{first}, that of bottom[0], but for axis {axis}"
+                )
+        total = sum(shape[axis] for shape in bottom_shapes)
+        return [(*first[:axis], total, *first[axis + 1 :])]
+
+    def reshape(self, bottom, top):
+        super().reshape(bottom, top)
+        if len(bottom) == 1:
+            share(self, bottom[0], top[0])
+
+    def forward(self, bottom, top):
+        if len(bottom) > 1:
+            axis = axis_or_dim(self, "concat_dim", len(top[0].shape))
+            np.concatenate([b.data for b in bottom], axis, out=top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        if len(bottom) == 1:
+            return
+        axis = axis_or_dim(self, "concat_dim", len(top[0].shape))
+        ends = np.cumsum([b.shape[axis] for b in bottom])[:-1]
+        parts = np.split(top[0].diff, ends, axis)
+        for blob, dy, wanted in zip(bottom, parts, propagate_down, strict=True):
+            if wanted:
+                blob.diff[...] = dy

@@ -1,0 +1,35 @@
+import numpy as np
+
+from ..base import Layer, register
+
+
+@register("Split")
+class Split(Layer):
+    """Every top is x. Nets insert it by themselves where a blob has several readers.
+
+    Bottom
+        0: x, any shape
+    Top
+        0...: x's memory, each with a diff of its own; x's diff is their sum
+    """
+
+    tops = (1, None)
+
+    def reshape(self, bottom, top):
+        super().reshape(bottom, top)
+        for blob in top:
+            blob.share_data(bottom[0])
+
+    def forward(self, bottom, top):
+        """Nothing to do: the tops share the bottom's data."""
+
+    def backward(self, top, propagate_down, bottom):
+        if not propagate_down[0]:
+            return
+        dx = bottom[0].diff
+        first, *others = [blob.diff for blob in top if blob.diff_allocated] or [np.zeros_like(dx)]
+        if not others:
+            dx[...] = first
+        for dy in others:
+            np.add(first, dy, out=dx)
+            first = dx
