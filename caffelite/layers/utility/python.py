@@ -1,0 +1,195 @@
+"""Layers that users write in Python, as pycaffe's: a class in a module, named by the prototxt."""
+
+import enum
+import importlib
+import sys
+import traceback
+
+from ...blob import Blob
+from ...errors import did_you_mean
+from .. import base
+
+_allowed = set()
+
+
+def allow_python(module: str):
+    """Let nets import `module`, and its submodules, for their Python layers.
+
+    A prototxt may come from anywhere, so by itself it imports nothing: it can use modules that
+    the program has imported, and those allowed here.
+    """
+    _allowed.add(module)
+
+
+def _is_allowed(module):
+    parts = module.split(".")
+    return any(".".join(parts[: i + 1]) in _allowed for i in range(len(parts)))
+
+
+class Phase(enum.IntEnum):
+    """TRAIN or TEST: 0 or 1 as a number, its name as a string."""
+
+    TRAIN = base.TRAIN
+    TEST = base.TEST
+
+    def __str__(self):
+        return self.name
+
+
+class BlobVec(list):
+    """The learnable blobs of a layer, as pycaffe shows them."""
+
+    def __init__(self, add):
+        super().__init__()
+        self._add = add
+
+    def add_blob(self, *shape):
+        """Append a blob of zeros: trained, saved and loaded as any other."""
+        self._add(str(len(self)), shape)
+
+
+class Layer:
+    """Base of your own layers, for `type: "Python"`; they may run any Python in four methods.
+
+    setup(bottom, top)
+        runs once: look at `self.param_str`, check the bottoms, `self.blobs.add_blob(*shape)`
+    reshape(bottom, top)
+        runs before each forward: give the tops their shapes, `top[0].reshape(*shape)`
+    forward(bottom, top)
+        computes `top[0].data[...]`; may still reshape tops
+    backward(top, propagate_down, bottom)
+        computes `bottom[i].diff[...]` where `propagate_down[i]`, adds to `self.blobs[j].diff`
+
+    `bottom` and `top` are lists of Blobs. `self.phase` equals caffelite.TRAIN or TEST, and
+    `self.layer_param` is the LayerParameter.
+    """
+
+    type = "Python"
+
+    def __init__(self, layer_param):
+        self.layer_param = layer_param
+
+    @property
+    def param_str_(self):
+        """Old name of param_str."""
+        return self.param_str
+
+    def setup(self, bottom, top):
+        """Check bottoms and options."""
+
+    def reshape(self, bottom, top):
+        """Give the tops their shapes."""
+        raise NotImplementedError("a Python layer needs a method reshape(self, bottom, top)")
+
+    def forward(self, bottom, top):
+        """Compute the tops' data."""
+        raise NotImplementedError("a Python layer needs a method forward(self, bottom, top)")
+
+    def backward(self, top, propagate_down, bottom):
+        """Compute the bottoms' diffs."""
+        if any(propagate_down):
+            raise NotImplementedError(
+                "a gradient was asked for: the layer needs a method "
+                "backward(self, top, propagate_down, bottom)"
+            )
+
+
+@base.register("Python")
+class Python(base.Layer):
+    """Whatever a class of yours computes; derive it from caffelite.Layer.
+
+    Bottom
+        0...: as the class likes
+    Top
+        0...: likewise
+    Blobs
+        those that the class adds in its setup
+    Options (python_param)
+        module: Python module with the class; imported already, or allowed by
+            caffelite.allow_python("MODULE") or --allow-python MODULE
+        layer: name of the class
+        param_str: text for the class, its `self.param_str`
+        share_in_parallel: ignored
+    """
+
+    options_field = "python_param"
+    bottoms = (0, None)
+    tops = (0, None)
+    in_place = True
+    always_reshape = True
+
+    def setup(self, bottom_shapes):
+        layer_class = self._find_class()
+        self.layer = self._guard(layer_class.__name__, layer_class, self.param)
+        self.layer.param_str = self.options.param_str
+        self.layer.phase = Phase(self.phase)
+        self.layer.blobs = self.blobs = BlobVec(self.add_blob)
+        self.is_set_up = False
+
+    def _find_class(self):
+        name, options = self.options.module, self.options
+        if not name or not options.layer:
+            raise self.error("python_param needs module and layer, the name of a class in it")
+        if name not in sys.modules:
+            if not _is_allowed(name):
+                raise self.error(
+                    f'the module "{name}" is not imported, and a net may not import it by itself; '
+                    f'if you trust it, say caffelite.allow_python("{name}"), or --allow-python '
+                    f"{name} on the command line"
+                )
+            try:
+                importlib.import_module(name)
+            except ModuleNotFoundError as problem:
+                raise self.error(
+                    f'cannot import the module "{name}": {problem}; is its folder on PYTHONPATH?'
+                ) from problem
+        members = vars(sys.modules[name])
+        known = [n for n, v in members.items() if isinstance(v, type) and issubclass(v, Layer)]
+        if options.layer not in known:
+            hint = did_you_mean(options.layer, known) or "; derive it from caffelite.Layer"
+            raise self.error(f'the module "{name}" has no layer "{options.layer}"{hint}')
+        return members[options.layer]
+
+    def _guard(self, what, function, *arguments):
+        """Call the user's code; say where it is and which layer ran it if it raises."""
+        try:
+            return function(*arguments)
+        except Exception as problem:
+            frames = traceback.extract_tb(problem.__traceback__)
+            module_file = getattr(sys.modules[self.options.module], "__file__", None)
+            own = [f for f in frames if f.filename == module_file]
+            frame = (own or frames)[-1]
+            raise self.error(
+                f"{what} raised {type(problem).__name__}: {problem} "
+                f"({frame.filename}:{frame.lineno})"
+            ) from problem
+
+    def _call(self, method, *arguments):
+        what = f"{self.options.layer}.{method}"
+        return self._guard(what, getattr(self.layer, method), *arguments)
+
+    def infer_shapes(self, bottom_shapes):
+        """What the class makes of such bottoms, tried on blobs that nobody else uses."""
+        bottom = [Blob(shape, self.dtype) for shape in bottom_shapes]
+        top = [Blob(shape, self.dtype) for shape in self.top_shapes]
+        self._call("reshape", bottom, top)
+        return [blob.shape for blob in top]
+
+    def reshape(self, bottom, top):
+        if not self.is_set_up:
+            self.is_set_up = True
+            self._call("setup", bottom, top)
+        self._call("reshape", bottom, top)
+        self.top_shapes = [blob.shape for blob in top]
+
+    def forward(self, bottom, top):
+        self._call("forward", bottom, top)
+
+    def backward(self, top, propagate_down, bottom):
+        self._call("backward", top, list(propagate_down), bottom)
+
+    def __getattr__(self, name):
+        """What the user's object has: `net.layers[0].set_roidb(...)`, as in pycaffe."""
+        if "layer" not in self.__dict__ or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.layer, name)

@@ -1,0 +1,247 @@
+from functools import partial
+
+import numpy as np
+
+import caffelite
+from caffelite.testing import TEST, case
+
+from ..reference import utility as ref
+
+case("Split", [(2, 3, 4)], tops=3, expect=lambda x: [x, x, x])
+case("Split", [(2, 3, 4)], expect=lambda x: x)
+
+case("Silence", [(2, 3, 4), (5,)], shapes=[])
+
+case("Flatten", [(2, 3, 4, 5)], expect=lambda x: x.reshape(len(x), 60))
+case(
+    "Flatten",
+    [(2, 3, 4, 5)],
+    "flatten_param { axis: -3 end_axis: 2 }",
+    expect=lambda x: x.reshape(len(x), 12, 5),
+)
+case(
+    "Flatten",
+    [(2, 3, 4)],
+    "flatten_param { axis: 0 }",
+    batch_axis=None,
+    expect=lambda x: x.reshape(24),
+)
+case(
+    "Flatten",
+    [(2, 3, 4)],
+    "flatten_param { axis: 2 end_axis: 1 }",
+    expect=lambda x: x[:, :, None],
+)
+case("Flatten", [(2, 3)], "flatten_param { axis: 2 }", error="axis: 2 is out of range")
+case("Flatten", [(2, 3)], "flatten_param { end_axis: -3 }", error="end_axis: -3 is out of range")
+case("Flatten", [(2, 3, 4)], "flatten_param { axis: 2 end_axis: 0 }", error="end_axis: 0 lies bef")
+
+
+def reshape(dims, options=""):
+    dims = " ".join(f"dim: {d}" for d in dims)
+    return f"reshape_param {{ shape {{ {dims} }} {options} }}"
+
+
+def reshaped(*dims):
+    return lambda x: x.reshape(len(x), *dims)
+
+
+case("Reshape", [(2, 8, 3)], reshape((0, 4, -1)), empty=False, expect=reshaped(4, 6))
+case("Reshape", [(2, 8, 3)], reshape((2, 4), "axis: 1 num_axes: 1"), expect=reshaped(2, 4, 3))
+case("Reshape", [(2, 8, 3)], reshape((3, 1), "axis: -2"), expect=reshaped(8, 3, 1))
+case("Reshape", [(2, 8, 3)], reshape((1,), "axis: -1"), expect=reshaped(8, 3, 1))
+case("Reshape", [(2, 8, 3)], reshape((1, 1), "axis: 1 num_axes: 0"), expect=reshaped(1, 1, 8, 3))
+case("Reshape", [(2, 1, 3)], reshape((), "axis: 1 num_axes: 1"), expect=reshaped(3))
+case("Reshape", [(2, 8, 3)], reshape((-1,)), expect=lambda x: x.reshape(x.size))
+case(
+    "Reshape", [(2, 8, 3)], reshape((0, 5, -1)), error="expected a multiple of 10 values for shape"
+)
+case(
+    "Reshape",
+    [(2, 8, 3)],
+    reshape((2, 0), "axis: 1 num_axes: 1"),
+    error="expected 36 values for shape { dim: 2 dim: 3 }",
+)
+case("Reshape", [(2, 8, 3)], reshape((-1, -1)), error="more than one dim -1")
+case("Reshape", [(2, 8, 3)], reshape((-2,)), error="dim -2 is not a size")
+case("Reshape", [(2, 8)], reshape((0, 8, 0)), error="copies axis 2 of the bottom")
+case("Reshape", [(2, 8)], reshape((1,), "axis: 3"), error="expected -3 to 2")
+case("Reshape", [(2, 8)], reshape((1,), "axis: -4"), error="expected -3 to 2")
+case(
+    "Reshape", [(2, 8)], reshape((1,), "axis: 1 num_axes: 2"), error="expected -1 (to the end) to 1"
+)
+case("Reshape", [(2, 8)], reshape((1,), "num_axes: -2"), error="num_axes: -2 from axis 0")
+
+case("Concat", [(2, 3, 4), (2, 1, 4), (2, 2, 4)], expect=ref.concat)
+case(
+    "Concat",
+    [(2, 3, 4), (2, 3, 1)],
+    "concat_param { axis: -1 }",
+    expect=partial(ref.concat, axis=2),
+)
+case(
+    "Concat",
+    [(2, 3), (4, 3)],
+    "concat_param { concat_dim: 0 }",
+    batch_axis=1,
+    expect=partial(ref.concat, axis=0),
+)
+case("Concat", [(2, 3)], expect=ref.concat)
+case("Concat", [(2, 3), (2, 3)], "concat_param { axis: 1 concat_dim: 1 }", error="both given")
+case("Concat", [(2, 3), (2, 3)], "concat_param { axis: 2 }", error="axis: 2 is out of range")
+case("Concat", [(2, 3), (2, 3)], "concat_param { concat_dim: 2 }", error="concat_dim: 2 is out")
+case("Concat", [(2, 3), (2, 3, 1)], error="(2, 3, 1), expected (2, 3), that of bottom[0], but for")
+case("Concat", [(2, 3), (3, 3)], error='bottom[1] "x1" has shape (3, 3), expected (2, 3)')
+
+case("Slice", [(2, 6, 4)], tops=3, expect=partial(ref.sliced, tops=3))
+case(
+    "Slice",
+    [(2, 6, 4)],
+    "slice_param { axis: -1 slice_point: 1 slice_point: 3 }",
+    tops=3,
+    expect=partial(ref.sliced, points=[1, 3], axis=2),
+)
+case(
+    "Slice",
+    [(6, 2)],
+    "slice_param { slice_dim: 0 slice_point: 4 }",
+    tops=2,
+    batch_axis=1,
+    expect=partial(ref.sliced, points=[4], axis=0),
+)
+case("Slice", [(2, 6, 4)], expect=lambda x: x)
+case(
+    "Slice", [(2, 6, 4)], tops=4, error="has shape (2, 6, 4), expected a multiple of 4 along axis 1"
+)
+case("Slice", [(2, 6)], "slice_param { slice_point: 2 }", tops=3, error="given 1 times, expected 2")
+case("Slice", [(2, 6)], "slice_param { slice_point: 6 }", tops=2, error="below 6")
+case("Slice", [(2, 6)], "slice_param { slice_point: 0 }", tops=2, error="from above 0")
+case(
+    "Slice",
+    [(2, 6)],
+    "slice_param { slice_point: 3 slice_point: 3 }",
+    tops=3,
+    error="slice_point: 3, 3 must rise",
+)
+case("Slice", [(2, 6)], "slice_param { axis: 1 slice_dim: 1 }", tops=2, error="both given")
+
+three = [(2, 3, 4)] * 3
+case("Eltwise", three, expect=partial(ref.weighted_sum, coeff=[1, 1, 1]))
+case(
+    "Eltwise",
+    three,
+    "eltwise_param { coeff: 1 coeff: -0.5 coeff: 2 }",
+    expect=partial(ref.weighted_sum, coeff=[1, -0.5, 2]),
+)
+case("Eltwise", three, "eltwise_param { operation: PROD }", expect=ref.product)
+case("Eltwise", three[:2], "eltwise_param { operation: PROD }", expect=ref.product)
+case(
+    "Eltwise",
+    three,
+    "eltwise_param { operation: PROD stable_prod_grad: false }",
+    positive=True,
+    expect=ref.product,
+)
+case(
+    "Eltwise",
+    three,
+    "eltwise_param { operation: MAX coeff: 5 coeff: 6 coeff: 7 }",
+    expect=ref.maximum,
+)
+case(
+    "Eltwise",
+    [(3, 4, 2), (3, 4, 2), (2, 3)],
+    "eltwise_param { coeff_blob: true }",
+    batch_axis=None,
+    expect=ref.sum_by_blob,
+)
+case(
+    "Eltwise",
+    [(3, 4), (3, 4), (2, 3)],
+    "eltwise_param { coeff_blob: true coeff: 1 coeff: -2 }",
+    batch_axis=None,
+    expect=partial(ref.sum_by_blob, coeff=(1, -2)),
+)
+stochastic = "eltwise_param { operation: STOCHASTIC_SUM coeff: 1 coeff: 0.5 coeff: 0 }"
+case("Eltwise", three, stochastic, shapes=[(2, 3, 4)])
+case(
+    "Eltwise",
+    three,
+    stochastic,
+    phase=TEST,
+    expect=partial(ref.weighted_sum, coeff=[1, 0.5, 0]),
+)
+case("Eltwise", [(2, 3), (2, 4)], error='bottom[1] "x1" has shape (2, 4), expected (2, 3)')
+case("Eltwise", three, "eltwise_param { coeff: 1 coeff: 2 }", error="coeff has 2 entries")
+case(
+    "Eltwise",
+    three[:2],
+    "eltwise_param { operation: PROD coeff: 1 coeff: 2 }",
+    error="coeff: a product takes none",
+)
+case(
+    "Eltwise",
+    three,
+    "eltwise_param { operation: MAX coeff_blob: true }",
+    error="coeff_blob needs operation: SUM, not MAX",
+)
+case(
+    "Eltwise",
+    three[:2],
+    "eltwise_param { operation: STOCHASTIC_SUM coeff: 1 coeff: 1.5 }",
+    error="needs probabilities",
+)
+case(
+    "Eltwise",
+    [(3, 4), (3, 4), (3, 2)],
+    "eltwise_param { coeff_blob: true }",
+    error="expected 2 rows of coefficients",
+)
+case(
+    "Eltwise",
+    [(3, 4), (3, 4), (2, 3)],
+    "eltwise_param { coeff_blob: true }",
+    error="there is no gradient for the coefficients",
+)
+
+
+class Weighted(caffelite.Layer):
+    """y0 = w * x, y1 = the sum of x."""
+
+    def setup(self, bottom, top):
+        self.blobs.add_blob(1)
+        self.power = int(self.param_str)
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+        top[1].reshape()
+
+    def forward(self, bottom, top):
+        self.x = bottom[0].data.copy()
+        top[0].data[...] = self.blobs[0].data * self.x**self.power
+        top[1].data[...] = self.x.sum()
+
+    def backward(self, top, propagate_down, bottom):
+        x, dy = self.x, top[0].diff
+        self.blobs[0].diff[...] += (dy * x**self.power).sum()
+        if propagate_down[0]:
+            slope = self.power * self.blobs[0].data * x ** (self.power - 1)
+            bottom[0].diff[...] = dy * slope + top[1].diff
+
+
+def python(layer, module=__name__, more=""):
+    return f'python_param {{ module: "{module}" layer: "{layer}" {more} }}'
+
+
+case(
+    "Python",
+    [(2, 3)],
+    python("Weighted", more="param_str: '2'"),
+    tops=2,
+    expect=lambda x, w: [w * x**2, np.sum(x)],
+)
+case("Python", [(2, 3)], python("Weighted"), tops=2, error="Weighted.setup raised ValueError")
+case("Python", [(2, 3)], python("Weigthed"), error='no layer "Weigthed"; did you mean "Weighted"?')
+case("Python", [(2, 3)], python("partial"), error="derive it from caffelite.Layer")
+case("Python", [(2, 3)], python("L", "antigravity"), error="--allow-python antigravity")
+case("Python", [(2, 3)], python(""), error="needs module and layer")
