@@ -3,6 +3,7 @@ import pytest
 
 from caffelite.kernels import affine, batch_norm
 
+from .reference import affine as ref_affine
 from .reference import batch_norm as ref
 
 SHAPES = [(3, 4, 35), (5, 7, 1), (2, 1, 64), (1, 3, 2)]
@@ -40,11 +41,11 @@ def test_affine_agrees_with_its_twin(shape, dtype):
     x, dy, center, slope, offset = arrays(shape, dtype)
     y, expected = np.empty_like(x), np.empty(shape)
     affine.forward(x, center, slope, offset, y)
-    ref.affine_forward(*wide(x, center, slope, offset), expected)
+    ref_affine.forward(*wide(x, center, slope, offset), expected)
     assert_near([y], [expected], dtype)
     got, want, only_sums = outputs(x), wide(*outputs(x)), outputs(x)
     affine.backward(dy, x, center, slope, *got)
-    ref.affine_backward(*wide(dy, x, center, slope), *want)
+    ref_affine.backward(*wide(dy, x, center, slope), *want)
     assert_near(got, want, dtype)
     affine.sums(dy, x, center, *only_sums[1:])
     assert_near(only_sums[1:], want[1:], dtype)

@@ -23,7 +23,8 @@ class BatchNorm(ChannelNormalizer):
         moving_average_fraction: what is left of the running sums at each batch [0.999]
         eps: added to the variance [1e-5]
         scale_bias: also learn a scale and a bias [false]
-        scale_filler (or filler), bias_filler: their first values [constant 1 and 0]
+        scale_filler, filler: of the scale, two names of one thing [constant 1]
+        bias_filler: of the bias [constant 0]
     Source
         Ioffe, Szegedy 2015, arXiv:1502.03167
     """
