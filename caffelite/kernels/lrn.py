@@ -1,0 +1,164 @@
+"""Local response normalization, across channels or within one.
+
+s = k + alpha / count * (sum of x^2 over a window), y = x s^-beta, and with t = dy x s^(-beta - 1)
+
+    dx = dy s^-beta - 2 alpha beta / count * x * (sum of t over the window).
+
+A window reaches `reach` = (size - 1) / 2 to both sides; beyond the borders x is 0. Backward
+computes s anew, which costs less than to write and read it. Threads take blocks of pixels or
+planes, so their number changes no bit of a result.
+"""
+
+import numpy as np
+
+from ._jit import kernel, prange
+
+BLOCK = 256
+"""Pixels per task across channels: the rows a window needs stay in the first-level cache."""
+
+
+@kernel
+def _times_power(x, s, beta, y):
+    """y = x s^-beta."""
+    if beta == 0.75:  # the usual one; square roots are vector instructions, powers are not
+        for i in range(y.size):
+            root = np.sqrt(s[i])
+            y[i] = x[i] / (root * np.sqrt(root))
+    elif beta == 0.5:
+        for i in range(y.size):
+            y[i] = x[i] / np.sqrt(s[i])
+    elif beta == 1:
+        for i in range(y.size):
+            y[i] = x[i] / s[i]
+    else:
+        for i in range(y.size):
+            y[i] = x[i] * s[i] ** -beta
+
+
+@kernel
+def _add_squares(x, total):
+    for i in range(total.size):
+        total[i] += x[i] * x[i]
+
+
+@kernel
+def _channel_scales(x, first, last, k, factor, s):
+    """s = k + factor * sum of x[j]^2 over the channels first..last-1."""
+    s[:] = 0
+    for j in range(first, last):
+        _add_squares(x[j], s)
+    for i in range(s.size):
+        s[i] = k + factor * s[i]
+
+
+@kernel(parallel=True)
+def across_forward(x, reach, k, alpha, beta, y):
+    """y = x s^-beta with windows of channels. x and y are (images, channels, pixels)."""
+    images, channels, pixels = x.shape
+    blocks = -(-pixels // BLOCK)
+    number = x.dtype.type
+    k, factor, beta = number(k), number(alpha / (2 * reach + 1)), number(beta)
+    for item in prange(images * blocks):
+        n, start = item // blocks, item % blocks * BLOCK
+        block = x[n, :, start : start + BLOCK]
+        s = np.empty(block.shape[1], x.dtype)
+        for c in range(channels):
+            first, last = max(c - reach, 0), min(c + reach + 1, channels)
+            _channel_scales(block, first, last, k, factor, s)
+            _times_power(block[c], s, beta, y[n, c, start : start + BLOCK])
+
+
+@kernel(parallel=True)
+def across_backward(x, dy, reach, k, alpha, beta, dx):
+    """dx for `across_forward`."""
+    images, channels, pixels = x.shape
+    blocks = -(-pixels // BLOCK)
+    number = x.dtype.type
+    k, factor, beta = number(k), number(alpha / (2 * reach + 1)), number(beta)
+    slope = 2 * factor * beta
+    for item in prange(images * blocks):
+        n, start = item // blocks, item % blocks * BLOCK
+        block, block_dy = x[n, :, start : start + BLOCK], dy[n, :, start : start + BLOCK]
+        block_dx = dx[n, :, start : start + BLOCK]
+        width = block.shape[1]
+        s, total = np.empty(width, x.dtype), np.empty(width, x.dtype)
+        t = np.empty((channels, width), x.dtype)
+        for c in range(channels):
+            first, last = max(c - reach, 0), min(c + reach + 1, channels)
+            _channel_scales(block, first, last, k, factor, s)
+            _times_power(block_dy[c], s, beta, block_dx[c])
+            for i in range(width):
+                t[c, i] = block_dx[c, i] * block[c, i] / s[i]
+        for c in range(channels):
+            total[:] = 0
+            for j in range(max(c - reach, 0), min(c + reach + 1, channels)):
+                for i in range(width):
+                    total[i] += t[j, i]
+            for i in range(width):
+                block_dx[c, i] -= slope * block[c, i] * total[i]
+
+
+@kernel
+def _add_shifted(x, reach, total):
+    """total[i] += sum of x over i - reach .. i + reach."""
+    for shift in range(-reach, reach + 1):
+        first, last = max(-shift, 0), min(x.size - shift, x.size)
+        target, source = total[first : max(first, last)], x[first + shift :]
+        for i in range(target.size):
+            target[i] += source[i]
+
+
+@kernel
+def _box_sum(x, reach, total):
+    """total = sum of x over the window at each place of a plane."""
+    height, width = x.shape
+    line = np.empty(width, x.dtype)
+    for h in range(height):
+        line[:] = 0
+        for row in range(max(h - reach, 0), min(h + reach + 1, height)):
+            for w in range(width):
+                line[w] += x[row, w]
+        total[h] = 0
+        _add_shifted(line, reach, total[h])
+
+
+@kernel
+def _plane_scales(x, reach, k, factor, squares, s):
+    """s = k + factor * sum of x^2 over windows of the plane; `squares` is work space."""
+    for h in range(x.shape[0]):
+        for w in range(x.shape[1]):
+            squares[h, w] = x[h, w] * x[h, w]
+    _box_sum(squares, reach, s)
+    for h in range(x.shape[0]):
+        for w in range(x.shape[1]):
+            s[h, w] = k + factor * s[h, w]
+
+
+@kernel(parallel=True)
+def within_forward(x, reach, k, alpha, beta, y):
+    """y = x s^-beta with square windows in each plane. x and y are (planes, height, width)."""
+    number = x.dtype.type
+    k, factor, beta = number(k), number(alpha / (2 * reach + 1) ** 2), number(beta)
+    for p in prange(x.shape[0]):
+        squares, s = np.empty(x.shape[1:], x.dtype), np.empty(x.shape[1:], x.dtype)
+        _plane_scales(x[p], reach, k, factor, squares, s)
+        _times_power(x[p].reshape(-1), s.reshape(-1), beta, y[p].reshape(-1))
+
+
+@kernel(parallel=True)
+def within_backward(x, dy, reach, k, alpha, beta, dx):
+    """dx for `within_forward`."""
+    number = x.dtype.type
+    k, factor, beta = number(k), number(alpha / (2 * reach + 1) ** 2), number(beta)
+    slope = 2 * factor * beta
+    for p in prange(x.shape[0]):
+        t, s = np.empty(x.shape[1:], x.dtype), np.empty(x.shape[1:], x.dtype)
+        _plane_scales(x[p], reach, k, factor, t, s)
+        _times_power(dy[p].reshape(-1), s.reshape(-1), beta, dx[p].reshape(-1))
+        for h in range(x.shape[1]):
+            for w in range(x.shape[2]):
+                t[h, w] = dx[p, h, w] * x[p, h, w] / s[h, w]
+        _box_sum(t, reach, s)
+        for h in range(x.shape[1]):
+            for w in range(x.shape[2]):
+                dx[p, h, w] -= slope * x[p, h, w] * s[h, w]
