@@ -1,5 +1,6 @@
 """What a terminal shows instead of log lines: a bar, with results above it."""
 
+import os
 import sys
 
 import numpy as np
@@ -9,11 +10,13 @@ def make_bar(total, done=0, what=""):
     """A tqdm bar on stderr that counts iterations."""
     from tqdm import tqdm
 
+    known = os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    size = {"dynamic_ncols": True} if known else {"ncols": 100, "nrows": 24}
     return tqdm(
         total=total,
         initial=done,
         desc=what,
-        dynamic_ncols=True,
+        **size,
         file=sys.stderr,
         bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} "
         "[{elapsed}, {remaining} left{postfix}]",

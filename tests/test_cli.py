@@ -1,0 +1,500 @@
+"""The command line: flags, exit codes, log lines that Caffe's parsers read, training by signals."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import caffelite
+from caffelite.cli import commands, main
+from caffelite.cli._flags import Parser
+from caffelite.cli._log import start_logging
+
+NET = """
+name: "tiny"
+layer { name: "data" type: "DummyData" top: "x" top: "t"
+        dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 }
+                           data_filler { type: "gaussian" } data_filler { value: 1 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y"
+        inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" loss_weight: 2 }
+layer { name: "norm" type: "TanH" bottom: "y" top: "norm" include { stage: "more" } }
+"""
+
+SOLVER = """
+net: "net.prototxt"
+base_lr: 0.01
+lr_policy: "fixed"
+momentum: 0.9
+display: 2
+max_iter: 4
+test_iter: 3
+test_interval: 4
+snapshot: 2
+snapshot_prefix: "tiny"
+random_seed: 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("net.prototxt").write_text(NET)
+    Path("solver.prototxt").write_text(SOLVER)
+    yield tmp_path
+    start_logging(quiet=True)
+
+
+def caffelite_process(*words, **options):
+    command = [sys.executable, "-m", "caffelite", *words]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    return subprocess.Popen(command, **options)
+
+
+def caffelite_run(*words, **options):
+    """(exit code, stdout, stderr)"""
+    process = caffelite_process(*words, **options)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+# Help comes at once
+
+
+def test_help_is_quick():
+    def seconds():
+        start = time.perf_counter()
+        assert caffelite_run("--help")[0] == 0
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], *([c, "-help"] for c in commands())])
+def test_help_needs_no_numbers(words):
+    code = (
+        "import sys; from caffelite.cli import main; code = main(sys.argv[1:]);"
+        "sys.exit(code or bool({'numpy', 'numba', 'google.protobuf'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_help_names_all_commands_and_exit_codes(capsys):
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    for name in commands():
+        assert re.search(rf"^  {name} +[A-Z]\w+ ", out, re.M), name
+    for code in (0, 1, 2, 130):
+        assert re.search(rf"^  {code} +\w", out, re.M)
+
+
+def test_version(capsys):
+    assert main(["-version"]) == 0
+    assert capsys.readouterr().out == f"caffelite {caffelite.__version__}\n"
+
+
+# Mistakes on the command line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "usage: caffelite COMMAND"),
+        (["trian"], 'unknown command "trian"; did you mean "train"?'),
+        (["xyzzy"], "known are "),
+        (["--solver=x", "train"], "caffelite COMMAND --solver=x"),
+        (["train", "--slover", "x"], 'unknown flag --slover; did you mean "--solver"?'),
+        (["train"], "--solver"),
+        (["train", "-solver"], "expected one argument"),
+        (["train", "-solver=x", "-iterations=many"], "many"),
+        (["train", "-solver=x", "-snapshot=s", "-weights=w"], "exclude each other"),
+        (["test", "-model=x", "-weights=y", "-iterations=0"], "at least 1"),
+        (["test", "-model=x", "-weights=y", "-json=maybe"], "expected true or false"),
+        (["time", "-model=x", "-phase=TRIAN"], "TRIAN"),
+        (["summary"], "expected one net's prototxt"),
+        (["layers", "Relu"], 'did you mean "ReLU"?'),
+        (["layers", "ReLU", "TanH"], "TanH"),
+    ],
+)
+def test_usage_errors(words, said, capsys):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert said in err and not out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-model", "m", "-rate", "0.5", "-gray", "rest"],
+        ["--model", "m", "--rate", "0.5", "--gray", "rest"],
+        ["-model=m", "--rate=0.5", "-gray=true", "rest"],
+        ["-rate=0.5", "rest", "-nogray", "-gray", "--no_json", "-json=false", "--model=m"],
+    ],
+)
+def test_spellings_of_flags(words):
+    import argparse
+
+    parser = Parser(prog="x")
+    parser.add_argument("--model")
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--gray", action=argparse.BooleanOptionalAction)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("more")
+    args = parser.parse_args(words)
+    assert vars(args) == {"model": "m", "rate": 0.5, "gray": True, "json": False, "more": "rest"}
+
+
+def test_dashes_and_underscores_in_flags_are_one():
+    parser = Parser(prog="x")
+    parser.add_argument("--sighup_effect")
+    parser.add_argument("--allow-python")
+    parser.add_argument("--shift", type=int)
+    args = parser.parse_args(["-sighup-effect=a", "--allow_python", "b", "-shift", "-3"])
+    assert (args.sighup_effect, args.allow_python, args.shift) == ("a", "b", -3)
+
+
+# Mistakes in files
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "-solver=none.prototxt"], "none.prototxt"),
+        (["train", "-solver=solver.prototxt", "-snapshot=no.solverstate"], "no.solverstate"),
+        (["train", "-solver=solver.prototxt", "-weights=no.caffemodel"], "no.caffemodel"),
+        (["train", "-solver=solver.prototxt", "-log=no/log.jsonl"], "no/log.jsonl"),
+        (["train", "-solver=net.prototxt"], "net.prototxt:2"),
+        (["test", "-model=none.prototxt", "-weights=x"], "none.prototxt"),
+        (["test", "-model=net.prototxt", "-weights=net.prototxt"], "net.prototxt"),
+        (["time", "-model=none.prototxt"], "none.prototxt"),
+        (["summary", "none.prototxt"], "none.prototxt"),
+        (["draw", "none.prototxt", "x.dot"], "none.prototxt"),
+    ],
+)
+def test_a_users_mistake_is_told_without_a_traceback(words, said, folder, capsys):
+    assert main(words) == 1
+    out, err = capsys.readouterr()
+    last = err.splitlines()[-1]
+    assert said in err and "Traceback" not in err and not out and not re.match(r"I\d{4} ", last)
+    assert not [name for name in os.listdir() if name.startswith(".")]
+
+
+def test_a_mistake_in_a_process(folder):
+    code, out, err = caffelite_run("train", "--solver", "none.prototxt")
+    assert code == 1 and "none.prototxt" in err and "Traceback" not in err and not out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes differ")
+def test_a_reader_that_goes_away_is_no_mistake(folder):
+    process = caffelite_process("layers")
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait(120) == 0
+
+
+# Log lines
+
+
+PREFIX = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} [ \d]{4}\d+ [\w.]+:\d+\] ")
+
+
+def log_of(err):
+    """The messages of a log; each line must have glog's prefix."""
+    lines = err.splitlines()
+    assert all(PREFIX.match(line) for line in lines), [x for x in lines if not PREFIX.match(x)]
+    return [PREFIX.sub("", line, count=1) for line in lines]
+
+
+def number(text):
+    return r"([-+\w.]+)" if text == "#" else text
+
+
+def has(messages, pattern):
+    """Whether a message is `pattern`, in which # stands for any number."""
+    regex = re.escape(pattern).replace(r"\#N", "#N").replace(r"\#", "([-+e.0-9]+)")
+    return [m for m in messages if re.fullmatch(regex.replace("#N", "#"), m)]
+
+
+def test_training_logs_the_lines_that_parsers_rely_on(folder, capsys):
+    assert main(["train", "-solver", "solver.prototxt"]) == 0
+    out, err = capsys.readouterr()
+    messages = log_of(err)
+    assert not out
+    first = messages.index("Solving tiny")
+    assert messages[first + 1] == "Learning Rate Policy: fixed"
+    for pattern in (
+        "Starting Optimization",
+        "Iteration 0, Testing net (#N0)",
+        "    Test net output #N0: loss = # (* 2 = # loss)",
+        "Iteration 2 (# iter/s, #s/2 iters), loss = #",
+        "    Train net output #N0: loss = # (* 2 = # loss)",
+        "Iteration 2, lr = 0.01",
+        "Snapshotting to binary proto file tiny_iter_4.caffemodel",
+        "Snapshotting solver state to binary proto file tiny_iter_4.solverstate",
+        "Iteration 4, loss = #",
+        "Iteration 4, Testing net (#N0)",
+    ):
+        assert has(messages, pattern), f"{pattern} not in\n" + "\n".join(messages)
+    assert messages.count("Optimization Done.") == 2  # the solver's and the command's
+    order = [m for m in messages if m.startswith(("Iteration 2", "    Train net"))]
+    at = next(i for i, m in enumerate(order) if m.startswith("Iteration 2 ("))
+    assert order[at + 1].startswith("    Train net") and order[at + 2] == "Iteration 2, lr = 0.01"
+
+
+def test_fields_that_shell_parsers_count(folder, capsys):
+    """Old scripts split at blanks: test value = field 11, lr = field 9, time = field 2."""
+    assert main(["train", "-solver", "solver.prototxt"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    test = next(line for line in lines if "Test net output #0" in line).split()
+    assert test[9] == "=" and float(test[10]) > 0
+    rate = next(line for line in lines if ", lr = " in line).split()
+    assert rate[7] == "=" and float(rate[8]) == 0.01
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{6}", rate[1])
+    assert re.search(r"Iteration (\d+)", " ".join(rate))[1] == "0"
+
+
+def test_a_gpu_is_waved_off(folder, capsys):
+    assert main(["time", "-model=net.prototxt", "-gpu=0", "-iterations=1"]) == 0
+    assert re.search(r"^W\d{4} .*-gpu 0: there is no GPU support", capsys.readouterr().err, re.M)
+
+
+# train
+
+
+def events_of(path):
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def test_events_go_to_a_file(folder):
+    Path("log.jsonl").write_text('{"event": "of before"}\n')
+    assert main(["train", "-solver=solver.prototxt", "-log=log.jsonl", "-iterations=6"]) == 0
+    first, *events = events_of("log.jsonl")
+    assert first == {"event": "of before"}
+    assert [(e["event"], e["iteration"]) for e in events] == [
+        ("test", 0),
+        ("train", 0),
+        ("snapshot", 2),
+        ("train", 2),
+        ("snapshot", 4),
+        ("test", 4),
+        ("train", 4),
+        ("snapshot", 6),
+        ("done", 6),
+    ]
+    train = events[1]
+    assert train["lr"] == pytest.approx(0.01) and train["images"] == 4
+    assert train["loss"] == pytest.approx(2 * train["outputs"]["loss"], rel=1e-5)
+    assert events[0]["outputs"]["loss"] > 0 and events[2]["state"] == "tiny_iter_2.solverstate"
+    assert abs(events[-1]["time"] - time.time()) < 60
+
+
+def test_resuming_continues(folder, capsys):
+    assert main(["train", "-solver=solver.prototxt"]) == 0
+    through = Path("tiny_iter_4.caffemodel").read_bytes()
+    os.remove("tiny_iter_4.caffemodel")
+    capsys.readouterr()
+    assert main(["train", "-solver=solver.prototxt", "-snapshot=tiny_iter_2.solverstate"]) == 0
+    assert Path("tiny_iter_4.caffemodel").read_bytes() == through
+    messages = log_of(capsys.readouterr().err)
+    assert "Resuming from tiny_iter_2.solverstate" in messages
+    assert not has(messages, "Iteration 0, Testing net (#N0)")
+
+
+def test_weights_replace_those_of_the_solver(folder, capsys):
+    assert main(["train", "-solver=solver.prototxt"]) == 0
+    Path("solver.prototxt").write_text(SOLVER + 'weights: "none.caffemodel"')
+    capsys.readouterr()
+    weights = "tiny_iter_2.caffemodel, tiny_iter_4.caffemodel"
+    assert main(["train", "-solver=solver.prototxt", f"-weights={weights}"]) == 0
+    messages = log_of(capsys.readouterr().err)
+    assert "Finetuning from tiny_iter_4.caffemodel" in messages
+    assert not [m for m in messages if "none" in m]
+
+
+def test_stages_level_and_phase_reach_the_train_net_only(folder, capsys):
+    Path("net.prototxt").write_text(
+        NET
+        + """layer { name: "deep" type: "Silence" bottom: "y" include { min_level: 2 } }
+        layer { name: "tested" type: "Silence" bottom: "y" include { phase: TEST } }"""
+    )
+    words = ["-stage=more,other", "-level=2", "-phase=test", "-iterations=1"]
+    assert main(["train", "-solver=solver.prototxt", *words]) == 0
+    messages = log_of(capsys.readouterr().err)
+    made = [m.removeprefix("Creating Layer ") for m in messages if m.startswith("Creating Layer ")]
+    of_test_net = made[made.index("data", 1) :]
+    of_train_net = made[: len(made) - len(of_test_net)]
+    assert {"norm", "deep", "tested"} <= set(of_train_net)
+    assert {"norm", "deep"}.isdisjoint(of_test_net) and "tested" in of_test_net
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+
+
+def train_until(signals, *flags):
+    """Train on and on; send each of `signals` at its iteration; returns (exit code, log lines)."""
+    Path("solver.prototxt").write_text(
+        SOLVER.replace("max_iter: 4", "max_iter: 1000000")
+        .replace("snapshot: 2", "snapshot: 0")
+        .replace("display: 2", "display: 50")
+        .replace("test_iter: 3", "").replace("test_interval: 4", "")
+    )  # fmt: skip
+    process = caffelite_process("train", "-solver=solver.prototxt", *flags)
+    lines, wanted = [], list(signals)
+    for line in process.stderr:
+        lines.append(line.rstrip("\n"))
+        if wanted and re.search(rf"Iteration {wanted[0][0]}\b", line):
+            process.send_signal(wanted.pop(0)[1])
+    return process.wait(120), lines
+
+
+@posix
+def test_sigint_stops_with_a_snapshot(folder):
+    code, lines = train_until([(100, signal.SIGINT)])
+    messages = log_of("\n".join(lines))
+    assert code == 0 and messages[-2:] == ["Optimization stopped early.", "Optimization Done."]
+    (state,) = Path().glob("tiny_iter_*.solverstate")
+    assert int(re.search(r"\d+", state.name)[0]) > 100
+    assert "Traceback" not in "\n".join(lines)
+
+
+@posix
+def test_sighup_takes_a_snapshot_and_goes_on(folder):
+    code, _ = train_until([(50, signal.SIGHUP), (200, signal.SIGINT)])
+    states = sorted(int(re.search(r"\d+", p.name)[0]) for p in Path().glob("*.solverstate"))
+    assert code == 0 and len(states) == 2 and states[0] < states[1]
+
+
+@posix
+def test_effects_of_signals_can_be_chosen(folder):
+    flags = ["-sigint_effect=none", "-sighup_effect", "stop"]
+    code, _ = train_until([(50, signal.SIGINT), (200, signal.SIGHUP)], *flags)
+    (state,) = Path().glob("tiny_iter_*.solverstate")
+    assert code == 0 and int(re.search(r"\d+", state.name)[0]) > 200
+
+
+@posix
+def test_a_signal_while_still_building_ends_with_its_code(folder):
+    os.mkfifo("late.prototxt")
+    restored = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    process = caffelite_process("summary", "late.prototxt", **restored)
+    with open("late.prototxt", "w"):  # opens once the command reads it
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert process.stderr.read() == "interrupted\n"
+
+
+@posix
+def test_a_terminal_gets_a_bar(folder):
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    process = caffelite_process("train", "-solver=solver.prototxt", stdout=slave, stderr=slave)
+    os.close(slave)
+    text = ""
+    while True:
+        try:
+            chunk = os.read(master, 4096)
+        except OSError:  # Linux's way to say that the terminal is closed
+            break
+        if not chunk:
+            break
+        text += chunk.decode()
+    assert process.wait(60) == 0
+    assert not PREFIX.search(text)
+    assert re.search(r"tiny 100%\|.*4/4 .*loss \S+, lr 0.01, \d+ images/s", text)
+    assert re.search(r"iteration 4: test loss = [\d.]+\r\n", text)
+    assert "iteration 2: snapshot tiny_iter_2.solverstate" in text
+
+
+# test and time
+
+
+def test_test_prints_means(folder, capsys):
+    assert main(["train", "-solver=solver.prototxt", "-iterations=2"]) == 0
+    capsys.readouterr()
+    words = ["-model=net.prototxt", "-weights=tiny_iter_2.caffemodel", "-iterations=3"]
+    assert main(["test", *words, "-stage=more"]) == 0
+    out, err = capsys.readouterr()
+    messages = log_of(err)
+    batches = [float(has(messages, f"Batch {i}, loss = #")[0].split()[-1]) for i in range(3)]
+    mean = sum(batches) / 3
+    (line,) = has(messages, "loss = # (* 2 = # loss)")
+    assert float(line.split()[2]) == pytest.approx(mean, rel=1e-4)
+    assert float(line.split()[6]) == pytest.approx(2 * mean, rel=1e-4)
+    (loss,) = has(messages, "Loss: #")
+    assert float(loss.split()[1]) == pytest.approx(2 * mean, rel=1e-4)
+    names = [line.partition(" = ")[0] for line in out.splitlines()]
+    assert names == ["loss", *(f"norm[{i}]" for i in range(8))]
+    assert len(has(messages, "Batch 1, norm = #")) == len(has(messages, "norm = #")) == 8
+    assert float(out.split()[2]) == pytest.approx(mean, rel=1e-4)
+
+
+def test_test_prints_json(folder, capsys):
+    assert main(["train", "-solver=solver.prototxt", "-iterations=2"]) == 0
+    Path("net.prototxt").write_text(NET.partition('layer { name: "loss"')[0])
+    capsys.readouterr()
+    words = ["-model=net.prototxt", "-weights=tiny_iter_2.caffemodel", "-iterations=3"]
+    assert main(["test", *words, "-json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["iterations"] == 3 and report["loss"] == 0
+    assert sorted(report["outputs"]) == ["t", "y"] and report["outputs"]["t"] == [[1, 1]] * 4
+
+
+def test_time_logs_each_layer(folder, capsys):
+    assert main(["time", "-model=net.prototxt", "-iterations=2", "-phase=TEST"]) == 0
+    out, err = capsys.readouterr()
+    messages = log_of(err)
+    begin, end = (
+        messages.index("*** Benchmark begins ***"),
+        messages.index("*** Benchmark ends ***"),
+    )
+    assert "Performing Backward" in messages[:begin]
+    lines = messages[begin + 1 : end]
+    for pattern in (
+        "Testing for 2 iterations.",
+        "Iteration: 1 forward-backward time: # ms.",
+        "Iteration: 2 forward-backward time: # ms.",
+        "Average time per layer: ",
+        "      data\tforward: # ms.",
+        "      data\tbackward: # ms.",
+        "        ip\tforward: # ms.",
+        "        ip\tbackward: # ms.",
+        "      loss\tforward: # ms.",
+        "      loss\tbackward: # ms.",
+        "Average Forward pass: # ms.",
+        "Average Backward pass: # ms.",
+        "Average Forward-Backward: # ms.",
+        "Total Time: # ms.",
+    ):
+        assert has(lines[:1], pattern), pattern
+        lines.pop(0)
+    assert not lines
+    assert [row.split()[0] for row in out.splitlines()[2:5]] == ["data", "ip", "loss"]
+
+
+# layers
+
+
+def test_the_catalogue_lists_every_type(capsys):
+    from caffelite.layers import layer_types
+
+    assert main(["layers"]) == 0
+    out = capsys.readouterr().out
+    for name in layer_types():
+        assert re.search(rf"^  {name} +\S", out, re.M), name
+    assert re.search(r"^activation: \w+", out, re.M)
+
+
+def test_all_about_one_type(capsys):
+    assert main(["layers", "InnerProduct"]) == 0
+    out = capsys.readouterr().out
+    assert "y = x W' + b" in out and "Options (inner_product_param)" in out
+    assert re.search(r"^  axis: +integer \[1\]$", out, re.M)
+    assert re.search(r"^  bias_term: +bool \[true\]$", out, re.M)
+    assert re.search(r"^  weight_filler: +FillerParameter \{ \.\.\. \}$", out, re.M)
