@@ -36,17 +36,14 @@ def _times_power(x, s, beta, y):
 
 
 @kernel
-def _add_squares(x, total):
-    for i in range(total.size):
-        total[i] += x[i] * x[i]
-
-
-@kernel
-def _channel_scales(x, first, last, k, factor, s):
-    """s = k + factor * sum of x[j]^2 over the channels first..last-1."""
+def _channel_scales(x, c, reach, start, k, factor, s):
+    """s = k + factor * sum of x[j]^2 over channels around c, for the pixels from start on."""
+    stop = start + s.size
     s[:] = 0
-    for j in range(first, last):
-        _add_squares(x[j], s)
+    for j in range(max(c - reach, 0), min(c + reach + 1, x.shape[0])):
+        row = x[j, start:stop]  # contiguous, so that the loop below becomes vector code
+        for i in range(s.size):
+            s[i] += row[i] * row[i]
     for i in range(s.size):
         s[i] = k + factor * s[i]
 
@@ -60,12 +57,11 @@ def across_forward(x, reach, k, alpha, beta, y):
     k, factor, beta = number(k), number(alpha / (2 * reach + 1)), number(beta)
     for item in prange(images * blocks):
         n, start = item // blocks, item % blocks * BLOCK
-        block = x[n, :, start : start + BLOCK]
-        s = np.empty(block.shape[1], x.dtype)
+        stop = min(start + BLOCK, pixels)
+        s = np.empty(stop - start, x.dtype)
         for c in range(channels):
-            first, last = max(c - reach, 0), min(c + reach + 1, channels)
-            _channel_scales(block, first, last, k, factor, s)
-            _times_power(block[c], s, beta, y[n, c, start : start + BLOCK])
+            _channel_scales(x[n], c, reach, start, k, factor, s)
+            _times_power(x[n, c, start:stop], s, beta, y[n, c, start:stop])
 
 
 @kernel(parallel=True)
@@ -78,24 +74,23 @@ def across_backward(x, dy, reach, k, alpha, beta, dx):
     slope = 2 * factor * beta
     for item in prange(images * blocks):
         n, start = item // blocks, item % blocks * BLOCK
-        block, block_dy = x[n, :, start : start + BLOCK], dy[n, :, start : start + BLOCK]
-        block_dx = dx[n, :, start : start + BLOCK]
-        width = block.shape[1]
-        s, total = np.empty(width, x.dtype), np.empty(width, x.dtype)
-        t = np.empty((channels, width), x.dtype)
+        stop = min(start + BLOCK, pixels)
+        s, t = np.empty(stop - start, x.dtype), np.empty((channels, stop - start), x.dtype)
         for c in range(channels):
-            first, last = max(c - reach, 0), min(c + reach + 1, channels)
-            _channel_scales(block, first, last, k, factor, s)
-            _times_power(block_dy[c], s, beta, block_dx[c])
-            for i in range(width):
-                t[c, i] = block_dx[c, i] * block[c, i] / s[i]
+            row, out, product = x[n, c, start:stop], dx[n, c, start:stop], t[c]
+            _channel_scales(x[n], c, reach, start, k, factor, s)
+            _times_power(dy[n, c, start:stop], s, beta, out)
+            for i in range(s.size):
+                product[i] = out[i] * row[i] / s[i]
         for c in range(channels):
-            total[:] = 0
+            s[:] = 0
             for j in range(max(c - reach, 0), min(c + reach + 1, channels)):
-                for i in range(width):
-                    total[i] += t[j, i]
-            for i in range(width):
-                block_dx[c, i] -= slope * block[c, i] * total[i]
+                product = t[j]
+                for i in range(s.size):
+                    s[i] += product[i]
+            row, out = x[n, c, start:stop], dx[n, c, start:stop]
+            for i in range(s.size):
+                out[i] -= slope * row[i] * s[i]
 
 
 @kernel
