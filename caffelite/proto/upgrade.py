@@ -10,152 +10,18 @@ import os
 
 from ..errors import NetError, SolverError, did_you_mean, where
 from . import caffe_pb2
+from .old_names import (
+    SOLVER_TYPES,
+    V0_MESSAGES,
+    V0_OPTIONS,
+    V0_TRANSFORM,
+    V0_TYPES,
+    V1_DATA,
+    V1_PARAM,
+    V1_TYPES,
+)
 
 log = logging.getLogger("caffelite")
-
-V0_TYPES = {
-    "accuracy": "ACCURACY",
-    "bnll": "BNLL",
-    "concat": "CONCAT",
-    "conv": "CONVOLUTION",
-    "data": "DATA",
-    "dropout": "DROPOUT",
-    "euclidean_loss": "EUCLIDEAN_LOSS",
-    "flatten": "FLATTEN",
-    "hdf5_data": "HDF5_DATA",
-    "hdf5_output": "HDF5_OUTPUT",
-    "im2col": "IM2COL",
-    "images": "IMAGE_DATA",
-    "infogain_loss": "INFOGAIN_LOSS",
-    "innerproduct": "INNER_PRODUCT",
-    "lrn": "LRN",
-    "multinomial_logistic_loss": "MULTINOMIAL_LOGISTIC_LOSS",
-    "pool": "POOLING",
-    "relu": "RELU",
-    "sigmoid": "SIGMOID",
-    "softmax": "SOFTMAX",
-    "softmax_loss": "SOFTMAX_LOSS",
-    "split": "SPLIT",
-    "tanh": "TANH",
-    "window_data": "WINDOW_DATA",
-}
-
-_V0_MESSAGES = {
-    "conv": "convolution_param",
-    "innerproduct": "inner_product_param",
-    "pool": "pooling_param",
-    "dropout": "dropout_param",
-    "lrn": "lrn_param",
-    "concat": "concat_param",
-    "data": "data_param",
-    "hdf5_data": "hdf5_data_param",
-    "images": "image_data_param",
-    "window_data": "window_data_param",
-    "infogain_loss": "infogain_loss_param",
-}
-
-# V0 field: its name in the message of the type, and the types that have it.
-_V0_OPTIONS = {
-    "num_output": ("num_output", "conv innerproduct"),
-    "biasterm": ("bias_term", "conv innerproduct"),
-    "weight_filler": ("weight_filler", "conv innerproduct"),
-    "bias_filler": ("bias_filler", "conv innerproduct"),
-    "pad": ("pad", "conv pool"),
-    "kernelsize": ("kernel_size", "conv pool"),
-    "group": ("group", "conv"),
-    "stride": ("stride", "conv pool"),
-    "pool": ("pool", "pool"),
-    "dropout_ratio": ("dropout_ratio", "dropout"),
-    "local_size": ("local_size", "lrn"),
-    "alpha": ("alpha", "lrn"),
-    "beta": ("beta", "lrn"),
-    "k": ("k", "lrn"),
-    "source": ("source", "data hdf5_data images window_data infogain_loss"),
-    "batchsize": ("batch_size", "data hdf5_data images window_data"),
-    "rand_skip": ("rand_skip", "data images"),
-    "shuffle_images": ("shuffle", "images"),
-    "new_height": ("new_height", "images"),
-    "new_width": ("new_width", "images"),
-    "concat_dim": ("concat_dim", "concat"),
-    "det_fg_threshold": ("fg_threshold", "window_data"),
-    "det_bg_threshold": ("bg_threshold", "window_data"),
-    "det_fg_fraction": ("fg_fraction", "window_data"),
-    "det_context_pad": ("context_pad", "window_data"),
-    "det_crop_mode": ("crop_mode", "window_data"),
-}
-
-_V0_TRANSFORM = {
-    "scale": "scale",
-    "meanfile": "mean_file",
-    "cropsize": "crop_size",
-    "mirror": "mirror",
-}
-
-V1_TYPES = {
-    "NONE": "",
-    "ABSVAL": "AbsVal",
-    "ACCURACY": "Accuracy",
-    "ARGMAX": "ArgMax",
-    "BNLL": "BNLL",
-    "CONCAT": "Concat",
-    "CONTRASTIVE_LOSS": "ContrastiveLoss",
-    "CONVOLUTION": "Convolution",
-    "DATA": "Data",
-    "DECONVOLUTION": "Deconvolution",
-    "DROPOUT": "Dropout",
-    "DUMMY_DATA": "DummyData",
-    "ELTWISE": "Eltwise",
-    "EUCLIDEAN_LOSS": "EuclideanLoss",
-    "EXP": "Exp",
-    "FLATTEN": "Flatten",
-    "HDF5_DATA": "HDF5Data",
-    "HDF5_OUTPUT": "HDF5Output",
-    "HINGE_LOSS": "HingeLoss",
-    "IM2COL": "Im2col",
-    "IMAGE_DATA": "ImageData",
-    "INFOGAIN_LOSS": "InfogainLoss",
-    "INNER_PRODUCT": "InnerProduct",
-    "LRN": "LRN",
-    "MEMORY_DATA": "MemoryData",
-    "MULTINOMIAL_LOGISTIC_LOSS": "MultinomialLogisticLoss",
-    "MVN": "MVN",
-    "POOLING": "Pooling",
-    "POWER": "Power",
-    "RELU": "ReLU",
-    "SIGMOID": "Sigmoid",
-    "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss",
-    "SILENCE": "Silence",
-    "SLICE": "Slice",
-    "SOFTMAX": "Softmax",
-    "SOFTMAX_LOSS": "SoftmaxWithLoss",
-    "SPLIT": "Split",
-    "TANH": "TanH",
-    "THRESHOLD": "Threshold",
-    "WINDOW_DATA": "WindowData",
-}
-
-# V1 list: what its entry i is called in param[i].
-_V1_PARAM = {
-    "param": "name",
-    "blob_share_mode": "share_mode",
-    "blobs_lr": "lr_mult",
-    "weight_decay": "decay_mult",
-}
-
-_V1_DATA = {
-    "DATA": "data_param",
-    "IMAGE_DATA": "image_data_param",
-    "WINDOW_DATA": "window_data_param",
-}
-
-SOLVER_TYPES = {
-    "SGD": "SGD",
-    "NESTEROV": "Nesterov",
-    "ADAGRAD": "AdaGrad",
-    "RMSPROP": "RMSProp",
-    "ADADELTA": "AdaDelta",
-    "ADAM": "Adam",
-}
 
 
 def upgrade_net(net, path="", problems=None):
@@ -169,10 +35,10 @@ def upgrade_net(net, path="", problems=None):
         logged in any case, and the option is dropped
     """
     if net.layers and net.layer:
+        at = where(path, net.layers[0].source_line) or "net"
         raise NetError(
-            f'{where(path, net.layers[0].source_line)}: a net has "layer" or "layers" (the old '
-            f"form), not both; there are {len(net.layer)} of the one and {len(net.layers)} of "
-            f"the other"
+            f'{at}: a net has "layer" or "layers" (the old form), not both; there are '
+            f"{len(net.layer)} of the one and {len(net.layers)} of the other"
         )
     found = [] if problems is None else problems
     done = []
@@ -306,12 +172,12 @@ def _upgrade_v0_layer(entry, path, problems):
         name = field.name
         if name in ("name", "blobs", "blobs_lr", "weight_decay"):
             _set(entry, name, value)
-        elif name in _V0_TRANSFORM:
-            _set(entry.transform_param, _V0_TRANSFORM[name], value)
+        elif name in V0_TRANSFORM:
+            _set(entry.transform_param, V0_TRANSFORM[name], value)
         elif name == "hdf5_output_param" and old.type == "hdf5_output":
             entry.hdf5_output_param.CopyFrom(value)
-        elif old.type in _V0_OPTIONS.get(name, ("", ""))[1].split():
-            _set(getattr(entry, _V0_MESSAGES[old.type]), _V0_OPTIONS[name][0], value)
+        elif old.type in V0_OPTIONS.get(name, ("", ""))[1].split():
+            _set(getattr(entry, V0_MESSAGES[old.type]), V0_OPTIONS[name][0], value)
         elif name not in ("type", "new_num", "new_channels"):
             problems.append(f'{_at(entry, path)}: a layer of type "{old.type}" has no {name}')
     entry.ClearField("layer")
@@ -329,12 +195,12 @@ def _at(entry, path):
 
 def _v1_data(entry):
     """The data message of a V1 layer that may hold transform options, or None."""
-    name = _V1_DATA.get(caffe_pb2.V1LayerParameter.LayerType.Name(entry.type))
+    name = V1_DATA.get(caffe_pb2.V1LayerParameter.LayerType.Name(entry.type))
     return getattr(entry, name) if name else None
 
 
 def _old_transform(options):
-    return [name for name in _V0_TRANSFORM.values() if options.HasField(name)]
+    return [name for name in V0_TRANSFORM.values() if options.HasField(name)]
 
 
 def _has_old_transform(net):
@@ -366,11 +232,11 @@ def _upgrade_v1_layer(old, new):
     for field, value in old.ListFields():
         if field.name == "type":
             new.type = V1_TYPES[caffe_pb2.V1LayerParameter.LayerType.Name(value)]
-        elif field.name in _V1_PARAM:
+        elif field.name in V1_PARAM:
             while len(new.param) < len(value):
                 new.param.add()
             for spec, item in zip(new.param, value, strict=False):
-                setattr(spec, _V1_PARAM[field.name], item)
+                setattr(spec, V1_PARAM[field.name], item)
         else:
             _set(new, field.name, value)
 
