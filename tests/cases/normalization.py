@@ -5,6 +5,7 @@ import numpy as np
 from caffelite.testing import TEST, case
 
 from ..reference import normalization as ref
+from ..reference.lrn import lrn
 
 
 def positive(generator, shape):
@@ -127,3 +128,41 @@ case("Bias", [(2, 3, 4, 5), (3, 4)], expect=ref.bias)
 case("Bias", [(2, 3, 4), ()], expect=ref.bias)
 case("Bias", [(2, 3, 4)], "bias_param { axis: 2 num_axes: 2 }", error="num_axes: 2 from axis 2")
 case("Bias", [(2, 3, 4), (2,)], error="expected (3,), that of bottom[0] from axis 1 on")
+
+case("LRN", [(2, 7, 3, 4)], expect=lrn)
+case(
+    "LRN",
+    [(2, 4, 3, 5)],
+    "lrn_param { local_size: 3 alpha: 0.5 k: 2 engine: CAFFE }",
+    expect=partial(lrn, local_size=3, alpha=0.5, k=2),
+)
+for exponent in (0.5, 1, 0.3):
+    case(
+        "LRN",
+        [(2, 5, 3, 4)],
+        f"lrn_param {{ beta: {exponent} }}",
+        expect=partial(lrn, beta=np.float32(exponent)),
+    )
+case("LRN", [(2, 3, 1, 4)], "lrn_param { local_size: 9 }", expect=partial(lrn, local_size=9))
+case(
+    "LRN",
+    [(2, 3, 6, 5)],
+    "lrn_param { norm_region: WITHIN_CHANNEL local_size: 3 alpha: 2 beta: 0.6 k: 7 }",
+    expect=partial(lrn, local_size=3, alpha=2, beta=np.float32(0.6), axes=(2, 3)),  # k is not used
+)
+case(
+    "LRN",
+    [(2, 3, 2, 4)],
+    "lrn_param { norm_region: WITHIN_CHANNEL local_size: 5 }",
+    expect=partial(lrn, axes=(2, 3)),
+)
+case(
+    "LRN",
+    [(1, 3, 1, 1)],
+    "lrn_param { local_size: 3 alpha: 3 beta: 0.5 }",
+    values={0: [2, 2, 4]},
+    golden=[[[[2 / 3]], [[2 / 5]], [[4 / 21**0.5]]]],  # by hand
+)
+case("LRN", [(2, 5, 3, 4)], "lrn_param { local_size: 4 }", error="local_size is 4, expected an odd")
+case("LRN", [(2, 5, 3, 4)], "lrn_param { engine: CUDNN }", error="needs a GPU")
+case("LRN", [(2, 5, 3)], error="expected 4 axes")

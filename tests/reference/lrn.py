@@ -39,3 +39,8 @@ def within_forward(x, reach, k, alpha, beta, y):
 
 def within_backward(x, dy, reach, k, alpha, beta, dx):
     dx[...] = gradient(x, dy, reach, k, alpha, beta, [1, 2])
+
+
+def lrn(x, local_size=5, k=1, alpha=1, beta=0.75, axes=(1,)):
+    """The layer; axes (2, 3) for WITHIN_CHANNEL."""
+    return normalize(x, local_size // 2, k, alpha, beta, axes)[1]
