@@ -1,0 +1,51 @@
+"""Resizing against its twin, and against OpenCV."""
+
+import platform
+
+import numpy as np
+import pytest
+
+from caffelite.kernels import resize
+
+from .reference import resize as slow
+
+SIZES = pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ((5, 7), (5, 7)),
+        ((5, 7), (11, 4)),
+        ((6, 10), (3, 5)),  # halved: means
+        ((6, 10), (3, 7)),
+        ((1, 1), (3, 2)),
+        ((9, 8), (1, 1)),
+        ((1, 9), (4, 30)),
+        ((40, 3), (7, 11)),
+    ],
+)
+
+
+def picture(shape, channels=3):
+    return np.random.default_rng(0).integers(0, 256, (channels, *shape), np.uint8)
+
+
+@SIZES
+def test_bilinear_is_within_rounding_of_its_twin(old, new):
+    x = picture(old)
+    got = resize.bilinear(x, *new)
+    assert got.dtype == np.uint8 and got.shape == (3, *new)
+    assert abs(got - slow.bilinear(x, *new)).max() < 1.01
+
+
+@SIZES
+def test_bilinear_is_that_of_opencv(old, new):
+    cv2 = pytest.importorskip("cv2")
+    x = picture(old)
+    want = cv2.resize(np.ascontiguousarray(x.transpose(1, 2, 0)), new[::-1])
+    off = abs(resize.bilinear(x, *new).astype(int) - want.transpose(2, 0, 1))
+    other_build = platform.machine() not in ("x86_64", "AMD64")  # with other shortcuts
+    assert off.max() <= other_build
+
+
+def test_what_is_as_large_stays_as_it_is():
+    x = picture((5, 7))
+    np.testing.assert_array_equal(resize.bilinear(x, 5, 7), x)
