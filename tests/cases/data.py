@@ -17,6 +17,23 @@ def recorded(name):
     return [arrays["out/0/data"], arrays["out/0/label"]]
 
 
+def listed(options):
+    folder = CAFFE / "data"
+    return f'image_data_param {{ source: "{folder}/list.txt" root_folder: "{folder}/" {options} }}'
+
+
+def with_arrays(row, data, labels):
+    """Let a MemoryData row's layer have data."""
+    build = row.build
+
+    def build_and_set(**how):
+        made = build(**how)
+        made[0].set_arrays(data, labels)
+        return made
+
+    row.build = build_and_set
+
+
 def hdf5(options):
     return f'top: "data" top: "label" hdf5_data_param {{ source: "{hdf5_list}" {options} }}'
 
@@ -99,3 +116,26 @@ case(
     hdf5("batch_size: 1") + "transform_param { scale: 2 }",
     error="transform_param does nothing here",
 )
+
+case("ImageData", [], listed("new_height: 30 new_width: 30"), golden=recorded("image_resized"))
+case(
+    "ImageData",
+    [],
+    listed("is_color: false batch_size: 5 shuffle: true rand_skip: 4")
+    + "transform_param { crop_size: 31 mirror: true }",
+    shapes=[(5, 1, 31, 31), (5,)],
+)
+case("ImageData", [], listed("batch_size: 0"), error="batch_size")
+case("ImageData", [], listed("new_height: 30"), error="give both, or neither")
+case("ImageData", [], listed("rand_skip: 6"), error="must be less than its 6 pictures")
+case("ImageData", [], "image_data_param { source: 'none' }", error="none: cannot be read")
+
+_memory = "memory_data_param { batch_size: 2 channels: 3 height: 4 width: 5 }"
+_data = np.arange(6 * 3 * 4 * 5, dtype=np.float32).reshape(6, 3, 4, 5)
+with_arrays(
+    case("MemoryData", [], _memory, golden=[_data[:2], np.float32([5, 4]).reshape(2, 1, 1, 1)]),
+    _data,
+    np.float32([5, 4, 3, 2, 1, 0]),
+)
+case("MemoryData", [], _memory, error="net.set_input_arrays(data, labels)")
+case("MemoryData", [], "memory_data_param { batch_size: 2 }", error="must all be above 0")

@@ -18,7 +18,8 @@ class PrefetchedLayer(Layer):
     """Serves a source of (pixels, label) in order; `position` counts the samples delivered.
 
     A subclass makes its source in `open_source`. A source has read(k) -> (pixels, label),
-    name(k) for messages, and close(); k goes on past the end, where the source starts over.
+    name(k) for messages, and close(); k goes on past the end, where the source starts over. What
+    is random about its order depends on its attribute `seed`.
     """
 
     bottoms = 0
@@ -40,6 +41,7 @@ class PrefetchedLayer(Layer):
                 self.param.transform_param, self.phase == TRAIN, self.dtype
             )
             self.source = self.open_source()
+            self.source.seed = self.seed
             self.loader = BatchLoader(
                 self.source, transformer, self.options.batch_size, self.seed, self.dtype
             )
@@ -53,7 +55,7 @@ class PrefetchedLayer(Layer):
     def forward(self, bottom, top):
         if self.loader.seed != self.seed:  # reseeded: what is loaded ahead no longer holds
             self.batches.close()
-            self.loader.seed = self.seed
+            self.loader.seed = self.source.seed = self.seed
         with naming(self):
             arrays = self.batches.batch(self.position)
         for blob, array in zip(top, arrays, strict=False):

@@ -1,0 +1,108 @@
+"""Picture files with labels, from a text file that lists them."""
+
+import re
+
+import numpy as np
+
+from .. import rng
+from ..errors import DataError
+from ..kernels.resize import bilinear
+from .image import decode
+
+_LABEL = re.compile(r"\s*([+-]?\d+)")
+
+
+class ImageListSource:
+    """(pixels, label) of the k-th picture of a list; after the last one comes the first again.
+
+    Parameters
+    ----------
+    list_path
+        text file with a line `NAME LABEL` for each picture
+    root_folder
+        what stands before each name, as it is: with a slash at its end if it is a folder
+    color
+        whether to decode to 3 channels, else 1
+    size
+        (height, width) to resize to, or None
+    shuffle
+        take another order in each pass, by the attribute `seed` and the number of the pass
+    rand_skip
+        if not 0, start at one of the first `rand_skip` places, by `seed`
+    """
+
+    def __init__(
+        self, list_path, root_folder="", color=True, size=None, shuffle=False, rand_skip=0
+    ):
+        self.list_path, self.root_folder, self.color, self.size = (
+            list_path,
+            root_folder,
+            color,
+            size,
+        )
+        self.shuffle, self.rand_skip, self.seed = shuffle, rand_skip, 0
+        self.entries = read_list(list_path)
+        self._order = None, None
+        if rand_skip > 0 and rand_skip >= len(self.entries):
+            raise DataError(
+                f"{list_path}: rand_skip: {rand_skip} must be less than its {len(self)} pictures"
+            )
+
+    def __len__(self):
+        return len(self.entries)
+
+    def read(self, index):
+        """(pixels, label) of picture `index`, counted through all passes."""
+        entry, label = self.entries[self._line(index)]
+        try:
+            return read_picture(self.root_folder + entry, self.color, self.size), label
+        except DataError as problem:
+            raise DataError(f"{self.name(index)}: {problem}") from None
+
+    def name(self, index):
+        """How messages name a picture."""
+        line = self._line(index)
+        return f'{self.list_path}:{line + 1}: "{self.root_folder}{self.entries[line][0]}"'
+
+    def _line(self, index):
+        if self.rand_skip:
+            index += int(rng.generator(self.seed, 4).integers(self.rand_skip))
+        number, place = divmod(index, len(self))
+        if not self.shuffle:
+            return place
+        key, order = self._order
+        if key != (self.seed, number):
+            order = rng.generator(self.seed, 2, number).permutation(len(self))
+            self._order = (self.seed, number), order
+        return int(order[place])
+
+    def close(self):
+        """Nothing is held open."""
+
+
+def read_list(path):
+    """[(name, label)] of a list: a line splits at its last space; no number there means 0."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().removesuffix("\n").split("\n")
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
+    if lines == [""]:
+        raise DataError(f"{path}: lists no pictures")
+    entries = []
+    for number, line in enumerate(lines, 1):
+        name, space, text = line.rpartition(" ")
+        found = _LABEL.match(text)
+        label = int(found[1]) if found else 0
+        if not -(2**31) <= label < 2**31:
+            raise DataError(f"{path}:{number}: the label {label} does not fit into 32 bits")
+        entries.append((name if space else line, label))
+    return entries
+
+
+def read_picture(path, color=True, size=None):
+    """Pixels of a picture file, channels x height x width, resized to `size` if given."""
+    pixels = decode(path, color)
+    if size is None or pixels.shape[1:] == size:
+        return pixels
+    return bilinear(np.ascontiguousarray(pixels), *size)

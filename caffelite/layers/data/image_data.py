@@ -1,0 +1,54 @@
+from ...data.image_list import ImageListSource
+from ...errors import DataError
+from ..base import register
+from ._prefetched import PrefetchedLayer
+
+
+@register("ImageData")
+class ImageData(PrefetchedLayer):
+    """Picture files from a list of names and labels, over and over; a thread reads ahead.
+
+    Top
+        0: data, batch_size x channels x height x width, blue first; the shape of the first
+           picture of each batch, which the others must have too
+        1: label, batch_size
+    Options (image_data_param)
+        source: text file with a line NAME LABEL for each picture
+        root_folder: what stands before each name [""]
+        batch_size: pictures in a batch [1]
+        new_height, new_width: resize pictures to this, both or neither [0]
+        is_color: read as blue, green, red, else as gray [true]
+        shuffle: another order in each pass [false]
+        rand_skip: start at random among the first rand_skip pictures [0]
+    Options (transform_param)
+        crop_size: take crop_size x crop_size pixels; anywhere in TRAIN, the middle in TEST [0]
+        mean_file, mean_value: what to subtract: a .binaryproto, or a value for each channel
+        scale: factor, after the mean is subtracted [1]
+        mirror: flip every other picture, at random [false]
+    """
+
+    options_field = "image_data_param"
+    tops = 2
+    ignored_options = {
+        "scale": "write it in transform_param",
+        "mean_file": "write it in transform_param",
+        "crop_size": "write it in transform_param",
+        "mirror": "write it in transform_param",
+    }
+
+    def open_source(self):
+        options = self.options
+        size = options.new_height, options.new_width
+        if (size[0] > 0) != (size[1] > 0):
+            raise DataError(
+                f"new_height: {size[0]}, new_width: {size[1]}: give both, or neither, "
+                "to keep the sizes that the pictures have"
+            )
+        return ImageListSource(
+            options.source,
+            options.root_folder,
+            options.is_color,
+            size if all(size) else None,
+            options.shuffle,
+            options.rand_skip,
+        )

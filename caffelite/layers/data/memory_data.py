@@ -1,0 +1,74 @@
+import logging
+
+import numpy as np
+
+from ...errors import DataError
+from ..base import Layer, register
+
+log = logging.getLogger("caffelite")
+
+
+@register("MemoryData")
+class MemoryData(Layer):
+    """Arrays of the user's, batch by batch, over and over; see `set_arrays`.
+
+    Top
+        0: data, batch_size x channels x height x width
+        1: label, batch_size; from the first forward pass on batch_size x 1 x 1 x 1
+    Options (memory_data_param)
+        batch_size, channels, height, width: the shape of top 0
+    """
+
+    options_field = "memory_data_param"
+    bottoms = 0
+    tops = 2
+
+    def setup(self, bottom_shapes):
+        self.data = self.labels = None
+        if min(self.infer_shapes([])[0]) == 0:
+            raise self.error("batch_size, channels, height and width must all be above 0")
+        if self.param.HasField("transform_param"):
+            log.warning("%s: transform_param does nothing to arrays: transform them first", self.at)
+
+    def infer_shapes(self, bottom_shapes):
+        options = self.options
+        batch = options.batch_size
+        return [(batch, options.channels, options.height, options.width), (batch,)]
+
+    def set_arrays(self, data, labels):
+        """Serve these from their start on; they are not copied, so later changes to them count.
+
+        Parameters
+        ----------
+        data
+            n x channels x height x width, n a multiple of batch_size
+        labels
+            n, or n x 1 x 1 x 1
+        """
+        data, labels = np.asarray(data), np.asarray(labels)
+        batch, *sample = self.infer_shapes([])[0]
+        count = len(data) if data.ndim else 0
+        if data.shape != (count, *sample) or count == 0 or count % batch:
+            raise self.error(
+                f"data have the shape {data.shape}, expected n x {' x '.join(map(str, sample))}, "
+                f"with n a multiple of batch_size, {batch}",
+                DataError,
+            )
+        if labels.shape not in ((count,), (count, 1, 1, 1)):
+            raise self.error(
+                f"labels have the shape {labels.shape}, expected ({count},) or ({count}, 1, 1, 1)",
+                DataError,
+            )
+        self.data, self.labels, self.position = data, labels, 0
+
+    def forward(self, bottom, top):
+        if self.data is None:
+            raise self.error(
+                "has no data; give it some: net.set_input_arrays(data, labels)", DataError
+            )
+        batch = self.options.batch_size
+        first = self.position % len(self.data)
+        top[1].reshape(batch, 1, 1, 1)
+        for blob, source in zip(top, (self.data, self.labels), strict=True):
+            blob.data[...] = source[first : first + batch].reshape(blob.shape)
+        self.position += batch
