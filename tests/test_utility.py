@@ -117,3 +117,12 @@ def test_silence_clears_the_diffs_it_is_asked_for():
         blob.diff[...] = 5
     layer.backward(top, [True, False], bottom)
     assert (bottom[0].diff == 0).all() and (bottom[1].diff == 5).all()
+
+
+@pytest.mark.parametrize("type", ["Flatten", "Reshape", "Split", "Concat", "Slice"])
+def test_what_shares_memory_is_refused_in_place(type):
+    with pytest.raises(RuntimeError, match=r'top\[0\] "x" is its bottom, too, .* name of its own'):
+        net_of(f"""
+            layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 3 }} }} }}
+            layer {{ name: "l" type: "{type}" bottom: "x" top: "x" }}
+        """)

@@ -115,6 +115,7 @@ class Net:
         given = [spec.lr_mult for spec in param.param]
         shapes = [blob.shape for blob in layer.bottom_blobs]
         layer.setup(shapes)
+        _check_in_place(layer)
         self.layers.append(layer)
         self._reshape(layer)
         layer.loss_weights = _loss_weights(layer)
@@ -464,6 +465,15 @@ def _check_count(layer, kind, allowed, count):
         else:
             expected = f"at least {least}" if most is None else f"{least} to {most}"
         raise layer.error(f"has {count} {kind}s, expected {expected}")
+
+
+def _check_in_place(layer):
+    for index, blob in enumerate(layer.top_blobs):
+        if not layer.in_place and any(blob is b for b in layer.bottom_blobs):
+            raise layer.error(
+                f'top[{index}] "{layer.top_names[index]}" is its bottom, too, but with these '
+                "options the layer cannot compute in place; give the top a name of its own"
+            )
 
 
 def _loss_weights(layer):
