@@ -1,0 +1,211 @@
+"""tools/benchmark.py: both sides compute the same; it measures, reports and draws."""
+
+import json
+
+import numba
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+import caffelite
+from caffelite.proto import caffe_pb2
+from caffelite.proto.caffe_pb2 import TEST, TRAIN
+from tools import benchmark
+
+torch = pytest.importorskip("torch")
+torch_twin = pytest.importorskip("tools.torch_twin")
+
+EVERYTHING = """
+layer { name: "in" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: 3 dim: 4 dim: 13 dim: 11 } shape { dim: 3 } } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 6 kernel_h: 3 kernel_w: 2 stride: 2 pad_h: 2 pad_w: 1 group: 2 } }
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer { name: "norm1" type: "LRN" bottom: "conv1" top: "norm1"
+  lrn_param { local_size: 3 alpha: 0.7 beta: 0.6 k: 1.3 } }
+layer { name: "conv2" type: "Convolution" bottom: "norm1" top: "conv2"
+  convolution_param { num_output: 8 kernel_size: 3 pad: 2 dilation: 2 bias_term: false } }
+layer { name: "bn2" type: "BatchNorm" bottom: "conv2" top: "conv2" }
+layer { name: "scale2" type: "Scale" bottom: "conv2" top: "conv2" scale_param { bias_term: true } }
+layer { name: "relu2" type: "ReLU" bottom: "conv2" top: "conv2" }
+layer { name: "norm2" type: "LRN" bottom: "conv2" top: "norm2"
+  lrn_param { local_size: 3 alpha: 0.9 beta: 0.75 norm_region: WITHIN_CHANNEL } }
+layer { name: "conv3" type: "Convolution" bottom: "conv2" top: "conv3"
+  convolution_param { num_output: 8 kernel_size: 1 } }
+layer { name: "bn3" type: "BatchNorm" bottom: "conv3" top: "conv3" batch_norm_param { eps: 0.01 } }
+layer { name: "sum" type: "Eltwise" bottom: "norm2" bottom: "conv3" top: "sum" }
+layer { name: "relu3" type: "ReLU" bottom: "sum" top: "sum" relu_param { negative_slope: 0.2 } }
+layer { name: "pool1" type: "Pooling" bottom: "sum" top: "pool1"
+  pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "pool2" type: "Pooling" bottom: "sum" top: "pool2"
+  pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "cat" type: "Concat" bottom: "pool1" bottom: "pool2" bottom: "pool1" top: "cat" }
+layer { name: "pool3" type: "Pooling" bottom: "cat" top: "pool3"
+  pooling_param { pool: AVE kernel_size: 3 stride: 2 } }
+layer { name: "ip1" type: "InnerProduct" bottom: "pool3" top: "ip1"
+  inner_product_param { num_output: 10 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip1" bottom: "label" top: "loss" }
+layer { name: "pool4" type: "Pooling" bottom: "sum" top: "pool4"
+  pooling_param { pool: MAX global_pooling: true } }
+layer { name: "drop4" type: "Dropout" bottom: "pool4" top: "pool4" }
+layer { name: "ip2" type: "InnerProduct" bottom: "pool4" top: "ip2"
+  inner_product_param { num_output: 10 bias_term: false } }
+layer { name: "loss2" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss2"
+  loss_weight: 0.3 }
+"""
+
+
+def everything(phase):
+    param = text_format.Parse(EVERYTHING, caffe_pb2.NetParameter())
+    param.state.phase = phase
+    return param
+
+
+def without_dropout(param):
+    """The two sides draw their own random numbers."""
+    kept = caffe_pb2.NetParameter()
+    kept.CopyFrom(param)
+    del kept.layer[:]
+    kept.layer.extend(layer for layer in param.layer if layer.type != "Dropout")
+    return kept
+
+
+def pair(param, dtype=np.float64, in_place=True):
+    """A net and its twin with the same weights, one forward and, for training, backward."""
+    net = caffelite.Net(param, param.state.phase, dtype=dtype)
+    inputs = benchmark.samples(param)
+    generator = np.random.default_rng(2)
+    benchmark.fill(net)
+    for layer in net.layers:
+        for blob in layer.blobs if layer.type != "BatchNorm" else ():
+            blob.data[...] += 0.01 * generator.standard_normal(blob.shape)
+        if layer.type == "BatchNorm" and param.state.phase == TEST:
+            mean, variance, factor = (blob.data for blob in layer.blobs)
+            mean[...], variance[...], factor[...] = 0.3, 1.7, 1.9
+    net.forward(**inputs)
+    twin = torch_twin.Twin(param, in_place).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+    twin.train(param.state.phase == TRAIN)
+    values = {name: [blob.data for blob in blobs] for name, blobs in net.params.items()}
+    if param.state.phase == TRAIN:  # forward counted the batch: statistics before it are 0
+        values.update({name: [0 * a for a in values[name]] for name in twin.batch_norms})
+    twin.load(values)
+    outputs = twin(**{name: torch.from_numpy(x.astype(dtype)) for name, x in inputs.items()})
+    if param.state.phase == TRAIN:
+        net.backward()
+        twin.loss(outputs).backward()
+    return net, twin, outputs
+
+
+def assert_same_step(net, twin, outputs, tolerance):
+    """The same loss, and gradients within `tolerance` of the largest of their layer.
+
+    (A bias before a BatchNorm has none at all: both sides compute rounding errors.)
+    """
+    loss = sum(w * float(net.blobs[name].data) for name, w in twin.loss_weights.items())
+    assert loss == pytest.approx(twin.loss(outputs).item(), rel=tolerance)
+    for name, parameters in twin.learnable.items():
+        theirs = [p.grad.numpy() for p in parameters]
+        largest = max(abs(grad).max() for grad in theirs)
+        for blob, grad in zip(net.params[name], theirs, strict=True):
+            distance = abs(blob.diff - grad.reshape(blob.shape)).max()
+            assert distance <= tolerance * largest, name
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_step_of_the_twin_is_a_step_of_the_net(in_place):
+    """Loss and all gradients, in float64, over every kind of layer that has a translation."""
+    assert_same_step(*pair(without_dropout(everything(TRAIN)), in_place=in_place), 1e-9)
+
+
+def test_the_twin_gives_the_same_scores_in_the_test_phase():
+    net, _, outputs = pair(everything(TEST))
+    for name in ("loss", "loss2"):
+        assert outputs[name].item() == pytest.approx(float(net.blobs[name].data), rel=1e-9)
+
+
+@pytest.mark.parametrize("folder", ["lenet", "cifar10_full"])
+def test_a_small_net_and_its_twin_take_the_same_step(folder):
+    assert_same_step(*pair(without_dropout(benchmark.in_memory(folder, TRAIN, 3))), 1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["alexnet", "googlenet", "resnet50", "vgg16"])
+def test_a_large_net_and_its_twin_take_the_same_step(folder):
+    assert_same_step(*pair(without_dropout(benchmark.in_memory(folder, TRAIN, 2))), 1e-6)
+
+
+def test_the_twin_keeps_no_blob_longer_than_it_is_read():
+    param = everything(TEST)
+    twin = torch_twin.Twin(param).eval()
+    inputs = {name: torch.from_numpy(x) for name, x in benchmark.samples(param).items()}
+    assert set(twin(**inputs)) == {"loss", "loss2"}
+
+
+def test_a_layer_without_translation_is_named():
+    param = everything(TRAIN)
+    param.layer[2].type = "ELU"
+    with pytest.raises(NotImplementedError, match=r'"relu1": ELU'):
+        torch_twin.Twin(param)
+
+
+def run(capsys, *flags):
+    benchmark.main([*flags, "--nets", "lenet", "--batch", "2", "--threads", "1"])
+    return capsys.readouterr().out
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = numba.get_num_threads()
+    yield
+    benchmark.set_threads(before)
+
+
+def test_a_run_reports_both_sides_of_a_step(capsys, tmp_path):
+    file = tmp_path / "figures.json"
+    out = run(capsys, "--repeats", "5", "--update", "--layers", "3", "--json", str(file))
+    about, heading, *_ = out.splitlines()
+    assert "torch" in about and "cores" in about and "caffelite" in heading
+    figures = json.loads(file.read_text())
+    (result,) = figures["results"]
+    assert set(result["ms"]) == {"caffelite", "PyTorch"}
+    for times in result["ms"].values():
+        assert {part: len(ms) for part, ms in times.items()} == {
+            "forward": 5,
+            "backward": 5,
+            "update": 5,
+        }
+        assert all(ms > 0 for part in times.values() for ms in part)
+    ours, theirs = (benchmark.steps(result["ms"][side]) for side in ("caffelite", "PyTorch"))
+    assert result["best_speed"] == pytest.approx(min(theirs) / min(ours))
+    rows = {row["layer"]: row for row in result["layers"]}
+    assert rows["conv2"]["macs"] == 2 * 50 * 8 * 8 * 20 * 5 * 5
+    assert all(ms > 0 for way in rows["conv2"]["ms"].values() for ms in way)
+    assert sum(line.startswith("  conv") for line in out.splitlines()) >= 1
+
+
+def test_inference_has_no_backward(capsys, tmp_path):
+    file = tmp_path / "figures.json"
+    run(capsys, "--repeats", "5", "--forward", "--json", str(file))
+    (result,) = json.loads(file.read_text())["results"]
+    assert set(result["ms"]["caffelite"]) == {"forward"}
+
+
+def test_memory_is_that_of_processes_of_their_own(capsys):
+    """A parent that holds much must not show in them."""
+    ballast = np.ones(150 * 2**20, np.float64)  # 1.2 GB
+    out = run(capsys, "--memory")
+    peaks = [float(word) for word in out.splitlines()[-1].split() if word.isdigit()][2:]
+    assert len(peaks) == 2 and all(50 < peak < 1000 for peak in peaks), out
+    assert ballast[-1] == 1
+
+
+def test_the_plot_is_a_picture(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    run(capsys, "--repeats", "5", "--plot", str(tmp_path / "bars.png"))
+    assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_too_few_repeats_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        benchmark.main(["--repeats", "3"])
+    assert "at least 5" in capsys.readouterr().err

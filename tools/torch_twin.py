@@ -1,0 +1,250 @@
+"""The same net in PyTorch, translated layer by layer from a NetParameter: what benchmark.py races.
+
+twin = Twin(param)           # filtered to one phase, fed by Input layers
+twin.load({name: [values of its learnable blobs]})
+twin.loss(twin(data=x, label=y)).backward()
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from caffelite.proto import caffe_pb2
+
+PoolMethod = caffe_pb2.PoolingParameter
+BUILDERS = {}
+
+
+def builds(type_name):
+    """Register a function from (LayerParameter, shapes of its bottoms) to a module."""
+
+    def add(build):
+        BUILDERS[type_name] = build
+        return build
+
+    return add
+
+
+class Twin(nn.Module):
+    """The net of `param`, filtered to its phase.
+
+    A BatchNorm and the Scale after it are one BatchNorm2d. With `in_place` a ReLU overwrites its
+    bottom where it does in `param`, as PyTorch's own models do.
+    """
+
+    def __init__(self, param, in_place=True):
+        super().__init__()
+        self.steps, self.owners, self.batch_norms, self.loss_weights = [], {}, {}, {}
+        self.in_place = in_place
+        with torch.device("meta"):  # shapes only, until all is known
+            self._build(param)
+        self.to_empty(device="cpu")
+        for module in self.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+        self._find_last_uses()
+
+    def _build(self, param):
+        blobs = {}
+        for index, layer in enumerate(param.layer):
+            if layer.type == "Input":
+                shapes = list(layer.input_param.shape)
+                shapes *= len(layer.top) // len(shapes)
+                blobs.update(
+                    {t: torch.empty(*s.dim) for t, s in zip(layer.top, shapes, strict=True)}
+                )
+            elif layer.type == "Scale":
+                self._check_scale(layer, param.layer[index - 1])
+            else:
+                self._add(layer, blobs, followed_by_scale(param, index))
+
+    def _add(self, layer, blobs, scale):
+        bottoms = [blobs[name] for name in layer.bottom]
+        if layer.type not in BUILDERS:
+            raise NotImplementedError(f'layer "{layer.name}": {layer.type} has no translation')
+        build = BUILDERS[layer.type]
+        more = {"affine": bool(scale)} if layer.type == "BatchNorm" else {}
+        module = build(layer, [tuple(b.shape) for b in bottoms], **more)
+        if layer.type == "ReLU":
+            module.inplace = self.in_place and layer.top[0] == layer.bottom[0]
+        self.add_module(f"{len(self.steps)}", module)
+        self.steps.append((layer.name, module, list(layer.bottom), layer.top[0]))
+        blobs[layer.top[0]] = module(*[b.detach() for b in bottoms])
+        if layer.type.endswith("Loss"):
+            self.loss_weights[layer.top[0]] = layer.loss_weight[0] if layer.loss_weight else 1.0
+        if layer.type == "BatchNorm":
+            self.batch_norms[layer.name] = module
+        if getattr(module, "weight", None) is not None:
+            self.owners[scale or layer.name] = module
+
+    def _check_scale(self, scale, before):
+        if before.type != "BatchNorm" or list(scale.bottom) != list(before.top):
+            raise NotImplementedError(f'layer "{scale.name}": a Scale without its BatchNorm')
+
+    def _find_last_uses(self):
+        """Which blobs a step may drop, so that memory is what autograd keeps and no more."""
+        self.last_uses, seen = [], set()
+        for _, _, bottoms, _ in reversed(self.steps):
+            self.last_uses.insert(0, [b for b in set(bottoms) if b not in seen])
+            seen.update(bottoms)
+
+    @property
+    def learnable(self):
+        """{layer name: its learnable blobs, in Caffe's order}."""
+        pairs = {name: (module.weight, module.bias) for name, module in self.owners.items()}
+        return {name: [p for p in pair if p is not None] for name, pair in pairs.items()}
+
+    def forward(self, **blobs):
+        """The blobs that no layer reads, by name."""
+        for (_, module, bottoms, top), last in zip(self.steps, self.last_uses, strict=True):
+            y = module(*[blobs[name] for name in bottoms])
+            for name in last:
+                del blobs[name]
+            blobs[top] = y
+        return blobs
+
+    def loss(self, outputs):
+        """The weighted sum of all losses."""
+        return sum(weight * outputs[top] for top, weight in self.loss_weights.items())
+
+    @torch.no_grad()
+    def load(self, values):
+        """Copy values, {layer name: [arrays]} as in Caffe's blobs, into the twin."""
+        learnable = self.learnable
+        for name, arrays in values.items():
+            if name in self.batch_norms:
+                mean, variance, (factor,) = (torch.as_tensor(a) for a in arrays)
+                self.batch_norms[name].running_mean.copy_(mean / (factor or 1))
+                self.batch_norms[name].running_var.copy_(variance / (factor or 1))
+                continue
+            for parameter, array in zip(learnable[name], arrays, strict=True):
+                parameter.copy_(torch.as_tensor(array).reshape(parameter.shape))
+
+
+def followed_by_scale(param, index):
+    """The name of the Scale after layer `index`, or None."""
+    after = param.layer[index + 1] if index + 1 < len(param.layer) else None
+    return after.name if after is not None and after.type == "Scale" else None
+
+
+def pair(values, height, width, default):
+    """(h, w) from Caffe's list, or its two fields."""
+    if height or width:
+        return (height, width)
+    values = list(values) if hasattr(values, "__len__") else [values]
+    return tuple((values or [default]) * 2)[:2]
+
+
+@builds("Convolution")
+def convolution(layer, shapes):
+    o = layer.convolution_param
+    return nn.Conv2d(
+        shapes[0][1],
+        o.num_output,
+        pair(o.kernel_size, o.kernel_h, o.kernel_w, None),
+        pair(o.stride, o.stride_h, o.stride_w, 1),
+        pair(o.pad, o.pad_h, o.pad_w, 0),
+        pair(o.dilation, 0, 0, 1),
+        o.group,
+        o.bias_term,
+    )
+
+
+@builds("Pooling")
+def pooling(layer, shapes):
+    """ceil_mode cuts windows as Caffe does, and count_include_pad gives Caffe's divisor."""
+    o = layer.pooling_param
+    kernel = pair(o.kernel_size, o.kernel_h, o.kernel_w, None)
+    if o.global_pooling:
+        kernel = shapes[0][2:]
+    stride = pair(o.stride, o.stride_h, o.stride_w, 1)
+    pad = pair(o.pad, o.pad_h, o.pad_w, 0)
+    ceil = o.round_mode == PoolMethod.CEIL
+    if o.pool == PoolMethod.MAX:
+        return nn.MaxPool2d(kernel, stride, pad, ceil_mode=ceil)
+    return nn.AvgPool2d(kernel, stride, pad, ceil_mode=ceil, count_include_pad=True)
+
+
+@builds("LRN")
+def lrn(layer, shapes):
+    o = layer.lrn_param
+    if o.norm_region == o.WITHIN_CHANNEL:
+        return WithinChannel(o.local_size, o.alpha, o.beta)
+    return nn.LocalResponseNorm(o.local_size, o.alpha, o.beta, o.k)
+
+
+class WithinChannel(nn.Module):
+    """y = x / (1 + alpha * mean of x^2 over size x size neighbours) ^ beta"""
+
+    def __init__(self, size, alpha, beta):
+        super().__init__()
+        self.size, self.alpha, self.beta = size, alpha, beta
+
+    def forward(self, x):
+        energy = F.avg_pool2d(x * x, self.size, 1, self.size // 2)
+        return x / energy.mul(self.alpha).add(1).pow(self.beta)
+
+
+@builds("InnerProduct")
+def inner_product(layer, shapes):
+    o = layer.inner_product_param
+    features = torch.Size(shapes[0][1:]).numel()
+    return Dense(features, o.num_output, o.bias_term)
+
+
+class Dense(nn.Linear):
+    def forward(self, x):
+        return super().forward(x.flatten(1))
+
+
+@builds("BatchNorm")
+def batch_norm(layer, shapes, affine):
+    o = layer.batch_norm_param
+    return nn.BatchNorm2d(shapes[0][1], o.eps, 1 - o.moving_average_fraction, affine)
+
+
+@builds("ReLU")
+def relu(layer, shapes):
+    slope = layer.relu_param.negative_slope
+    return nn.LeakyReLU(slope) if slope else nn.ReLU()
+
+
+@builds("Dropout")
+def dropout(layer, shapes):
+    return nn.Dropout(layer.dropout_param.dropout_ratio)
+
+
+@builds("Concat")
+def concat(layer, shapes):
+    return Call(lambda *x, axis=layer.concat_param.axis: torch.cat(x, axis))
+
+
+@builds("Eltwise")
+def eltwise(layer, shapes):
+    o = layer.eltwise_param
+    if o.operation != o.SUM or o.coeff or len(shapes) != 2:
+        raise NotImplementedError(
+            f'layer "{layer.name}": only sums of two blobs have a translation'
+        )
+    return Call(torch.add)
+
+
+@builds("Softmax")
+def softmax(layer, shapes):
+    return nn.Softmax(layer.softmax_param.axis)
+
+
+@builds("SoftmaxWithLoss")
+def softmax_with_loss(layer, shapes):
+    return Call(lambda x, label: F.cross_entropy(x, label.long()))
+
+
+class Call(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *x):
+        return self.function(*x)
