@@ -253,3 +253,191 @@ refused("Pooling", [(2, 4, 5)], "pooling_param { kernel_size: 3 }", "expected 4 
 for method in ("AVE", "L2", "STOCHASTIC"):
     refused("Pooling", IMAGE, f"pooling_param {{ pool: {method} kernel_size: 3 }}",
             "a second top, the mask, comes with pool: MAX", tops=2)  # fmt: skip
+
+
+def im2col(options, shape, **facts):
+    options = f"convolution_param {{ {options} }}"
+    case("Im2col", [shape], options, expect=partial(ref.im2col, **facts))
+
+
+im2col("kernel_size: 3", (2, 3, 4, 5), kernel=3)
+im2col("kernel_size: 3 stride: 2 pad: 1", (2, 3, 7, 6), kernel=3, stride=2, pad=1)
+im2col("kernel_h: 2 kernel_w: 3 dilation: 2", (2, 3, 5, 6), kernel=(2, 3), dilation=2)
+im2col("kernel_size: 2 kernel_size: 3 pad_h: 1", (2, 3, 4, 5), kernel=(2, 3), pad=(1, 0))
+im2col("kernel_size: 3 stride: 2", (2, 3, 8), kernel=3, stride=2)
+im2col("kernel_size: 2 pad: 1 force_nd_im2col: true", (2, 2, 3, 2, 4), kernel=2, pad=1)
+im2col("kernel_size: 2 axis: 2", (2, 3, 4, 3, 5), kernel=2, axis=2)
+im2col("kernel_size: 3 num_output: 7 group: 5", (2, 3, 4, 5), kernel=3)  # not read
+refused("Im2col", IMAGE, "", "kernel_size has 0 entries")
+refused("Im2col", [(2, 4)], "convolution_param { kernel_size: 1 }", "spatial axes after axis 1")
+refused(
+    "Im2col", IMAGE, "convolution_param { kernel_size: 9 }", "a larger one: the top would be -3"
+)
+
+for kind in ("DepthwiseConvolution", "ConvolutionDepthwise"):
+    case(
+        kind,
+        [(2, 4, 5, 6)],
+        "convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }",
+        expect=partial(ref.convolution, pad=1, stride=2, group=4),
+    )
+    case(
+        kind,
+        [(2, 3, 7)],
+        "convolution_param { num_output: 3 kernel_size: 3 group: 2 bias_term: false }",
+        expect=partial(ref.convolution, group=3),
+    )
+    refused(
+        kind,
+        IMAGE,
+        "convolution_param { num_output: 8 kernel_size: 3 group: 4 }",
+        "num_output is 8, expected 4, the channels of the bottom",
+    )
+
+case("Crop", [(2, 3, 6, 7), (2, 3, 4, 5)], expect=lambda x, like: x[:, :, :4, :5])
+case(
+    "Crop",
+    [(2, 3, 6, 7), (9, 9, 4, 5)],
+    "crop_param { offset: 1 }",
+    batch_axis=None,
+    expect=lambda x, like: x[:, :, 1:5, 1:6],
+)
+case(
+    "Crop",
+    [(2, 6, 4, 5), (2, 3, 4, 2)],
+    "crop_param { axis: -3 offset: 2 offset: 0 offset: 3 }",
+    expect=lambda x, like: x[:, 2:5, :, 3:5],
+)
+case(
+    "Crop",
+    [(4, 3), (2, 2)],
+    "crop_param { axis: 0 offset: 2 offset: 1 }",
+    batch_axis=None,
+    expect=lambda x, like: x[2:, 1:],
+)
+CROP = [(2, 3, 6, 7), (2, 3, 4, 5)]
+refused("Crop", CROP, "crop_param { offset: 3 }", "at least 7 on axis 2: offset 3 and size 4")
+refused("Crop", CROP, "crop_param { axis: 1 offset: 1 offset: 1 }", "expected none, 1 or 3")
+refused("Crop", CROP, "crop_param { axis: 4 }", "axis: 4 is out of range")
+refused("Crop", [(2, 3, 6, 7), (2, 3)], "", "at least 4 axes")
+
+for height, (shape, method) in enumerate(
+    [((2, 3, 4, 5), "MAX"), ((2, 3, 6, 4), "AVE"), ((2, 3, 9, 11), "MAX"), ((2, 2, 8, 9), "AVE")]
+):
+    case(
+        "SPP",
+        [shape],
+        f"spp_param {{ pyramid_height: {min(height, 2) + 1} pool: {method} }}",
+        distinct=True,
+        expect=partial(ref.spp, levels=min(height, 2) + 1, method=method),
+    )
+case("SPP", [(2, 3, 4, 8)], "spp_param { pyramid_height: 3 pool: STOCHASTIC }", positive=True)
+case(
+    "SPP",
+    [(2, 3, 4, 8)],
+    "spp_param { pyramid_height: 2 pool: STOCHASTIC engine: CAFFE }",
+    positive=True,
+    phase=TEST,
+    expect=partial(ref.spp, levels=2, method="EXPECTED"),
+)
+refused("SPP", IMAGE, "", "pyramid_height is missing or 0")
+refused("SPP", IMAGE, "spp_param { pyramid_height: 3 }", "the 4 x 4 bins of level 2")
+refused("SPP", [(2, 3, 7, 8)], "spp_param { pyramid_height: 2 pool: STOCHASTIC }", "2 divides")
+refused("SPP", IMAGE, "spp_param { pyramid_height: 1 engine: CUDNN }", "needs a GPU")
+refused("SPP", [(2, 3, 4)], "spp_param { pyramid_height: 1 }", "expected 4 axes")
+
+
+def interp(options, shape, rows, columns, part=lambda x: x):
+    case(
+        "Interp",
+        [shape],
+        f"interp_param {{ {options} }}",
+        expect=lambda x: ref.interp(part(x), rows, columns),
+    )
+
+
+interp("height: 7 width: 4", (2, 3, 4, 6), 7, 4)
+interp("height: 1 width: 1", (2, 3, 4, 6), 1, 1)
+interp("height: 3 width: 5", (2, 3, 1, 1), 3, 5)
+interp("height: 4 width: 6", (2, 3, 4, 6), 4, 6)
+interp("zoom_factor: 3", (2, 3, 2, 4), 4, 10)
+interp("shrink_factor: 2", (2, 3, 6, 9), 3, 5)
+interp("shrink_factor: 2 zoom_factor: 3", (2, 3, 6, 9), 7, 13)
+interp("zoom_factor: 2 height: 9 width: 9", (2, 3, 2, 4), 3, 7)
+interp("shrink_factor: 2 zoom_factor: 3 height: 5 width: 8", (2, 3, 6, 9), 5, 8)
+interp("height: 5 width: 8 pad_beg: -1 pad_end: -2", (2, 3, 6, 7), 5, 8,
+       lambda x: x[:, :, 1:-2, 1:-2])  # fmt: skip
+interp("zoom_factor: 2 pad_beg: -2", (2, 3, 5, 6), 5, 7, lambda x: x[:, :, 2:, 2:])
+case("Interp", [(1, 1, 2, 2)], "interp_param { height: 3 width: 3 }", values={0: [0, 1, 2, 3]},
+     golden=[[[[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]]]])  # fmt: skip
+case("Interp", [(1, 1, 3, 3)], "interp_param { height: 2 width: 2 }", values={0: range(9)},
+     golden=[[[[0, 2], [6, 8]]]])  # fmt: skip
+case(
+    "Interp",
+    [(2, 3, 4, 6), (2, 5, 7, 3)],
+    "interp_param { use_blob_size: true }",
+    expect=lambda x, like: ref.interp(x, 7, 3),
+)
+for options, error in [
+    ("", "no size; give height and width"),
+    ("height: 3", "no size"),
+    ("height: 3 width: 0", "the top would be 3 x 0 in space"),
+    ("zoom_factor: 0", "zoom_factor: 0 is below 1"),
+    ("shrink_factor: -1", "shrink_factor: -1 is below 1"),
+    ("zoom_factor: 2 pad_beg: 1", "pad_beg: 1 is above 0"),
+    ("zoom_factor: 2 pad_beg: -2 pad_end: -3", "more than the 5 rows and columns cut off"),
+    ("use_blob_size: true", "1 bottoms, expected 2 with use_blob_size"),
+]:
+    refused("Interp", IMAGE, f"interp_param {{ {options} }}", error)
+refused("Interp", [(2, 3, 4)], "interp_param { zoom_factor: 2 }", "expected 4 axes")
+refused("Interp", IMAGE * 2, "interp_param { zoom_factor: 2 }", "2 bottoms, expected 2 with")
+
+
+def places(size):
+    """Values for a mask: in each plane, different places below `size`."""
+    return lambda generator, shape: np.array(
+        [generator.permutation(size)[: shape[2] * shape[3]] for _ in range(shape[0] * shape[1])]
+    ).reshape(shape)
+
+
+def unpool(options, rows, columns):
+    case(
+        "Upsample",
+        [(2, 3, 4, 5)] * 2,
+        f"upsample_param {{ {options} }}",
+        values={1: places(rows * columns)},
+        expect=partial(ref.unpool, rows=rows, columns=columns),
+    )
+
+
+unpool("", 8, 10)
+unpool("scale: 3", 12, 15)
+unpool("scale_h: 2 scale_w: 3", 8, 15)
+unpool("scale: 2 pad_out_h: true", 7, 10)
+unpool("pad_out_w: true pad_out_h: true", 7, 9)
+unpool("upsample_h: 9 upsample_w: 7", 9, 7)
+case("Upsample", [(2, 3, 4, 5)], expect=lambda x: x)
+case(
+    "Upsample",
+    [(2, 3, 4, 5)],
+    "upsample_param { scale: 3 }",
+    expect=lambda x: x.repeat(3, 2).repeat(3, 3),
+)
+case("Upsample", [(1, 1, 1, 2)] * 2, "upsample_param { scale: 2 }", values={0: [5, 6], 1: [3, 3]},
+     golden=[[[[0, 0, 0, 6], [0, 0, 0, 0]]]], gradient=False)  # fmt: skip
+MASKED = [(2, 3, 4, 5)] * 2
+for options, shapes, error in [
+    ("scale_h: 2", MASKED, "scale_h is given without scale_w"),
+    ("upsample_w: 2", MASKED, "upsample_w is given without upsample_h"),
+    ("scale: 1", MASKED, "scale: 1 x 1 is too small, expected at least 2"),
+    ("scale: 0", IMAGE, "scale: 0 x 0 is too small, expected at least 1"),
+    ("scale: 3 pad_out_w: true", MASKED, "pad_out_w is for scale 2, not 3"),
+    ("upsample_h: 8 upsample_w: 8", IMAGE, "upsample_h is for upsampling with a mask"),
+    ("scale_h: 2 scale_w: 2", IMAGE, "scale_h is for upsampling with a mask"),
+    ("", [(2, 3, 4, 5), (2, 3, 5, 4)], "expected (2, 3, 4, 5), as bottom[0]"),
+    ("", [(2, 3, 4)], "expected 4 axes"),
+]:
+    refused("Upsample", shapes, f"upsample_param {{ {options} }}", error)
+for wrong in (80, -1, np.nan):
+    refused("Upsample", MASKED, "upsample_param { scale: 2 }",
+            "expected a place from 0 to 79", values={0: [0], 1: [0, 1, wrong]})  # fmt: skip

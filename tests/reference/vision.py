@@ -88,3 +88,39 @@ def pooling(x, method="MAX", kernel=None, stride=1, pad=0, floor=False, draws=No
     run[method]()
     shape = (n, c, *out)
     return [y.reshape(shape), argmax.reshape(shape)] if method == "MASK" else y.reshape(shape)
+
+
+def im2col(x, kernel, stride=1, pad=0, dilation=1, axis=1):
+    batch, channels, space = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    axes = len(space)
+    kernel, stride, pad, dilation = (_each_axis(v, axes) for v in (kernel, stride, pad, dilation))
+    out = tuple(map(conv_size, space, kernel, stride, pad, dilation))
+    y = np.zeros((*batch, channels, *kernel, *out))
+    for k, write, read in _taps(out, space, kernel, stride, pad, dilation):
+        y[(*(slice(None),) * (axis + 1), *k)][(..., *write)] = x[(..., *read)]
+    return y.reshape(*batch, channels * math.prod(kernel), *out)
+
+
+def spp(x, levels, method="MAX"):
+    parts = []
+    for bins in 2 ** np.arange(levels):
+        kernel = [math.ceil(size / bins) for size in x.shape[2:]]
+        pad = [int((k * bins - n + 1) / 2) for k, n in zip(kernel, x.shape[2:], strict=True)]
+        parts.append(pooling(x, method, kernel, stride=kernel, pad=pad))
+    return parts[0] if levels == 1 else np.concatenate([p.reshape(len(x), -1) for p in parts], 1)
+
+
+def interp(x, rows, columns):
+    """Linear along each axis: numpy's, at evenly spread positions from corner to corner."""
+    for axis, count in ((2, rows), (3, columns)):
+        size = x.shape[axis]
+        at = np.linspace(0, size - 1, count) if count > 1 else [0.0]
+        x = np.apply_along_axis(lambda line: np.interp(at, np.arange(size), line), axis, x)  # noqa: B023
+    return x
+
+
+def unpool(x, mask, rows, columns):
+    y = np.zeros((*x.shape[:2], rows * columns))
+    for n, c, h, w in np.ndindex(x.shape):
+        y[n, c, int(mask[n, c, h, w])] = x[n, c, h, w]
+    return y.reshape(*x.shape[:2], rows, columns)

@@ -37,11 +37,6 @@ class Convolution(Convolve):
     def weight_shape(self):
         return (self.num_output, self.channels // self.group, *self.kernel)
 
-    @staticmethod
-    def out_size(size, kernel, stride, pad, dilation):
-        room = size + 2 * pad - dilation * (kernel - 1) - 1
-        return int(room / stride) + 1  # truncated: room -1 at stride 2 leaves one window
-
     def product(self, x, y):
         convolve.forward(x, self.weight.data, y, *self.geometry)
 

@@ -1,0 +1,65 @@
+"""Bilinear resizing of planes with the corners aligned, and its transpose.
+
+Value i of n along an axis is read at i (m - 1) / (n - 1) of the m values (at 0 if n is 1). x and
+dx are (planes, height, width), y and dy (planes, rows, columns). Threads take whole planes.
+"""
+
+import numpy as np
+
+from ._jit import kernel, prange
+
+
+@kernel
+def _positions(size, count, low, share):
+    """For each of `count` values: the place before it, and how far it lies towards the next."""
+    for i in range(count):
+        at = i * (size - 1) / (count - 1) if count > 1 else 0.0
+        low[i] = min(int(at), size - 1)
+        share[i] = at - low[i]
+
+
+@kernel(parallel=True)
+def forward(x, y):
+    """y = x resized."""
+    planes, height, width = x.shape
+    rows, columns = y.shape[1:]
+    low_h, low_w = np.empty(rows, np.int64), np.empty(columns, np.int64)
+    share_h, share_w = np.empty(rows, x.dtype), np.empty(columns, x.dtype)
+    _positions(height, rows, low_h, share_h)
+    _positions(width, columns, low_w, share_w)
+    for p in prange(planes):
+        line = np.empty(width + 1, x.dtype)
+        for i in range(rows):
+            above, below = x[p, low_h[i]], x[p, min(low_h[i] + 1, height - 1)]
+            for w in range(width):
+                line[w] = above[w] + share_h[i] * (below[w] - above[w])
+            line[width] = line[width - 1]
+            for j in range(columns):
+                left, right = line[low_w[j]], line[low_w[j] + 1]
+                y[p, i, j] = left + share_w[j] * (right - left)
+
+
+@kernel(parallel=True)
+def backward(dy, dx):
+    """dx = the transpose of `forward`, applied to dy."""
+    planes, height, width = dx.shape
+    rows, columns = dy.shape[1:]
+    low_h, low_w = np.empty(rows, np.int64), np.empty(columns, np.int64)
+    share_h, share_w = np.empty(rows, dx.dtype), np.empty(columns, dx.dtype)
+    _positions(height, rows, low_h, share_h)
+    _positions(width, columns, low_w, share_w)
+    for p in prange(planes):
+        line = np.empty(width + 1, dx.dtype)
+        dx[p] = 0
+        for i in range(rows):
+            line[:] = 0
+            for j in range(columns):
+                right = share_w[j] * dy[p, i, j]
+                line[low_w[j]] += dy[p, i, j] - right
+                line[low_w[j] + 1] += right
+            line[width - 1] += line[width]
+            above, below = dx[p, low_h[i]], dx[p, min(low_h[i] + 1, height - 1)]
+            for w in range(width):
+                part = share_h[i] * line[w]
+                above[w] += line[w] - part
+                below[w] += part

@@ -1,0 +1,45 @@
+"""What layers share whose window slides over any number of spatial axes."""
+
+import math
+
+from ..base import Layer
+from ..options import per_axis
+
+
+class Sliding(Layer):
+    """Reads axis, kernel, stride, pad and dilation; gives top sizes; folds batch axes into one."""
+
+    options_field = "convolution_param"
+
+    def set_geometry(self, shape):
+        self.num_axes = len(shape)
+        self.axis = self.canonical_axis(self.options.axis, self.num_axes)
+        self.channels = shape[self.axis]
+        axes = self.num_axes - self.axis - 1
+        self.kernel = per_axis(self, "kernel_size", axes, least=1)
+        self.stride = per_axis(self, "stride", axes, default=1, least=1)
+        self.pad = per_axis(self, "pad", axes, default=0)
+        self.dilation = per_axis(self, "dilation", axes, default=1, least=1)
+
+    @staticmethod
+    def out_size(size, kernel, stride, pad, dilation):
+        """Windows along an axis."""
+        room = size + 2 * pad - dilation * (kernel - 1) - 1
+        return int(room / stride) + 1  # truncated: room -1 at stride 2 leaves one window
+
+    def top_shape(self, shape, channels):
+        """The top's shape, with `channels` on the channel axis, or an error."""
+        axis, sizes = self.axis, (self.kernel, self.stride, self.pad, self.dilation)
+        if len(shape) != self.num_axes or shape[axis] != self.channels:
+            expected = f"{self.num_axes} axes with {self.channels} channels on axis {axis}"
+            raise self.shape_error(0, shape, expected)
+        space = [self.out_size(*one) for one in zip(shape[axis + 1 :], *sizes, strict=True)]
+        if min(space, default=1) < 1:
+            made = " x ".join(map(str, space))
+            raise self.shape_error(0, shape, f"a larger one: the top would be {made} in space")
+        return (*shape[:axis], channels, *space)
+
+    def fold(self, array):
+        """The view of shape (batch, channels, *space): axes before the channels become one."""
+        shape = array.shape
+        return array.reshape(math.prod(shape[: self.axis]), *shape[self.axis :])

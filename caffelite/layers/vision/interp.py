@@ -1,0 +1,92 @@
+from ...kernels import interp
+from ..base import Layer, register
+
+
+@register("Interp")
+class Interp(Layer):
+    """y = x resized bilinearly, corners onto corners.
+
+    A side of n values, the pads counted, becomes the first of these that the options name:
+    (n - 1) / shrink_factor + 1; n + (n - 1) (zoom_factor - 1); height and width; shrunk, then
+    zoomed. With use_blob_size it is that of the second bottom.
+
+    Bottoms
+        0: x, (N, C, H, W)
+        1: with use_blob_size: a blob of as many rows and columns as y shall have
+    Top
+        0: y, (N, C, rows, columns)
+    Options (interp_param)
+        height, width: of y, both
+        zoom_factor: intervals of y per interval of x
+        shrink_factor: intervals of x per interval of y
+        pad_beg: rows and columns cut off before, as a number below 0 [0]
+        pad_end: rows and columns cut off behind, as a number below 0 [0]
+        use_blob_size: take the size of the second bottom [false]
+    Source
+        Chen et al. 2014, arXiv:1412.7062 (DeepLab)
+    """
+
+    options_field = "interp_param"
+    bottoms = (1, 2)
+    no_gradient = (1,)
+
+    def setup(self, bottom_shapes):
+        options = self.options
+        for name in ("pad_beg", "pad_end"):
+            if getattr(options, name) > 0:
+                raise self.error(f"{name}: {getattr(options, name)} is above 0; pads only cut off")
+        for name in ("zoom_factor", "shrink_factor"):
+            if getattr(options, name) < 1:
+                raise self.error(f"{name}: {getattr(options, name)} is below 1")
+        if options.use_blob_size != (len(bottom_shapes) == 2):
+            raise self.error(
+                f"{len(bottom_shapes)} bottoms, expected 2 with use_blob_size and 1 without"
+            )
+
+    def _size(self, name, size):
+        options = self.options
+        has = options.HasField
+        shrunk = (size - 1) // options.shrink_factor + 1
+        zoom = options.zoom_factor - 1
+        if has("shrink_factor") and not has("zoom_factor"):
+            return shrunk
+        if has("zoom_factor") and not has("shrink_factor"):
+            return size + (size - 1) * zoom
+        if has("height") and has("width"):
+            return getattr(options, name)
+        if has("shrink_factor"):
+            return shrunk + (shrunk - 1) * zoom
+        raise self.error("no size; give height and width, zoom_factor, or shrink_factor")
+
+    def infer_shapes(self, bottom_shapes):
+        shape, cut = bottom_shapes[0], self.options.pad_beg + self.options.pad_end
+        for i, each in enumerate(bottom_shapes):
+            if len(each) != 4:
+                raise self.shape_error(i, each, "4 axes: (N, C, H, W)")
+        if min(shape[2:]) + cut < 1:
+            raise self.shape_error(0, shape, f"more than the {-cut} rows and columns cut off")
+        if self.options.use_blob_size:
+            space = bottom_shapes[1][2:]
+        else:
+            sides = zip(("height", "width"), shape[2:], strict=True)
+            space = tuple(self._size(name, side + cut) for name, side in sides)
+        if min(space) < 1:
+            made = " x ".join(map(str, space))
+            raise self.error(f"the top would be {made} in space, expected at least 1 x 1")
+        return [(*shape[:2], *space)]
+
+    def _planes(self, x, y):
+        """x without what is cut off, and y, as planes."""
+        (n, c, h, w), options = x.shape, self.options
+        rows, columns = (slice(-options.pad_beg, side + options.pad_end) for side in (h, w))
+        return x.reshape(n * c, h, w)[:, rows, columns], y.reshape(n * c, *y.shape[2:])
+
+    def forward(self, bottom, top):
+        interp.forward(*self._planes(bottom[0].data, top[0].data))
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            dx, dy = self._planes(bottom[0].diff, top[0].diff)
+            if dx.size < bottom[0].count:
+                bottom[0].diff[...] = 0
+            interp.backward(dy, dx)
