@@ -166,3 +166,96 @@ case(
 case("LRN", [(2, 5, 3, 4)], "lrn_param { local_size: 4 }", error="local_size is 4, expected an odd")
 case("LRN", [(2, 5, 3, 4)], "lrn_param { engine: CUDNN }", error="needs a GPU")
 case("LRN", [(2, 5, 3)], error="expected 4 axes")
+
+case("Normalize", [(2, 3, 4, 5)], expect=ref.normalize)
+case(
+    "Normalize",
+    [(2, 3, 4, 5)],
+    blobs="filler",
+    expect=lambda x, scale: ref.normalize(x, scale * 0 + 1),
+)
+case(
+    "Normalize",
+    [(2, 3, 4)],
+    "norm_param { across_spatial: false eps: 0.5 }",
+    expect=partial(ref.normalize, across_spatial=False, eps=0.5),
+)
+for across in ("true", "false"):
+    options = f"norm_param {{ across_spatial: {across} channel_shared: false"
+    twin = partial(ref.normalize, across_spatial=across == "true")
+    # The gradient to x is exact where all channels have one scale, and Caffe's where not
+    case("Normalize", [(2, 3, 4, 5)], options + " }", blobs={0: [1.5]}, expect=twin)
+    case("Normalize", [(2, 3, 4, 5)], options + " }", gradient=False, expect=twin)
+    case(
+        "Normalize",
+        [(2, 3)],
+        options + " scale_filler { value: 20 } }",
+        blobs="filler",
+        expect=twin,
+    )
+case("Normalize", [(3,)], error="expected at least 2 axes")
+
+case("MVN", [(2, 3, 4, 5)], expect=ref.mvn)
+case("MVN", [(2, 3, 5)], expect=ref.mvn)
+case(  # no gradient to check: Caffe's, which this is, leaves eps out of the way back
+    "MVN",
+    [(2, 3, 5)],
+    "mvn_param { eps: 0.25 }",
+    expect=partial(ref.mvn, eps=0.25),
+    gradient=False,
+)
+case(
+    "MVN",
+    [(2, 3, 4, 5)],
+    "mvn_param { normalize_variance: false }",
+    expect=partial(ref.mvn, variance=False),
+)
+case(
+    "MVN",
+    [(2, 3, 4, 5)],
+    "mvn_param { across_channels: true }",
+    expect=partial(ref.mvn, across=True),
+)
+case(
+    "MVN",
+    [(2, 6)],
+    "mvn_param { across_channels: true normalize_variance: false }",
+    expect=partial(ref.mvn, across=True, variance=False),
+)
+case("MVN", [(2, 3, 4, 5, 6)], error="expected at most 4 axes")
+
+AVERAGES = {3: positive}
+case("BN", [(4, 3, 5, 2)], expect=ref.bn, empty=False)
+case("BN", [(4, 3)], "bn_param { eps: 0.5 }", expect=partial(ref.bn, eps=0.5), empty=False)
+case("BN", [(4, 3, 5)], phase=TEST, blobs=AVERAGES, expect=ref.bn_stored)
+case("BN", [(4, 3, 5)], "bn_param { frozen: true }", blobs=AVERAGES, expect=ref.bn_stored)
+other = "bn_param { bn_mode: LEARN }"
+case("BN", [(4, 3, 5)], other, expect=partial(ref.bn, eps=1e-9), empty=False)
+case("BN", [(4, 3, 5)], other, phase=TEST, expect=partial(ref.bn, eps=1e-9), empty=False)
+case(
+    "BN",
+    [(4, 3, 5)],
+    other,
+    tops=3,
+    fixed_tops=(1, 2),
+    expect=ref.bn_with_statistics,
+    empty=False,
+)
+case(
+    "BN",
+    [(4, 3, 5)],
+    "bn_param { var_eps: 0.25 }",
+    expect=partial(ref.bn, eps=0.25),
+    empty=False,
+)
+case(
+    "BN",
+    [(4, 3, 5)],
+    "bn_param { bn_mode: INFERENCE }",
+    expect=lambda x, slope, bias: ref.affine(x, slope.ravel(), bias.ravel()),
+)
+case("BN", [(4, 3, 5)], "bn_param { moving_average: true }", error="are not supported")
+case("BN", [(4, 3, 5)], "bn_param { axis: 2 }", error="are not supported")
+case("BN", [(4, 3, 5)], "bn_param { var_eps: 1 across_spatial: false }", error="are not supported")
+case("BN", [(4, 3, 5)], tops=2, error="gives no statistics")
+case("BN", [(4,)], error="at least 2 axes")

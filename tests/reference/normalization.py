@@ -38,3 +38,33 @@ def scale(x, *operands, axis=1):
 
 def bias(x, b, axis=1):
     return x + along(b, x.shape, axis)
+
+
+def normalize(x, scale, across_spatial=True, eps=1e-10):
+    axes = tuple(range(1, x.ndim)) if across_spatial else 1
+    norm = np.sqrt((x**2).sum(axes, keepdims=True) + eps)
+    return along(scale, x.shape, 1) * x / norm
+
+
+def mvn(x, variance=True, across=False, eps=1e-9):
+    y = x.reshape(x.shape + (1,) * (4 - x.ndim)).copy()
+    groups = y if across else y.reshape(-1, *y.shape[2:])
+    for values in groups:
+        values -= values.mean()
+        if variance:
+            values /= np.sqrt((values**2).mean()) + eps
+    return y
+
+
+def bn(x, slope, bias, *averages, eps=1e-5):
+    return batch_norm(x, None, None, None, slope.ravel(), bias.ravel(), eps=eps)
+
+
+def bn_stored(x, slope, bias, mean, variance, eps=1e-5):
+    rest = [a.ravel() for a in (mean, variance, np.ones(1), slope, bias)]
+    return batch_norm_stored(x, *rest, eps=eps)
+
+
+def bn_with_statistics(x, slope, bias):
+    mean, variance = x.mean(others(x)), x.var(others(x))
+    return [bn(x, slope, bias, eps=1e-9), *(a.reshape(1, -1, 1, 1) for a in (mean, variance))]
