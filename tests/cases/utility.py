@@ -205,6 +205,135 @@ case(
 )
 
 
+case("Tile", [(2, 3, 4)], "tile_param { tiles: 3 }", expect=partial(ref.tile, tiles=3))
+case(
+    "Tile",
+    [(2, 3, 4)],
+    "tile_param { tiles: 2 axis: -1 }",
+    expect=partial(ref.tile, tiles=2, axis=2),
+)
+case("Tile", [(2, 3)], "tile_param { tiles: 1 }", expect=lambda x: x)
+case("Tile", [(2, 3)], error="tiles: expected at least 1, not 0")
+case("Tile", [(2, 3)], "tile_param { tiles: 2 axis: 2 }", error="axis: 2 is out of range")
+
+
+def reduction(operation, axis, more=""):
+    return f"reduction_param {{ operation: {operation} axis: {axis} {more} }}"
+
+
+case("Reduction", [(2, 3, 4)], batch_axis=None, expect=ref.reduction)
+case(
+    "Reduction",
+    [(2, 3, 4)],
+    reduction("SUM", 1, "coeff: 0.5"),
+    expect=partial(ref.reduction, axis=1, factor=0.5),
+)
+case(
+    "Reduction",
+    [(2, 3, 4)],
+    reduction("ASUM", -1, "coeff: 0.5"),
+    kink=0,
+    expect=partial(ref.reduction, of=abs, axis=2, factor=0.5),
+)
+case(
+    "Reduction",
+    [(2, 3, 4)],
+    reduction("SUMSQ", 1, "coeff: -2"),
+    expect=partial(ref.reduction, of=np.square, axis=1, factor=-2),
+)
+case(
+    "Reduction",
+    [(2, 3, 4)],
+    reduction("MEAN", 1, "coeff: 3"),
+    expect=partial(ref.reduction, axis=1, factor=3 / 12),
+)
+case("Reduction", [(2, 3)], reduction("SUM", 2), error="axis: 2 is out of range")
+
+ties = {0: [3, 1, 3, 2, 5, 5, 0, -1]}
+case("ArgMax", [(3, 4, 2)], expect=ref.arg_max)
+case("ArgMax", [(3, 4)], expect=ref.arg_max, shapes=[(3, 1, 1)])
+case("ArgMax", [(3, 2, 2, 5)], expect=ref.arg_max, shapes=[(3, 1, 1, 1)])
+case(
+    "ArgMax",
+    [(2, 4, 3)],
+    "argmax_param { top_k: 3 out_max_val: true }",
+    values=ties,
+    expect=partial(ref.arg_max, k=3, values=True),
+)
+case(
+    "ArgMax",
+    [(2, 4, 3)],
+    "argmax_param { axis: 1 top_k: 2 }",
+    values=ties,
+    expect=partial(ref.arg_max_along, axis=1, k=2),
+)
+case(
+    "ArgMax",
+    [(2, 4, 3)],
+    "argmax_param { axis: -1 out_max_val: true }",
+    values=ties,
+    expect=partial(ref.arg_max_along, axis=2, values=True),
+)
+case("ArgMax", [(2, 4)], "argmax_param { top_k: 5 }", error="expected 1 to 4")
+case("ArgMax", [(2, 4, 3)], "argmax_param { top_k: 5 axis: 1 }", error="5 of 4 values along axis 1")
+case("ArgMax", [(2, 4)], "argmax_param { top_k: 0 }", error="top_k: 0")
+case("ArgMax", [(2, 4)], "argmax_param { axis: 2 }", error="axis: 2 is out of range")
+case("ArgMax", [(2, 4)], error="no gradient")
+
+choice = [0, 1, -2, 0, 0.5]
+case("Filter", [(5, 3, 2), (5,)], values={1: choice}, expect=ref.selected)
+case(
+    "Filter",
+    [(5, 3), (5, 2, 4), (5, 1, 1)],
+    values={2: choice},
+    tops=2,
+    expect=ref.selected,
+)
+case("Filter", [(5, 3), (5,)], values={1: [0]}, expect=ref.selected)
+case("Filter", [(5, 3), (5, 2)], values={1: choice}, error="has shape (5, 2), expected (N) or")
+case("Filter", [(4, 3), (5,)], values={1: choice}, error="expected 5 samples")
+case("Filter", [(5, 3), (5,)], tops=2, error="has 2 bottoms and 2 tops, expected a top for each")
+case("Filter", [(5, 3), (5,)], values={1: choice}, error="no gradient for the selector")
+
+case(
+    "BatchReindex",
+    [(4, 3, 2), (6,)],
+    values={1: [2, 0, 3, 2, 2, 0]},
+    batch_axis=None,
+    expect=lambda x, index: x[index.astype(int)],
+)
+case("BatchReindex", [(4, 3), (2,)], values={1: [0, 4]}, error="sample 4, expected 0 to 3")
+case("BatchReindex", [(4, 3), (2,)], values={1: [0, -1]}, error="sample -1, expected 0 to 3")
+case("BatchReindex", [(4, 3), (2, 1)], values={1: [0, 1]}, error="expected a single axis")
+case("BatchReindex", [(4, 3), (2,)], values={1: [0, 1]}, error="no gradient for the index")
+
+case(
+    "Parameter",
+    [],
+    "parameter_param { shape { dim: 2 dim: 3 } }",
+    expect=lambda blob: blob,
+)
+case("Parameter", [], blobs="filler", expect=lambda blob: np.zeros(()))
+
+case("Axpy", [(2, 3), (2, 3, 4, 5), (2, 3, 4, 5)], expect=ref.axpy)
+case("Axpy", [(2, 3, 1, 1), (2, 3, 4, 5), (2, 3, 4, 5)], expect=ref.axpy)
+case("Axpy", [(2, 3, 2), (2, 3, 4), (2, 3, 4)], error="expected (2, 3), a number for each channel")
+case("Axpy", [(2, 4), (2, 3, 4), (2, 3, 4)], error="expected (2, 3), a number for each channel")
+case("Axpy", [(2, 3), (2, 3, 4), (2, 3, 5)], error='bottom[2] "x2" has shape (2, 3, 5)')
+case("Axpy", [(2,), (2,), (2,)], error="expected at least 2 axes")
+
+case("Maxout", [(2, 6, 4)], distinct=True, expect=partial(ref.maxout, pieces=2))
+case(
+    "Maxout",
+    [(2, 4, 6)],
+    "maxout_param { num_pieces: 3 axis: -1 }",
+    distinct=True,
+    expect=partial(ref.maxout, pieces=3, axis=2),
+)
+case("Maxout", [(2, 5)], error="expected a multiple of num_pieces 2 along axis 1")
+case("Maxout", [(2, 5)], "maxout_param { num_pieces: 0 }", error="num_pieces 0")
+
+
 class Weighted(caffelite.Layer):
     """y0 = w * x, y1 = the sum of x."""
 
@@ -245,3 +374,45 @@ case("Python", [(2, 3)], python("Weigthed"), error='no layer "Weigthed"; did you
 case("Python", [(2, 3)], python("partial"), error="derive it from caffelite.Layer")
 case("Python", [(2, 3)], python("L", "antigravity"), error="--allow-python antigravity")
 case("Python", [(2, 3)], python(""), error="needs module and layer")
+
+case(
+    "ShuffleChannel",
+    [(2, 6, 3, 4)],
+    "shuffle_channel_param { group: 3 }",
+    expect=lambda x: x[:, [0, 2, 4, 1, 3, 5]],
+)
+case("ShuffleChannel", [(2, 6)], expect=lambda x: x)
+case(
+    "ShuffleChannel",
+    [(2, 6, 3)],
+    "shuffle_channel_param { group: 2 }",
+    expect=lambda x: x[:, [0, 3, 1, 4, 2, 5]],
+)
+for group in (0, 4):
+    options = f"shuffle_channel_param {{ group: {group} }}"
+    case("ShuffleChannel", [(2, 6)], options, error="expected a divisor of the 6 channels")
+case("ShuffleChannel", [(6,)], error="expected at least 2 axes")
+
+case(
+    "Permute",
+    [(2, 3, 4, 5)],
+    "permute_param { order: 0 order: 2 order: 3 order: 1 }",
+    expect=lambda x: x.transpose(0, 2, 3, 1),
+)
+case(
+    "Permute",
+    [(2, 3, 4, 5)],
+    "permute_param { order: 3 order: 1 }",
+    batch_axis=None,
+    expect=lambda x: x.transpose(3, 1, 0, 2),
+)
+case("Permute", [(2, 3, 4)], expect=lambda x: x)
+case(
+    "Permute",
+    [(2, 3)],
+    "permute_param { order: 1 }",
+    batch_axis=None,
+    expect=lambda x: x.T,
+)
+case("Permute", [(2, 3)], "permute_param { order: 2 }", error="order: 2 is out of range")
+case("Permute", [(2, 3)], "permute_param { order: 1 order: 1 }", error="axis 1 is named twice")
