@@ -12,18 +12,18 @@ PART = 1 << 16
 
 def forward(x, slope, y):
     """y = x where x > 0, slope * x elsewhere; `slope` is of the arrays' dtype, y may be x."""
-    run = _forward_parallel if x.size > PART and thread_count() > 1 else _forward
+    run = _forward_parallel if x.size > PART and thread_count() > 1 else forward_part
     run(x, slope, y)
 
 
 def backward(x, dy, slope, dx):
     """dx = dy where x > 0, slope * dy elsewhere; dx may be dy."""
-    run = _backward_parallel if x.size > PART and thread_count() > 1 else _backward
+    run = _backward_parallel if x.size > PART and thread_count() > 1 else backward_part
     run(x, dy, slope, dx)
 
 
 @kernel
-def _forward(x, slope, y):
+def forward_part(x, slope, y):
     zero = slope - slope  # of slope's type; turns slope * x = -0 into 0
     if x.ctypes.data == y.ctypes.data:
         for i in range(y.size):
@@ -34,7 +34,7 @@ def _forward(x, slope, y):
 
 
 @kernel
-def _backward(x, dy, slope, dx):
+def backward_part(x, dy, slope, dx):
     if dy.ctypes.data == dx.ctypes.data:
         for i in range(dx.size):
             dx[i] = dx[i] if x[i] > 0 else slope * dx[i]
@@ -47,11 +47,11 @@ def _backward(x, dy, slope, dx):
 def _forward_parallel(x, slope, y):
     for part in prange((x.size + PART - 1) // PART):
         own = slice(part * PART, (part + 1) * PART)
-        _forward(x[own], slope, y[own])
+        forward_part(x[own], slope, y[own])
 
 
 @kernel(parallel=True)
 def _backward_parallel(x, dy, slope, dx):
     for part in prange((x.size + PART - 1) // PART):
         own = slice(part * PART, (part + 1) * PART)
-        _backward(x[own], dy[own], slope, dx[own])
+        backward_part(x[own], dy[own], slope, dx[own])

@@ -1,5 +1,6 @@
-import numpy as np
+import math
 
+from ...kernels import prelu
 from ...proto import caffe_pb2
 from .._keep import keep_bottom
 from ..base import Layer, register
@@ -30,6 +31,8 @@ class PReLU(Layer):
         if len(shape) < 2:
             raise self.shape_error(0, shape, "at least 2 axes, with the channels on axis 1")
         self.channels = shape[1]
+        if math.prod(shape[1:]) == 0:
+            raise self.shape_error(0, shape, "at least 1 value per sample")
         quarter = caffe_pb2.FillerParameter(value=0.25)
         self.slope = self.add_blob(
             "slope",
@@ -43,24 +46,18 @@ class PReLU(Layer):
             raise self.shape_error(0, shape, f"{self.channels} channels on axis 1")
         return bottom_shapes
 
-    def _slope_like(self, x):
-        slope = self.slope.data
-        return slope if slope.ndim == 0 else slope.reshape(-1, *[1] * (x.ndim - 2))
+    def _fold(self, x):
+        """x as (samples, channels, values), or all in one channel if they share the slope."""
+        return x.reshape(len(x), self.slope.count, math.prod(x.shape[1:]) // self.slope.count)
 
     def forward(self, bottom, top):
         self.x = keep_bottom(self, bottom, top)
-        x = bottom[0].data
-        negative = np.minimum(x, 0)
-        negative *= self._slope_like(x)
-        np.maximum(x, 0, out=top[0].data)
-        top[0].data[...] += negative
+        slope = self.slope.data.reshape(-1)
+        prelu.forward(self._fold(bottom[0].data), slope, self._fold(top[0].data))
 
     def backward(self, top, propagate_down, bottom):
-        x, dy = self.x.data, top[0].diff
+        x, dy, slope = self._fold(self.x.data), self._fold(top[0].diff), self.slope
         if self.param_propagate_down[0]:
-            over = tuple(i for i in range(x.ndim) if i != 1 or self.options.channel_shared)
-            self.slope.diff[...] += (dy * np.minimum(x, 0)).sum(over)
+            prelu.slope_gradient(x, dy, slope.diff.reshape(-1))
         if propagate_down[0]:
-            np.multiply(
-                dy, np.where(x > 0, self.dtype.type(1), self._slope_like(x)), out=bottom[0].diff
-            )
+            prelu.backward(x, dy, slope.data.reshape(-1), self._fold(bottom[0].diff))
