@@ -23,7 +23,7 @@ ORDER = [  # a module imports from its own line and the lines above
     {"layers"},
     {"net", "testing"},
     {"solver"},
-    {"onnx_export", "parallel"},
+    {"onnx_export", "parallel", "pycaffe"},
     {"cli", "__main__"},
 ]
 ONLY_PROTO = {"net_spec", "draw"}  # and what proto needs

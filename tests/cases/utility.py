@@ -6,6 +6,7 @@ import caffelite
 from caffelite.testing import TEST, case
 
 from ..reference import utility as ref
+from ..reference.loss import softmax
 
 case("Split", [(2, 3, 4)], tops=3, expect=lambda x: [x, x, x])
 case("Split", [(2, 3, 4)], expect=lambda x: x)
@@ -416,3 +417,11 @@ case(
 )
 case("Permute", [(2, 3)], "permute_param { order: 2 }", error="order: 2 is out of range")
 case("Permute", [(2, 3)], "permute_param { order: 1 order: 1 }", error="axis 1 is named twice")
+
+case("Softmax", [(4, 5)], expect=softmax)
+case("Softmax", [(2, 5, 3, 4)], expect=softmax)
+case("Softmax", [(2, 3, 5)], "softmax_param { axis: -1 }", expect=partial(softmax, axis=2))
+case("Softmax", [(3, 5)], "softmax_param { axis: 0 }", expect=partial(softmax, axis=0))
+case("Softmax", [(1, 3)], values={0: [1000, 1000, -1000]}, golden=[[0.5, 0.5, 0]])
+case("Softmax", [(4, 5)], "softmax_param { axis: 2 }", error="axis: 2 is out of range")
+case("Softmax", [(4, 5)], "softmax_param { engine: CUDNN }", error="engine: CUDNN needs a GPU")
