@@ -126,3 +126,55 @@ def test_what_shares_memory_is_refused_in_place(type):
             layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 3 }} }} }}
             layer {{ name: "l" type: "{type}" bottom: "x" top: "x" }}
         """)
+
+
+def test_what_follows_a_filter_sees_as_many_samples_as_it_lets_through():
+    net = net_of("""
+        force_backward: true
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 } } }
+        layer { name: "s" type: "Input" top: "s" input_param { shape { dim: 4 } } }
+        layer { name: "f" type: "Filter" bottom: "x" bottom: "s" top: "f" }
+        layer { name: "r" type: "Reduction" bottom: "f" top: "r" loss_weight: 1
+                reduction_param { axis: 1 } }
+    """)
+    net.blobs["x"].data[...] = np.arange(12).reshape(4, 3)
+    assert net.blobs["f"].shape == (4, 3)
+    for selector, sums in (([0, 1, 0, 1], [12, 30]), ([0, 0, 0, 0], []), ([1, 1, 1, 1], None)):
+        net.blobs["s"].data[...] = selector
+        net.forward()
+        if sums is not None:
+            assert net.blobs["r"].data.tolist() == sums
+        assert net.blobs["r"].shape == (sum(selector),)
+        net.backward()
+        np.testing.assert_array_equal(net.blobs["x"].diff, np.repeat([selector], 3, 0).T)
+
+
+def test_a_parameter_is_learned_and_may_be_shared():
+    net = net_of("""
+        layer { name: "a" type: "Parameter" top: "a" param { name: "w" }
+                parameter_param { shape { dim: 2 dim: 3 } } }
+        layer { name: "b" type: "Parameter" top: "b" param { name: "w" }
+                parameter_param { shape { dim: 2 dim: 3 } } }
+        layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum"
+                eltwise_param { coeff: 2 coeff: 3 } loss_weight: 1 }
+    """)
+    assert len(net.learnable) == 1
+    net.params["a"][0].data[...] = 4
+    net.forward()
+    assert (net.blobs["sum"].data == 20).all()
+    for passes in (1, 2):  # as iter_size: 2 does
+        net.backward()
+        assert (net.learnable[0].blob.diff == 5 * passes).all()
+
+
+def test_maxout_does_what_slice_and_maximum_do():
+    x = np.random.default_rng(0).standard_normal((2, 6, 4))
+    layer, bottom, top = make_layer("Maxout", [x], "maxout_param { num_pieces: 3 }")
+    layer.forward(bottom, top)
+    slices, bottom, parts = make_layer("Slice", [x], tops=3)
+    slices.forward(bottom, parts)
+    maximum, _, largest = make_layer(
+        "Eltwise", [p.data for p in parts], "eltwise_param { operation: MAX }"
+    )
+    maximum.forward(parts, largest)
+    np.testing.assert_array_equal(top[0].data, largest[0].data)

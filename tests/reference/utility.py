@@ -23,6 +23,48 @@ def sum_by_blob(*bottoms, coeff=(1, 1)):
     return y
 
 
+def tile(x, tiles, axis=1):
+    return np.concatenate([x] * tiles, axis)
+
+
+def reduction(x, of=lambda v: v, axis=0, factor=1.0):
+    return factor * of(x).reshape(*x.shape[:axis], -1).sum(-1)
+
+
+def arg_max(x, k=1, values=False):
+    """Positions, and behind them values, of the k largest, by sorting (value, position)."""
+    rows = []
+    for sample in x.reshape(len(x), -1):
+        best = sorted(((v, i) for i, v in enumerate(sample)), reverse=True)[:k]
+        rows.append([[i for _, i in best]] + [[v for v, _ in best]] * values)
+    shape = (len(x), 1 + values, k, *(1,) * (x.ndim - 3))
+    return np.asarray(rows, float).reshape(shape)
+
+
+def arg_max_along(x, axis, k=1, values=False):
+    def best(line):
+        found = sorted(((v, i) for i, v in enumerate(line)), reverse=True)[:k]
+        return [v if values else i for v, i in found]
+
+    return np.apply_along_axis(best, axis, x).astype(float)
+
+
+def selected(*bottoms):
+    *x, selector = bottoms
+    return [v[selector.reshape(-1) != 0] for v in x]
+
+
+def axpy(a, x, y):
+    z = y.copy()
+    for n, c in np.ndindex(x.shape[:2]):
+        z[n, c] += a[n, c].item() * x[n, c]
+    return z
+
+
+def maxout(x, pieces, axis=1):
+    return maximum(*np.split(x, pieces, axis))
+
+
 def product(*x):
     return reduce(np.multiply, x)
 
