@@ -65,3 +65,32 @@ def test_channels_may_not_change_after_setup():
 def test_values_in_the_net_file_win_over_fillers():
     layer, _, _ = make_layer("Scale", [(2, 3)], "blobs { data: [4, 5, 6] shape { dim: 3 } }")
     assert layer.blobs[0].data.tolist() == [4, 5, 6]
+
+
+def test_bn_averages_statistics_of_batches_and_shields_them():
+    x = np.arange(24.0).reshape(2, 3, 4) ** 2
+    specs = "param { lr_mult: 2 } " * 4
+    layer, bottom, top = make_layer("BN", [x], specs + "bn_param { momentum: 0.75 }")
+    layer.forward(bottom, top)
+    layer.forward(bottom, top)
+    rows = np.swapaxes(x, 0, 1).reshape(3, 8)
+    share = 0.25 * 0.75 + 0.25
+    np.testing.assert_allclose(layer.blobs[2].data.ravel(), share * rows.mean(1))
+    np.testing.assert_allclose(layer.blobs[3].data.ravel(), share * rows.var(1))
+    assert [spec.lr_mult for spec in layer.param.param] == [2, 2, 0, 0]
+
+
+def test_frozen_bn_learns_nothing_and_starts_at_the_identity_times_the_slope():
+    layer, bottom, top = make_layer(
+        "BN", [(2, 3, 4)], "bn_param { frozen: true eps: 0 slope_filler { value: 2 } }"
+    )
+    layer.forward(bottom, top)
+    np.testing.assert_allclose(top[0].data, 2 * bottom[0].data)
+    assert [spec.lr_mult for spec in layer.param.param] == [0] * 4
+    assert (layer.blobs[2].data == 0).all() and (layer.blobs[3].data == 1).all()
+
+
+def test_mvn_in_place_needs_4_axes():
+    for shape, fits in (((2, 3, 4), False), ((2, 3, 4, 5), True)):
+        layer, _, _ = make_layer("MVN", [shape])
+        assert layer.in_place == fits
