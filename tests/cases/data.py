@@ -139,3 +139,25 @@ with_arrays(
 )
 case("MemoryData", [], _memory, error="net.set_input_arrays(data, labels)")
 case("MemoryData", [], "memory_data_param { batch_size: 2 }", error="must all be above 0")
+
+output = Path(_folder.name) / "output.h5"
+case("HDF5Output", [(3, 2), (3,)], f'hdf5_output_param {{ file_name: "{output}" }}', shapes=[])
+case("HDF5Output", [(3, 2), (3,)], error="file_name is missing")
+case(
+    "HDF5Output",
+    [(3, 2), (4,)],
+    f'hdf5_output_param {{ file_name: "{output}" }}',
+    error='bottom[1] "x1" has shape (4,), expected 3 samples',
+)
+case(
+    "HDF5Output",
+    [(3, 2, 1, 1, 1), (3,)],
+    f'hdf5_output_param {{ file_name: "{output}" }}',
+    error="expected 1 to 4 axes",
+)
+case(
+    "HDF5Output",
+    [(3, 2), (3,)],
+    f'hdf5_output_param {{ file_name: "{_folder.name}" }}',
+    error=f'cannot write "{_folder.name}"',
+)
