@@ -24,7 +24,7 @@ _KINDS = {
 _PHASE_COLORS = {"TRAIN": "#b3540a", "TEST": "#0a6a74"}
 _EDGE_COLOR = "#5b6673"
 _WRONG = "#c00000"
-_NOTHING = '""'
+_FAR = 15  # layers, from which on a label's edges are cut
 
 
 @dataclass
@@ -75,6 +75,9 @@ class _Graph:
         for phase, source, name, reader, j, shape in readings:
             tail = None if source is None else self.stack_of[source]
             self.wires.setdefault((tail, name, reader, j), {})[phase] = shape
+        self.pills = {}  # node: (label, color)
+        self.arrows = {}  # (tail node, head node, bottom, blob name): {phase: shape}
+        self._connect()
 
     def _wire(self, view, below):
         """Follow the blobs through one view: (phase, source, blob name, reader, bottom, shape).
@@ -115,9 +118,11 @@ class _Graph:
         counts = {
             sum(view.learnable.values()) for view in self.views if any(view.learnable.values())
         }
-        total = f"{max(counts):,} learnable values" if counts else ""
-        name = f'<FONT POINT-SIZE="18"><B>{_text(self.net.name or "net")}</B></FONT>'
-        return f'{name}<BR/><FONT POINT-SIZE="11" COLOR="{_EDGE_COLOR}">{total}</FONT><BR/> <BR/>'
+        lines = [f'<FONT POINT-SIZE="18"><B>{_text(self.net.name or "net")}</B></FONT>']
+        if counts:
+            total = f"{max(counts):,} learnable values"
+            lines.append(f'<FONT POINT-SIZE="11" COLOR="{_EDGE_COLOR}">{total}</FONT>')
+        return "<BR/>".join([*lines, " "]) + "<BR/>"
 
     # Nodes
 
@@ -131,23 +136,10 @@ class _Graph:
                 f"  n{root} [label=<<TABLE BORDER='0' CELLBORDER='1' CELLSPACING='0' "
                 f"CELLPADDING='6'>{cells}</TABLE>>];"
             )
-        for (tail, name, reader, j), by_phase in self.wires.items():
-            if tail is None:
-                yield (
-                    f'  m{reader}_{j} [shape=box, style="rounded,dashed", color="{_WRONG}", '
-                    f'height=0.3, fontcolor="{_WRONG}", '
-                    f"label=<{_text(name)}<BR/>(nobody produces it)>];"
-                )
-            elif reader is None:
-                mark = self._mark(by_phase, self.phases[tail])
-                yield (
-                    f"  {self._output(tail, name)} [shape=box, style=rounded, "
-                    f'color="{_EDGE_COLOR}", height=0.3, label=<{_text(name)}{mark}>];'
-                )
-
-    def _output(self, tail, name):
-        """The node of a blob that nobody reads."""
-        return f"o{tail}_{list(self.net.layer[tail].top).index(name)}"
+        yield from (
+            f'  {node} [shape=box, style=rounded, height=0.3, color="{color}", label=<{label}>];'
+            for node, (label, color) in self.pills.items()
+        )
 
     def _cell(self, index):
         layer = self.net.layer[index]
@@ -158,7 +150,8 @@ class _Graph:
         )
         everywhere = [view.phase for view in self.views]
         first = (
-            f"<B>{_text(layer.name)}</B>&nbsp; <FONT COLOR='#4d5660'>{_text(layer.type)}</FONT>"
+            f"<B>{_text(layer.name)}</B>&nbsp; "
+            f"<FONT COLOR='#4d5660'>{_text(layer.type)}</FONT>"
             f"{self._mark(self.phases[index], everywhere)}"
         )
         facts = _facts(layer)
@@ -185,29 +178,55 @@ class _Graph:
 
     # Edges
 
-    def edges(self):
-        for (tail, name, reader, j), by_phase in self.wires.items():
-            if tail is None:
-                yield f'  m{reader}_{j} -> n{self.stack_of[reader]} [color="{_WRONG}"];'
-            elif reader is None:
-                yield self._edge(tail, "", self._output(tail, name), by_phase)
-            elif self.stack_of[reader] != tail:
-                yield self._edge(tail, name, f"n{self.stack_of[reader]}", by_phase)
+    def _connect(self):
+        """Turn wires into arrows, and into pills: small nodes that hold a blob's name.
 
-    def _edge(self, tail, name, head, by_phase):
-        """An edge that tells the blob's name, unless that is clear, and its shape."""
-        layer = self.net.layer[tail]
-        clear = len(layer.top) == 1 and name == layer.name
-        words = ["" if clear else _text(name)]
-        if self.with_shapes:
-            words.append(_shape(by_phase.values()))
-        style = ""
-        if len(by_phase) < len(self.views):
-            style = (
-                f', style=dashed, color="{_PHASE_COLORS.get(next(iter(by_phase)), _EDGE_COLOR)}"'
-            )
-        label = " ".join(filter(None, words))
-        return f"  n{tail} -> {head} [label={f'< {label} >' if label else _NOTHING}{style}];"
+        Blobs that nobody reads end in one. Labels that are read far away are cut: one pill where
+        they come from, one at each reader. All edges drawn, they would hide the rest.
+        """
+        far = {
+            (tail, name)
+            for tail, name, reader, _ in self.wires
+            if None not in (tail, reader)
+            and len(self.net.layer[tail].top) > 1
+            and reader - tail > _FAR
+        }
+        for (tail, name, reader, j), by_phase in self.wires.items():
+            head = None if reader is None else f"n{self.stack_of[reader]}"
+            if tail is None:
+                pill = self._pill(
+                    f"m{reader}_{j}", f"{_text(name)}<BR/>(nobody produces it)", _WRONG
+                )
+                self._arrow(pill, head, j, by_phase)
+            elif reader is None or (tail, name) in far:
+                mark = self._mark(by_phase, self.phases[tail])
+                k = list(self.net.layer[tail].top).index(name)
+                pill = self._pill(f"o{tail}_{k}", _text(name) + mark)
+                self._arrow(f"n{tail}", pill, 0, by_phase)
+                if reader is not None:
+                    pill = self._pill(f"i{reader}_{j}", _text(name))
+                    self._arrow(pill, head, j, by_phase)
+            elif self.stack_of[reader] != tail:
+                layer = self.net.layer[tail]
+                clear = len(layer.top) == 1 and name == layer.name
+                self._arrow(f"n{tail}", head, j, by_phase, None if clear else name)
+
+    def _pill(self, node, label, color=None):
+        self.pills[node] = label, color or _EDGE_COLOR
+        return node
+
+    def _arrow(self, tail, head, j, by_phase, name=None):
+        self.arrows.setdefault((tail, head, j, name), {}).update(by_phase)
+
+    def edges(self):
+        for (tail, head, _, name), by_phase in self.arrows.items():
+            shape = _shape(by_phase.values()) if self.with_shapes else ""
+            label = " ".join(filter(None, (name is not None and _text(name), shape)))
+            options = f"label=< {label} >" if label else 'label=""'
+            if len(by_phase) < len(self.views):
+                color = _PHASE_COLORS.get(next(iter(by_phase)), _EDGE_COLOR)
+                options += f', style=dashed, color="{color}"'
+            yield f"  {tail} -> {head} [{options}];"
 
 
 def _shape(shapes):
@@ -284,7 +303,7 @@ def _text(words, longest=_LONGEST):
     words = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
     if len(words) > longest:
         words = words[: longest - 1] + "…"
-    return html.escape(words)
+    return html.escape(words) or "(empty)"
 
 
 def _quoted(words):

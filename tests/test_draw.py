@@ -101,6 +101,29 @@ def test_two_phases_in_one_picture():
     assert shown["o4_0"] == "out TRAIN" and shown["o5_0"] == "prob"
 
 
+def test_labels_that_are_read_far_away_are_cut():
+    """A pill where they come from, one at each reader; both phases meet in the reader's."""
+    net = caffe_pb2.NetParameter()
+    for _ in range(2):
+        net.layer.add(name="data", type="Data", top=["data", "label"])
+    for i in range(20):
+        net.layer.add(name=f"r{i}", type="TanH", bottom=[f"r{i - 1}" if i else "data"])
+        net.layer[-1].top.append(f"r{i}")
+    net.layer.add(name="loss", type="SoftmaxWithLoss", bottom=["r19", "label"], top=["loss"])
+    views = [
+        View(phase, [first, *range(2, 23)], {(first, 1): (batch,)})
+        for phase, first, batch in (("TRAIN", 0, 64), ("TEST", 1, 100))
+    ]
+    dot = dot_text(net, views)
+    found = edges(dot)
+    assert {("n0", "o0_1", "64"), ("n1", "o1_1", "100"), ("i22_1", "n22", "N")} <= set(found)
+    assert nodes(dot)["i22_1"] == nodes(dot)["o0_1"] == "label"
+    assert not [1 for tail, head, _ in found if tail in ("n0", "n1") and head == "n22"]
+    near = caffe_pb2.NetParameter(layer=[net.layer[0], *net.layer[2:4], net.layer[-1]])
+    near.layer[-1].bottom[0] = "r1"
+    assert ("n0", "n3", "label") in edges(dot_text(near))
+
+
 def test_without_shapes_edges_tell_only_names():
     view = View("TEST", [0, 1], {(0, 0): (2, 6), (1, 0): (2, 4)})
     assert [e[2] for e in edges(dot_text(parse(NET), [view]))] == ["2×6", "2×4"]
@@ -136,6 +159,7 @@ def test_a_bottom_that_nobody_produces_is_shown():
 
 
 HOSTILE = [
+    "",
     '"',
     "\\",
     "</TD>",
@@ -188,8 +212,12 @@ def test_pictures(kind, start):
 
 def test_a_picture_of_hostile_names_shows_them():
     svg = graphviz()(dot_text(hostile_net()), "svg").decode()
-    for name in ('"', "\\", "</TD>", "&amp;", "ü→漢字", "%s {x}"):
+    for name in ("(empty)", '"', "\\", "</TD>", "&amp;", "ü→漢字", "%s {x}"):
         assert f">{html.escape(name)}</text>" in svg.replace("&#45;", "-")
+
+
+def test_a_picture_has_a_title_even_without_counts():
+    assert ">net</text>" in graphviz()(dot_text(parse(NET)), "svg").decode()
 
 
 @pytest.fixture
