@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from caffelite.kernels import _jit, _simd, convolve, gemm, im2col
+from caffelite.kernels import _jit, _simd, convolve, direct, gemm, im2col
 
 from .reference import convolve as slow_convolve
 from .reference import gemm as slow_gemm
@@ -130,18 +130,38 @@ def test_convolve(window, counts, dtype):
     check_convolve(window, counts, dtype)
 
 
-@pytest.mark.parametrize(
+@FLOATS
+@pytest.mark.parametrize("window", [w for w in WINDOWS if len(w[0]) < 3], ids=str)
+def test_convolve_by_windows(window, dtype, monkeypatch):
+    """The general path, for shapes that have a faster one."""
+    monkeypatch.setattr(direct, "canonical", lambda geometry: None)
+    check_convolve(window, (3, 2, 3, 2), dtype)
+
+
+SEVERAL_BLOCKS = pytest.mark.parametrize(
     ("window", "counts"),
     [
         (((30, 33), (3, 3), (1, 1), (1, 1), (1, 1), None), (2, 64, 20, 1)),
         (((30, 33), (5, 4), (2, 3), (1, 1), (1, 1), None), (1, 40, 70, 1)),
         (((3, 4), (3, 3), (1, 1), (1, 1), (1, 1), None), (70, 70, 120, 1)),
         (((40, 50), (1, 1), (1, 1), (0, 0), (1, 1), None), (1, 300, 30, 1)),
+        (((7, 7), (3, 3), (1, 1), (1, 1), (1, 1), None), (9, 20, 40, 2)),
+        (((13, 13), (1, 1), (1, 1), (0, 0), (1, 1), None), (8, 40, 30, 1)),
     ],
     ids=str,
 )
+
+
+@SEVERAL_BLOCKS
 @pytest.mark.skipif(not JIT, reason="too slow without compilation")
 def test_convolve_over_several_blocks(window, counts):
+    check_convolve(window, counts, np.float32)
+
+
+@SEVERAL_BLOCKS
+@pytest.mark.skipif(not JIT, reason="too slow without compilation")
+def test_convolve_by_windows_over_several_blocks(window, counts, monkeypatch):
+    monkeypatch.setattr(direct, "canonical", lambda geometry: None)
     check_convolve(window, counts, np.float32)
 
 

@@ -57,44 +57,51 @@ def operation(python):
     return (lambda define: python) if config.DISABLE_JIT else intrinsic(prefer_literal=True)
 
 
-def call_linked(name, layout, argument_types):
+def call_linked(name, layout, argument_types, variants=()):
     """Signature and code of a call to the linked function `name`_float32 or `name`_float64.
 
-    `layout` has an "@" for each array and the position after it, which become one address, and
-    an "i" for each integer. All arrays are 1-D, contiguous and of the same type.
+    `layout` has an "@" for each array of floats and the position after it, which become one
+    address, a "#" for each such pair of an int64 array, and an "i" for each integer. Arrays are
+    1-D and contiguous, those of floats of the same type. With `variants`, the first integer
+    chooses among the functions `name`1_float32, `name`2_float32, ...
     """
-    arrays, signature_types, expanded = set(), [], layout.replace("@", "@p")
-    for letter, kind in zip(expanded, argument_types, strict=True):
-        if letter == "@":
-            arrays.add(kind)
-        signature_types.append(kind if letter == "@" else types.int64)
-    if len({array.dtype for array in arrays}) != 1 or not all(map(_is_flat_real, arrays)):
+    expanded = layout.replace("@", "@p").replace("#", "#p")
+    arrays = [a for a, letter in zip(argument_types, expanded, strict=True) if letter in "@#"]
+    if not all(isinstance(a, types.Array) and (a.ndim, a.layout) == (1, "C") for a in arrays):
         return None
-    array = arrays.pop()
-    symbol = f"caffelite_{name}_{array.dtype}"
+    floats = {a.dtype for a in arrays} - {types.int64}
+    if len(floats) != 1 or not floats <= {types.float32, types.float64}:
+        return None
+    suffix = f"_{floats.pop()}"
+    signature_types = [
+        kind if letter in "@#" else types.int64
+        for kind, letter in zip(argument_types, expanded, strict=True)
+    ]
 
     def emit(context, builder, signature, values):
         actual = []
         for letter, kind, value in zip(expanded, signature.args, values, strict=True):
-            if letter == "@":
+            if letter in "@#":
                 data = context.make_array(kind)(context, builder, value).data
             elif letter == "p":
                 actual.append(builder.ptrtoint(builder.gep(data, [value]), INDEX))
             else:
                 actual.append(value)
-        kind = ir.FunctionType(ir.VoidType(), [INDEX] * len(actual))
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), actual)
+
+        def call(symbol, arguments):
+            kind = ir.FunctionType(ir.VoidType(), [INDEX] * len(arguments))
+            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
+            builder.call(function, arguments)
+
+        if variants:
+            with choose(builder, actual[0], variants) as each:
+                for variant in each:
+                    call(f"caffelite_{name}{variant}{suffix}", actual[1:])
+        else:
+            call(f"caffelite_{name}{suffix}", actual)
         return context.get_dummy_value()
 
     return types.void(*signature_types), emit
-
-
-def _is_flat_real(kind):
-    return (
-        isinstance(kind, types.Array)
-        and (kind.ndim, kind.layout) == (1, "C")
-        and kind.dtype in (types.float32, types.float64)
-    )
 
 
 def code(define):
@@ -137,6 +144,9 @@ class Vectors:
     def pointer(self, address):
         return self.builder.inttoptr(address, self.element.as_pointer())
 
+    def table(self, address):
+        return self.builder.inttoptr(address, INDEX.as_pointer())
+
     def shift(self, pointer, elements):
         return self.builder.gep(pointer, [ir.Constant(INDEX, elements)])
 
@@ -144,6 +154,11 @@ class Vectors:
         """Pointers to `count` rows, `step` elements apart."""
         steps = [self.builder.mul(step, ir.Constant(INDEX, i)) for i in range(count)]
         return [self.builder.gep(start, [at]) for at in steps]
+
+    def integer(self, table, at):
+        """Entry `at` of an int64 table, for both a pointer or an index known now or at run time."""
+        at = ir.Constant(INDEX, at) if isinstance(at, int) else at
+        return self.builder.load(self.builder.gep(table, [at]))
 
     def load(self, pointer):
         return self.builder.load(self._pointer(pointer), align=self.align)
@@ -158,6 +173,13 @@ class Vectors:
         )
         zeros = ir.Constant(ir.VectorType(INT32, self.lanes), None)
         return self.builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
+
+    def shuffle(self, x, y, picks):
+        """Lanes of x, then y, in the order of `picks`."""
+        picks = [ir.Constant(INT32, i) for i in picks]
+        return self.builder.shuffle_vector(
+            x, y, ir.Constant(ir.VectorType(INT32, len(picks)), picks)
+        )
 
     def fma(self, x, y, z):
         """x * y + z; fused where the CPU can."""
@@ -192,13 +214,9 @@ class Vectors:
         lanes = self.lanes
         while lanes > 1:
             lanes //= 2
-            picks = [ir.Constant(INT32, i) for i in range(2 * lanes)]
-            low = ir.Constant(ir.VectorType(INT32, lanes), picks[:lanes])
-            high = ir.Constant(ir.VectorType(INT32, lanes), picks[lanes:])
-            value = self.builder.fadd(
-                self.builder.shuffle_vector(value, value, low),
-                self.builder.shuffle_vector(value, value, high),
-            )
+            low = self.shuffle(value, value, range(lanes))
+            high = self.shuffle(value, value, range(lanes, 2 * lanes))
+            value = self.builder.fadd(low, high)
         return self.builder.extract_element(value, ir.Constant(INT32, 0))
 
 
@@ -432,3 +450,224 @@ def dot_tile_float32(rows, columns, depth, a, a_step, b, b_step, c, c_step):
 @linked
 def dot_tile_float64(rows, columns, depth, a, a_step, b, b_step, c, c_step):
     _dot_tile_code(64, (rows, columns, depth, a, a_step, b, b_step, c, c_step))
+
+
+LINE_SEGMENTS = 4
+"""Most lines that a vector of `line_tile` may touch."""
+
+
+def _line_tile(
+    segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
+    c, c_at, c_step, columns,
+):  # fmt: skip
+    width = _lanes(x)
+    for j in range(columns):
+        lane = j % width
+        row = vectors_at + j // width * 2 * segments
+        starts = vectors[row + segments : row + 2 * segments]
+        base = [vectors[row + s] for s in range(segments) if starts[s] <= lane][-1] + lane
+        for r in range(rows):
+            c[c_at + r * c_step + j] = sum(
+                a[a_at + k * rows + r] * x[x_at + base + offsets[offsets_at + k]]
+                for k in range(depth)
+            )
+
+
+@operation(_line_tile)
+def line_tile(
+    typing_context, segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors,
+    vectors_at, c, c_at, c_step, columns,
+):  # fmt: skip
+    """c[r, j] = sum over k of a[k, r] * x[base[j] + offsets[k]]: a `tile` that finds B in place.
+
+    `base` says where each column's pixel lies. For each vector, `vectors` has where lane 0 of each
+    of its `segments` (at most LINE_SEGMENTS) would lie, then the lane at which each begins: a
+    vector may run over the ends of lines. Whole vectors are read around each segment.
+    """
+    arguments = (
+        segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
+        c, c_at, c_step, columns,
+    )  # fmt: skip
+    return call_linked("line_tile", "iii@@##@ii", arguments, range(1, LINE_SEGMENTS + 1))
+
+
+def _line_tile_code(segments):
+    def define(v, rows, depth, a, x, offsets, vectors, c, c_step, columns):
+        builder, width = v.builder, TILE_VECTORS
+        a, x, c = v.pointer(a), v.pointer(x), v.pointer(c)
+        offsets, vectors = v.table(offsets), v.table(vectors)
+        starts = [
+            [builder.gep(x, [v.integer(vectors, (2 * j) * segments + s)]) for s in range(segments)]
+            for j in range(width)
+        ]
+        masks = [
+            [v.first(v.integer(vectors, (2 * j + 1) * segments + s)) for s in range(1, segments)]
+            for j in range(width)
+        ]
+        with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
+            for height in heights:
+                k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+                a_row = builder.gep(a, [builder.mul(k, ir.Constant(INDEX, height))])
+                offset = v.integer(offsets, k)
+                right = []
+                for j in range(width):
+                    parts = [v.load(builder.gep(start, [offset])) for start in starts[j]]
+                    value = parts[0]
+                    for mask, part in zip(masks[j], parts[1:], strict=True):
+                        value = builder.select(mask, value, part)
+                    right.append(value)
+                new = []
+                for r in range(height):
+                    left = v.splat(builder.load(v.shift(a_row, r)))
+                    new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
+                never = ir.Constant(INDEX, 0)
+                _write_tile(v, close(new), c, c_step, columns, never)
+
+    return code(define)
+
+
+_line_tile_1, _line_tile_2, _line_tile_3, _line_tile_4 = map(_line_tile_code, (1, 2, 3, 4))
+
+
+@linked
+def line_tile1_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_1(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile2_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_2(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile3_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_3(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile4_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_4(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile1_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_1(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile2_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_2(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile3_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_3(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile4_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_4(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+PIXEL_ROWS = 9 if REGISTERS == 32 else 6
+"""Most rows of `pixel_tile`: each needs an address register, too."""
+
+
+def _pixel_tile(
+    rows, depth, x, x_at, pixels, pixels_at, offsets, offsets_at, b, b_at, c, c_at, c_step
+):
+    width = TILE_VECTORS * _lanes(b)
+    for r in range(rows):
+        for p in range(depth):
+            value = x[x_at + pixels[pixels_at + p] + offsets[offsets_at + r]]
+            for j in range(width):
+                c[c_at + r * c_step + j] += value * b[b_at + p * width + j]
+
+
+@operation(_pixel_tile)
+def pixel_tile(
+    typing_context, rows, depth, x, x_at, pixels, pixels_at, offsets, offsets_at, b, b_at,
+    c, c_at, c_step,
+):  # fmt: skip
+    """c[r, j] += sum over p of x[pixels[p] + offsets[r]] * b[p, j], for TILE_VECTORS vectors.
+
+    A `tile` of up to PIXEL_ROWS rows that finds A in place and sums over pixels. `b` is packed:
+    depth by whole vectors.
+    """
+    arguments = (
+        rows, depth, x, x_at, pixels, pixels_at, offsets, offsets_at, b, b_at, c, c_at, c_step,
+    )  # fmt: skip
+    return call_linked("pixel_tile", "ii@##@@i", arguments)
+
+
+@code
+def _pixel_tile_code(v, rows, depth, x, pixels, offsets, b, c, c_step):
+    builder, width = v.builder, TILE_VECTORS
+    x, b, c = v.pointer(x), v.pointer(b), v.pointer(c)
+    pixels, offsets = v.table(pixels), v.table(offsets)
+    with choose(builder, rows, range(1, PIXEL_ROWS + 1)) as heights:
+        for height in heights:
+            starts = [builder.gep(x, [v.integer(offsets, r)]) for r in range(height)]
+            p, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+            pixel = v.integer(pixels, p)
+            b_row = builder.gep(b, [builder.mul(p, ir.Constant(INDEX, width * v.lanes))])
+            right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
+            new = []
+            for start in starts:
+                left = v.splat(builder.load(builder.gep(start, [pixel])))
+                new += [v.fma(left, right[j], sums[len(new) + j]) for j in range(width)]
+            sums = close(new)
+            for i, row in enumerate(v.rows(c, c_step, height)):
+                for j in range(width):
+                    at = v.shift(row, j * v.lanes)
+                    v.store(builder.fadd(v.load(at), sums[i * width + j]), at)
+
+
+@linked
+def pixel_tile_float32(rows, depth, x, pixels, offsets, b, c, c_step):
+    _pixel_tile_code(32, (rows, depth, x, pixels, offsets, b, c, c_step))
+
+
+@linked
+def pixel_tile_float64(rows, depth, x, pixels, offsets, b, c, c_step):
+    _pixel_tile_code(64, (rows, depth, x, pixels, offsets, b, c, c_step))
+
+
+def _transpose(a, a_at, a_step, c, c_at, c_step):
+    for i in range(_lanes(a)):
+        for j in range(_lanes(a)):
+            c[c_at + j * c_step + i] = a[a_at + i * a_step + j]
+
+
+@operation(_transpose)
+def transpose(typing_context, a, a_at, a_step, c, c_at, c_step):
+    """c[j, i] = a[i, j] for a square of as many rows and columns as a vector has lanes."""
+    return call_linked("transpose", "@i@i", (a, a_at, a_step, c, c_at, c_step))
+
+
+@code
+def _transpose_code(v, a, a_step, c, c_step):
+    rows = [v.load(row) for row in v.rows(v.pointer(a), a_step, v.lanes)]
+    half = v.lanes // 2
+    while half:
+        # swap the off-diagonal blocks of size `half` in every pair of rows `half` apart
+        lanes = [(lane, lane & half) for lane in range(v.lanes)]
+        upper = [v.lanes + lane - half if low else lane for lane, low in lanes]
+        lower = [v.lanes + lane if low else lane + half for lane, low in lanes]
+        for i in range(v.lanes):
+            if not i & half:
+                pair = rows[i], rows[i + half]
+                rows[i], rows[i + half] = v.shuffle(*pair, upper), v.shuffle(*pair, lower)
+        half //= 2
+    for value, row in zip(rows, v.rows(v.pointer(c), c_step, v.lanes), strict=True):
+        v.store(value, row)
+
+
+@linked
+def transpose_float32(a, a_step, c, c_step):
+    _transpose_code(32, (a, a_step, c, c_step))
+
+
+@linked
+def transpose_float64(a, a_step, c, c_step):
+    _transpose_code(64, (a, a_step, c, c_step))

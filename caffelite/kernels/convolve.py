@@ -11,9 +11,11 @@ Each thread takes a run of pixels, writes their windows as a matrix small enough
 
 import numpy as np
 
+from . import direct
 from ._jit import kernel, prange, thread_count
 from ._simd import DOT_COLUMNS, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, lanes
 from ._workspace import workspace
+from .direct import pack_tile
 from .gemm import multiply_packed, multiply_rows, pack_rows, spaced
 from .im2col import DILATION, IN, KERNEL, OUT, PAD, STRIDE, col2im_block, geometry_of, im2col_block
 
@@ -39,7 +41,7 @@ def forward(x, w, y, stride, pad, dilation, group=1):
     sizes = (inputs, outputs, group)
     depth = inputs * window
     steps = (outputs * depth, depth, 1, 0, depth, 1)
-    _multiply_windows(x, w, 0, steps, y, geometry, sizes)
+    _multiply(x, w, 0, steps, y, geometry, sizes)
 
 
 def backward_input(w, dy, dx, stride, pad, dilation, group=1):
@@ -55,7 +57,7 @@ def backward_input(w, dy, dx, stride, pad, dilation, group=1):
         turned[PAD] = geometry[DILATION] * (geometry[KERNEL] - 1) - geometry[PAD]
         depth = inputs * window
         steps = (outputs * depth, window, outputs, depth, window, -1)
-        _multiply_windows(dy, w, window - 1, steps, dx, turned, (outputs, inputs, group))
+        _multiply(dy, w, window - 1, steps, dx, turned, (outputs, inputs, group))
         return
     _scatter_windows(w, dy, dx, geometry, inputs, outputs, group, window)
 
@@ -64,6 +66,10 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
     geometry = geometry_of(x.shape[2:], dy.shape[2:], dw.shape[2:], stride, pad, dilation)
     if dy.size == 0 or dw.size == 0:
+        return
+    plane = direct.canonical(geometry)
+    if plane is not None:
+        direct.backward_weight(x, dy, dw, plane, group)
         return
     batch, inputs, outputs = x.shape[0], dw.shape[1], dw.shape[0] // group
     rows = inputs * int(np.prod(geometry[KERNEL]))
@@ -103,8 +109,17 @@ def bias_gradient(dy, db):
     db += dy.reshape(*dy.shape[:2], int(np.prod(dy.shape[2:]))).sum(axis=2).sum(axis=0)
 
 
+def _multiply(x, w, w_at, w_steps, y, geometry, sizes):
+    """y = weights times windows of x; see `pack_tile` for w_at and w_steps."""
+    plane = direct.canonical(geometry)
+    if direct.can_read_lines(plane, x.itemsize):
+        direct.multiply_lines(x, w, w_at, w_steps, y, plane, sizes)
+    else:
+        _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes)
+
+
 def _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes):
-    """y = weights times windows of x; see `_pack_weights` for w_at and w_steps."""
+    """`_multiply` for any number of axes, by `im2col`."""
     inputs, outputs, group = sizes
     batch, threads = x.shape[0], thread_count()
     depth = inputs * int(np.prod(geometry[KERNEL]))
@@ -134,27 +149,6 @@ def _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes):
         batch, images, inputs, outputs, group, depth_block, column_block, items,
         work, weights, size, staging, parts,
     )  # fmt: skip
-
-
-@kernel
-def _pack_tile(w, w_at, w_steps, outputs, item, out):
-    """Pack one tile of rows of one group's weights, depth first, where `multiply_packed` looks.
-
-    `w_steps`: elements from group to group; from row to row; how many runs make up a row, and
-    elements from run to run; length of a run, and elements from number to number in it.
-    """
-    group_step, row_step, runs, run_step, length, step = w_steps
-    tiles = -(-outputs // TILE_ROWS)
-    g, t = item // tiles, item % tiles
-    first, last = t * outputs // tiles, (t + 1) * outputs // tiles
-    rows = last - first
-    target = (g * outputs + first) * runs * length
-    for r in range(rows):
-        start = w_at + g * group_step + (first + r) * row_step
-        for run in range(runs):
-            source, to = start + run * run_step, target + run * length * rows + r
-            for k in range(length):
-                out[to + k * rows] = w[source + k * step]
 
 
 @kernel
@@ -223,7 +217,7 @@ def _windows_alone(
     column_block, items, work, weights, size, staging, parts,
 ):  # fmt: skip
     for item in range(group * -(-outputs // TILE_ROWS)):
-        _pack_tile(w, w_at, w_steps, outputs, item, work)
+        pack_tile(w, w_at, w_steps, outputs, item, work)
     _windows_part(
         x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block, items,
         work, weights, size, staging, 1, 0,
@@ -236,7 +230,7 @@ def _windows_parallel(
     column_block, items, work, weights, size, staging, parts,
 ):  # fmt: skip
     for item in prange(group * -(-outputs // TILE_ROWS)):
-        _pack_tile(w, w_at, w_steps, outputs, np.int64(item), work)
+        pack_tile(w, w_at, w_steps, outputs, np.int64(item), work)
     for part in prange(parts):
         _windows_part(
             x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block,

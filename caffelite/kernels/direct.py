@@ -1,0 +1,415 @@
+"""Convolution in one or two spatial axes without a matrix of windows.
+
+A band of output lines needs a band of input lines. The input band is copied once, padded, to a
+layout where the pixel under kernel position (r, s) of output (i, j) lies at
+
+    base[i, j] + offset[c, r, s]
+
+with consecutive j next to each other: a stride of 2 is gone because even and odd lines and columns
+are stored apart. Register tiles then read the copy in place through these two tables. Several
+small images make up a band together.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ._jit import kernel, prange, thread_count
+from ._simd import (
+    LINE_SEGMENTS,
+    PIXEL_ROWS,
+    TILE_ROWS,
+    TILE_VECTORS,
+    VECTOR_BYTES,
+    lanes,
+    line_tile,
+    pixel_tile,
+    transpose,
+)
+from ._workspace import workspace
+
+BAND_BYTES = 3 << 17
+"""Aim for the size of a copied band: it should stay in a 1 MB L2 cache beside the weights."""
+BAND_PIXELS = 1024
+"""Most output pixels of a band in `backward_weight`, unless a line has more."""
+SMALL_WEIGHTS = 1 << 16
+"""Weights fewer than this are summed per thread, each over its share of the images."""
+
+
+class Band(NamedTuple):
+    """How a band is laid out; see `_copy_band` for `layout`."""
+
+    layout: np.ndarray
+    base: np.ndarray
+    offsets: np.ndarray
+    plane: int
+
+
+@lru_cache(maxsize=512)
+def _band(geometry, channels, images, lines):
+    """Tables for bands of `images` images, `lines` output lines and `channels` channels."""
+    size, out, kernel_shape, stride, pad, dilation = geometry
+    phases, extra = [], []
+    for k, s, d in zip(kernel_shape, stride, dilation, strict=True):
+        phases.append(sorted({at * d % s for at in range(k)}))
+        extra.append((k - 1) * d // s)
+    rows, columns = lines + extra[0], out[1] + extra[1]
+    row_size = len(phases[1]) * columns
+    plane = len(phases[0]) * rows * row_size
+
+    def along(axis, block, step):
+        at = np.arange(kernel_shape[axis]) * dilation[axis]
+        phase = np.searchsorted(phases[axis], at % stride[axis])
+        return phase * block + at // stride[axis] * step
+
+    channel = np.arange(channels)[:, None, None] * plane
+    down, across = along(0, rows * row_size, row_size), along(1, columns, 1)
+    offsets = channel + down[:, None] + across
+    image = np.arange(images)[:, None, None] * (channels * plane)
+    base = image + np.arange(lines)[:, None] * row_size + np.arange(out[1])
+    head = (*size, *stride, *pad, rows, columns, len(phases[0]), len(phases[1]))
+    layout = np.array((*head, *phases[0], *phases[1]), np.int64)
+    return Band(layout, base.reshape(-1).astype(np.int64), offsets.reshape(-1), plane)
+
+
+@lru_cache(maxsize=512)
+def _vectors(geometry, channels, images, lines, per_vector):
+    """The `vectors` table of `line_tile` for a band, and its number of segments."""
+    base = _band(geometry, channels, images, lines).base
+    panel = TILE_VECTORS * per_vector
+    missing = -len(base) % panel
+    base = np.concatenate([base, base[-1] + 1 + np.arange(missing)]).reshape(-1, per_vector)
+    breaks = np.ones(base.shape, bool)
+    breaks[:, 1:] = np.diff(base) != 1
+    segments = int(breaks.sum(axis=1).max())
+    table = np.empty((len(base), 2, segments), np.int64)
+    for row, pixels, starts in zip(table, base, map(np.flatnonzero, breaks), strict=True):
+        row[0], row[1] = pixels[0], per_vector
+        row[0, : len(starts)], row[1, : len(starts)] = pixels[starts] - starts, starts
+    return table.reshape(-1), segments
+
+
+def canonical(geometry):
+    """A geometry array as nested tuples with two axes, or None if it has more."""
+    if geometry.shape[1] > 2:
+        return None
+    if geometry.shape[1] == 1:
+        geometry = np.stack([np.array([1, 1, 1, 1, 0, 1]), geometry[:, 0]], axis=1)
+    return tuple(map(tuple, geometry.tolist()))
+
+
+def can_read_lines(geometry, itemsize):
+    """Whether no vector touches more than LINE_SEGMENTS lines of output."""
+    lanes_of_vector = VECTOR_BYTES // itemsize
+    return geometry is not None and (lanes_of_vector - 2) // geometry[1][1] + 2 <= LINE_SEGMENTS
+
+
+def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes):
+    """y = weights times windows of x; `w_at` and `w_steps` are those of `pack_tile`."""
+    inputs, outputs, group = sizes
+    batch, threads, per_vector = x.shape[0], thread_count(), VECTOR_BYTES // x.itemsize
+    panel = TILE_VECTORS * per_vector
+    height, width = geometry[1]
+    pixels = height * width
+    line = _band(geometry, inputs, 1, 2).plane - _band(geometry, inputs, 1, 1).plane
+    halo = _band(geometry, inputs, 1, 1).plane - line
+    budget = BAND_BYTES // x.itemsize // inputs
+    lines = min(height, max(1, (budget - halo) // line))
+    images = 1
+    if lines == height:
+        most = min(budget // (halo + line * height), batch * group // threads, 8)
+        waste = [-(n * pixels) % panel / (n * pixels) for n in range(1, most + 1)]
+        images += next((i for i, part in enumerate(waste) if part <= min(waste) + 0.03), 0)
+    bands = -(-height // lines)
+    blocks = -(-batch // images) * group
+    if images == 1:
+        while bands < height and blocks * bands % threads and blocks * bands < 8 * threads:
+            bands += 1
+    lines = -(-height // bands)
+    items = blocks * -(-height // lines)
+    band = _band(geometry, inputs, images, lines)
+    vectors, segments = _vectors(geometry, inputs, images, lines, per_vector)
+    parts = min(threads, items)
+    weights = group * outputs * len(band.offsets)
+    size = images * inputs * band.plane + 3 * panel + TILE_ROWS * panel
+    work = workspace(x.dtype, weights + parts * size)
+    run = _lines_parallel if parts > 1 else _lines_alone
+    run(
+        x.reshape(-1), w.reshape(-1), w_at, np.array(w_steps, np.int64), y.reshape(-1),
+        band.layout, band.offsets, vectors, segments, batch, images, inputs, outputs, group,
+        height, width, lines, band.plane, work, weights, size, items, parts,
+    )  # fmt: skip
+
+
+@kernel
+def pack_tile(w, w_at, w_steps, outputs, item, out):
+    """Pack one tile of rows of one group's weights, depth first, tiles and groups in order.
+
+    `w_steps`: elements from group to group; from row to row; how many runs make up a row, and
+    elements from run to run; length of a run, and elements from number to number in it.
+    """
+    group_step, row_step, runs, run_step, length, step = w_steps
+    tiles = -(-outputs // TILE_ROWS)
+    g, t = item // tiles, item % tiles
+    first, last = t * outputs // tiles, (t + 1) * outputs // tiles
+    rows = last - first
+    target = (g * outputs + first) * runs * length
+    for r in range(rows):
+        start = w_at + g * group_step + (first + r) * row_step
+        for run in range(runs):
+            source, to = start + run * run_step, target + run * length * rows + r
+            for k in range(length):
+                out[to + k * rows] = w[source + k * step]
+
+
+@kernel
+def _copy_band(x, x_at, layout, channels, line, out, out_at):
+    """Copy input for the output lines from `line` on: channel, phase and line, phase and column.
+
+    `layout`: height and width, strides, pads, lines and columns per phase, numbers of phases down
+    and across, and those phases.
+    """
+    height, width, down, across, above, left = layout[:6]
+    rows, columns, row_phases, column_phases = layout[6:10]
+    to = out_at
+    for c in range(channels):
+        for a in range(row_phases):
+            for t in range(rows):
+                i = (line + t) * down + layout[10 + a] - above
+                source = x_at + (c * height + i) * width
+                for b in range(column_phases):
+                    shift = layout[10 + row_phases + b] - left
+                    low, high = columns, columns
+                    if i >= 0 and i < height:
+                        low = min(max(-(shift // across), 0), columns)
+                        high = max(min(-((shift - width) // across), columns), low)
+                    for j in range(low):
+                        out[to + j] = 0
+                    if across == 1:
+                        for j in range(low, high):
+                            out[to + j] = x[source + shift + j]
+                    else:
+                        for j in range(low, high):
+                            out[to + j] = x[source + shift + j * across]
+                    for j in range(high, columns):
+                        out[to + j] = 0
+                    to += columns
+
+
+@kernel
+def _lines_part(
+    x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group, height, width,
+    lines, plane, work, weights, size, items, parts, part,
+):  # fmt: skip
+    """The `part`-th share of (images, group, lines) bands of y."""
+    pixels, depth, panel = height * width, len(offsets), TILE_VECTORS * lanes(x)
+    tiles, bands = -(-outputs // TILE_ROWS), -(-height // lines)
+    x_plane = layout[0] * layout[1]
+    staging_at = weights + part * size
+    band_at = staging_at + (TILE_ROWS + 1) * panel
+    for item in range(part * items // parts, (part + 1) * items // parts):
+        g, line = item // bands % group, item % bands * lines
+        n0 = item // (bands * group) * images
+        n1 = min(n0 + images, batch)
+        for n in range(n0, n1):
+            _copy_band(
+                x, (n * group + g) * inputs * x_plane, layout, inputs, line,
+                work, band_at + (n - n0) * inputs * plane,
+            )  # fmt: skip
+        count = (n1 - n0) * (min(lines, height - line) * width)
+        for t in range(tiles):
+            first, last = t * outputs // tiles, (t + 1) * outputs // tiles
+            rows = last - first
+            a_at = (g * outputs + first) * depth
+            target = ((n0 * group + g) * outputs + first) * pixels + line * width
+            for p in range(0, count, panel):
+                table_at = p // panel * (TILE_VECTORS * 2 * segments)
+                columns = min(panel, count - p)
+                if images == 1:
+                    line_tile(
+                        segments, rows, depth, work, a_at, work, band_at, offsets, 0,
+                        vectors, table_at, y, target + p, pixels, columns,
+                    )  # fmt: skip
+                    continue
+                line_tile(
+                    segments, rows, depth, work, a_at, work, band_at, offsets, 0,
+                    vectors, table_at, work, staging_at, panel, columns,
+                )  # fmt: skip
+                done = 0
+                while done < columns:
+                    n, pixel = (p + done) // pixels, (p + done) % pixels
+                    run = min(columns - done, pixels - pixel)
+                    for r in range(rows):
+                        to = target + n * (group * outputs * pixels) + r * pixels + pixel
+                        source = staging_at + r * panel + done
+                        for j in range(run):
+                            y[to + j] = work[source + j]
+                    done += run
+
+
+@kernel
+def _lines_alone(
+    x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
+    group, height, width, lines, plane, work, weights, size, items, parts,
+):  # fmt: skip
+    for item in range(group * -(-outputs // TILE_ROWS)):
+        pack_tile(w, w_at, w_steps, outputs, item, work)
+    _lines_part(
+        x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group, height,
+        width, lines, plane, work, weights, size, items, 1, 0,
+    )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _lines_parallel(
+    x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
+    group, height, width, lines, plane, work, weights, size, items, parts,
+):  # fmt: skip
+    for item in prange(group * -(-outputs // TILE_ROWS)):
+        pack_tile(w, w_at, w_steps, outputs, np.int64(item), work)
+    for part in prange(parts):
+        _lines_part(
+            x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group,
+            height, width, lines, plane, work, weights, size, items, parts, np.int64(part),
+        )  # fmt: skip
+
+
+def backward_weight(x, dy, dw, geometry, group):
+    """dw += gradient of sum(dy * conv(x, w)) to w."""
+    batch, inputs, outputs = x.shape[0], dw.shape[1], dw.shape[0] // group
+    threads, panel = thread_count(), TILE_VECTORS * VECTOR_BYTES // x.itemsize
+    height, width = geometry[1]
+    pixels, taps = height * width, geometry[2][0] * geometry[2][1]
+    image_parts = min(threads, batch) if dw.size <= SMALL_WEIGHTS else 1
+    # few products per pixel: shorter bands of more channels, so that dy is turned less often
+    most = max(128, min(BAND_PIXELS, BAND_PIXELS * taps // 4))
+    lines = max(1, min(height, most // width))
+    lines = -(-height // -(-height // lines))
+    images = max(1, min(-(-batch // image_parts), most // pixels))
+    plane = images * _band(geometry, 1, 1, lines).plane
+    channels = max(1, min(inputs, BAND_BYTES // x.itemsize // plane))
+    blocks = -(-inputs // channels)
+    while blocks < inputs and image_parts * group * blocks % threads:
+        blocks += 1
+    channels = -(-inputs // blocks)
+    items = image_parts * group * -(-inputs // channels)
+    band = _band(geometry, channels, images, lines)
+    padded = -(-outputs // panel) * panel
+    parts = min(threads, items)
+    sums = image_parts * group * inputs * taps * padded
+    size = images * channels * band.plane + images * lines * width * panel + panel
+    work = workspace(x.dtype, sums + parts * size)
+    run = _weight_parallel if parts > 1 else _weight_alone
+    run(
+        x.reshape(-1), dy.reshape(-1), dw.reshape(-1), band.layout, band.offsets, band.base, batch,
+        images, inputs, outputs, group, height, width, lines, channels, band.plane, taps, padded,
+        image_parts, work, sums, size, items, parts,
+    )  # fmt: skip
+
+
+@kernel
+def _turn(dy, dy_at, dy_step, rows, columns, out, out_at, out_step):
+    """out[j, i] = dy[i, j]; zero from `rows` on."""
+    square = lanes(dy)
+    whole_rows, whole_columns = rows // square * square, columns // square * square
+    for i in range(0, whole_rows, square):
+        for j in range(0, whole_columns, square):
+            transpose(
+                dy, dy_at + i * dy_step + j, dy_step, out, out_at + j * out_step + i, out_step
+            )
+    for j in range(columns):
+        start = whole_rows if j < whole_columns else 0
+        for i in range(start, rows):
+            out[out_at + j * out_step + i] = dy[dy_at + i * dy_step + j]
+        for i in range(rows, out_step):
+            out[out_at + j * out_step + i] = 0
+
+
+@kernel
+def _weight_part(
+    x, dy, layout, offsets, base, batch, images, inputs, outputs, group, height, width, lines,
+    channels, plane, taps, padded, image_parts, work, sums, size, items, parts, part,
+):  # fmt: skip
+    """The `part`-th share of (images, group, channels) blocks of the gradient, transposed."""
+    pixels, panel, x_plane = height * width, TILE_VECTORS * lanes(x), layout[0] * layout[1]
+    blocks, image_blocks = -(-inputs // channels), -(-batch // images)
+    turned_at = sums + part * size
+    band_at = turned_at + images * lines * width * panel
+    for item in range(part * items // parts, (part + 1) * items // parts):
+        c0, g, image_part = (
+            item % blocks * channels,
+            item // blocks % group,
+            item // blocks // group,
+        )
+        c1 = min(c0 + channels, inputs)
+        rows = (c1 - c0) * taps
+        sums_at = ((image_part * group + g) * inputs + c0) * taps * padded
+        work[sums_at : sums_at + rows * padded] = 0
+        tiles = -(-rows // PIXEL_ROWS)
+        first = image_part * image_blocks // image_parts * images
+        last = min((image_part + 1) * image_blocks // image_parts * images, batch)
+        for n0 in range(first, last, images):
+            n1 = min(n0 + images, last)
+            for line in range(0, height, lines):
+                count = min(lines, height - line) * width
+                for n in range(n0, n1):
+                    _copy_band(
+                        x, ((n * group + g) * inputs + c0) * x_plane, layout, c1 - c0, line,
+                        work, band_at + (n - n0) * channels * plane,
+                    )  # fmt: skip
+                for m in range(0, outputs, panel):
+                    for n in range(n0, n1):
+                        source = ((n * group + g) * outputs + m) * pixels + line * width
+                        _turn(
+                            dy, source, pixels, min(panel, outputs - m), count,
+                            work, turned_at + (n - n0) * count * panel, panel,
+                        )  # fmt: skip
+                    for t in range(tiles):
+                        r0, r1 = t * rows // tiles, (t + 1) * rows // tiles
+                        pixel_tile(
+                            r1 - r0, (n1 - n0) * count, work, band_at, base, 0, offsets, r0,
+                            work, turned_at, work, sums_at + r0 * padded + m, padded,
+                        )  # fmt: skip
+
+
+@kernel
+def _add_turned(work, dw, outputs, rows, padded, image_parts, group, item):
+    """dw[g, m, k] += sum over parts of work[part, g, k, m], for one group and panel of m."""
+    panel = TILE_VECTORS * lanes(dw)
+    panels = -(-outputs // panel)
+    g, m0 = item // panels, item % panels * panel
+    for m in range(m0, min(m0 + panel, outputs)):
+        target = (g * outputs + m) * rows
+        for image_part in range(image_parts):
+            source = (image_part * group + g) * rows * padded + m
+            for k in range(rows):
+                dw[target + k] += work[source + k * padded]
+
+
+@kernel
+def _weight_alone(
+    x, dy, dw, layout, offsets, base, batch, images, inputs, outputs, group, height, width, lines,
+    channels, plane, taps, padded, image_parts, work, sums, size, items, parts,
+):  # fmt: skip
+    _weight_part(
+        x, dy, layout, offsets, base, batch, images, inputs, outputs, group, height, width, lines,
+        channels, plane, taps, padded, image_parts, work, sums, size, items, 1, 0,
+    )  # fmt: skip
+    for item in range(group * (padded // (TILE_VECTORS * lanes(dw)))):
+        _add_turned(work, dw, outputs, inputs * taps, padded, image_parts, group, item)
+
+
+@kernel(parallel=True)
+def _weight_parallel(
+    x, dy, dw, layout, offsets, base, batch, images, inputs, outputs, group, height, width, lines,
+    channels, plane, taps, padded, image_parts, work, sums, size, items, parts,
+):  # fmt: skip
+    for part in prange(parts):
+        _weight_part(
+            x, dy, layout, offsets, base, batch, images, inputs, outputs, group, height, width,
+            lines, channels, plane, taps, padded, image_parts, work, sums, size, items, parts,
+            np.int64(part),
+        )  # fmt: skip
+    for item in prange(group * (padded // (TILE_VECTORS * lanes(dw)))):
+        _add_turned(work, dw, outputs, inputs * taps, padded, image_parts, group, np.int64(item))
