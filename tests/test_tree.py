@@ -23,7 +23,8 @@ ORDER = [  # a module imports from its own line and the lines above
     {"layers"},
     {"net", "testing"},
     {"solver"},
-    {"onnx_export", "parallel", "pycaffe"},
+    {"onnx_export", "parallel"},
+    {"_caffe", "pycaffe"},  # the names of pycaffe
     {"cli", "__main__"},
 ]
 ONLY_PROTO = {"net_spec", "draw"}  # and what proto needs
