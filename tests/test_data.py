@@ -732,6 +732,135 @@ def test_lists_of_no_pictures_are_refused(tmp_path, content, message):
         run(image_layer(tmp_path / "list.txt", "batch_size: 2"), 1)
 
 
+# Windows
+
+
+@pytest.fixture
+def window_file(tmp_path, album):
+    """Make a window file of [(picture array, [window line])]; returns its path."""
+
+    def make(contents):
+        lines = []
+        album([x for x, _ in contents])
+        for i, (x, windows) in enumerate(contents):
+            os.replace(tmp_path / f"picture {i}.png", tmp_path / f"{i}.png")
+            sizes = " ".join(map(str, x.shape))
+            lines += [f"# {i}", f"{tmp_path}/{i}.png", sizes, str(len(windows)), *windows]
+        (tmp_path / "windows.txt").write_text("\n".join(lines))
+        return tmp_path / "windows.txt"
+
+    return make
+
+
+def window_layer(path, transform, options, **how):
+    options = (
+        f"window_data_param {{ source: '{path}' {options} }} transform_param {{ {transform} }}"
+    )
+    return make_layer("WindowData", [], options, **{"dtype": np.float32, **how})
+
+
+def test_windows_come_background_first_and_at_random(window_file):
+    x, other = pictures(2, (3, 30, 40))
+    path = window_file(
+        [
+            (x, ["3 0.5 5 6 12 13", "4 0.9 20 6 27 13", "7 0.3 0 0 7 7"]),
+            (other, ["9 0.1 1 2 8 9", "2 0.49 0 0 3 3"]),
+        ]
+    )
+    mean = "mean_value: 10 mean_value: 20 mean_value: 30"
+    options = "batch_size: 7 fg_fraction: 0.4 bg_threshold: 0.25 scale: 0.5"
+    made = window_layer(path, f"crop_size: 8 {mean} mirror: true", options)
+    seen, subtracted = set(), np.reshape([10, 20, 30], (3, 1, 1))
+    for data, label in run(made, 20):
+        assert (label[:5] == 0).all() and set(label[5:]) <= {3, 4}
+        for out, number in zip(data, label, strict=True):
+            picture, top, left = {0: (other, 2, 1), 3: (x, 6, 5), 4: (x, 6, 20)}[number]
+            flips = [
+                flip
+                for flip in (False, True)
+                if (out == ref.transform(picture, subtracted, 0.5, (top, left), (8, 8), flip)).all()
+            ]
+            assert len(flips) == 1
+            seen.add((number, *flips))
+    assert len(seen) == 6
+
+
+@pytest.mark.parametrize(
+    ("window", "options", "rows", "columns", "flipped"),
+    [
+        ("0 0 3 3", "context_pad: 2", (2, 8), (2, 8), (0, 6)),  # -2 to 6, 9 wide, becomes 8 wide
+        ("16 16 19 19", "context_pad: 2", (0, 5), (0, 5), (3, 8)),  # 14 to 22, 20 is outside
+        ("8 8 11 11", "context_pad: 2", (0, 8), (0, 8), (0, 8)),
+        ("0 5 1 14", "crop_mode: 'square'", (0, 8), (3, 8), (0, 5)),  # columns -4 to 6
+        ("0 5 1 14", "crop_mode: 'warp'", (0, 8), (0, 8), (0, 8)),
+    ],
+)
+def test_context_outside_of_the_picture_stays_0(
+    window_file, window, options, rows, columns, flipped
+):
+    path = window_file([(np.full((3, 20, 20), 100, np.uint8), [f"1 1 {window}", f"0 0 {window}"])])
+    transform = "crop_size: 8 mean_value: 60 mirror: true"
+    ((data, _),) = run(window_layer(path, transform, f"batch_size: 20 {options}"), 1)
+    covered = [
+        tuple(
+            tuple(np.flatnonzero((x == 40).any(axis=axes))[[0, -1]] + (0, 1))
+            for axes in ((0, 2), (0, 1))
+        )
+        for x in data
+    ]
+    assert set(covered) == {(rows, columns), (rows, flipped)}
+    for x, (r, c) in zip(data, covered, strict=True):
+        wanted = np.zeros((3, 8, 8))
+        wanted[:, slice(*r), slice(*c)] = 40
+        np.testing.assert_array_equal(x, wanted)
+
+
+def test_the_middle_of_a_mean_file_is_subtracted(window_file, tmp_path):
+    mean = np.random.default_rng(0).random((3, 12, 12), np.float32)
+    x = pictures(1, (3, 30, 40))[0]
+    path = window_file([(x, ["1 1 5 6 12 13", "0 0 5 6 12 13"])])
+    transform = f'crop_size: 8 mean_file: "{mean_file(tmp_path, mean)}"'
+    ((data, _),) = run(window_layer(path, transform, "batch_size: 2"), 1)
+    want = x[:, 6:14, 5:13] - mean[:, 2:10, 2:10]
+    np.testing.assert_array_equal(data, [want, want])
+    with pytest.raises(DataError, match="expected 3 x 13 x 13 or larger"):
+        window_layer(path, transform + " crop_size: 13", "batch_size: 2")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "has no foreground windows"),
+        ("1 2", 'windows.txt:1: found 1, expected "#"'),
+        (
+            "# 0 a.png 3 4 5 1\n1 0.9 1 2 3",
+            "windows.txt:2: found the end of the file, expected a who",
+        ),
+        ("# 0 a.png 3 4 5 99999999999\n1 0.9 1 2 3 4", "windows.txt:2: found the end of the file"),
+        ("# 0 a.png 1 4 5 0", "windows.txt:1: found 1, expected 3 channels"),
+        ("# 0 a.png 3 4 5 1\n\n0 0.9 1 2 3 4", "windows.txt:3: found 0, expected a label above 0"),
+        ("# 0 a.png 3 4 5 1\n1 high 1 2 3 4", "windows.txt:2: found high, expected a number"),
+        ("# 0 a.png 3 4 x 1", "windows.txt:1: found x, expected a whole number"),
+    ],
+)
+def test_broken_window_files_are_refused(tmp_path, content, message):
+    (tmp_path / "windows.txt").write_text(content)
+    with pytest.raises(DataError, match=message):
+        window_layer(tmp_path / "windows.txt", "crop_size: 8", "batch_size: 2")
+
+
+@pytest.mark.parametrize("window", ["12 3 20 9", "-1 3 5 9", "5 3 4 9", "3 8 9 10", "30 3 32 5"])
+@pytest.mark.parametrize("options", ["", "context_pad: 1"])
+def test_windows_must_lie_in_their_pictures(window_file, window, options):
+    path = window_file([(pictures(1, (3, 10, 20))[0], [f"1 1 {window}", f"0 0 {window}"])])
+    made = window_layer(path, "crop_size: 8", f"batch_size: 2 {options}")
+    if options and window not in ("5 3 4 9", "30 3 32 5"):
+        run(made, 1)  # what lies outside counts as context
+    else:
+        with pytest.raises(DataError, match=f"the window {window} does not lie in the picture"):
+            run(made, 1)
+
+
 # Arrays of the user's
 
 

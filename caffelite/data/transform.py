@@ -22,8 +22,6 @@ class DataTransformer:
     """
 
     def __init__(self, param, train, dtype=np.float32):
-        if param.mean_file and param.mean_value:
-            raise DataError("transform_param: give mean_file or mean_value, not both")
         if param.force_color and param.force_gray:
             raise DataError("transform_param: give force_color or force_gray, not both")
         self.crop = param.crop_size
@@ -31,11 +29,7 @@ class DataTransformer:
         self.scale = param.scale
         self.random_crop = train and self.crop > 0
         self.mean_file = param.mean_file
-        self.mean = None  # C x H x W from a file, else values or C x 1 x 1
-        if self.mean_file:
-            self.mean = _mean_image(self.mean_file).astype(dtype)
-        elif param.mean_value:
-            self.mean = np.array(param.mean_value, dtype).reshape(-1, 1, 1)
+        self.mean = read_mean(param, dtype)
 
     def output_shape(self, shape):
         """What becomes of channels x height x width; a DataError if it does not fit."""
@@ -82,6 +76,15 @@ class DataTransformer:
         if self.random_crop:
             return int(draws[i, 1] * (room_h + 1)), int(draws[i, 2] * (room_w + 1))
         return room_h // 2, room_w // 2
+
+
+def read_mean(param, dtype):
+    """What a TransformationParameter subtracts: C x H x W from its file, C x 1 x 1, or None."""
+    if param.mean_file and param.mean_value:
+        raise DataError("transform_param: give mean_file or mean_value, not both")
+    if param.mean_value:
+        return np.array(param.mean_value, dtype).reshape(-1, 1, 1)
+    return _mean_image(param.mean_file).astype(dtype) if param.mean_file else None
 
 
 def _mean_image(path):

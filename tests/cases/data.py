@@ -41,6 +41,21 @@ def hdf5(options):
 _folder = tempfile.TemporaryDirectory()  # a list names files from where the program runs
 hdf5_list = Path(_folder.name) / "list.txt"
 hdf5_list.write_text(str(CAFFE / "solvers" / "data.h5"))
+window_list = Path(_folder.name) / "windows.txt"
+window_list.write_text(
+    """# 0
+images/p0.png 3 36 44
+2
+5 0.9 3 4 20 30
+0 0.2 10 10 40 30
+"""
+)
+
+
+def windows(options, transform="crop_size: 16"):
+    source = f'source: "{window_list}" root_folder: "{CAFFE}/data/"'
+    return f"window_data_param {{ {source} {options} }} transform_param {{ {transform} }}"
+
 
 case("Data", [], database("raw_lmdb"), tops=2, golden=recorded("data_raw"))
 case("Data", [], database("encoded_lmdb"), tops=2, golden=recorded("data_encoded"))
@@ -161,3 +176,16 @@ case(
     f'hdf5_output_param {{ file_name: "{_folder.name}" }}',
     error=f'cannot write "{_folder.name}"',
 )
+
+case(
+    "WindowData",
+    [],
+    windows("batch_size: 5 context_pad: 3 cache_images: true", "crop_size: 16 mirror: true"),
+    shapes=[(5, 3, 16, 16), (5,)],
+)
+case("WindowData", [], windows("batch_size: 5", ""), error="give crop_size")
+case("WindowData", [], windows("batch_size: 5 context_pad: 8"), error="less than half of crop_size")
+case("WindowData", [], windows("batch_size: 5 crop_mode: 'round'"), error='"warp" or "square"')
+case("WindowData", [], windows("batch_size: 5 fg_fraction: 1.5"), error="expected 0 to 1")
+case("WindowData", [], windows("batch_size: 5 fg_threshold: 1"), error="no foreground windows")
+case("WindowData", [], windows("batch_size: 5 bg_threshold: 0"), error="no background windows")

@@ -15,7 +15,7 @@ log = logging.getLogger("caffelite")
 
 
 class PrefetchedLayer(Layer):
-    """Serves a source of (pixels, label) in order; `position` counts the samples delivered.
+    """Serves samples of a source in order; `position` counts those delivered.
 
     A subclass makes its source in `open_source`. A source has read(k) -> (pixels, label),
     name(k) for messages, and close(); k goes on past the end, where the source starts over. What
@@ -30,6 +30,11 @@ class PrefetchedLayer(Layer):
         """The source that the options name."""
         raise NotImplementedError(f"{type(self).__name__}.open_source")
 
+    def make_loader(self):
+        """What makes the batches: loader(position) -> an array for each top."""
+        transformer = DataTransformer(self.param.transform_param, self.phase == TRAIN, self.dtype)
+        return BatchLoader(self.open_source(), transformer, self.options.batch_size, self.dtype)
+
     def setup(self, bottom_shapes):
         if self.options.batch_size == 0:
             raise self.error("batch_size: expected at least 1; it is the samples in a batch")
@@ -37,15 +42,9 @@ class PrefetchedLayer(Layer):
             if self.options.HasField(option):
                 log.warning("%s: %s does nothing here; %s", self.at, option, instead)
         with naming(self):
-            transformer = DataTransformer(
-                self.param.transform_param, self.phase == TRAIN, self.dtype
-            )
-            self.source = self.open_source()
-            self.source.seed = self.seed
-            self.loader = BatchLoader(
-                self.source, transformer, self.options.batch_size, self.seed, self.dtype
-            )
-            self.sample_shape = self.loader.shape_of(0, self.source.read(0)[0])
+            self.loader = self.make_loader()
+            self.loader.seed = self.seed
+            self.sample_shape = self.loader.sample_shape()
         self.batches = Prefetch(self.loader, self.options.batch_size, self.prefetch)
 
     def infer_shapes(self, bottom_shapes):
@@ -55,7 +54,7 @@ class PrefetchedLayer(Layer):
     def forward(self, bottom, top):
         if self.loader.seed != self.seed:  # reseeded: what is loaded ahead no longer holds
             self.batches.close()
-            self.loader.seed = self.source.seed = self.seed
+            self.loader.seed = self.seed
         with naming(self):
             arrays = self.batches.batch(self.position)
         for blob, array in zip(top, arrays, strict=False):
@@ -65,7 +64,7 @@ class PrefetchedLayer(Layer):
 
     def close(self):
         self.batches.close()
-        self.source.close()
+        self.loader.close()
 
 
 class BatchLoader:
@@ -74,12 +73,24 @@ class BatchLoader:
     What is drawn at random depends on the seed and k alone.
     """
 
-    def __init__(self, source, transformer, batch_size, seed, dtype):
+    def __init__(self, source, transformer, batch_size, dtype):
         self.source, self.transformer = source, transformer
-        self.batch_size, self.seed, self.dtype = batch_size, seed, dtype
+        self.batch_size, self.dtype = batch_size, dtype
+        self.seed = 0
 
-    def shape_of(self, index, pixels):
-        """The shape that sample `index` will have in the batch."""
+    @property
+    def seed(self):
+        return self._seed
+
+    @seed.setter
+    def seed(self, seed):
+        self._seed = self.source.seed = seed
+
+    def sample_shape(self):
+        """The shape of the first sample in a batch."""
+        return self._shape_of(0, self.source.read(0)[0])
+
+    def _shape_of(self, index, pixels):
         try:
             return self.transformer.output_shape(pixels.shape)
         except DataError as problem:
@@ -90,7 +101,7 @@ class BatchLoader:
         for i in range(self.batch_size):
             pixels, labels[i] = self.source.read(position + i)
             images.append(pixels)
-            shape = self.shape_of(position + i, pixels)
+            shape = self._shape_of(position + i, pixels)
             if i == 0:
                 data = np.empty((self.batch_size, *shape), self.dtype)
             elif shape != data.shape[1:]:
@@ -101,3 +112,6 @@ class BatchLoader:
                 )
         self.transformer.transform(images, rng.generator(self.seed, 0, position), data)
         return data, labels
+
+    def close(self):
+        self.source.close()

@@ -1,0 +1,224 @@
+"""Windows of pictures, for training detectors: R-CNN's way of sampling."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import rng
+from ..errors import DataError
+from ..kernels.resize import bilinear
+from .image import decode
+
+
+class Window(NamedTuple):
+    """A box in a picture, corners included; label 0 is background."""
+
+    picture: str
+    label: int
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+
+
+def read_windows(path, root_folder, fg_threshold, bg_threshold):
+    """(foreground, background) Windows of a window file.
+
+    The file is, once for each picture: `# index`, name, channels, height, width, number of windows,
+    then for each window: label, overlap, x1, y1, x2, y2. All is separated by white space. Windows
+    with an overlap from fg_threshold on are foreground, below bg_threshold background; others are
+    dropped.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            words = _Words(path, file)
+            foreground, background = [], []
+            while (mark := words.next(None)) is not None:
+                if mark != "#":
+                    raise words.error(mark, '"#" at the start of a picture')
+                words.next(int)
+                picture = root_folder + words.next(str)
+                channels, _, _ = (words.next(int) for _ in range(3))
+                if channels != 3:
+                    raise words.error(channels, "3 channels: pictures are read in color")
+                for _ in range(words.next(int)):
+                    label, overlap = words.next(int), words.next(float)
+                    box = [words.next(int) for _ in range(4)]
+                    if overlap >= fg_threshold:
+                        if label <= 0:
+                            raise words.error(label, "a label above 0 for a foreground window")
+                        foreground.append(Window(picture, label, *box))
+                    elif overlap < bg_threshold:
+                        background.append(Window(picture, 0, *box))
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
+    for kind, found in (("foreground", foreground), ("background", background)):
+        if not found:
+            raise DataError(
+                f"{path}: has no {kind} windows, with fg_threshold {fg_threshold:g} and "
+                f"bg_threshold {bg_threshold:g}"
+            )
+    return foreground, background
+
+
+class _Words:
+    """The words of a file, with the line they are on for messages."""
+
+    def __init__(self, path, lines):
+        self.path, self.line = path, 0
+        self._words = self._split(lines)
+
+    def _split(self, lines):
+        for self.line, line in enumerate(lines, 1):
+            yield from line.split()
+
+    def next(self, kind):
+        """The next word as `kind`; with None as it is, or None at the end of the file."""
+        word = next(self._words, None)
+        if kind is None:
+            return word
+        try:
+            return kind(word)
+        except (TypeError, ValueError):
+            wanted = "a whole number" if kind is int else "a number"
+            raise self.error("the end of the file" if word is None else word, wanted) from None
+
+    def error(self, found, expected):
+        return DataError(f"{self.path}:{self.line}: found {found}, expected {expected}")
+
+
+class Cropper:
+    """Cuts windows out of pictures and warps them to crop_size x crop_size.
+
+    With `square`, a window first grows to the square around it. With context_pad p, it grows about
+    its centre by crop_size / (crop_size - 2 p), so that p pixels of context surround it.
+    """
+
+    def __init__(self, crop_size, context_pad, square):
+        self.crop_size, self.square = crop_size, square
+        self.grows = context_pad > 0 or square
+        self.growth = np.float32(crop_size) / np.float32(crop_size - 2 * context_pad)
+
+    def crop(self, picture, window, flip):
+        """(pixels, top, left): the warped window, and where it lies in the crop.
+
+        What lies outside the picture is left out; it is flipped along, if `flip`.
+        """
+        box, (height, width), (top, left) = self.place(window, picture.shape[1:], flip)
+        x1, y1, x2, y2 = box
+        inside = 0 <= x1 <= x2 < picture.shape[2] and 0 <= y1 <= y2 < picture.shape[1]
+        ordered = window.x1 <= window.x2 and window.y1 <= window.y2
+        if not (inside and ordered) or height < 1 or width < 1:
+            raise DataError(
+                f"{window.picture}: the window {window.x1} {window.y1} {window.x2} {window.y2} "
+                f"does not lie in the picture of {picture.shape[2]} x {picture.shape[1]} pixels"
+            )
+        cut = np.ascontiguousarray(picture[:, y1 : y2 + 1, x1 : x2 + 1])
+        pixels = bilinear(cut, height, width)
+        return pixels[:, :, ::-1] if flip else pixels, top, left
+
+    def place(self, window, picture_size, flip):
+        """(box in the picture, (height, width) to warp it to, (top, left) in the crop)."""
+        x1, y1, x2, y2 = window[2:]
+        if not self.grows:
+            return (x1, y1, x2, y2), (self.crop_size,) * 2, (0, 0)
+        half_w, half_h = np.float32((x2 - x1 + 1) / 2), np.float32((y2 - y1 + 1) / 2)
+        center_x, center_y = x1 + half_w, y1 + half_h
+        if self.square:
+            half_w = half_h = max(half_w, half_h)
+        x1, x2, width, left, right = self._axis(center_x, half_w, picture_size[1])
+        y1, y2, height, top, _ = self._axis(center_y, half_h, picture_size[0])
+        left = right if flip else left
+        size = min(height, self.crop_size - top), min(width, self.crop_size - left)
+        return (x1, y1, x2, y2), size, (top, left)
+
+    def _axis(self, center, half, picture_size):
+        """Grow an interval and clip it to the picture: (first, last, new size, pads around it)."""
+        first = _round(center - half * self.growth)
+        last = _round(center + half * self.growth)
+        scale = np.float32(self.crop_size) / np.float32(last - first + 1)
+        before, after = max(0, -first), max(0, last - picture_size + 1)
+        first, last = first + before, last - after
+        return first, last, *(_round(n * scale) for n in (last - first + 1, before, after))
+
+
+def _round(x):
+    """As C does: halves away from 0."""
+    return int(math.copysign(math.floor(abs(x) + 0.5), x))
+
+
+class WindowLoader:
+    """loader(k): the arrays (data, labels) of a batch of random windows, background first.
+
+    What is drawn depends on the seed and k alone. y = (x - mean) * scale, 0 outside of pictures.
+
+    Parameters
+    ----------
+    foreground, background
+        lists of Windows
+    cropper
+        a Cropper
+    batch_size, fg_fraction
+        windows in a batch, and how much of it is foreground, rounded down
+    mirror
+        flip every other window, at random
+    mean
+        None, or what broadcasts against 3 x crop_size x crop_size
+    cache
+        keep the encoded pictures in memory
+    """
+
+    def __init__(
+        self,
+        foreground,
+        background,
+        cropper,
+        batch_size,
+        fg_fraction,
+        mirror,
+        mean,
+        scale,
+        cache,
+        dtype,
+    ):
+        count = int(np.float32(batch_size) * np.float32(fg_fraction))
+        self.choices = [background] * (batch_size - count) + [foreground] * count
+        self.cropper, self.mirror, self.mean, self.scale = cropper, mirror, mean, scale
+        self.dtype, self.seed = dtype, 0
+        self.files = {} if cache else None
+
+    def sample_shape(self):
+        return 3, self.cropper.crop_size, self.cropper.crop_size
+
+    def __call__(self, position):
+        draws = rng.generator(self.seed, 0, position).random((len(self.choices), 2))
+        data = np.zeros((len(self.choices), *self.sample_shape()), self.dtype)
+        labels = np.empty(len(self.choices), self.dtype)
+        for i, windows in enumerate(self.choices):
+            window = windows[int(draws[i, 0] * len(windows))]
+            self._fill(data[i], window, self.mirror and draws[i, 1] < 0.5)
+            labels[i] = window.label
+        return data, labels
+
+    def _fill(self, out, window, flip):
+        pixels, top, left = self.cropper.crop(self._picture(window.picture), window, flip)
+        part = np.s_[:, top : top + pixels.shape[1], left : left + pixels.shape[2]]
+        out[part] = pixels
+        if self.mean is not None:
+            out[part] -= np.broadcast_to(self.mean, out.shape)[part]
+        out[part] *= self.scale
+
+    def _picture(self, path):
+        try:
+            if self.files is None:
+                return decode(path, color=True)
+            if path not in self.files:
+                with open(path, "rb") as file:
+                    self.files[path] = file.read()
+            return decode(self.files[path], color=True)
+        except (DataError, OSError) as problem:
+            raise DataError(f"{path}: {problem}") from None
+
+    def close(self):
+        """Nothing is held open."""

@@ -1,0 +1,83 @@
+import numpy as np
+
+from ...data.transform import read_mean
+from ...data.window import Cropper, WindowLoader, read_windows
+from ...errors import DataError
+from ..base import register
+from ._prefetched import PrefetchedLayer
+
+
+@register("WindowData")
+class WindowData(PrefetchedLayer):
+    """Random windows of pictures, warped to squares: background first, then foreground.
+
+    Top
+        0: data, batch_size x 3 x crop_size x crop_size, blue first
+        1: label, batch_size; 0 for background
+    Options (window_data_param)
+        source: window file: for each picture `# index`, name, channels, height, width, number of
+            windows; for each window label, overlap, x1, y1, x2, y2
+        root_folder: what stands before each name [""]
+        batch_size: windows in a batch
+        fg_threshold: an overlap from this on makes a window foreground [0.5]
+        bg_threshold: one below this makes it background [0.5]
+        fg_fraction: how much of a batch is foreground [0.25]
+        context_pad: pixels of context around a window, after warping [0]
+        crop_mode: "warp", or "square", which first grows windows to squares ["warp"]
+        scale: factor, after the mean is subtracted [1]
+        cache_images: keep the files in memory [false]
+    Options (transform_param)
+        crop_size: height and width of the data
+        mean_file, mean_value: what to subtract: the middle of a .binaryproto, or a value for each
+            channel
+        mirror: flip every other window, at random [false]
+    """
+
+    options_field = "window_data_param"
+    tops = 2
+    ignored_options = {
+        "mean_file": "write it in transform_param",
+        "crop_size": "write it in transform_param",
+        "mirror": "write it in transform_param",
+    }
+
+    def make_loader(self):
+        options, transform = self.options, self.param.transform_param
+        crop, pad = transform.crop_size, options.context_pad
+        if crop == 0:
+            raise DataError("transform_param: give crop_size; windows are warped to it")
+        if 2 * pad >= crop:
+            raise DataError(f"context_pad: {pad} must be less than half of crop_size {crop}")
+        if options.crop_mode not in ("warp", "square"):
+            raise DataError(f'crop_mode: "{options.crop_mode}", expected "warp" or "square"')
+        if not 0 <= options.fg_fraction <= 1:
+            raise DataError(f"fg_fraction: {options.fg_fraction:g}, expected 0 to 1")
+        foreground, background = read_windows(
+            options.source, options.root_folder, options.fg_threshold, options.bg_threshold
+        )
+        return WindowLoader(
+            foreground,
+            background,
+            Cropper(crop, pad, options.crop_mode == "square"),
+            options.batch_size,
+            options.fg_fraction,
+            transform.mirror,
+            self._mean(transform, crop),
+            options.scale,
+            options.cache_images,
+            self.dtype,
+        )
+
+    def _mean(self, transform, crop):
+        """What to subtract from 3 x crop x crop pixels, or None."""
+        mean = read_mean(transform, self.dtype)
+        if not transform.mean_file or mean is None:
+            return mean
+        channels, height, width = mean.shape
+        corner = (width - crop) // 2
+        if channels != 3 or crop > width or corner + crop > height:
+            raise DataError(
+                f'the mean in "{transform.mean_file}" has the shape {mean.shape}, '
+                f"expected 3 x {crop} x {crop} or larger"
+            )
+        return np.ascontiguousarray(mean[:, corner : corner + crop, corner : corner + crop])
