@@ -1,6 +1,7 @@
 """The command line: flags, exit codes, log lines that Caffe's parsers read, training by signals."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ import pytest
 import caffelite
 from caffelite.cli import commands, main
 from caffelite.cli._flags import Parser
-from caffelite.cli._log import start_logging
+from caffelite.cli._log import GlogFormatter, start_logging
 
 NET = """
 name: "tiny"
@@ -203,6 +204,14 @@ def test_a_reader_that_goes_away_is_no_mistake(folder):
 
 
 PREFIX = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} [ \d]{4}\d+ [\w.]+:\d+\] ")
+
+
+def test_the_prefix_of_a_line():
+    record = logging.LogRecord("caffelite", logging.ERROR, "/a/net.py", 7, "%s!", ("ü",), None)
+    record.created = time.mktime((2024, 3, 9, 4, 5, 6, 0, 0, -1)) + 0.000042
+    line = GlogFormatter().format(record)
+    assert line.startswith("E0309 04:05:06.00004") and line.endswith(" net.py:7] ü!")
+    assert PREFIX.match(line)
 
 
 def log_of(err):
@@ -437,7 +446,10 @@ def test_test_prints_means(folder, capsys):
 
 def test_test_prints_json(folder, capsys):
     assert main(["train", "-solver=solver.prototxt", "-iterations=2"]) == 0
-    Path("net.prototxt").write_text(NET.partition('layer { name: "loss"')[0])
+    Path("net.prototxt").write_text(
+        NET.partition('layer { name: "loss"')[0]
+        + 'layer { name: "z" type: "Silence" bottom: "x" include { phase: TEST } }'
+    )
     capsys.readouterr()
     words = ["-model=net.prototxt", "-weights=tiny_iter_2.caffemodel", "-iterations=3"]
     assert main(["test", *words, "-json"]) == 0

@@ -75,6 +75,16 @@ def test_a_layer_in_place_on_one_of_several_tops_has_its_own_node():
     ]
 
 
+def test_layers_with_several_blobs_or_none_do_not_stack():
+    net = parse(
+        """layer { name: "a" type: "Input" top: "a" }
+        layer { name: "b" type: "Input" top: "b" }
+        layer { name: "x" type: "Python" bottom: "a" bottom: "b" top: "a" top: "b" }
+        layer { name: "y" type: "Python" }"""
+    )
+    assert list(nodes(dot_text(net))) == ["n0", "n1", "n2", "n3", "o2_0", "o2_1"]
+
+
 def test_two_phases_in_one_picture():
     net = parse(NET)
     shapes = {(0, 0): (6,), (1, 0): (4,), (2, 0): (4,), (3, 0): (4,), (4, 0): (3,), (5, 0): (3,)}

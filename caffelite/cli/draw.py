@@ -82,14 +82,6 @@ def _views(net, model, phases, args):
         views.append(view)
     for problem in dict.fromkeys(problems):
         print(f"drawn without shapes and counts: {problem}", file=sys.stderr)
-    return _one_if_equal(views)
-
-
-def _one_if_equal(views):
-    """One view instead of two that show the same, as those of a deploy net."""
-    first, last = views[0], views[-1]
-    if (first.layers, first.shapes) == (last.layers, last.shapes):
-        return [first]
     return views
 
 
