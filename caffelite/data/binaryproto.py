@@ -5,6 +5,7 @@ import math
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from ..atomic import write_atomically
 from ..errors import DataError
 from ..proto.caffe_pb2 import BlobProto
 
@@ -28,3 +29,10 @@ def read(path):
             f"but holds {len(values)}"
         )
     return np.array(values, np.float64 if blob.double_data else np.float32).reshape(shape)
+
+
+def write(path, array):
+    """Make a .binaryproto of an array with 4 axes, in the legacy form that Caffe's tools write."""
+    num, channels, height, width = array.shape
+    blob = BlobProto(num=num, channels=channels, height=height, width=width, data=array.ravel())
+    write_atomically(path, blob.SerializeToString())

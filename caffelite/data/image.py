@@ -1,4 +1,4 @@
-"""Encoded pictures (PNG, JPEG and whatever else Pillow reads) to pixels."""
+"""Encoded pictures (PNG, JPEG and whatever else Pillow reads) to pixels, and back."""
 
 import io
 
@@ -45,3 +45,20 @@ def _gray(blue, green, red):
     """0.299 red + 0.587 green + 0.114 blue, as libpng rounds it."""
     weighted = np.uint32(9797) * red + np.uint32(19234) * green + np.uint32(3737) * blue
     return (weighted >> 15).astype(np.uint8)[None]
+
+
+def encode(pixels, kind):
+    """The bytes of a picture file of `kind` ("png", "jpg", ...) that holds 1 or 3 channels."""
+    planes = pixels[0] if len(pixels) == 1 else pixels[[2, 1, 0]].transpose(1, 2, 0)
+    file = io.BytesIO()
+    picture = Image.fromarray(np.ascontiguousarray(planes))
+    picture.save(file, format_of(kind), quality=95)  # OpenCV's, for a JPEG
+    return file.getvalue()
+
+
+def format_of(kind):
+    """Pillow's name for the format of files that end in .KIND."""
+    name = Image.registered_extensions().get("." + kind.lower())
+    if name not in Image.SAVE:
+        raise DataError(f'cannot write pictures of the type "{kind}"; try png or jpg')
+    return name
