@@ -617,7 +617,8 @@ def test_encoded_pictures_are_decoded_as_asked(tmp_path):
         np.testing.assert_array_equal(data[0], decode(picture, color))
 
 
-def test_options_that_do_nothing_are_pointed_out(tmp_path, caplog):
+def test_options_that_do_nothing_are_pointed_out(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("caffelite"), "propagate", True)  # commands turn it off
     datum = from_pixels(pictures(1)[0], 0)
     datum.ClearField("label")
     path = write(tmp_path / "db", numbered([datum.SerializeToString()]))

@@ -31,8 +31,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    from functools import partial
-
     import numpy as np
     from tqdm import tqdm
 
@@ -50,7 +48,7 @@ def run(args):
     if args.shuffle:
         order = np.random.default_rng().permutation(len(entries))
         entries = [entries[i] for i in order]
-    log = start_logging(quiet=on_terminal(), write=partial(tqdm.write, file=sys.stderr))
+    log = start_logging(on_terminal(), lambda line: tqdm.write(line, file=sys.stderr))
     with LmdbWriter(args.db) as database:
         stored = _store(args, tqdm(entries, args.db, leave=False, disable=None), database, log)
     print(f"{args.db}: {stored} pictures")
