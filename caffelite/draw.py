@@ -245,10 +245,10 @@ def _facts(layer):
         if descriptor.name in ("convolution_param", "deconvolution_param", "pooling_param"):
             facts += _window_facts(options)
         elif descriptor.name == "inner_product_param":
-            facts.append(f"→ {options.num_output}")
+            facts.append(f"{options.num_output} outputs")
         elif descriptor.name.endswith("_param") and descriptor.name not in _COMMON:
             facts += _plain_facts(options)
-    return facts[:4]
+    return facts[:5]
 
 
 _COMMON = ("transform_param", "loss_param", "input_param", "dummy_data_param")
@@ -259,7 +259,7 @@ def _window_facts(options):
     facts = []
     kernel = _size(options, "kernel", "kernel_size")
     if hasattr(options, "num_output"):
-        facts.append(f"{kernel} → {options.num_output}".strip())
+        facts += [kernel] * bool(kernel) + [f"{options.num_output} outputs"]
     else:
         method = options.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_number[options.pool]
         facts.append(f"{method.name} {'global' if options.global_pooling else kernel}".strip())

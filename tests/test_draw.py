@@ -96,7 +96,7 @@ def test_two_phases_in_one_picture():
     dot = dot_text(net, [view("TRAIN", 64, [0, 1, 2, 3, 4]), view("TEST", 100, [0, 1, 2, 4, 5])])
     shown = nodes(dot)
     assert "40 learnable values" in dot
-    assert shown["n1"].startswith("ip1 InnerProduct → 4 · 28 learnable relu1 ReLU drop1")
+    assert shown["n1"].startswith("ip1 InnerProduct 4 outputs · 28 learnable relu1 ReLU drop1")
     assert "drop1 Dropout TRAIN" in shown["n1"] and "prob Softmax TEST" in shown["n5"]
     assert "TRAIN" not in shown["n0"] + shown["n4"]
     assert sorted(edges(dot)) == [
@@ -143,11 +143,14 @@ def test_without_shapes_edges_tell_only_names():
 @pytest.mark.parametrize(
     ("options", "shown"),
     [
-        ('type: "Convolution" convolution_param { num_output: 8 kernel_size: 3 }', "3×3 → 8"),
+        (
+            'type: "Convolution" convolution_param { num_output: 8 kernel_size: 3 }',
+            "3×3 · 8 outputs",
+        ),
         (
             'type: "Convolution" convolution_param { num_output: 8 kernel_h: 1 kernel_w: 7 '
             "pad_h: 0 pad_w: 3 stride: 2 dilation: 1 group: 4 }",
-            "1×7 → 8 · stride 2 · pad 0×3 · group 4",
+            "1×7 · 8 outputs · stride 2 · pad 0×3 · group 4",
         ),
         ('type: "Pooling" pooling_param { pool: AVE global_pooling: true }', "AVE global"),
         ('type: "Pooling" pooling_param { kernel_size: 3 stride: 2 }', "MAX 3×3 · stride 2"),
