@@ -1,0 +1,1 @@
+"""Layers over sequences, time step by time step."""

@@ -1,0 +1,139 @@
+"""What RNN, LSTM and GRU share: bottoms, tops, the products with x, the state between batches."""
+
+import math
+
+import numpy as np
+
+from ...blob import Blob
+from ...kernels.gemm import gemm
+from ..base import Layer
+
+
+def sigmoid(x):
+    """x = 1 / (1 + exp(-x)), in its place and without overflow."""
+    x *= 0.5
+    np.tanh(x, out=x)
+    x *= 0.5
+    x += 0.5
+
+
+class Recurrent(Layer):
+    """T steps over N streams: step t sees x_t and, where cont_t is not 0, the state after t - 1.
+
+    A subclass has `num_states` states of (N, H), and `rows` sums of inputs per unit. It makes the
+    blobs of its hidden side in `add_hidden_blobs()`, and computes
+
+    run(sums, cont, states)
+        from `sums`, (T, N, rows * H), that x, static and bias give; returns the output (T, N, H)
+        and the states after the last step
+    run_back(dy)
+        from the output's gradient; adds to the diffs of its own blobs and returns that of `sums`
+    """
+
+    options_field = "recurrent_param"
+    num_states = 1
+    rows = 1
+
+    @property
+    def exposed(self):
+        """How many states are bottoms and tops."""
+        return self.num_states if self.options.expose_hidden else 0
+
+    @property
+    def bottoms(self):
+        return 2 + self.exposed, 3 + self.exposed
+
+    @property
+    def tops(self):
+        return 1 + self.exposed
+
+    @property
+    def has_static(self):
+        return len(self.param.bottom) == 3 + self.exposed
+
+    @property
+    def no_gradient(self):
+        return 1, *range(2 + self.has_static, len(self.param.bottom))
+
+    def setup(self, bottom_shapes):
+        options = self.options
+        self.units = options.num_output
+        if self.units == 0:
+            raise self.error("num_output is missing; it is the length of the hidden state")
+        self.steps = None
+        self.infer_shapes(bottom_shapes)
+        self.steps = bottom_shapes[0][0]
+        rows, values = self.rows * self.units, math.prod(bottom_shapes[0][2:])
+        self.input_weight = self.add_blob("input_weight", (rows, values), options.weight_filler)
+        self.bias = self.add_blob("bias", (rows,), options.bias_filler)
+        if self.has_static:
+            shape = rows, math.prod(bottom_shapes[2][1:])
+            self.static_weight = self.add_blob("static_weight", shape, options.weight_filler)
+        self.add_hidden_blobs()
+        self.states = [Blob(dtype=self.dtype) for _ in range(self.num_states)]
+
+    def infer_shapes(self, bottom_shapes):
+        x, cont = (tuple(shape) for shape in bottom_shapes[:2])
+        if len(x) < 2 or x[0] == 0:
+            raise self.shape_error(0, x, "at least 2 axes, (steps, streams, ...), and one step")
+        if self.steps not in (None, x[0]):
+            raise self.shape_error(0, x, f"{self.steps} steps (axis 0), as at setup")
+        if cont != x[:2]:
+            raise self.shape_error(1, cont, f"{x[:2]}, a number for each step and stream")
+        if self.has_static and bottom_shapes[2][:1] != x[1:2]:
+            raise self.shape_error(2, bottom_shapes[2], f"{x[1]} streams (axis 0)")
+        state = 1, x[1], self.units
+        for index in range(2 + self.has_static, len(bottom_shapes)):
+            if tuple(bottom_shapes[index]) != state:
+                raise self.shape_error(index, bottom_shapes[index], f"{state}, a first state")
+        return [(*x[:2], self.units)] + [state] * self.exposed
+
+    def reshape(self, bottom, top):
+        super().reshape(bottom, top)
+        for state in self.states:
+            state.reshape(1, bottom[0].shape[1], self.units)
+
+    def forward(self, bottom, top):
+        steps, streams = bottom[0].shape[:2]
+        sums = np.empty((steps, streams, self.rows * self.units), self.dtype)
+        sums[...] = self.bias.data
+        if self.has_static:
+            static = _matrix(bottom[2].data, 1)
+            gemm(static, self.static_weight.data, sums[0], trans_b=True, accumulate=True)
+            sums[1:] = sums[0]
+        x = _matrix(bottom[0].data, 2)
+        gemm(x, self.input_weight.data, _matrix(sums, 2), trans_b=True, accumulate=True)
+        before, after = self.states, self.states
+        if self.exposed:
+            before, after = bottom[-self.exposed :], top[1:]
+        states = [blob.data[0] for blob in before]
+        top[0].data[...], states = self.run(sums, bottom[1].data[:, :, None], states)
+        for blob, state in zip(after, states, strict=True):
+            blob.data[0] = state
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[1]:
+            raise self.error("there is no gradient for cont, bottom[1]")
+        dsums = self.run_back(top[0].diff)
+        flat = _matrix(dsums, 2)
+        x = _matrix(bottom[0].data, 2)
+        gemm(flat, x, self.input_weight.diff, trans_a=True, accumulate=True)
+        self.bias.diff[...] += flat.sum(axis=0)
+        if propagate_down[0]:
+            gemm(flat, self.input_weight.data, _matrix(bottom[0].diff, 2))
+        if self.has_static:
+            dsums, static = dsums.sum(axis=0), _matrix(bottom[2].data, 1)
+            gemm(dsums, static, self.static_weight.diff, trans_a=True, accumulate=True)
+            if propagate_down[2]:
+                gemm(dsums, self.static_weight.data, _matrix(bottom[2].diff, 1))
+
+    def macs(self, bottom_shapes, top_shapes):
+        steps, streams = bottom_shapes[0][:2]
+        once = self.static_weight.count if self.has_static else 0
+        each = sum(blob.count for blob in self.blobs if len(blob.shape) == 2) - once
+        return streams * (steps * each + once)
+
+
+def _matrix(array, axes):
+    """The array with its first `axes` axes made one, and the others made one."""
+    return array.reshape(math.prod(array.shape[:axes]), math.prod(array.shape[axes:]))

@@ -1,0 +1,117 @@
+import numpy as np
+
+from ...kernels.gemm import gemm
+from ..base import register
+from ._recurrent import Recurrent, sigmoid
+
+
+@register("GRU")
+class GRU(Recurrent):
+    """h_t = z * h_(t-1) + (1 - z) * n, y = h, for T steps, with the gates
+
+    r = sigmoid(W_r x_t + U_r h_(t-1) + b_r), z = sigmoid(W_z x_t + U_z h_(t-1) + b_z),
+    n = tanh(W_n x_t + U_n (r * h_(t-1)) + b_n), or with reset_after
+    n = tanh(W_n x_t + r * (U_n h_(t-1) + c_n) + b_n).
+    Between batches the state goes on; no gradient does.
+
+    Bottom
+        0: x, (T, N, ...): T steps of N streams
+        1: cont, (T, N): 0 where a stream starts anew, else 1; no gradient
+        2: static, (N, ...), optional: seen at each step
+        last: with expose_hidden, h_0, (1, N, H); no gradient
+    Top
+        0: h, (T, N, H)
+        1: with expose_hidden, h_T, (1, N, H); gradients that arrive here are ignored
+    Blobs
+        input_weight, bias: W (3H, D) and b (3H), rows r, z, n
+        static_weight: (3H, S), with static
+        hidden_weight: U (3H, H)
+        hidden_bias: c_n (H), with reset_after
+    Options (gru_param)
+        num_output: H
+        weight_filler, bias_filler: of all weights, of all biases [constant 0]
+        expose_hidden: take the first state as a bottom and give the last as a top [false]
+        reset_after: let r act on the product with U_n, as cuDNN has it, not on the state [false]
+    Source
+        Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk, Bengio 2014, arXiv:1406.1078
+    """
+
+    options_field = "gru_param"
+    rows = 3
+
+    def add_hidden_blobs(self):
+        options, h = self.options, self.units
+        self.hidden_weight = self.add_blob("hidden_weight", (3 * h, h), options.weight_filler)
+        if options.reset_after:
+            self.hidden_bias = self.add_blob("hidden_bias", (h,), options.bias_filler)
+
+    def run(self, sums, cont, states):
+        self.gates, self.cont = sums, cont  # gates are taken in the place of their sums
+        shape = *sums.shape[:2], self.units
+        self.seen, self.product, h = np.empty((3, *shape), self.dtype)
+        before = states[0]
+        for t in range(len(h)):
+            np.multiply(cont[t], before, out=self.seen[t])
+            self._step(sums[t], self.seen[t], self.product[t], h[t])
+            before = h[t]
+        return h, [before]
+
+    def _step(self, sums, seen, product, h):
+        """`product` becomes what r is about: r * h_(t-1), or U_n h_(t-1) + c_n."""
+        weight, two = self.hidden_weight.data, 2 * self.units
+        gemm(seen, weight[:two], sums[:, :two], trans_b=True, accumulate=True)
+        sigmoid(sums[:, :two])
+        r, z, n = np.split(sums, 3, axis=1)
+        if self.options.reset_after:
+            product[...] = self.hidden_bias.data
+            gemm(seen, weight[two:], product, trans_b=True, accumulate=True)
+            n += r * product
+        else:
+            np.multiply(r, seen, out=product)
+            gemm(product, weight[two:], n, trans_b=True, accumulate=True)
+        np.tanh(n, out=n)
+        np.multiply(z, seen - n, out=h)
+        h += n
+
+    def run_back(self, dy):
+        dsums = np.empty_like(self.gates)
+        dproduct = np.empty_like(self.product)
+        dh = np.zeros_like(dy[0])
+        for t in reversed(range(len(dy))):
+            dh += dy[t]
+            dh = self.cont[t] * self._step_back(t, dh, dsums[t], dproduct[t])
+        self._add_to_diffs(dsums, dproduct)
+        return dsums
+
+    def _step_back(self, t, dh, dsums, dproduct):
+        """Fill the gradients of a step's sums and product; returns that of the h it saw."""
+        weight, two = self.hidden_weight.data, 2 * self.units
+        seen, product = self.seen[t], self.product[t]
+        r, z, n = np.split(self.gates[t], 3, axis=1)
+        dr, dz, dn = np.split(dsums, 3, axis=1)
+        dn[...] = dh * (1 - z) * (1 - n**2)
+        dz[...] = dh * (seen - n) * z * (1 - z)
+        dseen = dh * z
+        if self.options.reset_after:
+            dr[...] = dn * product
+            np.multiply(dn, r, out=dproduct)
+            gemm(dproduct, weight[two:], dseen, accumulate=True)
+        else:
+            gemm(dn, weight[two:], dproduct)
+            dr[...] = dproduct * seen
+            dseen += dproduct * r
+        dr *= r * (1 - r)
+        gemm(dsums[:, :two], weight[:two], dseen, accumulate=True)
+        return dseen
+
+    def _add_to_diffs(self, dsums, dproduct):
+        two, h = 2 * self.units, self.units
+        dsums, dproduct = dsums.reshape(-1, 3 * h), dproduct.reshape(-1, h)
+        seen, product = self.seen.reshape(-1, h), self.product.reshape(-1, h)
+        diff = self.hidden_weight.diff
+        gemm(dsums[:, :two], seen, diff[:two], trans_a=True, accumulate=True)
+        if self.options.reset_after:
+            gemm(dproduct, seen, diff[two:], trans_a=True, accumulate=True)
+            self.hidden_bias.diff[...] += dproduct.sum(axis=0)
+        else:
+            gemm(dsums[:, two:], product, diff[two:], trans_a=True, accumulate=True)

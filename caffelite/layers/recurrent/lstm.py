@@ -1,0 +1,125 @@
+import numpy as np
+
+from ...kernels.gemm import gemm
+from ..base import register
+from ._recurrent import Recurrent, sigmoid
+
+
+@register("LSTM")
+class LSTM(Recurrent):
+    """c_t = f * c_(t-1) + i * g, h_t = o * tanh(c_t), y = h, for T steps, with the gates
+
+    i, f, o = sigmoid and g = tanh of the rows of W_xc x_t + W_hc h_(t-1) + b_c.
+    Between batches the state goes on; no gradient does.
+
+    Bottom
+        0: x, (T, N, ...): T steps of N streams
+        1: cont, (T, N): 0 where a stream starts anew, else 1; no gradient
+        2: static, (N, ...), optional: seen at each step
+        last: with expose_hidden, h_0 and c_0, (1, N, H); no gradient
+    Top
+        0: h, (T, N, H)
+        1, 2: with expose_hidden, h_T and c_T, (1, N, H); gradients that arrive here are ignored
+    Blobs
+        input_weight, bias: W_xc (4H, D) and b_c (4H), rows i, f, o, g
+        static_weight: (4H, S), with static
+        hidden_weight: W_hc (4H, H)
+        peepholes: (3, H), rows i, f, o
+    Options (recurrent_param)
+        num_output: H
+        weight_filler, bias_filler: of all weights, of the bias [constant 0]
+        expose_hidden: take the first state as bottoms and give the last as tops [false]
+        peephole: add p * c to the sums of the gates, c_(t-1) for i and f, c_t for o [false]
+        coupled: i = 1 - f; everywhere the rows i are missing [false]
+        forget_bias: add to the sum of f [0]
+        debug_info: ignored
+    Source
+        Hochreiter, Schmidhuber 1997; Gers, Schraudolph, Schmidhuber 2002 (peepholes);
+        Greff, Srivastava, Koutnik, Steunebrink, Schmidhuber 2015, arXiv:1503.04069 (coupled)
+    """
+
+    num_states = 2
+
+    @property
+    def rows(self):
+        return 3 if self.options.coupled else 4
+
+    def add_hidden_blobs(self):
+        filler, shape = self.options.weight_filler, (self.rows * self.units, self.units)
+        self.hidden_weight = self.add_blob("hidden_weight", shape, filler)
+        self.peepholes = None
+        if self.options.peephole:
+            shape = self.rows - 1, self.units
+            self.peepholes = self.add_blob("peepholes", shape, filler)
+
+    def _gates(self, sums):
+        """([i, f] or [f], o, g): views of a step's rows."""
+        *early, o, g = np.split(sums, self.rows, axis=1)
+        return early, o, g
+
+    def run(self, sums, cont, states):
+        self.gates, self.cont = sums, cont  # gates are taken in the place of their sums
+        self.seen_h, self.seen_c, self.c, h = np.empty((4, *sums.shape[:2], self.units), self.dtype)
+        before_h, before_c = states
+        for t in range(len(h)):
+            np.multiply(cont[t], before_h, out=self.seen_h[t])
+            np.multiply(cont[t], before_c, out=self.seen_c[t])
+            self._step(sums[t], self.seen_h[t], self.seen_c[t], self.c[t], h[t])
+            before_h, before_c = h[t], self.c[t]
+        return h, [before_h, before_c]
+
+    def _step(self, sums, seen_h, seen_c, c, h):
+        gemm(seen_h, self.hidden_weight.data, sums, trans_b=True, accumulate=True)
+        early, o, g = self._gates(sums)
+        early[-1] += self.options.forget_bias
+        if self.peepholes is not None:
+            for gate, p in zip(early, self.peepholes.data, strict=False):
+                gate += p * seen_c
+        for gate in early:
+            sigmoid(gate)
+        np.tanh(g, out=g)
+        i, f = (1 - early[0], early[0]) if self.options.coupled else early
+        np.multiply(f, seen_c, out=c)
+        c += i * g
+        if self.peepholes is not None:
+            o += self.peepholes.data[-1] * c
+        sigmoid(o)
+        np.multiply(o, np.tanh(c), out=h)
+
+    def run_back(self, dy):
+        dsums = np.empty_like(self.gates)
+        dh, dc = np.zeros((2, *dy.shape[1:]), self.dtype)
+        for t in reversed(range(len(dy))):
+            dh += dy[t]
+            dc = self.cont[t] * self._step_back(t, dh, dc, dsums[t])
+            gemm(dsums[t], self.hidden_weight.data, dh)
+            dh *= self.cont[t]
+        flat, seen = dsums.reshape(-1, dsums.shape[2]), self.seen_h.reshape(-1, self.units)
+        gemm(flat, seen, self.hidden_weight.diff, trans_a=True, accumulate=True)
+        return dsums
+
+    def _step_back(self, t, dh, dc, dsums):
+        """Fill the gradient of a step's sums; returns that of the c it saw."""
+        early, o, g = self._gates(self.gates[t])
+        dearly, do, dg = self._gates(dsums)
+        seen, f, tanh_c = self.seen_c[t], early[-1], np.tanh(self.c[t])
+        do[...] = dh * tanh_c * o * (1 - o)
+        dc = dc + dh * o * (1 - tanh_c**2)
+        if self.peepholes is not None:
+            dc += do * self.peepholes.data[-1]
+            self.peepholes.diff[-1] += (do * self.c[t]).sum(axis=0)
+        if self.options.coupled:
+            i = 1 - f
+            dearly[0][...] = dc * (seen - g)
+        else:
+            i = early[0]
+            dearly[0][...] = dc * g
+            dearly[1][...] = dc * seen
+        dg[...] = dc * i * (1 - g**2)
+        dseen = dc * f
+        for k, (gate, dgate) in enumerate(zip(early, dearly, strict=True)):
+            dgate *= gate * (1 - gate)
+            if self.peepholes is not None:
+                dseen += dgate * self.peepholes.data[k]
+                self.peepholes.diff[k] += (dgate * seen).sum(axis=0)
+        return dseen

@@ -1,0 +1,115 @@
+from functools import partial
+
+import numpy as np
+
+from caffelite.testing import case
+
+from ..reference import recurrent as ref
+
+
+def starts(generator, shape):
+    """cont: every stream starts at step 0, so that no state of an earlier run shows."""
+    cont = (generator.random(shape) < 0.7).astype(float)
+    cont[:1] = 0
+    return cont
+
+
+def goes_on(generator, shape):
+    """cont for streams whose first state is given."""
+    cont = (generator.random(shape) < 0.7).astype(float)
+    cont[:1] = 1
+    return cont
+
+
+def half(generator, shape):
+    return generator.standard_normal(shape) / 2
+
+
+def row(type, more, options, expect, values=starts, states=0, **facts):
+    """A row of 5 steps, 2 streams, 3 values and 4 units."""
+    field = "gru_param" if type == "GRU" else "recurrent_param"
+    static = [(2, 6)] if more else []
+    case(
+        type,
+        [(5, 2, 3), (5, 2), *static, *[(1, 2, 4)] * states],
+        f"{field} {{ num_output: 4 {options} }}",
+        values={1: values},
+        batch_axis=None if static or states else 1,
+        fixed_tops=range(1, 1 + states),
+        blobs=dict.fromkeys(range(7), half),
+        expect=expect,
+        **facts,
+    )
+
+
+for type, twin, states in (("RNN", ref.rnn, 1), ("LSTM", ref.lstm, 2), ("GRU", ref.gru, 1)):
+    row(type, False, "", twin)
+    row(type, True, "", partial(twin, static=True))
+    exposed = {"options": "expose_hidden: true", "values": goes_on, "states": states}
+    row(type, False, expect=partial(twin, exposed=True), **exposed)
+    row(type, True, expect=partial(twin, exposed=True, static=True), **exposed)
+    field = "gru_param" if type == "GRU" else "recurrent_param"
+    four = f"{field} {{ num_output: 4 }}"
+    case(type, [(5, 2, 2, 3), (5, 2)], four, values={1: starts}, shapes=[(5, 2, 4)], batch_axis=1)
+    case(type, [(5, 2), (5, 2)], four, values={1: starts}, shapes=[(5, 2, 4)], batch_axis=1)
+    case(type, [(5, 2, 3), (5, 2)], error="num_output is missing")
+    case(type, [(5,), (5, 2)], four, error="has shape (5,), expected at least 2 axes")
+    case(type, [(0, 2, 3), (0, 2)], four, error="and one step")
+    case(type, [(5, 2, 3), (5, 3)], four, error="has shape (5, 3), expected (5, 2)")
+    case(type, [(5, 2, 3), (5, 2), (3, 6)], four, error="expected 2 streams")
+    case(
+        type,
+        [(5, 2, 3), (5, 2), *[(1, 2, 5)] * states],
+        f"{field} {{ num_output: 4 expose_hidden: true }}",
+        error="expected (1, 2, 4), a first state",
+    )
+    case(type, [(5, 2, 3), (5, 2)], four, error="there is no gradient for cont")
+
+row("LSTM", False, "peephole: true", ref.lstm)
+row("LSTM", True, "coupled: true", partial(ref.lstm, static=True, coupled=True))
+row(
+    "LSTM",
+    False,
+    "peephole: true coupled: true forget_bias: 0.5",
+    partial(ref.lstm, coupled=True, forget_bias=0.5),
+)
+row("LSTM", False, "forget_bias: 1", partial(ref.lstm, forget_bias=1))
+row("GRU", False, "reset_after: true", partial(ref.gru, reset_after=True))
+row("GRU", True, "reset_after: true", partial(ref.gru, reset_after=True, static=True))
+for option in ("peephole: true", "coupled: true", "forget_bias: 1"):
+    case(
+        "RNN",
+        [(5, 2, 3), (5, 2)],
+        f"recurrent_param {{ num_output: 4 {option} }}",
+        error="peephole, coupled and forget_bias are options of an LSTM",
+    )
+
+
+def scalar(type, options, h, blobs):
+    """By hand: one unit, x = 1 then 2."""
+    field = "gru_param" if type == "GRU" else "recurrent_param"
+    case(
+        type,
+        [(2, 1, 1), (2, 1)],
+        f"{field} {{ num_output: 1 {options} }}",
+        values={0: [1, 2], 1: [0, 1]},
+        blobs=dict(enumerate(blobs)),
+        batch_axis=1,
+        golden=np.reshape(h, (2, 1, 1)),
+    )
+
+
+weights = [0.5, 0, 0.5]
+scalar("LSTM", "", [0.174270, 0.500859], weights)
+scalar("LSTM", "peephole: true", [0.183553, 0.562283], [*weights, 0.5])
+scalar("LSTM", "coupled: true", [0.107511, 0.237410], weights)
+scalar("LSTM", "coupled: true peephole: true", [0.111012, 0.240053], [*weights, 0.5])
+scalar("GRU", "", [0.174468, 0.329078], weights)
+scalar("GRU", "reset_after: true", [0.217251, 0.375171], [*weights, 0.25])
+
+unit = [(1, 3, 4), (1, 3, 16), (1, 3)]
+case("LSTMUnit", unit, values={2: [1, 0, 1]}, expect=ref.lstm_unit, batch_axis=1)
+case("LSTMUnit", [(2, 3, 4), *unit[1:]], error="expected (1, streams, units)")
+case("LSTMUnit", [unit[0], (1, 3, 12), unit[2]], error="expected (1, 3, 16), 4 gates")
+case("LSTMUnit", [*unit[:2], (3,)], error="expected (1, 3), a number for each stream")
+case("LSTMUnit", unit, values={2: [1, 0, 1]}, error="there is no gradient for cont")

@@ -1,0 +1,283 @@
+"""Recurrent layers: the state between batches, and other people's implementations."""
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+import caffelite
+from caffelite.proto import caffe_pb2
+from caffelite.testing import make_layer
+
+T, N, D, H = 5, 3, 4, 6
+TYPES = ["RNN", "LSTM", "GRU"]
+
+
+def field(type):
+    return "gru_param" if type == "GRU" else "recurrent_param"
+
+
+def layer_of(type, x, cont, options="", more=(), dtype=np.float64, units=H):
+    """The layer set up on these arrays, its blobs drawn from N(0, 0.3)."""
+    text = f"{field(type)} {{ num_output: {units} {options} }}"
+    layer, bottom, top = make_layer(type, [x, cont, *more], text, dtype=dtype)
+    generator = np.random.default_rng(8)
+    for blob in layer.blobs:
+        blob.assign(0.3 * generator.standard_normal(blob.shape))
+    return layer, bottom, top
+
+
+def sequence(steps, seed=0, streams=N):
+    return np.random.default_rng(seed).standard_normal((steps, streams, D))
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_a_sequence_may_span_batches(type):
+    x, cont = sequence(2 * T), np.ones((2 * T, N))
+    cont[[1, 6, 7], [2, 0, 1]] = 0
+    whole, bottom, top = layer_of(type, x, cont)
+    whole.forward(bottom, top)
+    parts, bottom, part = layer_of(type, x[:T], cont[:T])
+    parts.forward(bottom, part)
+    np.testing.assert_allclose(part[0].data, top[0].data[:T], 1e-12)
+    bottom[0].data[...], bottom[1].data[...] = x[T:], cont[T:]
+    parts.forward(bottom, part)
+    np.testing.assert_allclose(part[0].data, top[0].data[T:], 1e-12)
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_exposed_states_carry_on_as_hidden_ones_do(type):
+    x, cont, states = sequence(2 * T), np.ones((2 * T, N)), 2 if type == "LSTM" else 1
+    whole, bottom, top = layer_of(type, x, cont)
+    whole.forward(bottom, top)
+    zeros = [np.zeros((1, N, H))] * states
+    parts, bottom, part = layer_of(type, x[:T], cont[:T], "expose_hidden: true", zeros)
+    parts.forward(bottom, part)
+    for blob, state in zip(bottom[2:], part[1:], strict=True):
+        blob.data[...] = state.data
+    bottom[0].data[...] = x[T:]
+    parts.forward(bottom, part)
+    np.testing.assert_allclose(part[0].data, top[0].data[T:], 1e-12)
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_gradients_of_last_states_are_ignored_and_first_states_get_none(type):
+    x, cont, states = sequence(T), np.ones((T, N)), 2 if type == "LSTM" else 1
+    first = [np.ones((1, N, H))] * states
+    layer, bottom, top = layer_of(type, x, cont, "expose_hidden: true", first)
+    layer.forward(bottom, top)
+    for blob in top[1:]:
+        blob.diff[...] = 5
+    layer.backward(top, [True, False] + [True] * states, bottom)
+    assert (bottom[0].diff == 0).all()
+    assert not any(blob.diff_allocated for blob in bottom[2:])
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_the_first_streams_keep_their_state_when_streams_drop_out(type):
+    x, cont = sequence(T), np.ones((T, N))
+    layer, bottom, top = layer_of(type, x, cont)
+    layer.forward(bottom, top)
+    layer.forward(bottom, top)
+    expected = top[0].data[:, :2].copy()
+    layer, bottom, top = layer_of(type, x, cont)
+    layer.forward(bottom, top)
+    bottom[0].reshape(T, 2, D)
+    bottom[1].reshape(T, 2)
+    layer.reshape(bottom, top)
+    bottom[0].data[...], bottom[1].data[...] = x[:, :2], 1
+    layer.forward(bottom, top)
+    np.testing.assert_allclose(top[0].data, expected, 1e-12)
+
+
+def test_steps_may_not_change():
+    layer, bottom, top = layer_of("LSTM", sequence(T), np.ones((T, N)))
+    bottom[0].reshape(T + 1, N, D)
+    bottom[1].reshape(T + 1, N)
+    with pytest.raises(RuntimeError, match="expected 5 steps"):
+        layer.reshape(bottom, top)
+
+
+def test_blobs_and_multiply_adds_of_a_large_lstm():
+    """The activity recognition net of LRCN: 256 units on 4096 features, 4,457,472 parameters."""
+    layer, bottom, top = make_layer(
+        "LSTM", [(16, 24, 4096), (16, 24)], "recurrent_param { num_output: 256 }"
+    )
+    assert sum(blob.count for blob in layer.blobs) == 4_457_472
+    macs = layer.macs([b.shape for b in bottom], [t.shape for t in top])
+    assert macs == 16 * 24 * 4 * 256 * (4096 + 256)
+
+
+def test_a_unit_per_step_is_an_lstm():
+    x, cont = sequence(T), (np.random.default_rng(1).random((T, N)) < 0.6).astype(float)
+    layer, bottom, top = layer_of("LSTM", x, cont)
+    layer.forward(bottom, top)
+    w, b, u = (blob.data for blob in layer.blobs)
+    c, h = np.zeros((2, 1, N, H))
+    for t in range(T):
+        sums = x[t : t + 1] @ w.T + b + (cont[t][:, None] * h) @ u.T
+        unit, below, above = make_layer("LSTMUnit", [c, sums, cont[t : t + 1]])
+        unit.forward(below, above)
+        c, h = (blob.data for blob in above)
+        np.testing.assert_allclose(h[0], top[0].data[t], 1e-12)
+
+
+# PyTorch
+
+
+ORDER = {"RNN": [0], "LSTM": [0, 1, 3, 2], "GRU": [0, 1, 2]}  # ours, in torch's order
+
+
+def reordered(type, rows):
+    parts = np.split(rows, len(ORDER[type]))
+    return np.concatenate([parts[k] for k in ORDER[type]])
+
+
+def torch_module(torch, type, layer):
+    """The torch module with the parameters of `layer`."""
+    w, b, u, *rest = (blob.data for blob in layer.blobs)
+    module = getattr(torch.nn, type)(D, H).double()
+    with torch.no_grad():
+        module.weight_ih_l0[...] = torch.from_numpy(reordered(type, w))
+        module.weight_hh_l0[...] = torch.from_numpy(reordered(type, u))
+        module.bias_ih_l0[...] = torch.from_numpy(reordered(type, b))
+        module.bias_hh_l0[...] = 0
+        if type == "GRU":
+            module.bias_hh_l0[2 * H :] = torch.from_numpy(rest[0])
+    return module
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_pytorch_agrees(type):
+    torch = pytest.importorskip("torch")
+    x, cont = sequence(T), np.ones((T, N))
+    options = "reset_after: true" if type == "GRU" else ""
+    layer, bottom, top = layer_of(type, x, cont, options)
+    module = torch_module(torch, type, layer)
+    layer.forward(bottom, top)
+    given = torch.from_numpy(x).requires_grad_()
+    hidden, _ = module(given)
+    output = hidden
+    if type == "RNN":
+        weight, bias = (torch.from_numpy(b.data) for b in layer.blobs[3:])
+        output = torch.tanh(hidden @ weight.T + bias)
+    np.testing.assert_allclose(top[0].data, output.detach(), 1e-10, 1e-12)
+
+    dy = sequence(T, seed=3)[:, :, :1] * np.ones(H)
+    top[0].diff[...] = dy
+    layer.backward(top, [True, False], bottom)
+    output.backward(torch.from_numpy(dy))
+    dw, db, du = (blob.diff for blob in layer.blobs[:3])
+    for mine, theirs in (
+        (bottom[0].diff, given.grad),
+        (reordered(type, dw), module.weight_ih_l0.grad),
+        (reordered(type, db), module.bias_ih_l0.grad),
+        (reordered(type, du), module.weight_hh_l0.grad),
+    ):
+        np.testing.assert_allclose(mine, theirs, 1e-9, 1e-11)
+    if type == "GRU":
+        theirs = module.bias_hh_l0.grad[2 * H :]
+        np.testing.assert_allclose(layer.blobs[3].diff, theirs, 1e-9, 1e-11)
+
+
+# ONNX Runtime, which has peepholes, coupled gates and both GRUs
+
+
+def onnx_outputs(type, x, blobs, **attributes):
+    onnx = pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    tensors = {name: np.asarray(a, np.float32)[None] for name, a in blobs.items()}
+    node = onnx.helper.make_node(
+        type, ["x", "W", "R", "B", "", "", "", "P"][: 8 if "P" in blobs else 4], ["y"],
+        hidden_size=H, **attributes,
+    )  # fmt: skip
+    graph = onnx.helper.make_graph(
+        [node],
+        "recurrent",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, x.shape)],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(a, name) for name, a in tensors.items()],
+    )
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 14)], ir_version=8
+    )
+    session = runtime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {"x": x.astype(np.float32)})[0][:, 0]
+
+
+def onnx_rows(rows, order):
+    """Our gate rows in ONNX's order."""
+    parts = np.split(rows, len(order))
+    return np.concatenate([parts[k] for k in order])
+
+
+@pytest.mark.parametrize("peephole", [False, True])
+def test_onnxruntime_agrees_on_lstm(peephole):
+    x = sequence(T)
+    options = "peephole: true" if peephole else ""
+    layer, bottom, top = layer_of("LSTM", x, np.ones((T, N)), options)
+    layer.forward(bottom, top)
+    w, b, u, *p = (blob.data for blob in layer.blobs)
+    i, f, o, g = range(4)
+    w, b, u = (onnx_rows(a, [i, o, f, g]) for a in (w, b, u))
+    blobs = {"W": w, "R": u, "B": np.concatenate([b, 0 * b])}
+    if peephole:
+        blobs["P"] = p[0][[0, 2, 1]].ravel()
+    np.testing.assert_allclose(top[0].data, onnx_outputs("LSTM", x, blobs), 1e-4, 1e-6)
+
+
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_onnxruntime_agrees_on_gru(reset_after):
+    x = sequence(T)
+    options = f"reset_after: {str(reset_after).lower()}"
+    layer, bottom, top = layer_of("GRU", x, np.ones((T, N)), options)
+    layer.forward(bottom, top)
+    w, b, u, *c = (blob.data for blob in layer.blobs)
+    r, z, n = range(3)
+    w, b, u = (onnx_rows(a, [z, r, n]) for a in (w, b, u))
+    hidden_bias = np.zeros(3 * H)
+    if reset_after:
+        hidden_bias[2 * H :] = c[0]
+    blobs = {"W": w, "R": u, "B": np.concatenate([b, hidden_bias])}
+    expected = onnx_outputs("GRU", x, blobs, linear_before_reset=int(reset_after))
+    np.testing.assert_allclose(top[0].data, expected, 1e-4, 1e-6)
+
+
+def test_a_net_learns_to_remember():
+    """One bit shown at the first step, asked for at the last."""
+    net = caffelite.Net(
+        text_format.Parse(
+            """
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 8 dim: 16 dim: 1 } } }
+        layer { name: "c" type: "Input" top: "c" input_param { shape { dim: 8 dim: 16 } } }
+        layer { name: "label" type: "Input" top: "label"
+                input_param { shape { dim: 1 dim: 16 dim: 1 } } }
+        layer { name: "lstm" type: "LSTM" bottom: "x" bottom: "c" top: "h" recurrent_param {
+                num_output: 8 forget_bias: 1 weight_filler { type: "uniform" min: -.5 max: .5 } } }
+        layer { name: "cut" type: "Slice" bottom: "h" top: "early" top: "last"
+                slice_param { axis: 0 slice_point: 7 } }
+        layer { name: "s" type: "Silence" bottom: "early" }
+        layer { name: "ip" type: "InnerProduct" bottom: "last" top: "y" inner_product_param {
+                axis: 2 num_output: 1 weight_filler { type: "xavier" } } }
+        layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "label" top: "loss" }
+        """,
+            caffe_pb2.NetParameter(),
+        ),
+        caffelite.TRAIN,
+        seed=3,
+    )
+    generator = np.random.default_rng(0)
+    losses = []
+    for _ in range(150):
+        bits = generator.integers(0, 2, (1, 16, 1)) * 2.0 - 1
+        net.blobs["x"].data[...] = 0.1 * generator.standard_normal((8, 16, 1))
+        net.blobs["x"].data[0] = bits[0]
+        net.blobs["c"].data[...] = 1
+        net.blobs["c"].data[0] = 0
+        net.blobs["label"].data[...] = bits
+        net.clear_param_diffs()
+        losses.append(net.forward_backward())
+        for entry in net.learnable:
+            entry.blob.data[...] -= 0.05 * entry.blob.diff
+    assert losses[0] > 5 and np.mean(losses[-10:]) < 0.5
