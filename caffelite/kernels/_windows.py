@@ -73,14 +73,20 @@ class _Taps:
         even = ir.Constant(ir.VectorType(INT32, lanes), list(range(0, 2 * lanes, 2)))
         return self.builder.shuffle_vector(low, high, even)
 
-    def store_integers(self, value, pointer, mask):
+    def store(self, value, pointer, mask):
+        """Write a vector of floats or integers; `mask` is None where all lanes count."""
         builder, kind = self.builder, value.type.as_pointer()
-        store = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [value.type, kind, INT32, mask.type]),
-            f"llvm.masked.store.v{self.v.lanes}i32.p0",
+        element = value.type.element.intrinsic_name  # f32, f64 or i32
+        pointer, align = builder.bitcast(pointer, kind), int(element[1:]) // 8
+        if mask is None:
+            builder.store(value, pointer, align=align)
+            return
+        name = f"llvm.masked.store.v{self.v.lanes}{element}.p0"
+        types = [value.type, kind, INT32, mask.type]
+        masked = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), types), name
         )
-        builder.call(store, [value, builder.bitcast(pointer, kind), INT32(4), mask])
+        builder.call(masked, [value, pointer, INT32(align), mask])
 
     def _over_window(self, x, left, width, rows, columns, start, step, guarded):
         builder = self.builder
@@ -103,12 +109,12 @@ class _Taps:
         n, _, close = count_up(builder, vectors, [])
         first = builder.mul(n, lanes)
         remaining = builder.sub(count, first)
+        full = builder.icmp_signed(">=", remaining, lanes)
         mask = self.v.first(remaining)
         skip = builder.mul(first, stride)
         left, x = builder.add(left, skip), builder.gep(x, [skip])
 
-        valid = builder.select(builder.icmp_signed("<", remaining, lanes), remaining, lanes)
-        last = builder.sub(valid, one)
+        last = builder.sub(builder.select(full, lanes, remaining), one)
         right = builder.add(builder.add(left, builder.mul(last, stride)), columns)
         reach = builder.add(builder.mul(builder.sub(rows, one), width), builder.sub(columns, one))
         end = builder.add(builder.add(skip, reach), builder.mul(stride, lanes))
@@ -122,7 +128,11 @@ class _Taps:
             for branch, guarded in zip(branches, (False, True), strict=True):
                 with branch:
                     values = self._over_window(x, left, width, rows, columns, start, step, guarded)
-                    finish(first, mask, values)
+                    with builder.if_else(full) as (whole, part):
+                        with whole:
+                            finish(first, None, values)
+                        with part:
+                            finish(first, mask, values)
         close([])
 
 
@@ -168,7 +178,7 @@ def _max(taps, y):
         return [builder.select(builder.fcmp_ordered(">", seen, values[0]), seen, values[0])]
 
     def finish(first, mask, values):
-        taps.v.masked_store(values[0], builder.gep(taps.v.pointer(y), [first]), mask)
+        taps.store(values[0], builder.gep(taps.v.pointer(y), [first]), mask)
 
     return [taps.outside], step, finish
 
@@ -191,11 +201,11 @@ def _argmax(taps, y, argmax, corner):
 
     def finish(first, mask, values):
         best, where = values
-        v.masked_store(best, builder.gep(v.pointer(y), [first]), mask)
+        taps.store(best, builder.gep(v.pointer(y), [first]), mask)
         here = builder.add(corner, builder.mul(first, INDEX(taps.stride)))
         found = builder.add(where, builder.add(steps, narrow(here)))
         where = builder.select(builder.icmp_signed("<", where, zero), nowhere, found)
-        taps.store_integers(where, builder.gep(integer_pointer, [first]), mask)
+        taps.store(where, builder.gep(integer_pointer, [first]), mask)
 
     return [taps.outside, nowhere], step, finish
 
@@ -207,7 +217,7 @@ def _sum(taps, y):
         return [builder.fadd(values[0], seen)]
 
     def finish(first, mask, values):
-        taps.v.masked_store(values[0], builder.gep(taps.v.pointer(y), [first]), mask)
+        taps.store(values[0], builder.gep(taps.v.pointer(y), [first]), mask)
 
     return [taps.outside], step, finish
 

@@ -69,20 +69,25 @@ def max_values(x, window, y):
 @kernel(parallel=True)
 def max_backward(dy, argmax, dx):
     """dx = for each value, the sum of dy over the windows that it won."""
-    dx = dx.reshape(dx.shape[0], -1)
-    dy, argmax = dy.reshape(dx.shape[0], -1), argmax.reshape(dx.shape[0], -1)
-    for p in prange(dx.shape[0]):
+    planes, height, width = dx.shape
+    count = dy.shape[1] * dy.shape[2]
+    dx = dx.reshape(planes, height * width)
+    dy, argmax = dy.reshape(planes, count), argmax.reshape(planes, count)
+    for p in prange(planes):
         dx[p] = 0
-        for o in range(dy.shape[1]):
+        for o in range(count):
             if argmax[p, o] >= 0:
                 dx[p, argmax[p, o]] += dy[p, o]
 
 
 @kernel
-def _padded_span(at, kernel, stride, pad, size):
-    """Length of window `at`, the padding included, an overhang beyond it not."""
-    start = at * stride - pad
-    return min(start + kernel, size + pad) - start
+def _window_sizes(window, height, width, sizes):
+    """Values in each window, the padding included, an overhang beyond it not."""
+    kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
+    for i in range(sizes.shape[0]):
+        size_h = min(kernel_h, height + 2 * pad_h - i * stride_h)
+        for j in range(sizes.shape[1]):
+            sizes[i, j] = size_h * min(kernel_w, width + 2 * pad_w - j * stride_w)
 
 
 @kernel(parallel=True)
@@ -93,6 +98,8 @@ def average_forward(x, window, y):
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
     count, step = _run(columns, stride_w)
     x, sums = x.reshape(-1), y.reshape(-1)
+    sizes = np.empty((rows, columns), y.dtype)
+    _window_sizes(window, height, width, sizes)
     for p in prange(planes):
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
@@ -102,9 +109,9 @@ def average_forward(x, window, y):
                     x, (p * height + top) * width + left, left, width, bottom - top, kernel_w,
                     step, count, sums, (p * rows + i) * columns + j,
                 )  # fmt: skip
-            size_h = _padded_span(i, kernel_h, stride_h, pad_h, height)
-            for j in range(columns):
-                y[p, i, j] /= size_h * _padded_span(j, kernel_w, stride_w, pad_w, width)
+        own, size = y[p].reshape(-1), sizes.reshape(-1)
+        for o in range(own.size):
+            own[o] /= size[o]
 
 
 @kernel(parallel=True)
@@ -113,14 +120,14 @@ def average_backward(dy, window, dx):
     planes, height, width = dx.shape
     rows, columns = dy.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
+    sizes = np.empty((rows, columns), dy.dtype)
+    _window_sizes(window, height, width, sizes)
     for p in prange(planes):
         share = np.empty((rows, columns), dy.dtype)
-        for i in range(rows):
-            size_h = _padded_span(i, kernel_h, stride_h, pad_h, height)
-            for j in range(columns):
-                size = size_h * _padded_span(j, kernel_w, stride_w, pad_w, width)
-                share[i, j] = dy[p, i, j] / size
-        if stride_h == 1 and stride_w == 1:
+        own, given, size = share.reshape(-1), dy[p].reshape(-1), sizes.reshape(-1)
+        for o in range(own.size):
+            own[o] = given[o] / size[o]
+        if stride_h == 1 and stride_w == 1 and own.size > 1:
             _gather(share, kernel_h, kernel_w, pad_h, pad_w, dx[p])
         else:
             _scatter(share, window, dx[p])
