@@ -15,7 +15,7 @@ import pytest
 import caffelite
 from caffelite.cli import commands, main
 from caffelite.cli._flags import Parser
-from caffelite.cli._log import GlogFormatter, start_logging
+from caffelite.glog import GlogFormatter, start_logging
 
 NET = """
 name: "tiny"

@@ -211,7 +211,7 @@ def test_names_cannot_break_out_of_their_labels():
 def graphviz():
     if not shutil.which("dot"):
         pytest.importorskip("pygraphviz")
-    from caffelite.cli._graphviz import render
+    from caffelite.graphviz import render
 
     return render
 
@@ -303,8 +303,8 @@ def test_a_failing_graphviz_leaves_no_picture(folder, monkeypatch, capsys):
 def test_without_graphviz_the_way_out_is_named(folder, monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    from caffelite.cli import _graphviz
+    from caffelite import graphviz
     from caffelite.errors import CaffeliteError
 
     with pytest.raises(CaffeliteError, match=r"pip install 'caffelite\[draw\]'"):
-        _graphviz.render("digraph {}", "svg")
+        graphviz.render("digraph {}", "svg")

@@ -9,8 +9,8 @@ cannot be read are skipped, with a warning.
 import os
 import sys
 
+from ..glog import on_terminal, start_logging
 from ._flags import UsageError
-from ._log import on_terminal, start_logging
 
 
 def add_arguments(parser):

@@ -52,8 +52,8 @@ def run(args):
         )
     from ..atomic import write_atomically
     from ..draw import dot_text
+    from ..graphviz import render
     from ..proto.text import read_net
-    from ._graphviz import render
 
     net = read_net(model)
     phases = PHASES if args.phase == "ALL" else (args.phase,)

@@ -8,8 +8,8 @@ Caffe writes, or on a terminal a bar.
 
 import json
 
+from ..glog import on_terminal, start_logging
 from ._flags import UsageError
-from ._log import on_terminal, start_logging
 from ._nets import add_gpu_flag, add_net_flags, open_net, say_device
 
 

@@ -8,8 +8,8 @@ every layer, those too that training would skip.
 
 import time
 
+from ..glog import on_terminal, start_logging
 from ._flags import UsageError
-from ._log import on_terminal, start_logging
 from ._nets import PHASES, add_gpu_flag, add_net_flags, open_net, say_device
 from ._table import table
 

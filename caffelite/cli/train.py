@@ -11,8 +11,8 @@ Ctrl-C ends training after the iteration at hand, with a snapshot; a second one 
 import contextlib
 import signal
 
+from ..glog import on_terminal, start_logging
 from ._flags import UsageError
-from ._log import on_terminal, start_logging
 from ._nets import (
     PHASES,
     add_gpu_flag,
