@@ -49,7 +49,7 @@ def assign_proto(proto, name, value):
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
         kind = proto.DESCRIPTOR.name
-        hint = did_you_mean(name, proto.DESCRIPTOR.fields_by_name)
+        hint = did_you_mean(name, [field.name for field in proto.DESCRIPTOR.fields])
         raise AttributeError(f'{kind} has no field "{name}"{hint}')
     if field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED:
         values = value if isinstance(value, (list, tuple)) else [value]

@@ -1,0 +1,102 @@
+"""Which coordinate of one blob a coordinate of another stands for; crops that line blobs up.
+
+Works on the Tops of `caffelite.net_spec`. A map is (axis, a, b), x -> a x + b, along all axes
+after the channel axis `axis`; a and b have one value, or one an axis.
+"""
+
+import numpy as np
+
+from .net_spec import layers as L
+
+_POINTWISE = frozenset(
+    "AbsVal BatchNorm Bias BNLL Dropout Eltwise ELU Log LRN Exp MVN Power ReLU PReLU Scale Sigmoid "
+    "Split TanH Threshold".split()
+)
+_PER_SIDE = {f"{stem}_{side}" for stem in ("kernel", "stride", "pad") for side in "hw"}
+IDENTITY = (None, 1, 0)
+
+
+class UndefinedMapException(Exception):
+    """A layer type whose output coordinates stand for no input coordinate."""
+
+
+class AxisMismatchException(Exception):
+    """Maps along different axes."""
+
+
+def coord_map(fn):
+    """The map from coordinates of a layer's bottom to those of its top."""
+    if fn.type_name in _POINTWISE:
+        return IDENTITY
+    if fn.type_name in ("Convolution", "Pooling", "Im2col"):
+        axis, stride, extent, pad = _window(fn)
+        return axis, 1 / stride, (pad - (extent - 1) / 2) / stride
+    if fn.type_name == "Deconvolution":
+        axis, stride, extent, pad = _window(fn)
+        return axis, stride, (extent - 1) / 2 - pad
+    if fn.type_name == "Crop":
+        options = fn.params.get("crop_param", fn.params)
+        return options.get("axis", 2) - 1, 1, -np.atleast_1d(options.get("offset", 0))
+    raise UndefinedMapException(f"{fn.type_name} layers have no coordinate map")
+
+
+def _window(fn):
+    """(axis, stride, extent of the kernel, pad) of a layer that slides a window."""
+    options = fn.params.get("pooling_param", fn.params.get("convolution_param", fn.params))
+    per_side = sorted(_PER_SIDE & set(options))
+    assert not per_side, f"{per_side} are not supported here; use kernel_size, stride and pad"
+    size = np.atleast_1d(options["kernel_size"])
+    extent = (size - 1) * np.atleast_1d(options.get("dilation", 1)) + 1
+    stride, pad = (np.atleast_1d(options.get(*item)) for item in (("stride", 1), ("pad", 0)))
+    return options.get("axis", 1), stride, extent, pad
+
+
+def compose(base_map, next_map):
+    """x -> base_map(next_map(x))"""
+    (axis1, a1, b1), (axis2, a2, b2) = base_map, next_map
+    if None not in (axis1, axis2) and axis1 != axis2:
+        raise AxisMismatchException(f"maps along axis {axis1} and along axis {axis2}")
+    return axis2 if axis1 is None else axis1, a1 * a2, a1 * b2 + b1
+
+
+def inverse(coord_map):
+    """y -> x, where the map is x -> y."""
+    axis, a, b = coord_map
+    return axis, 1 / a, -b / a
+
+
+def coord_map_from_to(top_from, top_to):
+    """The map from coordinates of one top to those of another, by a blob both come from."""
+    ancestors = dict(_walk_back(top_from))
+    for top, to_map in _walk_back(top_to):
+        if top in ancestors:
+            return compose(to_map, inverse(ancestors[top]))
+    raise RuntimeError("the tops have no map: no layers that keep coordinates connect them")
+
+
+def _walk_back(top):
+    """Yield (ancestor, map from its coordinates to those of `top`), as far as there are maps."""
+    frontier, seen = [(top, IDENTITY)], set()
+    while frontier:
+        top, to_map = frontier.pop()
+        if top in seen:
+            continue
+        seen.add(top)
+        yield top, to_map
+        try:
+            bottoms = top.fn.inputs[:1] if top.fn.type_name == "Crop" else top.fn.inputs
+            frontier += [(bottom, compose(to_map, coord_map(top.fn))) for bottom in bottoms]
+        except UndefinedMapException:
+            continue
+
+
+def crop(top_from, top_to):
+    """A Crop layer: `top_from` cut to the size of `top_to`, where it lies over it."""
+    axis, a, b = coord_map_from_to(top_from, top_to)
+    assert np.all(a == 1), f"the tops differ in scale, by {a}: a crop cannot line them up"
+    assert np.all(b <= 0), f"the crop would start before the blob, at {-b}"
+    assert np.all(np.round(b) == b), f"the crop would start between coordinates, at {-b}"
+    offset = [int(-shift) for shift in np.atleast_1d(np.round(b))]
+    return L.Crop(
+        top_from, top_to, crop_param=dict(axis=2 if axis is None else axis + 1, offset=offset)
+    )
