@@ -1,28 +1,32 @@
 """A factor and an offset per channel: y = (x - center) * slope + offset, for x of N x C x S.
 
 `center` is subtracted first, since x * slope + offset would cancel where a channel's mean is large
-beside its deviation. Sums are kept in float64, whatever the arrays hold.
+beside its deviation. Sums are kept in float64, whatever the arrays hold. With `rectify`, a ReLU
+follows in place: y = max(y, 0), and its gradient comes first, dy = 0 where y is 0.
 """
 
 import numpy as np
 
+from . import relu
 from ._jit import kernel, prange
 
 
 @kernel(parallel=True)
-def forward(x, center, slope, offset, y):
+def forward(x, center, slope, offset, rectify, y):
     """y = (x - center) * slope + offset, with arrays of (C,); `y` may be `x`."""
     for c in prange(x.shape[1]):
-        channel(x, c, center[c], slope[c], offset[c], y)
+        channel(x, c, center[c], slope[c], offset[c], rectify, y)
 
 
 @kernel(parallel=True)
-def backward(dy, x, center, slope, dx, dslope, doffset):
+def backward(y, dy, x, center, slope, rectify, dx, dslope, doffset):
     """dx = slope * dy; dslope = sum(dy * (x - center)), doffset = sum(dy) per channel.
 
-    All three are assigned. `dx` may be `dy`.
+    All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, to rectify only.
     """
     for c in prange(x.shape[1]):
+        if rectify:
+            mask_channel(y, c, dy)
         doffset[c], dslope[c] = products(dy, x, c, center[c])
         for n in range(x.shape[0]):
             dy_row, dx_row = dy[n, c], dx[n, c]
@@ -38,13 +42,22 @@ def sums(dy, x, center, dslope, doffset):
 
 
 @kernel
-def channel(x, c, center, slope, offset, y):
+def channel(x, c, center, slope, offset, rectify, y):
     """The formula of `forward` for channel c, in y's precision."""
     center, slope, offset = y.dtype.type(center), y.dtype.type(slope), y.dtype.type(offset)
     for n in range(x.shape[0]):
         x_row, y_row = x[n, c], y[n, c]
         for i in range(x_row.size):
             y_row[i] = (x_row[i] - center) * slope + offset
+        if rectify:
+            relu.forward_part(y_row, y.dtype.type(0), y_row)
+
+
+@kernel
+def mask_channel(y, c, dy):
+    """dy = 0 where y is not above 0, for channel c."""
+    for n in range(dy.shape[0]):
+        relu.backward_part(y[n, c], dy[n, c], dy.dtype.type(0), dy[n, c])
 
 
 @kernel(any_order=True)

@@ -1,7 +1,8 @@
 """Batch normalization of x (N x C x S) per channel, with an affine part: gamma * xhat + beta.
 
 A channel is read twice in a row, once for its statistics and once for its values, so the second
-reading mostly comes from cache. Sums are kept in float64, whatever the arrays hold.
+reading mostly comes from cache. Sums are kept in float64, whatever the arrays hold. `rectify` adds
+a ReLU in place, as in `affine`.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from ._jit import kernel, prange
 
 
 @kernel(parallel=True)
-def forward(x, eps, gamma, beta, mean, variance, y):
+def forward(x, eps, gamma, beta, rectify, mean, variance, y):
     """y = gamma * (x - mean) / sqrt(variance + eps) + beta; fills mean and variance, of (C,).
 
     The variance is the mean square about the mean. `y` may be `x`.
@@ -22,7 +23,7 @@ def forward(x, eps, gamma, beta, mean, variance, y):
         mean[c], variance[c] = exact_mean, exact_variance
         slope = gamma[c] / np.sqrt(exact_variance + eps)
         offset = beta[c] + slope * (mean[c] - exact_mean)  # gives back what rounding took
-        affine.channel(x, c, mean[c], slope, offset, y)
+        affine.channel(x, c, mean[c], slope, offset, rectify, y)
 
 
 @kernel(any_order=True)
@@ -44,16 +45,18 @@ def moments(x, c, count):
 
 
 @kernel(parallel=True)
-def backward(dy, x, mean, variance, eps, gamma, dx, dgamma, dbeta):
+def backward(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta):
     """The gradient of `forward`, statistics included. With xhat = (x - mean) / sqrt(variance + eps)
 
         dgamma = sum(dy * xhat), dbeta = sum(dy),
         dx = gamma * (dy - dbeta / m - xhat * dgamma / m) / sqrt(variance + eps), m = N * S
 
-    All three are assigned. `dx` may be `dy`.
+    All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, to rectify only.
     """
     count = x.shape[0] * x.shape[2]
     for c in prange(x.shape[1]):
+        if rectify:
+            affine.mask_channel(y, c, dy)
         inverse = 1 / np.sqrt(np.float64(variance[c]) + eps)
         plain, weighted = affine.products(dy, x, c, mean[c])
         dbeta[c], dgamma[c] = plain, weighted * inverse

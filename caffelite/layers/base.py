@@ -50,6 +50,8 @@ class Layer:
         how many: a number, or (least, most) with None for no limit
     in_place
         whether a top may reuse its bottom's memory, backward included
+    keeps_bottom
+        whether backward reads bottom 0, which in place forward overwrites
     always_reshape
         whether `reshape` runs before every forward, not only when a bottom's shape changed
     auto_top
@@ -71,10 +73,12 @@ class Layer:
     bottoms = 1
     tops = 1
     in_place = False
+    keeps_bottom = False
     always_reshape = False
     auto_top = False
     no_gradient = ()
     needs_backward = True
+    followers = ()
 
     def __init__(self, param, phase=TEST, dtype=np.float32, file="", seed=0):
         self.param = param
@@ -110,7 +114,21 @@ class Layer:
     def reshape(self, bottom, top):
         """Give the tops their shapes; layers that share memory with a bottom arrange it here."""
         for blob, shape in zip(top, self.infer_shapes([b.shape for b in bottom]), strict=True):
-            blob.reshape(*shape)
+            try:
+                blob.reshape(*shape)
+            except NetError as problem:
+                raise self.error(str(problem)) from None
+
+    def absorb(self, layer, absorbed):
+        """Whether this layer can do the work of an in-place layer on its top in the same step.
+
+        `absorbed` are those between the two. While `self.followers` holds layers, forward and
+        backward are to do their work as well.
+        """
+        return False
+
+    def release(self):
+        """Before the followers' backward run by themselves: leave them what they need."""
 
     def macs(self, bottom_shapes, top_shapes):
         """Multiply-adds of one forward pass."""

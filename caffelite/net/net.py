@@ -15,8 +15,9 @@ from ..errors import NetError
 from ..layers.base import TEST, TRAIN, create_layer
 from ..proto import caffe_pb2
 from ..proto.text import read_net
-from . import passes, weights
+from . import batches, passes, weights
 from .plan import plan_backward
+from .steps import Steps
 
 log = logging.getLogger("caffelite")
 
@@ -94,6 +95,7 @@ class Net:
             lr_mults.append(self._add_layer(layer_param, rng.derive(seed, index)))
         self._plan(lr_mults, param.force_backward)
         self._share_named()
+        self._steps = Steps(self.layers)
         consumed = {name for layer in self.layers for name in layer.bottom_names}
         self.inputs = [n for ly in self.layers if ly.type == "Input" for n in ly.top_names]
         self.outputs = sorted(set(self.blobs) - consumed - {AUTOMATIC}, key=str.encode)
@@ -242,6 +244,42 @@ class Net:
                 found[name] = weight or found[name]
         return found
 
+    # pycaffe's internals, which scripts use
+
+    @property
+    def _layer_names(self):
+        return [layer.name for layer in self.layers]
+
+    @property
+    def _blob_names(self):
+        return list(self.blobs)
+
+    @property
+    def _blobs(self):
+        return list(self.blobs.values())
+
+    @property
+    def _inputs(self):
+        return self._ids(self.inputs)
+
+    @property
+    def _outputs(self):
+        return self._ids(self.outputs)
+
+    def _top_ids(self, index):
+        return self._ids(self.layers[index].top_names)
+
+    def _bottom_ids(self, index):
+        return self._ids(self.layers[index].bottom_names)
+
+    def _ids(self, names):
+        """Places of the blobs `names` among all of the net's."""
+        places = {name: i for i, name in enumerate(self.blobs)}
+        return [places[name] for name in names]
+
+    def _batch(self, values):
+        return batches.split(self, values)
+
     # Running
 
     def forward(self, blobs=None, start=None, end=None, **kwargs):
@@ -277,6 +315,36 @@ class Net:
         names = self.layers[first].bottom_names if end is not None else self.inputs
         return {name: self.blobs[name].diff for name in [*names, *(diffs or [])]}
 
+    def forward_all(self, blobs=None, **kwargs):
+        """Run any number of samples through the net, batch by batch.
+
+        Keyword arguments give the inputs; the batch size is axis 0 of the net's first blob. Returns
+        {output name: values for all samples}, copies; `blobs` names more of them to return.
+        """
+        self._check_names("forward_all", kwargs, self.inputs)
+        return batches.forward_all(self, blobs, kwargs)
+
+    def forward_backward_all(self, blobs=None, diffs=None, **kwargs):
+        """As forward_all, then backward; keyword arguments give inputs and diffs of outputs.
+
+        Returns ({output name: values}, {input name: diffs}), for all samples.
+        """
+        self._check_names("forward_backward_all", kwargs, [*self.inputs, *self.outputs])
+        return batches.forward_backward_all(self, blobs, diffs, kwargs)
+
+    def set_input_arrays(self, data, labels):
+        """Let the net's first layer, a MemoryData, serve these arrays; see its `set_arrays`."""
+        first = self.layers[0]
+        if first.type != "MemoryData":
+            raise first.error("set_input_arrays needs a net whose first layer is a MemoryData")
+        first.set_arrays(data, labels)
+
+    @staticmethod
+    def _check_names(method, given, known):
+        unknown = [name for name in given if name not in known]
+        if unknown or not given:
+            raise NetError(f"{method} takes arrays for {known}, not for {sorted(given)}")
+
     def _set(self, array, name, values):
         values = np.asarray(values)
         if array.ndim and (values.ndim == 0 or values.shape[0] != array.shape[0]):
@@ -299,13 +367,17 @@ class Net:
     def _forward(self, start, end):
         """Run layers of indices `start` to `end`, both included; returns their summed loss."""
         loss = 0.0
-        for index in range(start, end + 1):
-            layer = self.layers[index]
+        for index, layers in self._steps.forward(start, end, self._is_watched):
             self._call("before_forward", index)
-            if layer.always_reshape or layer.reshaped_for != [b.shape for b in layer.bottom_blobs]:
-                self._reshape(layer)
-                _seed_losses(layer)
+            for layer in layers:
+                shapes = [blob.shape for blob in layer.bottom_blobs]
+                if layer.always_reshape or layer.reshaped_for != shapes:
+                    self._reshape(layer)
+                    _seed_losses(layer)
+            layer = layers[0]
             layer.forward(layer.bottom_blobs, layer.top_blobs)
+            if self._is_watched or index == end:
+                self._steps.show(index)
             loss += _loss_of(layer)
             if self.debug_info:
                 self._log_forward(layer)
@@ -314,7 +386,7 @@ class Net:
 
     def _backward(self, start, end):
         """Run backward through layers of indices `start` down to `end`, both included."""
-        for index in range(start, end - 1, -1):
+        for index in self._steps.backward(start, end, self._is_watched):
             layer = self.layers[index]
             self._call("before_backward", index)
             if layer.needs_backward:
@@ -324,6 +396,11 @@ class Net:
             self._call("after_backward", index)
         if self.debug_info and (start, end) == (len(self.layers) - 1, 0):
             self._log_totals()
+
+    @property
+    def _is_watched(self):
+        """Whether somebody looks at blobs between layers."""
+        return bool(self._callbacks or self.debug_info)
 
     def forward_backward(self):
         """One forward and one backward of the whole net; returns the loss."""

@@ -1,4 +1,6 @@
-"""Which layers run backward, and which of their bottoms need a gradient."""
+"""Which layers run backward, which run as one step, which bottoms are kept apart."""
+
+import itertools
 
 
 def plan_backward(layers, lr_mults, force):
@@ -52,3 +54,51 @@ def _reverse_sweep(layers, needed, bottoms):
                 bottoms[i][j] = False
             if not bottoms[i][j]:
                 skipped.add(name)
+
+
+def find_chains(layers):
+    """{index: followers}: in-place layers whose work the layer before them does in one step.
+
+    Nobody sees the difference: of layers on one blob only the last value shows.
+    """
+    chains, index = {}, 0
+    while index < len(layers):
+        head, followers = layers[index], ()
+        for layer in layers[index + 1 :]:
+            if not _is_on_top_of(head, layer) or not head.absorb(layer, followers):
+                break
+            followers += (layer,)
+        if followers:
+            chains[index] = followers
+        index += 1 + len(followers)
+    return chains
+
+
+def _is_on_top_of(head, layer):
+    return (
+        layer.bottom_names == layer.top_names == head.top_names
+        and len(layer.top_names) == 1
+        and not any(head.loss_weights + layer.loss_weights)
+        and layer.needs_backward == head.needs_backward
+        and layer.propagate_down == [layer.needs_backward]
+    )
+
+
+def find_kept_bottoms(layers):
+    """Indices of layers whose top is better kept apart from that of the in-place layer after them.
+
+    The latter reads its bottom once more in backward: without a blob of its own for it, it would
+    have to copy it in each forward.
+    """
+    pairs = enumerate(itertools.pairwise(layers))
+    return [
+        index
+        for index, (producer, layer) in pairs
+        if layer.keeps_bottom
+        and layer.needs_backward
+        and layer.bottom_names == layer.top_names == producer.top_names
+        and len(layer.top_names) == 1
+        and producer.blobs
+        and producer.bottom_names != producer.top_names
+        and not any(producer.loss_weights)
+    ]

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ...kernels import affine, batch_norm
+from ...blob import Blob
+from ...kernels import affine, batch_norm, relu
 from .._keep import keep_bottom
 from ..base import Layer
 
@@ -18,10 +19,12 @@ def by_channel(array):
 class ChannelNormalizer(Layer):
     """y = scale * (x - mean) / sqrt(variance + eps) + bias, for each channel (axis 1).
 
-    A subclass sets `eps` in setup, and the blobs `scale` and `bias` if it has them.
+    A subclass sets `eps` in setup, and the blobs `scale` and `bias` if it has them. In one step
+    with it run a Scale of the channels, if it has no blobs of its own, and then a ReLU.
     """
 
     in_place = True
+    keeps_bottom = True
     scale = bias = None
 
     def infer_shapes(self, bottom_shapes):
@@ -51,11 +54,38 @@ class ChannelNormalizer(Layer):
                     "write lr_mult: 0 or leave param out"
                 )
 
+    def absorb(self, layer, absorbed):
+        if layer.type == "Scale":
+            return self.scale is None and not absorbed and layer.is_by_channel
+        return layer.type == "ReLU" and layer.slope == 0 and "ReLU" not in _types(absorbed)
+
+    def release(self):
+        if "Scale" in _types(self.followers) and self.needs_backward:
+            xhat = Blob(self.x.shape, self.dtype)
+            ones, zeros = np.ones(self.channels, self.dtype), np.zeros(self.channels, self.dtype)
+            slope = ones / np.sqrt(self.variance + self.eps)
+            x = by_channel(self.x.data)
+            affine.forward(x, self.mean, slope, zeros, False, by_channel(xhat.data))
+            self.followers[0].x = xhat
+
+    @property
+    def rectify(self):
+        """Whether this step ends with a ReLU."""
+        return "ReLU" in _types(self.followers)
+
+    def affine_blobs(self):
+        """The blobs of scale and bias in this step, or None: this layer's or its Scale's."""
+        if "Scale" in _types(self.followers):
+            return self.followers[0].blobs[0], self.followers[0].bias
+        return self.scale, self.bias
+
     def affine_part(self):
         """The scale and the bias as (C,) arrays."""
-        if self.scale is None:
-            return np.ones(self.channels, self.dtype), np.zeros(self.channels, self.dtype)
-        return self.scale.data.reshape(-1), self.bias.data.reshape(-1)
+        scale, bias = self.affine_blobs()
+        return (
+            np.ones(self.channels, self.dtype) if scale is None else scale.data.reshape(-1),
+            np.zeros(self.channels, self.dtype) if bias is None else bias.data.reshape(-1),
+        )
 
     def normalize_batch(self, bottom, top):
         """Forward with the statistics of the batch, which it leaves in `mean`, `variance`."""
@@ -65,38 +95,57 @@ class ChannelNormalizer(Layer):
         self.x = keep_bottom(self, bottom, top)
         self.mean, self.variance = np.empty((2, self.channels), self.dtype)
         x, y = by_channel(bottom[0].data), by_channel(top[0].data)
-        batch_norm.forward(x, self.eps, *self.affine_part(), self.mean, self.variance, y)
+        batch_norm.forward(
+            x, self.eps, *self.affine_part(), self.rectify, self.mean, self.variance, y
+        )
 
     def normalize_by(self, mean, variance, bottom, top):
         """Forward with statistics from elsewhere."""
         self.through_statistics = False
-        if self.scale is not None:
+        if self.affine_blobs()[0] is not None:
             self.x = keep_bottom(self, bottom, top)
         self.mean, self.variance = mean, variance
         scale, bias = self.affine_part()
         slope = scale / np.sqrt(variance + self.eps)
-        affine.forward(by_channel(bottom[0].data), mean, slope, bias, by_channel(top[0].data))
+        x, y = by_channel(bottom[0].data), by_channel(top[0].data)
+        affine.forward(x, mean, slope, bias, self.rectify, y)
 
     def backward(self, top, propagate_down, bottom):
-        dy = by_channel(top[0].diff)
-        scale, _ = self.affine_part()
+        y, dy = by_channel(top[0].data), by_channel(top[0].diff)
+        (scale_blob, bias_blob), (scale, _) = self.affine_blobs(), self.affine_part()
         inverse = 1 / np.sqrt(self.variance + self.eps)
-        if self.scale is None and not self.through_statistics:
-            if propagate_down[0]:
-                np.multiply(dy, inverse[:, None], out=by_channel(bottom[0].diff))
+        dx = by_channel(bottom[0].diff) if propagate_down[0] else None
+        if scale_blob is None and not self.through_statistics:
+            self._mask(y, dy)
+            if dx is not None:
+                np.multiply(dy, inverse[:, None], out=dx)
             return
         x = by_channel(self.x.data)
         dscale, dbias = np.empty((2, self.channels), self.dtype)
-        if not propagate_down[0]:
+        if dx is None and self.followers:  # their diffs still show in the blob
+            affine.backward(y, dy, x, self.mean, scale, self.rectify, dy, dscale, dbias)
+            dscale *= inverse
+        elif dx is None:
             affine.sums(dy, x, self.mean, dscale, dbias)
             dscale *= inverse
         elif self.through_statistics:
-            dx = by_channel(bottom[0].diff)
-            batch_norm.backward(dy, x, self.mean, self.variance, self.eps, scale, dx, dscale, dbias)
+            batch_norm.backward(
+                y, dy, x, self.mean, self.variance, self.eps, scale, self.rectify,
+                dx, dscale, dbias,
+            )  # fmt: skip
         else:
-            dx = by_channel(bottom[0].diff)
-            affine.backward(dy, x, self.mean, scale * inverse, dx, dscale, dbias)
+            slope = scale * inverse
+            affine.backward(y, dy, x, self.mean, slope, self.rectify, dx, dscale, dbias)
             dscale *= inverse
-        if self.scale is not None:
-            self.scale.diff.reshape(-1)[...] += dscale
-            self.bias.diff.reshape(-1)[...] += dbias
+        for blob, gradient in ((scale_blob, dscale), (bias_blob, dbias)):
+            if blob is not None:
+                blob.diff.reshape(-1)[...] += gradient
+
+    def _mask(self, y, dy):
+        """The gradient of this step's ReLU, where no other kernel takes it along."""
+        if self.rectify:
+            relu.backward(y.reshape(-1), dy.reshape(-1), self.dtype.type(0), dy.reshape(-1))
+
+
+def _types(layers):
+    return [layer.type for layer in layers]

@@ -28,6 +28,7 @@ class Scale(Broadcast):
     """
 
     options_field = "scale_param"
+    keeps_bottom = True
 
     def setup(self, bottom_shapes):
         options, shape = self.options, bottom_shapes[-1]
@@ -36,6 +37,12 @@ class Scale(Broadcast):
             one = caffe_pb2.FillerParameter(value=1)
             self.add_blob("scale", shape, options.filler if options.HasField("filler") else one)
         self.bias = self.add_blob("bias", shape, options.bias_filler) if options.bias_term else None
+
+    @property
+    def is_by_channel(self):
+        """Whether it is learned, and of one axis: the channels, axis 1."""
+        one_bottom = len(self.param.bottom) == 1
+        return one_bottom and self.options.axis == 1 and self.options.num_axes == 1
 
     def _scale(self, bottom):
         return bottom[1] if len(bottom) > 1 else self.blobs[0]
@@ -46,7 +53,7 @@ class Scale(Broadcast):
         none = np.zeros(scale.count, self.dtype)
         bias = none if self.bias is None else self.bias.data.reshape(-1)
         x, y = self.fold(bottom[0].data, scale), self.fold(top[0].data, scale)
-        affine.forward(x, none, scale.data.reshape(-1), bias, y)
+        affine.forward(x, none, scale.data.reshape(-1), bias, False, y)
 
     def backward(self, top, propagate_down, bottom):
         scale = self._scale(bottom)
@@ -54,7 +61,7 @@ class Scale(Broadcast):
         none, dscale, dbias = np.zeros((3, scale.count), self.dtype)
         if propagate_down[0]:
             dx = self.fold(bottom[0].diff, scale)
-            affine.backward(dy, x, none, scale.data.reshape(-1), dx, dscale, dbias)
+            affine.backward(x, dy, x, none, scale.data.reshape(-1), False, dx, dscale, dbias)
         else:
             affine.sums(dy, x, none, dscale, dbias)
         if len(bottom) == 1:

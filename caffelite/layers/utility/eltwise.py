@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 
+from ...kernels import eltwise, relu
 from ..base import TRAIN, Layer, register
 
 
@@ -46,6 +47,16 @@ class Eltwise(Layer):
         if self.operation == "STOCHASTIC_SUM" and not all(0 <= p <= 1 for p in self.coeffs):
             raise self.error("coeff: STOCHASTIC_SUM needs probabilities, from 0 to 1")
 
+    def absorb(self, layer, absorbed):
+        is_sum = self.operation == "SUM" and not self.options.coeff_blob
+        return is_sum and not absorbed and layer.type == "ReLU" and layer.slope == 0
+
+    @property
+    def is_plain_sum(self):
+        """Whether y = x_0 + x_1, which has kernels of its own."""
+        factors = [*self.coeffs, *[0] * self.options.coeff_blob]
+        return self.operation == "SUM" and factors == [1, 1]
+
     @property
     def no_gradient(self):
         return (len(self.param.bottom) - 1,) if self.options.coeff_blob else ()
@@ -67,6 +78,17 @@ class Eltwise(Layer):
         return [first]
 
     def forward(self, bottom, top):
+        if self.is_plain_sum:
+            self.factors = [None, None]
+            flat = [blob.data.reshape(-1) for blob in (*bottom, *top)]
+            eltwise.add(flat[0], flat[1], bool(self.followers), flat[2])
+            return
+        self._forward(bottom, top)
+        if self.followers:
+            y = top[0].data.reshape(-1)
+            relu.forward(y, self.dtype.type(0), y)
+
+    def _forward(self, bottom, top):
         x, y = [b.data for b in bottom[: self.num_terms]], top[0].data
         if self.operation == "PROD":
             _fold(np.multiply, x, y)
@@ -92,6 +114,13 @@ class Eltwise(Layer):
         return factors
 
     def backward(self, top, propagate_down, bottom):
+        y, dy = top[0].data.reshape(-1), top[0].diff.reshape(-1)
+        if self.is_plain_sum and all(propagate_down):
+            da, db = (blob.diff.reshape(-1) for blob in bottom)
+            eltwise.spread(y, dy, bool(self.followers), da, db)
+            return
+        if self.followers:
+            relu.backward(y, dy, self.dtype.type(0), dy)
         if self.options.coeff_blob and propagate_down[-1]:
             raise self.error("coeff_blob: there is no gradient for the coefficients, bottom[-1]")
         for i in range(self.num_terms):

@@ -1,6 +1,8 @@
 """What Convolution and Deconvolution share: options, blobs, the order of work."""
 
-from ...kernels import convolve
+import math
+
+from ...kernels import bias, relu
 from ..options import check_engine
 from ._sliding import Sliding
 
@@ -67,19 +69,30 @@ class Convolve(Sliding):
     def geometry(self):
         return self.stride, self.pad, self.dilation, self.group
 
+    def absorb(self, layer, absorbed):
+        return self.bias is not None and not absorbed and layer.type == "ReLU" and layer.slope == 0
+
     def forward(self, bottom, top):
         for b, t in zip(bottom, top, strict=True):
             y = self.fold(t.data)
             self.product(self.fold(b.data), y)
             if self.bias is not None:
-                convolve.add_bias(y, self.bias.data)
+                bias.forward(_by_channel(y), self.bias.data, bool(self.followers))
 
     def backward(self, top, propagate_down, bottom):
         for wanted, b, t in zip(propagate_down, bottom, top, strict=True):
-            dy = self.fold(t.diff)
+            y, dy = self.fold(t.data), self.fold(t.diff)
             if self.bias is not None and self.param_propagate_down[1]:
-                convolve.bias_gradient(dy, self.bias.diff)
+                rectify = bool(self.followers)
+                bias.backward(_by_channel(y), _by_channel(dy), rectify, self.bias.diff)
+            elif self.followers:
+                relu.backward(y.reshape(-1), dy.reshape(-1), self.dtype.type(0), dy.reshape(-1))
             if self.param_propagate_down[0]:
                 self.weight_gradient(self.fold(b.data), dy)
             if wanted:
                 self.bottom_gradient(dy, self.fold(b.diff))
+
+
+def _by_channel(array):
+    """An (N, C, ...) array as (N, C, S)."""
+    return array.reshape(*array.shape[:2], math.prod(array.shape[2:]))

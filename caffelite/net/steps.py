@@ -1,0 +1,82 @@
+"""The steps in which a net's layers run: several layers may be one, and bottoms be kept apart."""
+
+import os
+
+import numpy as np
+
+from ..blob import Blob
+from .plan import find_chains, find_kept_bottoms
+
+
+class Steps:
+    """Iterates over steps forward and backward, for any part of a net.
+
+    A chain runs as one step where all of it is to run and nobody looks in between; else its layers
+    run one by one. CAFFELITE_PLAN=off in the environment runs all layers one by one, always.
+    """
+
+    def __init__(self, layers):
+        self.layers = layers
+        planned = os.environ.get("CAFFELITE_PLAN", "on") != "off"
+        self.chains = find_chains(layers) if planned else {}
+        self.heads = {
+            index + 1 + i: index
+            for index, followers in self.chains.items()
+            for i in range(len(followers))
+        }
+        self.apart = {}  # index of a producer: (the blob it now fills, the blob that users see)
+        for index in find_kept_bottoms(layers) if planned else ():
+            self._keep_apart(index)
+
+    def _keep_apart(self, index):
+        producer, layer = self.layers[index : index + 2]
+        seen = layer.top_blobs[0]
+        kept = Blob(seen.shape, seen.dtype)
+        kept.share_diff(seen)
+        self.apart[index] = kept, seen
+        producer.top_blobs[0] = layer.bottom_blobs[0] = kept
+
+    def forward(self, start, end, one_by_one):
+        """Yield (index, layers) of each step to run, layers[0] being the one that does the work."""
+        if start - 1 in self.apart:
+            kept, seen = self.apart[start - 1]
+            _copy(seen, kept)
+        index = start
+        while index <= end:
+            followers = () if one_by_one else self.chains.get(index, ())
+            if index + len(followers) > end:
+                followers = ()
+            self._release(self.heads.get(index))
+            self.layers[index].followers = followers
+            yield index, self.layers[index : index + 1 + len(followers)]
+            index += 1 + len(followers)
+
+    def show(self, index):
+        """Let users see what the step at `index` computed, where it went into a blob kept apart."""
+        if index in self.apart:
+            kept, seen = self.apart[index]
+            _copy(kept, seen)
+
+    def backward(self, start, end, one_by_one):
+        """Yield the index of each step to run, the last one first; it runs as forward did."""
+        index = start
+        while index >= end:
+            head = self.heads.get(index, index)
+            last = head + len(self.layers[head].followers)
+            if one_by_one or head < end or last != index:
+                self._release(head)
+            elif self.layers[head].followers:
+                index = head
+            yield index
+            index -= 1
+
+    def _release(self, head):
+        """Let the layers of a chain that ran as one go on one by one."""
+        if head is not None and self.layers[head].followers:
+            self.layers[head].release()
+            self.layers[head].followers = ()
+
+
+def _copy(source, target):
+    target.reshape(*source.shape)
+    np.copyto(target.data, source.data)

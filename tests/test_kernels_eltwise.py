@@ -1,0 +1,22 @@
+import numpy as np
+import pytest
+
+from caffelite.kernels import eltwise
+
+from .reference import eltwise as ref
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 1000, eltwise.PART * 2 + 7])
+@pytest.mark.parametrize("rectify", [False, True])
+def test_sums_agree_with_their_twin(size, dtype, rectify):
+    a, b, dy = np.random.default_rng(1).standard_normal((3, size)).astype(dtype)
+    got, expected = np.empty((2, 3, size), dtype)
+    eltwise.add(a, b, rectify, got[0])
+    ref.add(a, b, rectify, expected[0])
+    np.testing.assert_array_equal(got[0], expected[0])
+    for module, arrays in ((eltwise, got), (ref, expected)):
+        own = dy.copy()
+        module.spread(arrays[0], own, rectify, arrays[1], arrays[2])
+        arrays[0] = own
+    np.testing.assert_array_equal(got, expected)
