@@ -3,6 +3,17 @@
 import html
 from dataclasses import dataclass, field
 
+from .draw_pydot import (  # noqa: F401  (caffe.draw of pycaffe)
+    choose_color_by_layertype,
+    draw_net,
+    draw_net_to_file,
+    get_edge_label,
+    get_layer_label,
+    get_layer_lr_mult,
+    get_pooling_types_dict,
+    get_pydot_graph,
+)
+
 _FONT = "Helvetica,Arial,sans-serif"
 _LONGEST = 48  # characters of a name that are shown
 

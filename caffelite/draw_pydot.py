@@ -1,0 +1,142 @@
+"""NetParameter -> pydot graph: the pictures that pycaffe's caffe.draw makes.
+
+Layers are boxes, blobs octagons, and a layer in place a green box beside its blob. Pictures with
+more in them are `caffelite.draw.dot_text`'s.
+"""
+
+import re
+
+from .atomic import write_atomically
+from .errors import missing_extra
+from .graphviz import render
+from .proto import caffe_pb2
+
+_LEARNING = ("Convolution", "Deconvolution", "InnerProduct")
+_COLORS = {
+    "Convolution": "#FF5050",
+    "Deconvolution": "#FF5050",
+    "Pooling": "#FF9900",
+    "InnerProduct": "#CC33FF",
+}
+_IN_PLACE = "#90EE90"
+_BLOB = "#E0E0E0"
+
+
+def get_pooling_types_dict():
+    """{number: name} of the pooling methods."""
+    pool = caffe_pb2.PoolingParameter.DESCRIPTOR.enum_types_by_name["PoolMethod"]
+    return {value.number: value.name for value in pool.values}
+
+
+def get_edge_label(layer):
+    """What is written at a layer's tops: the batch size of data, the outputs of learning layers."""
+    if layer.type == "Data":
+        return f"Batch {layer.data_param.batch_size}"
+    if layer.type in ("Convolution", "Deconvolution"):
+        return str(layer.convolution_param.num_output)
+    if layer.type == "InnerProduct":
+        return str(layer.inner_product_param.num_output)
+    return '""'
+
+
+def get_layer_lr_mult(layer):
+    """(lr_mult of the weight, of the bias) of a convolution or an InnerProduct."""
+    if layer.type not in _LEARNING:
+        raise ValueError(f"{layer.type} layers have no lr_mult; {', '.join(_LEARNING)} have")
+    given = [spec.lr_mult for spec in layer.param][:2]
+    return tuple(given + [1.0] * (2 - len(given)))
+
+
+def get_layer_label(layer, rankdir, display_lrm=False):
+    """What is written into a layer's box, in double quotes."""
+    kind = layer.type
+    if kind == "Pooling":
+        kind += f" {get_pooling_types_dict()[layer.pooling_param.pool]}"
+    words = [_escaped(layer.name), f"({kind})"]
+    if layer.type == "Pooling":
+        options = layer.pooling_param
+        words += _window(options.kernel_size, options.stride, options.pad)
+    elif layer.type in ("Convolution", "Deconvolution"):
+        options = layer.convolution_param
+        lists = (options.kernel_size, 1), (options.stride, 1), (options.pad, 0)
+        words += _window(*([*values, default][0] for values, default in lists))
+    if display_lrm and layer.type in _LEARNING:
+        words.append("lr mult: {:.1f}, {:.1f}".format(*get_layer_lr_mult(layer)))
+    separator = " " if rankdir in ("TB", "BT") else r"\n"
+    return f'"{separator.join(words)}"'
+
+
+def _window(kernel_size, stride, pad):
+    return f"kernel size: {kernel_size}", f"stride: {stride}", f"pad: {pad}"
+
+
+def choose_color_by_layertype(layertype):
+    """The colour of a layer that does not work in place."""
+    return _COLORS.get(layertype, "#6495ED")
+
+
+def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lrm=False):
+    """The pydot.Dot of a NetParameter.
+
+    Parameters
+    ----------
+    rankdir : where the data flows: TB, LR, BT or RL
+    label_edges : whether to write at the edges
+    phase : leave out layers whose rules leave them out of this phase; other rules do not count
+    display_lrm : whether to write the lr_mult into learning layers
+    """
+    try:
+        import pydot
+    except ImportError:
+        raise missing_extra("pydot", "draw") from None
+    graph = pydot.Dot(_quoted(caffe_net.name or "Net"), graph_type="digraph", rankdir=rankdir)
+    for layer in caffe_net.layer:
+        if phase is not None and not _in_phase(layer, phase):
+            continue
+        node = _quoted(f"{layer.name}_{layer.type}")
+        in_place = len(layer.bottom) == 1 and list(layer.bottom) == list(layer.top)
+        color = _IN_PLACE if in_place else choose_color_by_layertype(layer.type)
+        label = get_layer_label(layer, rankdir, display_lrm)
+        style = dict(shape="record", style="filled", fillcolor=f'"{color}"')
+        graph.add_node(pydot.Node(node, label=label, **style))
+        for blob in dict.fromkeys([*layer.bottom, *layer.top]):
+            if not graph.get_node(_quoted(f"{blob}_blob")):
+                style = dict(shape="octagon", style="filled", fillcolor=f'"{_BLOB}"')
+                graph.add_node(pydot.Node(_quoted(f"{blob}_blob"), label=_quoted(blob), **style))
+        for blob in layer.bottom:
+            graph.add_edge(pydot.Edge(_quoted(f"{blob}_blob"), node, label='""'))
+        for blob in layer.top:
+            label = get_edge_label(layer) if label_edges else '""'
+            graph.add_edge(pydot.Edge(node, _quoted(f"{blob}_blob"), label=label))
+    return graph
+
+
+def _in_phase(layer, phase):
+    if layer.include and layer.exclude:
+        raise ValueError(
+            f'layer "{layer.name}" has include and exclude rules; one kind is possible'
+        )
+    if layer.include:
+        return any(rule.phase == phase for rule in layer.include)
+    return not any(rule.phase == phase for rule in layer.exclude)
+
+
+def _escaped(words):
+    words = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
+    return re.sub(r'([\\"{}|<>])', r"\\\1", words)
+
+
+def _quoted(words):
+    return f'"{_escaped(words)}"'
+
+
+def draw_net(caffe_net, rankdir, ext="png", phase=None, display_lrm=False):
+    """The picture of a NetParameter, as the bytes of a file of the kind `ext`."""
+    graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
+    return render(graph.to_string(), ext)
+
+
+def draw_net_to_file(caffe_net, filename, rankdir="LR", phase=None, display_lrm=False):
+    """Draw a NetParameter into a file, of the kind that its ending says."""
+    ext = filename.rpartition(".")[2]
+    write_atomically(filename, draw_net(caffe_net, rankdir, ext, phase, display_lrm))
