@@ -1,0 +1,66 @@
+"""Classifier: a net that says what is in pictures."""
+
+import numpy as np
+
+from . import io
+from .net import Net
+from .proto.caffe_pb2 import TEST
+
+
+class Classifier(Net):
+    """A net in TEST phase with what its pictures go through first.
+
+    Parameters
+    ----------
+    model_file, pretrained_file : the net's prototxt, and its weights
+    image_dims : (height, width) to resize pictures to before cropping [the net's own]
+    mean, input_scale, raw_scale, channel_swap : see `caffelite.io.Transformer`
+    """
+
+    def __init__(
+        self,
+        model_file,
+        pretrained_file,
+        image_dims=None,
+        mean=None,
+        input_scale=None,
+        raw_scale=None,
+        channel_swap=None,
+    ):
+        super().__init__(model_file, TEST, weights=pretrained_file)
+        self.transformer = transformer_for(self, mean, input_scale, raw_scale, channel_swap)
+        self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
+        self.image_dims = self.crop_dims if image_dims is None else image_dims
+
+    def predict(self, inputs, oversample=True):
+        """Scores of pictures, one row each: N x classes, of the net's first output.
+
+        Parameters
+        ----------
+        inputs : N pictures, height x width x channels
+        oversample : average over 10 crops: corners, centre, and these mirrored; else the centre
+        """
+        images = [io.resize_image(image, self.image_dims) for image in inputs]
+        crops = io.oversample(images, self.crop_dims)
+        if not oversample:
+            crops = crops[4::10]  # the centre, of each ten
+        in_ = self.inputs[0]
+        batch = np.array([self.transformer.preprocess(in_, crop) for crop in crops])
+        scores = self.forward_all(**{in_: batch})[self.outputs[0]]
+        return scores.reshape(len(images), len(crops) // len(images), -1).mean(1)
+
+
+def transformer_for(net, mean=None, input_scale=None, raw_scale=None, channel_swap=None):
+    """The Transformer of a net's first input for pictures, height x width x channels."""
+    in_ = net.inputs[0]
+    transformer = io.Transformer({in_: net.blobs[in_].shape})
+    transformer.set_transpose(in_, (2, 0, 1))
+    for value, assign in (
+        (mean, transformer.set_mean),
+        (input_scale, transformer.set_input_scale),
+        (raw_scale, transformer.set_raw_scale),
+        (channel_swap, transformer.set_channel_swap),
+    ):
+        if value is not None:
+            assign(in_, value)
+    return transformer

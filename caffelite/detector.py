@@ -1,0 +1,126 @@
+"""Detector: a net that says what is in windows of pictures, as R-CNN does."""
+
+import numpy as np
+
+from .classifier import transformer_for
+from .errors import CaffeliteError
+from .io import load_image, resize_image
+from .net import Net
+from .proto.caffe_pb2 import TEST
+
+
+class Detector(Net):
+    """A net in TEST phase with how windows are cut out for it.
+
+    Parameters
+    ----------
+    model_file, pretrained_file : the net's prototxt, and its weights
+    mean, input_scale, raw_scale, channel_swap : see `caffelite.io.Transformer`
+    context_pad : pixels of the picture around a window, counted in the net's input
+    """
+
+    def __init__(
+        self,
+        model_file,
+        pretrained_file,
+        mean=None,
+        input_scale=None,
+        raw_scale=None,
+        channel_swap=None,
+        context_pad=None,
+    ):
+        super().__init__(model_file, TEST, weights=pretrained_file)
+        self.transformer = transformer_for(self, mean, input_scale, raw_scale, channel_swap)
+        self.configure_crop(context_pad)
+
+    def detect_windows(self, images_windows):
+        """Scores of windows: a list of {"window", "prediction", "filename"}.
+
+        `images_windows` are pairs of a picture's file name and its windows, each
+        (ymin, xmin, ymax, xmax).
+        """
+        places, crops = [], []
+        for filename, windows in images_windows:
+            image = load_image(filename)
+            for window in windows:
+                places.append((filename, window))
+                crops.append(self.crop(image, window))
+        if not crops:
+            return []
+        in_ = self.inputs[0]
+        batch = np.array([self.transformer.preprocess(in_, crop) for crop in crops])
+        scores = self.forward_all(**{in_: batch})[self.outputs[0]].reshape(len(crops), -1)
+        return [
+            {"window": window, "prediction": prediction, "filename": filename}
+            for (filename, window), prediction in zip(places, scores, strict=True)
+        ]
+
+    def detect_selective_search(self, image_fnames):
+        """Scores of the windows that selective search proposes, as `detect_windows`.
+
+        The proposals come from the module selective_search_ijcv_with_python, which runs Matlab.
+        """
+        try:
+            import selective_search_ijcv_with_python as selective_search
+        except ImportError:
+            raise CaffeliteError(
+                "the module selective_search_ijcv_with_python is not installed "
+                "(https://github.com/sergeyk/selective_search_ijcv_with_python); with windows "
+                "from elsewhere, use detect_windows"
+            ) from None
+        windows = selective_search.get_windows([str(name) for name in image_fnames])
+        return self.detect_windows(zip(image_fnames, windows, strict=True))
+
+    def configure_crop(self, context_pad):
+        """Set the size of a crop, `crop_dims`, and with `context_pad` what fills it, `crop_mean`.
+
+        That is the mean as pictures have it: height x width x channels, before it is scaled.
+        """
+        in_ = self.inputs[0]
+        channels, height, width = self.blobs[in_].shape[1:]
+        self.crop_dims = np.array([height, width, channels])
+        self.context_pad = context_pad
+        if not context_pad:
+            return
+        if 2 * context_pad >= min(height, width):
+            raise CaffeliteError(
+                f"context_pad {context_pad} leaves nothing of a crop of {height} x {width}"
+            )
+        self.crop_mean = np.zeros(self.crop_dims, np.float32)
+        if in_ in self.transformer.mean:
+            mean = np.array(self.transformer.mean[in_])
+            if in_ in self.transformer.channel_swap:
+                mean = mean[np.argsort(self.transformer.channel_swap[in_])]
+            self.crop_mean += mean.transpose(1, 2, 0) / self.transformer.raw_scale.get(in_, 1)
+
+    def crop(self, im, window):
+        """A window of a picture; with `context_pad`, with what is around it, in the net's size."""
+        if not self.context_pad:
+            y0, x0, y1, x1 = (int(place) for place in window)
+            return im[y0:y1, x0:x1]
+        spans = [
+            _with_context(window[axis], window[axis + 2], im.shape[axis], size, self.context_pad)
+            for axis, size in enumerate(self.crop_dims[:2])
+        ]
+        (ys, rows), (xs, columns) = spans
+        crop = self.crop_mean.copy()
+        size = (rows.stop - rows.start, columns.stop - columns.start)
+        crop[rows, columns] = resize_image(im[ys, xs], size)
+        return crop
+
+
+def _with_context(first, last, length, size, pad):
+    """Along one axis: the span to cut out of a picture, and the one it fills in a crop.
+
+    The window grows about its centre by size / (size - 2 pad); what leaves the picture is cut off.
+    """
+    half = (last - first + 1) / 2
+    grown = half * size / (size - 2 * pad)
+    start, end = np.round(first + half - grown), np.round(first + half + grown)
+    scale = size / (end - start + 1)
+    before = int(np.round(max(0, -start) * scale))
+    start, end = np.clip((start, end), 0, length)
+    if end <= start:
+        raise CaffeliteError(f"the window from {first} to {last} leaves the picture, 0 to {length}")
+    filled = min(int(np.round((end - start + 1) * scale)), size - before)
+    return slice(int(start), int(end)), slice(before, before + filled)

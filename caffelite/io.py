@@ -1,0 +1,269 @@
+"""Pictures and arrays on their way into a net: what is called caffe.io in pycaffe.
+
+Pictures are height x width x channels here, float32, channels in the order red, green, blue.
+"""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from .data.datum import pixels
+from .errors import DataError, NetError, missing_extra
+from .proto.caffe_pb2 import BlobProto, BlobProtoVector, Datum
+
+# Messages
+
+
+def blobproto_to_array(blob, return_diff=False):
+    """The values of a BlobProto, or its diffs, in its shape."""
+    values = np.array(blob.diff if return_diff else blob.data, np.float32)
+    legacy = ("num", "channels", "height", "width")
+    if any(blob.HasField(name) for name in legacy):
+        shape = tuple(getattr(blob, name) for name in legacy)
+    else:
+        shape = tuple(blob.shape.dim)
+    if math.prod(shape) != values.size:
+        raise ValueError(f"the blob holds {values.size} values, which is not its shape, {shape}")
+    return values.reshape(shape)
+
+
+def array_to_blobproto(arr, diff=None):
+    """The BlobProto of an array, and of an array of diffs."""
+    arr = np.asarray(arr)
+    diffs = () if diff is None else np.ravel(diff)
+    return BlobProto(shape={"dim": arr.shape}, data=arr.ravel(), diff=diffs)
+
+
+def arraylist_to_blobprotovector_str(arraylist):
+    """A list of arrays as the bytes of a BlobProtoVector."""
+    blobs = [array_to_blobproto(arr) for arr in arraylist]
+    return BlobProtoVector(blobs=blobs).SerializeToString()
+
+
+def blobprotovector_str_to_arraylist(str):
+    """The list of arrays in the bytes of a BlobProtoVector."""
+    return [blobproto_to_array(blob) for blob in BlobProtoVector.FromString(str).blobs]
+
+
+def array_to_datum(arr, label=None):
+    """The Datum of an array, channels x height x width: uint8 as bytes, others as floats."""
+    arr = np.asarray(arr)
+    if arr.ndim != 3:
+        raise ValueError(f"a Datum is channels x height x width, not {arr.shape}")
+    datum = Datum()
+    datum.channels, datum.height, datum.width = arr.shape
+    if arr.dtype == np.uint8:
+        datum.data = arr.tobytes()
+    else:
+        datum.float_data.extend(arr.astype(float).flat)
+    if label is not None:
+        datum.label = int(label)
+    return datum
+
+
+def datum_to_array(datum):
+    """The array in a Datum, channels x height x width: uint8, or float32; decoded if encoded."""
+    return pixels(datum).copy()
+
+
+# Pictures
+
+
+def load_image(filename, color=True):
+    """A picture from 0 to 1, height x width x 3; without `color`, gray, height x width x 1."""
+    try:
+        with Image.open(filename) as picture:
+            image = _in_unit_range(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
+        raise DataError(f"{filename}: no picture that can be read: {problem}") from None
+    if color:
+        return np.broadcast_to(image, (*image.shape[:2], 3)).copy()
+    return image if image.shape[2] == 1 else image @ _LUMINANCE
+
+
+_LUMINANCE = np.array([[0.2125], [0.7154], [0.0721]], np.float32)
+
+
+def _in_unit_range(picture):
+    """height x width x 1 or 3, float32; alpha is dropped."""
+    mode = picture.mode
+    if mode.startswith("I;16") or mode == "I":
+        return np.asarray(picture, np.float32)[:, :, None] / 65535
+    if mode == "F":
+        return np.asarray(picture, np.float32)[:, :, None]
+    gray = mode in ("1", "L", "LA")
+    image = np.asarray(picture.convert("L" if gray else "RGB"), np.float32) / 255
+    return image[:, :, None] if gray else image
+
+
+def resize_image(im, new_dims, interp_order=1):
+    """A picture, height x width x channels, in the size `new_dims`, (height, width).
+
+    With 1 or 3 channels, pixel centres are mapped, and beyond the edge lies the smallest value of
+    the picture; with other numbers, corners are mapped on corners. `interp_order` is 0 for the
+    nearest pixel, 1 for linear, and 2 to 5 for splines.
+    """
+    im, new_dims = np.asarray(im), tuple(int(d) for d in new_dims)
+    if im.shape[-1] in (1, 3):
+        low, high = im.min(), im.max()
+        if low == high:
+            return np.full((*new_dims, im.shape[-1]), low, np.float32)
+        scale = float(high) - float(low)
+        places = [_centres(old, new) for old, new in zip(im.shape, new_dims, strict=False)]
+        resized = _sample((im - float(low)) / scale, places, interp_order).clip(0, 1)
+        return (resized * scale + float(low)).astype(np.float32)
+    places = [_corners(old, new) for old, new in zip(im.shape, new_dims, strict=False)]
+    return _sample(im, places, interp_order, border="constant").astype(np.float32)
+
+
+def _centres(old, new):
+    """Where the centres of `new` pixels fall among `old` ones that cover the same width."""
+    return (np.arange(new) + 0.5) * (old / new) - 0.5
+
+
+def _corners(old, new):
+    """`new` places from the first to the last of `old` pixels."""
+    return np.linspace(0, old - 1, new) if new > 1 else np.zeros(new)
+
+
+def _sample(im, places, order, border="grid-constant"):
+    """The picture at (y, x) for y in places[0], x in places[1]; 0 beyond the edge."""
+    im = np.asarray(im, np.float64)
+    if order > 1:
+        return _spline(im, places, order, border)
+    for axis, at in enumerate(places):
+        at = np.floor(at + 0.5) if order == 0 else at
+        before = np.floor(at).astype(int)
+        im = _weighted(im, before, 1 - (at - before), axis) + _weighted(
+            im, before + 1, at - before, axis
+        )
+    return im
+
+
+def _weighted(im, index, weight, axis):
+    size = im.shape[axis]
+    weight = np.where((index >= 0) & (index < size), weight, 0)
+    shape = [1] * im.ndim
+    shape[axis] = -1
+    return np.take(im, index.clip(0, size - 1), axis) * weight.reshape(shape)
+
+
+def _spline(im, places, order, border):
+    try:
+        from scipy import ndimage
+    except ImportError:
+        raise missing_extra("scipy", "spline") from None
+    grid = np.meshgrid(*places, indexing="ij")
+    channels = [
+        ndimage.map_coordinates(c, grid, order=order, mode=border) for c in np.moveaxis(im, -1, 0)
+    ]
+    return np.stack(channels, -1)
+
+
+def oversample(images, crop_dims):
+    """10 crops of each picture: corners and centre, (height, width), then the same mirrored."""
+    height, width = images[0].shape[:2]
+    h, w = (int(d) for d in crop_dims)
+    starts = [(y, x) for y in (0, height - h) for x in (0, width - w)]
+    starts.append(((height - h) // 2, (width - w) // 2))
+    crops = []
+    for im in images:
+        five = [im[y : y + h, x : x + w] for y, x in starts]
+        crops += [*five, *(crop[:, ::-1] for crop in five)]
+    return np.array(crops, np.float32)
+
+
+class Transformer:
+    """Brings pictures into the form a net takes, and back.
+
+    Parameters
+    ----------
+    inputs : {input name: its shape}, as {"data": net.blobs["data"].data.shape}
+    """
+
+    def __init__(self, inputs):
+        self.inputs = {name: tuple(shape) for name, shape in inputs.items()}
+        self.transpose, self.channel_swap, self.raw_scale = {}, {}, {}
+        self.mean, self.input_scale = {}, {}
+
+    def preprocess(self, in_, data):
+        """A picture, height x width x channels, as input `in_` takes it, without the batch axis.
+
+        Resized, transposed, channels swapped, times raw_scale, minus mean, times input_scale.
+        """
+        self._check(in_)
+        x = np.asarray(data, np.float32)
+        if x.shape[:2] != self.inputs[in_][2:]:
+            x = resize_image(x, self.inputs[in_][2:])
+        if in_ in self.transpose:
+            x = x.transpose(self.transpose[in_])
+        x = x[list(self.channel_swap[in_])] if in_ in self.channel_swap else x.copy()
+        x *= np.float32(self.raw_scale.get(in_, 1))
+        if in_ in self.mean:
+            x -= self.mean[in_]
+        x *= np.float32(self.input_scale.get(in_, 1))
+        return x
+
+    def deprocess(self, in_, data):
+        """The picture that became `data` in `preprocess`, in the size it has there."""
+        self._check(in_)
+        x = np.array(data).squeeze()
+        if in_ in self.input_scale:
+            x = x / self.input_scale[in_]
+        if in_ in self.mean:
+            x = x + self.mean[in_]
+        if in_ in self.raw_scale:
+            x = x / self.raw_scale[in_]
+        if in_ in self.channel_swap:
+            x = x[np.argsort(self.channel_swap[in_])]
+        if in_ in self.transpose:
+            x = x.transpose(np.argsort(self.transpose[in_]))
+        return x
+
+    def set_transpose(self, in_, order):
+        """The order of the axes, as (2, 0, 1) for height x width x channels."""
+        self._check(in_)
+        axes = len(self.inputs[in_]) - 1
+        if len(order) != axes:
+            raise NetError(f"transpose of {in_}: expected an order of {axes} axes, not {order}")
+        self.transpose[in_] = order
+
+    def set_channel_swap(self, in_, order):
+        """The order of the channels, as (2, 1, 0) for red, green, blue to blue, green, red."""
+        self._check(in_)
+        channels = self.inputs[in_][1]
+        if len(order) != channels:
+            raise NetError(f"channel_swap of {in_}: expected {channels} channels, not {order}")
+        self.channel_swap[in_] = order
+
+    def set_raw_scale(self, in_, scale):
+        """A factor before the mean is subtracted, as 255 for a net of pixels from 0 to 255."""
+        self._check(in_)
+        self.raw_scale[in_] = scale
+
+    def set_mean(self, in_, mean):
+        """What is subtracted: a value a channel, or channels x height x width (resized to fit)."""
+        self._check(in_)
+        mean, (channels, *dims) = np.asarray(mean), self.inputs[in_][1:]
+        if mean.ndim == 1:
+            mean = mean[:, None, None]
+        elif mean.ndim == 2:
+            mean = mean[None]
+        if mean.ndim != 3 or len(mean) != channels:
+            raise ValueError(
+                f"the mean of {in_} has the shape {mean.shape}, expected {channels} values or "
+                f"{channels} x height x width"
+            )
+        if mean.shape[1:] not in ((1, 1), tuple(dims)):
+            mean = resize_image(mean.transpose(1, 2, 0), dims).transpose(2, 0, 1)
+        self.mean[in_] = mean
+
+    def set_input_scale(self, in_, scale):
+        """A factor after the mean is subtracted."""
+        self._check(in_)
+        self.input_scale[in_] = scale
+
+    def _check(self, in_):
+        if in_ not in self.inputs:
+            raise NetError(f"the net's inputs are {', '.join(self.inputs)}, not {in_}")
