@@ -8,37 +8,41 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Net": "net",
-    "Blob": "blob",
-    "Layer": "layers.utility.python",
-    "allow_python": "layers.utility.python",
-    "CaffeliteError": "errors",
-    "TRAIN": "proto.caffe_pb2",
-    "TEST": "proto.caffe_pb2",
-    "set_random_seed": "rng",
-    "NetSpec": "net_spec",
-    "to_proto": "net_spec",
-    "params": "net_spec",
-    "Solver": "solver",
-    "get_solver": "solver",
-    "SGDSolver": "solver",
-    "NesterovSolver": "solver",
-    "AdaGradSolver": "solver",
-    "RMSPropSolver": "solver",
-    "AdaDeltaSolver": "solver",
-    "AdamSolver": "solver",
+    "net": ["Net"],
+    "blob": ["Blob"],
+    "layers.utility.python": ["Layer", "allow_python"],
+    "errors": ["CaffeliteError"],
+    "proto.caffe_pb2": ["TRAIN", "TEST"],
+    "rng": ["set_random_seed"],
+    "net_spec": ["NetSpec", "to_proto", "params"],
+    "solver": [
+        *["Solver", "get_solver", "SGDSolver", "NesterovSolver", "AdaGradSolver"],
+        *["RMSPropSolver", "AdaDeltaSolver", "AdamSolver"],
+    ],
+    "classifier": ["Classifier"],
+    "detector": ["Detector"],
+    "_caffe": [
+        *["set_mode_cpu", "set_mode_gpu", "set_device", "layer_type_list", "init_log", "log"],
+        *["solver_count", "set_solver_count", "solver_rank", "set_solver_rank"],
+        *["set_multiprocess", "has_nccl", "NCCL", "Timer"],
+    ],
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_SUBMODULES = (
+    *("proto", "layers", "net", "net_spec", "solver", "testing", "io", "classifier", "detector"),
+    *("draw", "coord_map", "pycaffe", "_caffe"),
+)
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    if name in ("proto", "layers", "net", "net_spec", "solver", "testing", "draw"):
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOME_OF, *_SUBMODULES})

@@ -70,8 +70,10 @@ class Blob:
         """Number of values; 1 for the shape ()."""
         return math.prod(self._shape)
 
-    def reshape(self, *dims):
-        """Take the shape `dims` (no dims: a scalar)."""
+    def reshape(self, *dims, **keywords):
+        """Take the shape `dims` (no dims: a scalar); as in pycaffe, dims have no names."""
+        if keywords:
+            raise NetError(f"reshape takes the dims alone, reshape(2, 3), not {keywords}")
         shape = tuple(int(d) for d in dims)
         if shape == self._shape:
             return

@@ -1,0 +1,159 @@
+"""What is called caffe._caffe in pycaffe: nets and solvers, the mode, logging, a timer."""
+
+import logging
+import time
+
+from .blob import Blob
+from .errors import CaffeliteError
+from .layers.base import layer_types
+from .layers.utility.python import BlobVec, Layer
+from .net import Net
+from .rng import set_random_seed
+from .solver import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    Solver,
+    get_solver,
+)
+
+__all__ = [
+    "NCCL",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "Blob",
+    "BlobVec",
+    "Layer",
+    "NesterovSolver",
+    "Net",
+    "RMSPropSolver",
+    "SGDSolver",
+    "Solver",
+    "Timer",
+    "get_solver",
+    "has_nccl",
+    "init_log",
+    "layer_type_list",
+    "log",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_multiprocess",
+    "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
+]
+
+_log = logging.getLogger("caffelite")
+
+
+def layer_type_list():
+    """The names of all layer types, sorted."""
+    return list(layer_types())
+
+
+# Where things run: on this CPU, in this process
+
+
+def set_mode_cpu():
+    """Run on the CPU, as caffelite always does."""
+
+
+def set_mode_gpu():
+    """Warn that there is no GPU support; nets run on the CPU."""
+    _log.warning("set_mode_gpu: there is no GPU support here, running on the CPU")
+
+
+def set_device(device_id):
+    """Warn that there is no GPU support; nets run on the CPU."""
+    _log.warning("set_device(%s): there is no GPU support here, running on the CPU", device_id)
+
+
+_solvers = {"count": 1, "rank": 0}
+
+
+def solver_count():
+    """How many processes train together, as told by `set_solver_count`."""
+    return _solvers["count"]
+
+
+def set_solver_count(count):
+    """Say how many processes train together."""
+    _solvers["count"] = count
+
+
+def solver_rank():
+    """Which of these processes this is, as told by `set_solver_rank`."""
+    return _solvers["rank"]
+
+
+def set_solver_rank(rank):
+    """Say which of these processes this is."""
+    _solvers["rank"] = rank
+
+
+def set_multiprocess(multiprocess):
+    """Taken and passed over: it matters to GPUs alone."""
+
+
+def has_nccl():
+    """False: NCCL is for GPUs."""
+    return False
+
+
+class NCCL:
+    """There is none, since it is for GPUs; says so when asked for."""
+
+    def __init__(self, solver, uid):
+        self.new_uid()
+
+    @staticmethod
+    def new_uid():
+        """Raise an error: there is no NCCL."""
+        raise CaffeliteError("NCCL needs GPUs, which caffelite does not use; see has_nccl()")
+
+
+# Logging
+
+
+def init_log(level=0, stderr=True):
+    """Write caffelite's log to stderr as Caffe does, from a level on: 0 all, 1 warnings, 2 errors.
+
+    There are no log files; with `stderr` false, nothing is written.
+    """
+    from .glog import start_logging
+
+    levels = (logging.INFO, logging.WARNING, logging.ERROR)
+    chosen = levels[level] if level < len(levels) else logging.CRITICAL
+    start_logging().setLevel(chosen if stderr else logging.CRITICAL + 1)
+
+
+def log(text):
+    """Log a line of one's own."""
+    _log.info("%s", text)
+
+
+class Timer:
+    """Wall time between `start` and `stop`."""
+
+    def __init__(self):
+        self._started = self._seconds = 0.0
+
+    def start(self):
+        """Start, or start anew."""
+        self._started = time.perf_counter()
+
+    def stop(self):
+        """Stop; `ms` then tells how long it took."""
+        self._seconds = time.perf_counter() - self._started
+
+    @property
+    def ms(self):
+        """Milliseconds from the last start to the last stop."""
+        return 1000 * self._seconds
