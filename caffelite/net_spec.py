@@ -167,6 +167,12 @@ class NetSpec:
             top._to_proto(layers, names, autonames)
         return caffe_pb2.NetParameter(layer=layers.values())
 
+    def _repr_html_(self):
+        """A picture and a table, for Jupyter."""
+        from .notebook import spec_page
+
+        return spec_page(self.to_proto())
+
 
 class Layers:
     """L.TYPE(*bottoms, **options) describes a layer; returns its Top, or a tuple for ntop > 1."""

@@ -27,7 +27,7 @@ ORDER = [  # a module imports from its own line and the lines above
     {"_caffe", "pycaffe"},  # the names of pycaffe
     {"cli", "__main__"},
 ]
-ONLY_PROTO = {"net_spec", "draw", "draw_pydot", "coord_map"}  # and what says no more than text
+ONLY_PROTO = {"net_spec", "draw", "draw_pydot", "notebook", "coord_map"}
 SAYS_TEXT = {"proto", "errors", "atomic", "graphviz"}
 
 

@@ -244,6 +244,12 @@ class Net:
                 found[name] = weight or found[name]
         return found
 
+    def _repr_html_(self):
+        """A picture and a table, for Jupyter."""
+        from ..notebook import net_page
+
+        return net_page(self)
+
     # pycaffe's internals, which scripts use
 
     @property

@@ -1,0 +1,91 @@
+"""Nets in Jupyter: a picture, where Graphviz is installed, and a table."""
+
+import html
+
+from google.protobuf import text_format
+
+from .draw import View, dot_text
+from .errors import CaffeliteError
+from .graphviz import render
+from .proto import caffe_pb2
+
+
+def spec_page(net):
+    """HTML of a NetParameter: what each layer reads, makes and was told."""
+    rows = [
+        (layer.name, layer.type, _names(layer.bottom), _names(layer.top), _options(layer))
+        for layer in net.layer
+    ]
+    return _page(net, None, ("layer", "type", "bottom", "top", "options"), rows)
+
+
+def net_page(net):
+    """HTML of a Net: what each layer reads and makes, with the shapes of blobs."""
+    param, layers, shapes = _without_splits(net)
+    rows = [
+        (
+            layer.name,
+            layer.type,
+            _names(drawn.bottom),
+            _names(f"{name} {_shape(b)}" for name, b in _pairs(drawn.top, layer.top_blobs)),
+            _names(f"{name} {_shape(b)}" for name, b in _pairs(layer.blob_names, layer.blobs)),
+        )
+        for drawn, layer in zip(param.layer, layers, strict=True)
+    ]
+    view = View("", list(range(len(layers))), shapes)
+    return _page(param, [view], ("layer", "type", "bottom", "top", "blobs"), rows)
+
+
+def _without_splits(net):
+    """The net as it was before Splits came in: (NetParameter, its layers, shapes of tops)."""
+    param, layers, shapes, before = caffe_pb2.NetParameter(name=net.name), [], {}, {}
+    for layer in net.layers:
+        bottoms = [before.get(name, name) for name in layer.bottom_names]
+        if layer.type == "Split" and layer.name.endswith("_split"):
+            before.update(dict.fromkeys(layer.top_names, bottoms[0]))
+            continue
+        drawn = param.layer.add()
+        drawn.CopyFrom(layer.param)
+        drawn.bottom[:] = bottoms
+        drawn.top[:] = layer.top_names
+        shapes.update({(len(layers), k): blob.shape for k, blob in enumerate(layer.top_blobs)})
+        layers.append(layer)
+    return param, layers, shapes
+
+
+def _pairs(names, blobs):
+    return zip(names, blobs, strict=True)
+
+
+def _shape(blob):
+    return "×".join(map(str, blob.shape)) or "scalar"
+
+
+def _names(names):
+    return ", ".join(names)
+
+
+def _options(layer):
+    rest = caffe_pb2.LayerParameter()
+    rest.CopyFrom(layer)
+    for known in ("name", "type", "bottom", "top", "blobs", "source_line"):
+        rest.ClearField(known)
+    return text_format.MessageToString(rest, as_one_line=True)
+
+
+def _page(net, views, header, rows):
+    box = '<div style="max-height: 40em; overflow: auto">'
+    head = "".join(f"<th>{word}</th>" for word in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"{box}{_picture(net, views)}</div>{box}{table}</div>"
+
+
+def _picture(net, views):
+    try:
+        svg = render(dot_text(net, views), "svg").decode()
+    except CaffeliteError as problem:
+        return f"<p>{html.escape(str(problem))}</p>"
+    return svg[svg.index("<svg") :]
