@@ -6,58 +6,78 @@ from caffelite.testing import TEST, TRAIN, case
 
 from ..reference import vision as ref
 
+# Each of these makes the arguments of `case`; `facts` are for the twin
 
-def convolution(options, shape, twin=ref.convolution, **facts):
-    """A row for one bottom, `facts` those of the twin."""
-    options = f"convolution_param {{ {options} }}"
-    case("Convolution", [shape], options, expect=partial(twin, **facts))
+
+def row(type, param, options, shape, twin, facts):
+    options = f"{param} {{ {options} }}"
+    expect = partial(twin, **facts)
+    return {"type": type, "bottom_shapes": [shape], "options": options, "expect": expect}
+
+
+def convolution(options, shape, **facts):
+    return row("Convolution", "convolution_param", options, shape, ref.convolution, facts)
 
 
 def deconvolution(options, shape, **facts):
-    options = f"convolution_param {{ {options} }}"
-    case("Deconvolution", [shape], options, expect=partial(ref.deconvolution, **facts))
+    return row("Deconvolution", "convolution_param", options, shape, ref.deconvolution, facts)
 
 
-def refused(type, shapes, options, error, **facts):
-    case(type, shapes, options, error=error, **facts)
+def refused(type, shapes, options, error, **more):
+    row = {"type": type, "bottom_shapes": shapes, "options": options, "error": error}
+    return row | more
 
 
-convolution("num_output: 4 kernel_size: 3", (2, 3, 5, 6))
-convolution("num_output: 4 kernel_size: 3 bias_term: false", (2, 3, 5, 6))
-convolution("num_output: 5 kernel_size: 1", (2, 3, 4, 6))
-convolution("num_output: 5 kernel_size: 1 stride: 2", (2, 3, 4, 7), stride=2)
-convolution("num_output: 4 kernel_size: 3 stride: 2 pad: 1", (2, 3, 7, 6), stride=2, pad=1)
-convolution("num_output: 2 kernel_size: 2 stride: 3 pad: 2", (2, 3, 6, 7), stride=3, pad=2)
-convolution("num_output: 6 kernel_size: 3 group: 2", (2, 4, 5, 6), group=2)
-convolution("num_output: 8 kernel_size: 3 pad: 1 group: 4", (2, 4, 5, 3), pad=1, group=4)
-convolution("num_output: 3 kernel_size: 2 dilation: 3 pad: 1", (2, 2, 6, 5), dilation=3, pad=1)
-convolution(
-    "num_output: 4 kernel_size: 3 kernel_size: 2 stride: 1 stride: 2 pad: 2 pad: 1"
-    " dilation: 2 dilation: 1",
-    (2, 3, 6, 7),
-    stride=(1, 2),
-    pad=(2, 1),
-    dilation=(2, 1),
+case(**convolution("num_output: 4 kernel_size: 3", (2, 3, 5, 6)))
+case(**convolution("num_output: 4 kernel_size: 3 bias_term: false", (2, 3, 5, 6)))
+case(**convolution("num_output: 5 kernel_size: 1", (2, 3, 4, 6)))
+case(**convolution("num_output: 5 kernel_size: 1 stride: 2", (2, 3, 4, 7), stride=2))
+case(**convolution("num_output: 4 kernel_size: 3 stride: 2 pad: 1", (2, 3, 7, 6), stride=2, pad=1))
+case(**convolution("num_output: 2 kernel_size: 2 stride: 3 pad: 2", (2, 3, 6, 7), stride=3, pad=2))
+case(**convolution("num_output: 6 kernel_size: 3 group: 2", (2, 4, 5, 6), group=2))
+case(**convolution("num_output: 8 kernel_size: 3 pad: 1 group: 4", (2, 4, 5, 3), pad=1, group=4))
+case(
+    **convolution(
+        "num_output: 3 kernel_size: 2 dilation: 3 pad: 1", (2, 2, 6, 5), dilation=3, pad=1
+    )
 )
-convolution(
-    "num_output: 4 kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 3 pad_h: 2",
-    (2, 3, 4, 7),
-    stride=(1, 3),
-    pad=(2, 0),
+case(
+    **convolution(
+        "num_output: 4 kernel_size: 3 kernel_size: 2 stride: 1 stride: 2 pad: 2 pad: 1"
+        " dilation: 2 dilation: 1",
+        (2, 3, 6, 7),
+        stride=(1, 2),
+        pad=(2, 1),
+        dilation=(2, 1),
+    )
 )
-convolution("num_output: 4 kernel_h: 1 kernel_w: 5 pad_w: 2", (2, 3, 4, 6), pad=(0, 2))
-convolution("num_output: 4 kernel_size: 3 force_nd_im2col: true engine: CAFFE", (2, 3, 5, 6))
+case(
+    **convolution(
+        "num_output: 4 kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 3 pad_h: 2",
+        (2, 3, 4, 7),
+        stride=(1, 3),
+        pad=(2, 0),
+    )
+)
+case(**convolution("num_output: 4 kernel_h: 1 kernel_w: 5 pad_w: 2", (2, 3, 4, 6), pad=(0, 2)))
+case(
+    **convolution("num_output: 4 kernel_size: 3 force_nd_im2col: true engine: CAFFE", (2, 3, 5, 6))
+)
 # Other numbers of axes: none, one, three; the channels elsewhere
-convolution("num_output: 4 kernel_size: 1", (2, 3))
-convolution("num_output: 4", (2, 3))
-convolution("num_output: 4 kernel_size: 1 axis: -1", (2, 5, 3), axis=2)
-convolution("num_output: 4 kernel_size: 3 stride: 2 pad: 1", (2, 3, 8), stride=2, pad=1)
-convolution("num_output: 2 kernel_size: 2 pad: 1 pad: 0 pad: 2", (2, 3, 3, 4, 5), pad=(1, 0, 2))
-convolution("num_output: 4 kernel_size: 2 axis: 2", (2, 3, 4, 5, 6), axis=2)
-convolution("num_output: 4 kernel_size: 2 axis: -2", (2, 3, 4, 5), axis=2)
+case(**convolution("num_output: 4 kernel_size: 1", (2, 3)))
+case(**convolution("num_output: 4", (2, 3)))
+case(**convolution("num_output: 4 kernel_size: 1 axis: -1", (2, 5, 3), axis=2))
+case(**convolution("num_output: 4 kernel_size: 3 stride: 2 pad: 1", (2, 3, 8), stride=2, pad=1))
+case(
+    **convolution(
+        "num_output: 2 kernel_size: 2 pad: 1 pad: 0 pad: 2", (2, 3, 3, 4, 5), pad=(1, 0, 2)
+    )
+)
+case(**convolution("num_output: 4 kernel_size: 2 axis: 2", (2, 3, 4, 5, 6), axis=2))
+case(**convolution("num_output: 4 kernel_size: 2 axis: -2", (2, 3, 4, 5), axis=2))
 # Truncation, not floor: room for less than one window still gives one
-convolution("num_output: 2 kernel_size: 3 stride: 2", (2, 2, 2, 5), stride=2)
-convolution("num_output: 2 kernel_size: 3 stride: 3", (2, 2, 2, 1), stride=3)
+case(**convolution("num_output: 2 kernel_size: 3 stride: 2", (2, 2, 2, 5), stride=2))
+case(**convolution("num_output: 2 kernel_size: 3 stride: 3", (2, 2, 2, 1), stride=3))
 case(
     "Convolution",
     [(2, 3, 4, 5)] * 2,
@@ -82,22 +102,34 @@ case(
     golden=[[[[5, 3]]]],  # by hand; a flipped kernel gives 5, 2
 )
 
-deconvolution("num_output: 4 kernel_size: 3", (2, 3, 4, 5))
-deconvolution("num_output: 4 kernel_size: 3 bias_term: false", (2, 3, 4, 5))
-deconvolution("num_output: 2 kernel_size: 4 stride: 2 pad: 1", (2, 3, 3, 4), stride=2, pad=1)
-deconvolution("num_output: 6 kernel_size: 3 group: 2 stride: 2", (2, 4, 3, 2), group=2, stride=2)
-deconvolution("num_output: 3 kernel_size: 3 dilation: 2 pad: 2", (2, 2, 4, 5), dilation=2, pad=2)
-deconvolution(
-    "num_output: 3 kernel_h: 2 kernel_w: 3 stride_h: 3 stride_w: 1 pad_w: 1",
-    (2, 2, 3, 4),
-    stride=(3, 1),
-    pad=(0, 1),
+case(**deconvolution("num_output: 4 kernel_size: 3", (2, 3, 4, 5)))
+case(**deconvolution("num_output: 4 kernel_size: 3 bias_term: false", (2, 3, 4, 5)))
+case(
+    **deconvolution("num_output: 2 kernel_size: 4 stride: 2 pad: 1", (2, 3, 3, 4), stride=2, pad=1)
 )
-deconvolution("num_output: 4 kernel_size: 1", (2, 3))
-deconvolution("num_output: 4 kernel_size: 3 stride: 2", (2, 3, 5), stride=2)
-deconvolution("num_output: 2 kernel_size: 2 stride: 1 stride: 2 stride: 3", (2, 3, 2, 3, 2),
-              stride=(1, 2, 3))  # fmt: skip
-deconvolution("num_output: 4 kernel_size: 2 axis: 2", (2, 3, 4, 3, 5), axis=2)
+case(
+    **deconvolution(
+        "num_output: 6 kernel_size: 3 group: 2 stride: 2", (2, 4, 3, 2), group=2, stride=2
+    )
+)
+case(
+    **deconvolution(
+        "num_output: 3 kernel_size: 3 dilation: 2 pad: 2", (2, 2, 4, 5), dilation=2, pad=2
+    )
+)
+case(
+    **deconvolution(
+        "num_output: 3 kernel_h: 2 kernel_w: 3 stride_h: 3 stride_w: 1 pad_w: 1",
+        (2, 2, 3, 4),
+        stride=(3, 1),
+        pad=(0, 1),
+    )
+)
+case(**deconvolution("num_output: 4 kernel_size: 1", (2, 3)))
+case(**deconvolution("num_output: 4 kernel_size: 3 stride: 2", (2, 3, 5), stride=2))
+case(**deconvolution("num_output: 2 kernel_size: 2 stride: 1 stride: 2 stride: 3", (2, 3, 2, 3, 2),
+              stride=(1, 2, 3)))  # fmt: skip
+case(**deconvolution("num_output: 4 kernel_size: 2 axis: 2", (2, 3, 4, 3, 5), axis=2))
 case(
     "Deconvolution",
     [(2, 3, 4, 5)] * 2,
@@ -146,33 +178,36 @@ for kind in ("Convolution", "Deconvolution"):
         ("num_output: 2 kernel_size: 3 engine: CUDNN", "needs a GPU"),
         ('num_output: 2 kernel_size: 3 weight_filler { type: "xavjer" }', "unknown filler type"),
     ]:
-        refused(kind, IMAGE, f"convolution_param {{ {options} }}", error)
+        case(**refused(kind, IMAGE, f"convolution_param {{ {options} }}", error))
     fine = "convolution_param { num_output: 2 kernel_size: 3 }"
-    refused(kind, [(2, 4, 5, 6), (2, 4, 6, 5)], fine, "as bottom[0]: they share", tops=2)
-    refused(kind, IMAGE * 2, fine, "expected a top per bottom", tops=1)
-    refused(kind, IMAGE, fine + " blobs { data: 1 }", "1 blobs are given with the layer")
+    case(**refused(kind, [(2, 4, 5, 6), (2, 4, 6, 5)], fine, "as bottom[0]: they share", tops=2))
+    case(**refused(kind, IMAGE * 2, fine, "expected a top per bottom", tops=1))
+    case(**refused(kind, IMAGE, fine + " blobs { data: 1 }", "1 blobs are given with the layer"))
     h_and_w = "convolution_param { num_output: 2 kernel_h: 3 kernel_w: 3 }"
-    refused(kind, [(2, 4, 5, 6, 7)], h_and_w, "kernel_h is for 2 spatial axes")
+    case(**refused(kind, [(2, 4, 5, 6, 7)], h_and_w, "kernel_h is for 2 spatial axes"))
     flat = "convolution_param { num_output: 2 kernel_size: 3 bias_term: false }"
     shape = " blobs { shape { dim: 2 dim: 36 } }"
-    refused(kind, IMAGE, flat + shape, "a blob given with the layer has shape (2, 36)")
-refused(
-    "Convolution",
-    [(2, 4, 2, 9)],
-    "convolution_param { num_output: 2 kernel_size: 4 }",
-    "a larger one: the top would be -1 x 6 in space",
+    case(**refused(kind, IMAGE, flat + shape, "a blob given with the layer has shape (2, 36)"))
+case(
+    **refused(
+        "Convolution",
+        [(2, 4, 2, 9)],
+        "convolution_param { num_output: 2 kernel_size: 4 }",
+        "a larger one: the top would be -1 x 6 in space",
+    )
 )
-refused(
-    "Deconvolution",
-    [(2, 4, 1, 3)],
-    "convolution_param { num_output: 2 kernel_size: 1 pad: 1 }",
-    "a larger one: the top would be -1 x 1 in space",
+case(
+    **refused(
+        "Deconvolution",
+        [(2, 4, 1, 3)],
+        "convolution_param { num_output: 2 kernel_size: 1 pad: 1 }",
+        "a larger one: the top would be -1 x 1 in space",
+    )
 )
 
 
 def pooling(options, shape, **facts):
-    options = f"pooling_param {{ {options} }}"
-    case("Pooling", [shape], options, expect=partial(ref.pooling, **facts), distinct=True)
+    return {"distinct": True} | row("Pooling", "pooling_param", options, shape, ref.pooling, facts)
 
 
 GEOMETRIES = [
@@ -195,7 +230,7 @@ GEOMETRIES = [
 ]  # fmt: skip
 for options, shape, facts in GEOMETRIES:
     for method in ("MAX", "AVE", "L2"):
-        pooling(f"pool: {method} {options}", shape, method=method, **facts)
+        case(**pooling(f"pool: {method} {options}", shape, method=method, **facts))
     if "pad" in facts:
         continue
     for phase in (TRAIN, TEST):
@@ -248,30 +283,35 @@ for options, error in [
     ("kernel_size: 3 round_mode: FLOOR ceil_mode: true", "contradict each other"),
     ("kernel_size: 3 engine: CUDNN", "needs a GPU"),
 ]:
-    refused("Pooling", IMAGE, f"pooling_param {{ {options} }}", error)
-refused("Pooling", [(2, 4, 5)], "pooling_param { kernel_size: 3 }", "expected 4 axes")
+    case(**refused("Pooling", IMAGE, f"pooling_param {{ {options} }}", error))
+case(**refused("Pooling", [(2, 4, 5)], "pooling_param { kernel_size: 3 }", "expected 4 axes"))
 for method in ("AVE", "L2", "STOCHASTIC"):
-    refused("Pooling", IMAGE, f"pooling_param {{ pool: {method} kernel_size: 3 }}",
-            "a second top, the mask, comes with pool: MAX", tops=2)  # fmt: skip
+    case(**refused("Pooling", IMAGE, f"pooling_param {{ pool: {method} kernel_size: 3 }}",
+            "a second top, the mask, comes with pool: MAX", tops=2))  # fmt: skip
 
 
 def im2col(options, shape, **facts):
-    options = f"convolution_param {{ {options} }}"
-    case("Im2col", [shape], options, expect=partial(ref.im2col, **facts))
+    return row("Im2col", "convolution_param", options, shape, ref.im2col, facts)
 
 
-im2col("kernel_size: 3", (2, 3, 4, 5), kernel=3)
-im2col("kernel_size: 3 stride: 2 pad: 1", (2, 3, 7, 6), kernel=3, stride=2, pad=1)
-im2col("kernel_h: 2 kernel_w: 3 dilation: 2", (2, 3, 5, 6), kernel=(2, 3), dilation=2)
-im2col("kernel_size: 2 kernel_size: 3 pad_h: 1", (2, 3, 4, 5), kernel=(2, 3), pad=(1, 0))
-im2col("kernel_size: 3 stride: 2", (2, 3, 8), kernel=3, stride=2)
-im2col("kernel_size: 2 pad: 1 force_nd_im2col: true", (2, 2, 3, 2, 4), kernel=2, pad=1)
-im2col("kernel_size: 2 axis: 2", (2, 3, 4, 3, 5), kernel=2, axis=2)
-im2col("kernel_size: 3 num_output: 7 group: 5", (2, 3, 4, 5), kernel=3)  # not read
-refused("Im2col", IMAGE, "", "kernel_size has 0 entries")
-refused("Im2col", [(2, 4)], "convolution_param { kernel_size: 1 }", "spatial axes after axis 1")
-refused(
-    "Im2col", IMAGE, "convolution_param { kernel_size: 9 }", "a larger one: the top would be -3"
+case(**im2col("kernel_size: 3", (2, 3, 4, 5), kernel=3))
+case(**im2col("kernel_size: 3 stride: 2 pad: 1", (2, 3, 7, 6), kernel=3, stride=2, pad=1))
+case(**im2col("kernel_h: 2 kernel_w: 3 dilation: 2", (2, 3, 5, 6), kernel=(2, 3), dilation=2))
+case(**im2col("kernel_size: 2 kernel_size: 3 pad_h: 1", (2, 3, 4, 5), kernel=(2, 3), pad=(1, 0)))
+case(**im2col("kernel_size: 3 stride: 2", (2, 3, 8), kernel=3, stride=2))
+case(**im2col("kernel_size: 2 pad: 1 force_nd_im2col: true", (2, 2, 3, 2, 4), kernel=2, pad=1))
+case(**im2col("kernel_size: 2 axis: 2", (2, 3, 4, 3, 5), kernel=2, axis=2))
+case(**im2col("kernel_size: 3 num_output: 7 group: 5", (2, 3, 4, 5), kernel=3))  # not read
+case(**refused("Im2col", IMAGE, "", "kernel_size has 0 entries"))
+case(
+    **refused(
+        "Im2col", [(2, 4)], "convolution_param { kernel_size: 1 }", "spatial axes after axis 1"
+    )
+)
+case(
+    **refused(
+        "Im2col", IMAGE, "convolution_param { kernel_size: 9 }", "a larger one: the top would be -3"
+    )
 )
 
 for kind in ("DepthwiseConvolution", "ConvolutionDepthwise"):
@@ -287,11 +327,13 @@ for kind in ("DepthwiseConvolution", "ConvolutionDepthwise"):
         "convolution_param { num_output: 3 kernel_size: 3 group: 2 bias_term: false }",
         expect=partial(ref.convolution, group=3),
     )
-    refused(
-        kind,
-        IMAGE,
-        "convolution_param { num_output: 8 kernel_size: 3 group: 4 }",
-        "num_output is 8, expected 4, the channels of the bottom",
+    case(
+        **refused(
+            kind,
+            IMAGE,
+            "convolution_param { num_output: 8 kernel_size: 3 group: 4 }",
+            "num_output is 8, expected 4, the channels of the bottom",
+        )
     )
 
 case("Crop", [(2, 3, 6, 7), (2, 3, 4, 5)], expect=lambda x, like: x[:, :, :4, :5])
@@ -316,10 +358,12 @@ case(
     expect=lambda x, like: x[2:, 1:],
 )
 CROP = [(2, 3, 6, 7), (2, 3, 4, 5)]
-refused("Crop", CROP, "crop_param { offset: 3 }", "at least 7 on axis 2: offset 3 and size 4")
-refused("Crop", CROP, "crop_param { axis: 1 offset: 1 offset: 1 }", "expected none, 1 or 3")
-refused("Crop", CROP, "crop_param { axis: 4 }", "axis: 4 is out of range")
-refused("Crop", [(2, 3, 6, 7), (2, 3)], "", "at least 4 axes")
+case(
+    **refused("Crop", CROP, "crop_param { offset: 3 }", "at least 7 on axis 2: offset 3 and size 4")
+)
+case(**refused("Crop", CROP, "crop_param { axis: 1 offset: 1 offset: 1 }", "expected none, 1 or 3"))
+case(**refused("Crop", CROP, "crop_param { axis: 4 }", "axis: 4 is out of range"))
+case(**refused("Crop", [(2, 3, 6, 7), (2, 3)], "", "at least 4 axes"))
 
 for height, (shape, method) in enumerate(
     [((2, 3, 4, 5), "MAX"), ((2, 3, 6, 4), "AVE"), ((2, 3, 9, 11), "MAX"), ((2, 2, 8, 9), "AVE")]
@@ -340,34 +384,36 @@ case(
     phase=TEST,
     expect=partial(ref.spp, levels=2, method="EXPECTED"),
 )
-refused("SPP", IMAGE, "", "pyramid_height is missing or 0")
-refused("SPP", IMAGE, "spp_param { pyramid_height: 3 }", "the 4 x 4 bins of level 2")
-refused("SPP", [(2, 3, 7, 8)], "spp_param { pyramid_height: 2 pool: STOCHASTIC }", "2 divides")
-refused("SPP", IMAGE, "spp_param { pyramid_height: 1 engine: CUDNN }", "needs a GPU")
-refused("SPP", [(2, 3, 4)], "spp_param { pyramid_height: 1 }", "expected 4 axes")
+case(**refused("SPP", IMAGE, "", "pyramid_height is missing or 0"))
+case(**refused("SPP", IMAGE, "spp_param { pyramid_height: 3 }", "the 4 x 4 bins of level 2"))
+case(
+    **refused(
+        "SPP", [(2, 3, 7, 8)], "spp_param { pyramid_height: 2 pool: STOCHASTIC }", "2 divides"
+    )
+)
+case(**refused("SPP", IMAGE, "spp_param { pyramid_height: 1 engine: CUDNN }", "needs a GPU"))
+case(**refused("SPP", [(2, 3, 4)], "spp_param { pyramid_height: 1 }", "expected 4 axes"))
 
 
 def interp(options, shape, rows, columns, part=lambda x: x):
-    case(
-        "Interp",
-        [shape],
-        f"interp_param {{ {options} }}",
-        expect=lambda x: ref.interp(part(x), rows, columns),
-    )
+    def twin(x):
+        return ref.interp(part(x), rows, columns)
+
+    return row("Interp", "interp_param", options, shape, twin, {})
 
 
-interp("height: 7 width: 4", (2, 3, 4, 6), 7, 4)
-interp("height: 1 width: 1", (2, 3, 4, 6), 1, 1)
-interp("height: 3 width: 5", (2, 3, 1, 1), 3, 5)
-interp("height: 4 width: 6", (2, 3, 4, 6), 4, 6)
-interp("zoom_factor: 3", (2, 3, 2, 4), 4, 10)
-interp("shrink_factor: 2", (2, 3, 6, 9), 3, 5)
-interp("shrink_factor: 2 zoom_factor: 3", (2, 3, 6, 9), 7, 13)
-interp("zoom_factor: 2 height: 9 width: 9", (2, 3, 2, 4), 3, 7)
-interp("shrink_factor: 2 zoom_factor: 3 height: 5 width: 8", (2, 3, 6, 9), 5, 8)
-interp("height: 5 width: 8 pad_beg: -1 pad_end: -2", (2, 3, 6, 7), 5, 8,
-       lambda x: x[:, :, 1:-2, 1:-2])  # fmt: skip
-interp("zoom_factor: 2 pad_beg: -2", (2, 3, 5, 6), 5, 7, lambda x: x[:, :, 2:, 2:])
+case(**interp("height: 7 width: 4", (2, 3, 4, 6), 7, 4))
+case(**interp("height: 1 width: 1", (2, 3, 4, 6), 1, 1))
+case(**interp("height: 3 width: 5", (2, 3, 1, 1), 3, 5))
+case(**interp("height: 4 width: 6", (2, 3, 4, 6), 4, 6))
+case(**interp("zoom_factor: 3", (2, 3, 2, 4), 4, 10))
+case(**interp("shrink_factor: 2", (2, 3, 6, 9), 3, 5))
+case(**interp("shrink_factor: 2 zoom_factor: 3", (2, 3, 6, 9), 7, 13))
+case(**interp("zoom_factor: 2 height: 9 width: 9", (2, 3, 2, 4), 3, 7))
+case(**interp("shrink_factor: 2 zoom_factor: 3 height: 5 width: 8", (2, 3, 6, 9), 5, 8))
+case(**interp("height: 5 width: 8 pad_beg: -1 pad_end: -2", (2, 3, 6, 7), 5, 8,
+       lambda x: x[:, :, 1:-2, 1:-2]))  # fmt: skip
+case(**interp("zoom_factor: 2 pad_beg: -2", (2, 3, 5, 6), 5, 7, lambda x: x[:, :, 2:, 2:]))
 case("Interp", [(1, 1, 2, 2)], "interp_param { height: 3 width: 3 }", values={0: [0, 1, 2, 3]},
      golden=[[[[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]]]])  # fmt: skip
 case("Interp", [(1, 1, 3, 3)], "interp_param { height: 2 width: 2 }", values={0: range(9)},
@@ -388,9 +434,11 @@ for options, error in [
     ("zoom_factor: 2 pad_beg: -2 pad_end: -3", "more than the 5 rows and columns cut off"),
     ("use_blob_size: true", "1 bottoms, expected 2 with use_blob_size"),
 ]:
-    refused("Interp", IMAGE, f"interp_param {{ {options} }}", error)
-refused("Interp", [(2, 3, 4)], "interp_param { zoom_factor: 2 }", "expected 4 axes")
-refused("Interp", IMAGE * 2, "interp_param { zoom_factor: 2 }", "2 bottoms, expected 2 with")
+    case(**refused("Interp", IMAGE, f"interp_param {{ {options} }}", error))
+case(**refused("Interp", [(2, 3, 4)], "interp_param { zoom_factor: 2 }", "expected 4 axes"))
+case(
+    **refused("Interp", IMAGE * 2, "interp_param { zoom_factor: 2 }", "2 bottoms, expected 2 with")
+)
 
 
 def places(size):
@@ -401,21 +449,17 @@ def places(size):
 
 
 def unpool(options, rows, columns):
-    case(
-        "Upsample",
-        [(2, 3, 4, 5)] * 2,
-        f"upsample_param {{ {options} }}",
-        values={1: places(rows * columns)},
-        expect=partial(ref.unpool, rows=rows, columns=columns),
-    )
+    facts = {"rows": rows, "columns": columns}
+    made = row("Upsample", "upsample_param", options, (2, 3, 4, 5), ref.unpool, facts)
+    return made | {"bottom_shapes": [(2, 3, 4, 5)] * 2, "values": {1: places(rows * columns)}}
 
 
-unpool("", 8, 10)
-unpool("scale: 3", 12, 15)
-unpool("scale_h: 2 scale_w: 3", 8, 15)
-unpool("scale: 2 pad_out_h: true", 7, 10)
-unpool("pad_out_w: true pad_out_h: true", 7, 9)
-unpool("upsample_h: 9 upsample_w: 7", 9, 7)
+case(**unpool("", 8, 10))
+case(**unpool("scale: 3", 12, 15))
+case(**unpool("scale_h: 2 scale_w: 3", 8, 15))
+case(**unpool("scale: 2 pad_out_h: true", 7, 10))
+case(**unpool("pad_out_w: true pad_out_h: true", 7, 9))
+case(**unpool("upsample_h: 9 upsample_w: 7", 9, 7))
 case("Upsample", [(2, 3, 4, 5)], expect=lambda x: x)
 case(
     "Upsample",
@@ -437,7 +481,7 @@ for options, shapes, error in [
     ("", [(2, 3, 4, 5), (2, 3, 5, 4)], "expected (2, 3, 4, 5), as bottom[0]"),
     ("", [(2, 3, 4)], "expected 4 axes"),
 ]:
-    refused("Upsample", shapes, f"upsample_param {{ {options} }}", error)
+    case(**refused("Upsample", shapes, f"upsample_param {{ {options} }}", error))
 for wrong in (80, -1, np.nan):
-    refused("Upsample", MASKED, "upsample_param { scale: 2 }",
-            "expected a place from 0 to 79", values={0: [0], 1: [0, 1, wrong]})  # fmt: skip
+    case(**refused("Upsample", MASKED, "upsample_param { scale: 2 }",
+            "expected a place from 0 to 79", values={0: [0], 1: [0, 1, wrong]}))  # fmt: skip
