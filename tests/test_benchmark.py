@@ -10,7 +10,7 @@ from google.protobuf import text_format
 import caffelite
 from caffelite.proto import caffe_pb2
 from caffelite.proto.caffe_pb2 import TEST, TRAIN
-from tools import benchmark
+from tools import benchmark, benchmark_report
 
 torch = pytest.importorskip("torch")
 torch_twin = pytest.importorskip("tools.torch_twin")
@@ -175,10 +175,12 @@ def test_a_run_reports_both_sides_of_a_step(capsys, tmp_path):
             "update": 5,
         }
         assert all(ms > 0 for part in times.values() for ms in part)
-    ours, theirs = (benchmark.steps(result["ms"][side]) for side in ("caffelite", "PyTorch"))
+    ours, theirs = (benchmark_report.steps(result["ms"][side]) for side in ("caffelite", "PyTorch"))
     assert result["best_speed"] == pytest.approx(min(theirs) / min(ours))
     rows = {row["layer"]: row for row in result["layers"]}
-    assert rows["conv2"]["macs"] == 2 * 50 * 8 * 8 * 20 * 5 * 5
+    macs = [2 * 20 * 24 * 24 * 5 * 5, 2 * 50 * 8 * 8 * 20 * 5 * 5]
+    assert rows["conv1"]["macs"] == [macs[0], macs[0]]  # no gradient to the data
+    assert rows["conv2"]["macs"] == [macs[1], 2 * macs[1]]
     assert all(ms > 0 for way in rows["conv2"]["ms"].values() for ms in way)
     assert sum(line.startswith("  conv") for line in out.splitlines()) >= 1
 
@@ -205,7 +207,28 @@ def test_the_plot_is_a_picture(capsys, tmp_path):
     assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_too_few_repeats_are_refused(capsys):
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--repeats 3", "at least 5"),
+        ("--forward --update", "no update"),
+        ("--memory --plot x.png", "draws times"),
+        ("--threads 9999", "the cores that"),
+        ("--nets lenet5", "invalid choice: 'lenet5'"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(capsys, flags, message):
     with pytest.raises(SystemExit):
-        benchmark.main(["--repeats", "3"])
-    assert "at least 5" in capsys.readouterr().err
+        benchmark.main(flags.split())
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_torch_is_named(monkeypatch):
+    def version(package):
+        if package == "torch":
+            raise benchmark.PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(benchmark, "version", version)
+    with pytest.raises(SystemExit, match="pip install torch"):
+        benchmark.main(["--nets", "lenet"])

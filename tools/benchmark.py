@@ -8,8 +8,8 @@
 
 Needs torch (`pip install torch`). Both sides run in this process in turn, with the same weights,
 the same input from memory and as many threads. A step is forward and backward; with --update, also
-SGD with momentum and weight decay. Figures are medians, and the best in brackets; a speed is
-PyTorch's time divided by caffelite's.
+SGD with momentum and weight decay. Figures are medians, and the best in brackets (of layers: the
+best); a speed is PyTorch's time divided by caffelite's.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ if __package__ in (None, ""):  # run as a script: find tools.torch_twin, and caf
 
 from caffelite.proto import caffe_pb2  # noqa: E402
 from caffelite.proto.text import read_net  # noqa: E402
+from tools import benchmark_report as report  # noqa: E402
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 BATCHES = {
@@ -259,11 +260,6 @@ def race(sides, parts, repeats):
     return times
 
 
-def steps(times):
-    """The ms of each step: its parts together."""
-    return [sum(step) for step in zip(*times.values(), strict=True)]
-
-
 def benchmark(folder, batch, threads, args):
     """One line of the table, as a dict with all figures."""
     phase = TEST if args.forward else TRAIN
@@ -273,7 +269,7 @@ def benchmark(folder, batch, threads, args):
     theirs = PyTorch(param, args.update, ours.values())
     result = {"net": folder, "batch": batch, "threads": threads}
     result["ms"] = race({"caffelite": ours, "PyTorch": theirs}, parts, args.repeats)
-    totals = {side: steps(times) for side, times in result["ms"].items()}
+    totals = {side: report.steps(times) for side, times in result["ms"].items()}
     result["speed"] = statistics.median(totals["PyTorch"]) / statistics.median(totals["caffelite"])
     result["best_speed"] = min(totals["PyTorch"]) / min(totals["caffelite"])
     if args.layers is not None:
@@ -284,7 +280,7 @@ def benchmark(folder, batch, threads, args):
 
 
 def race_layers(ours, theirs, repeats):
-    """[{layer, type, shape, macs, ms: {side: [forward, backward]}}] from medians over passes."""
+    """[{layer, type, shape, macs, ms: {side: [forward, backward]}}], the best of all passes."""
     passes = {"caffelite": [], "PyTorch": []}
     train = ours.net.phase == TRAIN
     for repeat in range(-1, repeats):
@@ -296,7 +292,7 @@ def race_layers(ours, theirs, repeats):
     for layer in [*ours.net.layers, None]:
         name = layer.name if layer else "Split"
         ms = {
-            side: [statistics.median(t[name][way] for t in runs) for way in (0, 1)]
+            side: [min(times[name][way] for times in runs) for way in (0, 1)]
             for side, runs in passes.items()
             if name in runs[0]
         }
@@ -304,8 +300,14 @@ def race_layers(ours, theirs, repeats):
         if layer:
             shapes = [b.shape for b in layer.bottom_blobs], [b.shape for b in layer.top_blobs]
             rows[-1]["shape"] = [list(shape) for shape in shapes[1]]
-            rows[-1]["macs"] = layer.macs(*shapes)
+            rows[-1]["macs"] = [layer.macs(*shapes), backward_macs(layer, *shapes)]
     return rows
+
+
+def backward_macs(layer, *shapes):
+    """Multiply-adds of the gradients that the plan asks for: to the weights, to the bottom."""
+    wanted = any(layer.param_propagate_down) + any(layer.propagate_down)
+    return layer.macs(*shapes) * wanted if layer.needs_backward else 0
 
 
 def peak_memory(folder, batch, threads, args):
@@ -356,9 +358,6 @@ def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-# Reporting
-
-
 def machine():
     """What this ran on."""
     try:
@@ -381,87 +380,6 @@ def cores():
         return len(os.sched_getaffinity(0))
     except AttributeError:  # no affinity on this system
         return os.cpu_count()
-
-
-def line(result):
-    """A result as a row of the table."""
-    cells = [f"{result['net']:<13}{result['batch']:>5}{result['threads']:>8}"]
-    for side in SIDES:
-        times = result["ms"][side]
-        parts = [f"{statistics.median(ms):9.1f}" for ms in times.values()]
-        if len(times) > 1:
-            parts.append(f"{statistics.median(steps(times)):9.1f}")
-        cells.append("".join(parts) + f" [{min(steps(times)):7.1f}]")
-    cells.append(f"{result['speed']:6.2f} [{result['best_speed']:.2f}]")
-    return "  ".join(cells)
-
-
-def heading(parts):
-    names = [f"{part:>9}" for part in parts] + ([f"{'step':>9}"] if len(parts) > 1 else [])
-    columns = "".join(names) + "    [best]"
-    width = len(columns)
-    over = " " * 26 + "  ".join(f"{side + ', ms':^{width}}" for side in SIDES)
-    return f"{over}\n{'net':<13}{'batch':>5}{'threads':>8}  {columns}  {columns}   speed [best]"
-
-
-def layer_lines(rows, most):
-    """The time by type, then the `most` slowest layers of caffelite's."""
-    types = {}
-    for row in rows:
-        for side, ms in row["ms"].items():
-            kind = types.setdefault(row["type"], {})
-            kind[side] = kind.get(side, 0) + sum(ms)
-    yield f"  {'type':<20}{'caffelite ms':>14}{'PyTorch ms':>14}"
-    for kind, ms in sorted(types.items(), key=lambda item: -item[1].get("caffelite", 0)):
-        yield f"  {kind:<20}{ms.get('caffelite', 0):14.2f}{ms.get('PyTorch', 0):14.2f}"
-    yield (
-        f"  {'layer':<34}{'top':<20}{'forward':>9}{'backward':>9}{'GFLOP/s':>14}"
-        f"{'| forward':>12}{'backward':>9}"
-    )
-    for row in sorted(rows, key=lambda row: -sum(row["ms"].get("caffelite", [0])))[:most]:
-        if "caffelite" not in row["ms"]:
-            continue
-        (ahead, back), theirs = row["ms"]["caffelite"], row["ms"].get("PyTorch")
-        rates = ""
-        if row["macs"]:
-            rates = f"{rate(row['macs'], ahead):.0f}"
-            rates += f", {rate(2 * row['macs'], back):.0f}" if back else ""
-        beside = f"{theirs[0]:12.2f}{theirs[1]:9.2f}" if theirs else ""
-        shape = "x".join(map(str, row["shape"][0])) if row["shape"] else ""
-        yield f"  {row['layer']:<34}{shape:<20}{ahead:9.2f}{back:9.2f}{rates:>14}{beside}"
-
-
-def rate(macs, ms):
-    """GFLOP/s"""
-    return 2 * macs / (ms * 1e6)
-
-
-def plot(results, path):
-    """Bars of both sides' steps, PyTorch's being 1."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(1.6 + 1.3 * len(results), 4.2), layout="constrained")
-    colors = {"caffelite": ("#1f6f8b", "#58b4d1"), "PyTorch": ("#8a8a8a", "#c4c4c4")}
-    for i, result in enumerate(results):
-        whole = statistics.median(steps(result["ms"]["PyTorch"]))
-        for offset, (side, times) in zip((-0.2, 0.2), result["ms"].items(), strict=True):
-            bottom = 0.0
-            for color, (part, ms) in zip(colors[side], times.items(), strict=False):
-                height = statistics.median(ms) / whole
-                label = f"{side}, {part}" if i == 0 else None
-                axes.bar(i + offset, height, 0.38, bottom, color=color, label=label)
-                bottom += height
-            total = statistics.median(steps(times))
-            axes.annotate(f"{total:.3g} ms", (i + offset, bottom), ha="center", va="bottom", size=8)
-    names = [f"{r['net']}\nbatch {r['batch']}, {r['threads']} threads" for r in results]
-    axes.set_xticks(range(len(results)), names, size=8)
-    axes.set_ylabel("time, PyTorch = 1")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=8)
-    figure.savefig(path, dpi=150)
 
 
 # The command
@@ -488,6 +406,10 @@ def arguments(argv):
         parser.error("--repeats must be at least 5: medians of fewer say little")
     if args.forward and args.update:
         parser.error("--forward has no update")
+    if args.memory and args.plot:
+        parser.error("--plot draws times, which --memory does not measure")
+    if not 1 <= min(args.threads) <= max(args.threads) <= cores():
+        parser.error(f"--threads must be 1 to {cores()}, the cores that this process may use")
     return args
 
 
@@ -495,7 +417,10 @@ def main(argv=None):
     args = arguments(argv)
     if args.child:
         return child(args.child, args.threads[0], args.update)
-    about = machine()
+    try:
+        about = machine()
+    except PackageNotFoundError as missing:
+        sys.exit(f"the comparison needs {missing.name}: pip install {missing.name}")
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     print(f"{about['cpu']}, {about['cores']} cores, {about['system']}; {versions}")
     runs = [
@@ -508,19 +433,19 @@ def main(argv=None):
     if args.json:
         Path(args.json).write_text(json.dumps({**about, "results": results}, indent=1) + "\n")
     if args.plot:
-        plot(results, args.plot)
+        report.plot(results, args.plot)
 
 
 def speed(runs, args):
     parts = ["forward"] if args.forward else ["forward", "backward"] + ["update"] * args.update
-    print(heading(parts))
+    print(report.heading(SIDES, parts))
     results = []
     for folder, batch, threads in runs:
         set_threads(threads)
         results.append(benchmark(folder, batch, threads, args))
-        print(line(results[-1]), flush=True)
+        print(report.line(results[-1]), flush=True)
         if args.layers is not None:
-            print("\n".join(layer_lines(results[-1]["layers"], args.layers)), flush=True)
+            print("\n".join(report.layer_lines(results[-1]["layers"], args.layers)), flush=True)
     return results
 
 
