@@ -36,7 +36,7 @@ def kernel(function=None, *, parallel=False, any_order=False):
         fastmath={"reassoc"} if any_order else False,
     )
     if not config.DISABLE_JIT:
-        _stamp_with_neighbours(compiled, function)
+        stamp_with_neighbours(compiled, function)
     return compiled
 
 
@@ -46,7 +46,7 @@ def thread_count():
     return 1 if alone else numba.get_num_threads()
 
 
-def _stamp_with_neighbours(compiled, function):
+def stamp_with_neighbours(compiled, function):
     """Make the disk cache notice edits in the kernel modules that `function`'s module imports.
 
     Numba watches the defining file alone, but inlines callees from other files.

@@ -4,8 +4,6 @@ Numba copies a kernel's callees into the kernel and compiles them again; for reg
 is most of the compile time. A linked function is instead a symbol that kernels call. The symbol
 is a two-instruction jump through a slot. The slot first leads back into Python, which compiles
 the function (or finds it on disk) and puts its address into the slot.
-
-What a linked function calls belongs into its own file: numba's disk cache watches no other.
 """
 
 import ctypes
@@ -13,7 +11,10 @@ import threading
 
 import llvmlite.binding as llvm
 import numba
+from numba.core.ccallback import CFunc
 from numba.core.registry import cpu_target
+
+from ._jit import stamp_with_neighbours
 
 _keep_alive = []
 _lock = threading.Lock()
@@ -34,7 +35,7 @@ def linked(function):
         with _lock:
             if not compiled:
                 signature = numba.void(*[numba.int64] * count)
-                compiled.append(numba.cfunc(signature, cache=True)(function))
+                compiled.append(_compile(function, signature))
                 slot.value = compiled[0].address
         prototype(compiled[0].address)(*arguments)
 
@@ -44,6 +45,15 @@ def linked(function):
     llvm.add_symbol(name, engine.get_function_address(name))
     _keep_alive.extend([slot, callback, engine, compiled])
     return name
+
+
+def _compile(function, signature):
+    """What `numba.cfunc(signature, cache=True)` does, but see `stamp_with_neighbours`."""
+    made = CFunc(function, (signature.args, signature.return_type), {}, {"nopython": True})
+    made.enable_caching()
+    stamp_with_neighbours(made, function)
+    made.compile()
+    return made
 
 
 def _jump_through(name, count, slot):

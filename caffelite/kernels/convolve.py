@@ -11,9 +11,10 @@ Each thread takes a run of pixels, writes their windows as a matrix small enough
 
 import numpy as np
 
-from . import direct
+from . import direct, winograd
 from ._jit import kernel, prange, thread_count
-from ._simd import DOT_COLUMNS, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, lanes
+from ._simd import VECTOR_BYTES, lanes
+from ._tiles import DOT_COLUMNS, TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
 from .direct import pack_tile
 from .gemm import multiply_packed, multiply_rows, pack_rows, spaced
@@ -40,7 +41,7 @@ def forward(x, w, y, stride, pad, dilation, group=1):
     window = int(np.prod(geometry[KERNEL]))
     sizes = (inputs, outputs, group)
     depth = inputs * window
-    steps = (outputs * depth, depth, 1, 0, depth, 1)
+    steps = (outputs * depth, depth, window, 1, inputs, window)
     _multiply(x, w, 0, steps, y, geometry, sizes)
 
 
@@ -56,7 +57,7 @@ def backward_input(w, dy, dx, stride, pad, dilation, group=1):
         turned = geometry[[OUT, IN, KERNEL, STRIDE, PAD, DILATION]]
         turned[PAD] = geometry[DILATION] * (geometry[KERNEL] - 1) - geometry[PAD]
         depth = inputs * window
-        steps = (outputs * depth, window, outputs, depth, window, -1)
+        steps = (outputs * depth, window, depth, -1, outputs, window)
         _multiply(dy, w, window - 1, steps, dx, turned, (outputs, inputs, group))
         return
     _scatter_windows(w, dy, dx, geometry, inputs, outputs, group, window)
@@ -112,7 +113,9 @@ def bias_gradient(dy, db):
 def _multiply(x, w, w_at, w_steps, y, geometry, sizes):
     """y = weights times windows of x; see `pack_tile` for w_at and w_steps."""
     plane = direct.canonical(geometry)
-    if direct.can_read_lines(plane, x.itemsize):
+    if winograd.pays(plane, x, sizes):
+        winograd.multiply(x, w, w_at, w_steps, y, plane, sizes)
+    elif direct.can_read_lines(plane, x.itemsize):
         direct.multiply_lines(x, w, w_at, w_steps, y, plane, sizes)
     else:
         _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes)

@@ -16,13 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import kernel, prange, thread_count
-from ._simd import (
+from ._simd import VECTOR_BYTES, lanes
+from ._tiles import (
     LINE_SEGMENTS,
     PIXEL_ROWS,
     TILE_ROWS,
     TILE_VECTORS,
-    VECTOR_BYTES,
-    lanes,
     line_tile,
     pixel_tile,
     transpose,
@@ -146,21 +145,25 @@ def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes):
 def pack_tile(w, w_at, w_steps, outputs, item, out):
     """Pack one tile of rows of one group's weights, depth first, tiles and groups in order.
 
-    `w_steps`: elements from group to group; from row to row; how many runs make up a row, and
-    elements from run to run; length of a run, and elements from number to number in it.
+    `w_steps`: elements from group to group, output to output, input to input, and from tap to tap
+    of the window; then the numbers of inputs and taps.
     """
-    group_step, row_step, runs, run_step, length, step = w_steps
+    group_step, row_step, input_step, tap_step, inputs, taps = w_steps
+    depth = inputs * taps
     tiles = -(-outputs // TILE_ROWS)
     g, t = item // tiles, item % tiles
     first, last = t * outputs // tiles, (t + 1) * outputs // tiles
     rows = last - first
-    target = (g * outputs + first) * runs * length
+    target = (g * outputs + first) * depth
+    runs, length = inputs, taps
+    if input_step == taps * tap_step:
+        runs, length = 1, depth
     for r in range(rows):
         start = w_at + g * group_step + (first + r) * row_step
         for run in range(runs):
-            source, to = start + run * run_step, target + run * length * rows + r
+            source, to = start + run * input_step, target + run * length * rows + r
             for k in range(length):
-                out[to + k * rows] = w[source + k * step]
+                out[to + k * rows] = w[source + k * tap_step]
 
 
 @kernel

@@ -8,16 +8,8 @@ sum over k, so results do not depend on the number of threads.
 import numpy as np
 
 from ._jit import kernel, prange, thread_count
-from ._simd import (
-    DOT_COLUMNS,
-    DOT_ROWS,
-    TILE_ROWS,
-    TILE_VECTORS,
-    VECTOR_BYTES,
-    dot_tile,
-    lanes,
-    tile,
-)
+from ._simd import VECTOR_BYTES, lanes
+from ._tiles import DOT_COLUMNS, DOT_ROWS, TILE_ROWS, TILE_VECTORS, dot_tile, tile
 from ._workspace import workspace
 
 DEPTH_BLOCK = 256

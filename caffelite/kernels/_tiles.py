@@ -1,0 +1,389 @@
+"""Tiles of a matrix product held in registers, and squares turned in registers."""
+
+from llvmlite import ir
+
+from ._link import linked
+from ._simd import (
+    INDEX,
+    REGISTERS,
+    call_linked,
+    choose,
+    code,
+    count_up,
+    lane_count,
+    operation,
+)
+
+TILE_VECTORS = 2
+"""Vectors per row of a register tile."""
+TILE_ROWS = 14 if REGISTERS == 32 else 6
+"""Most rows of a register tile: rows * TILE_VECTORS accumulators fill the registers but a few."""
+
+
+def _tile(rows, depth, a, a_at, b, b_at, b_step, c, c_at, c_step, columns, accumulate):
+    for r in range(rows):
+        for j in range(columns):
+            total = c[c_at + r * c_step + j] if accumulate else c.dtype.type(0)
+            for k in range(depth):
+                total += a[a_at + k * rows + r] * b[b_at + k * b_step + j]
+            c[c_at + r * c_step + j] = total
+
+
+@operation(_tile)
+def tile(
+    typing_context, rows, depth, a, a_at, b, b_at, b_step, c, c_at, c_step, columns, accumulate
+):
+    """c[r, j] (+)= sum over k of a[k, r] * b[k, j], up to TILE_ROWS rows, TILE_VECTORS vectors.
+
+    `a` is packed: depth by rows. Rows of `b` and `c` are `b_step` and `c_step` apart. Reads whole
+    vectors of `b`, also past the last column; writes only the first `columns` columns of `c`.
+    """
+    arguments = (rows, depth, a, a_at, b, b_at, b_step, c, c_at, c_step, columns, accumulate)
+    return call_linked("tile", "ii@@i@iii", arguments)
+
+
+@code
+def _tile_code(v, rows, depth, a, b, b_step, c, c_step, columns, accumulate):
+    builder, width = v.builder, TILE_VECTORS
+    a, b, c = v.pointer(a), v.pointer(b), v.pointer(c)
+    with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
+        for height in heights:
+            k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+            a_row = builder.gep(a, [builder.mul(k, ir.Constant(INDEX, height))])
+            b_row = builder.gep(b, [builder.mul(k, b_step)])
+            right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
+            new = []
+            for r in range(height):
+                left = v.splat(builder.load(v.shift(a_row, r)))
+                new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
+            _write_tile(v, close(new), c, c_step, columns, accumulate)
+
+
+def _write_tile(v, sums, c, c_step, columns, accumulate):
+    """Store sums[r * TILE_VECTORS + j] to row r, vector j of c; add if `accumulate`."""
+    builder, width = v.builder, TILE_VECTORS
+    rows = v.rows(c, c_step, len(sums) // width)
+    whole = builder.icmp_signed("==", columns, ir.Constant(INDEX, width * v.lanes))
+    add = builder.icmp_signed("!=", accumulate, ir.Constant(INDEX, 0))
+
+    def store(adding, masks):
+        for i, value in enumerate(sums):
+            at = v.shift(rows[i // width], i % width * v.lanes)
+            mask = masks and masks[i % width]
+            if adding:
+                old = v.masked_load(at, mask) if mask else v.load(at)
+                value = builder.fadd(old, value)
+            if mask:
+                v.masked_store(value, at, mask)
+            else:
+                v.store(value, at)
+
+    with builder.if_else(whole) as (full, part):
+        for branch in (full, part):
+            with branch:
+                ends = [ir.Constant(INDEX, j * v.lanes) for j in range(width)]
+                masks = branch is part and [v.first(builder.sub(columns, end)) for end in ends]
+                with builder.if_else(add) as (adding, assigning):
+                    with adding:
+                        store(True, masks)
+                    with assigning:
+                        store(False, masks)
+
+
+@linked
+def tile_float32(rows, depth, a, b, b_step, c, c_step, columns, accumulate):
+    _tile_code(32, (rows, depth, a, b, b_step, c, c_step, columns, accumulate))
+
+
+@linked
+def tile_float64(rows, depth, a, b, b_step, c, c_step, columns, accumulate):
+    _tile_code(64, (rows, depth, a, b, b_step, c, c_step, columns, accumulate))
+
+
+DOT_ROWS, DOT_COLUMNS = (4, 6) if REGISTERS == 32 else (3, 3)
+"""Largest tile of `dot_tile`: its products and one column of vectors fill the registers."""
+
+
+def _dot_tile(rows, columns, depth, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step):
+    for r in range(rows):
+        for j in range(columns):
+            for k in range(depth):
+                c[c_at + r * c_step + j] += a[a_at + r * a_step + k] * b[b_at + j * b_step + k]
+
+
+@operation(_dot_tile)
+def dot_tile(
+    typing_context, rows, columns, depth, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step
+):
+    """c[r, j] += sum over k of a[r, k] * b[j, k], up to DOT_ROWS rows and DOT_COLUMNS columns.
+
+    Lanes run along k, so neither matrix needs packing or transposing.
+    """
+    arguments = (rows, columns, depth, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step)
+    return call_linked("dot_tile", "iii@i@i@i", arguments)
+
+
+@code
+def _dot_tile_code(v, rows, columns, depth, a, a_step, b, b_step, c, c_step):
+    builder, per_vector = v.builder, ir.Constant(INDEX, v.lanes)
+    whole = builder.sdiv(depth, per_vector)
+    end = builder.mul(whole, per_vector)
+    rest = builder.sub(depth, end)
+    some = builder.zext(builder.icmp_signed(">", rest, ir.Constant(INDEX, 0)), INDEX)
+    mask = v.first(rest)
+
+    def products(sums, a_rows, b_rows, at, load):
+        right = [load(builder.gep(row, [at])) for row in b_rows]
+        new = []
+        for row in a_rows:
+            left = load(builder.gep(row, [at]))
+            new += [v.fma(left, x, sums[len(new) + j]) for j, x in enumerate(right)]
+        return new
+
+    size = builder.add(builder.mul(rows, ir.Constant(INDEX, 16)), columns)
+    sizes = [16 * r + j for r in range(1, DOT_ROWS + 1) for j in range(1, DOT_COLUMNS + 1)]
+    with choose(builder, size, sizes) as each:
+        for height, width in (divmod(case, 16) for case in each):
+            a_rows = v.rows(v.pointer(a), a_step, height)
+            b_rows = v.rows(v.pointer(b), b_step, width)
+            i, sums, close = count_up(builder, whole, [v.zero] * (height * width))
+            at = builder.mul(i, per_vector)
+            sums = close(products(sums, a_rows, b_rows, at, v.load))
+            _, sums, close = count_up(builder, some, sums)
+            sums = close(products(sums, a_rows, b_rows, end, lambda at: v.masked_load(at, mask)))
+            for r, row in enumerate(v.rows(v.pointer(c), c_step, height)):
+                for j in range(width):
+                    at = v.shift(row, j)
+                    total = v.total(sums[r * width + j])
+                    builder.store(builder.fadd(builder.load(at), total), at)
+
+
+@linked
+def dot_tile_float32(rows, columns, depth, a, a_step, b, b_step, c, c_step):
+    _dot_tile_code(32, (rows, columns, depth, a, a_step, b, b_step, c, c_step))
+
+
+@linked
+def dot_tile_float64(rows, columns, depth, a, a_step, b, b_step, c, c_step):
+    _dot_tile_code(64, (rows, columns, depth, a, a_step, b, b_step, c, c_step))
+
+
+LINE_SEGMENTS = 4
+"""Most lines that a vector of `line_tile` may touch."""
+
+
+def _line_tile(
+    segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
+    c, c_at, c_step, columns,
+):  # fmt: skip
+    width = lane_count(x)
+    for j in range(columns):
+        lane = j % width
+        row = vectors_at + j // width * 2 * segments
+        starts = vectors[row + segments : row + 2 * segments]
+        base = [vectors[row + s] for s in range(segments) if starts[s] <= lane][-1] + lane
+        for r in range(rows):
+            c[c_at + r * c_step + j] = sum(
+                a[a_at + k * rows + r] * x[x_at + base + offsets[offsets_at + k]]
+                for k in range(depth)
+            )
+
+
+@operation(_line_tile)
+def line_tile(
+    typing_context, segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors,
+    vectors_at, c, c_at, c_step, columns,
+):  # fmt: skip
+    """c[r, j] = sum over k of a[k, r] * x[base[j] + offsets[k]]: a `tile` that finds B in place.
+
+    `base` says where each column's pixel lies. For each vector, `vectors` has where lane 0 of each
+    of its `segments` (at most LINE_SEGMENTS) would lie, then the lane at which each begins: a
+    vector may run over the ends of lines. Whole vectors are read around each segment.
+    """
+    arguments = (
+        segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
+        c, c_at, c_step, columns,
+    )  # fmt: skip
+    return call_linked("line_tile", "iii@@##@ii", arguments, range(1, LINE_SEGMENTS + 1))
+
+
+def _line_tile_code(segments):
+    def define(v, rows, depth, a, x, offsets, vectors, c, c_step, columns):
+        builder, width = v.builder, TILE_VECTORS
+        a, x, c = v.pointer(a), v.pointer(x), v.pointer(c)
+        offsets, vectors = v.table(offsets), v.table(vectors)
+        starts = [
+            [builder.gep(x, [v.integer(vectors, (2 * j) * segments + s)]) for s in range(segments)]
+            for j in range(width)
+        ]
+        masks = [
+            [v.first(v.integer(vectors, (2 * j + 1) * segments + s)) for s in range(1, segments)]
+            for j in range(width)
+        ]
+        with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
+            for height in heights:
+                k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+                a_row = builder.gep(a, [builder.mul(k, ir.Constant(INDEX, height))])
+                offset = v.integer(offsets, k)
+                right = []
+                for j in range(width):
+                    parts = [v.load(builder.gep(start, [offset])) for start in starts[j]]
+                    value = parts[0]
+                    for mask, part in zip(masks[j], parts[1:], strict=True):
+                        value = builder.select(mask, value, part)
+                    right.append(value)
+                new = []
+                for r in range(height):
+                    left = v.splat(builder.load(v.shift(a_row, r)))
+                    new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
+                never = ir.Constant(INDEX, 0)
+                _write_tile(v, close(new), c, c_step, columns, never)
+
+    return code(define)
+
+
+_line_tile_1, _line_tile_2, _line_tile_3, _line_tile_4 = map(_line_tile_code, (1, 2, 3, 4))
+
+
+@linked
+def line_tile1_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_1(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile2_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_2(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile3_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_3(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile4_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_4(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile1_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_1(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile2_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_2(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile3_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_3(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+@linked
+def line_tile4_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    _line_tile_4(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+
+
+PIXEL_ROWS = 9 if REGISTERS == 32 else 6
+"""Most rows of `pixel_tile`: each needs an address register, too."""
+
+
+def _pixel_tile(
+    rows, depth, x, x_at, pixels, pixels_at, offsets, offsets_at, b, b_at, c, c_at, c_step
+):
+    width = TILE_VECTORS * lane_count(b)
+    for r in range(rows):
+        for p in range(depth):
+            value = x[x_at + pixels[pixels_at + p] + offsets[offsets_at + r]]
+            for j in range(width):
+                c[c_at + r * c_step + j] += value * b[b_at + p * width + j]
+
+
+@operation(_pixel_tile)
+def pixel_tile(
+    typing_context, rows, depth, x, x_at, pixels, pixels_at, offsets, offsets_at, b, b_at,
+    c, c_at, c_step,
+):  # fmt: skip
+    """c[r, j] += sum over p of x[pixels[p] + offsets[r]] * b[p, j], for TILE_VECTORS vectors.
+
+    A `tile` of up to PIXEL_ROWS rows that finds A in place and sums over pixels. `b` is packed:
+    depth by whole vectors.
+    """
+    arguments = (
+        rows, depth, x, x_at, pixels, pixels_at, offsets, offsets_at, b, b_at, c, c_at, c_step,
+    )  # fmt: skip
+    return call_linked("pixel_tile", "ii@##@@i", arguments)
+
+
+@code
+def _pixel_tile_code(v, rows, depth, x, pixels, offsets, b, c, c_step):
+    builder, width = v.builder, TILE_VECTORS
+    x, b, c = v.pointer(x), v.pointer(b), v.pointer(c)
+    pixels, offsets = v.table(pixels), v.table(offsets)
+    with choose(builder, rows, range(1, PIXEL_ROWS + 1)) as heights:
+        for height in heights:
+            starts = [builder.gep(x, [v.integer(offsets, r)]) for r in range(height)]
+            p, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+            pixel = v.integer(pixels, p)
+            b_row = builder.gep(b, [builder.mul(p, ir.Constant(INDEX, width * v.lanes))])
+            right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
+            new = []
+            for start in starts:
+                left = v.splat(builder.load(builder.gep(start, [pixel])))
+                new += [v.fma(left, right[j], sums[len(new) + j]) for j in range(width)]
+            sums = close(new)
+            for i, row in enumerate(v.rows(c, c_step, height)):
+                for j in range(width):
+                    at = v.shift(row, j * v.lanes)
+                    v.store(builder.fadd(v.load(at), sums[i * width + j]), at)
+
+
+@linked
+def pixel_tile_float32(rows, depth, x, pixels, offsets, b, c, c_step):
+    _pixel_tile_code(32, (rows, depth, x, pixels, offsets, b, c, c_step))
+
+
+@linked
+def pixel_tile_float64(rows, depth, x, pixels, offsets, b, c, c_step):
+    _pixel_tile_code(64, (rows, depth, x, pixels, offsets, b, c, c_step))
+
+
+def _transpose(a, a_at, a_step, c, c_at, c_step):
+    for i in range(lane_count(a)):
+        for j in range(lane_count(a)):
+            c[c_at + j * c_step + i] = a[a_at + i * a_step + j]
+
+
+@operation(_transpose)
+def transpose(typing_context, a, a_at, a_step, c, c_at, c_step):
+    """c[j, i] = a[i, j] for a square of as many rows and columns as a vector has lanes."""
+    return call_linked("transpose", "@i@i", (a, a_at, a_step, c, c_at, c_step))
+
+
+@code
+def _transpose_code(v, a, a_step, c, c_step):
+    rows = [v.load(row) for row in v.rows(v.pointer(a), a_step, v.lanes)]
+    half = v.lanes // 2
+    while half:
+        # swap the off-diagonal blocks of size `half` in every pair of rows `half` apart
+        lanes = [(lane, lane & half) for lane in range(v.lanes)]
+        upper = [v.lanes + lane - half if low else lane for lane, low in lanes]
+        lower = [v.lanes + lane if low else lane + half for lane, low in lanes]
+        for i in range(v.lanes):
+            if not i & half:
+                pair = rows[i], rows[i + half]
+                rows[i], rows[i + half] = v.shuffle(*pair, upper), v.shuffle(*pair, lower)
+        half //= 2
+    for value, row in zip(rows, v.rows(v.pointer(c), c_step, v.lanes), strict=True):
+        v.store(value, row)
+
+
+@linked
+def transpose_float32(a, a_step, c, c_step):
+    _transpose_code(32, (a, a_step, c, c_step))
+
+
+@linked
+def transpose_float64(a, a_step, c, c_step):
+    _transpose_code(64, (a, a_step, c, c_step))

@@ -1,0 +1,175 @@
+"""The transforms of Winograd's F(4x4, 3x3), a lane for each tile of pixels or each window."""
+
+from itertools import chain
+
+import numpy as np
+
+from ._link import linked
+from ._simd import call_linked, code, lane_count, operation
+
+WINOGRAD_INPUT = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ]
+)
+WINOGRAD_OUTPUT = np.array(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+)
+WINOGRAD_WEIGHT = (
+    np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+)
+WINOGRAD_WEIGHT[0, 0] = 1 / 4
+
+
+def _winograd_input(x, x_at, x_step, c, c_at, c_step):
+    for lane in range(lane_count(x)):
+        patch = [[x[x_at + i * x_step + 4 * lane + j] for j in range(6)] for i in range(6)]
+        values = WINOGRAD_INPUT @ patch @ WINOGRAD_INPUT.T
+        c[c_at + lane : c_at + lane + 36 * c_step : c_step] = values.reshape(-1)
+
+
+@operation(_winograd_input)
+def winograd_input(typing_context, x, x_at, x_step, c, c_at, c_step):
+    """c[p, t] = (B' d B)[p]: transform a run of 6 by 6 patches d, 4 columns apart, a lane each."""
+    return call_linked("winograd_input", "@i@i", (x, x_at, x_step, c, c_at, c_step))
+
+
+def _winograd_output(x, x_at, x_step, c, c_at, c_step):
+    for lane in range(lane_count(x)):
+        products = x[x_at + lane : x_at + lane + 36 * x_step : x_step].reshape(6, 6)
+        values = WINOGRAD_OUTPUT @ products @ WINOGRAD_OUTPUT.T
+        for i in range(4):
+            c[c_at + i * c_step + 4 * lane : c_at + i * c_step + 4 * lane + 4] = values[i]
+
+
+@operation(_winograd_output)
+def winograd_output(typing_context, x, x_at, x_step, c, c_at, c_step):
+    """4 lines of pixels from products x[p, t]: tile t is A' x A, at columns 4 t to 4 t + 3."""
+    return call_linked("winograd_output", "@i@i", (x, x_at, x_step, c, c_at, c_step))
+
+
+def _winograd_weight(count, x, x_at, x_step, c, c_at, c_step):
+    for lane in range(count):
+        window = x[x_at + lane : x_at + lane + 9 * x_step : x_step].reshape(3, 3)
+        values = WINOGRAD_WEIGHT @ window @ WINOGRAD_WEIGHT.T
+        c[c_at + lane : c_at + lane + 36 * c_step : c_step] = values.reshape(-1)
+
+
+@operation(_winograd_weight)
+def winograd_weight(typing_context, count, x, x_at, x_step, c, c_at, c_step):
+    """c[p, m] = (G g G')[p] for `count` windows g = x[:, m], at most a lane each."""
+    return call_linked("winograd_weight", "i@i@i", (count, x, x_at, x_step, c, c_at, c_step))
+
+
+def winograd_input_line(v, d):
+    """B' d for 6 vectors: WINOGRAD_INPUT @ d, with shared terms."""
+    a, b = v.fma(v.number(-4), d[2], d[4]), v.fma(v.number(-4), d[1], d[3])
+    c, e = v.sub(d[4], d[2]), v.mul(v.number(2), v.sub(d[3], d[1]))
+    first = v.fma(v.number(4), d[0], v.fma(v.number(-5), d[2], d[4]))
+    last = v.fma(v.number(4), d[1], v.fma(v.number(-5), d[3], d[5]))
+    return [first, v.add(a, b), v.sub(a, b), v.add(c, e), v.sub(c, e), last]
+
+
+def winograd_output_line(v, m):
+    """A' m for 6 vectors: WINOGRAD_OUTPUT @ m, with shared terms."""
+    s12, d12, s34, d34 = v.add(m[1], m[2]), v.sub(m[1], m[2]), v.add(m[3], m[4]), v.sub(m[3], m[4])
+    return [
+        v.add(m[0], v.add(s12, s34)),
+        v.fma(v.number(2), d34, d12),
+        v.fma(v.number(4), s34, s12),
+        v.add(m[5], v.fma(v.number(8), d34, d12)),
+    ]
+
+
+def winograd_weight_line(v, g):
+    """G g for 3 vectors: WINOGRAD_WEIGHT @ g, with shared terms."""
+    outer = v.add(g[0], g[2])
+    a = v.fma(v.number(1 / 24), g[0], v.mul(v.number(1 / 6), g[2]))
+    b = v.mul(v.number(1 / 12), g[1])
+    return [
+        v.mul(v.number(1 / 4), g[0]),
+        v.mul(v.number(-1 / 6), v.add(outer, g[1])),
+        v.mul(v.number(-1 / 6), v.sub(outer, g[1])),
+        v.add(a, b),
+        v.sub(a, b),
+        g[2],
+    ]
+
+
+def both_ways(v, line, square):
+    """`line` applied to the columns, then to the rows, of a square of vectors."""
+    columns = [line(v, column) for column in zip(*square, strict=True)]
+    return [line(v, row) for row in zip(*columns, strict=True)]
+
+
+def store_points(v, square, c, c_step, store):
+    for row, value in zip(v.rows(c, c_step, 36), chain(*square), strict=True):
+        store(value, row)
+
+
+@code
+def _winograd_input_code(v, x, x_step, c, c_step):
+    half = v.lanes // 2
+
+    def every_fourth(start, phases):
+        """Pixels 4 t + phase of a line, a vector for each phase; phases come in pairs."""
+        pixels = [v.load(v.shift(start, j * v.lanes)) for j in range(4)]
+        found = []
+        for phase in phases[::2]:
+            picks = [4 * t + phase + j for j in (0, 1) for t in range(half)]
+            low, high = v.shuffle(*pixels[:2], picks), v.shuffle(*pixels[2:], picks)
+            for j in (0, half):
+                both = [*range(j, j + half), *range(v.lanes + j, v.lanes + j + half)]
+                found.append(v.shuffle(low, high, both))
+        return found
+
+    square = [
+        every_fourth(row, (0, 1, 2, 3)) + every_fourth(v.shift(row, 4), (0, 1))
+        for row in v.rows(v.pointer(x), x_step, 6)
+    ]
+    square = both_ways(v, winograd_input_line, square)
+    store_points(v, square, v.pointer(c), c_step, v.store)
+
+
+@code
+def _winograd_output_code(v, x, x_step, c, c_step):
+    points = [v.load(row) for row in v.rows(v.pointer(x), x_step, 36)]
+    square = both_ways(v, winograd_output_line, [points[i : i + 6] for i in range(0, 36, 6)])
+    zipped = [i + j for i in range(v.lanes) for j in (0, v.lanes)]
+    low, high = zipped[: v.lanes], zipped[v.lanes :]
+    pairs = [i + j for i in range(0, v.lanes, 2) for j in (0, 1, v.lanes, v.lanes + 1)]
+    for line, row in zip(square, v.rows(v.pointer(c), c_step, 4), strict=True):
+        # columns 0 1 2 3 of each tile, from a vector each to next to each other
+        for j, picks in enumerate((low, high)):
+            left, right = v.shuffle(line[0], line[1], picks), v.shuffle(line[2], line[3], picks)
+            for k, quads in enumerate((pairs[: v.lanes], pairs[v.lanes :])):
+                pixels = v.shuffle(left, right, quads)
+                v.store(pixels, v.shift(row, (2 * j + k) * v.lanes))
+
+
+@code
+def _winograd_weight_code(v, count, x, x_step, c, c_step):
+    mask = v.first(count)
+    taps = [v.masked_load(row, mask) for row in v.rows(v.pointer(x), x_step, 9)]
+    square = both_ways(v, winograd_weight_line, [taps[i : i + 3] for i in range(0, 9, 3)])
+    store_points(v, square, v.pointer(c), c_step, lambda value, at: v.masked_store(value, at, mask))
+
+
+@linked
+def winograd_input_float32(x, x_step, c, c_step):
+    _winograd_input_code(32, (x, x_step, c, c_step))
+
+
+@linked
+def winograd_output_float32(x, x_step, c, c_step):
+    _winograd_output_code(32, (x, x_step, c, c_step))
+
+
+@linked
+def winograd_weight_float32(count, x, x_step, c, c_step):
+    _winograd_weight_code(32, (count, x, x_step, c, c_step))

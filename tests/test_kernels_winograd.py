@@ -1,0 +1,76 @@
+"""Winograd's convolution against the twin and against the general path."""
+
+import numpy as np
+import pytest
+from numba import config
+
+from caffelite.kernels import _tiles, convolve, direct, winograd
+
+from .reference import convolve as slow_convolve
+
+# batch, inputs and outputs per group, groups, size, pad
+SMALL = [
+    (1, 1, 1, 1, (4, 4), (1, 1)),
+    (2, 3, 2, 2, (6, 9), (0, 2)),
+    (3, 2, 2 * _tiles.TILE_ROWS + 1, 1, (5, 7), (1, 1)),
+]
+LARGE = [
+    (5, 20, 31, 2, (13, 14), (1, 1)),
+    (3, 16, 20, 1, (30, 31), (0, 0)),
+    (9, 16, 64, 1, (12, 9), (2, 1)),
+    (1, 24, 16, 1, (40, 70), (1, 1)),
+]
+
+
+def arrays(shape, dtype=np.float32):
+    batch, inputs, outputs, group, size, pad = shape
+    rng = np.random.default_rng(0)
+    out = [s + 2 * p - 2 for s, p in zip(size, pad, strict=True)]
+    x = rng.standard_normal((batch, group * inputs, *size)).astype(dtype)
+    w = rng.standard_normal((group * outputs, inputs, 3, 3)).astype(dtype)
+    dy = rng.standard_normal((batch, group * outputs, *out)).astype(dtype)
+    return x, w, dy, ((1, 1), pad, (1, 1), group)
+
+
+def results(module, shape):
+    x, w, dy, options = arrays(shape)
+    y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
+    module.forward(x, w, y, *options)
+    module.backward_input(w, dy, dx, *options)
+    return y, dx
+
+
+def assert_close(actual, expected):
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=0, atol=2e-5 * np.abs(e).max())
+
+
+@pytest.mark.parametrize("shape", SMALL, ids=str)
+def test_winograd_agrees_with_its_twin(shape, monkeypatch):
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", 1)
+    monkeypatch.setattr(winograd, "MIN_TILES", 1)
+    assert_close(results(convolve, shape), results(slow_convolve, shape))
+
+
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+@pytest.mark.skipif(config.DISABLE_JIT, reason="too slow without compilation")
+def test_winograd_agrees_with_the_general_path(shape, monkeypatch):
+    _, inputs, outputs, group, size, pad = shape
+    x, _, dy, _ = arrays(shape)
+    geometry = (size, dy.shape[2:], (3, 3), (1, 1), pad, (1, 1))
+    assert winograd.pays(geometry, x, (inputs, outputs, group))
+    fast = results(convolve, shape)
+    monkeypatch.setattr(direct, "canonical", lambda geometry: None)
+    assert_close(fast, results(convolve, shape))
+
+
+def test_winograd_is_for_large_float32_3x3_stride_1():
+    x = np.empty((8, 64, 20, 20), np.float32)
+    yes = ((20, 20), (20, 20), (3, 3), (1, 1), (1, 1), (1, 1))
+    assert winograd.pays(yes, x, (64, 64, 1))
+    assert not winograd.pays(yes, x.astype(np.float64), (64, 64, 1))
+    assert not winograd.pays(yes, x, (3, 64, 1))
+    assert not winograd.pays(yes, x[:1], (64, 64, 1))
+    for axis, value in [(2, (3, 1)), (3, (1, 2)), (5, (2, 1))]:
+        no = (*yes[:axis], value, *yes[axis + 1 :])
+        assert not winograd.pays(no, x, (64, 64, 1))
