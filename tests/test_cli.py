@@ -510,3 +510,19 @@ def test_all_about_one_type(capsys):
     assert re.search(r"^  axis: +integer \[1\]$", out, re.M)
     assert re.search(r"^  bias_term: +bool \[true\]$", out, re.M)
     assert re.search(r"^  weight_filler: +FillerParameter \{ \.\.\. \}$", out, re.M)
+
+
+def test_threads_are_those_asked_for(folder):
+    code = (
+        "import sys; from caffelite.cli import main; code = main(sys.argv[1:]);"
+        "import numba; print(numba.get_num_threads()); sys.exit(code)"
+    )
+    words = ["time", "-model=net.prototxt", "-iterations=1", "-threads=3"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "3"
+
+
+def test_no_threads_are_refused(folder, capsys):
+    assert main(["time", "-model=net.prototxt", "-threads=0"]) == 2
+    assert "--threads: expected at least 1, not 0" in capsys.readouterr().err

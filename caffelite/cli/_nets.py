@@ -1,6 +1,10 @@
 """Flags that say which net is meant, and what several commands ask of a net."""
 
 import logging
+import os
+import sys
+
+from ._flags import UsageError
 
 PHASES = ("TRAIN", "TEST")
 _STATISTICS = ("mean", "variance", "factor")  # what normalizing layers call the blobs they count in
@@ -36,17 +40,34 @@ def add_python_flag(parser):
     )
 
 
-def add_gpu_flag(parser):
-    """--gpu, which Caffe's command lines bring along."""
+def add_device_flags(parser):
+    """--threads, and --gpu, which Caffe's command lines bring along."""
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to run on [all cores]")
     parser.add_argument("--gpu", metavar="IDS", help="taken and passed over: all runs on the CPU")
 
 
-def say_device(args):
-    """Log what runs the net, and warn whoever asked for something else."""
+def use_device(args):
+    """Set what runs the net, before kernels are imported, and log it."""
     log = logging.getLogger("caffelite")
+    if args.threads is not None:
+        _set_threads(args.threads)
     if args.gpu:
         log.warning("-gpu %s: there is no GPU support here, running on the CPU", args.gpu)
     log.info("Use CPU.")
+
+
+def _set_threads(count):
+    if count < 1:
+        raise UsageError(f"--threads: expected at least 1, not {count}")
+    if "numba" not in sys.modules:
+        os.environ["NUMBA_NUM_THREADS"] = str(count)
+    import numba
+    import threadpoolctl
+
+    if count > numba.config.NUMBA_NUM_THREADS:
+        raise UsageError(f"--threads: expected at most {numba.config.NUMBA_NUM_THREADS} here")
+    numba.set_num_threads(count)
+    threadpoolctl.threadpool_limits(count)
 
 
 def stages(args):

@@ -10,7 +10,7 @@ import json
 
 from ..glog import on_terminal, start_logging
 from ._flags import UsageError
-from ._nets import add_gpu_flag, add_net_flags, open_net, say_device
+from ._nets import add_device_flags, add_net_flags, open_net, use_device
 
 
 def add_arguments(parser):
@@ -19,7 +19,7 @@ def add_arguments(parser):
     flag("--weights", required=True, metavar="FILE", help="the weights, .caffemodel or HDF5")
     flag("--iterations", type=int, default=50, metavar="N", help="batches to average over [50]")
     flag("--json", action="store_true", help="print JSON")
-    add_gpu_flag(parser)
+    add_device_flags(parser)
 
 
 def run(args):
@@ -29,7 +29,7 @@ def run(args):
 
     quiet = on_terminal()
     log = start_logging(quiet)
-    say_device(args)
+    use_device(args)
     net = open_net(args.model, "TEST", args, weights=args.weights)
     log.info("Running for %d iterations.", args.iterations)
     bar = make_bar(args.iterations, what=net.name or "testing") if quiet else None

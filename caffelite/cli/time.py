@@ -10,7 +10,7 @@ import time
 
 from ..glog import on_terminal, start_logging
 from ._flags import UsageError
-from ._nets import PHASES, add_gpu_flag, add_net_flags, open_net, say_device
+from ._nets import PHASES, add_device_flags, add_net_flags, open_net, use_device
 from ._table import table
 
 
@@ -19,14 +19,14 @@ def add_arguments(parser):
     flag = parser.add_argument
     flag("--iterations", type=int, default=50, metavar="N", help="times to run the net [50]")
     flag("--phase", default="TRAIN", type=str.upper, choices=PHASES, help="[TRAIN]")
-    add_gpu_flag(parser)
+    add_device_flags(parser)
 
 
 def run(args):
     if args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
     log = start_logging(quiet=on_terminal())
-    say_device(args)
+    use_device(args)
     net = open_net(args.model, args.phase, args)
     try:
         _warm_up(net, log)

@@ -15,12 +15,12 @@ from ..glog import on_terminal, start_logging
 from ._flags import UsageError
 from ._nets import (
     PHASES,
-    add_gpu_flag,
+    add_device_flags,
     add_python_flag,
     add_state_flags,
     allow_python,
-    say_device,
     stages,
+    use_device,
 )
 
 _EFFECTS = ("stop", "snapshot", "none")
@@ -43,7 +43,7 @@ def add_arguments(parser):
         )
     flag("--log", metavar="FILE", help="append events to this file, one JSON object a line")
     add_python_flag(parser)
-    add_gpu_flag(parser)
+    add_device_flags(parser)
 
 
 def run(args):
@@ -51,11 +51,11 @@ def run(args):
         raise UsageError(
             "--snapshot and --weights exclude each other: a snapshot brings its own weights"
         )
-    from ..solver import get_solver
-
     quiet = on_terminal()
     log = start_logging(quiet)
-    say_device(args)
+    use_device(args)
+    from ..solver import get_solver
+
     allow_python(args)
     solver = get_solver(*_solver_param(args))
     with contextlib.ExitStack() as stack:
