@@ -110,10 +110,14 @@ class Blob:
         """Let `fill(array)` set the values when `data` is first looked at."""
         self._data.fill = fill
 
+    def unfilled(self):
+        """`data` for whoever overwrites all of it: no filler runs first."""
+        self._data.fill = None
+        return self.data
+
     def assign(self, values):
         """Set the data to `values` (same count), without running a filler first."""
-        self._data.fill = None
-        self.data.reshape(-1)[...] = np.asarray(values).reshape(-1)
+        self.unfilled().reshape(-1)[...] = np.asarray(values).reshape(-1)
 
     def share_data(self, other):
         """Use `other`'s memory for `data`; the counts must agree."""

@@ -1,5 +1,9 @@
 """Weights: both formats there and back, old files, and files that lie."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from google.protobuf import text_format
@@ -213,3 +217,125 @@ def test_reading_does_not_run_fillers(tmp_path):
     fresh.params["a"][0].fill_later(fills.append)
     fresh.copy_from(tmp_path / "w.caffemodel")
     assert not fills
+
+
+# The report
+
+OTHER = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a"
+  inner_product_param { num_output: 3 } }
+layer { name: "relu" type: "ReLU" bottom: "a" top: "a" }
+layer { name: "new" type: "InnerProduct" bottom: "a" top: "b"
+  inner_product_param { num_output: 4 bias_term: false } }
+"""
+
+
+@pytest.mark.parametrize("ending", ["caffemodel", "h5"])
+def test_a_table_tells_what_became_of_each_layer(tmp_path, ending, caplog):
+    path = str(tmp_path / f"w.{ending}")
+    source = build()
+    source.save(path) if ending == "caffemodel" else source.save_hdf5(path)
+    with caplog.at_level("INFO", "caffelite"):
+        report = build(OTHER).copy_from(path)
+    assert report.copied == ["a"]
+    title, *lines = str(report).splitlines()
+    assert title == f"{path}: layers with weights: 1 copied, 1 not in the net, 1 not in the file"
+    assert title in caplog.text
+    assert lines[0].split() == ["a", "3x3,", "3", "copied"]
+    bias_alone = ending == "h5"  # the weight belongs to layer a
+    assert lines[1].split() == ["b", *(["3"] if bias_alone else ["3x3,", "3"])] + (
+        "skipped: the net has no layer of this name".split()
+    )
+    assert lines[2].split()[:2] == ["new", "4x3"] and "the file has no layer" in lines[2]
+    assert len(lines) == 3
+
+
+def test_loading_nothing_is_a_warning(tmp_path, caplog):
+    build().save(tmp_path / "w.caffemodel")
+    renamed = build(NET.replace('name: "a"', 'name: "x"').replace('name: "b"', 'name: "y"'))
+    caplog.clear()
+    renamed.copy_from(tmp_path / "w.caffemodel")
+    (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
+    assert "0 copied, 2 not in the net, 2 not in the file" in record.message
+
+
+def test_several_files_are_loaded_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    nets = [build(), build()]
+    nets[0].save("one.caffemodel")
+    message = caffe_pb2.NetParameter()
+    message.layer.add(name="a").blobs.add(shape={"dim": [3, 3]}, data=range(9))
+    message.layer[0].blobs.add(shape={"dim": [3]}, data=range(3))
+    write(tmp_path / "two.caffemodel", message)
+    report = nets[1].copy_from("one.caffemodel, two.caffemodel")
+    assert report.copied == ["a", "b", "a"]
+    np.testing.assert_array_equal(nets[1].params["a"][0].data, np.arange(9).reshape(3, 3))
+    np.testing.assert_array_equal(nets[1].params["b"][1].data, nets[0].params["b"][1].data)
+    assert str(report).count("layers with weights") == 2
+    again = build(weights="one.caffemodel,two.caffemodel")
+    assert_same(again, nets[1])
+    nets[0].save("with,comma.caffemodel")
+    assert_same(build(weights="with,comma.caffemodel"), nets[0])
+
+
+def test_a_solver_logs_the_table_of_its_train_net(tmp_path, caplog):
+    build().save(tmp_path / "w.caffemodel")
+    solver = f"""
+        base_lr: 1 lr_policy: "fixed" weights: "{tmp_path}/w.caffemodel"
+        test_iter: 1 test_interval: 5 net_param {{ {NET}
+          layer {{ name: "loss" type: "EuclideanLoss" bottom: "b" bottom: "data" top: "l" }} }}
+    """
+    with caplog.at_level("INFO", "caffelite"):
+        caffelite.get_solver(text_format.Parse(solver, caffe_pb2.SolverParameter()))
+    rows = [r.message for r in caplog.records if r.message.startswith("    ")]
+    assert [row.split()[0] for row in rows] == ["a", "b"]
+
+
+# Large models
+
+LOAD = r"""
+import re, sys, time
+import caffelite, h5py
+
+def megabytes(name):
+    return int(re.search(name + r":\s+(\d+)", open("/proc/self/status").read()).group(1)) / 1024
+
+net = caffelite.Net("net.prototxt", caffelite.TEST)
+before, start = megabytes("VmRSS"), time.perf_counter()
+net.copy_from(sys.argv[1])
+print(megabytes("VmHWM") - before, time.perf_counter() - start)
+"""
+
+
+def load_apart(folder, megabytes, ending):
+    """(growth of a fresh process in MB, seconds) to load a model of one layer."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("needs Linux to measure memory")
+    pytest.importorskip("h5py")
+    (folder / "net.prototxt").write_text(f"""
+        layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: 4096 }} }} }}
+        layer {{ name: "w" type: "InnerProduct" bottom: "x" top: "y"
+          inner_product_param {{ num_output: {megabytes * 64} bias_term: false }} }}
+    """)
+    net = caffelite.Net(folder / "net.prototxt", caffelite.TEST)
+    net.params["w"][0].data[...] = np.arange(4096)
+    model = folder / f"w.{ending}"
+    net.save_hdf5(model) if ending == "h5" else net.save(model)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, model], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return [float(word) for word in done.stdout.split()]
+
+
+@pytest.mark.parametrize("ending", ["caffemodel", "h5"])
+def test_a_model_is_in_memory_once(tmp_path, ending):
+    assert load_apart(tmp_path, 64, ending)[0] < 1.3 * 64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["caffemodel", "h5"])
+def test_500_megabytes_load_in_two_seconds(tmp_path, ending):
+    growth, seconds = zip(*[load_apart(tmp_path, 500, ending) for _ in range(3)], strict=True)
+    assert max(growth) < 1.3 * 500
+    assert min(seconds) < 2  # the others may have waited for another program

@@ -462,8 +462,12 @@ class Net:
     # Weights
 
     def copy_from(self, path):
-        """Load weights, .caffemodel or HDF5, into the layers of the same names."""
-        weights.copy_from(self, path)
+        """Load weights, .caffemodel or HDF5, into the layers of the same names.
+
+        `path` may be several files, separated by commas. Returns a table of what was copied, what
+        was not, and why.
+        """
+        return weights.copy_from(self, path)
 
     def share_with(self, other):
         """Use the weights of another net's layers of the same names, without copying."""
@@ -478,8 +482,8 @@ class Net:
         weights.save_hdf5(self, path, diff)
 
     def load_hdf5(self, path):
-        """Load weights from HDF5."""
-        weights.load_hdf5(self, path)
+        """Load weights from HDF5; returns a table, as `copy_from`."""
+        return weights.load_hdf5(self, path)
 
     # debug_info
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..atomic import write_atomically
 from ..data import hdf5
-from ..errors import ProtoError, WeightsError
+from ..errors import DataError, ProtoError, WeightsError
 from ..proto import caffe_pb2, wire
+from .transfer import COPIED, NOT_IN_FILE, NOT_IN_NET, Transfer
 
 log = logging.getLogger("caffelite")
 
@@ -25,6 +26,20 @@ class SavedBlob:
     legacy: bool  # shape came as num, channels, height, width
     data: np.ndarray
     diff: np.ndarray
+    place: int | None = None  # where in the file the values are, if in one piece
+
+    def copy_to(self, blob, file):
+        """Give a blob these values; `file` is the one that they are in, open.
+
+        Reading it anew, past the mapping, keeps a model of any size in memory once, not twice.
+        """
+        if self.place is not None and self.data.dtype == blob.dtype:
+            file.seek(self.place)
+            file.readinto(memoryview(blob.unfilled().reshape(-1)).cast("B"))
+        else:
+            blob.assign(self.data)
+        if self.diff.size:
+            blob.diff.reshape(-1)[...] = self.diff
 
     def fits(self, shape):
         """Whether the values may go into a blob of this shape.
@@ -40,34 +55,54 @@ class SavedBlob:
 
 
 def copy_from(net, path):
-    """Load a weights file of either kind into the layers of the same names."""
+    """Load weights files, one or several separated by commas; returns a Transfer."""
+    report = Transfer()
+    for one in _files(path):
+        report += load_hdf5(net, one) if is_hdf5(one) else load_binary(net, one)
+    return report
+
+
+def _files(path):
     path = os.fspath(path)
+    return [path] if os.path.exists(path) else [part.strip() for part in path.split(",")]
+
+
+def is_hdf5(path):
+    """Whether a weights file is HDF5, by its first bytes."""
     try:
         with open(path, "rb") as file:
-            start = file.read(len(HDF5_SIGNATURE))
+            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
     except OSError as problem:
         raise WeightsError(f"{path}: cannot read the weights: {problem.strerror}") from None
-    if start == HDF5_SIGNATURE:
-        load_hdf5(net, path)
-    else:
-        load_binary(net, path)
 
 
 def load_binary(net, path):
-    """Load a .caffemodel. Nothing is changed unless all of it fits."""
+    """Load a .caffemodel; returns a Transfer. Nothing is changed unless all of it fits."""
     targets = {}
     for layer in net.layers:
         targets.setdefault(layer.name, layer)
-    plan = []
+    plan, report, named = [], Transfer(), set()
     for name, saved in read_binary(path):
+        shapes = [source.shape for source in saved]
+        named.add(name)
         if name not in targets:
             log.info("Ignoring source layer %s", name)
+            report.add(path, name, NOT_IN_NET, shapes)
         elif saved or targets[name].blobs:
             plan += _pair(targets[name], saved, path)
-    for blob, source in plan:
-        blob.assign(source.data)
-        if source.diff.size:
-            blob.diff.reshape(-1)[...] = source.diff
+            report.add(path, name, COPIED, shapes)
+    with open(path, "rb") as file:
+        for blob, source in plan:
+            source.copy_to(blob, file)
+    return _finish(report, net, path, named)
+
+
+def _finish(report, net, path, named):
+    for layer in net.layers:
+        if layer.name not in named:
+            report.add(path, layer.name, NOT_IN_FILE, [blob.shape for blob in layer.blobs])
+    report.log()
+    return report
 
 
 def _pair(layer, saved, path):
@@ -155,22 +190,39 @@ def _read_blob(buffer, span):
     data, diff = (d if d.size else s for s, d in zip(singles, doubles, strict=True))
     if legacy:
         shape = tuple(legacy.get(number, 0) for number in (1, 2, 3, 4))
-    return SavedBlob(shape or (), bool(legacy), data, diff)
+    runs = parts[8 if doubles[0].size else 5]
+    place = runs[0][1][0] if len(runs) == 1 and data.size else None
+    return SavedBlob(shape or (), bool(legacy), data, diff, place)
 
 
 def load_hdf5(net, path):
-    """Load a .caffemodel.h5. Nothing is changed unless all of it fits."""
+    """Load a .caffemodel.h5; returns a Transfer. Nothing is changed unless all of it fits."""
+    path = os.fspath(path)
     targets = {layer.name: layer for layer in net.layers}
-    plan = []
+    plan, report = [], Transfer()
     with hdf5.open_file(path) as file:
         layers = hdf5.group(file, "data")
         for name in layers:
             if name not in targets:
                 log.info("Ignoring source layer %s", name)
+                report.add(path, name, NOT_IN_NET, _shapes_hdf5(layers, name))
                 continue
             plan += _pair_hdf5(net, targets[name], hdf5.group(layers, name), path)
+            report.add(path, name, COPIED, _shapes_hdf5(layers, name))
         for blob, dataset in plan:
-            blob.assign(dataset[()])
+            target = blob.unfilled()
+            if target.size:
+                dataset.read_direct(target)
+        return _finish(report, net, path, set(layers))
+
+
+def _shapes_hdf5(layers, name):
+    """The shapes of a layer's blobs; of something else, which nobody needs to read, nothing."""
+    try:
+        group = hdf5.group(layers, name)
+        return [hdf5.dataset(group, index, least_axes=0).shape for index in group]
+    except DataError:
+        return []
 
 
 def _pair_hdf5(net, layer, group, path):

@@ -166,7 +166,10 @@ class Solver:
         for name in names.split(","):
             for net in (self.net, *self.test_nets):
                 log.info("Finetuning from %s", name.strip())
-                net.copy_from(name.strip())
+                report = net.copy_from(name.strip())
+                if net is self.net:
+                    for line in report.lines():
+                        log.info("%s", line)
 
     # Training
 
