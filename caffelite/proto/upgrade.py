@@ -61,8 +61,11 @@ def net_needs_upgrade(net):
     return any(needed(net) for needed, _, _ in NET_UPGRADES)
 
 
-def upgrade_solver(solver, path=""):
-    """Bring a SolverParameter and the nets inside it up to date, in place, and return it."""
+def upgrade_solver(solver, path="", problems=None):
+    """Bring a SolverParameter and the nets inside it up to date, in place, and return it.
+
+    Parameters are as for `upgrade_net`.
+    """
     if solver.HasField("solver_type"):
         old = caffe_pb2.SolverParameter.SolverType.Name(solver.solver_type)
         if solver.HasField("type"):
@@ -79,7 +82,7 @@ def upgrade_solver(solver, path=""):
             solver.type,
         )
     for net in _inline_nets(solver):
-        upgrade_net(net, path)
+        upgrade_net(net, path, problems)
     return solver
 
 

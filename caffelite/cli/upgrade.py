@@ -1,0 +1,104 @@
+"""Rewrite an old net, solver or .caffemodel in today's form.
+
+    caffelite upgrade old.prototxt new.prototxt
+    caffelite upgrade old.caffemodel new.caffemodel
+
+IN may be a net or a solver as text, or a net with weights in binary; which, shows in the file. Old
+are V0 and V1 layers, input fields, transform options inside data layers, solver_type. OUT is of the
+same kind as IN, and a copy of it if nothing in it is old. Comments in text are lost otherwise.
+
+exit codes, which are those of Caffe's upgrade tools:
+  0    done
+  1    OUT is written, but options that fit no layer had to be left out; or IN contradicts itself,
+       or IN and OUT are not given
+  2    IN cannot be read
+"""
+
+import logging
+import re
+import sys
+
+from ..errors import ProtoError
+
+_BINARY = re.compile(rb"[\0-\x08\x0e-\x1f]")  # control characters that text has no use for
+_USAGE = "usage: caffelite upgrade IN OUT"
+
+
+def add_arguments(parser):
+    parser.add_argument("files", nargs="*", metavar="IN OUT", help="the old file, the new file")
+    parser.epilog = None  # the codes above hold here
+
+
+def run(args):
+    if len(args.files) != 2:
+        print(_USAGE, file=sys.stderr)
+        return 1
+    source, out = args.files
+    try:
+        message, is_text = _read(source)
+    except (ProtoError, OSError) as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    problems = []
+    data = _upgraded(message, is_text, source, problems)
+    _write(source, out, data)
+    print(f"{out}: {'a copy, nothing in it was old' if data is None else 'upgraded'}")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _read(path):
+    """(NetParameter or SolverParameter, whether the file is text)"""
+    from google.protobuf.message import DecodeError
+
+    from ..proto import caffe_pb2, text
+
+    with open(path, "rb") as file:
+        start = file.read(4096)
+    if start.startswith(b"\x89HDF"):
+        raise ProtoError(f"{path}: is HDF5, which has no old forms")
+    if not _BINARY.search(start):
+        return text.read(path, _message_class(path)), True
+    try:
+        with open(path, "rb") as file:
+            return caffe_pb2.NetParameter.FromString(file.read()), False
+    except DecodeError:
+        raise ProtoError(f"{path}: neither text nor a .caffemodel, or a damaged one") from None
+
+
+def _message_class(path):
+    """That of the kind of file that most of the outermost fields belong to."""
+    from ..proto import caffe_pb2
+    from ..proto.scan import top_level_names
+
+    with open(path, encoding="utf-8", errors="replace") as file:
+        names = [name for name, _ in top_level_names(file.read())]
+    kinds = caffe_pb2.NetParameter, caffe_pb2.SolverParameter
+    return max(kinds, key=lambda k: sum(n in k.DESCRIPTOR.fields_by_name for n in names))
+
+
+def _upgraded(message, is_text, path, problems):
+    """The bytes of the upgraded message; None if there is nothing to do."""
+    from ..proto import caffe_pb2, text, upgrade
+
+    is_solver = isinstance(message, caffe_pb2.SolverParameter)
+    needed = upgrade.solver_needs_upgrade if is_solver else upgrade.net_needs_upgrade
+    if not needed(message):
+        return None
+    log = logging.getLogger("caffelite")
+    log.disabled = True  # it says that this command exists, and what `problems` say
+    try:
+        (upgrade.upgrade_solver if is_solver else upgrade.upgrade_net)(message, path, problems)
+    finally:
+        log.disabled = False
+    return text.to_text(message).encode() if is_text else message.SerializeToString()
+
+
+def _write(source, out, data):
+    from ..atomic import write_atomically
+
+    if data is None:
+        with open(source, "rb") as file:
+            data = file.read()
+    write_atomically(out, data)
