@@ -18,6 +18,8 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from ._link import linked
+
 INDEX = ir.IntType(64)
 INT32 = ir.IntType(32)
 BIT = ir.IntType(1)
@@ -307,3 +309,117 @@ def lanes(typing_context, array):
         return ir.Constant(INDEX, count)
 
     return types.int64(array), emit
+
+
+# Runs of elements. A loop over c[c_at + i] in a kernel does not vectorize, since numba looks
+# whether each index is negative; these do not look.
+
+
+def _copy(count, x, x_at, x_step, c, c_at, c_step):
+    for i in range(count):
+        c[c_at + i * c_step] = x[x_at + i * x_step]
+
+
+@operation(_copy)
+def copy(typing_context, count, x, x_at, x_step, c, c_at, c_step):
+    """c[i] = x[i] for `count` elements, each array in its own steps."""
+    return call_linked("copy", "i@i@i", (count, x, x_at, x_step, c, c_at, c_step))
+
+
+def _add(count, x, x_at, x_step, c, c_at, c_step):
+    for i in range(count):
+        c[c_at + i * c_step] += x[x_at + i * x_step]
+
+
+@operation(_add)
+def add(typing_context, count, x, x_at, x_step, c, c_at, c_step):
+    """c[i] += x[i] for `count` elements, each array in its own steps."""
+    return call_linked("add", "i@i@i", (count, x, x_at, x_step, c, c_at, c_step))
+
+
+def _clear(count, c, c_at):
+    for i in range(count):
+        c[c_at + i] = 0
+
+
+@operation(_clear)
+def clear(typing_context, count, c, c_at):
+    """c[i] = 0 for `count` elements."""
+    return call_linked("clear", "i@", (count, c, c_at))
+
+
+def _run_code(combine):
+    """Code of c[i] = combine(x[i], c[i]): in vectors where both steps are 1."""
+
+    def define(v, count, x, x_step, c, c_step):
+        builder = v.builder
+        x, c = v.pointer(x), v.pointer(c)
+        one, per_vector = ir.Constant(INDEX, 1), ir.Constant(INDEX, v.lanes)
+
+        def element(at_x, at_c):
+            to = builder.gep(c, [at_c])
+            value = builder.load(builder.gep(x, [at_x]))
+            builder.store(combine(builder, value, lambda: builder.load(to)), to)
+
+        dense = builder.and_(
+            builder.icmp_signed("==", x_step, one), builder.icmp_signed("==", c_step, one)
+        )
+        with builder.if_else(dense) as (together, apart):
+            with together:
+                whole = builder.sdiv(count, per_vector)
+                i, _, close = count_up(builder, whole, [])
+                at = builder.mul(i, per_vector)
+                to = builder.gep(c, [at])
+                value = v.load(builder.gep(x, [at]))
+                v.store(combine(builder, value, lambda: v.load(to)), to)
+                close([])
+                done = builder.mul(whole, per_vector)
+                i, _, close = count_up(builder, builder.sub(count, done), [])
+                element(builder.add(done, i), builder.add(done, i))
+                close([])
+            with apart:
+                i, _, close = count_up(builder, count, [])
+                element(builder.mul(i, x_step), builder.mul(i, c_step))
+                close([])
+
+    return code(define)
+
+
+_copy_code = _run_code(lambda builder, new, old: new)
+_add_code = _run_code(lambda builder, new, old: builder.fadd(old(), new))
+
+
+@code
+def _clear_code(v, count, c):
+    size = v.builder.mul(count, ir.Constant(INDEX, v.align))
+    cgutils.memset(v.builder, v.builder.inttoptr(c, ir.IntType(8).as_pointer()), size, 0)
+
+
+@linked
+def copy_float32(count, x, x_step, c, c_step):
+    _copy_code(32, (count, x, x_step, c, c_step))
+
+
+@linked
+def copy_float64(count, x, x_step, c, c_step):
+    _copy_code(64, (count, x, x_step, c, c_step))
+
+
+@linked
+def add_float32(count, x, x_step, c, c_step):
+    _add_code(32, (count, x, x_step, c, c_step))
+
+
+@linked
+def add_float64(count, x, x_step, c, c_step):
+    _add_code(64, (count, x, x_step, c, c_step))
+
+
+@linked
+def clear_float32(count, c):
+    _clear_code(32, (count, c))
+
+
+@linked
+def clear_float64(count, c):
+    _clear_code(64, (count, c))

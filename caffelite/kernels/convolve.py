@@ -13,7 +13,7 @@ import numpy as np
 
 from . import direct, winograd
 from ._jit import kernel, prange, thread_count
-from ._simd import VECTOR_BYTES, lanes
+from ._simd import VECTOR_BYTES, add, clear, copy, lanes
 from ._tiles import DOT_COLUMNS, TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
 from .direct import pack_tile
@@ -205,13 +205,10 @@ def _windows_part(
 @kernel
 def _copy_rows(rows, columns, a, a_at, a_step, c, c_at, c_step, accumulate):
     for r in range(rows):
-        source, target = a_at + r * a_step, c_at + r * c_step
         if accumulate:
-            for j in range(columns):
-                c[target + j] += a[source + j]
+            add(columns, a, a_at + r * a_step, 1, c, c_at + r * c_step, 1)
         else:
-            for j in range(columns):
-                c[target + j] = a[source + j]
+            copy(columns, a, a_at + r * a_step, 1, c, c_at + r * c_step, 1)
 
 
 @kernel
@@ -291,7 +288,7 @@ def _scatter_part(
         n, g, c0 = item // (group * blocks), item // blocks % group, item % blocks * channels
         c1 = min(c0 + channels, inputs)
         target = ((n * group + g) * inputs + c0) * plane
-        dx[target : target + (c1 - c0) * plane] = 0
+        clear((c1 - c0) * plane, dx, target)
         rows = (c1 - c0) * window
         for p0 in range(0, pixels, column_block):
             p1 = min(p0 + column_block, pixels)
@@ -358,7 +355,7 @@ def _weight_part(
         sums_at = (image_part * group + g) * outputs * rows
         if image_parts > 1:
             for m in range(m0, m1):
-                target[sums_at + m * rows + k0 : sums_at + m * rows + k1] = 0
+                clear(k1 - k0, target, sums_at + m * rows + k0)
         first = image_part * image_blocks // image_parts * images
         last = min((image_part + 1) * image_blocks // image_parts * images, batch)
         for n0 in range(first, last, images):

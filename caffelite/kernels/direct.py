@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import kernel, prange, thread_count
-from ._simd import VECTOR_BYTES, lanes
+from ._simd import VECTOR_BYTES, add, clear, copy, lanes
 from ._tiles import (
     LINE_SEGMENTS,
     PIXEL_ROWS,
@@ -32,6 +32,8 @@ BAND_BYTES = 3 << 17
 """Aim for the size of a copied band: it should stay in a 1 MB L2 cache beside the weights."""
 BAND_PIXELS = 1024
 """Most output pixels of a band in `backward_weight`, unless a line has more."""
+LONG_LINE = 256
+"""Pixels up to which lines are joined where a kernel looks at one pixel."""
 SMALL_WEIGHTS = 1 << 16
 """Weights fewer than this are summed per thread, each over its share of the images."""
 
@@ -90,12 +92,18 @@ def _vectors(geometry, channels, images, lines, per_vector):
 
 
 def canonical(geometry):
-    """A geometry array as nested tuples with two axes, or None if it has more."""
+    """A geometry array as tuples with two axes, or None if it has more."""
     if geometry.shape[1] > 2:
         return None
     if geometry.shape[1] == 1:
         geometry = np.stack([np.array([1, 1, 1, 1, 0, 1]), geometry[:, 0]], axis=1)
-    return tuple(map(tuple, geometry.tolist()))
+    size, out, kernel_shape, stride, pad, dilation = map(tuple, geometry.tolist())
+    if size == out and kernel_shape == stride == (1, 1) and pad == (0, 0):
+        # pixels without neighbours: fewer, longer lines are faster to copy
+        longest = max(LONG_LINE // out[1], 1)
+        joined = next(n for n in range(min(longest, out[0]), 0, -1) if out[0] % n == 0)
+        size = out = (out[0] // joined, out[1] * joined)
+    return size, out, kernel_shape, stride, pad, dilation
 
 
 def can_read_lines(geometry, itemsize):
@@ -161,9 +169,8 @@ def pack_tile(w, w_at, w_steps, outputs, item, out):
     for r in range(rows):
         start = w_at + g * group_step + (first + r) * row_step
         for run in range(runs):
-            source, to = start + run * input_step, target + run * length * rows + r
-            for k in range(length):
-                out[to + k * rows] = w[source + k * tap_step]
+            to = target + run * length * rows + r
+            copy(length, w, start + run * input_step, tap_step, out, to, rows)
 
 
 @kernel
@@ -187,16 +194,9 @@ def _copy_band(x, x_at, layout, channels, line, out, out_at):
                     if i >= 0 and i < height:
                         low = min(max(-(shift // across), 0), columns)
                         high = max(min(-((shift - width) // across), columns), low)
-                    for j in range(low):
-                        out[to + j] = 0
-                    if across == 1:
-                        for j in range(low, high):
-                            out[to + j] = x[source + shift + j]
-                    else:
-                        for j in range(low, high):
-                            out[to + j] = x[source + shift + j * across]
-                    for j in range(high, columns):
-                        out[to + j] = 0
+                    clear(low, out, to)
+                    copy(high - low, x, source + shift + low * across, across, out, to + low, 1)
+                    clear(columns - high, out, to + high)
                     to += columns
 
 
@@ -246,8 +246,7 @@ def _lines_part(
                     for r in range(rows):
                         to = target + n * (group * outputs * pixels) + r * pixels + pixel
                         source = staging_at + r * panel + done
-                        for j in range(run):
-                            y[to + j] = work[source + j]
+                        copy(run, work, source, 1, y, to, 1)
                     done += run
 
 
@@ -321,12 +320,13 @@ def _turn(dy, dy_at, dy_step, rows, columns, out, out_at, out_step):
             transpose(
                 dy, dy_at + i * dy_step + j, dy_step, out, out_at + j * out_step + i, out_step
             )
-    for j in range(columns):
-        start = whole_rows if j < whole_columns else 0
-        for i in range(start, rows):
-            out[out_at + j * out_step + i] = dy[dy_at + i * dy_step + j]
-        for i in range(rows, out_step):
-            out[out_at + j * out_step + i] = 0
+    for i in range(rows):
+        start = whole_columns if i < whole_rows else 0
+        to = out_at + start * out_step + i
+        copy(columns - start, dy, dy_at + i * dy_step + start, 1, out, to, out_step)
+    if rows < out_step:
+        for j in range(columns):
+            clear(out_step - rows, out, out_at + j * out_step + rows)
 
 
 @kernel
@@ -348,7 +348,7 @@ def _weight_part(
         c1 = min(c0 + channels, inputs)
         rows = (c1 - c0) * taps
         sums_at = ((image_part * group + g) * inputs + c0) * taps * padded
-        work[sums_at : sums_at + rows * padded] = 0
+        clear(rows * padded, work, sums_at)
         tiles = -(-rows // PIXEL_ROWS)
         first = image_part * image_blocks // image_parts * images
         last = min((image_part + 1) * image_blocks // image_parts * images, batch)
@@ -379,15 +379,23 @@ def _weight_part(
 @kernel
 def _add_turned(work, dw, outputs, rows, padded, image_parts, group, item):
     """dw[g, m, k] += sum over parts of work[part, g, k, m], for one group and panel of m."""
-    panel = TILE_VECTORS * lanes(dw)
+    square = lanes(dw)
+    panel = TILE_VECTORS * square
     panels = -(-outputs // panel)
     g, m0 = item // panels, item % panels * panel
-    for m in range(m0, min(m0 + panel, outputs)):
-        target = (g * outputs + m) * rows
-        for image_part in range(image_parts):
-            source = (image_part * group + g) * rows * padded + m
-            for k in range(rows):
-                dw[target + k] += work[source + k * padded]
+    turned = np.empty(square * square, dw.dtype)
+    for part in range(image_parts):
+        for k in range(0, rows, square):
+            source = ((part * group + g) * rows + k) * padded
+            for m in range(m0, min(m0 + panel, outputs), square):
+                target = (g * outputs + m) * rows + k
+                if k + square <= rows:
+                    transpose(work, source + m, padded, turned, 0, square)
+                    for i in range(min(square, outputs - m)):
+                        add(square, turned, i * square, 1, dw, target + i * rows, 1)
+                else:
+                    for i in range(min(square, outputs - m)):
+                        add(rows - k, work, source + m + i, padded, dw, target + i * rows, 1)
 
 
 @kernel

@@ -8,8 +8,8 @@ sum over k, so results do not depend on the number of threads.
 import numpy as np
 
 from ._jit import kernel, prange, thread_count
-from ._simd import VECTOR_BYTES, lanes
-from ._tiles import DOT_COLUMNS, DOT_ROWS, TILE_ROWS, TILE_VECTORS, dot_tile, tile
+from ._simd import VECTOR_BYTES, clear, copy, lanes
+from ._tiles import DOT_COLUMNS, DOT_ROWS, TILE_ROWS, TILE_VECTORS, dot_tile, tile, transpose
 from ._workspace import workspace
 
 DEPTH_BLOCK = 256
@@ -92,9 +92,7 @@ def pack_rows(a, a_at, a_rs, a_cs, m, k, out, out_at):
         first, last = t * m // tiles, (t + 1) * m // tiles
         rows, start = last - first, out_at + first * k
         for r in range(rows):
-            source = a_at + (first + r) * a_rs
-            for j in range(k):
-                out[start + j * rows + r] = a[source + j * a_cs]
+            copy(k, a, a_at + (first + r) * a_rs, a_cs, out, start + r, rows)
 
 
 @kernel
@@ -102,16 +100,17 @@ def pack_columns(b, b_at, b_rs, b_cs, k, n, out, out_at, out_step):
     """Copy B (k by n) to rows `out_step` apart."""
     if b_cs == 1:
         for i in range(k):
-            source, target = b_at + i * b_rs, out_at + i * out_step
-            for j in range(n):
-                out[target + j] = b[source + j]
+            copy(n, b, b_at + i * b_rs, 1, out, out_at + i * out_step, 1)
         return
-    for i0 in range(0, k, 16):
-        i1 = min(i0 + 16, k)
-        for j in range(n):
-            source = b_at + j * b_cs
-            for i in range(i0, i1):
-                out[out_at + i * out_step + j] = b[source + i * b_rs]
+    square = lanes(b)
+    whole_k, whole_n = (k // square * square, n // square * square) if b_rs == 1 else (0, 0)
+    for j in range(0, whole_n, square):
+        for i in range(0, whole_k, square):
+            transpose(b, b_at + j * b_cs + i, b_cs, out, out_at + i * out_step + j, out_step)
+    for j in range(n):
+        start = whole_k if j < whole_n else 0
+        source = b_at + j * b_cs + start * b_rs
+        copy(k - start, b, source, b_rs, out, out_at + start * out_step + j, out_step)
 
 
 @kernel
@@ -144,11 +143,11 @@ def gemm_serial(
     to row and from column to column (C: rows `c_step` apart). `work[work_at:]` must have
     `work_size(m, n, k, itemsize)` elements.
     """
-    if k == 0 and not accumulate:
-        _clear(c, c_at, c_step, m, n)
-    if a_cs == 1 and b_rs == 1 and m <= DOT_LIMIT:
-        if not accumulate:
-            _clear(c, c_at, c_step, m, n)
+    dots = a_cs == 1 and b_rs == 1 and m <= DOT_LIMIT
+    if not accumulate and (k == 0 or dots):
+        for i in range(m):
+            clear(n, c, c_at + i * c_step)
+    if dots:
         multiply_rows(m, n, k, a, a_at, a_rs, b, b_at, b_cs, c, c_at, c_step)
         return
     panel = TILE_VECTORS * lanes(c)
@@ -192,13 +191,6 @@ def multiply_rows(m, n, k, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step):
                     a, a_at + i * a_step + k0, a_step, b, b_at + j * b_step + k0, b_step,
                     c, c_at + i * c_step + j, c_step,
                 )  # fmt: skip
-
-
-@kernel
-def _clear(c, c_at, c_step, m, n):
-    for i in range(m):
-        for j in range(n):
-            c[c_at + i * c_step + j] = 0
 
 
 @kernel

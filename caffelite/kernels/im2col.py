@@ -9,6 +9,7 @@ Sizes travel as one int64 array, `geometry`, of shape (6, spatial axes): see `IN
 import numpy as np
 
 from ._jit import kernel
+from ._simd import add, clear, copy
 
 IN, OUT, KERNEL, STRIDE, PAD, DILATION = range(6)
 """Rows of `geometry`."""
@@ -96,16 +97,9 @@ def im2col_block(x, x_at, geometry, k0, k1, p0, p1, out, out_at, out_step):
                 high = max(min(last, j1), low)
             source = x_at + channel * plane + start + shift
             to = target + p - p0 - j0
-            for j in range(j0, low):
-                out[to + j] = 0
-            if stride == 1:
-                for j in range(low, high):
-                    out[to + j] = x[source + j]
-            else:
-                for j in range(low, high):
-                    out[to + j] = x[source + j * stride]
-            for j in range(high, j1):
-                out[to + j] = 0
+            clear(low - j0, out, to + j0)
+            copy(high - low, x, source + low * stride, stride, out, to + low, 1)
+            clear(j1 - high, out, to + high)
             p += j1 - j0
 
 
@@ -129,6 +123,6 @@ def col2im_block(col, col_at, col_step, geometry, k0, k1, p0, p1, x, x_at):
             if start >= 0:
                 source = col_at + (k - k0) * col_step + p - p0 - j0
                 to = x_at + channel * plane + start + shift
-                for j in range(max(first, j0), min(last, j1)):
-                    x[to + j * stride] += col[source + j]
+                low, high = max(first, j0), min(last, j1)
+                add(high - low, col, source + low, 1, x, to + low * stride, stride)
             p += j1 - j0

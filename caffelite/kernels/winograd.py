@@ -10,7 +10,7 @@ Lavin, Gray 2015, arXiv:1509.09308
 import numpy as np
 
 from ._jit import kernel, prange, thread_count
-from ._simd import VECTOR_BYTES, lanes
+from ._simd import VECTOR_BYTES, clear, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS, tile
 from ._winograd_tiles import winograd_input, winograd_output, winograd_weight
 from ._workspace import workspace
@@ -91,16 +91,11 @@ def _copy_patch(x, x_at, height, width, i0, j0, columns, out, out_at, out_step):
     for i in range(6):
         to = out_at + i * out_step
         if i0 + i < 0 or i0 + i >= height:
-            for j in range(columns):
-                out[to + j] = 0
-            continue
-        source = x_at + (i0 + i) * width + j0
-        for j in range(low):
-            out[to + j] = 0
-        for j in range(low, high):
-            out[to + j] = x[source + j]
-        for j in range(high, columns):
-            out[to + j] = 0
+            clear(columns, out, to)
+        else:
+            clear(low, out, to)
+            copy(high - low, x, x_at + (i0 + i) * width + j0 + low, 1, out, to + low, 1)
+            clear(columns - high, out, to + high)
 
 
 @kernel
@@ -160,8 +155,7 @@ def _winograd_part(x, y, sizes, work, weights, size, parts, part):
                     for line in range(min(4, out_height - 4 * i)):
                         to = (plane + 4 * i + line) * out_width + 4 * j
                         source = lines_at + line * 4 * panel + 4 * (t - t0)
-                        for k in range(columns):
-                            y[to + k] = work[source + k]
+                        copy(columns, work, source, 1, y, to, 1)
                     t += run
 
 
