@@ -261,16 +261,15 @@ def _layer_chunks(layer, diff):
     param.ClearField("blobs")
     param.ClearField("source_line")
     param.phase = layer.phase
+    blobs = [blob_message(b.shape, b.data, b.diff if diff else None) for b in layer.blobs]
+    return layer_message(param, blobs)
+
+
+def layer_message(param, blobs):
+    """The bytes of NetParameter.layer (field 100) for a layer and its blobs, in chunks."""
     head = param.SerializeToString()
-    blobs = [_blob_chunks(blob, diff) for blob in layer.blobs]
-    size = len(head) + sum(len(chunk) for chunks in blobs for chunk in chunks)
-    return [wire.header(100, size), head, *(chunk for chunks in blobs for chunk in chunks)]
-
-
-def _blob_chunks(blob, diff):
-    """The bytes of LayerParameter.blobs (field 7) for one blob."""
-    chunks = blob_message(blob.shape, blob.data, blob.diff if diff else None)
-    return [wire.header(7, sum(map(len, chunks))), *chunks]
+    chunks = [c for blob in blobs for c in (wire.header(7, sum(map(len, blob))), *blob)]
+    return [wire.header(100, len(head) + sum(map(len, chunks))), head, *chunks]
 
 
 def blob_message(shape, data, diff=None):

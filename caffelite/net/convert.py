@@ -1,0 +1,170 @@
+"""Weights without a net: .caffemodel, HDF5 and safetensors, each into each other.
+
+In between they are {layer name: {index of the blob: array}}. In safetensors, blob 0 of layer conv1
+is called "conv1/0", as it is in HDF5.
+"""
+
+import math
+import os
+
+import numpy as np
+
+from ..atomic import write_atomically
+from ..data import hdf5
+from ..errors import WeightsError, missing_extra
+from ..proto import caffe_pb2
+from . import weights
+
+ENDINGS = (".caffemodel", ".h5", ".hdf5", ".safetensors")
+
+
+def read(path, net=None):
+    """The weights in a file of any of the kinds, which shows in the file itself.
+
+    Old .caffemodels give shapes as num, channels, height, width, which may have 1s in front that
+    are none of the blob's; then the `net` tells the shapes.
+    """
+    path = os.fspath(path)
+    if weights.is_hdf5(path):
+        return _read_hdf5(path)
+    if _is_safetensors(path):
+        return _read_safetensors(path)
+    return _read_binary(path, net)
+
+
+def write(path, layers):
+    """Write weights as a file of the kind that its ending says."""
+    path = os.fspath(path)
+    if path.endswith(".safetensors"):
+        _write_safetensors(path, layers)
+    elif path.endswith((".h5", ".hdf5")):
+        _write_hdf5(path, layers)
+    else:
+        _write_binary(path, layers)
+
+
+# .caffemodel
+
+
+def _read_binary(path, net):
+    layers = {}
+    for name, saved in weights.read_binary(path):
+        if saved and name not in layers:
+            layers[name] = {
+                index: _array(blob, f'{path}: blob {index} of layer "{name}"', net, name, index)
+                for index, blob in enumerate(saved)
+            }
+    return layers
+
+
+def _array(saved, what, net, name, index):
+    shape = saved.shape
+    if saved.legacy:
+        if net is None:
+            raise WeightsError(
+                f"{what} is of a file so old that its shape, {shape}, has 4 axes whatever the "
+                "blob has; give the net, which knows"
+            )
+        blobs = net.layer_dict[name].blobs if name in net.layer_dict else []
+        if index >= len(blobs) or not saved.fits(blobs[index].shape):
+            raise WeightsError(f"{what}, {shape}, does not fit the net")
+        shape = blobs[index].shape
+    if math.prod(shape) != saved.data.size:
+        raise WeightsError(f"{what} holds {saved.data.size} values, which is not its shape {shape}")
+    return saved.data.reshape(shape)
+
+
+def _write_binary(path, layers):
+    def chunks():
+        for name, blobs in layers.items():
+            if sorted(blobs) != list(range(len(blobs))):
+                raise WeightsError(
+                    f'{path}: layer "{name}" has the blobs {sorted(blobs)}: those missing are '
+                    "shared with another layer, and HDF5 does not say with which; load the "
+                    "weights into their net, and save that"
+                )
+            arrays = [_of_protobuf(blobs[index]) for index in sorted(blobs)]
+            messages = [weights.blob_message(array.shape, array) for array in arrays]
+            yield from weights.layer_message(caffe_pb2.LayerParameter(name=name), messages)
+
+    write_atomically(path, chunks())
+
+
+def _of_protobuf(array):
+    return array if array.dtype == np.float64 else np.asarray(array, np.float32)
+
+
+# HDF5
+
+
+def _read_hdf5(path):
+    layers = {}
+    with hdf5.open_file(path) as file:
+        data = hdf5.group(file, "data")
+        for name in data:
+            group = hdf5.group(data, name)
+            if len(group):
+                layers[name] = {
+                    _index(path, f"{name}/{key}"): hdf5.dataset(group, key, least_axes=0)[()]
+                    for key in group
+                }
+    return layers
+
+
+def _write_hdf5(path, layers):
+    def fill(file):
+        for name, blobs in layers.items():
+            if "/" in name:
+                raise WeightsError(f'{path}: HDF5 cannot hold the layer name "{name}"')
+            group = file.create_group(f"data/{name}")
+            for index, array in blobs.items():
+                group.create_dataset(str(index), data=array)
+
+    hdf5.write_file(path, fill)
+
+
+# safetensors
+
+
+def _is_safetensors(path):
+    """A length, as 8 bytes, and so much JSON."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+        return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= os.path.getsize(path)
+
+
+def _read_safetensors(path):
+    safetensors = _package()
+    try:
+        tensors = safetensors.load_file(path)
+    except Exception as problem:  # of the package, or of numpy for types it does not know
+        raise WeightsError(f"{path}: cannot be read as safetensors: {problem}") from None
+    layers = {}
+    for key, array in tensors.items():
+        layers.setdefault(key.rpartition("/")[0], {})[_index(path, key)] = array
+    return layers
+
+
+def _index(path, key):
+    name, _, index = key.rpartition("/")
+    if not name or not index.isdecimal():
+        raise WeightsError(f'{path}: "{key}" is none of Caffe\'s; expected LAYER/NUMBER')
+    return int(index)
+
+
+def _write_safetensors(path, layers):
+    safetensors = _package()
+    tensors = {
+        f"{name}/{index}": np.ascontiguousarray(array).reshape(array.shape)
+        for name, blobs in layers.items()
+        for index, array in blobs.items()
+    }
+    write_atomically(path, safetensors.save(tensors))
+
+
+def _package():
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise missing_extra("safetensors", "safetensors") from None
+    return safetensors.numpy

@@ -1,0 +1,138 @@
+"""caffelite convert: weights of one kind into another."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+import caffelite
+from caffelite.cli import main
+from caffelite.net import convert
+from caffelite.proto import caffe_pb2
+
+NET = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "b2" type: "InnerProduct" bottom: "data" top: "a"
+  inner_product_param { num_output: 5 weight_filler { type: "gaussian" } } }
+layer { name: "relu" type: "ReLU" bottom: "a" top: "a" }
+layer { name: "a1" type: "Scale" bottom: "a" top: "b" scale_param { axis: 0 num_axes: 0
+  filler { type: "gaussian" } } }
+"""
+ENDINGS = ("caffemodel", "h5", "safetensors")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for package in ("h5py", "safetensors"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    Path("net.prototxt").write_text(NET)
+    return tmp_path
+
+
+def build(**more):
+    return caffelite.Net(text_format.Parse(NET, caffe_pb2.NetParameter()), caffelite.TEST, **more)
+
+
+@pytest.mark.parametrize(("first", "last"), list(itertools.product(ENDINGS, repeat=2)))
+def test_weights_pass_through_every_pair_bit_for_bit(folder, first, last, capsys):
+    net = build()
+    net.save("start.caffemodel")
+    path = "start.caffemodel"
+    for ending in (first, last, "caffemodel"):
+        new = f"{Path(path).stem}_.{ending}"
+        assert main(["convert", path, new]) == 0
+        assert capsys.readouterr().out == f"{new}: 2 layers, 21 values\n"
+        path = new
+    again = build(weights=path)
+    for name, blobs in net.params.items():
+        for blob, other in zip(blobs, again.params[name], strict=True):
+            assert blob.data.tobytes() == other.data.tobytes()
+            assert blob.shape == other.shape
+
+
+def test_a_converted_file_loads_like_one_saved(folder):
+    net = build()
+    net.save_hdf5("saved.h5")
+    net.save("saved.caffemodel")
+    convert.write("made.h5", convert.read("saved.caffemodel"))
+    h5py = pytest.importorskip("h5py")
+    with h5py.File("made.h5") as made, h5py.File("saved.h5") as saved:
+        assert made["data/b2/0"].dtype == np.float32
+        np.testing.assert_array_equal(made["data/b2/0"], saved["data/b2/0"])
+        assert sorted(made["data/b2"]) == ["0", "1"] and made["data/a1/0"].shape == ()
+    assert build().copy_from("made.h5").copied == ["a1", "b2"]
+
+
+def test_safetensors_are_named_by_layer_and_number(folder):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    net = build()
+    net.save("w.caffemodel")
+    assert main(["convert", "w.caffemodel", "w.safetensors"]) == 0
+    tensors = safetensors.load_file("w.safetensors")
+    assert set(tensors) == {"b2/0", "b2/1", "a1/0"}
+    np.testing.assert_array_equal(tensors["b2/0"], net.params["b2"][0].data)
+    half = {
+        "b2/0": tensors["b2/0"].astype(np.float16),
+        "b2/1": tensors["b2/1"],
+        "x/y/0": np.ones(1),
+    }
+    Path("half.safetensors").write_bytes(safetensors.save(half))
+    assert main(["convert", "half.safetensors", "half.caffemodel"]) == 0
+    read = dict(convert.read("half.caffemodel"))
+    np.testing.assert_array_equal(read["b2"][0], half["b2/0"].astype(np.float32))
+    assert read["x/y"][0].dtype == np.float64
+
+
+def old_model(path):
+    message = caffe_pb2.NetParameter()
+    layer = message.layers.add(name="b2")
+    layer.blobs.add(num=1, channels=1, height=5, width=3, data=range(15))
+    layer.blobs.add(num=1, channels=1, height=1, width=5, data=range(5))
+    Path(path).write_bytes(message.SerializeToString())
+
+
+def test_old_shapes_need_the_net(folder, capsys):
+    old_model("old.caffemodel")
+    assert main(["convert", "old.caffemodel", "new.h5"]) == 1
+    assert 'blob 0 of layer "b2" is of a file so old' in capsys.readouterr().err
+    assert not Path("new.h5").exists()
+    assert main(["convert", "old.caffemodel", "new.h5", "--model", "net.prototxt"]) == 0
+    assert convert.read("new.h5")["b2"][0].shape == (5, 3)
+    Path("net.prototxt").write_text(NET.replace("num_output: 5", "num_output: 7"))
+    assert main(["convert", "old.caffemodel", "new.h5", "--model", "net.prototxt"]) == 1
+    assert "does not fit the net" in capsys.readouterr().err
+
+
+def test_a_shape_that_its_values_do_not_fill_is_refused(folder, capsys):
+    message = caffe_pb2.NetParameter()
+    message.layer.add(name="b2").blobs.add(shape={"dim": [2, 3]}, data=range(5))
+    Path("short.caffemodel").write_bytes(message.SerializeToString())
+    assert main(["convert", "short.caffemodel", "out.h5"]) == 1
+    assert "holds 5 values, which is not its shape (2, 3)" in capsys.readouterr().err
+
+
+def test_shared_blobs_that_hdf5_leaves_out_are_named(folder, capsys):
+    convert.write("shared.h5", {"a": {0: np.ones(2), 1: np.ones(3)}, "b": {1: np.ones(3)}})
+    assert main(["convert", "shared.h5", "out.safetensors"]) == 0
+    assert main(["convert", "out.safetensors", "out.caffemodel"]) == 1
+    assert 'layer "b" has the blobs [1]' in capsys.readouterr().err
+    assert not Path("out.caffemodel").exists()
+
+
+def test_names_and_endings_that_do_not_work_are_refused(folder, capsys):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    convert.write("slash.safetensors", {"a/b": {0: np.ones(2)}})
+    assert main(["convert", "slash.safetensors", "out.h5"]) == 1
+    assert 'layer name "a/b"' in capsys.readouterr().err
+    Path("torch.safetensors").write_bytes(safetensors.save({"conv1.weight": np.ones(2)}))
+    assert main(["convert", "torch.safetensors", "out.h5"]) == 1
+    assert '"conv1.weight" is none of Caffe\'s; expected LAYER/NUMBER' in capsys.readouterr().err
+    assert main(["convert", "torch.safetensors", "out.pt"]) == 2
+    assert "expected one of .caffemodel" in capsys.readouterr().err
+    for content in (b"", b"nothing", (2).to_bytes(8, "little") + b"{]"):
+        Path("broken").write_bytes(content)
+        assert main(["convert", "broken", "out.h5"]) == 1
+        assert "broken: " in capsys.readouterr().err
