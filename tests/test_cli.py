@@ -16,6 +16,7 @@ import caffelite
 from caffelite.cli import commands, main
 from caffelite.cli._flags import Parser
 from caffelite.glog import GlogFormatter, start_logging
+from caffelite.proto import caffe_pb2
 
 NET = """
 name: "tiny"
@@ -526,3 +527,27 @@ def test_threads_are_those_asked_for(folder):
 def test_no_threads_are_refused(folder, capsys):
     assert main(["time", "-model=net.prototxt", "-threads=0"]) == 2
     assert "--threads: expected at least 1, not 0" in capsys.readouterr().err
+
+
+def test_a_python_layer_may_lie_beside_the_net(folder):
+    Path("doubling.py").write_text(
+        "import caffelite\n"
+        "class Double(caffelite.Layer):\n"
+        "    def reshape(self, bottom, top):\n"
+        "        top[0].reshape(*bottom[0].shape)\n"
+        "    def forward(self, bottom, top):\n"
+        "        top[0].data[...] = 2 * bottom[0].data\n"
+    )
+    Path("python.prototxt").write_text(
+        'layer { name: "x" type: "DummyData" top: "x" dummy_data_param {'
+        " shape { dim: 1 } data_filler { value: 3 } } }\n"
+        'layer { name: "y" type: "Python" bottom: "x" top: "y"'
+        ' python_param { module: "doubling" layer: "Double" } }\n'
+    )
+    Path("none.caffemodel").write_bytes(caffe_pb2.NetParameter(layer=[{}]).SerializeToString())
+    command = [Path(sys.executable).with_name("caffelite"), "test", "--model", "python.prototxt"]
+    command += ["--weights", "none.caffemodel", "--iterations", "1"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1 and "--allow-python doubling" in refused.stderr
+    done = subprocess.run([*command, "-allow-python", "doubling"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "y = 6\n"), done.stderr

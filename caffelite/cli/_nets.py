@@ -76,10 +76,11 @@ def stages(args):
 
 
 def allow_python(args):
-    """Let the net's Python layers import the modules of --allow-python."""
+    """Let the net's Python layers import the modules of --allow-python, from here, too."""
     if args.allow_python:
         import caffelite
 
+        sys.path.insert(0, os.getcwd())
         for module in args.allow_python:
             caffelite.allow_python(module)
 
