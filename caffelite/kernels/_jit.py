@@ -1,6 +1,7 @@
 """The one place where numba options are set."""
 
 import hashlib
+import logging
 import sys
 import threading
 from functools import cache
@@ -8,12 +9,30 @@ from types import ModuleType
 
 import numba
 from numba import config
+from numba.core import event
 
 __all__ = ["kernel", "prange", "thread_count"]
 
 prange = numba.prange
 
 _PACKAGE = __name__.rpartition(".")[0]
+
+
+class _CompileNotice(event.Listener):
+    """Say, once in a process, what takes long."""
+
+    def on_start(self, started):
+        if started.data["dispatcher"].py_func.__module__.startswith(_PACKAGE):
+            event.unregister("numba:compile", self)
+            logging.getLogger("caffelite").info(
+                "Compiling kernels for this CPU; later runs find them on disk."
+            )
+
+    def on_end(self, ended):
+        """Nothing to say."""
+
+
+event.register("numba:compile", _CompileNotice())
 
 
 def kernel(function=None, *, parallel=False, any_order=False):
