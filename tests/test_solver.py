@@ -70,6 +70,7 @@ def lines(caplog):
         ('lr_policy: "poly" power: 2 max_iter: 10', 7, 0.1 * 0.3**2),
         ('lr_policy: "sigmoid" gamma: -5 stepsize: 5', 7, None),
         ('lr_policy: "sigmoid" gamma: 0.5 stepsize: 5', 7, 0.1 / (1 + math.exp(-1))),
+        ('lr_policy: "plateau" gamma: 0.5 test_iter: 1 test_interval: 1', 7, 0.1),
     ],
 )
 def test_schedules(policy, i, expected):
@@ -309,6 +310,156 @@ def test_a_snapshot_request_is_served():
         "s_iter_1.caffemodel",
         "s_iter_1.solverstate",
     ]
+
+
+# Going by test passes
+
+WATCHED = (
+    NET
+    + """
+layer { name: "more" type: "Power" bottom: "ip2" top: "more" }
+layer { name: "also" type: "EuclideanLoss" bottom: "ip2" bottom: "target" top: "also"
+  loss_weight: 0 }
+"""
+)
+
+
+def watching(text, values=None, net=WATCHED):
+    """A solver that tests every iteration; its tests give `values`, if given."""
+    solver = caffelite.get_solver(param("test_iter: 2 test_interval: 1 " + text, net))
+    if values is not None:
+        script = iter(values)
+
+        def test(k=0, judge=None):
+            value = next(script)
+            judge(value, {name: np.array(value) for name in ("more", "loss", "also")})
+
+        solver.test = test
+    return solver
+
+
+def test_plateau_steps_after_tests_that_did_not_improve(lines):
+    values = [5, 4, 4, 4.5, 4, 3.9, 4, 4, 4, 4]
+    solver = watching('lr_policy: "plateau" gamma: 0.1 patience: 2 max_iter: 10', values)
+    rates = []
+    solver.add_listener(lambda e: e["event"] == "step" and rates.append(e["lr"]))
+    solver.step(10)
+    steps = [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
+    np.testing.assert_allclose(rates, 0.1 * 0.1 ** np.array(steps), rtol=1e-6)
+    assert [line for line in lines() if "Plateau" in line] == [
+        f"Plateau Status: Iteration {i}, step = {k + 1}" for k, i in enumerate((3, 7, 9))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "rises"),
+    [
+        ("", False),
+        ('monitor: "loss"', False),
+        ('monitor: "also"', False),
+        ('monitor: "more"', True),
+    ],
+)
+def test_losses_are_to_fall_and_other_outputs_to_rise(monitor, rises):
+    rising, falling = [1, 2, 3, 4, 5], [5, 4, 3, 2, 1]
+    for values, improves in ((rising, rises), (falling, not rises)):
+        solver = watching(f'lr_policy: "plateau" gamma: 0.1 patience: 1 {monitor}', values)
+        solver.step(5)
+        assert solver.current_step == (0 if improves else 4)
+
+
+def test_early_stop_keeps_the_best_model(lines):
+    solver = watching("early_stop: 3 max_iter: 20", [5, 4, 6, 3, 3, math.nan, 7, 1])
+    at_best = []
+
+    def listen(event):
+        if event["event"] == "best":
+            at_best[:] = weights(solver)
+            assert event["model"] == "s_best.caffemodel"
+
+    solver.add_listener(listen)
+    solver.solve()
+    assert solver.iter == 6
+    best = caffelite.Net.from_param(solver._test_sources()[0][1])
+    best.copy_from("s_best.caffemodel")
+    for entry, array in zip(best.learnable, at_best, strict=True):
+        np.testing.assert_array_equal(entry.blob.data, array)
+    assert not same_arrays(at_best, weights(solver))
+    said = "early_stop: loss has not fallen below 3, of iteration 3, in 3 tests"
+    assert said in lines() and "Optimization stopped early." in lines()
+    assert os.path.exists("s_iter_6.solverstate")
+
+
+def same_arrays(one, two):
+    return all((a == b).all() for a, b in zip(one, two, strict=True))
+
+
+def test_the_best_model_may_be_hdf5():
+    pytest.importorskip("h5py")
+    watching("early_stop: 3 snapshot_format: HDF5", [5, 4]).step(2)
+    assert os.path.exists("s_best.caffemodel.h5") and not os.path.exists("s_best.caffemodel")
+
+
+def test_a_value_that_is_no_number_is_soon_forgotten():
+    solver = watching('lr_policy: "plateau" gamma: 0.1 patience: 2', [math.nan, 5, math.nan, 4])
+    solver.step(4)
+    assert solver.current_step == 0 and solver.progress.so_far.best == 4
+
+
+@pytest.mark.parametrize("form, ending", [("BINARYPROTO", ""), ("HDF5", ".h5")])
+def test_a_run_by_tests_resumes_with_the_same_bits(form, ending):
+    text = 'lr_policy: "plateau" gamma: 0.7 patience: 1 early_stop: 30 snapshot: 4 max_iter: 12 '
+    text += f'monitor: "loss" snapshot_format: {form}'
+    whole, resumed = watching(text), watching(text + " random_seed: 9")
+    whole.solve()
+    assert 1 < whole.current_step < 11
+    resumed.restore(f"s_iter_4.solverstate{ending}")
+    assert resumed.progress.so_far.HasField("best")
+    resumed.solve()
+    assert same(whole, resumed)
+    assert resumed.progress.so_far == whole.progress.so_far
+    assert resumed.current_step == whole.current_step
+
+
+@pytest.mark.parametrize("action", ["stop", "snapshot"])
+def test_what_happens_amid_tests_is_undone_by_resuming(action):
+    text = 'lr_policy: "plateau" gamma: 0.7 patience: 1 max_iter: 9 test_iter: 3 test_interval: 3'
+    whole = watching(text)
+    whole.solve()
+    amid = watching(text)
+    tests = []
+
+    def ask(index):
+        tests.append(index)
+        if len(tests) == 5 and amid.iter > 0:
+            amid.request(action)
+
+    amid.test_nets[1].before_forward(lambda index: index == 0 and ask(index))
+    amid.solve()
+    assert os.path.exists("s_iter_3.solverstate"), "while net 1 was tested for the 2nd time"
+    resumed = watching(text + " random_seed: 9")
+    resumed.restore("s_iter_3.solverstate")
+    resumed.solve()
+    assert same(whole, resumed) and resumed.progress.so_far == whole.progress.so_far
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('monitor: "los" early_stop: 1', 'test net 0 has no output "los"; did you mean "loss"'),
+        ('lr_policy: "plateau" gamma: 0.1 patience: 0', "patience above 0, not 0"),
+        ('lr_policy: "plateau" gamma: -1', "gamma of at least 0"),
+    ],
+)
+def test_mistakes_about_tests_are_named(text, message):
+    with pytest.raises(SolverError, match=message):
+        watching(text)
+
+
+@pytest.mark.parametrize("text", ['lr_policy: "plateau" gamma: 0.1', "early_stop: 2"])
+def test_going_by_tests_needs_a_test_net(text):
+    with pytest.raises(SolverError, match="there is no test net"):
+        caffelite.get_solver(param(text))
 
 
 # Snapshots and resuming

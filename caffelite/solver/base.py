@@ -14,6 +14,7 @@ from ..net import Net
 from ..proto import caffe_pb2
 from ..proto.text import read_net, read_solver
 from . import lr_policy, regularize, snapshot
+from .progress import Progress
 
 log = logging.getLogger("caffelite")
 
@@ -71,6 +72,7 @@ class Solver:
         self.file = file or read_file
         self.iter = 0
         self.current_step = 0
+        self.state_before_tests = None
         self._callbacks, self._listeners, self._requests = [], [], []
         try:
             self.check()
@@ -82,6 +84,10 @@ class Solver:
         self.test_nets = [
             self._make_net(source, k + 1) for k, source in enumerate(self._test_sources())
         ]
+        try:
+            self.progress = Progress(self)
+        except SolverError as problem:
+            raise self.error(problem) from None
         self.history = [
             {name: np.zeros(entry.blob.shape, self.net.dtype) for name in self.history_names}
             for entry in self.net.learnable
@@ -101,7 +107,7 @@ class Solver:
             raise SolverError(f"average_loss must be at least 1, not {param.average_loss}")
         if param.iter_size < 1:
             raise SolverError(f"iter_size must be at least 1, not {param.iter_size}")
-        if param.snapshot:
+        if param.snapshot or param.early_stop:
             snapshot.check_writable(param.snapshot_prefix)
 
     def _train_source(self):
@@ -206,7 +212,7 @@ class Solver:
                 self.iter > 0 or self.param.test_initialization
             ):
                 self.test_all()
-                if self._stop_requested():
+                if self._stop_requested() or self._stopped_improving():
                     return True
             self._call("on_start")
             displayed = _due(self.iter, self.param.display)
@@ -276,6 +282,7 @@ class Solver:
             self.update(blob, history, rate * entry.lr_mult)
             np.subtract(blob.data, blob.diff, out=blob.data)
         self.iter += 1
+        self.state_before_tests = None
         return rate
 
     def update(self, blob, history, rate):
@@ -322,13 +329,39 @@ class Solver:
     # Testing
 
     def test_all(self):
-        """Test every test net on test_iter batches."""
+        """Test every test net on test_iter batches; plateau and early_stop go by the first.
+
+        A snapshot before the next update is of the state before these tests, since a run that is
+        resumed from it tests anew.
+        """
+        self.state_before_tests = snapshot.state_of(self)
         for k in range(len(self.test_nets)):
             if not self._pending("stop"):
-                self.test(k)
+                self.test(k, judge=self._judge if k == 0 else None)
 
-    def test(self, k=0):
-        """Average the outputs of test net k over its test_iter batches, log and return them."""
+    def _judge(self, loss, outputs):
+        """Keep the best model, and move plateau's step on."""
+        param = self.param
+        if self.progress.see(loss, outputs, self.iter):
+            if param.early_stop:
+                model = snapshot.write_best(self)
+                self._emit("best", iteration=self.iter, model=model)
+        elif param.lr_policy == "plateau" and self.progress.step_is_due(param.patience):
+            self.current_step += 1
+            log.info("Plateau Status: Iteration %d, step = %d", self.iter, self.current_step)
+
+    def _stopped_improving(self):
+        limit = self.param.early_stop
+        if not limit or self.progress.so_far.tests_since_best < limit:
+            return False
+        log.info("early_stop: %s", self.progress)
+        return True
+
+    def test(self, k=0, judge=None):
+        """Average the outputs of test net k over its test_iter batches, log and return them.
+
+        `judge(loss, outputs)` is called with the averages.
+        """
         net = self.test_nets[k]
         log.info("Iteration %d, Testing net (#%d)", self.iter, k)
         net.share_with(self.net)
@@ -349,6 +382,8 @@ class Solver:
             log.info("Test loss: %g", loss / batches)
         _log_outputs("Test", net, means)
         self._emit("test", iteration=self.iter, net=k, loss=loss / batches, outputs=means)
+        if judge:
+            judge(loss / batches, means)
         return means
 
     # Snapshots
@@ -379,8 +414,8 @@ class Solver:
                 callbacks[name]()
 
     def add_listener(self, listener):
-        """Call `listener(event)` with a dict: its "event" is step, train, test, snapshot, stopped
-        or done, and "iteration" says when; other keys are what happened."""
+        """Call `listener(event)` with a dict: its "event" is step, train, test, best, snapshot,
+        stopped or done, and "iteration" says when; other keys are what happened."""
         self._listeners.append(listener)
 
     def _emit(self, event, **facts):

@@ -1,7 +1,7 @@
 """Learning-rate schedules: rate(i) for iteration i.  A function each, named as in `lr_policy`.
 
 Each takes the SolverParameter, i, and the solver's current_step, and returns (rate, current_step);
-only `step` and `multistep` move the step.
+only `step` and `multistep` move the step. That of `plateau` is moved by the solver's tests.
 """
 
 import math
@@ -31,6 +31,8 @@ def check(param):
         raise SolverError(
             f'lr_policy "{param.lr_policy}" needs a gamma of at least 0, not {param.gamma:g}'
         )
+    if param.lr_policy == "plateau" and param.patience < 1:
+        raise SolverError(f'lr_policy "plateau" needs patience above 0, not {param.patience}')
 
 
 @_register
@@ -79,3 +81,9 @@ def poly(param, i, current_step):
 def sigmoid(param, i, current_step):
     """base_lr / (1 + e ^ (-gamma * (i - stepsize)))"""
     return param.base_lr / (1 + math.exp(-param.gamma * (i - param.stepsize))), current_step
+
+
+@_register
+def plateau(param, i, current_step):
+    """base_lr * gamma ^ current_step; a step after `patience` tests that did not improve."""
+    return param.base_lr * param.gamma**current_step, current_step

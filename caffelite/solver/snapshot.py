@@ -63,15 +63,34 @@ def _histories(solver):
     return [history[name] for name in solver.history_names for history in solver.history]
 
 
-def _state_message(solver, model):
-    """The SolverState without its histories."""
+def write_best(solver):
+    """Write the model as PREFIX_best, over the one before; returns its path."""
+    is_hdf5 = solver.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
+    path = f"{solver.param.snapshot_prefix}_best.caffemodel{'.h5' if is_hdf5 else ''}"
+    log.info("Iteration %d is the best so far: keeping it as %s", solver.iter, path)
+    (solver.net.save_hdf5 if is_hdf5 else solver.net.save)(path)
+    return path
+
+
+def state_of(solver):
+    """The SolverState of this moment, without histories and model."""
     state = caffe_pb2.SolverState(
-        iter=solver.iter, learned_net=model, current_step=solver.current_step, seed=solver.seed
+        iter=solver.iter,
+        current_step=solver.current_step,
+        seed=solver.seed,
+        progress=solver.progress.so_far,
     )
     for net_name, net in _nets(solver):
         for layer in net.layers:
             if layer.position:
                 state.position.add(net=net_name, layer=layer.name, count=layer.position)
+    return state
+
+
+def _state_message(solver, model):
+    state = caffe_pb2.SolverState()
+    state.CopyFrom(solver.state_before_tests or state_of(solver))
+    state.learned_net = model
     return state
 
 
@@ -90,15 +109,16 @@ def _write_binary(solver, path, model):
 
 
 def _write_hdf5(solver, path, model):
+    state = _state_message(solver, model)
+
     def fill(file):
-        file.create_dataset("iter", data=np.array([solver.iter], "i4"))
+        file.create_dataset("iter", data=np.array([state.iter], "i4"))
         file.create_dataset("learned_net", data=np.bytes_(model))
-        file.create_dataset("current_step", data=np.array([solver.current_step], "i4"))
+        file.create_dataset("current_step", data=np.array([state.current_step], "i4"))
         history = file.create_group("history")
         for index, array in enumerate(_histories(solver)):
             history.create_dataset(str(index), data=array)
-        extra = _state_message(solver, model)
-        file.attrs[_EXTRA] = np.void(extra.SerializeToString())
+        file.attrs[_EXTRA] = np.void(state.SerializeToString())
 
     hdf5.write_file(path, fill)
 
@@ -127,6 +147,8 @@ def restore(solver, path):
     for target, array in zip(targets, arrays, strict=True):
         target[...] = array.reshape(target.shape)
     solver.iter, solver.current_step = state.iter, state.current_step
+    solver.state_before_tests = None
+    solver.progress.so_far.CopyFrom(state.progress)
     if state.HasField("seed"):
         _restore_streams(solver, state)
 
