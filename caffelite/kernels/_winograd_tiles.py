@@ -55,14 +55,17 @@ def winograd_output(typing_context, x, x_at, x_step, c, c_at, c_step):
 
 def _winograd_weight(count, x, x_at, x_step, c, c_at, c_step):
     for lane in range(count):
-        window = x[x_at + lane : x_at + lane + 9 * x_step : x_step].reshape(3, 3)
+        window = x[x_at + lane + x_step * np.arange(9)].reshape(3, 3)
         values = WINOGRAD_WEIGHT @ window @ WINOGRAD_WEIGHT.T
         c[c_at + lane : c_at + lane + 36 * c_step : c_step] = values.reshape(-1)
 
 
 @operation(_winograd_weight)
 def winograd_weight(typing_context, count, x, x_at, x_step, c, c_at, c_step):
-    """c[p, m] = (G g G')[p] for `count` windows g = x[:, m], at most a lane each."""
+    """c[p, m] = (G g G')[p] for `count` windows g = x[:, m], at most a lane each.
+
+    With a negative `x_step`, windows are turned around.
+    """
     return call_linked("winograd_weight", "i@i@i", (count, x, x_at, x_step, c, c_at, c_step))
 
 

@@ -125,19 +125,18 @@ def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes):
     lines = min(height, max(1, (budget - halo) // line))
     images = 1
     if lines == height:
-        most = min(budget // (halo + line * height), batch * group // threads, 8)
-        waste = [-(n * pixels) % panel / (n * pixels) for n in range(1, most + 1)]
-        images += next((i for i, part in enumerate(waste) if part <= min(waste) + 0.03), 0)
-    bands = -(-height // lines)
-    blocks = -(-batch // images) * group
-    if images == 1:
-        while bands < height and blocks * bands % threads and blocks * bands < 8 * threads:
-            bands += 1
-    lines = -(-height // bands)
-    items = blocks * -(-height // lines)
+        # small images together waste fewer lanes; past L2, more than one still pays
+        most = min(4 * budget // (halo + line * height), 8)
+        choices = [n for n in range(1, most + 1) if batch % n == 0] or [1]
+        waste = [-(n * pixels) % panel / (n * pixels) for n in choices]
+        images = next(
+            n for n, part in zip(choices, waste, strict=True) if part <= min(waste) + 0.03
+        )
+    lines = -(-height // -(-height // lines))
+    items = batch // images * group * -(-height // lines)
     band = _band(geometry, inputs, images, lines)
     vectors, segments = _vectors(geometry, inputs, images, lines, per_vector)
-    parts = min(threads, items)
+    parts = min(threads, items * -(-outputs // TILE_ROWS))
     weights = group * outputs * len(band.offsets)
     size = images * inputs * band.plane + 3 * panel + TILE_ROWS * panel
     work = workspace(x.dtype, weights + parts * size)
@@ -162,15 +161,18 @@ def pack_tile(w, w_at, w_steps, outputs, item, out):
     g, t = item // tiles, item % tiles
     first, last = t * outputs // tiles, (t + 1) * outputs // tiles
     rows = last - first
-    target = (g * outputs + first) * depth
-    runs, length = inputs, taps
-    if input_step == taps * tap_step:
-        runs, length = 1, depth
-    for r in range(rows):
-        start = w_at + g * group_step + (first + r) * row_step
-        for run in range(runs):
-            to = target + run * length * rows + r
-            copy(length, w, start + run * input_step, tap_step, out, to, rows)
+    start, target = w_at + g * group_step + first * row_step, (g * outputs + first) * depth
+    square, done = lanes(out), 0
+    if tap_step == 1 and input_step == taps and start + (rows + square) * row_step <= len(w):
+        # Squares reach past the tile's last row, so each row of `out` is written after the one
+        # before it, from the right; the end is left for below.
+        done = max(depth - square, 0) // square * square
+        for k in range(0, done, square):
+            for r in range((rows - 1) // square * square, -1, -square):
+                transpose(w, start + r * row_step + k, row_step, out, target + k * rows + r, rows)
+    for k in range(done, depth):
+        source = start + k // taps * input_step + k % taps * tap_step
+        copy(rows, w, source, row_step, out, target + k * rows, 1)
 
 
 @kernel
@@ -182,22 +184,21 @@ def _copy_band(x, x_at, layout, channels, line, out, out_at):
     """
     height, width, down, across, above, left = layout[:6]
     rows, columns, row_phases, column_phases = layout[6:10]
-    to = out_at
+    if above > 0 or left > 0:
+        clear(channels * row_phases * rows * column_phases * columns, out, out_at)
     for c in range(channels):
         for a in range(row_phases):
-            for t in range(rows):
-                i = (line + t) * down + layout[10 + a] - above
-                source = x_at + (c * height + i) * width
-                for b in range(column_phases):
-                    shift = layout[10 + row_phases + b] - left
-                    low, high = columns, columns
-                    if i >= 0 and i < height:
-                        low = min(max(-(shift // across), 0), columns)
-                        high = max(min(-((shift - width) // across), columns), low)
-                    clear(low, out, to)
-                    copy(high - low, x, source + shift + low * across, across, out, to + low, 1)
-                    clear(columns - high, out, to + high)
-                    to += columns
+            i0 = line * down + layout[10 + a] - above
+            first = max(-(i0 // down), 0)
+            last = min(-((i0 - height) // down), rows)
+            for b in range(column_phases):
+                shift = layout[10 + row_phases + b] - left
+                low = max(-(shift // across), 0)
+                count = min(-((shift - width) // across), columns) - low
+                for t in range(first, last):
+                    to = ((c * row_phases + a) * rows + t) * column_phases + b
+                    source = x_at + (c * height + i0 + t * down) * width + shift + low * across
+                    copy(count, x, source, across, out, out_at + to * columns + low, 1)
 
 
 @kernel
@@ -205,23 +206,24 @@ def _lines_part(
     x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group, height, width,
     lines, plane, work, weights, size, items, parts, part,
 ):  # fmt: skip
-    """The `part`-th share of (images, group, lines) bands of y."""
+    """The `part`-th share of the tiles of outputs of all (images, group, lines) bands of y."""
     pixels, depth, panel = height * width, len(offsets), TILE_VECTORS * lanes(x)
     tiles, bands = -(-outputs // TILE_ROWS), -(-height // lines)
+    begin, end = part * items * tiles // parts, (part + 1) * items * tiles // parts
     x_plane = layout[0] * layout[1]
     staging_at = weights + part * size
     band_at = staging_at + (TILE_ROWS + 1) * panel
-    for item in range(part * items // parts, (part + 1) * items // parts):
+    for item in range(begin // tiles, -(-end // tiles)):
         g, line = item // bands % group, item % bands * lines
         n0 = item // (bands * group) * images
-        n1 = min(n0 + images, batch)
+        n1 = n0 + images
         for n in range(n0, n1):
             _copy_band(
                 x, (n * group + g) * inputs * x_plane, layout, inputs, line,
                 work, band_at + (n - n0) * inputs * plane,
             )  # fmt: skip
         count = (n1 - n0) * (min(lines, height - line) * width)
-        for t in range(tiles):
+        for t in range(max(begin - item * tiles, 0), min(end - item * tiles, tiles)):
             first, last = t * outputs // tiles, (t + 1) * outputs // tiles
             rows = last - first
             a_at = (g * outputs + first) * depth

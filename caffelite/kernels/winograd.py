@@ -11,7 +11,7 @@ import numpy as np
 
 from ._jit import kernel, prange, thread_count
 from ._simd import VECTOR_BYTES, clear, copy, lanes
-from ._tiles import TILE_ROWS, TILE_VECTORS, tile
+from ._tiles import TILE_ROWS, TILE_VECTORS, tile, transpose
 from ._winograd_tiles import winograd_input, winograd_output, winograd_weight
 from ._workspace import workspace
 
@@ -68,18 +68,24 @@ def _transform_weights(w, w_at, w_steps, outputs, item, out, group):
     tiles = -(-outputs // TILE_ROWS)
     g, t = item // tiles, item % tiles
     first, last = t * outputs // tiles, (t + 1) * outputs // tiles
-    rows = last - first
+    rows, square = last - first, lanes(out)
     target = (g * outputs + first) * inputs
-    windows = np.empty(9 * TILE_ROWS, out.dtype)
+    step = max(square, TILE_ROWS)
+    windows = np.empty(step * step, out.dtype)
     for c in range(inputs):
-        for r in range(rows):
-            source = w_at + g * group_step + (first + r) * row_step + c * input_step
+        source = w_at + g * group_step + first * row_step + c * input_step
+        low = min(source, source + 8 * tap_step)
+        if square >= TILE_ROWS and low + square * row_step + square <= len(w):
+            transpose(w, low, row_step, windows, 0, step)
+        else:
             for k in range(9):
-                windows[k * TILE_ROWS + r] = w[source + k * tap_step]
-        for r in range(0, rows, lanes(out)):
+                copy(rows, w, low + k, row_step, windows, k * step, 1)
+        # turned weights have the last tap first
+        tap0 = source - low
+        for r in range(0, rows, square):
             winograd_weight(
-                rows - r, windows, r, TILE_ROWS, out, target + c * rows + r,
-                group * outputs * inputs,
+                rows - r, windows, tap0 * step + r, tap_step * step,
+                out, target + c * rows + r, group * outputs * inputs,
             )  # fmt: skip
 
 
