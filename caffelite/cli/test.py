@@ -31,6 +31,7 @@ def run(args):
     log = start_logging(quiet)
     use_device(args)
     net = open_net(args.model, "TEST", args, weights=args.weights)
+    net.economize(forward_only=True)
     log.info("Running for %d iterations.", args.iterations)
     bar = make_bar(args.iterations, what=net.name or "testing") if quiet else None
     try:

@@ -58,6 +58,9 @@ def run(args):
 
     allow_python(args)
     solver = get_solver(*_solver_param(args))
+    solver.net.economize()
+    for net in solver.test_nets:
+        net.economize(forward_only=True)
     with contextlib.ExitStack() as stack:
         stack.callback(_close, solver)
         if args.snapshot:

@@ -15,7 +15,7 @@ from ..errors import NetError
 from ..layers.base import TEST, TRAIN, create_layer
 from ..proto import caffe_pb2
 from ..proto.text import read_net
-from . import batches, passes, weights
+from . import batches, memory, passes, weights
 from .plan import plan_backward
 from .steps import Steps
 
@@ -420,6 +420,23 @@ class Net:
         for layer in self.layers:
             self._reshape(layer)
             _seed_losses(layer)
+
+    def economize(self, forward_only=False):
+        """Let what is never needed at the same time use the same memory.
+
+        From now on diffs of blobs, and with `forward_only` their data instead, hold what they
+        should only while the net runs; inputs, outputs and learnable blobs stay as they are.
+        """
+        kept = {*self.inputs, *self.outputs}
+        if forward_only:
+            for layer in self.layers:
+                layer.needs_backward, layer.propagate_down = (
+                    False,
+                    [False] * len(layer.bottom_names),
+                )
+            memory.share_data(self.layers, kept)
+        else:
+            memory.share_diffs(self.layers, kept)
 
     def clear_param_diffs(self):
         """Set the diffs of all learnable blobs to 0."""

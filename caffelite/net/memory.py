@@ -1,0 +1,104 @@
+"""Memory that blobs use in turn: what is never needed at the same time need not lie apart."""
+
+from dataclasses import dataclass
+
+from ..blob import Blob
+
+
+def share_diffs(layers, kept):
+    """Let blobs between layers use common memory for diffs, each while backward needs its own.
+
+    A diff lives from the layer that writes it, the last of its readers in forward order, to the one
+    whose top it is. `kept` names blobs whose diffs stay apart.
+    """
+    lives = _Lives(layers, kept, diff=True)
+    for time, layer in enumerate(reversed(layers)):
+        if layer.needs_backward:
+            for index, blob in enumerate(layer.bottom_blobs):
+                assigned = index not in layer.no_gradient and layer.type != "Python"
+                if layer.propagate_down[index] and assigned:
+                    lives.written(blob, time)
+            for blob in layer.top_blobs:
+                lives.read(blob, time)
+    lives.share()
+
+
+def share_data(layers, kept):
+    """Let blobs use common memory for data, each while forward needs its own.
+
+    For nets that run forward only. Tops of layers without bottoms stay apart: some are written
+    once and for all.
+    """
+    lives = _Lives(layers, kept, diff=False)
+    for time, layer in enumerate(layers):
+        for blob in layer.bottom_blobs:
+            lives.read(blob, time)
+        for blob in layer.top_blobs:
+            if layer.bottom_blobs:
+                lives.written(blob, time)
+            else:
+                lives.read(blob, time)
+    lives.share()
+
+
+class _Lives:
+    """When each piece of memory is in use. Blobs that share memory already are one piece."""
+
+    def __init__(self, layers, kept, diff):
+        self.diff = diff
+        self.blobs, self.span = {}, {}  # by piece of memory
+        self.fixed = set()
+        for layer in layers:
+            for blob in layer.blobs:
+                self.fixed.add(self._piece(blob))
+            for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
+                if weight:
+                    self.fixed.add(self._piece(blob))
+            names = (*layer.bottom_names, *layer.top_names)
+            for name, blob in zip(names, (*layer.bottom_blobs, *layer.top_blobs), strict=True):
+                self.blobs.setdefault(self._piece(blob), set()).add(blob)
+                if name in kept:
+                    self.fixed.add(self._piece(blob))
+
+    def _piece(self, blob):
+        return blob._diff if self.diff else blob._data
+
+    def written(self, blob, time):
+        """`blob` is assigned at this time."""
+        start, _ = self.span.get(self._piece(blob), (time, time))
+        self.span[self._piece(blob)] = start, time
+
+    def read(self, blob, time):
+        """`blob` is read at this time; if nobody wrote it before, it has to stay as it is."""
+        if self._piece(blob) in self.span:
+            self.written(blob, time)
+        else:
+            self.fixed.add(self._piece(blob))
+
+    def share(self):
+        """Let each piece move into one that is free again by then, the best fit there is."""
+        free, in_use = [], []
+        for piece, (start, end) in sorted(self.span.items(), key=lambda item: item[1]):
+            if piece in self.fixed:
+                continue
+            free += [home for home in in_use if home.until < start]
+            in_use = [home for home in in_use if home.until >= start]
+            size = max(blob.count for blob in self.blobs[piece])
+            home = min(free, key=lambda h: (h.size < size, abs(h.size - size)), default=None)
+            if home is None:
+                home = _Home(next(iter(self.blobs[piece])))
+            else:
+                free.remove(home)
+            home.until, home.size = end, max(home.size, size)
+            in_use.append(home)
+            for blob in self.blobs[piece]:
+                (blob.share_diff if self.diff else blob.share_data)(home.owner)
+
+
+@dataclass(eq=False)
+class _Home:
+    """Memory to move into: that of `owner`."""
+
+    owner: Blob
+    size: int = 0
+    until: int = 0

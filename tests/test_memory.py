@@ -1,0 +1,138 @@
+"""Nets whose blobs use memory in turn compute what nets compute that have it all."""
+
+import sys
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+import caffelite
+from caffelite.proto import caffe_pb2
+
+from .test_steps import HEAD, NETS, TAIL, conv, on
+
+
+class Forgetful(caffelite.Layer):
+    """Gives no gradient to bottom 1, whatever it is asked for."""
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = bottom[0].data + bottom[1].data
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = top[0].diff
+
+
+MORE = {
+    "a long line": HEAD
+    + "".join(conv(f"c{i}", f"c{i - 1}" if i else "x") for i in range(6))
+    + TAIL % "c5",
+    "shapes shared": HEAD
+    + conv("a", "x")
+    + 'layer { name: "f" type: "Flatten" bottom: "a" top: "f" }'
+    + 'layer { name: "r" type: "Reshape" bottom: "f" top: "r" reshape_param {'
+    " shape { dim: 0 dim: 5 dim: -1 dim: 6 } } }" + conv("b", "r") + TAIL % "b",
+    "read but never written": HEAD
+    + conv("a", "x")
+    + conv("b", "a", num_output=5)
+    + 'layer { name: "s" type: "Eltwise" bottom: "a" bottom: "b" top: "s"'
+    " propagate_down: false propagate_down: true }" + TAIL % "s",
+    "cropped": HEAD + conv("a", "x") + 'layer { name: "p" type: "Pooling" bottom: "a" top: "p"'
+    " pooling_param { pool: AVE kernel_size: 2 stride: 2 } }"
+    + 'layer { name: "c" type: "Crop" bottom: "a" bottom: "p" top: "c" }'
+    + TAIL % "c",
+    "forgetful": HEAD
+    + conv("a", "x")
+    + conv("b", "x")
+    + 'layer { name: "p" type: "Python" bottom: "a" bottom: "b" top: "p"'
+    f' python_param {{ module: "{__name__}" layer: "Forgetful" }} }}' + TAIL % "p",
+    "parameter": HEAD
+    + conv("a", "x")
+    + 'layer { name: "w" type: "Parameter" top: "w" parameter_param {'
+    " shape { dim: 4 dim: 5 dim: 7 dim: 6 } } }"
+    + 'layer { name: "s" type: "Eltwise" bottom: "a" bottom: "w" top: "s" }'
+    + TAIL % "s",
+    "two losses": HEAD
+    + conv("a", "x")
+    + (TAIL % "a").replace('"ip"', '"aux"').replace('"loss"', '"aux_loss"')
+    + conv("b", "a")
+    + on("b", "ReLU")
+    + TAIL % "b",
+}
+
+
+def build(text, phase=caffelite.TRAIN):
+    assert sys.modules[__name__]  # where "forgetful" finds its layer
+    param = text_format.Parse(text, caffe_pb2.NetParameter())
+    net = caffelite.Net(param, phase, seed=5)
+    fill(net, 0)
+    return net
+
+
+def fill(net, seed):
+    generator = np.random.default_rng(seed)
+    net.blobs["x"].data[...] = generator.standard_normal(net.blobs["x"].shape)
+    net.blobs["t"].data[...] = generator.integers(0, 3, net.blobs["t"].shape)
+
+
+def pieces(net, kind):
+    """Sizes of the memory in use for the blobs of a net, each piece once."""
+    found = {id(getattr(b, kind)): getattr(b, kind).flat for b in net.blobs.values()}
+    return [flat.size for flat in found.values() if flat is not None]
+
+
+@pytest.mark.parametrize("text", [*NETS.values(), *MORE.values()], ids=[*NETS, *MORE])
+def test_training_computes_the_same(text):
+    apart, economic = build(text), build(text)
+    economic.economize()
+    for step in range(3):
+        for net in (apart, economic):
+            fill(net, step)
+            net.clear_param_diffs()
+            net.forward_backward()
+        for name, blobs in apart.params.items():
+            for mine, theirs in zip(blobs, economic.params[name], strict=True):
+                np.testing.assert_array_equal(mine.data, theirs.data, err_msg=name)
+                np.testing.assert_array_equal(mine.diff, theirs.diff, err_msg=name)
+    assert sum(pieces(economic, "_diff")) <= sum(pieces(apart, "_diff"))
+
+
+@pytest.mark.parametrize("text", [*NETS.values(), *MORE.values()], ids=[*NETS, *MORE])
+def test_testing_computes_the_same(text):
+    apart, economic = build(text, caffelite.TEST), build(text, caffelite.TEST)
+    economic.economize(forward_only=True)
+    for step in range(3):
+        for net in (apart, economic):
+            fill(net, step)
+            net.forward()
+        for name in apart.outputs:
+            np.testing.assert_array_equal(apart.blobs[name].data, economic.blobs[name].data)
+
+
+def test_a_long_line_needs_two_diffs_and_two_blobs():
+    net = build(MORE["a long line"])
+    net.economize()
+    net.forward_backward()
+    size = net.blobs["c0"].count
+    assert [count for count in pieces(net, "_diff") if count >= size] == [size, size]
+    net = build(MORE["a long line"], caffelite.TEST)
+    net.economize(forward_only=True)
+    net.forward()
+    assert [count for count in pieces(net, "_data") if count >= size] == [size, size]
+
+
+def test_another_batch_size_passes_through():
+    nets = [build(NETS["residual"]) for _ in range(2)]
+    nets[1].economize()
+    for batch in (4, 9, 2):
+        for net in nets:
+            net.blobs["x"].reshape(batch, 3, 7, 6)
+            net.blobs["t"].reshape(batch)
+            fill(net, batch)
+            net.clear_param_diffs()
+            net.forward_backward()
+        for name, blobs in nets[0].params.items():
+            for mine, theirs in zip(blobs, nets[1].params[name], strict=True):
+                np.testing.assert_array_equal(mine.diff, theirs.diff, err_msg=name)
