@@ -10,7 +10,7 @@ from PIL import Image
 
 from .data.datum import pixels
 from .errors import DataError, NetError, missing_extra
-from .proto.caffe_pb2 import BlobProto, BlobProtoVector, Datum
+from .proto import caffe_pb2
 
 # Messages
 
@@ -32,18 +32,18 @@ def array_to_blobproto(arr, diff=None):
     """The BlobProto of an array, and of an array of diffs."""
     arr = np.asarray(arr)
     diffs = () if diff is None else np.ravel(diff)
-    return BlobProto(shape={"dim": arr.shape}, data=arr.ravel(), diff=diffs)
+    return caffe_pb2.BlobProto(shape={"dim": arr.shape}, data=arr.ravel(), diff=diffs)
 
 
 def arraylist_to_blobprotovector_str(arraylist):
     """A list of arrays as the bytes of a BlobProtoVector."""
     blobs = [array_to_blobproto(arr) for arr in arraylist]
-    return BlobProtoVector(blobs=blobs).SerializeToString()
+    return caffe_pb2.BlobProtoVector(blobs=blobs).SerializeToString()
 
 
 def blobprotovector_str_to_arraylist(str):
     """The list of arrays in the bytes of a BlobProtoVector."""
-    return [blobproto_to_array(blob) for blob in BlobProtoVector.FromString(str).blobs]
+    return [blobproto_to_array(blob) for blob in caffe_pb2.BlobProtoVector.FromString(str).blobs]
 
 
 def array_to_datum(arr, label=None):
@@ -51,7 +51,7 @@ def array_to_datum(arr, label=None):
     arr = np.asarray(arr)
     if arr.ndim != 3:
         raise ValueError(f"a Datum is channels x height x width, not {arr.shape}")
-    datum = Datum()
+    datum = caffe_pb2.Datum()
     datum.channels, datum.height, datum.width = arr.shape
     if arr.dtype == np.uint8:
         datum.data = arr.tobytes()

@@ -97,10 +97,7 @@ class Function:
     def __init__(self, type_name, inputs, params):
         for index, top in enumerate(inputs):
             if not isinstance(top, Top):
-                raise TypeError(
-                    f"{type_name} input {index} is not a Top (type is {type(top)})"
-                    + ("; unpack it: a, b = L.X(..., ntop=2)" if isinstance(top, tuple) else "")
-                )
+                raise TypeError(f"{type_name} input {index} is not a Top (type is {type(top)})")
         self.type_name, self.inputs, self.params = type_name, inputs, dict(params)
         self.in_place = self.params.pop("in_place", False)
         self.ntop = self.params.pop("ntop", 1)
