@@ -106,6 +106,14 @@ def test_old_shapes_need_the_net(folder, capsys):
     assert "does not fit the net" in capsys.readouterr().err
 
 
+def test_of_layers_with_one_name_the_first_counts_as_in_loading(folder):
+    message = caffe_pb2.NetParameter()
+    for value in (1, 2):
+        message.layer.add(name="a1").blobs.add(shape={}, data=[value])
+    Path("twice.caffemodel").write_bytes(message.SerializeToString())
+    assert convert.read("twice.caffemodel")["a1"][0] == 1
+
+
 def test_a_shape_that_its_values_do_not_fill_is_refused(folder, capsys):
     message = caffe_pb2.NetParameter()
     message.layer.add(name="b2").blobs.add(shape={"dim": [2, 3]}, data=range(5))
