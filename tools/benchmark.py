@@ -129,6 +129,7 @@ class Caffelite:
             self.net = self.solver.net
         else:
             self.net = caffelite.Net(param, param.state.phase)
+        self.net.economize(forward_only=param.state.phase == TEST)  # as the command line does
         fill(self.net)
         for name, values in samples(param).items():
             self.net.blobs[name].data[...] = values
@@ -148,16 +149,22 @@ class Caffelite:
         self.solver.apply_update()
 
     def layer_times(self, train):
-        """{layer: [ms forward, ms backward]} of one pass."""
+        """{layer: [ms forward, ms backward]} of one pass; a chain's are those of its first."""
         net = self.net
         times = {layer.name: [0.0, 0.0] for layer in net.layers}
-        last = len(net.layers) - 1
         net.clear_param_diffs()
-        for i in range(last + 1):
-            times[net.layers[i].name][0] = milliseconds(net._forward, i, i)
-        for i in range(last, -1, -1) if train else ():
-            times[net.layers[i].name][1] = milliseconds(net._backward, i, i)
+        steps = self._steps()
+        for first, last in steps:
+            times[net.layers[first].name][0] = milliseconds(net._forward, first, last)
+        for first, last in reversed(steps) if train else ():
+            times[net.layers[first].name][1] = milliseconds(net._backward, last, first)
         return times
+
+    def _steps(self):
+        """(first layer, last layer) of what runs as one."""
+        chains = self.net._steps.chains
+        starts = [i for i in range(len(self.net.layers)) if i not in self.net._steps.heads]
+        return [(i, i + len(chains.get(i, ()))) for i in starts]
 
 
 class PyTorch:
