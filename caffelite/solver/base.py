@@ -5,6 +5,7 @@ import math
 import os
 import time
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from . import lr_policy, regularize, snapshot
 from .progress import Progress
 
 log = logging.getLogger("caffelite")
+
+PIECE = 1 << 16  # values of a blob that are updated at a time
 
 _solvers = {}
 
@@ -275,18 +278,21 @@ class Solver:
         ]
         regularize.clip([entry.blob.diff for entry, _ in moving], param.clip_gradients)
         for entry, history in moving:
-            blob = entry.blob
-            regularize.average(blob.diff, param.iter_size)
             local_decay = param.weight_decay * entry.decay_mult
-            regularize.decay(blob.diff, blob.data, local_decay, param.regularization_type)
-            self.update(blob, history, rate * entry.lr_mult)
-            np.subtract(blob.data, blob.diff, out=blob.data)
+            for piece, past in _pieces(entry.blob, history):
+                regularize.average(piece.diff, param.iter_size)
+                regularize.decay(piece.diff, piece.data, local_decay, param.regularization_type)
+                self.update(piece, past, rate * entry.lr_mult)
+                np.subtract(piece.data, piece.diff, out=piece.data)
         self.iter += 1
         self.state_before_tests = None
         return rate
 
     def update(self, blob, history, rate):
-        """Turn blob.diff from the gradient into the step that is subtracted from blob.data."""
+        """Turn blob.diff from the gradient into the step that is subtracted from blob.data.
+
+        `blob` and the arrays of `history` may be pieces of the whole: a rule goes value by value.
+        """
         raise NotImplementedError(f"{type(self).__name__}.update")
 
     @property
@@ -442,6 +448,21 @@ class Solver:
     def error(self, text):
         """The exception for a mistake in the solver's file."""
         return SolverError(f"{self.file + ': ' if self.file else ''}{text}")
+
+
+class _Piece(NamedTuple):
+    """A part of a blob, as an update rule sees it."""
+
+    data: np.ndarray
+    diff: np.ndarray
+
+
+def _pieces(blob, history):
+    """A blob and its history in parts that stay in cache from one operation to the next."""
+    arrays = [array.reshape(-1) for array in (blob.data, blob.diff, *history.values())]
+    for start in range(0, blob.count, PIECE):
+        data, diff, *past = (array[start : start + PIECE] for array in arrays)
+        yield _Piece(data, diff), dict(zip(history, past, strict=True))
 
 
 def _due(iteration, interval):
