@@ -16,7 +16,11 @@ def test_compiling_is_said_once_and_only_where_it_happens(tmp_path):
     environment = {"PATH": "", "NUMBA_CACHE_DIR": str(tmp_path)}
     said = [
         subprocess.run(
-            [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", CODE],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stderr
         for _ in range(2)
     ]
