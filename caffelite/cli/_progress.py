@@ -58,6 +58,9 @@ class TrainingBar:
     def _snapshot(self, event):
         self.write(f"iteration {event['iteration']}: snapshot {event['state']}")
 
+    def _best(self, event):
+        self.write(f"iteration {event['iteration']}: best so far, kept as {event['model']}")
+
     def _stopped(self, event):
         self.write(f"iteration {event['iteration']}: stopped early")
 
