@@ -117,16 +117,18 @@ def test_sizes_of_convolution_are_divided_toward_zero(size, kernel, outputs):
 @pytest.mark.parametrize(
     "options, outputs",
     [
-        ("kernel_size: 2 stride: 2", 3),  # rounded up
-        ("kernel_size: 2 stride: 2 round_mode: FLOOR", 2),
-        ("kernel_size: 2 stride: 4 pad: 1", 2),  # ceil(5 / 4) + 1 = 3, whose last starts at 7
-        ("kernel_size: 1 stride: 3", 3),  # not clipped without padding: the last starts at 6
+        ("kernel_size: 2 stride: 2", (3, 3)),  # rounded up
+        ("kernel_size: 2 stride: 2 round_mode: FLOOR", (2, 2)),
+        (
+            "kernel_size: 2 stride: 4 pad: 1",
+            (2, 2),
+        ),  # ceil(5 / 4) + 1, less a window that starts at 7
+        ("kernel_h: 2 kernel_w: 1 stride: 5 pad_h: 1 pad_w: 0", (2, 1)),
     ],
 )
 def test_pooling_rounds_up_and_drops_a_window_only_when_padded(options, outputs):
-    size = 7 if "kernel_size: 1" in options else 5
-    _, _, (top,) = make_layer("Pooling", [(1, 1, size, size)], f"pooling_param {{ {options} }}")
-    assert top.shape == (1, 1, outputs, outputs)
+    _, _, (top,) = make_layer("Pooling", [(1, 1, 5, 5)], f"pooling_param {{ {options} }}")
+    assert top.shape == (1, 1, *outputs)
 
 
 # 4: means of windows

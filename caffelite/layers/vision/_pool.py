@@ -11,13 +11,14 @@ from ..base import TRAIN
 
 def out_shape(layer, in_shape, window, floor=False):
     """(rows, columns) of the top for planes of `in_shape`, or the layer's error."""
+    padded = any(window[4:])  # along either axis, as in Caffe
     sizes = []
     for axis, name in enumerate(("height", "width")):
         size, (kernel, stride, pad) = in_shape[axis], window[axis::2]
         room = size + 2 * pad - kernel
         out = (room // stride if floor else -(-room // stride)) + 1
-        if pad and (out - 1) * stride >= size + pad:
-            out -= 1  # the last window would lie in the padding
+        if padded and (out - 1) * stride >= size + pad:
+            out -= 1  # the last window would lie beyond the values
         if out < 1:
             raise layer.error(
                 f"{name}: a window of {kernel} does not fit into {size} with pad {pad}"
