@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import _tiles, convolve, direct, gemm, im2col, winograd
+from caffelite.kernels import _jit, _tiles, convolve, gemm, im2col
 
 from .reference import convolve as slow_convolve
 from .reference import gemm as slow_gemm
@@ -127,7 +128,7 @@ COUNTS = [(1, 1, 1, 1), (2, 3, 5, 1), (3, 2, 3, 2), (2, 1, 1, 4), (5, 18, 33, 1)
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
     """Leave out the one algorithm that rounds where whole numbers need no rounding."""
-    monkeypatch.setattr(winograd, "pays", lambda *arguments: False)
+    monkeypatch.setattr(convolve, "FAST_PATHS", ["lines"])
 
 
 @FLOATS
@@ -141,7 +142,7 @@ def test_convolve(window, counts, dtype):
 @pytest.mark.parametrize("window", [w for w in WINDOWS if len(w[0]) < 3], ids=str)
 def test_convolve_by_windows(window, dtype, monkeypatch):
     """The general path, for shapes that have a faster one."""
-    monkeypatch.setattr(direct, "canonical", lambda geometry: None)
+    monkeypatch.setattr(convolve, "FAST_PATHS", [])
     check_convolve(window, (3, 2, 3, 2), dtype)
 
 
@@ -168,7 +169,7 @@ def test_convolve_over_several_blocks(window, counts):
 @SEVERAL_BLOCKS
 @pytest.mark.skipif(not JIT, reason="too slow without compilation")
 def test_convolve_by_windows_over_several_blocks(window, counts, monkeypatch):
-    monkeypatch.setattr(direct, "canonical", lambda geometry: None)
+    monkeypatch.setattr(convolve, "FAST_PATHS", [])
     check_convolve(window, counts, np.float32)
 
 
@@ -206,27 +207,47 @@ def test_convolve_without_images():
     assert (w == 1).all()
 
 
-def test_bias():
-    rng = np.random.default_rng(5)
-    y, b = draw(rng, (2, 3, 4, 5), np.float32), draw(rng, 3, np.float32)
-    expected = y + b[:, None, None]
-    convolve.add_bias(y, b)
-    np.testing.assert_array_equal(y, expected)
-    db = np.ones(3, np.float32)
-    convolve.bias_gradient(y, db)
-    np.testing.assert_array_equal(db, 1 + y.sum(axis=(0, 2, 3)))
+@pytest.mark.skipif(not JIT, reason="nothing is cached without compilation")
+def test_cache_notices_edits_in_the_modules_a_kernel_uses():
+    names = _jit.kernel_modules("caffelite.kernels.winograd")
+    for module in "winograd", "_winograd_tiles", "_tiles", "_simd", "_link":
+        assert f"caffelite.kernels.{module}" in names
+    stamp = gemm.gemm_serial._cache._cache_file._source_stamp
+    assert len(stamp) == 1 + len(_jit.kernel_modules("caffelite.kernels.gemm"))
 
 
-THIS_FILE_ELSEWHERE = """
+@pytest.mark.skipif(not JIT, reason="compares threads")
+def test_convolution_gives_the_same_bits_again_and_on_one_thread():
+    rng = np.random.default_rng(6)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in [(3, 20, 17, 18), (30, 20, 3, 3)])
+    options = ((1, 1), (1, 1), (1, 1))
+    results = []
+    for threads in (numba.get_num_threads(), numba.get_num_threads(), 1):
+        before = numba.get_num_threads()
+        numba.set_num_threads(threads)
+        y, dx, dw = np.empty((3, 30, 17, 18), np.float32), np.empty_like(x), np.zeros_like(w)
+        convolve.forward(x, w, y, *options)
+        convolve.backward_input(w, y, dx, *options)
+        convolve.backward_weight(x, y, dw, *options)
+        numba.set_num_threads(before)
+        results.append((y, dx, dw))
+    for first, second in zip(results[0], results[1], strict=True):
+        np.testing.assert_array_equal(first, second)
+    for one, several in zip(results[2][:2], results[0][:2], strict=True):
+        np.testing.assert_array_equal(one, several)
+
+
+FILES = [__file__, __file__.replace(".py", "_winograd.py")]
+ELSEWHERE = """
 import sys, pytest
-sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", sys.argv[1], "-k", sys.argv[2]]))
+sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-k", *sys.argv[1:]]))
 """
 
 
 @pytest.mark.parametrize(
     ("settings", "select"),
     [
-        ({"NUMBA_DISABLE_JIT": "1"}, "not elsewhere and (gemm or im2col or convolve)"),
+        ({"NUMBA_DISABLE_JIT": "1"}, "not elsewhere"),
         ({"NUMBA_CPU_NAME": "generic"}, "not elsewhere"),
         (
             {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"},
@@ -239,6 +260,6 @@ sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", sys.argv[1], "-k", s
 )
 @pytest.mark.slow
 def test_elsewhere(settings, select):
-    """All of the above on other processors and thread counts."""
-    arguments = [sys.executable, "-c", THIS_FILE_ELSEWHERE, __file__, select]
+    """All of these tests on other processors and thread counts."""
+    arguments = [sys.executable, "-c", ELSEWHERE, select, *FILES]
     subprocess.run(arguments, env=os.environ | settings, check=True)

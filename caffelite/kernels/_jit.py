@@ -72,11 +72,11 @@ def stamp_with_neighbours(compiled, function):
     """
     cache_file = getattr(compiled._cache, "_cache_file", None)
     if cache_file is not None:
-        neighbours = [_source_digest(name) for name in _kernel_modules(function.__module__)]
+        neighbours = [_source_digest(name) for name in kernel_modules(function.__module__)]
         cache_file._source_stamp = (cache_file._source_stamp, *neighbours)
 
 
-def _kernel_modules(name):
+def kernel_modules(name):
     """Sorted names of the modules beside this one that module `name` uses, itself included."""
     pending, seen = [name], set()
     while pending:

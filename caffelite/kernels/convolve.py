@@ -4,10 +4,14 @@ y[n, m, o] = sum over c, k of w[m, c, k] x[n, c, o * stride + k * dilation - pad
 of channels. x is (N, C, *in), w is (M, C / group, *kernel), y is (N, M, *out), any number of
 spatial axes, all contiguous and of one dtype. The shapes alone say how many outputs there are.
 
-Each thread takes a run of pixels, writes their windows as a matrix small enough for its cache
-(`im2col`), and multiplies that by the packed weights. Deconvolution swaps the roles:
-`backward_input` computes its top from its bottom.
+Three ways, chosen by shape. `winograd` is for 3 by 3 with stride 1, `direct` reads lines in place
+for up to two axes. For the rest, each thread takes a run of pixels, writes their windows as a
+matrix small enough for its cache (`im2col`), and multiplies that by the packed weights.
+
+Deconvolution swaps the roles: `backward_input` computes its top from its bottom.
 """
+
+import os
 
 import numpy as np
 
@@ -20,6 +24,8 @@ from .direct import pack_tile
 from .gemm import multiply_packed, multiply_rows, pack_rows, spaced
 from .im2col import DILATION, IN, KERNEL, OUT, PAD, STRIDE, col2im_block, geometry_of, im2col_block
 
+FAST_PATHS = os.environ.get("CAFFELITE_CONVOLUTION", "winograd,lines").split(",")
+"""What to use where it fits: any of "winograd" and "lines". Windows are the way without."""
 DEPTH_BLOCK = 512
 """Rows of the window matrix multiplied at a time in `forward`."""
 BLOCK_BYTES = 1 << 19
@@ -69,7 +75,7 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
     if dy.size == 0 or dw.size == 0:
         return
     plane = direct.canonical(geometry)
-    if plane is not None:
+    if "lines" in FAST_PATHS and plane is not None:
         direct.backward_weight(x, dy, dw, plane, group)
         return
     batch, inputs, outputs = x.shape[0], dw.shape[1], dw.shape[0] // group
@@ -100,22 +106,12 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
             dw += part
 
 
-def add_bias(y, b):
-    """y[n, m, ...] += b[m]."""
-    y += b.reshape(-1, *[1] * (y.ndim - 2))
-
-
-def bias_gradient(dy, db):
-    """db[m] += sum of dy over images and pixels."""
-    db += dy.reshape(*dy.shape[:2], int(np.prod(dy.shape[2:]))).sum(axis=2).sum(axis=0)
-
-
 def _multiply(x, w, w_at, w_steps, y, geometry, sizes):
     """y = weights times windows of x; see `pack_tile` for w_at and w_steps."""
     plane = direct.canonical(geometry)
-    if winograd.pays(plane, x, sizes):
+    if "winograd" in FAST_PATHS and winograd.pays(plane, x, sizes):
         winograd.multiply(x, w, w_at, w_steps, y, plane, sizes)
-    elif direct.can_read_lines(plane, x.itemsize):
+    elif "lines" in FAST_PATHS and direct.can_read_lines(plane, x.itemsize):
         direct.multiply_lines(x, w, w_at, w_steps, y, plane, sizes)
     else:
         _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes)

@@ -71,11 +71,11 @@ def _transform_weights(w, w_at, w_steps, outputs, item, out, group):
     rows, square = last - first, lanes(out)
     target = (g * outputs + first) * inputs
     step = max(square, TILE_ROWS)
-    windows = np.empty(step * step, out.dtype)
+    windows = np.empty(max(step, 9) * step, out.dtype)
     for c in range(inputs):
         source = w_at + g * group_step + first * row_step + c * input_step
         low = min(source, source + 8 * tap_step)
-        if square >= TILE_ROWS and low + square * row_step + square <= len(w):
+        if square >= max(TILE_ROWS, 9) and low + square * row_step + square <= len(w):
             transpose(w, low, row_step, windows, 0, step)
         else:
             for k in range(9):
