@@ -504,6 +504,14 @@ def test_the_catalogue_lists_every_type(capsys):
     assert re.search(r"^activation: \w+", out, re.M)
 
 
+def test_the_catalogue_as_a_table(capsys):
+    assert main(["layers", "--markdown"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[1] == "|---|---|---|"
+    assert r"| activation | AbsVal | y = \|x\|. |" in out
+    assert main(["layers", "AbsVal", "--markdown"]) == 2
+
+
 def test_all_about_one_type(capsys):
     assert main(["layers", "InnerProduct"]) == 0
     out = capsys.readouterr().out

@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,22 @@ def test_a_layer_has_a_row_in_the_table_of_its_folder(name):
     assert any(row.place.startswith(f"{family}:") for row in rows), (
         f"the rows of {name} belong into tests/cases/{family}.py, after its folder"
     )
+
+
+def test_the_readme_lists_the_layers_there_are():
+    command = [sys.executable, "-m", "caffelite", "layers", "--markdown"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    readme = (PACKAGE.parent / "README.md").read_text()
+    (shown,) = re.findall(
+        "<!-- made by: caffelite layers --markdown -->\n(.*)<!-- end -->", readme, re.S
+    )
+    assert shown == made, "put what caffelite layers --markdown prints there"
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_fits_a_line_of_the_catalogue(name):
+    first = inspect.getdoc(LAYERS[name]).partition("\n\n")[0]
+    assert "\n" not in first and len(first) <= 100
 
 
 @pytest.mark.parametrize("name", LAYERS)

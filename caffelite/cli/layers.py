@@ -2,6 +2,7 @@
 
 caffelite layers
 caffelite layers Pooling
+caffelite layers --markdown
 """
 
 import importlib
@@ -13,30 +14,51 @@ from ._flags import UsageError
 
 def add_arguments(parser):
     parser.add_argument("type", nargs="?", metavar="TYPE", help="a layer type, as in a prototxt")
+    parser.add_argument("--markdown", action="store_true", help="the catalogue as in README.md")
 
 
 def run(args):
     from ..layers import layer_types
 
     types = layer_types()
-    lines = _one(args.type, types) if args.type else _catalogue(types)
+    if args.type and args.markdown:
+        raise UsageError("--markdown is for the whole catalogue, without TYPE")
+    if args.markdown:
+        lines = _table(types)
+    else:
+        lines = _one(args.type, types) if args.type else _catalogue(types)
     print("\n".join(lines))
     return 0
 
 
 def _catalogue(types):
     """All types with the first line of their docstrings, under the headings of their folders."""
-    folders = {}
-    for name, layer in types.items():
-        folders.setdefault(layer.__module__.rpartition(".")[0], []).append(name)
     width = max(map(len, types))
-    for folder, names in sorted(folders.items()):
+    for folder, names in _folders(types):
         package = importlib.import_module(folder)
         yield f"{folder.rpartition('.')[2]}: {_sentence(package)}"
         for name in names:
             yield f"  {name:<{width}}  {_sentence(types[name])}"
         yield ""
     yield '"caffelite layers TYPE" tells all about one.'
+
+
+def _table(types):
+    """The catalogue as a table in Markdown."""
+    yield "| folder | type | what it computes |"
+    yield "|---|---|---|"
+    for folder, names in _folders(types):
+        for name in names:
+            sentence = _sentence(types[name]).replace("|", r"\|")
+            yield f"| {folder.rpartition('.')[2]} | {name} | {sentence} |"
+
+
+def _folders(types):
+    """Pairs of a folder, as a package, and the names of the types in it, sorted."""
+    folders = {}
+    for name, layer in types.items():
+        folders.setdefault(layer.__module__.rpartition(".")[0], []).append(name)
+    return sorted(folders.items())
 
 
 def _sentence(thing):

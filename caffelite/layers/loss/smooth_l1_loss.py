@@ -6,8 +6,10 @@ from ._loss import Loss
 
 @register("SmoothL1Loss")
 class SmoothL1Loss(Loss):
-    """L = (sum of outside * f(inside * (a - b))) / N, with N samples on the first axis, and
-    f(d) = (sigma d)^2 / 2 where |d| < 1 / sigma^2, |d| - 1 / (2 sigma^2) elsewhere.
+    """L = (sum of outside * f(inside * (a - b))) / N, f squared near 0 and linear far from it.
+
+    f(d) = (sigma d)^2 / 2 where |d| < 1 / sigma^2, |d| - 1 / (2 sigma^2) elsewhere. The N samples
+    are on the first axis.
 
     Bottom
         0: a, predictions, any shape

@@ -11,8 +11,9 @@ SMALLEST = np.finfo(np.float32).tiny
 
 @register("SoftmaxWithCrossEntropyLoss")
 class SoftmaxWithCrossEntropyLoss(Loss):
-    """L = (sum over samples and classes of q (log q - log p)) / samples, p = softmax(x),
-    q = softmax(t): how far x is from the scores t of a teacher (knowledge distillation).
+    """L = (sum over samples and classes of q (log q - log p)) / samples, p = softmax(x).
+
+    How far x is from the scores t of a teacher (knowledge distillation): q = softmax(t).
 
     Bottom
         0: x, scores; at axis 1 (or `axis`) one per class

@@ -7,8 +7,9 @@ from ._recurrent import Recurrent, sigmoid
 
 @register("GRU")
 class GRU(Recurrent):
-    """h_t = z * h_(t-1) + (1 - z) * n, y = h, for T steps, with the gates
+    """h_t = z * h_(t-1) + (1 - z) * n, y = h, for T steps.
 
+    The gates:
     r = sigmoid(W_r x_t + U_r h_(t-1) + b_r), z = sigmoid(W_z x_t + U_z h_(t-1) + b_z),
     n = tanh(W_n x_t + U_n (r * h_(t-1)) + b_n), or with reset_after
     n = tanh(W_n x_t + r * (U_n h_(t-1) + c_n) + b_n).

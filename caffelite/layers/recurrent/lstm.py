@@ -7,9 +7,9 @@ from ._recurrent import Recurrent, sigmoid
 
 @register("LSTM")
 class LSTM(Recurrent):
-    """c_t = f * c_(t-1) + i * g, h_t = o * tanh(c_t), y = h, for T steps, with the gates
+    """c_t = f * c_(t-1) + i * g, h_t = o * tanh(c_t), y = h, for T steps.
 
-    i, f, o = sigmoid and g = tanh of the rows of W_xc x_t + W_hc h_(t-1) + b_c.
+    The gates are i, f, o = sigmoid and g = tanh of the rows of W_xc x_t + W_hc h_(t-1) + b_c.
     Between batches the state goes on; no gradient does.
 
     Bottom
