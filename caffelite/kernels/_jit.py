@@ -2,8 +2,10 @@
 
 import hashlib
 import logging
+import os
 import sys
 import threading
+from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 
@@ -46,17 +48,43 @@ def kernel(function=None, *, parallel=False, any_order=False):
     """
     if function is None:
         return lambda f: kernel(f, parallel=parallel, any_order=any_order)
-    compiled = numba.njit(
-        function,
-        cache=True,
-        nogil=True,
-        error_model="numpy",
-        parallel=parallel,
-        fastmath={"reassoc"} if any_order else False,
-    )
+    with kept_in_user_cache():
+        compiled = numba.njit(
+            function,
+            cache=True,
+            nogil=True,
+            error_model="numpy",
+            parallel=parallel,
+            fastmath={"reassoc"} if any_order else False,
+        )
     if not config.DISABLE_JIT:
         stamp_with_neighbours(compiled, function)
     return compiled
+
+
+@contextmanager
+def kept_in_user_cache():
+    """Keep machine code in the user's cache folder, unless NUMBA_CACHE_DIR says where.
+
+    Beside the sources, where numba would keep it, it outlives an uninstall: what is left of the
+    package's folder then hides a version that is installed as editable.
+    """
+    before = config.CACHE_DIR
+    config.CACHE_DIR = before or _user_cache()
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+def _user_cache():
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+    elif sys.platform == "darwin":
+        root = "~/Library/Caches"
+    else:
+        root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return os.path.join(os.path.expanduser(root), "caffelite")
 
 
 def thread_count():

@@ -14,7 +14,7 @@ import numba
 from numba.core.ccallback import CFunc
 from numba.core.registry import cpu_target
 
-from ._jit import stamp_with_neighbours
+from ._jit import kept_in_user_cache, stamp_with_neighbours
 
 _keep_alive = []
 _lock = threading.Lock()
@@ -50,7 +50,8 @@ def linked(function):
 def _compile(function, signature):
     """What `numba.cfunc(signature, cache=True)` does, but see `stamp_with_neighbours`."""
     made = CFunc(function, (signature.args, signature.return_type), {}, {"nopython": True})
-    made.enable_caching()
+    with kept_in_user_cache():
+        made.enable_caching()
     stamp_with_neighbours(made, function)
     made.compile()
     return made
