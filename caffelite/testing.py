@@ -54,6 +54,7 @@ class Case:
     fixed_tops: Sequence[int]
     batch_axis: int | None
     empty: bool
+    scratch: Sequence[int]
     tolerance: float
     seed: int
     place: str
@@ -131,6 +132,7 @@ def case(
     fixed_tops: Sequence[int] = (),
     batch_axis: int | None = 0,
     empty: bool = True,
+    scratch: Sequence[int] = (),
     tolerance: float = 1e-6,
     seed: int = 0,
 ) -> Case:
@@ -173,6 +175,8 @@ def case(
         The axis along which the number of samples may change, None if it may not.
     empty
         Whether a batch of 0 makes sense.
+    scratch
+        Bottoms whose diffs the layer uses for itself where nobody asks for them.
     tolerance
         Of the gradient check, see `check_gradient`. If it is not the default, say why.
     seed
@@ -199,6 +203,7 @@ def case(
         fixed_tops=fixed_tops,
         batch_axis=batch_axis,
         empty=empty,
+        scratch=scratch,
         tolerance=tolerance,
         seed=seed,
         place=f"{Path(frame.f_code.co_filename).stem}:{frame.f_lineno}",

@@ -135,7 +135,8 @@ def test_propagate_down_is_honoured(row, build):
     for i in np.flatnonzero(wanted):
         but_one = [w and j != i for j, w in enumerate(wanted)]
         before, after, blobs_after = backward(layer, bottom, top, but_one)
-        np.testing.assert_array_equal(after[i], before[i], f"bottom {i} was not asked for")
+        if i not in row.scratch:
+            np.testing.assert_array_equal(after[i], before[i], f"bottom {i} was not asked for")
         for j in np.flatnonzero(but_one):
             np.testing.assert_allclose(after[j], everything[j], err_msg=f"bottom {j}")
         assert len(blobs_after) == len(blobs)

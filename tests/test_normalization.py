@@ -67,6 +67,27 @@ def test_values_in_the_net_file_win_over_fillers():
     assert layer.blobs[0].data.tolist() == [4, 5, 6]
 
 
+@pytest.mark.parametrize(
+    "options, in_place, left",
+    [
+        ("", False, True),
+        ("", True, False),
+        ("param { lr_mult: 0 }", False, False),
+        ("scale_param { num_axes: -1 axis: 0 }", False, False),  # dy * x is the gradient itself
+        ("propagate_down: false", False, False),
+    ],
+)
+def test_scale_leaves_its_products_where_caffe_does(options, in_place, left):
+    layer, bottom, top = make_layer("Scale", [(2, 3, 4)], options, in_place=in_place)
+    layer.param_propagate_down = ["lr_mult" not in options]
+    layer.forward(bottom, top)
+    x, dy = bottom[0].data.copy(), np.arange(24.0).reshape(2, 3, 4)
+    bottom[0].diff[...] = 7
+    top[0].diff[...] = dy
+    layer.backward(top, [False], bottom)
+    np.testing.assert_array_equal(bottom[0].diff, dy * x if left else dy if in_place else 7)
+
+
 def test_bn_averages_statistics_of_batches_and_shields_them():
     x = np.arange(24.0).reshape(2, 3, 4) ** 2
     specs = "param { lr_mult: 2 } " * 4

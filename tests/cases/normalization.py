@@ -64,22 +64,30 @@ case(
 case("BatchNorm", [(4,)], error="has shape (4,), expected at least 2 axes")
 case("BatchNorm", [(0, 3, 5)], error="expected at least one value per channel")
 
-case("Scale", [(2, 3, 4, 5)], expect=ref.scale)
-case("Scale", [(2, 3, 4, 5)], blobs="filler", expect=lambda x, scale: x)
-case("Scale", [(2, 3, 4, 5)], "scale_param { bias_term: true }", expect=ref.scale)
+case("Scale", [(2, 3, 4, 5)], expect=ref.scale, scratch=(0,))
+case("Scale", [(2, 3, 4, 5)], blobs="filler", expect=lambda x, scale: x, scratch=(0,))
+case("Scale", [(2, 3, 4, 5)], "scale_param { bias_term: true }", expect=ref.scale, scratch=(0,))
 case(
     "Scale",
     [(2, 3, 4, 5)],
     "scale_param { bias_term: true filler { value: 2 } bias_filler { value: 0.5 } }",
     blobs="filler",
     expect=lambda x, scale, bias: 2 * x + 0.5,
+    scratch=(0,),
 )
-case("Scale", [(2, 3, 4)], "scale_param { num_axes: -1 bias_term: true }", expect=ref.scale)
+case(
+    "Scale",
+    [(2, 3, 4)],
+    "scale_param { num_axes: -1 bias_term: true }",
+    expect=ref.scale,
+    scratch=(0,),
+)
 case(
     "Scale",
     [(2, 3, 4, 5)],
     "scale_param { axis: -2 bias_term: true }",
     expect=partial(ref.scale, axis=2),
+    scratch=(0,),
 )
 case(
     "Scale",
@@ -87,8 +95,15 @@ case(
     "scale_param { axis: 0 num_axes: 2 }",
     batch_axis=None,
     expect=partial(ref.scale, axis=0),
+    scratch=(0,),
 )
-case("Scale", [(2, 3, 4)], "scale_param { num_axes: 0 bias_term: true }", expect=ref.scale)
+case(
+    "Scale",
+    [(2, 3, 4)],
+    "scale_param { num_axes: 0 bias_term: true }",
+    expect=ref.scale,
+    scratch=(0,),
+)
 case("Scale", [(2, 3, 4, 5), (3, 4)], expect=ref.scale)
 case("Scale", [(2, 3, 4), ()], "scale_param { axis: 7 num_axes: 9 }", expect=ref.scale)
 case(

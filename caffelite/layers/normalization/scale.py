@@ -64,9 +64,21 @@ class Scale(Broadcast):
             affine.backward(x, dy, x, none, scale.data.reshape(-1), False, dx, dscale, dbias)
         else:
             affine.sums(dy, x, none, dscale, dbias)
+            if self._leaves_products(bottom, top):
+                np.multiply(top[0].diff, bottom[0].data, out=bottom[0].diff)
         if len(bottom) == 1:
             scale.diff[...] += dscale.reshape(scale.shape)
         elif propagate_down[1]:
             scale.diff[...] = dscale.reshape(scale.shape)
         if self.bias is not None:
             self.bias.diff[...] += dbias.reshape(scale.shape)
+
+    def _leaves_products(self, bottom, top):
+        """Whether dy * x stays in bottom 0's diff, which nobody asked for.
+
+        Caffe sums up the gradient of a learned scale from there, and scripts that compare all
+        diffs see it. Where propagate_down is written, a Split may yet read this diff: it stays 0.
+        """
+        if len(bottom) > 1 or not self.param_propagate_down[0] or self.param.propagate_down:
+            return False
+        return top[0] is not bottom[0] and self.blobs[0].count != bottom[0].count
