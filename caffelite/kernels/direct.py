@@ -69,7 +69,10 @@ def _band(geometry, channels, images, lines):
     offsets = channel + down[:, None] + across
     image = np.arange(images)[:, None, None] * (channels * plane)
     base = image + np.arange(lines)[:, None] * row_size + np.arange(out[1])
-    head = (*size, *stride, *pad, rows, columns, len(phases[0]), len(phases[1]))
+    # windows may reach beyond the image, at its end also without a pad
+    ends = zip(size, out, kernel_shape, stride, pad, dilation, strict=True)
+    beyond = any(p > 0 or (o - 1) * s + (k - 1) * d - p >= i for i, o, k, s, p, d in ends)
+    head = (*size, *stride, *pad, rows, columns, len(phases[0]), len(phases[1]), beyond)
     layout = np.array((*head, *phases[0], *phases[1]), np.int64)
     return Band(layout, base.reshape(-1).astype(np.int64), offsets.reshape(-1), plane)
 
@@ -180,19 +183,19 @@ def _copy_band(x, x_at, layout, channels, line, out, out_at):
     """Copy input for the output lines from `line` on: channel, phase and line, phase and column.
 
     `layout`: height and width, strides, pads, lines and columns per phase, numbers of phases down
-    and across, and those phases.
+    and across, whether windows reach beyond the image, and the phases.
     """
     height, width, down, across, above, left = layout[:6]
-    rows, columns, row_phases, column_phases = layout[6:10]
-    if above > 0 or left > 0:
+    rows, columns, row_phases, column_phases, beyond = layout[6:11]
+    if beyond:
         clear(channels * row_phases * rows * column_phases * columns, out, out_at)
     for c in range(channels):
         for a in range(row_phases):
-            i0 = line * down + layout[10 + a] - above
+            i0 = line * down + layout[11 + a] - above
             first = max(-(i0 // down), 0)
             last = min(-((i0 - height) // down), rows)
             for b in range(column_phases):
-                shift = layout[10 + row_phases + b] - left
+                shift = layout[11 + row_phases + b] - left
                 low = max(-(shift // across), 0)
                 count = min(-((shift - width) // across), columns) - low
                 for t in range(first, last):

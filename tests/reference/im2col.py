@@ -11,15 +11,17 @@ def window_of(at, kernel_shape, stride, dilation):
     )
 
 
+BEYOND = 10
+
+
 def padded(x, pad, leading):
-    """x with zeros around its axes after the first `leading`."""
-    return np.pad(x, [(0, 0)] * leading + [(p, p) for p in pad])
+    """x with zeros around its axes after the first `leading`; windows may end beyond the pad."""
+    return np.pad(x, [(0, 0)] * leading + [(p, p + BEYOND) for p in pad])
 
 
 def inside(padded_x, pad, leading):
     """The image within a padded one."""
-    shape = padded_x.shape[leading:]
-    middle = (slice(p, size - p) for p, size in zip(pad, shape, strict=True))
+    middle = (slice(p, -p - BEYOND) for p in pad)
     return padded_x[(slice(None),) * leading + tuple(middle)]
 
 
