@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 
 
@@ -11,3 +13,14 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """Take back what a command run in this process sets up for its own log."""
+    logger = logging.getLogger("caffelite")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.setLevel(before[0])
+    logger.propagate = before[1]
+    logger.handlers[:] = before[2]

@@ -31,6 +31,11 @@ def ip(name, bottom, top, num_output=3, more=""):
     return layer(name, "InnerProduct", bottom, top, f"{options} {more}")
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    caffelite.set_random_seed(1)
+
+
 def build(text, phase=caffelite.TRAIN, **more):
     return caffelite.Net(parse(text), phase, **more)
 
@@ -265,8 +270,8 @@ def test_forward_takes_inputs_and_returns_outputs():
     x = np.arange(6.0).reshape(2, 3)
     out = net.forward(x=x, blobs=["h"])
     w, b = net.params["a"][0].data, net.params["b"][0].data
-    np.testing.assert_allclose(out["h"], x @ w.T, rtol=1e-5)
-    np.testing.assert_allclose(out["y"], x @ w.T @ b.T, rtol=1e-5)
+    np.testing.assert_allclose(out["h"], x @ w.T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(out["y"], x @ w.T @ b.T, rtol=1e-5, atol=1e-6)
 
 
 def test_forward_refuses_other_inputs_and_batch_sizes():
@@ -284,7 +289,7 @@ def test_parts_of_a_net_run_alone():
     assert list(net.forward(end="a")) == ["h"]
     net.blobs["h"].data[...] = 1
     y = net.forward(start="b")["y"]
-    np.testing.assert_allclose(y, np.ones((2, 3)) @ net.params["b"][0].data.T, rtol=1e-6)
+    np.testing.assert_allclose(y, np.ones((2, 3)) @ net.params["b"][0].data.T, rtol=1e-6, atol=1e-6)
 
 
 def test_backward_returns_the_diffs_of_inputs():
@@ -292,7 +297,7 @@ def test_backward_returns_the_diffs_of_inputs():
     net.forward()
     dy = np.arange(6.0).reshape(2, 3)
     dx = net.backward(y=dy)["x"]
-    np.testing.assert_allclose(dx, dy @ net.params["a"][0].data, rtol=1e-6)
+    np.testing.assert_allclose(dx, dy @ net.params["a"][0].data, rtol=1e-6, atol=1e-6)
 
 
 def test_a_new_batch_size_passes_through():
