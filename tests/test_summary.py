@@ -125,3 +125,36 @@ def test_published_nets(model, learnable, macs_per_image, capsys):
 def test_a_positional_and_a_flag_contradict(capsys):
     assert main(["summary", "a.prototxt", "--model", "b.prototxt"]) == 2
     assert "expected one net's prototxt" in capsys.readouterr().err
+
+
+def test_the_plan_says_what_runs_together_and_how(net, capsys):
+    Path("large.prototxt").write_text(
+        """layer { name: "x" type: "Input" top: "x" input_param {
+             shape { dim: 4 dim: 64 dim: 56 dim: 56 } } }
+           layer { name: "plane" type: "Convolution" bottom: "x" top: "y" convolution_param {
+             num_output: 64 kernel_size: 3 pad: 1 } }
+           layer { name: "room" type: "Convolution" bottom: "y" top: "z" convolution_param {
+             num_output: 3 kernel_size: 1 axis: 0 } }"""
+    )
+    paths = report(capsys, "large.prototxt", "--plan")["plan"]["path"]
+    assert paths == {"plane": "winograd", "room": "windows"}
+    plan = report(capsys, "net.prototxt", "--plan")["plan"]
+    assert plan["in_step_with"] == {"relu": "bn"}
+    assert plan["shared"] == "data" and plan["bytes_in_turn"] <= plan["bytes_apart"]
+    assert main(["summary", "net.prototxt", "--plan", "--phase=TRAIN"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ["relu", "ReLU", "bn"] in [line.split() for line in lines]
+    assert lines[-1].startswith("gradients of blobs, which use memory in turn, need ")
+
+
+def test_blobs_in_turn_need_less(net, capsys):
+    Path("line.prototxt").write_text(
+        'layer { name: "x" type: "Input" top: "a0" input_param { shape { dim: 100 } } }'
+        + "".join(
+            f'layer {{ name: "t{i}" type: "TanH" bottom: "a{i}" top: "a{i + 1}" }}'
+            for i in range(5)
+        )
+    )
+    plan = report(capsys, "line.prototxt", "--plan")["plan"]
+    # input and output stay apart; the four between take turns in two pieces
+    assert (plan["bytes_apart"], plan["bytes_in_turn"]) == (6 * 400, 4 * 400)

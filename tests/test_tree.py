@@ -172,7 +172,12 @@ def kernels_used_outside():
 
 def functions(path):
     tree = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and getattr(node.returns, "id", "") != "str"  # says how a kernel runs, computes nothing
+    }
 
 
 @pytest.mark.parametrize(("module", "function"), kernels_used_outside())

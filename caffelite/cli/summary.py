@@ -5,6 +5,9 @@
 Multiply-adds are those of one forward pass. Memory is that of the values of tops and blobs, what
 shares memory counted once; training needs as much again for gradients. No weights are made and no
 data is read beyond the first record, which tells the shape.
+
+--plan shows how the net will run: which way a convolution takes, which layers run in one step with
+the layer before them, and how little memory blobs need that use it in turn.
 """
 
 import json
@@ -17,6 +20,7 @@ from ._table import file_size, table
 def add_arguments(parser):
     add_net_flags(parser, positional=True)
     parser.add_argument("--phase", default="TEST", type=str.upper, choices=PHASES, help="[TEST]")
+    parser.add_argument("--plan", action="store_true", help="show how the net will run, too")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -27,6 +31,7 @@ def run(args):
     net = open_net(model, args.phase, args)
     splits = {n: ly.param.bottom[0] for ly in net.layers if _is_inserted(ly) for n in ly.top_names}
     layers = [_facts(net, layer, splits) for layer in net.layers if not _is_inserted(layer)]
+    plan = _plan(net, args.phase) if args.plan else None
     net.close()
     totals = {
         key: sum(layer[key] for layer in layers)
@@ -34,10 +39,50 @@ def run(args):
     }
     if args.json:
         report = {"net": net.name, "phase": args.phase, "layers": layers, "totals": totals}
+        report |= {"plan": plan} if plan else {}
         print(json.dumps(report, indent=1))
     else:
         print("\n".join(_lines(net, args.phase, layers, totals)))
+        if plan:
+            print("\n".join(_plan_lines(plan, layers)))
     return 0
+
+
+def _plan(net, phase):
+    """How the net runs in `caffelite train` or `test`; changes the net as these do."""
+    steps = {}
+    for index, followers in net.chains.items():
+        steps |= {layer.name: net.layers[index].name for layer in followers}
+    paths = {}
+    for layer in net.layers:
+        shapes = [[b.shape for b in blobs] for blobs in (layer.bottom_blobs, layer.top_blobs)]
+        paths[layer.name] = layer.path(*shapes)
+    from ..net import memory
+
+    kind = "diff" if phase == "TRAIN" else "data"
+    apart = memory.size(net.layers, kind)
+    net.economize(forward_only=phase == "TEST")
+    in_turn = memory.size(net.layers, kind)
+    return {
+        "in_step_with": steps,
+        "path": {name: path for name, path in paths.items() if path},
+        "shared": kind,
+        "bytes_apart": apart * net.dtype.itemsize,
+        "bytes_in_turn": in_turn * net.dtype.itemsize,
+    }
+
+
+def _plan_lines(plan, layers):
+    rows = [
+        (layer["name"], layer["type"], plan["path"].get(layer["name"], ""),
+         plan["in_step_with"].get(layer["name"], ""))
+        for layer in layers
+    ]  # fmt: skip
+    yield ""
+    yield from table(("layer", "type", "path", "in one step with"), rows, left=4)
+    what = "gradients" if plan["shared"] == "diff" else "values"
+    apart, in_turn = file_size(plan["bytes_apart"]), file_size(plan["bytes_in_turn"])
+    yield f"{what} of blobs, which use memory in turn, need {in_turn} instead of {apart}"
 
 
 def _is_inserted(layer):

@@ -38,6 +38,20 @@ SMALL_WEIGHTS = 1 << 16
 """Weights fewer than this are summed per thread, each over its share of the images."""
 
 
+def forward_path(x, w, y, stride, pad, dilation, group=1) -> str:
+    """How `forward` computes this: "winograd", "lines" or "windows"."""
+    geometry = geometry_of(x.shape[2:], y.shape[2:], w.shape[2:], stride, pad, dilation)
+    return _path(x, direct.canonical(geometry), (w.shape[1], w.shape[0] // group, group))
+
+
+def _path(x, plane, sizes):
+    if "winograd" in FAST_PATHS and winograd.pays(plane, x, sizes):
+        return "winograd"
+    if "lines" in FAST_PATHS and direct.can_read_lines(plane, x.itemsize):
+        return "lines"
+    return "windows"
+
+
 def forward(x, w, y, stride, pad, dilation, group=1):
     """y = conv(x, w)."""
     geometry = geometry_of(x.shape[2:], y.shape[2:], w.shape[2:], stride, pad, dilation)
@@ -109,9 +123,10 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
 def _multiply(x, w, w_at, w_steps, y, geometry, sizes):
     """y = weights times windows of x; see `pack_tile` for w_at and w_steps."""
     plane = direct.canonical(geometry)
-    if "winograd" in FAST_PATHS and winograd.pays(plane, x, sizes):
+    path = _path(x, plane, sizes)
+    if path == "winograd":
         winograd.multiply(x, w, w_at, w_steps, y, plane, sizes)
-    elif "lines" in FAST_PATHS and direct.can_read_lines(plane, x.itemsize):
+    elif path == "lines":
         direct.multiply_lines(x, w, w_at, w_steps, y, plane, sizes)
     else:
         _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes)

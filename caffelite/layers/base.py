@@ -130,6 +130,10 @@ class Layer:
     def release(self):
         """Before the followers' backward run by themselves: leave them what they need."""
 
+    def path(self, bottom_shapes, top_shapes):
+        """Which of several ways forward takes for these shapes; "" where there is but one."""
+        return ""
+
     def macs(self, bottom_shapes, top_shapes):
         """Multiply-adds of one forward pass."""
         return 0

@@ -41,6 +41,16 @@ def share_data(layers, kept):
     lives.share()
 
 
+def size(layers, kind):
+    """Values in the "data" or "diff" of all blobs between layers, those that share memory once."""
+    largest = {}
+    for layer in layers:
+        for blob in (*layer.bottom_blobs, *layer.top_blobs):
+            piece = blob._diff if kind == "diff" else blob._data
+            largest[piece] = max(largest.get(piece, 0), blob.count)
+    return sum(largest.values())
+
+
 class _Lives:
     """When each piece of memory is in use. Blobs that share memory already are one piece."""
 

@@ -216,6 +216,11 @@ class Net:
     # Looking things up
 
     @property
+    def chains(self):
+        """{index of a layer: in-place layers after it that run in one step with it}."""
+        return self._steps.chains
+
+    @property
     def params(self):
         """{layer name: [its learnable blobs]}, for the layers that have any."""
         return OrderedDict((ly.name, ly.blobs) for ly in self.layers if ly.blobs)
