@@ -278,24 +278,6 @@ def choose(builder, value, cases):
     builder.position_at_end(done)
 
 
-def out_of_line(builder, name, arguments, emit):
-    """The LLVM function `name` of this module, its body written by `emit(builder, *arguments)`.
-
-    Kept out of line so that big register tiles are compiled once and stay apart from their
-    caller's registers.
-    """
-    module = builder.module
-    function = module.globals.get(name)
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-        function.linkage = "linkonce_odr"
-        function.attributes.add("noinline")
-        inner = ir.IRBuilder(function.append_basic_block("entry"))
-        emit(inner, *function.args)
-        inner.ret_void()
-    return function
-
-
 def lane_count(array):
     return VECTOR_BYTES // array.itemsize
 
