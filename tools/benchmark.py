@@ -162,9 +162,11 @@ class Caffelite:
 
     def _steps(self):
         """(first layer, last layer) of what runs as one."""
-        chains = self.net._steps.chains
-        starts = [i for i in range(len(self.net.layers)) if i not in self.net._steps.heads]
-        return [(i, i + len(chains.get(i, ()))) for i in starts]
+        steps, index = [], 0
+        while index < len(self.net.layers):
+            steps.append((index, index + len(self.net.chains.get(index, ()))))
+            index = steps[-1][1] + 1
+        return steps
 
 
 class PyTorch:

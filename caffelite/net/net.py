@@ -300,11 +300,7 @@ class Net:
         overwrites; `blobs` names more of them to return.
         """
         first, last = self._range(start, end)
-        if kwargs:
-            if set(kwargs) != set(self.inputs):
-                raise NetError(f"forward: the net's inputs are {self.inputs}, not {sorted(kwargs)}")
-            for name, values in kwargs.items():
-                self._set(self.blobs[name].data, name, values)
+        self._set_all("forward", "inputs", "data", kwargs)
         self._forward(first, last)
         names = self.layers[last].top_names if end is not None else self.outputs
         return {name: self.blobs[name].data for name in [*names, *(blobs or [])]}
@@ -315,13 +311,7 @@ class Net:
         Keyword arguments set the diffs of the net's outputs first. Returns {input name: diff}.
         """
         last, first = self._range(start, end, reverse=True)
-        if kwargs:
-            if set(kwargs) != set(self.outputs):
-                raise NetError(
-                    f"backward: the net's outputs are {self.outputs}, not {sorted(kwargs)}"
-                )
-            for name, values in kwargs.items():
-                self._set(self.blobs[name].diff, name, values)
+        self._set_all("backward", "outputs", "diff", kwargs)
         self._backward(last, first)
         names = self.layers[first].bottom_names if end is not None else self.inputs
         return {name: self.blobs[name].diff for name in [*names, *(diffs or [])]}
@@ -355,6 +345,15 @@ class Net:
         unknown = [name for name in given if name not in known]
         if unknown or not given:
             raise NetError(f"{method} takes arrays for {known}, not for {sorted(given)}")
+
+    def _set_all(self, method, ends, kind, given):
+        """Set the data or diff of all the net's inputs or outputs, if any are given."""
+        if given and set(given) != set(getattr(self, ends)):
+            raise NetError(
+                f"{method}: the net's {ends} are {getattr(self, ends)}, not {sorted(given)}"
+            )
+        for name, values in given.items():
+            self._set(getattr(self.blobs[name], kind), name, values)
 
     def _set(self, array, name, values):
         values = np.asarray(values)
@@ -435,10 +434,8 @@ class Net:
         kept = {*self.inputs, *self.outputs}
         if forward_only:
             for layer in self.layers:
-                layer.needs_backward, layer.propagate_down = (
-                    False,
-                    [False] * len(layer.bottom_names),
-                )
+                layer.needs_backward = False
+                layer.propagate_down = [False] * len(layer.bottom_names)
             memory.share_data(self.layers, kept)
         else:
             memory.share_diffs(self.layers, kept)
