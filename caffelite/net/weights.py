@@ -1,5 +1,6 @@
 """.caffemodel and HDF5 weights in and out, and sharing weights between nets."""
 
+import itertools
 import logging
 import mmap
 import os
@@ -246,13 +247,8 @@ def _pair_hdf5(net, layer, group, path):
 def save_binary(net, path, diff=False):
     """Write a .caffemodel: every layer of the built net with its options and its blobs."""
     top = caffe_pb2.NetParameter(name=net.name).SerializeToString()
-    write_atomically(path, _concat([top], (_layer_chunks(layer, diff) for layer in net.layers)))
-
-
-def _concat(first, rest):
-    yield from first
-    for chunks in rest:
-        yield from chunks
+    layers = (_layer_chunks(layer, diff) for layer in net.layers)
+    write_atomically(path, itertools.chain([top], itertools.chain.from_iterable(layers)))
 
 
 def _layer_chunks(layer, diff):
