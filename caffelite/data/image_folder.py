@@ -1,0 +1,53 @@
+"""Picture files in a folder of class folders: FOLDER/CLASS/NAME.jpg."""
+
+import os
+
+from PIL import Image
+
+from ..errors import DataError
+
+
+def read_folder(folder):
+    """([(name, label)], class names) of the pictures in a folder of class folders.
+
+    Label k is the k-th class folder by name. A name is a path from `folder` on, CLASS/NAME.jpg or
+    deeper, with forward slashes; pictures come in the order of their labels, then of their names.
+    Pictures are told by their endings. What is hidden, and what lies in `folder` itself, is left
+    out; links to class folders are followed, links to folders within them are not.
+    """
+    endings = frozenset(Image.registered_extensions())
+    try:
+        with os.scandir(folder) as content:
+            classes = sorted(e.name for e in content if e.is_dir() and not _hidden(e.name))
+    except OSError as problem:
+        raise DataError(f"{folder}: cannot be read: {problem.strerror}") from None
+    if not classes:
+        raise DataError(f"{folder}: holds no folders; expected one for each class, with pictures")
+    entries = []
+    for label, name in enumerate(classes):
+        pictures = sorted(_pictures(os.fspath(folder), name, endings))
+        if not pictures:
+            raise DataError(
+                f"{os.path.join(folder, name)}: holds no pictures; add some, or remove the "
+                "folder: each folder is a class"
+            )
+        entries += [(picture, label) for picture in pictures]
+    return entries, classes
+
+
+def _pictures(folder, class_name, endings):
+    """The pictures below a class folder, as paths from `folder` on."""
+
+    def fail(problem):
+        raise DataError(f"{problem.filename}: cannot be read: {problem.strerror}")
+
+    for place, folders, files in os.walk(os.path.join(folder, class_name), onerror=fail):
+        folders[:] = [name for name in folders if not _hidden(name)]
+        for name in files:
+            if not _hidden(name) and os.path.splitext(name)[1].lower() in endings:
+                path = os.path.relpath(os.path.join(place, name), folder)
+                yield path.replace(os.sep, "/")
+
+
+def _hidden(name):
+    return name.startswith(".")
