@@ -130,7 +130,7 @@ COUNTS = [(1, 1, 1, 1), (2, 3, 5, 1), (3, 2, 3, 2), (2, 1, 1, 4), (5, 18, 33, 1)
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
     """Leave out the one algorithm that rounds where whole numbers need no rounding."""
-    monkeypatch.setattr(convolve, "FAST_PATHS", ["lines"])
+    monkeypatch.setattr(convolve, "FORCED", ["lines"])
 
 
 @FLOATS
@@ -144,7 +144,7 @@ def test_convolve(window, counts, dtype):
 @pytest.mark.parametrize("window", [w for w in WINDOWS if len(w[0]) < 3], ids=str)
 def test_convolve_by_windows(window, dtype, monkeypatch):
     """The general path, for shapes that have a faster one."""
-    monkeypatch.setattr(convolve, "FAST_PATHS", [])
+    monkeypatch.setattr(convolve, "FORCED", [])
     check_convolve(window, (3, 2, 3, 2), dtype)
 
 
@@ -171,7 +171,7 @@ def test_convolve_over_several_blocks(window, counts):
 @SEVERAL_BLOCKS
 @pytest.mark.skipif(not JIT, reason="too slow without compilation")
 def test_convolve_by_windows_over_several_blocks(window, counts, monkeypatch):
-    monkeypatch.setattr(convolve, "FAST_PATHS", [])
+    monkeypatch.setattr(convolve, "FORCED", [])
     check_convolve(window, counts, np.float32)
 
 

@@ -12,6 +12,7 @@ from .reference import convolve as slow_convolve
 SMALL = [
     (1, 1, 1, 1, (4, 4), (1, 1)),
     (2, 3, 2, 2, (6, 9), (0, 2)),
+    (2, 2, 3, 1, (3, 4), (0, 1)),
     (3, 2, 2 * _tiles.TILE_ROWS + 1, 1, (5, 7), (1, 1)),
 ]
 LARGE = [
@@ -32,24 +33,25 @@ def arrays(shape, dtype=np.float32):
     return x, w, dy, ((1, 1), pad, (1, 1), group)
 
 
-def results(module, shape):
-    x, w, dy, options = arrays(shape)
+def results(module, shape, dtype=np.float32):
+    x, w, dy, options = arrays(shape, dtype)
     y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
     module.forward(x, w, y, *options)
     module.backward_input(w, dy, dx, *options)
     return y, dx
 
 
-def assert_close(actual, expected):
+def assert_close(actual, expected, tolerance=2e-5):
     for a, e in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(a, e, rtol=0, atol=2e-5 * np.abs(e).max())
+        np.testing.assert_allclose(a, e, rtol=0, atol=tolerance * np.abs(e).max())
 
 
 @pytest.mark.parametrize("shape", SMALL, ids=str)
 def test_winograd_agrees_with_its_twin(shape, monkeypatch):
-    monkeypatch.setattr(winograd, "MIN_CHANNELS", 1)
-    monkeypatch.setattr(winograd, "MIN_TILES", 1)
-    assert_close(results(convolve, shape), results(slow_convolve, shape))
+    monkeypatch.setattr(convolve, "FORCED", ["winograd"])
+    single, exact = (results(convolve, shape, dtype) for dtype in (np.float32, np.float64))
+    assert_close(single, results(slow_convolve, shape))
+    assert_close(exact, results(slow_convolve, shape, np.float64), 1e-13)
 
 
 @pytest.mark.parametrize("shape", LARGE, ids=str)
@@ -58,19 +60,19 @@ def test_winograd_agrees_with_the_general_path(shape, monkeypatch):
     _, inputs, outputs, group, size, pad = shape
     x, _, dy, _ = arrays(shape)
     geometry = (size, dy.shape[2:], (3, 3), (1, 1), pad, (1, 1))
-    assert winograd.pays(geometry, x, (inputs, outputs, group))
+    assert winograd.fits(geometry) and winograd.pays(geometry, x, (inputs, outputs, group))
     fast = results(convolve, shape)
-    monkeypatch.setattr(convolve, "FAST_PATHS", [])
+    monkeypatch.setattr(convolve, "FORCED", [])
     assert_close(fast, results(convolve, shape))
 
 
-def test_winograd_is_for_large_float32_3x3_stride_1():
+def test_winograd_pays_for_large_float32_and_fits_3x3_with_stride_1():
     x = np.zeros((8, 64, 20, 20), np.float32)
     yes = ((20, 20), (20, 20), (3, 3), (1, 1), (1, 1), (1, 1))
-    assert winograd.pays(yes, x, (64, 64, 1))
+    assert winograd.fits(yes) and winograd.pays(yes, x, (64, 64, 1))
     assert not winograd.pays(yes, x.astype(np.float64), (64, 64, 1))
     assert not winograd.pays(yes, x, (3, 64, 1))
     assert not winograd.pays(yes, x[:1], (64, 64, 1))
     for axis, value in [(2, (3, 1)), (3, (1, 2)), (5, (2, 1))]:
         no = (*yes[:axis], value, *yes[axis + 1 :])
-        assert not winograd.pays(no, x, (64, 64, 1))
+        assert not winograd.fits(no)

@@ -169,10 +169,25 @@ def winograd_input_float32(x, x_step, c, c_step):
 
 
 @linked
+def winograd_input_float64(x, x_step, c, c_step):
+    _winograd_input_code(64, (x, x_step, c, c_step))
+
+
+@linked
 def winograd_output_float32(x, x_step, c, c_step):
     _winograd_output_code(32, (x, x_step, c, c_step))
 
 
 @linked
+def winograd_output_float64(x, x_step, c, c_step):
+    _winograd_output_code(64, (x, x_step, c, c_step))
+
+
+@linked
 def winograd_weight_float32(count, x, x_step, c, c_step):
     _winograd_weight_code(32, (count, x, x_step, c, c_step))
+
+
+@linked
+def winograd_weight_float64(count, x, x_step, c, c_step):
+    _winograd_weight_code(64, (count, x, x_step, c, c_step))

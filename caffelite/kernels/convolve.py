@@ -24,8 +24,10 @@ from .direct import pack_tile
 from .gemm import multiply_packed, multiply_rows, pack_rows, spaced
 from .im2col import DILATION, IN, KERNEL, OUT, PAD, STRIDE, col2im_block, geometry_of, im2col_block
 
-FAST_PATHS = os.environ.get("CAFFELITE_CONVOLUTION", "winograd,lines").split(",")
-"""What to use where it fits: any of "winograd" and "lines". Windows are the way without."""
+_forced = os.environ.get("CAFFELITE_CONVOLUTION")
+FORCED = None if _forced is None else _forced.split(",")
+"""What to use wherever it can run, whether it pays or not: any of "winograd" and "lines". Windows
+are the way for the rest. With None, shapes decide."""
 DEPTH_BLOCK = 512
 """Rows of the window matrix multiplied at a time in `forward`."""
 BLOCK_BYTES = 1 << 19
@@ -45,11 +47,16 @@ def forward_path(x, w, y, stride, pad, dilation, group=1) -> str:
 
 
 def _path(x, plane, sizes):
-    if "winograd" in FAST_PATHS and winograd.pays(plane, x, sizes):
+    wanted = _allowed("winograd") and winograd.fits(plane)
+    if wanted and (FORCED or winograd.pays(plane, x, sizes)):
         return "winograd"
-    if "lines" in FAST_PATHS and direct.can_read_lines(plane, x.itemsize):
+    if _allowed("lines") and direct.can_read_lines(plane, x.itemsize):
         return "lines"
     return "windows"
+
+
+def _allowed(path):
+    return FORCED is None or path in FORCED
 
 
 def forward(x, w, y, stride, pad, dilation, group=1):
@@ -89,7 +96,7 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
     if dy.size == 0 or dw.size == 0:
         return
     plane = direct.canonical(geometry)
-    if "lines" in FAST_PATHS and plane is not None:
+    if _allowed("lines") and plane is not None:
         direct.backward_weight(x, dy, dw, plane, group)
         return
     batch, inputs, outputs = x.shape[0], dw.shape[1], dw.shape[0] // group

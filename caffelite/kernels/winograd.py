@@ -22,15 +22,17 @@ MIN_TILES = 48
 """Nor do fewer tiles than this pay for transforming the weights."""
 
 
+def fits(geometry):
+    """Whether a convolution, in `direct.canonical` form, is one that this algorithm computes."""
+    return geometry is not None and geometry[2:4] + geometry[5:] == ((3, 3), (1, 1), (1, 1))
+
+
 def pays(geometry, x, sizes):
-    """Whether a convolution has the shape for this algorithm and is large enough to gain."""
-    if geometry is None or x.dtype != np.float32:
-        return False
-    inputs, outputs, _ = sizes
-    _, out, kernel_shape, stride, _, dilation = geometry
+    """Whether one that fits is large enough to gain."""
+    (inputs, outputs, _), out = sizes, geometry[1]
     tiles = x.shape[0] * -(-out[0] // 4) * -(-out[1] // 4)
-    fits = kernel_shape == (3, 3) and stride == dilation == (1, 1) and min(out) >= 4
-    return fits and min(inputs, outputs) >= MIN_CHANNELS and tiles >= MIN_TILES
+    wide = x.dtype == np.float32 and min(out) >= 4 and min(inputs, outputs) >= MIN_CHANNELS
+    return wide and tiles >= MIN_TILES
 
 
 def multiply(x, w, w_at, w_steps, y, geometry, sizes):
