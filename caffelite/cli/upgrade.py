@@ -59,23 +59,13 @@ def _read(path):
     if start.startswith(b"\x89HDF"):
         raise ProtoError(f"{path}: is HDF5, which has no old forms")
     if not _BINARY.search(start):
-        return text.read(path, _message_class(path)), True
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return text.read(path, text.likely_class(file.read())), True
     try:
         with open(path, "rb") as file:
             return caffe_pb2.NetParameter.FromString(file.read()), False
     except DecodeError:
         raise ProtoError(f"{path}: neither text nor a .caffemodel, or a damaged one") from None
-
-
-def _message_class(path):
-    """That of the kind of file that most of the outermost fields belong to."""
-    from ..proto import caffe_pb2
-    from ..proto.scan import top_level_names
-
-    with open(path, encoding="utf-8", errors="replace") as file:
-        names = [name for name, _ in top_level_names(file.read())]
-    kinds = caffe_pb2.NetParameter, caffe_pb2.SolverParameter
-    return max(kinds, key=lambda k: sum(n in k.DESCRIPTOR.fields_by_name for n in names))
 
 
 def _upgraded(message, is_text, path, problems):

@@ -30,11 +30,16 @@ def filter_layers(net, file=""):
             raise NetError(
                 f"{_at(layer, file)}: has include and exclude rules; only one kind is possible"
             )
-        rules = layer.include or layer.exclude
-        met = any(_meets(rule, net.state) for rule in rules)
-        if not rules or met == bool(layer.include):
+        if belongs(layer, net.state):
             kept.layer.add().CopyFrom(layer)
     return kept
+
+
+def belongs(layer, state):
+    """Whether a layer's include or exclude rules, if any, admit it to a NetState."""
+    rules = layer.include or layer.exclude
+    met = any(_meets(rule, state) for rule in rules)
+    return not rules or met == bool(layer.include)
 
 
 def insert_splits(net, file=""):

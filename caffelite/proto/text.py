@@ -39,29 +39,52 @@ def read_solver(path):
 def read(path, message_class):
     """The message of a prototxt as the file has it, whatever its age."""
     path = os.fspath(path)
-    message = parse(_decode(_read_bytes(path), path, message_class), message_class, path)
+    message = parse(read_text(path, message_class), message_class, path)
     if not message.ListFields():
         raise _not_text(path, message_class, "is empty")
     return message
 
 
+def read_text(path, message_class):
+    """The text of a file in which the text of such a message is expected."""
+    return _decode(_read_bytes(path), path, message_class)
+
+
 def parse(text, message_class, path=""):
     """The message that `text` describes; `path` is named in errors."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = with_plain_newlines(text)
+    try:
+        return parse_or_mistake(text, message_class)
+    except Mistake as mistake:
+        raise _error(path, Place(text), mistake) from None
+
+
+def with_plain_newlines(text):
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_or_mistake(text, message_class):
+    """The message that `text`, with plain newlines, describes; raises Mistake."""
     place = Place(text)
     message = message_class()
+    layers = scan(text)
     try:
-        layers = scan(text)
         text_format.Parse(text, message)
-    except Mistake as mistake:
-        raise _error(path, place, mistake) from None
     except text_format.ParseError as problem:
         offset = place.offset(problem.GetLine(), problem.GetColumn())
-        mistake = _other_kind(text, message_class) or diagnose(problem, text, offset, message_class)
-        raise _error(path, place, mistake) from None
+        raise (
+            _other_kind(text, message_class) or diagnose(problem, text, offset, message_class)
+        ) from None
     for steps, offset in layers.items():
         _follow(message, steps).source_line = place.line(offset)
     return message
+
+
+def likely_class(text):
+    """NetParameter or SolverParameter: to which of them most of the outermost fields belong."""
+    names = [name for name, _ in top_level_names(text)]
+    kinds = caffe_pb2.NetParameter, caffe_pb2.SolverParameter
+    return max(kinds, key=lambda k: sum(n in k.DESCRIPTOR.fields_by_name for n in names))
 
 
 def to_text(message):
