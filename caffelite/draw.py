@@ -154,23 +154,19 @@ class _Graph:
 
     def _cell(self, index):
         layer = self.net.layer[index]
-        fill, border = next(
-            (fill, border)
-            for fill, border, words in _KINDS.values()
-            if any(word in layer.type for word in words)
-        )
+        fill, border, _ = _KINDS[kind(layer.type)]
         everywhere = [view.phase for view in self.views]
         first = (
             f"<B>{_text(layer.name)}</B>&nbsp; "
             f"<FONT COLOR='#4d5660'>{_text(layer.type)}</FONT>"
             f"{self._mark(self.phases[index], everywhere)}"
         )
-        facts = _facts(layer)
+        told = facts(layer)
         learnable = max((view.learnable.get(index, 0) for view in self.views), default=0)
         if learnable:
-            facts.append(f"{learnable:,} learnable")
-        if facts:
-            small = f"<FONT POINT-SIZE='10' COLOR='#4d5660'>{_text(' · '.join(facts), 80)}</FONT>"
+            told.append(f"{learnable:,} learnable")
+        if told:
+            small = f"<FONT POINT-SIZE='10' COLOR='#4d5660'>{_text(' · '.join(told), 80)}</FONT>"
             first = (
                 "<TABLE BORDER='0' CELLBORDER='0' CELLSPACING='0' CELLPADDING='2'>"
                 f"<TR><TD>{first}</TD></TR><TR><TD>{small}</TD></TR></TABLE>"
@@ -249,17 +245,22 @@ def _shape(shapes):
     return "×".join(axes) or "scalar"
 
 
-def _facts(layer):
+def kind(layer_type):
+    """What a layer type is drawn as: data, loss, convolution, ..."""
+    return next(k for k, (*_, words) in _KINDS.items() if any(word in layer_type for word in words))
+
+
+def facts(layer):
     """What of a layer's options is worth showing, in Caffe's words."""
-    facts = []
+    found = []
     for descriptor, options in layer.ListFields():
         if descriptor.name in ("convolution_param", "deconvolution_param", "pooling_param"):
-            facts += _window_facts(options)
+            found += _window_facts(options)
         elif descriptor.name == "inner_product_param":
-            facts.append(f"{options.num_output} outputs")
+            found.append(f"{options.num_output} outputs")
         elif descriptor.name.endswith("_param") and descriptor.name not in _COMMON:
-            facts += _plain_facts(options)
-    return facts[:5]
+            found += _plain_facts(options)
+    return found[:5]
 
 
 _COMMON = ("transform_param", "loss_param", "input_param", "dummy_data_param")

@@ -7,7 +7,7 @@ import sys
 from ._flags import UsageError
 
 PHASES = ("TRAIN", "TEST")
-_STATISTICS = ("mean", "variance", "factor")  # what normalizing layers call the blobs they count in
+STATISTICS = ("mean", "variance", "factor")  # what normalizing layers call the blobs they count in
 
 
 def add_net_flags(parser, positional=False):
@@ -101,5 +101,5 @@ def learnable_count(net, layer):
     return sum(
         blob.count
         for name, blob in zip(layer.blob_names, layer.blobs, strict=True)
-        if name not in _STATISTICS and net.owner_of(blob) is blob
+        if name not in STATISTICS and net.owner_of(blob) is blob
     )
