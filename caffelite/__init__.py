@@ -4,8 +4,13 @@ The names below load what they need when first used, so that `import caffelite` 
 """
 
 import importlib
+import os
 
 __version__ = "0.1.0"
+
+_here = os.path.dirname(os.path.abspath(__file__))
+if not os.path.isdir(os.path.join(_here, "models")):  # a checkout has models/ and solvers/ beside
+    __path__.append(os.path.dirname(_here))
 
 _HOMES = {
     "net": ["Net"],

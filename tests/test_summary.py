@@ -110,9 +110,9 @@ def test_stages_and_levels(net, capsys):
     [  # LeNet's by hand; the others' from the shapes that Caffe gives their layers
         ("lenet", 431_080, 2_293_000),
         ("alexnet", 60_965_224, 724_406_816),
-        ("vgg16", 138_357_544, 15_470_264_320),
+        ("vgg-16", 138_357_544, 15_470_264_320),
         ("googlenet", 6_998_552, 1_582_671_872),
-        ("resnet50", 25_557_096, 3_857_973_248),
+        ("resnet-50", 25_557_096, 3_857_973_248),
     ],
 )
 def test_published_nets(model, learnable, macs_per_image, capsys):

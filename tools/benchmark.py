@@ -2,7 +2,7 @@
 
     python tools/benchmark.py                               # six nets, all threads
     python tools/benchmark.py --nets lenet alexnet --batch 1 8 32 --threads 1 2
-    python tools/benchmark.py --nets resnet50 --layers 20   # where the time goes
+    python tools/benchmark.py --nets resnet-50 --layers 20   # where the time goes
     python tools/benchmark.py --forward --batch 1 8         # inference
     python tools/benchmark.py --memory                      # peaks, each in its own process
 
@@ -36,11 +36,11 @@ from tools import benchmark_report as report  # noqa: E402
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 BATCHES = {
     "lenet": 64,
-    "cifar10_full": 100,
+    "cifar10-full": 100,
     "alexnet": 16,
     "googlenet": 8,
-    "resnet50": 8,
-    "vgg16": 4,
+    "resnet-50": 8,
+    "vgg-16": 4,
 }
 RATE, MOMENTUM, DECAY = 1e-6, 0.9, 5e-4  # the rate does not matter, as long as nothing diverges
 WARM_UP = 2  # steps: kernels are compiled, memory is allocated

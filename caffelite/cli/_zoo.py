@@ -1,0 +1,44 @@
+"""Where the nets of models/ and the solvers of solvers/ are, installed or in a checkout."""
+
+import os
+
+import yaml
+
+import caffelite
+
+from ..errors import DataError, did_you_mean
+from ._flags import UsageError
+
+
+def folder(kind):
+    """The path of "models" or "solvers"."""
+    for root in caffelite.__path__:
+        path = os.path.join(root, kind)
+        if os.path.isdir(path):
+            return path
+    raise DataError(f"{caffelite.__path__[0]}: this installation lacks {kind}")
+
+
+def names():
+    """The nets there are, a folder each."""
+    models = folder("models")
+    return sorted(n for n in os.listdir(models) if os.path.isfile(_readme(models, n)))
+
+
+def known(name):
+    """The name, if there is such a net."""
+    if name not in names():
+        hint = did_you_mean(name, names()) or '; "caffelite models" lists them'
+        raise UsageError(f'unknown net "{name}"{hint}')
+    return name
+
+
+def card(name):
+    """(the facts at the head of a net's readme.md, the prose below)."""
+    with open(_readme(folder("models"), name), encoding="utf-8") as file:
+        _, facts, prose = file.read().split("---\n", 2)
+    return yaml.safe_load(facts), prose.strip()
+
+
+def _readme(models, name):
+    return os.path.join(models, name, "readme.md")

@@ -1,0 +1,65 @@
+"""Copy a net that caffelite brings along to start from: program, prototxts, solver and card.
+
+    caffelite init NAME [DIR]
+
+DIR is by default a new folder, NAME. The solver becomes DIR/solver.prototxt, and paths in the files
+are those from DIR:
+
+    cd DIR
+    caffelite train --solver solver.prototxt
+"""
+
+import os
+
+from . import _zoo
+
+
+def add_arguments(parser):
+    parser.add_argument("name", metavar="NAME", help='a net; "caffelite models" lists them')
+    parser.add_argument("folder", nargs="?", metavar="DIR", help="where to [NAME]")
+    parser.add_argument("--force", action="store_true", help="overwrite files that are there")
+
+
+def run(args):
+    from ..atomic import write_atomically
+    from ..errors import DataError
+
+    name = _zoo.known(args.name)
+    target = args.folder or name
+    sources = _files(name)
+    present = [file for file in sources if os.path.lexists(os.path.join(target, file))]
+    if present and not args.force:
+        raise DataError(
+            f"{target}: there is already {', '.join(present)}; --force overwrites, "
+            f"caffelite init {name} DIR copies to another folder"
+        )
+    os.makedirs(target, exist_ok=True)
+    for file, source in sources.items():
+        with open(source, "rb") as stream:
+            data = stream.read()
+        if not file.endswith(".png"):
+            data = _from_its_folder(data.decode(), name).encode()
+        write_atomically(os.path.join(target, file), data)
+        print(os.path.join(target, file))
+    return 0
+
+
+def _files(name):
+    """{file to make: file to copy}."""
+    models = os.path.join(_zoo.folder("models"), name)
+    files = {
+        file: os.path.join(models, file)
+        for file in sorted(os.listdir(models))
+        if file.endswith((".py", ".prototxt", ".md", ".png"))
+    }
+    solver = _zoo.card(name)[0].get("solver")
+    if solver:
+        files["solver.prototxt"] = os.path.join(os.path.dirname(_zoo.folder("solvers")), solver)
+    return files
+
+
+def _from_its_folder(text, name):
+    """The text with paths as they are from the net's own folder."""
+    return text.replace(f"models/{name}/", "").replace(
+        f"solvers/{name}.prototxt", "solver.prototxt"
+    )

@@ -1,0 +1,157 @@
+"""How a program, net.py, becomes train_val.prototxt and deploy.prototxt.
+
+python -m caffelite.models.program models/*/net.py
+python -m caffelite.models.program net.py    # where `caffelite init` has put it
+"""
+
+import re
+import runpy
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from caffelite.atomic import write_atomically
+from caffelite.net_spec import NetSpec
+from caffelite.net_spec import layers as L
+from caffelite.net_spec import params as P
+from caffelite.proto.caffe_pb2 import TEST, TRAIN, NetParameter
+from caffelite.proto.text import to_text
+
+
+@dataclass
+class Samples:
+    """Two LMDBs of pictures with labels, and what is done to a picture; only training mirrors."""
+
+    train: str
+    test: str
+    batch_sizes: tuple  # training, test
+    transform: dict = field(default_factory=dict)
+    name: str = "data"  # of the layers
+
+    def layer(self, phase):
+        transform = {k: v for k, v in self.transform.items() if phase == TRAIN or k != "mirror"}
+        return L.Data(
+            name=self.name,
+            include={"phase": phase},
+            **({"transform_param": transform} if transform else {}),
+            source=self.train if phase == TRAIN else self.test,
+            batch_size=self.batch_sizes[phase],
+            backend=P.Data.LMDB,
+            ntop=2,
+        )
+
+
+def mnist(batch_size):
+    """Digits of 28 x 28 pixels between 0 and 1."""
+    return Samples(
+        "data/mnist_train_lmdb",
+        "data/mnist_test_lmdb",
+        (batch_size, 100),
+        {"scale": 1 / 256},
+        name="mnist",
+    )
+
+
+def cifar10(batch_size):
+    """Pictures of 32 x 32 pixels, 0 to 255 minus their mean."""
+    return Samples(
+        "data/cifar10/cifar10_train_lmdb",
+        "data/cifar10/cifar10_test_lmdb",
+        (batch_size, 100),
+        {"mean_file": "data/cifar10/mean.binaryproto"},
+    )
+
+
+def imagenet(batch_size, crop_size, **transform):
+    """Crops of pictures, 0 to 255 minus a mean: mean_value=[...], or that of all pictures."""
+    if "mean_value" not in transform:
+        transform = {"mean_file": "data/ilsvrc12/imagenet_mean.binaryproto", **transform}
+    return Samples(
+        "data/ilsvrc12/ilsvrc12_train_lmdb",
+        "data/ilsvrc12/ilsvrc12_val_lmdb",  # the labels of the test set are not public
+        (batch_size, 50),
+        {"mirror": True, "crop_size": crop_size, **transform},
+    )
+
+
+ROUND_MEAN, VGG_MEAN = [104, 117, 123], [103.939, 116.779, 123.68]  # blue, green, red
+
+
+@dataclass
+class Program:
+    """A net with its data, loss and measures (train_val), or from input to output (deploy).
+
+    `net(n)` writes the net itself; n.data is there, and n.label when it is to be trained. For a net
+    that needs more than that, derive a class that has its own train_val and deploy.
+    """
+
+    name: str
+    net: Callable
+    samples: Samples
+    shape: tuple  # of the input of deploy.prototxt
+    input_name: str = "data"  # of the layer; its top is "data"
+
+    def train_val(self):
+        n, test = NetSpec(), NetSpec()
+        n.data, n.label = self.samples.layer(TRAIN)
+        test.data, test.label = self.samples.layer(TEST)
+        self.net(n)
+        first, *rest = n.to_proto().layer
+        return NetParameter(name=self.name, layer=[first, *test.to_proto().layer, *rest])
+
+    def deploy(self):
+        n = NetSpec()
+        n.data = L.Input(name=self.input_name, shape={"dim": self.shape})
+        self.net(n)
+        return NetParameter(name=self.name, layer=map(without_training, n.to_proto().layer))
+
+    def files(self):
+        """{file name: text}."""
+        return {f"{kind}.prototxt": self._text(kind) for kind in ("train_val", "deploy")}
+
+    def _text(self, kind):
+        """The docstring of net.py as a comment, then the net."""
+        head = self.net.__globals__["__doc__"].strip()
+        head += "\nWritten by net.py: python -m caffelite.models.program net.py"
+        comment = "".join(f"# {line}".rstrip() + "\n" for line in head.splitlines())
+        return comment + compact(to_text(getattr(self, kind)()))
+
+    def write(self, folder):
+        """Make both files in a folder."""
+        for name, text in self.files().items():
+            write_atomically(Path(folder, name), text.encode())
+
+
+def program(path):
+    """The Program in a file."""
+    return runpy.run_path(str(path))["program"]
+
+
+def without_training(layer):
+    """The layer without what only training reads: rates, decays, and fillers."""
+    layer.ClearField("param")
+    for _, options in layer.ListFields():
+        for name in ("weight_filler", "bias_filler", "filler"):
+            if name in getattr(options, "DESCRIPTOR", layer.DESCRIPTOR).fields_by_name:
+                options.ClearField(name)
+    return layer
+
+
+def compact(text):
+    """Prototxt with short messages in one line, and 1 for 1.0."""
+    text = re.sub(r": (\d+)\.0$", r": \1", text, flags=re.M)
+    short = re.compile(r"^( +)(\w+ \{)\n((?: +\S.*\n){1,4}?)\1\}$", re.M)
+    for _ in range(2):  # messages, then those that hold one
+        text = short.sub(_in_one_line, text)
+    return text
+
+
+def _in_one_line(match):
+    line = match[1] + " ".join([match[2], *match[3].split(), "}"])
+    return line if len(line) <= 90 else match[0]
+
+
+if __name__ == "__main__":
+    for path in sys.argv[1:]:
+        program(path).write(Path(path).parent)

