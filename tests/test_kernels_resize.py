@@ -46,6 +46,32 @@ def test_bilinear_is_that_of_opencv(old, new):
     assert off.max() <= other_build
 
 
-def test_what_is_as_large_stays_as_it_is():
+@SIZES
+@pytest.mark.parametrize("mode", ["nearest", "area", "cubic", "lanczos4"])
+def test_other_modes_are_within_rounding_of_opencv(mode, old, new):
+    cv2 = pytest.importorskip("cv2")
+    x = picture(old)
+    pixels = np.ascontiguousarray(x.transpose(1, 2, 0))
+    want = cv2.resize(pixels, new[::-1], interpolation=getattr(cv2, f"INTER_{mode.upper()}"))
+    got = getattr(resize, mode)(x, *new)
+    assert got.dtype == np.uint8 and got.shape == (3, *new)
+    assert abs(got.astype(int) - want.transpose(2, 0, 1)).max() <= (mode != "nearest")
+
+
+@pytest.mark.parametrize("mode", ["area", "cubic", "lanczos4"])
+def test_a_flat_picture_stays_flat_in_every_mode(mode):
+    x = np.full((1, 13, 9), 255, np.uint8)
+    for size in [(4, 4), (30, 31), (13, 2)]:
+        assert (getattr(resize, mode)(x, *size) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "area", "cubic", "lanczos4"])
+def test_what_is_as_large_stays_as_it_is(mode):
     x = picture((5, 7))
-    np.testing.assert_array_equal(resize.bilinear(x, 5, 7), x)
+    np.testing.assert_array_equal(getattr(resize, mode)(x, 5, 7), x)
+
+
+def test_resizing_reads_and_writes_views():
+    x = picture((6, 8)).transpose(0, 2, 1)
+    for mode in (resize.bilinear, resize.area):
+        np.testing.assert_array_equal(mode(x, 5, 5), mode(np.ascontiguousarray(x), 5, 5))
