@@ -25,6 +25,7 @@ ORDER = [  # a module imports from its own line and the lines above
     {"layers", "io"},
     {"net", "testing"},
     {"solver", "classifier", "detector"},
+    {"lint"},
     {"onnx_export", "parallel"},
     {"_caffe", "pycaffe"},  # the names of pycaffe
     {"cli", "__main__"},

@@ -107,6 +107,34 @@ def scan(text):
     return layers
 
 
+def field_offsets(text):
+    """(path, offset) of every field in a text that parses; a path as in `scan`.
+
+    A field given several times has a path for each: ("layer", 0, "bottom", 1).
+    """
+    frames = [Frame("", 0, "", ())]
+    name, at = "", 0
+    for token in TOKEN.finditer(text):
+        found, frame = token.group(), frames[-1]
+        inside_list = frame.close == "]"
+        if found in CLOSING.values():
+            frames.pop()
+        elif found == "[":
+            frames.append(Frame(name, token.start(), "]", frame.path))
+            frames[-1].counts = frame.counts
+            name = ""
+        elif found[0] == "#":
+            pass
+        elif found in CLOSING or inside_list or name:
+            path = frame.next_path(frame.name if inside_list else name)
+            yield path, token.start() if inside_list else at
+            if found in CLOSING:
+                frames.append(Frame("", at, CLOSING[found], path))
+            name = ""
+        elif found[0] not in "\"'":  # a string that goes on
+            name, at = found, token.start()
+
+
 def top_level_names(text):
     """(name, offset) of every field outside of all brackets, in a text that scans."""
     depth = 0

@@ -35,6 +35,11 @@ def register_solver(type_name):
     return add
 
 
+def solver_types():
+    """{type name: class} of every registered solver, sorted by name."""
+    return dict(sorted(_solvers.items()))
+
+
 def get_solver(solver, file=""):
     """The solver, of the class its `type` names, of a prototxt file or a SolverParameter.
 

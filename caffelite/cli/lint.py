@@ -1,0 +1,53 @@
+"""Find mistakes in nets and solvers: what does not run, and what runs to no good.
+
+    caffelite lint train_val.prototxt solver.prototxt
+
+Each finding is a line "FILE:LINE: layer "NAME": what is wrong [rule]". Only the text is looked at;
+no data is read. The exit code is 1 if there are findings.
+"""
+
+import json
+
+from ._flags import UsageError
+
+
+def add_arguments(parser):
+    flag = parser.add_argument
+    flag("files", nargs="*", metavar="FILE", help="a net's or a solver's prototxt")
+    flag("--ignore", default="", metavar="A,B", help="rules to leave out")
+    flag("--rules", action="store_true", help="list the rules")
+    flag("--json", action="store_true", help="print JSON")
+
+
+def run(args):
+    from ..lint import lint_file, rules
+
+    known = rules()
+    if args.rules:
+        _print_rules(known, args.json)
+        return 0
+    ignored = [name for name in args.ignore.split(",") if name]
+    for name in ignored:
+        if name not in known:
+            from ..errors import did_you_mean
+
+            raise UsageError(f'--ignore: unknown rule "{name}"{did_you_mean(name, known)}')
+    if not args.files:
+        raise UsageError("expected FILE ...")
+    found = [finding for file in args.files for finding in lint_file(file)]
+    found = [finding for finding in found if finding.rule not in ignored]
+    if args.json:
+        print(json.dumps([finding._asdict() for finding in found], indent=1))
+    else:
+        for finding in found:
+            print(finding)
+    return 1 if found else 0
+
+
+def _print_rules(known, as_json):
+    if as_json:
+        print(json.dumps(known, indent=1))
+    else:
+        width = max(map(len, known))
+        for name, sentence in known.items():
+            print(f"{name:<{width}}  {sentence}")

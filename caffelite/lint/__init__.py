@@ -1,0 +1,76 @@
+"""Find mistakes in the text of a net or solver: what does not run, and what runs to no good.
+
+Only the text is looked at, no other file. Text that does not parse gives one finding, where it
+stops to make sense.
+"""
+
+import inspect
+from typing import NamedTuple
+
+from ..errors import where
+from ..proto import caffe_pb2
+from ..proto.scan import Mistake, Place
+from ..proto.text import likely_class, parse_or_mistake, read_text, with_plain_newlines
+from .places import Places
+
+SYNTAX = "syntax"
+
+
+class Finding(NamedTuple):
+    """A mistake: its line from 1, the layer's name ("" outside of layers), the rule, the words."""
+
+    line: int
+    layer: str
+    rule: str
+    message: str
+    file: str = "<text>"
+
+    def __str__(self):
+        layer = f'layer "{self.layer}": ' if self.layer else ""
+        return f"{where(self.file, self.line)}: {layer}{self.message} [{self.rule}]"
+
+
+def lint_text(text, file="<text>"):
+    """All findings in the text of a net or solver, by line; `file` is what they name as theirs."""
+    text = with_plain_newlines(text)
+    kind = likely_class(text)
+    try:
+        message = parse_or_mistake(text, kind)
+    except Mistake as mistake:
+        return [Finding(Place(text).line(mistake.offset), "", SYNTAX, mistake.what, file)]
+    if not message.ListFields():
+        return [Finding(1, "", SYNTAX, "neither a net nor a solver: there is nothing here", file)]
+    places = Places(text)
+    if kind is caffe_pb2.SolverParameter:
+        from .solver import lint_solver as lint
+    else:
+        from .net import lint_net as lint
+    findings = {
+        Finding(
+            places.line(layer, fields),
+            layer.name if layer is not None else "",
+            rule.replace("_", "-"),
+            words,
+            file,
+        )
+        for rule, layer, words, fields in lint(message)
+    }
+    return sorted(findings)
+
+
+def lint_file(path):
+    """All findings in a file; one that cannot be read raises a CaffeliteError."""
+    return lint_text(read_text(path, caffe_pb2.NetParameter), str(path))
+
+
+def rules():
+    """{name: what it finds} of every rule."""
+    from . import net, solver
+
+    told = {
+        SYNTAX: "Text that cannot be parsed, or holds nothing.",
+        "old-form": "What Caffe still reads, but is written otherwise today.",
+    }
+    for rule in (*net.RULES, *solver.RULES):
+        told[rule.__name__.replace("_", "-")] = inspect.getdoc(rule).partition("\n")[0]
+    return told

@@ -1,0 +1,162 @@
+"""The rules for solvers."""
+
+from ..errors import SolverError, did_you_mean
+from ..solver import lr_policy, regularize
+from ..solver.base import solver_types
+from .net import lint_net
+from .old_form import old_forms
+
+_TRAIN_NETS = ("train_net_param", "train_net", "net_param", "net")
+_OF_POLICY = {  # what the rate depends on, beside base_lr
+    "step": {"gamma", "stepsize"},
+    "exp": {"gamma"},
+    "inv": {"gamma", "power"},
+    "multistep": {"gamma", "stepvalue"},
+    "poly": {"power"},
+    "sigmoid": {"gamma", "stepsize"},
+    "plateau": {"gamma", "patience"},
+}
+_WITH_DEFAULT = {"patience"}
+_OF_TYPE = {  # solver types that look at an option
+    "momentum": {"SGD", "Nesterov", "AdaDelta", "Adam"},
+    "momentum2": {"Adam"},
+    "rms_decay": {"RMSProp"},
+    "delta": {"AdaGrad", "RMSProp", "AdaDelta", "Adam"},
+}
+
+
+def lint_solver(param):
+    """(rule, layer or None, words, fields) of each problem, those of nets inside included."""
+    for problem in old_forms(param):
+        yield "old_form", *problem
+    for rule in RULES:
+        for words, *fields in rule(param):
+            yield rule.__name__, None, words, tuple(fields)
+    for name in ("net_param", "train_net_param"):
+        if param.HasField(name):
+            yield from lint_net(getattr(param, name))
+    for net in param.test_net_param:
+        yield from lint_net(net)
+
+
+def train_net(param):
+    """A solver trains one net."""
+    given = [name for name in _TRAIN_NETS if param.HasField(name)]
+    if len(given) != 1:
+        words = f"not {' and '.join(given) or 'none'}"
+        yield f"expected exactly one of {', '.join(_TRAIN_NETS)}, {words}", *given[1:2]
+
+
+def solver_type(param):
+    """An unknown type, or one given in two ways."""
+    if param.type not in solver_types():
+        yield f'unknown type "{param.type}"{did_you_mean(param.type, solver_types())}', "type"
+    if param.HasField("type") and param.HasField("solver_type"):
+        yield "type and solver_type, its old form, are both given", "solver_type"
+
+
+def no_length(param):
+    """Training that ends before its first iteration, or does not move."""
+    if param.max_iter < 1:
+        yield f"max_iter is {param.max_iter}: there is nothing to train", "max_iter"
+    if param.base_lr <= 0:
+        yield f"base_lr is {param.base_lr:g}: nothing learns", "base_lr"
+    if param.clip_gradients == 0:
+        yield "clip_gradients: 0 leaves nothing of the gradients; -1 is off", "clip_gradients"
+
+
+def out_of_range(param):
+    """Numbers that the solver refuses."""
+    try:
+        regularize.check(param)
+    except SolverError as problem:
+        yield str(problem), "regularization_type"
+    for name in ("average_loss", "iter_size"):
+        if getattr(param, name) < 1:
+            yield f"{name} must be at least 1, not {getattr(param, name)}", name
+    if not 0 <= param.momentum < 1:
+        yield f"momentum must be at least 0 and below 1, not {param.momentum:g}", "momentum"
+
+
+def schedule(param):
+    """A learning-rate policy that is unknown, or lacks what it goes by."""
+    try:
+        lr_policy.check(param)
+    except SolverError as problem:
+        yield str(problem), "lr_policy"
+        return
+    for name in sorted(_OF_POLICY.get(param.lr_policy, set()) - _WITH_DEFAULT):
+        if not (len(param.stepvalue) if name == "stepvalue" else param.HasField(name)):
+            yield f'lr_policy: "{param.lr_policy}" goes by {name}, which is not given', "lr_policy"
+
+
+def unread_option(param):
+    """An option that this policy or type does not look at."""
+    if param.lr_policy in lr_policy.POLICIES:
+        own = _OF_POLICY.get(param.lr_policy, set())
+        for name in sorted(set().union(*_OF_POLICY.values()) - own):
+            if len(param.stepvalue) if name == "stepvalue" else param.HasField(name):
+                yield f'lr_policy: "{param.lr_policy}" does not look at {name}', name
+    for name, types in _OF_TYPE.items():
+        if param.HasField(name) and getattr(param, name) and param.type in solver_types():
+            if param.type not in types:
+                yield f"{param.type} does not look at {name}", name
+
+
+def rate_grows(param):
+    """A rate that is multiplied by more than 1 again and again."""
+    if param.lr_policy in ("step", "multistep", "exp", "plateau") and param.gamma > 1:
+        yield f"gamma: {param.gamma:g} makes the learning rate grow", "gamma"
+
+
+def unreached_step(param):
+    """Steps of the schedule that are out of order, or after the end."""
+    values = list(param.stepvalue)
+    for k, value in enumerate(values):
+        if k and value <= values[k - 1]:
+            yield f"stepvalue {value} does not come after {values[k - 1]}", "stepvalue", k
+        elif value >= param.max_iter > 0:
+            yield (
+                f"stepvalue {value} is never reached: max_iter is {param.max_iter}",
+                "stepvalue",
+                k,
+            )
+    if param.lr_policy == "step" and param.stepsize >= param.max_iter > 0:
+        words = f"stepsize {param.stepsize} is never reached: max_iter is {param.max_iter}"
+        yield words, "stepsize"
+
+
+def test_options(param):
+    """test_iter, test_interval and test nets that do not go together."""
+    nets = len(param.test_net) + len(param.test_net_param)
+    common = any(param.HasField(name) for name in ("net", "net_param"))
+    given = len(param.test_iter)
+    if given < nets or (given > nets and not common):
+        yield f"has {given} test_iter, expected one for each of the {nets} test nets", "test_iter"
+    if given and param.test_interval <= 0:
+        yield "test_iter is given, but no test_interval: when to test", "test_iter"
+    if param.test_interval > 0 and not given and not nets:
+        words = "test_interval is given, but no test_iter: there is no test"
+        yield words, "test_interval"
+    for k, count in enumerate(param.test_iter):
+        if count < 1:
+            yield f"test_iter: {count} batches are no test", "test_iter", k
+    if param.early_stop and not given:
+        yield "early_stop goes by tests, and there are none: test_iter is missing", "early_stop"
+    if param.lr_policy == "plateau" and not given:
+        yield 'lr_policy: "plateau" goes by tests: test_iter is missing', "lr_policy"
+
+
+def no_snapshot(param):
+    """Training whose weights are not kept."""
+    if not param.snapshot and not param.snapshot_after_train:
+        yield (
+            "snapshot_after_train is off, and there is no snapshot: the trained weights are lost",
+            ("snapshot_after_train"),
+        )
+
+
+RULES = [
+    *(train_net, solver_type, no_length, out_of_range, schedule, unread_option, rate_grows),
+    *(unreached_step, test_options, no_snapshot),
+]

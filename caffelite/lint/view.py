@@ -1,0 +1,87 @@
+"""A net as one phase has it: which layers, and who reads what, however wrong the net is."""
+
+from functools import cached_property
+from itertools import product
+
+from ..net.passes import belongs
+from ..proto import caffe_pb2
+
+PHASES = ("TRAIN", "TEST")
+
+
+class View:
+    """The layers that a net has in one state, and how they are wired.
+
+    `source[i, j]` is the (layer, top) that bottom j of layer i reads, where there is one;
+    `readers[i, k]` are the (layer, bottom) that read top k of layer i before it is written anew.
+    `indices` are the places of the layers in the net.
+    """
+
+    def __init__(self, net, state):
+        self.net, self.state = net, state
+        self.indices = [i for i, layer in enumerate(net.layer) if belongs(layer, state)]
+        self.layers = [net.layer[i] for i in self.indices]
+        self.source, self.readers = {}, {}
+        writer = {}
+        for i, layer in enumerate(self.layers):
+            for j, name in enumerate(layer.bottom):
+                if name in writer:
+                    self.source[i, j] = writer[name]
+                    self.readers[writer[name]].append((i, j))
+            for k, name in enumerate(layer.top):
+                writer[name] = i, k
+                self.readers[i, k] = []
+
+    @property
+    def phase(self):
+        return caffe_pb2.Phase.Name(self.state.phase)
+
+    def __str__(self):
+        stages = " and ".join(f'"{stage}"' for stage in self.state.stage)
+        return f"phase {self.phase}" + (f" with stage {stages}" if stages else "")
+
+    def bottom(self, i, j):
+        """The layer that bottom j of layer i comes from, or None."""
+        return self.layers[self.source[i, j][0]] if (i, j) in self.source else None
+
+    def readers_of(self, i):
+        """The layers that read a top of layer i, by their places here."""
+        return [at for k in range(len(self.layers[i].top)) for at, _ in self.readers[i, k]]
+
+    @cached_property
+    def built(self):
+        """What each layer becomes; see `shapes.build`."""
+        from .shapes import build
+
+        return build(self)
+
+    @property
+    def trains(self):
+        """Whether this is the state in which a loss makes weights learn."""
+        return self.phase == "TRAIN" and any(any(loss_weights(ly)) for ly in self.layers)
+
+    @property
+    def net_has_loss(self):
+        """Whether the net has a loss in any state."""
+        return any(any(loss_weights(layer)) for layer in self.net.layer)
+
+
+def loss_weights(layer):
+    """The weights of a layer's tops in the loss, those that go without saying included."""
+    return layer.loss_weight or ([1.0] if layer.type.endswith("Loss") else [])
+
+
+def views(net):
+    """The states that the net has layers for: a phase, and each stage that a rule asks for."""
+    rules = [rule for layer in net.layer for rule in (*layer.include, *layer.exclude)]
+    asked = sorted({stage for rule in rules for stage in (*rule.stage, *rule.not_stage)})
+    given = list(net.state.stage)
+    stages = [given, *([*given, stage] for stage in asked if stage not in given)]
+    found = []
+    for phase, added in product(PHASES, stages):
+        state = caffe_pb2.NetState(
+            phase=caffe_pb2.Phase.Value(phase), level=net.state.level, stage=added
+        )
+        found.append(View(net, state))
+    startable = [view for view in found if any(not layer.bottom for layer in view.layers)]
+    return startable or found

@@ -1,0 +1,168 @@
+"""Rules on layers and the blobs between them."""
+
+from ..errors import did_you_mean
+from ..layers import layer_types
+from ..layers.base import create_layer
+from .view import loss_weights
+
+
+def unknown_type(view):
+    """A type that no layer has."""
+    known = layer_types()
+    for i, layer in enumerate(view.layers):
+        if layer.type not in known:
+            words = f'unknown type "{layer.type}"{did_you_mean(layer.type, known)}'
+            yield i, words if layer.type else "has no type", "type"
+
+
+def bottom_count(view):
+    """More or fewer bottoms than the type takes."""
+    for i, layer in _created(view):
+        least, most = _range(layer.bottoms)
+        if not _fits(len(layer.param.bottom), least, most):
+            expected = _expected(least, most)
+            yield i, f"has {len(layer.param.bottom)} bottoms, expected {expected}", "bottom"
+
+
+def top_count(view):
+    """More or fewer tops than the type gives."""
+    for i, layer in _created(view):
+        least, most = _range(layer.tops)
+        if not _fits(layer.num_tops, least, most):
+            yield i, f"has {layer.num_tops} tops, expected {_expected(least, most)}", "top"
+
+
+def _created(view):
+    """The layers of known types, with the facts that depend on options."""
+    known = layer_types()
+    for i, layer in enumerate(view.layers):
+        if layer.type in known:
+            yield i, create_layer(layer, phase=view.state.phase)
+
+
+def _range(allowed):
+    return (allowed, allowed) if isinstance(allowed, int) else allowed
+
+
+def _fits(count, least, most):
+    return count >= least and (most is None or count <= most)
+
+
+def _expected(least, most):
+    if least == most:
+        return str(least)
+    return f"at least {least}" if most is None else f"{least} to {most}"
+
+
+def unknown_bottom(view):
+    """A bottom that no layer before produces."""
+    for i, layer in enumerate(view.layers):
+        earlier = [name for before in view.layers[:i] for name in before.top]
+        for j, name in enumerate(layer.bottom):
+            if (i, j) in view.source:
+                continue
+            later = next((ly for ly in view.layers[i:] if name in ly.top), None)
+            if later is not None:
+                hint = f'; layer "{later.name}" does, but comes too late'
+            else:
+                hint = did_you_mean(name, earlier)
+            yield i, f'bottom "{name}": no layer before it produces this blob{hint}', "bottom", j
+
+
+def two_producers(view):
+    """A top that another layer already produces, and that is not computed in place."""
+    producer = {}
+    for i, layer in enumerate(view.layers):
+        for k, name in enumerate(layer.top):
+            if name in producer and list(layer.bottom[k : k + 1]) != [name]:
+                words = f'top "{name}" is already a top of layer "{producer[name].name}"'
+                if not layer.bottom and not layer.include:
+                    words += "; if each is for one phase, say so: include { phase: TRAIN }"
+                yield i, words, "top", k
+            producer.setdefault(name, layer)
+
+
+def in_place(view):
+    """A top that is its layer's bottom, too, where the type cannot compute in place."""
+    for i, layer in _created(view):
+        for k, name in enumerate(layer.param.top):
+            if name in layer.param.bottom and not layer.in_place:
+                words = f'{layer.type} cannot compute in place with these options, but top "{name}"'
+                yield i, f"{words} is its bottom, too; give the top a name of its own", "top", k
+
+
+def read_and_overwritten(view):
+    """A blob that one layer changes in place and another, with the values of before, reads."""
+    for i, layer in enumerate(view.layers):
+        for j, name in enumerate(layer.bottom):
+            if list(layer.top[j : j + 1]) != [name] or (i, j) not in view.source:
+                continue
+            others = [at for at, _ in view.readers[view.source[i, j]] if at != i]
+            if others:
+                other = view.layers[others[0]]
+                words = f'changes "{name}" in place, which layer "{other.name}" reads as it was'
+                yield i, f"{words} before; give the top a name of its own", "top", j
+
+
+def include_exclude(view):
+    """Include and exclude rules in one layer."""
+    for i, layer in enumerate(view.layers):
+        if layer.include and layer.exclude:
+            yield i, "has include and exclude rules; only one kind is possible", "exclude"
+
+
+def phase_of_layer(view):
+    """`phase: TEST` outside of include, which leaves the layer in both phases."""
+    for i, layer in enumerate(view.layers):
+        if layer.HasField("phase") and not (layer.include or layer.exclude):
+            words = "phase alone keeps the layer in both phases; write include { phase: ... }"
+            yield i, words, "phase"
+
+
+def list_length(view):
+    """loss_weight and propagate_down: none, or one for each top or bottom."""
+    for i, layer in _created(view):
+        for field, count, what in (
+            ("loss_weight", layer.num_tops, "top"),
+            ("propagate_down", len(layer.param.bottom), "bottom"),
+        ):
+            given = len(getattr(layer.param, field))
+            if given not in (0, count):
+                yield i, f"has {given} {field}, expected none or one per {what}, {count}", field
+
+
+def same_name(view):
+    """Two layers of one name: weights and lookups find only one of them."""
+    first = {}
+    for i, layer in enumerate(view.layers):
+        if layer.name in first:
+            before = first[layer.name].source_line
+            yield i, f"has the name of the layer on line {before}, which gets the weights", "name"
+        first.setdefault(layer.name, layer)
+
+
+# What often ends a branch on purpose: figures to be shown, results to be taken out.
+_RESULTS = {"Accuracy", "ArgMax", "Softmax", "Sigmoid", "Silence", "DetectionOutput"}
+# What, outside of training, a branch hardly ends with.
+_MIDDLE = {"BatchNorm", "Concat", "Dropout", "Eltwise", "LRN", "Pooling", "ReLU", "Scale", "Split"}
+
+
+def unused_top(view):
+    """A top that nothing reads, and that is no result."""
+    for i, layer in enumerate(view.layers):
+        for k, name in enumerate(layer.top):
+            if not view.readers[i, k] and not _is_result(view, i, k):
+                yield i, f'top "{name}": no layer reads it', "top", k
+
+
+def _is_result(view, i, k):
+    layer = view.layers[i]
+    if any(loss_weights(layer)) or layer.type in _RESULTS:
+        return True
+    if not layer.bottom:
+        return layer.type in ("Parameter", "Python")
+    if any(view.readers[i, other] for other in range(len(layer.top))):
+        return True  # Pooling's mask, the state of an LSTM
+    if view.net_has_loss:
+        return False
+    return layer.type not in _MIDDLE or i == len(view.layers) - 1
