@@ -115,29 +115,3 @@ def test_mvn_in_place_needs_4_axes():
     for shape, fits in (((2, 3, 4), False), ((2, 3, 4, 5), True)):
         layer, _, _ = make_layer("MVN", [shape])
         assert layer.in_place == fits
-
-
-@pytest.mark.parametrize("type", ["BatchNorm", "BN"])
-def test_pytorch_agrees(type):
-    torch = pytest.importorskip("torch")
-    generator = np.random.default_rng(2)
-    x, dy = 3 + generator.standard_normal((2, 4, 3, 5, 2))
-    options = "batch_norm_param { scale_bias: true }" if type == "BatchNorm" else ""
-    layer, bottom, top = make_layer(type, [x], options)
-    scale, bias = layer.blobs[3:] if type == "BatchNorm" else layer.blobs[:2]
-    for blob in (scale, bias):
-        blob.data[...] = generator.standard_normal(blob.shape)
-    layer.forward(bottom, top)
-    top[0].diff[...] = dy
-    layer.backward(top, [True], bottom)
-
-    given = [
-        torch.from_numpy(a).requires_grad_() for a in (x, scale.data.ravel(), bias.data.ravel())
-    ]
-    y = torch.nn.functional.batch_norm(
-        given[0], None, None, *given[1:], training=True, eps=layer.eps
-    )
-    y.backward(torch.from_numpy(dy))
-    np.testing.assert_allclose(top[0].data, y.detach(), 1e-10)
-    for mine, theirs in zip((bottom[0], scale, bias), given, strict=True):
-        np.testing.assert_allclose(mine.diff.ravel(), theirs.grad.ravel(), 1e-9, 1e-12)

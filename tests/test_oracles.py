@@ -1,7 +1,7 @@
-"""Layers of random shapes against PyTorch and OpenCV, where they are installed.
+"""Layers of random shapes against PyTorch, where it is installed: forward and backward.
 
-Convolution and pooling are in test_vision.py, normalization in test_normalization.py, and RNN, LSTM
-and GRU in test_recurrent.py.
+Convolution, pooling and others with windows are in test_vision.py, over random geometries; ONNX
+Runtime's recurrent layers in test_recurrent.py; OpenCV's own reader of Caffe in test_opencv.py.
 """
 
 import numpy as np
@@ -10,150 +10,256 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import caffelite
-from caffelite.testing import TEST, make_layer
+from caffelite.testing import make_layer
+
+torch = pytest.importorskip("torch")
+functional = torch.nn.functional
 
 sides = st.integers(1, 5)
 seeds = st.integers(0, 2**32 - 1)
-some = settings(max_examples=10, deadline=None, derandomize=True)
+
+COMPARED = {
+    *["Convolution", "Deconvolution", "LRN", "Pooling", "ShuffleChannel", "Upsample"],
+}
+"""The types that a test here, or in test_vision.py, holds against PyTorch."""
+
+NOT_COMPARED = {
+    "no operation, but a source or a sink of samples": [
+        *["Data", "DummyData", "HDF5Data", "HDF5Output", "ImageData", "Input", "MemoryData"],
+        *["Parameter", "Silence", "WindowData"],
+    ],
+    "draws its own random numbers": ["Dropout"],
+    "computes what its user wrote": ["Python"],
+}
+"""The other types, by the reason why no framework has them."""
+
+
+def oracle(*types):
+    """Mark a test of these types, to be run on a few examples."""
+    COMPARED.update(types)
+    return settings(max_examples=10, deadline=None, derandomize=True)
 
 
 def shapes(smallest=1, largest=4):
     return st.lists(sides, min_size=smallest, max_size=largest).map(tuple)
 
 
-@pytest.fixture(scope="module")
-def torch():
-    return pytest.importorskip("torch")
-
-
-def compare(torch, type, bottoms, options, compute, differentiable=1):
-    """A layer forward and backward against `compute(*tensors of bottoms, *of blobs)`."""
-    layer, bottom, (top,) = make_layer(type, bottoms, options)
-    wanted = [i < differentiable for i in range(len(bottom))]
-    learned = [*bottom[:differentiable], *layer.blobs]
-    layer.forward(bottom, [top])
-    tensors = {id(b): torch.tensor(b.data) for b in [*bottom, *layer.blobs]}
-    for blob in learned:
-        tensors[id(blob)].requires_grad_()
-    y = compute(*tensors.values())
-    np.testing.assert_allclose(top.data, y.detach().numpy(), 1e-6, 1e-6)  # options are float32
-    top.diff[...] = np.random.default_rng(1).standard_normal(top.shape)
-    y.backward(torch.tensor(top.diff))
-    layer.backward([top], wanted, bottom)
-    for blob in learned:
-        np.testing.assert_allclose(blob.diff, tensors[id(blob)].grad.numpy(), 1e-6, 1e-6)
-
-
 def normal(seed, shape):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
+def whole(seed, below, shape):
+    return np.random.default_rng(seed).integers(0, below, shape)
+
+
+def compare(type, bottoms, options, compute, differentiable=1, tops=None):
+    """A layer forward and backward against `compute(*tensors of bottoms, *of blobs)`.
+
+    The first `differentiable` bottoms and all blobs that learn, filled with normal numbers, are
+    to get the same gradients.
+    """
+    layer, bottom, top = make_layer(type, bottoms, options, tops=tops)
+    specs = layer.param.param
+    blobs = [b for i, b in enumerate(layer.blobs) if i >= len(specs) or specs[i].lr_mult]
+    for i, blob in enumerate(blobs):
+        blob.data[...] = normal(i, blob.shape)
+    layer.forward(bottom, top)
+    tensors = [torch.tensor(blob.data) for blob in [*bottom, *blobs]]
+    learned = [*range(differentiable), *range(len(bottom), len(tensors))]
+    for i in learned:
+        tensors[i].requires_grad_()
+    wanted = compute(*tensors)
+    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+    for i, (blob, y) in enumerate(zip(top, wanted, strict=True)):
+        assert blob.shape == tuple(y.shape)
+        np.testing.assert_allclose(blob.data, y.detach(), 1e-6, 1e-6)  # options are float32
+        blob.diff[...] = normal(i, blob.shape)
+    if learned:
+        torch.autograd.backward(wanted, [torch.tensor(blob.diff) for blob in top])
+        layer.backward(top, [i < differentiable for i in range(len(bottom))], bottom)
+    for i in learned:
+        np.testing.assert_allclose([*bottom, *blobs][i].diff, tensors[i].grad, 1e-6, 1e-6)
+
+
 ACTIVATIONS = {
-    "AbsVal": ("", lambda f, x: x.abs()),
-    "BNLL": ("", lambda f, x: f.softplus(x)),
-    "Clip": ("clip_param { min: -0.5 max: 1 }", lambda f, x: x.clamp(-0.5, 1)),
-    "ELU": ("elu_param { alpha: 0.75 }", lambda f, x: f.elu(x, 0.75)),
-    "Exp": ("exp_param { base: 2 scale: 0.5 shift: 1 }", lambda f, x: 2 ** (1 + 0.5 * x)),
-    "Power": ("power_param { power: 3 scale: 2 shift: 1 }", lambda f, x: (1 + 2 * x) ** 3),
-    "ReLU": ("relu_param { negative_slope: 0.25 }", lambda f, x: f.leaky_relu(x, 0.25)),
-    "ReLU6": ("", lambda f, x: f.relu6(x)),
-    "Sigmoid": ("", lambda f, x: x.sigmoid()),
-    "Swish": ("", lambda f, x: f.silu(x)),
-    "TanH": ("", lambda f, x: x.tanh()),
+    "AbsVal": ("", torch.abs),
+    "BNLL": ("", functional.softplus),
+    "Clip": ("clip_param { min: -0.5 max: 1 }", lambda x: x.clamp(-0.5, 1)),
+    "ELU": ("elu_param { alpha: 0.75 }", lambda x: functional.elu(x, 0.75)),
+    "Exp": ("exp_param { base: 2 scale: 0.5 shift: 1 }", lambda x: torch.exp2(1 + 0.5 * x)),
+    "Log": ("log_param { base: 10 scale: 0.25 shift: 9 }", lambda x: torch.log10(9 + 0.25 * x)),
+    "Power": ("power_param { power: 3 scale: 2 shift: 1 }", lambda x: (1 + 2 * x) ** 3),
+    "ReLU": ("relu_param { negative_slope: 0.25 }", lambda x: functional.leaky_relu(x, 0.25)),
+    "ReLU6": ("", functional.relu6),
+    "Sigmoid": ("", torch.sigmoid),
+    "Swish": ("", functional.silu),
+    "TanH": ("", torch.tanh),
 }
 
 
 @pytest.mark.parametrize("type", ACTIVATIONS)
-@some
+@oracle(*ACTIVATIONS)
 @given(shape=shapes(), seed=seeds)
-def test_activations(torch, type, shape, seed):
+def test_activations(type, shape, seed):
     options, function = ACTIVATIONS[type]
-    x = 4 * normal(seed, shape)
-    compare(torch, type, [x], options, lambda x: function(torch.nn.functional, x))
+    compare(type, [4 * normal(seed, shape)], options, function)
 
 
-@some
+@oracle("PReLU")
 @given(shape=shapes(2), seed=seeds)
-def test_prelu(torch, shape, seed):
-    compare(torch, "PReLU", [normal(seed, shape)], "", torch.nn.functional.prelu)
+def test_prelu(shape, seed):
+    compare("PReLU", [normal(seed, shape)], "", functional.prelu)
 
 
-@some
-@given(shape=shapes(), data=st.data())
-def test_softmax(torch, shape, data):
-    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
-    options = f"softmax_param {{ axis: {axis} }}"
-    compare(torch, "Softmax", [shape], options, lambda x: x.softmax(axis))
+@oracle("Threshold")
+@given(shape=shapes(), seed=seeds)
+def test_threshold(shape, seed):
+    options = "threshold_param { threshold: 0.5 }"
+    compare("Threshold", [normal(seed, shape)], options, lambda x: torch.gt(x, 0.5).double(), 0)
 
 
-@some
+# Learned maps and look-ups
+
+
+@oracle("InnerProduct")
 @given(shape=shapes(), outputs=sides, data=st.data())
-def test_inner_product(torch, shape, outputs, data):
+def test_inner_product(shape, outputs, data):
     axis = data.draw(st.integers(0, len(shape) - 1))
-    options = f"num_output: {outputs} axis: {axis}"
-    options += ' weight_filler { type: "gaussian" } bias_filler { type: "gaussian" }'
-    options = f"inner_product_param {{ {options} }}"
-    linear = torch.nn.functional.linear
-    compare(torch, "InnerProduct", [shape], options, lambda x, w, b: linear(x.flatten(axis), w, b))
+    options = f"inner_product_param {{ num_output: {outputs} axis: {axis} %s }}"
+    for option, turn in (("", lambda w: w), ("transpose: true", torch.t)):
+        compare(
+            "InnerProduct",
+            [shape],
+            options % option,
+            lambda x, w, b, turn=turn: functional.linear(x.flatten(axis), turn(w), b),
+        )
 
 
-@some
+@oracle("Embed")
 @given(shape=shapes(), words=sides, outputs=sides, seed=seeds)
-def test_embed(torch, shape, words, outputs, seed):
-    index = np.random.default_rng(seed).integers(0, words, shape)
-    options = f'input_dim: {words} num_output: {outputs} weight_filler {{ type: "gaussian" }}'
-    embedding = torch.nn.functional.embedding
+def test_embed(shape, words, outputs, seed):
     compare(
-        torch,
         "Embed",
-        [index],
-        f"embed_param {{ {options} }}",
-        lambda i, w, b: embedding(i.long(), w) + b,
+        [whole(seed, words, shape)],
+        f"embed_param {{ input_dim: {words} num_output: {outputs} }}",
+        lambda i, w, b: functional.embedding(i.long(), w) + b,
         differentiable=0,
     )
 
 
-@some
-@given(shape=shapes(2), seed=seeds, mode=st.sampled_from(["VALID", "BATCH_SIZE", "NONE"]))
-def test_softmax_loss(torch, shape, seed, mode):
-    labels = np.random.default_rng(seed).integers(0, shape[1], (shape[0], *shape[2:]))
-    options = f"loss_param {{ ignore_label: 0 normalization: {mode} }}"
-    divisor = {"VALID": max(1, (labels != 0).sum()), "BATCH_SIZE": shape[0], "NONE": 1}[mode]
-    cross_entropy = torch.nn.functional.cross_entropy
-
-    def loss(x, labels):
-        return cross_entropy(x, labels.long(), ignore_index=0, reduction="sum") / divisor
-
-    compare(torch, "SoftmaxWithLoss", [normal(seed, shape), labels], options, loss)
+@oracle("Filter", "BatchReindex")
+@given(shape=shapes(), more=sides, seed=seeds)
+def test_choosing_samples(shape, more, seed):
+    index = whole(seed, shape[0], more)
+    compare("BatchReindex", [shape, index], "", lambda x, i: x.index_select(0, i.long()))
+    chosen = whole(seed, 2, shape[0])
+    compare("Filter", [shape, chosen], "", lambda x, chosen: x[chosen != 0])
 
 
-@some
-@given(shape=shapes(2), seed=seeds)
-def test_losses_of_two_arrays(torch, shape, seed):
-    functional = torch.nn.functional
-    x, t = normal(seed, shape), np.random.default_rng(seed).random(shape)
-    for type, differentiable, loss in (
-        ("SigmoidCrossEntropyLoss", 1, functional.binary_cross_entropy_with_logits),
-        (
-            "EuclideanLoss",
-            2,
-            lambda a, b, reduction: functional.mse_loss(a, b, reduction="sum") / 2,
+# Normalization and scaling
+
+
+@pytest.mark.parametrize("type", ["BatchNorm", "BN"])
+@oracle("BatchNorm", "BN")
+@given(samples=st.integers(2, 5), rest=shapes(1, 3))
+def test_batch_norm(type, samples, rest):
+    options = "batch_norm_param { scale_bias: true }" if type == "BatchNorm" else ""
+    compare(
+        type,
+        [(samples, *rest)],
+        options,
+        lambda x, scale, bias: functional.batch_norm(
+            x, None, None, scale.ravel(), bias.ravel(), training=True
         ),
-        ("SmoothL1Loss", 2, functional.smooth_l1_loss),
+    )
+
+
+@oracle("MVN")
+@given(shape=st.tuples(sides, sides, st.integers(2, 5), st.integers(2, 5)))
+def test_mvn(shape):
+    for options, compute in (
+        ("", lambda x: functional.instance_norm(x, eps=1e-30)),
+        ("across_channels: true", lambda x: functional.layer_norm(x, shape[1:], eps=1e-30)),
+        ("normalize_variance: false", lambda x: x - x.mean((2, 3), keepdim=True)),
     ):
+        compare("MVN", [shape], f"mvn_param {{ eps: 1e-15 {options} }}", compute)
+
+
+@oracle("Normalize")
+@given(shape=shapes(2))
+def test_normalize(shape):
+    compare(
+        "Normalize",
+        [shape],
+        "norm_param { across_spatial: false }",
+        lambda x, scale: scale * functional.normalize(x, dim=1),
+    )
+    compare(
+        "Normalize",
+        [shape],
+        "",
+        lambda x, scale: scale * functional.normalize(x.flatten(1), dim=1).view(shape),
+    )
+
+
+@oracle("LRN")
+@given(shape=st.tuples(sides, sides, sides, sides), half=st.integers(0, 2))
+def test_lrn_within_channels(shape, half):
+    size = 2 * half + 1
+    options = f"local_size: {size} alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL"
+    compare(
+        "LRN",
+        [shape],
+        f"lrn_param {{ {options} }}",
+        lambda x: x * (1 + 0.5 * functional.avg_pool2d(x * x, size, 1, half)) ** -0.75,
+    )
+
+
+@oracle("Scale", "Bias", "Axpy")
+@given(shape=shapes(2), data=st.data())
+def test_scale_and_bias(shape, data):
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    last = data.draw(st.integers(axis, len(shape)))
+    part, fit = shape[axis:last], (-1,) + (1,) * (len(shape) - last)
+
+    def spread(a):
+        return a.view(*part, *fit[1:])
+
+    span = f"axis: {axis} num_axes: {last - axis}"
+    compare(
+        "Scale",
+        [shape],
+        f"scale_param {{ {span} bias_term: true }}",
+        lambda x, scale, bias: torch.addcmul(spread(bias), x, spread(scale)),
+    )
+    compare("Bias", [shape], f"bias_param {{ {span} }}", lambda x, b: x + spread(b))
+    if part:
+        options = f"axis: {axis}"
         compare(
-            torch,
-            type,
-            [x, t],
-            "",
-            lambda a, b, loss=loss: loss(a, b, reduction="sum") / shape[0],
-            differentiable,
+            "Scale",
+            [shape, part],
+            f"scale_param {{ {options} }}",
+            lambda x, scale: x * spread(scale),
+            differentiable=2,
         )
+        compare(
+            "Bias",
+            [shape, part],
+            f"bias_param {{ {options} }}",
+            lambda x, bias: x + spread(bias),
+            differentiable=2,
+        )
+    shape = (*shape, 1, 1)[:4]
+    factors = (*shape[:2], 1, 1)
+    compare("Axpy", [factors, shape, shape], "", lambda a, x, y: torch.addcmul(y, a, x), 3)
 
 
-@some
+# Shapes
+
+
+@oracle("Permute", "Tile", "Flatten", "Reduction", "Softmax", "Reshape")
 @given(shape=shapes(), data=st.data())
-def test_axes(torch, shape, data):
+def test_axes(shape, data):
     axis = data.draw(st.integers(0, len(shape) - 1))
     order = data.draw(st.permutations(range(len(shape))))
     tiles = data.draw(sides)
@@ -170,86 +276,369 @@ def test_axes(torch, shape, data):
         ("Permute", f"permute_param {{ {listed} }}", lambda x: x.permute(order)),
         ("Tile", f"tile_param {{ axis: {axis} tiles: {tiles} }}", lambda x: x.repeat(repeats)),
         ("Flatten", f"flatten_param {{ axis: {axis} }}", lambda x: x.flatten(axis)),
+        ("Softmax", f"softmax_param {{ axis: {axis} }}", lambda x: x.softmax(axis)),
         (
             "Reduction",
-            f"reduction_param {{ operation: {kind} axis: {axis} }}",
-            lambda x: reduce(x.flatten(axis)),
+            f"reduction_param {{ operation: {kind} axis: {axis} coeff: 0.5 }}",
+            lambda x: 0.5 * reduce(x.flatten(axis)),
+        ),
+        (
+            "Reshape",
+            f"reshape_param {{ axis: {axis} shape {{ dim: 1 dim: -1 }} }}",
+            lambda x: x.reshape(*shape[:axis], 1, -1),
         ),
     ):
-        compare(torch, type, [shape], options, compute)
+        compare(type, [shape], options, compute)
 
 
-@some
+@oracle("Concat", "Slice", "Split")
 @given(shape=shapes(), more=sides, data=st.data())
-def test_several_bottoms(torch, shape, more, data):
+def test_parts(shape, more, data):
     axis = data.draw(st.integers(0, len(shape) - 1))
     other = (*shape[:axis], more, *shape[axis + 1 :])
     along = f"concat_param {{ axis: {axis} }}"
-    compare(torch, "Concat", [shape, other], along, lambda *x: torch.cat(x, axis), 2)
-    for operation, compute in (("SUM", torch.add), ("PROD", torch.mul), ("MAX", torch.maximum)):
-        options = f"eltwise_param {{ operation: {operation} }}"
-        bottoms = [normal(1, shape), normal(2, shape)]
-        compare(torch, "Eltwise", bottoms, options, compute, 2)
-    index = np.random.default_rng(more).integers(0, shape[0], more)
-    compare(torch, "BatchReindex", [shape, index], "", lambda x, i: x[i.long()])
-
-
-@some
-@given(shape=shapes(4), kernel=st.integers(1, 3), stride=st.integers(1, 3))
-def test_im2col(torch, shape, kernel, stride):
-    pad = kernel // 2
-    options = f"kernel_size: {kernel} stride: {stride} pad: {pad}"
-    unfold = torch.nn.functional.unfold
-    rows, columns = ((side + 2 * pad - kernel) // stride + 1 for side in shape[2:])
+    compare("Concat", [shape, other], along, lambda *x: torch.cat(x, axis), 2)
+    long = (*shape[:axis], shape[axis] + more, *shape[axis + 1 :])
+    points = data.draw(st.sets(st.integers(1, shape[axis] + more - 1), min_size=1).map(sorted))
+    listed = " ".join(f"slice_point: {point}" for point in points)
     compare(
-        torch,
-        "Im2col",
-        [shape],
-        f"convolution_param {{ {options} }}",
-        lambda x: unfold(x, kernel, padding=pad, stride=stride).unflatten(2, (rows, columns)),
+        "Slice",
+        [long],
+        f"slice_param {{ axis: {axis} {listed} }}",
+        lambda x: x.tensor_split(points, axis),
+        tops=len(points) + 1,
+    )
+    compare("Split", [shape], "", lambda x: tuple(x.clone() for _ in range(more)), tops=more)
+
+
+@oracle("Eltwise", "Maxout")
+@given(shape=shapes(), more=sides, data=st.data())
+def test_several_values_to_one(shape, more, data):
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    for options, compute in (
+        ("operation: SUM coeff: 2 coeff: -0.5", lambda a, b: 2 * a - 0.5 * b),
+        ("operation: PROD", torch.mul),
+        ("operation: MAX", torch.maximum),
+    ):
+        options = f"eltwise_param {{ {options} }}"
+        compare("Eltwise", [normal(1, shape), normal(2, shape)], options, compute, 2)
+    long = (*shape[:axis], more * shape[axis], *shape[axis + 1 :])
+    compare(
+        "Maxout",
+        [long],
+        f"maxout_param {{ axis: {axis} num_pieces: {more} }}",
+        lambda x: x.unflatten(axis, (more, shape[axis])).amax(axis),
     )
 
 
-# Whole nets: OpenCV 4 reads Caffe's files by itself
+@oracle("Crop")
+@given(shape=shapes(), data=st.data())
+def test_crop(shape, data):
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    offsets = [data.draw(st.integers(0, size - 1)) for size in shape[axis:]]
+    lengths = [
+        data.draw(st.integers(1, size - at)) for at, size in zip(offsets, shape[axis:], strict=True)
+    ]
+    part = [slice(at, at + n) for at, n in zip(offsets, lengths, strict=True)]
+    listed = " ".join(f"offset: {at}" for at in offsets)
+    compare(
+        "Crop",
+        [shape, (*shape[:axis], *lengths)],
+        f"crop_param {{ axis: {axis} {listed} }}",
+        lambda x, like: x[(..., *part)],
+    )
 
-READ_BY_OPENCV = {
-    "BatchNorm": "",
-    "Convolution": """convolution_param { num_output: 4 kernel_h: 3 kernel_w: 2 pad: 1 stride: 2
-        weight_filler { type: "gaussian" } bias_filler { type: "gaussian" } }""",
-    "Deconvolution": """convolution_param { num_output: 3 kernel_size: 3 stride: 2
-        weight_filler { type: "gaussian" } bias_filler { type: "gaussian" } }""",
-    "ELU": "",
-    "Flatten": "",
-    "InnerProduct": """inner_product_param { num_output: 5 weight_filler { type: "gaussian" }
-        bias_filler { type: "gaussian" } }""",
-    "LRN": "lrn_param { local_size: 3 alpha: 0.5 }",
-    "Pooling": "pooling_param { kernel_size: 3 stride: 2 pad: 1 }",
-    "Power": "power_param { power: 2 scale: 0.5 shift: 1 }",
-    "PReLU": "",
-    "Scale": 'scale_param { bias_term: true filler { type: "gaussian" } }',
-    "Softmax": "",
+
+@oracle("ArgMax")
+@given(shape=shapes(2), data=st.data())
+def test_argmax(shape, data):
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    top_k = data.draw(st.integers(1, shape[axis]))
+    for values in (False, True):
+        options = (
+            f"argmax_param {{ axis: {axis} top_k: {top_k} out_max_val: {str(values).lower()} }}"
+        )
+        compare("ArgMax", [shape], options, lambda x, v=values: pick(x.topk(top_k, axis), v), 0)
+    top_k = data.draw(st.integers(1, int(np.prod(shape[1:]))))
+    options = f"argmax_param {{ top_k: {top_k} out_max_val: true }}"
+
+    def both(x):
+        values, places = x.flatten(1).topk(top_k)
+        pair = torch.stack((places.double(), values), 1)
+        return pair.reshape(*pair.shape, *[1] * (len(shape) - 3))
+
+    compare("ArgMax", [shape], options, both, 0)
+
+
+def pick(found, values):
+    return found.values if values else found.indices.double()
+
+
+# Windows
+
+
+@oracle("Im2col")
+@given(shape=shapes(4), kernel=st.integers(1, 3), stride=st.integers(1, 3))
+def test_im2col(shape, kernel, stride):
+    pad = kernel // 2
+    rows, columns = ((side + 2 * pad - kernel) // stride + 1 for side in shape[2:])
+    compare(
+        "Im2col",
+        [shape],
+        f"convolution_param {{ kernel_size: {kernel} stride: {stride} pad: {pad} }}",
+        lambda x: functional.unfold(x, kernel, padding=pad, stride=stride).unflatten(
+            2, (rows, columns)
+        ),
+    )
+
+
+@pytest.mark.parametrize("type", ["DepthwiseConvolution", "ConvolutionDepthwise"])
+@oracle("DepthwiseConvolution", "ConvolutionDepthwise")
+@given(shape=shapes(4), kernel=st.integers(1, 3), stride=st.integers(1, 3))
+def test_depthwise_convolution(type, shape, kernel, stride):
+    channels, pad = shape[1], kernel // 2
+    options = f"num_output: {channels} kernel_size: {kernel} stride: {stride} pad: {pad}"
+    compare(
+        type,
+        [shape],
+        f"convolution_param {{ {options} }}",
+        lambda x, w, b: functional.conv2d(x, w, b, stride, pad, groups=channels),
+    )
+
+
+@oracle("Pooling")
+@given(shape=shapes(4), kernel=st.integers(1, 3), stride=st.integers(1, 3))
+def test_l2_pooling(shape, kernel, stride):
+    shape = (*shape[:2], shape[2] + kernel, shape[3] + kernel)
+    options = f"pool: L2 kernel_size: {kernel} stride: {stride} round_mode: FLOOR"
+    compare(
+        "Pooling",
+        [shape],
+        f"pooling_param {{ {options} }}",
+        lambda x: functional.lp_pool2d(x, 2, kernel, stride),
+    )
+
+
+@oracle("SPP")
+@given(shape=shapes(4), height=st.integers(2, 3))
+def test_spatial_pyramid(shape, height):
+    """Where all bins have one size, they are those of adaptive pooling."""
+    shape = (*shape[:2], *(side * 2 ** (height - 1) for side in shape[2:]))
+    for method, pool in (
+        ("MAX", functional.adaptive_max_pool2d),
+        ("AVE", functional.adaptive_avg_pool2d),
+    ):
+        compare(
+            "SPP",
+            [shape],
+            f"spp_param {{ pyramid_height: {height} pool: {method} }}",
+            lambda x, pool=pool: torch.cat(
+                [pool(x, 2**level).flatten(1) for level in range(height)], 1
+            ),
+        )
+
+
+@oracle("Interp", "Upsample")
+@given(shape=shapes(4), rows=sides, columns=sides, scale=sides)
+def test_resizing(shape, rows, columns, scale):
+    compare(
+        "Interp",
+        [shape],
+        f"interp_param {{ height: {rows} width: {columns} }}",
+        lambda x: functional.interpolate(x, (rows, columns), mode="bilinear", align_corners=True),
+    )
+    compare(
+        "Upsample",
+        [shape],
+        f"upsample_param {{ scale: {scale} }}",
+        lambda x: functional.interpolate(x, scale_factor=scale),
+    )
+
+
+# Recurrence
+
+
+def reordered(gates, order):
+    """Rows of four gates in another order."""
+    return torch.cat([gates.chunk(len(order))[i] for i in order])
+
+
+def run_rnn(x, cont, w, b, u, w_out, b_out):
+    h, outputs = x.new_zeros(x.shape[1], len(u)), []
+    for x_t, cont_t in zip(x, cont[..., None], strict=True):
+        h = torch.rnn_tanh_cell(x_t, cont_t * h, w, u, b, torch.zeros_like(b))
+        outputs.append(torch.tanh(functional.linear(h, w_out, b_out)))
+    return torch.stack(outputs)
+
+
+def run_lstm(x, cont, w, b, u):
+    c = h = x.new_zeros(x.shape[1], u.shape[1])
+    w, b, u = (reordered(a, [0, 1, 3, 2]) for a in (w, b, u))
+    outputs = []
+    for x_t, cont_t in zip(x, cont[..., None], strict=True):
+        h, c = torch.lstm_cell(x_t, (cont_t * h, cont_t * c), w, u, b, torch.zeros_like(b))
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+def run_gru(x, cont, w, b, u, c):
+    h = x.new_zeros(x.shape[1], u.shape[1])
+    c = functional.pad(c.ravel(), (2 * len(c.ravel()), 0))
+    outputs = []
+    for x_t, cont_t in zip(x, cont[..., None], strict=True):
+        h = torch.gru_cell(x_t, cont_t * h, w, u, b, c)
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+RECURRENT = {
+    "RNN": ("recurrent_param { %s }", run_rnn),
+    "LSTM": ("recurrent_param { %s }", run_lstm),
+    "GRU": ("gru_param { %s reset_after: true }", run_gru),
 }
 
 
-@pytest.mark.parametrize("type", READ_BY_OPENCV)
-@some
-@given(shape=st.tuples(sides, sides, st.integers(4, 9), st.integers(4, 9)), seed=seeds)
-def test_opencv_reads_and_runs_the_same(tmp_path_factory, type, shape, seed):
-    dnn = pytest.importorskip("cv2").dnn
-    if not hasattr(dnn, "readNetFromCaffe"):
-        pytest.skip("this OpenCV reads no Caffe nets")
-    prototxt = tmp_path_factory.mktemp("opencv") / "net.prototxt"
-    model = str(prototxt.with_suffix(".caffemodel"))
-    dims = " ".join(f"dim: {side}" for side in shape)
-    layer = f'layer {{ name: "y" type: "{type}" bottom: "x" top: "y" {READ_BY_OPENCV[type]} }}'
-    data = f'layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {dims} }} }} }}'
-    prototxt.write_text(data + layer)
-    net = caffelite.Net(str(prototxt), TEST)
-    if type == "BatchNorm":
-        for blob in net.params["y"]:
-            blob.data[...] = 1 + np.arange(blob.count)
-    net.save(model)
-    x = normal(seed, shape).astype(np.float32)
-    want = dnn.readNetFromCaffe(str(prototxt), model)
-    want.setInput(x)
-    np.testing.assert_allclose(net.forward(x=x)["y"], want.forward(), 1e-4, 1e-5)
+@pytest.mark.parametrize("type", RECURRENT)
+@oracle(*RECURRENT)
+@given(shape=shapes(3), units=sides, seed=seeds)
+def test_recurrent(type, shape, units, seed):
+    options, run = RECURRENT[type]
+    cont = whole(seed, 2, shape[:2])
+    options = options % f"num_output: {units}"
+    compare(type, [normal(seed, shape), cont], options, lambda x, *rest: run(x.flatten(2), *rest))
+
+
+@oracle("LSTMUnit")
+@given(streams=sides, units=sides, seed=seeds)
+def test_lstm_unit(streams, units, seed):
+    def step(c, sums, cont):
+        """A cell that passes its gates through."""
+        pass_on = torch.eye(4 * units, dtype=torch.double)
+        zero, none = sums.new_zeros(streams, units), sums.new_zeros(4 * units, units)
+        before = (zero, cont[0][:, None] * c[0])
+        gates = reordered(sums[0].T, [0, 1, 3, 2]).T
+        h, c = torch.lstm_cell(gates, before, pass_on, none)
+        return c[None], h[None]
+
+    sums = normal(seed, (1, streams, 4 * units))
+    bottoms = [normal(seed + 1, (1, streams, units)), sums, whole(seed, 2, (1, streams))]
+    compare("LSTMUnit", bottoms, "", step, 2)
+
+
+# Losses
+
+
+@oracle("SoftmaxWithLoss")
+@given(shape=shapes(2), seed=seeds, mode=st.sampled_from(["VALID", "BATCH_SIZE", "NONE"]))
+def test_softmax_loss(shape, seed, mode):
+    labels = whole(seed, shape[1], (shape[0], *shape[2:]))
+    options = f"loss_param {{ ignore_label: 0 normalization: {mode} }}"
+    divisor = {"VALID": max(1, (labels != 0).sum()), "BATCH_SIZE": shape[0], "NONE": 1}[mode]
+
+    def loss(x, labels):
+        summed = functional.cross_entropy(x, labels.long(), ignore_index=0, reduction="sum")
+        return summed / divisor
+
+    compare("SoftmaxWithLoss", [normal(seed, shape), labels], options, loss)
+
+
+@oracle("InfogainLoss", "MultinomialLogisticLoss", "HingeLoss", "Accuracy")
+@given(samples=sides, classes=sides, seed=seeds)
+def test_losses_of_labels(samples, classes, seed):
+    x, labels = normal(seed, (samples, classes)), whole(seed, classes, samples)
+    gains = np.random.default_rng(seed).random((classes, classes))
+    compare(
+        "InfogainLoss",
+        [x, labels, gains],
+        "",
+        lambda x, labels, gains: functional.cross_entropy(x, gains[labels.long()]),
+    )
+    compare(
+        "MultinomialLogisticLoss",
+        [np.random.default_rng(seed).random((samples, classes)) + 0.01, labels],
+        "",
+        lambda p, labels: functional.nll_loss(p.log(), labels.long()),
+    )
+
+    def hinge(x, labels, power):
+        sign = 2 * functional.one_hot(labels.long(), classes) - 1
+        below = functional.hinge_embedding_loss(sign * x, -torch.ones_like(x), reduction="none")
+        return (below**power).sum() / samples
+
+    for power, norm in ((1, "L1"), (2, "L2")):
+        options = f"hinge_loss_param {{ norm: {norm} }}"
+        compare("HingeLoss", [x, labels], options, lambda x, t, p=power: hinge(x, t, p))
+    for top_k in range(1, classes + 1):
+        compare(
+            "Accuracy",
+            [x, labels],
+            f"accuracy_param {{ top_k: {top_k} }}",
+            lambda x, t, k=top_k: (x.topk(k).indices == t[:, None]).any(1).double().mean(),
+            differentiable=0,
+        )
+
+
+@oracle("SigmoidCrossEntropyLoss", "EuclideanLoss", "SmoothL1Loss", "SoftmaxWithCrossEntropyLoss")
+@given(shape=shapes(2), seed=seeds)
+def test_losses_of_two_arrays(shape, seed):
+    def over_samples(loss):
+        return lambda a, b: loss(a, b, reduction="sum") / shape[0]
+
+    positions = np.prod(shape) / shape[1]
+    for type, options, differentiable, loss in (
+        (
+            "SigmoidCrossEntropyLoss",
+            "",
+            1,
+            over_samples(functional.binary_cross_entropy_with_logits),
+        ),
+        ("EuclideanLoss", "", 2, lambda a, b: over_samples(functional.mse_loss)(a, b) / 2),
+        ("SmoothL1Loss", "", 2, over_samples(functional.smooth_l1_loss)),
+        (
+            "SmoothL1Loss",
+            "smooth_l1_loss_param { sigma: 2 }",
+            2,
+            lambda a, b: functional.smooth_l1_loss(a, b, reduction="sum", beta=0.25) / shape[0],
+        ),
+        (
+            "SoftmaxWithCrossEntropyLoss",
+            "",
+            1,
+            lambda a, b: (
+                functional.kl_div(
+                    a.log_softmax(1), b.log_softmax(1), reduction="sum", log_target=True
+                )
+                / positions
+            ),
+        ),
+    ):
+        bottoms = [normal(seed, shape), np.random.default_rng(seed).random(shape)]
+        compare(type, bottoms, options, loss, differentiable)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@oracle("ContrastiveLoss")
+@given(samples=sides, features=sides, seed=seeds)
+def test_contrastive_loss(legacy, samples, features, seed):
+    def loss(a, b, similar):
+        squared = ((a - b) ** 2).flatten(1).sum(1)
+        root = squared.detach().sqrt()
+        root = root + (squared - root**2) / (2 * (root + 1e-4))  # its gradient, as Caffe has it
+        sign, margin = 2 * similar.ravel() - 1, 2.5
+        if legacy:
+            losses = functional.hinge_embedding_loss(squared, sign, margin, reduction="none")
+        else:
+            apart = functional.hinge_embedding_loss(root, sign, margin, reduction="none") ** 2
+            losses = torch.where(sign > 0, squared, apart)
+        return losses.sum() / (2 * samples)
+
+    shape = (samples, features, 1, 1)
+    options = f"margin: 2.5 legacy_version: {str(legacy).lower()}"
+    bottoms = [normal(seed, shape), normal(seed + 1, shape), whole(seed, 2, (samples, 1, 1, 1))]
+    compare("ContrastiveLoss", bottoms, f"contrastive_loss_param {{ {options} }}", loss, 2)
+
+
+def test_every_layer_type_is_compared_or_has_a_reason():
+    others = {type for types in NOT_COMPARED.values() for type in types}
+    assert not others & COMPARED
+    assert others | COMPARED == set(caffelite.layer_type_list())

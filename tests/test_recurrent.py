@@ -121,64 +121,6 @@ def test_a_unit_per_step_is_an_lstm():
         np.testing.assert_allclose(h[0], top[0].data[t], 1e-12)
 
 
-# PyTorch
-
-
-ORDER = {"RNN": [0], "LSTM": [0, 1, 3, 2], "GRU": [0, 1, 2]}  # ours, in torch's order
-
-
-def reordered(type, rows):
-    parts = np.split(rows, len(ORDER[type]))
-    return np.concatenate([parts[k] for k in ORDER[type]])
-
-
-def torch_module(torch, type, layer):
-    """The torch module with the parameters of `layer`."""
-    w, b, u, *rest = (blob.data for blob in layer.blobs)
-    module = getattr(torch.nn, type)(D, H).double()
-    with torch.no_grad():
-        module.weight_ih_l0[...] = torch.from_numpy(reordered(type, w))
-        module.weight_hh_l0[...] = torch.from_numpy(reordered(type, u))
-        module.bias_ih_l0[...] = torch.from_numpy(reordered(type, b))
-        module.bias_hh_l0[...] = 0
-        if type == "GRU":
-            module.bias_hh_l0[2 * H :] = torch.from_numpy(rest[0])
-    return module
-
-
-@pytest.mark.parametrize("type", TYPES)
-def test_pytorch_agrees(type):
-    torch = pytest.importorskip("torch")
-    x, cont = sequence(T), np.ones((T, N))
-    options = "reset_after: true" if type == "GRU" else ""
-    layer, bottom, top = layer_of(type, x, cont, options)
-    module = torch_module(torch, type, layer)
-    layer.forward(bottom, top)
-    given = torch.from_numpy(x).requires_grad_()
-    hidden, _ = module(given)
-    output = hidden
-    if type == "RNN":
-        weight, bias = (torch.from_numpy(b.data) for b in layer.blobs[3:])
-        output = torch.tanh(hidden @ weight.T + bias)
-    np.testing.assert_allclose(top[0].data, output.detach(), 1e-10, 1e-12)
-
-    dy = sequence(T, seed=3)[:, :, :1] * np.ones(H)
-    top[0].diff[...] = dy
-    layer.backward(top, [True, False], bottom)
-    output.backward(torch.from_numpy(dy))
-    dw, db, du = (blob.diff for blob in layer.blobs[:3])
-    for mine, theirs in (
-        (bottom[0].diff, given.grad),
-        (reordered(type, dw), module.weight_ih_l0.grad),
-        (reordered(type, db), module.bias_ih_l0.grad),
-        (reordered(type, du), module.weight_hh_l0.grad),
-    ):
-        np.testing.assert_allclose(mine, theirs, 1e-9, 1e-11)
-    if type == "GRU":
-        theirs = module.bias_hh_l0.grad[2 * H :]
-        np.testing.assert_allclose(layer.blobs[3].diff, theirs, 1e-9, 1e-11)
-
-
 # ONNX Runtime, which has peepholes, coupled gates and both GRUs
 
 
