@@ -1,5 +1,6 @@
 """Picture files with labels, from a text file that lists them."""
 
+import logging
 import re
 
 import numpy as np
@@ -8,6 +9,8 @@ from .. import rng
 from ..errors import DataError
 from ..kernels.resize import bilinear
 from .image import decode
+
+log = logging.getLogger("caffelite")
 
 _LABEL = re.compile(r"\s*([+-]?\d+)")
 
@@ -80,8 +83,11 @@ class ImageListSource:
         """Nothing is held open."""
 
 
-def read_list(path):
-    """[(name, label)] of a list: a line splits at its last space; no number there means 0."""
+def read_list(path, strict=False):
+    """[(name, label)] of a list: a line splits at its last space; no number there means 0.
+
+    That is warned about, or, `strict`, an error.
+    """
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().removesuffix("\n").split("\n")
@@ -89,14 +95,20 @@ def read_list(path):
         raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
     if lines == [""]:
         raise DataError(f"{path}: lists no pictures")
-    entries = []
+    entries, odd = [], []
     for number, line in enumerate(lines, 1):
         name, space, text = line.rpartition(" ")
         found = _LABEL.match(text)
         label = int(found[1]) if found else 0
         if not -(2**31) <= label < 2**31:
             raise DataError(f"{path}:{number}: the label {label} does not fit into 32 bits")
+        if not space or not found or found.end() < len(text.rstrip()):
+            odd.append(f'{path}:{number}: expected a label, a whole number, at the end of "{line}"')
         entries.append((name if space else line, label))
+    if odd and strict:
+        raise DataError(odd[0])
+    if odd:
+        log.warning("%s; what is there counts as Caffe reads it (%d such lines)", odd[0], len(odd))
     return entries
 
 
