@@ -1,6 +1,7 @@
 """Files that are there whole, or not at all."""
 
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 
@@ -67,3 +68,45 @@ def _named_in_errors(path):
         yield
     except OSError as problem:
         raise CaffeliteError(f"{path}: cannot be written: {problem.strerror}") from None
+
+
+@contextmanager
+def written_together(*paths):
+    """{path: a passing name to make that file or folder under}; all take their places, or none.
+
+    What is there already is not replaced: that is an error before anything is written.
+    """
+    for path in paths:
+        if os.path.lexists(path):
+            raise CaffeliteError(f"{path}: exists already; remove it, or choose another name")
+    passing, made, new = {}, [], []
+    try:
+        for path in paths:
+            with _named_in_errors(path):
+                folder, name = os.path.split(os.path.abspath(path))
+                if not os.path.exists(folder):
+                    new.append(folder)
+                    os.makedirs(folder)
+                made.append(tempfile.mkdtemp(prefix=f".{name[:100]}.", dir=folder))
+                passing[path] = os.path.join(made[-1], name)
+        yield passing
+        _move_all(passing)
+    finally:
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder in new:
+            with suppress(OSError):  # it holds what was made
+                os.rmdir(folder)
+
+
+def _move_all(passing):
+    moved = []
+    try:
+        for path, name in passing.items():
+            with _named_in_errors(path):
+                os.rename(name, path)
+                moved.append(path)
+    except BaseException:
+        for path in moved:
+            os.rename(path, passing[path])
+        raise

@@ -1,14 +1,18 @@
-"""caffelite convert_imageset and compute_mean: databases and means of pictures."""
+"""caffelite convert_imageset and compute_image_mean: databases and means of pictures."""
 
+import configparser
 import io
+import json
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from caffelite.cli import main
+from caffelite.cli import main, tool
 from caffelite.data import binaryproto
 from caffelite.data.datum import DatumSource, from_pixels
 from caffelite.data.image import decode
@@ -46,9 +50,20 @@ def test_records_are_those_that_caffe_wrote(tmp_path, capsys):
         assert got.read(i)[1] == want.read(i)[1]
 
 
+@pytest.mark.parametrize("name", ["convert_imageset", "compute_image_mean", "extract_features"])
+def test_caffes_tools_are_programs_of_their_own(name, monkeypatch, capsys):
+    setup = configparser.ConfigParser()
+    setup.read(CAFFE.parents[3] / "setup.cfg")
+    programs = setup["options.entry_points"]["console_scripts"].split("\n")
+    assert f"{name} = caffelite.cli:tool" in programs
+    monkeypatch.setattr(sys, "argv", [f"/some/where/{name}.exe", "--help"])
+    assert tool() == 0
+    assert f"usage: caffelite {name}" in capsys.readouterr().out
+
+
 def test_the_mean_is_that_which_caffe_computed(tmp_path, capsys):
     out = tmp_path / "mean.binaryproto"
-    assert main(["compute_mean", str(CAFFE / "raw_lmdb"), str(out)]) == 0
+    assert main(["compute_image_mean", str(CAFFE / "raw_lmdb"), str(out)]) == 0
     want = binaryproto.read(CAFFE / "mean.binaryproto")
     np.testing.assert_array_equal(binaryproto.read(out), want, strict=True)
     assert out.read_bytes() == (CAFFE / "mean.binaryproto").read_bytes()
@@ -113,6 +128,25 @@ def test_pictures_that_cannot_be_read_are_skipped_and_leave_their_numbers(album,
     assert 'list.txt: skipped "./list.txt": no picture' in err
 
 
+def test_unless_they_are_not_to_be_skipped(album, capsys):
+    Path("list.txt").write_text("a.png 0\nlist.txt 2\ne.bmp 3\n")
+    assert convert("-noskip_bad", "./", "list.txt", "db") == 1
+    assert 'list.txt: "./list.txt": no picture' in capsys.readouterr().err
+    assert not Path("db").exists()
+    assert convert("-json", "./", "list.txt", "db") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == {"database": "db", "pictures": 2, "skipped": 1}
+
+
+def test_labels_that_are_no_numbers_are_read_as_caffe_does_with_a_warning(album, capsys):
+    Path("list.txt").write_text("a.png cat\ne.bmp 2x\nb.JPEG 3\n")
+    assert convert("./", "list.txt", "db") == 0
+    assert [label for _, label in samples("db")] == [0, 2, 3]
+    err = capsys.readouterr().err
+    assert 'list.txt:1: expected a label, a whole number, at the end of "a.png cat"' in err
+    assert "(2 such lines)" in err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -138,7 +172,7 @@ def test_sizes_are_checked_if_asked(album, capsys):
     assert 'small.png": has 36 values, expected 1560' in capsys.readouterr().err
     assert not Path("checked").exists()
     assert convert("./", "list.txt", "db") == 0
-    assert main(["compute_mean", "db", "mean"]) == 1
+    assert main(["compute_image_mean", "db", "mean"]) == 1
     assert "has the shape (3, 4, 3), expected (3, 20, 26)" in capsys.readouterr().err
     assert not Path("mean").exists()
 
@@ -151,7 +185,19 @@ def test_the_mean_of_floats_and_of_one_channel(tmp_path, capsys):
             datum.ClearField("data")
             datum.float_data.extend(x.ravel())
             database.put(b"%d" % i, datum.SerializeToString())
-    assert main(["compute_mean", str(tmp_path / "db"), str(tmp_path / "mean")]) == 0
+    assert main(["compute_image_mean", str(tmp_path / "db"), str(tmp_path / "mean")]) == 0
     np.testing.assert_allclose(binaryproto.read(tmp_path / "mean")[0], values.mean(axis=0), 1e-6)
-    assert main(["compute_mean", str(tmp_path / "db")]) == 0
-    assert capsys.readouterr().out.count("Number of channels: 1") == 2
+    assert main(["compute_image_mean", str(tmp_path / "db")]) == 0
+    assert main(["compute_image_mean", str(tmp_path / "db"), "-pca"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("Number of channels: 1") == 3
+    assert out.splitlines()[-1] == f"eigenvalue {values.var(dtype=float):g}: (1)"
+
+
+def test_a_database_that_was_cut_off_has_no_mean(tmp_path, capsys):
+    shutil.copytree(CAFFE / "raw_lmdb", tmp_path / "db")
+    data = tmp_path / "db" / "data.mdb"
+    data.write_bytes(data.read_bytes()[:20000])
+    assert main(["compute_image_mean", str(tmp_path / "db"), str(tmp_path / "mean")]) == 1
+    assert "data.mdb: is truncated" in capsys.readouterr().err
+    assert not (tmp_path / "mean").exists()

@@ -59,6 +59,12 @@ def main(argv=None):
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else error, 1)
 
 
+def tool():
+    """Run the command that this very program is called: what Caffe's tools are installed as."""
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    return main([name, *sys.argv[1:]])
+
+
 def _fail(message, code):
     print(message, file=sys.stderr)
     return code

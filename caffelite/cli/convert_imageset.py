@@ -3,9 +3,12 @@
     caffelite convert_imageset --resize_height 256 --resize_width 256 pictures/ list.txt train_lmdb
 
 LIST has a line NAME LABEL for each picture; ROOT stands before each name, as it is. Pictures that
-cannot be read are skipped, with a warning.
+cannot be read are skipped with a warning, as Caffe does; -noskip_bad makes them an error. The
+database is what Caffe's convert_imageset makes; "caffelite dataset" does more, and checks more.
 """
 
+import argparse
+import json
 import os
 import sys
 
@@ -28,6 +31,13 @@ def add_arguments(parser):
     flag(
         "--encode_type", default="", metavar="TYPE", help="png, jpg, ...: store files of this type"
     )
+    flag(
+        "--skip_bad",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="skip pictures that cannot be read [true]",
+    )
+    flag("--json", action="store_true", help="print JSON")
 
 
 def run(args):
@@ -37,6 +47,7 @@ def run(args):
     from ..data.image import format_of
     from ..data.image_list import read_list
     from ..data.lmdb import LmdbWriter
+    from ..data.storing import Storing
 
     if args.backend != "lmdb":
         raise UsageError(f'--backend "{args.backend}": lmdb is the only one')
@@ -44,26 +55,36 @@ def run(args):
         raise UsageError("give both --resize_width and --resize_height, or neither")
     if args.encode_type:
         format_of(args.encode_type)
+    log = start_logging(on_terminal(), lambda line: tqdm.write(line, file=sys.stderr))
     entries = read_list(args.list)
     if args.shuffle:
         order = np.random.default_rng().permutation(len(entries))
         entries = [entries[i] for i in order]
-    log = start_logging(on_terminal(), lambda line: tqdm.write(line, file=sys.stderr))
+    storing = Storing(
+        color=not args.gray,
+        size=(args.resize_height, args.resize_width) if args.resize_height else None,
+        encoded=args.encoded or bool(args.encode_type),
+        kind=args.encode_type,
+    )
+    entries = tqdm(entries, args.db, leave=False, disable=None)
+    pictures = storing.all(entries, lambda name: args.root + name)
     with LmdbWriter(args.db) as database:
-        stored = _store(args, tqdm(entries, args.db, leave=False, disable=None), database, log)
-    print(f"{args.db}: {stored} pictures")
+        stored = _store(args, pictures, database, log)
+    report = {"database": args.db, "pictures": stored, "skipped": len(entries) - stored}
+    skipped = f", {report['skipped']} skipped" if report["skipped"] else ""
+    print(json.dumps(report) if args.json else f"{args.db}: {stored} pictures{skipped}")
     return 0
 
 
-def _store(args, entries, database, log):
+def _store(args, pictures, database, log):
     """Put the pictures that can be read into the database; returns their number."""
     from ..errors import DataError
 
     stored, size = 0, None
-    for number, (name, label) in enumerate(entries):
-        try:
-            datum = _datum(args, args.root + name, label)
-        except DataError as problem:
+    for number, (name, _, datum, _, problem) in enumerate(pictures):
+        if problem is not None:
+            if not args.skip_bad:
+                raise DataError(f'{args.list}: "{args.root + name}": {problem}')
             log.warning('%s: skipped "%s": %s', args.list, args.root + name, problem)
             continue
         if args.check_size and not datum.encoded:
@@ -81,24 +102,3 @@ def _store(args, entries, database, log):
     if stored == 0:
         raise DataError(f"{args.list}: none of its pictures can be read from {args.root}")
     return stored
-
-
-def _datum(args, path, label):
-    """The Datum of one picture: pixels, or a file as it is, or a file made anew."""
-    from ..data.datum import from_pixels
-    from ..data.image import encode
-    from ..data.image_list import read_picture
-    from ..proto.caffe_pb2 import Datum
-
-    ending = os.path.splitext(path)[1][1:].lower()
-    kind = args.encode_type.lower() or (ending if args.encoded else "")
-    size = (args.resize_height, args.resize_width) if args.resize_height else None
-    pixels = read_picture(path, not args.gray, size)
-    if not kind:
-        datum = from_pixels(pixels, label)
-        datum.encoded = False
-        return datum
-    if size is None and ending.replace("jpeg", "jpg") == kind.replace("jpeg", "jpg"):
-        with open(path, "rb") as file:
-            return Datum(data=file.read(), label=label, encoded=True)
-    return Datum(data=encode(pixels, kind), label=label, encoded=True)

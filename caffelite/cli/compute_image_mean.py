@@ -1,0 +1,58 @@
+"""Compute the mean picture of an LMDB, for mean_file.
+
+    caffelite compute_image_mean data/train_lmdb data/mean.binaryproto
+
+The means of the channels, for mean_value, are printed. OUT may be left out.
+"""
+
+import json
+
+from ._flags import UsageError
+
+
+def add_arguments(parser):
+    flag = parser.add_argument
+    flag("db", metavar="DB", help="an LMDB of pictures, all of one size")
+    flag("out", metavar="OUT", nargs="?", help="the .binaryproto file to make")
+    flag("--backend", default="lmdb", help="lmdb is the only one")
+    flag("--pca", action="store_true", help="print how the colours vary, too")
+    flag("--json", action="store_true", help="print JSON, all of it")
+
+
+def run(args):
+    from tqdm import tqdm
+
+    from ..data import binaryproto
+    from ..data.datum import DatumSource
+    from ..data.statistics import Statistics
+    from ..errors import DataError
+
+    if args.backend != "lmdb":
+        raise UsageError(f'--backend "{args.backend}": lmdb is the only one')
+    source = DatumSource(args.db)
+    statistics, shape = Statistics(), source.read(0)[0].shape
+    for index in tqdm(range(len(source)), args.db, leave=False, disable=None):
+        pixels, _ = source.read(index)
+        if pixels.shape != shape:
+            raise DataError(
+                f"{source.name(index)}: has the shape {pixels.shape}, expected {shape}, that of "
+                "the first; a mean picture needs all to be of one size"
+            )
+        statistics.add(pixels)
+    if args.out:
+        binaryproto.write(args.out, statistics.mean())
+    if args.json:
+        print(json.dumps(statistics.report()))
+        return 0
+    print(f"Number of channels: {shape[0]}")
+    for channel, value in enumerate(statistics.channel_means()):
+        print(f"mean_value channel [{channel}]: {value:g}")
+    if args.pca:
+        for value, vector in zip(*_transposed(statistics.colors()), strict=True):
+            print(f"eigenvalue {value:g}: ({', '.join(f'{x:g}' for x in vector)})")
+    return 0
+
+
+def _transposed(colors):
+    """Eigenvalues, and a vector for each."""
+    return colors[0], colors[1].T

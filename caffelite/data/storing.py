@@ -1,0 +1,98 @@
+"""Pictures in files on their way into a database."""
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+from ..kernels.resize import bilinear
+from ..proto.caffe_pb2 import Datum
+from .datum import from_pixels
+from .image import decode, encode
+from .image_list import read_picture
+
+
+@dataclass
+class Storing:
+    """How pictures become Datums.
+
+    color : store blue, green and red, else gray
+    size : (height, width) to resize to, or None
+    cut : keep proportions, and cut off what is over on two sides, instead of squeezing
+    encoded : store files, not pixels
+    kind : the files' type, "png", "jpg", ...; by default the one they have
+    alike : make those files anew whose own channels are others than `color` says
+    """
+
+    color: bool = True
+    size: tuple | None = None
+    cut: bool = False
+    encoded: bool = False
+    kind: str = ""
+    alike: bool = False
+
+    def datum(self, path, label):
+        """(the Datum of a picture file, the pixels that its readers will see)."""
+        pixels = self._pixels(path)
+        if not self.encoded:
+            datum = from_pixels(pixels, label)
+            datum.encoded = False
+            return datum, pixels
+        ending = os.path.splitext(path)[1][1:].lower()
+        kind = self.kind.lower() or ending
+        data = encode(pixels, kind)
+        if self.size is None and ending.replace("jpeg", "jpg") == kind.replace("jpeg", "jpg"):
+            with open(path, "rb") as file:
+                own = file.read()
+            if not self.alike or len(decode(own)) == len(pixels):
+                data = own
+        return Datum(data=data, label=label, encoded=True), decode(data)
+
+    def _pixels(self, path):
+        if self.size is None or not self.cut:
+            return read_picture(path, self.color, self.size)
+        return _cut(decode(path, self.color), *self.size)
+
+    def all(self, entries, path_of):
+        """Yield (name, label, Datum, pixels, problem) for each (name, label), in their order.
+
+        path_of(name) is where the picture lies. One that cannot be read has a problem, a DataError,
+        instead of Datum and pixels.
+        """
+
+        def one(entry):
+            name, label = entry
+            try:
+                return (name, label, *self.datum(path_of(name), label), None)
+            except (DataError, OSError) as problem:
+                return name, label, None, None, problem
+
+        return _in_order(one, entries)
+
+
+def _cut(pixels, height, width):
+    """The middle of the picture, resized so that one side fits and the other one is too long."""
+    old = pixels.shape[1:]
+    scale = max(height / old[0], width / old[1])
+    size = max(height, round(old[0] * scale)), max(width, round(old[1] * scale))
+    pixels = bilinear(np.ascontiguousarray(pixels), *size)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    return pixels[:, top : top + height, left : left + width]
+
+
+def _in_order(function, items):
+    """function(item) for each item, in order, computed by threads a little ahead."""
+    threads = os.cpu_count() or 1
+    pool, waiting = ThreadPoolExecutor(threads), deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
