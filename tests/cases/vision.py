@@ -31,6 +31,9 @@ def refused(type, shapes, options, error, **more):
 case(**convolution("num_output: 4 kernel_size: 3", (2, 3, 5, 6)))
 case(**convolution("num_output: 4 kernel_size: 3 bias_term: false", (2, 3, 5, 6)))
 case(**convolution("num_output: 5 kernel_size: 1", (2, 3, 4, 6)))
+# More outputs than a register tile has rows, more pixels than a block
+case(**convolution("num_output: 33 kernel_size: 3 pad: 1", (2, 18, 6, 5), pad=1))
+case(**convolution("num_output: 3 kernel_size: 3 pad: 1", (2, 2, 23, 24), pad=1))
 case(**convolution("num_output: 5 kernel_size: 1 stride: 2", (2, 3, 4, 7), stride=2))
 case(**convolution("num_output: 4 kernel_size: 3 stride: 2 pad: 1", (2, 3, 7, 6), stride=2, pad=1))
 case(**convolution("num_output: 2 kernel_size: 2 stride: 3 pad: 2", (2, 3, 6, 7), stride=3, pad=2))
@@ -215,6 +218,7 @@ GEOMETRIES = [
     ("kernel_size: 3 stride: 2", (2, 3, 4, 7), {"kernel": 3, "stride": 2}),
     ("kernel_size: 3 pad: 1", (2, 3, 4, 5), {"kernel": 3, "pad": 1}),
     ("kernel_size: 3 stride: 2 pad: 1", (2, 3, 6, 5), {"kernel": 3, "stride": 2, "pad": 1}),
+    ("kernel_size: 3 stride: 2 pad: 1", (1, 2, 4, 75), {"kernel": 3, "stride": 2, "pad": 1}),
     ("kernel_size: 3 stride: 3 pad: 2", (2, 3, 7, 4), {"kernel": 3, "stride": 3, "pad": 2}),
     ("kernel_size: 2 stride: 3 pad: 1", (2, 3, 6, 8), {"kernel": 2, "stride": 3, "pad": 1}),
     ("kernel_size: 3 stride: 2 round_mode: FLOOR", (2, 3, 4, 6),
@@ -384,7 +388,8 @@ case(
     phase=TEST,
     expect=partial(ref.spp, levels=2, method="EXPECTED"),
 )
-case(**refused("SPP", IMAGE, "", "pyramid_height is missing or 0"))
+case(**refused("SPP", IMAGE, "", "pyramid_height is 0, expected 1 to 31"))
+case(**refused("SPP", IMAGE, "spp_param { pyramid_height: 4000000000 }", "expected 1 to 31"))
 case(**refused("SPP", IMAGE, "spp_param { pyramid_height: 3 }", "the 4 x 4 bins of level 2"))
 case(
     **refused(

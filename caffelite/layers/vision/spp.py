@@ -4,6 +4,8 @@ from ..base import Layer, register
 from ..options import check_engine
 from ._pool import METHODS, out_shape
 
+MAX_LEVELS = 31  # no blob has 2^31 rows
+
 
 @register("SPP")
 class SPP(Layer):
@@ -29,8 +31,10 @@ class SPP(Layer):
     def setup(self, bottom_shapes):
         check_engine(self)
         options = self.options
-        if options.pyramid_height < 1:
-            raise self.error("pyramid_height is missing or 0, expected at least 1")
+        if not 1 <= options.pyramid_height <= MAX_LEVELS:
+            raise self.error(
+                f"pyramid_height is {options.pyramid_height}, expected 1 to {MAX_LEVELS}"
+            )
         method = METHODS[options.PoolMethod.Name(options.pool)]
         self.pools = [method(self) for _ in range(options.pyramid_height)]
 
