@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from ..blob import Blob
-from ..errors import CaffeliteError, DataError
+from ..errors import CaffeliteError
 from ..layers import layer_types
 from ..layers.base import create_layer
 from .wiring import bottom_count, top_count
 
 _IN_FILES = {"Data", "ImageData", "HDF5Data", "WindowData"}  # where the shapes of these are
-_NOT_SET_UP = {"HDF5Output", "Python"}  # they would write a file, or run other code
+_NOT_SET_UP = {"HDF5Output", "InfogainLoss", "Python"}  # would write, read, or run other code
 _GUESS = 224  # pixels, where the text does not say how large pictures are
 
 
@@ -55,8 +55,6 @@ def _set_up(param, view, bottoms):
         layer.setup(shapes)
         built.layer = layer
         built.tops = tuple(Blob(shape).shape for shape in layer.infer_shapes(shapes))
-    except DataError:
-        pass  # a file that is not there; it is no matter of the text
     except CaffeliteError as problem:
         if not built.guessed:
             built.problem = str(problem).removeprefix(f"{layer.at}: ")
