@@ -57,7 +57,6 @@ def _expected(least, most):
 def unknown_bottom(view):
     """A bottom that no layer before produces."""
     for i, layer in enumerate(view.layers):
-        earlier = [name for before in view.layers[:i] for name in before.top]
         for j, name in enumerate(layer.bottom):
             if (i, j) in view.source:
                 continue
@@ -65,6 +64,7 @@ def unknown_bottom(view):
             if later is not None:
                 hint = f'; layer "{later.name}" does, but comes too late'
             else:
+                earlier = [top for before in view.layers[:i] for top in before.top]
                 hint = did_you_mean(name, earlier)
             yield i, f'bottom "{name}": no layer before it produces this blob{hint}', "bottom", j
 
