@@ -1,15 +1,26 @@
-"""DataTransformer: crop, mean, scale and mirror, on the way from a source to a blob."""
+"""DataTransformer: from the pixels of a source to the values of a blob."""
 
 import numpy as np
 
 from ..errors import DataError
 from . import binaryproto
+from .color import Distort, Lighting, MirrorVertical, Noise
+from .geometry import RandomAspectRatio, RandomResize, Resize, Warp, resized, with_short_side
 
 
 class DataTransformer:
     """y = (x - mean) * scale of a crop of x, mirrored at random.
 
     In phase TRAIN the crop lies anywhere, in TEST in the middle; mirroring happens in both.
+
+    Before that, in this order and where asked for: resize_param, random_resize_param, and in TRAIN
+    random_aspect_ratio_param, distort_param, warp_param; after it, in TRAIN, lighting_param,
+    noise_std and mirror_vertical. See `geometry` and `color` for each.
+
+    In TEST, a sample may become several: for each test_size a picture with such a short side, and
+    with ten_crop, of each picture the crops in its corners and its middle, and then the same
+    mirrored (Krizhevsky, Sutskever, Hinton 2012; sizes: Simonyan, Zisserman 2014). There are
+    `views` of each sample, one behind the other.
 
     Parameters
     ----------
@@ -24,19 +35,41 @@ class DataTransformer:
     def __init__(self, param, train, dtype=np.float32):
         if param.force_color and param.force_gray:
             raise DataError("transform_param: give force_color or force_gray, not both")
-        self.crop = param.crop_size
+        self.crop = _crop_size(param)
         self.mirror = param.mirror
         self.scale = param.scale
-        self.random_crop = train and self.crop > 0
+        self.random_crop = train and self.crop != (0, 0)
         self.mean_file = param.mean_file
         self.mean = read_mean(param, dtype)
+        self.ten_crop = param.ten_crop and not train
+        self.test_sizes = [] if train else list(param.test_size)
+        if (self.ten_crop or self.test_sizes) and not all(self.crop):
+            raise DataError("transform_param: ten_crop and test_size need crop_size")
+        if not all(self.test_sizes):
+            raise DataError("transform_param: test_size: 0, expected a number of pixels")
+        self.views = max(1, len(self.test_sizes)) * (10 if self.ten_crop else 1)
+        self.before = _steps_before(param, train, self.crop)
+        self.after = _steps_after(param) if train else []
+
+    def prepare(self, image, random):
+        """The pictures that `transform` is to take crops of: one, or one for each test_size."""
+        if (self.before or self.test_sizes) and image.dtype != np.uint8:
+            raise DataError(
+                "holds floats; resizing, warping and distorting are for pixels from 0 to 255"
+            )
+        for step in self.before:
+            image = step(image, random)
+        sizes = [with_short_side(image.shape, size) for size in self.test_sizes]
+        return [resized(image, *size, (), random) for size in sizes] or [image]
 
     def output_shape(self, shape):
         """What becomes of channels x height x width; a DataError if it does not fit."""
         channels, height, width = shape
-        if self.crop > min(height, width):
+        crop_h, crop_w = self.crop
+        if crop_h > height or crop_w > width:
+            crop = crop_h if crop_h == crop_w else f"{crop_h} x {crop_w}"
             raise DataError(
-                f"{height} x {width} pixels are too few for crop_size {self.crop}; "
+                f"{height} x {width} pixels are too few for crop_size {crop}; "
                 "choose a smaller crop_size, or larger pictures"
             )
         if self.mean_file and self.mean.shape != shape:
@@ -49,18 +82,22 @@ class DataTransformer:
                 f"has {channels} channels, but there are {self.mean.shape[0]} of mean_value, "
                 f"expected 1 or {channels}"
             )
-        return (channels, self.crop, self.crop) if self.crop else shape
+        return (channels, *self.crop) if all(self.crop) else shape
 
     def transform(self, images, generator, out):
-        """Fill out[i] from images[i], which `output_shape` accepts, for all i.
+        """Fill out with the crops of images, which `output_shape` accepts, one behind the other.
 
         Image i takes numbers 3i to 3i + 2 of the generator: same generator, same result.
         """
         draws = generator.random((len(images), 3)) if self.mirror or self.random_crop else None
-        for i, image in enumerate(images):
-            top, left = self._corner(image.shape, draws, i)
+        places = (
+            (image, *place)
+            for i, image in enumerate(images)
+            for place in self._places(image.shape, draws, i)
+        )
+        for target, (image, top, left, flip) in zip(out, places, strict=True):
             window = np.s_[:, top : top + out.shape[2], left : left + out.shape[3]]
-            target = out[i, :, :, ::-1] if self.mirror and draws[i, 0] < 0.5 else out[i]
+            target = target[:, :, ::-1] if flip else target
             if self.mean is None:
                 target[...] = image[window]
             else:
@@ -69,13 +106,62 @@ class DataTransformer:
         if self.scale != 1:
             out *= self.scale
 
-    def _corner(self, shape, draws, i):
-        room_h, room_w = shape[1] - self.crop, shape[2] - self.crop
-        if not self.crop:
-            return 0, 0
+    def _places(self, shape, draws, i):
+        """[(top, left, whether to mirror)] of the crops of image i."""
+        if not all(self.crop):
+            return [(0, 0, self.mirror and draws[i, 0] < 0.5)]
+        room_h, room_w = shape[1] - self.crop[0], shape[2] - self.crop[1]
+        middle = room_h // 2, room_w // 2
+        if self.ten_crop:
+            five = [(top, left) for top in (0, room_h) for left in (0, room_w)] + [middle]
+            return [(*corner, flip) for flip in (False, True) for corner in five]
+        corner = middle
         if self.random_crop:
-            return int(draws[i, 1] * (room_h + 1)), int(draws[i, 2] * (room_w + 1))
-        return room_h // 2, room_w // 2
+            corner = int(draws[i, 1] * (room_h + 1)), int(draws[i, 2] * (room_w + 1))
+        return [(*corner, self.mirror and draws[i, 0] < 0.5)]
+
+    def finish(self, sample, random):
+        """What comes after `transform`, on one sample, in place."""
+        for step in self.after:
+            step(sample, self.scale, random)
+
+
+def _crop_size(param):
+    """(height, width) to crop to, or (0, 0)."""
+    rectangle = param.crop_h, param.crop_w
+    if param.crop_size and any(rectangle):
+        raise DataError("transform_param: give crop_size, or crop_h and crop_w, not both")
+    if any(rectangle) and not all(rectangle):
+        raise DataError("transform_param: give both crop_h and crop_w")
+    return rectangle if any(rectangle) else (param.crop_size, param.crop_size)
+
+
+def _steps_before(param, train, crop):
+    """What is done to pixels before they are cropped."""
+    steps = []
+    if param.HasField("resize_param"):
+        steps.append(Resize(param.resize_param))
+    if param.HasField("random_resize_param"):
+        steps.append(RandomResize(param.random_resize_param, train))
+    if train and param.HasField("random_aspect_ratio_param"):
+        steps.append(RandomAspectRatio(param.random_aspect_ratio_param, crop))
+    if train and param.HasField("distort_param"):
+        steps.append(Distort(param.distort_param))
+    if train and param.HasField("warp_param"):
+        steps.append(Warp(param.warp_param))
+    return steps
+
+
+def _steps_after(param):
+    """What is done to values after they are cropped, shifted and scaled."""
+    steps = []
+    if param.HasField("lighting_param"):
+        steps.append(Lighting(param.lighting_param))
+    if param.noise_std:
+        steps.append(Noise(param.noise_std))
+    if param.mirror_vertical:
+        steps.append(MirrorVertical())
+    return steps
 
 
 def read_mean(param, dtype):

@@ -114,8 +114,7 @@ class Cropper:
                 f"{window.picture}: the window {window.x1} {window.y1} {window.x2} {window.y2} "
                 f"does not lie in the picture of {picture.shape[2]} x {picture.shape[1]} pixels"
             )
-        cut = np.ascontiguousarray(picture[:, y1 : y2 + 1, x1 : x2 + 1])
-        pixels = bilinear(cut, height, width)
+        pixels = bilinear(picture[:, y1 : y2 + 1, x1 : x2 + 1], height, width)
         return pixels[:, :, ::-1] if flip else pixels, top, left
 
     def place(self, window, picture_size, flip):
@@ -151,7 +150,8 @@ def _round(x):
 class WindowLoader:
     """loader(k): the arrays (data, labels) of a batch of random windows, background first.
 
-    What is drawn depends on the seed and k alone. y = (x - mean) * scale, 0 outside of pictures.
+    What is drawn depends on the seed, the shard and k alone. y = (x - mean) * scale, 0 outside of
+    pictures.
 
     Parameters
     ----------
@@ -185,16 +185,18 @@ class WindowLoader:
         count = int(np.float32(batch_size) * np.float32(fg_fraction))
         self.choices = [background] * (batch_size - count) + [foreground] * count
         self.cropper, self.mirror, self.mean, self.scale = cropper, mirror, mean, scale
-        self.dtype, self.seed = dtype, 0
+        self.dtype, self.seed, self.shard = dtype, 0, (0, 1)
         self.files = {} if cache else None
 
-    def sample_shape(self):
-        return 3, self.cropper.crop_size, self.cropper.crop_size
+    def shapes(self):
+        """The shapes of data and labels."""
+        count, size = len(self.choices), self.cropper.crop_size
+        return [(count, 3, size, size), (count,)]
 
     def __call__(self, position):
-        draws = rng.generator(self.seed, 0, position).random((len(self.choices), 2))
-        data = np.zeros((len(self.choices), *self.sample_shape()), self.dtype)
-        labels = np.empty(len(self.choices), self.dtype)
+        rank, size = self.shard
+        draws = rng.generator(self.seed, 0, position * size + rank).random((len(self.choices), 2))
+        data, labels = (np.zeros(shape, self.dtype) for shape in self.shapes())
         for i, windows in enumerate(self.choices):
             window = windows[int(draws[i, 0] * len(windows))]
             self._fill(data[i], window, self.mirror and draws[i, 1] < 0.5)

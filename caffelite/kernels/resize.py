@@ -14,7 +14,7 @@ ONE = 1 << 11  # the weight 1
 
 def bilinear(x, height, width):
     """x resized by INTER_LINEAR; shrinking by more than 2 leaves pixels out."""
-    y = np.empty((len(x), height, width), np.uint8)
+    x, y = np.ascontiguousarray(x), np.empty((len(x), height, width), np.uint8)
     if x.shape[1] == 2 * height and x.shape[2] == 2 * width:
         halve(x, y)
     else:
@@ -104,7 +104,7 @@ def lanczos4(x, height, width):
 
 def resample(x, height, width, taps):
     """x resized by weighted sums: taps(old size, new size) gives old places and weights."""
-    y = np.empty((len(x), height, width), np.uint8)
+    x, y = np.ascontiguousarray(x), np.empty((len(x), height, width), np.uint8)
     weighted_sums(x, *taps(x.shape[1], height), *taps(x.shape[2], width), y)
     return y
 

@@ -61,6 +61,9 @@ class Layer:
     needs_backward
         set by the Net before the first forward: whether backward runs, so that forward can do
         without copies that only backward reads
+    shard
+        (rank, size) among processes that train together: of the samples of a source, counted
+        through all passes, a data layer takes numbers rank, rank + size, rank + 2 size, ...
 
     `setup(bottom_shapes)` runs once and makes learnable blobs; `infer_shapes(bottom_shapes)` gives
     the top shapes; `forward` and `backward` compute. A bottom's diff is assigned, a learnable
@@ -78,6 +81,7 @@ class Layer:
     auto_top = False
     no_gradient = ()
     needs_backward = True
+    shard = 0, 1
     followers = ()
 
     def __init__(self, param, phase=TEST, dtype=np.float32, file="", seed=0):

@@ -1,6 +1,7 @@
 """What Data and ImageData share: batches from a source of samples, loaded by a thread."""
 
 import logging
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -8,10 +9,13 @@ from ... import rng
 from ...data.prefetch import Prefetch
 from ...data.transform import DataTransformer
 from ...errors import DataError
+from ...proto.caffe_pb2 import TransformationParameter
 from ..base import TRAIN, Layer
 from ._naming import naming
 
 log = logging.getLogger("caffelite")
+
+_ALL = frozenset(TransformationParameter.DESCRIPTOR.fields_by_name)
 
 
 class PrefetchedLayer(Layer):
@@ -25,6 +29,7 @@ class PrefetchedLayer(Layer):
     bottoms = 0
     prefetch = 4  # batches loaded ahead, where the options do not say
     ignored_options = {}  # option that does nothing: what to write instead
+    transforms = _ALL - {"noise_param", "emit_constraint", "expand_param", "scale_factors"}
 
     def open_source(self):
         """The source that the options name."""
@@ -41,20 +46,25 @@ class PrefetchedLayer(Layer):
         for option, instead in self.ignored_options.items():
             if self.options.HasField(option):
                 log.warning("%s: %s does nothing here; %s", self.at, option, instead)
+        for field, _ in self.param.transform_param.ListFields():
+            if field.name not in self.transforms:
+                log.warning("%s: %s of transform_param does nothing here", self.at, field.name)
         with naming(self):
             self.loader = self.make_loader()
-            self.loader.seed = self.seed
-            self.sample_shape = self.loader.sample_shape()
+            self._place_loader()
+            self.shapes = self.loader.shapes()
         self.batches = Prefetch(self.loader, self.options.batch_size, self.prefetch)
 
+    def _place_loader(self):
+        self.loader.seed, self.loader.shard = self.seed, self.shard
+
     def infer_shapes(self, bottom_shapes):
-        batch = self.options.batch_size
-        return [(batch, *self.sample_shape), (batch,)][: self.num_tops]
+        return self.shapes[: self.num_tops]
 
     def forward(self, bottom, top):
-        if self.loader.seed != self.seed:  # reseeded: what is loaded ahead no longer holds
-            self.batches.close()
-            self.loader.seed = self.seed
+        if (self.loader.seed, self.loader.shard) != (self.seed, self.shard):
+            self.batches.close()  # what is loaded ahead no longer holds
+            self._place_loader()
         with naming(self):
             arrays = self.batches.batch(self.position)
         for blob, array in zip(top, arrays, strict=False):
@@ -68,15 +78,16 @@ class PrefetchedLayer(Layer):
 
 
 class BatchLoader:
-    """loader(k): the arrays (data, labels) of samples k to k + batch_size - 1.
+    """loader(k): the arrays (data, labels) of samples k to k + batch_size - 1 of a shard.
 
-    What is drawn at random depends on the seed and k alone.
+    The k-th sample of the shard (rank, size) is number k * size + rank of the source. What is drawn
+    at random depends on the seed and that number alone.
     """
 
     def __init__(self, source, transformer, batch_size, dtype):
         self.source, self.transformer = source, transformer
         self.batch_size, self.dtype = batch_size, dtype
-        self.seed = 0
+        self.seed, self.shard = 0, (0, 1)
 
     @property
     def seed(self):
@@ -86,32 +97,58 @@ class BatchLoader:
     def seed(self, seed):
         self._seed = self.source.seed = seed
 
-    def sample_shape(self):
-        """The shape of the first sample in a batch."""
-        return self._shape_of(0, self.source.read(0)[0])
-
-    def _shape_of(self, index, pixels):
-        try:
-            return self.transformer.output_shape(pixels.shape)
-        except DataError as problem:
-            raise DataError(f"{self.source.name(index)}: {problem}") from None
+    def shapes(self):
+        """The shapes of data and labels: of the first sample's size."""
+        images, _, index = self._sample(0)
+        count = self.batch_size * self.transformer.views
+        return [(count, *self._shape_of(images[0], index)), (self.batch_size,)]
 
     def __call__(self, position):
-        images, labels = [], np.empty(self.batch_size, self.dtype)
-        for i in range(self.batch_size):
-            pixels, labels[i] = self.source.read(position + i)
-            images.append(pixels)
-            shape = self._shape_of(position + i, pixels)
-            if i == 0:
-                data = np.empty((self.batch_size, *shape), self.dtype)
-            elif shape != data.shape[1:]:
-                raise DataError(
-                    f"{self.source.name(position + i)}: has the shape {shape}, expected "
-                    f"{data.shape[1:]}, that of the first sample in its batch; "
-                    "resize the pictures, or use batch_size: 1"
-                )
-        self.transformer.transform(images, rng.generator(self.seed, 0, position), data)
+        samples = [self._sample(position + i) for i in range(self.batch_size)]
+        images = [image for pictures, _, _ in samples for image in pictures]
+        data = np.empty(self._common_shape(samples), self.dtype)
+        labels = np.array([label for _, label, _ in samples], self.dtype)
+        random = rng.generator(self.seed, 0, samples[0][2])
+        self.transformer.transform(images, random, data)
+        if self.transformer.after:
+            for sample, (_, _, index) in zip(data, samples, strict=True):
+                with self._naming(index):
+                    self.transformer.finish(sample, rng.generator(self.seed, 6, index))
         return data, labels
+
+    def _sample(self, position):
+        """([what becomes of a sample before it is cropped], label, its number in the source)."""
+        rank, size = self.shard
+        index = position * size + rank
+        pixels, label = self.source.read(index)
+        random = rng.generator(self.seed, 5, index) if self.transformer.before else None
+        with self._naming(index):
+            return self.transformer.prepare(pixels, random), label, index
+
+    def _common_shape(self, samples):
+        count, common = self.batch_size * self.transformer.views, None
+        for images, _, index in samples:
+            for image in images:
+                shape = self._shape_of(image, index)
+                common = common or shape
+                if shape != common:
+                    raise DataError(
+                        f"{self.source.name(index)}: has the shape {shape}, expected "
+                        f"{common}, that of the first sample in its batch; "
+                        "resize the pictures, or use batch_size: 1"
+                    )
+        return count, *common
+
+    def _shape_of(self, image, index):
+        with self._naming(index):
+            return self.transformer.output_shape(image.shape)
+
+    @contextmanager
+    def _naming(self, index):
+        try:
+            yield
+        except DataError as problem:
+            raise DataError(f"{self.source.name(index)}: {problem}") from None
 
     def close(self):
         self.source.close()

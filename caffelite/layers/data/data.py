@@ -15,7 +15,8 @@ class Data(PrefetchedLayer):
 
     Top
         0: data, batch_size x channels x height x width; the shape of the first sample of each
-           batch, which the others must have too
+           batch, which the others must have too; with ten_crop and test_size, batch_size times the
+           crops of a sample, one sample behind the other
         1: label (optional), batch_size
     Options (data_param)
         source: the database, a directory, from where the program runs
@@ -28,6 +29,17 @@ class Data(PrefetchedLayer):
         scale: factor, after the mean is subtracted [1]
         mirror: flip every other sample, at random [false]
         force_color, force_gray: decode encoded pictures to 3 channels, or to 1 [false]
+        resize_param: resize to a height and width, squeezed, covering, or padded
+        random_resize_param: resize the short side to min_size up to max_size
+        random_aspect_ratio_param: in TRAIN, a crop of random area and proportions, as crop_size
+        distort_param: in TRAIN, change brightness, contrast, saturation, hue, order of channels
+        warp_param: in TRAIN, rotate, shear, shift, and warp locally
+        lighting_param: in TRAIN, add noise along the principal colors of the data
+        noise_std: in TRAIN, add noise to each value, of this deviation before scale [0]
+        mirror_vertical: in TRAIN, turn every other sample upside down, at random [false]
+        crop_h, crop_w: instead of crop_size, for rectangles
+        ten_crop: in TEST, 10 crops of each sample: corners and middle, then mirrored [false]
+        test_size: in TEST, crops of each sample with its short side resized to this; repeated
     """
 
     options_field = "data_param"

@@ -41,6 +41,8 @@ class WindowData(PrefetchedLayer):
         "mirror": "write it in transform_param",
     }
 
+    transforms = frozenset({"crop_size", "mean_file", "mean_value", "mirror"})
+
     def make_loader(self):
         options, transform = self.options, self.param.transform_param
         crop, pad = transform.crop_size, options.context_pad

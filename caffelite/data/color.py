@@ -1,0 +1,136 @@
+"""Steps that change the values of a picture: brightness, contrast, saturation, hue, noise."""
+
+import json
+
+import numpy as np
+
+from ..errors import DataError
+from ..kernels import hsv
+
+
+class Distort:
+    """Brightness, contrast, saturation, hue and the order of channels, each with its probability.
+
+    Adds U(-brightness_delta, brightness_delta); multiplies by U(contrast_lower, contrast_upper);
+    multiplies the saturation by U(saturation_lower, saturation_upper); adds U(-hue_delta,
+    hue_delta) to the hue, in half degrees; shuffles the channels. Values are rounded and kept
+    from 0 to 255 after each. By the toss of a coin, contrast comes second or fourth. Howard 2013,
+    arXiv:1312.5402, as in Liu et al. 2016, SSD, arXiv:1512.02325.
+    """
+
+    def __init__(self, param):
+        self.param = param
+        for option in ("brightness_delta", "hue_delta"):
+            if not 0 <= getattr(param, option) <= 255:
+                raise DataError(
+                    f"distort_param: {option}: {getattr(param, option):g}, expected 0 to 255"
+                )
+        for kind in ("contrast", "saturation"):
+            low, high = getattr(param, f"{kind}_lower"), getattr(param, f"{kind}_upper")
+            if getattr(param, f"{kind}_prob") and not 0 <= low <= high:
+                raise DataError(
+                    f"distort_param: {kind}_lower: {low:g}, {kind}_upper: {high:g}: expected "
+                    f"0 <= {kind}_lower <= {kind}_upper"
+                )
+
+    def __call__(self, image, random):
+        p = self.param
+        if len(image) != 3 and p.saturation_prob + p.hue_prob + p.random_order_prob > 0:
+            raise DataError(
+                f"has {len(image)} channels; saturation, hue and order of distort_param are for "
+                "blue, green and red"
+            )
+        early = random.random() < 0.5
+        if random.random() < p.brightness_prob:
+            image = linear(image, 1, random.uniform(-p.brightness_delta, p.brightness_delta))
+        if early:
+            image = self._contrast(image, random)
+        if random.random() < p.saturation_prob:
+            image = hsv.adjust(image, random.uniform(p.saturation_lower, p.saturation_upper))
+        if random.random() < p.hue_prob:
+            image = hsv.adjust(image, delta=random.uniform(-p.hue_delta, p.hue_delta))
+        if not early:
+            image = self._contrast(image, random)
+        if random.random() < p.random_order_prob:
+            image = image[random.permutation(3)]
+        return image
+
+    def _contrast(self, image, random):
+        p = self.param
+        if random.random() < p.contrast_prob:
+            image = linear(image, random.uniform(p.contrast_lower, p.contrast_upper), 0)
+        return image
+
+
+def linear(image, factor, offset):
+    """factor * image + offset, rounded, from 0 to 255."""
+    table = np.rint(np.arange(256) * factor + offset).clip(0, 255).astype(np.uint8)
+    return table[image]
+
+
+class Lighting:
+    """x + sum over i of a_i s_i e_i, the same for all pixels of a picture; a_i ~ N(0, std).
+
+    e_i and s_i^2 are the eigenvectors and eigenvalues of the covariance of the channels over the
+    data set, as the statistics.json of `caffelite dataset` holds them: the light of a picture
+    varies as the pictures do. Krizhevsky, Sutskever, Hinton 2012, section 4.1; they write s_i^2
+    for s_i, but used s_i, which has the unit of x.
+    """
+
+    def __init__(self, param):
+        if not 0 <= param.std < np.inf:
+            raise DataError(f"lighting_param: std: {param.std:g}, expected a number from 0 on")
+        self.std, self.axes = param.std, read_axes(param.pca_file)
+
+    def __call__(self, x, scale, random):
+        if len(x) != len(self.axes):
+            raise DataError(
+                f"has {len(x)} channels, but pca_file of lighting_param is for {len(self.axes)}"
+            )
+        change = random.normal(0, self.std, len(x)) @ self.axes
+        x += (scale * change).astype(x.dtype)[:, None, None]
+
+
+def read_axes(path):
+    """s_i e_i as row i, from the "eigenvalues" and "eigenvectors" (in columns) of a JSON file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        values = np.array(content["eigenvalues"], float)
+        vectors = np.array(content["eigenvectors"], float)
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise DataError(
+            f'{path}: expected JSON with "eigenvalues" and "eigenvectors", as in the '
+            "statistics.json of caffelite dataset"
+        ) from None
+    count = values.size
+    if values.shape != (count,) or vectors.shape != (count, count):
+        raise DataError(
+            f"{path}: has eigenvalues of shape {values.shape} and eigenvectors of shape "
+            f"{vectors.shape}, expected one and a column for each channel"
+        )
+    if not (np.isfinite(vectors).all() and (values >= 0).all() and np.isfinite(values).all()):
+        raise DataError(f"{path}: has an eigenvalue below 0, or something that is no number")
+    return np.sqrt(values)[:, None] * vectors.T
+
+
+class Noise:
+    """x + e, with e ~ N(0, noise_std) for each value anew."""
+
+    def __init__(self, std):
+        if not 0 < std < np.inf:
+            raise DataError(f"noise_std: {std:g}, expected a number from 0 on")
+        self.std = std
+
+    def __call__(self, x, scale, random):
+        x += x.dtype.type(scale * self.std) * random.standard_normal(x.shape, x.dtype)
+
+
+class MirrorVertical:
+    """x upside down, every other time."""
+
+    def __call__(self, x, scale, random):
+        if random.random() < 0.5:
+            x[...] = x[:, ::-1].copy()

@@ -1,0 +1,237 @@
+"""Steps that move the pixels of a picture: resizing, random crops of any shape, warping.
+
+A step is called with a uint8 picture, channels x height x width, and a numpy Generator, and returns
+such a picture.
+"""
+
+import math
+
+import numpy as np
+
+from ..errors import DataError
+from ..kernels import resize, warp
+from ..proto.caffe_pb2 import ResizeParameter
+
+MOST_PIXELS = 1 << 26  # of a picture that is made: a thin one, blown up, would fill the memory
+
+_MODES = {
+    ResizeParameter.LINEAR: resize.bilinear,
+    ResizeParameter.AREA: resize.area,
+    ResizeParameter.NEAREST: resize.nearest,
+    ResizeParameter.CUBIC: resize.cubic,
+    ResizeParameter.LANCZOS4: resize.lanczos4,
+}
+_BORDERS = {
+    ResizeParameter.CONSTANT: (warp.CONSTANT, "constant"),
+    ResizeParameter.MIRRORED: (warp.MIRRORED, "reflect"),
+    ResizeParameter.REPEAT_NEAREST: (warp.NEAREST, "edge"),
+}
+
+
+def resized(image, height, width, interp_mode, random):
+    """The picture in another size, by one of the modes listed, drawn at random; none: LINEAR."""
+    if height * width > MOST_PIXELS:
+        raise DataError(
+            f"{image.shape[1]} x {image.shape[2]} pixels would become {height} x {width}"
+        )
+    if image.shape[1:] == (height, width):
+        return image
+    mode = interp_mode[0] if interp_mode else ResizeParameter.LINEAR
+    if len(interp_mode) > 1:
+        mode = interp_mode[random.integers(len(interp_mode))]
+    return _MODES[mode](image, height, width)
+
+
+def with_short_side(shape, size):
+    """(height, width) of a picture of this shape whose short side is to be `size`."""
+    height, width = shape[1:]
+    if height < width:
+        return size, int(np.float32(width) / np.float32(height) * np.float32(size))
+    return int(np.float32(height) / np.float32(width) * np.float32(size)), size
+
+
+class Resize:
+    """height x width: squeezed (WARP), covering it (FIT_SMALL_SIZE), or within it and padded.
+
+    FIT_LARGE_SIZE_AND_PAD puts the picture in the middle, with pad_value (CONSTANT), its mirror
+    image (MIRRORED) or its outermost pixels (REPEAT_NEAREST) around it. As in Liu et al. 2016, SSD,
+    arXiv:1512.02325.
+    """
+
+    def __init__(self, param):
+        if not (param.height and param.width):
+            raise DataError("resize_param: give height and width")
+        self.size = param.height, param.width
+        self.mode, self.interp_mode = param.resize_mode, list(param.interp_mode)
+        self.pad_mode, self.pad_value = param.pad_mode, list(param.pad_value)
+
+    def __call__(self, image, random):
+        image = resized(image, *self._fitting(*image.shape[1:]), self.interp_mode, random)
+        if self.mode != ResizeParameter.FIT_LARGE_SIZE_AND_PAD:
+            return image
+        return self._padded(image)
+
+    def _fitting(self, old_height, old_width):
+        if self.mode == ResizeParameter.WARP:
+            return self.size
+        height, width = self.size
+        aspect = np.float32(old_width) / np.float32(old_height)
+        wider = aspect > np.float32(width) / np.float32(height)
+        if wider == (self.mode == ResizeParameter.FIT_LARGE_SIZE_AND_PAD):
+            return max(1, int(np.float32(width) / aspect)), width
+        return height, max(1, int(aspect * np.float32(height)))
+
+    def _padded(self, image):
+        missing = [new - old for new, old in zip(self.size, image.shape[1:], strict=True)]
+        pads = [(0, 0), *((n // 2, n - n // 2) for n in missing)]
+        if self.pad_mode != ResizeParameter.CONSTANT:
+            return np.pad(image, pads, _BORDERS[self.pad_mode][1])
+        out = np.empty((len(image), *self.size), np.uint8)
+        out[...] = per_channel(self.pad_value, image, "resize_param: pad_value")[:, None, None]
+        top, left = pads[1][0], pads[2][0]
+        out[:, top : top + image.shape[1], left : left + image.shape[2]] = image
+        return out
+
+
+def per_channel(values, image, option):
+    """A value a channel, float32, from none (0), one, or as many as the picture has channels."""
+    if len(values) not in (0, 1, len(image)):
+        raise DataError(
+            f"has {len(image)} channels, but there are {len(values)} of {option}, "
+            f"expected 1 or {len(image)}"
+        )
+    values = np.array(values or [0], np.float32).clip(0, 255)
+    return np.broadcast_to(values, len(image)).astype(np.float32)
+
+
+class RandomResize:
+    """The short side becomes a number from min_size to max_size, all alike; proportions stay.
+
+    In TEST it is halfway between the two. Simonyan, Zisserman 2014, arXiv:1409.1556, sections 3.1
+    (scale jittering) and 3.2.
+    """
+
+    def __init__(self, param, train):
+        self.least, self.most = param.min_size, param.max_size
+        if not 0 < self.least <= self.most:
+            raise DataError(
+                f"random_resize_param: min_size: {self.least}, max_size: {self.most}: expected "
+                "min_size above 0, and max_size no less"
+            )
+        if not train:
+            self.least = self.most = (self.least + self.most) // 2
+        self.interp_mode = list(param.resize_param.interp_mode)
+
+    def __call__(self, image, random):
+        size = int(random.integers(self.least, self.most + 1))
+        return resized(image, *with_short_side(image.shape, size), self.interp_mode, random)
+
+
+class RandomAspectRatio:
+    """A crop with a random part of the area and random proportions, resized to crop_size.
+
+    With area A, part p ~ U(min_area_ratio, max_area_ratio) and a ~ U(c, 1/c), c being
+    aspect_ratio_change, it has the sides a sqrt(p A) and sqrt(p A) / a, which is which by the toss
+    of a coin, and lies anywhere. One that does not fit is drawn again; after max_attempt draws the
+    short side becomes crop_size. Szegedy et al. 2014, arXiv:1409.4842, section 6: p from 0.08,
+    proportions from 3/4 to 4/3 (c = 0.866).
+    """
+
+    def __init__(self, param, crop):
+        self.crop = crop
+        self.parts, self.change = (
+            (param.min_area_ratio, param.max_area_ratio),
+            (param.aspect_ratio_change),
+        )
+        if not all(crop):
+            raise DataError("random_aspect_ratio_param needs crop_size: crops are resized to it")
+        if not 0 < self.parts[0] <= self.parts[1] <= 1:
+            raise DataError(
+                f"random_aspect_ratio_param: min_area_ratio: {self.parts[0]:g}, max_area_ratio: "
+                f"{self.parts[1]:g}: expected 0 < min_area_ratio <= max_area_ratio <= 1"
+            )
+        if not 0 < self.change <= 1:
+            raise DataError(
+                f"random_aspect_ratio_param: aspect_ratio_change: {self.change:g}, expected a "
+                "factor above 0, up to 1"
+            )
+        self.attempts = param.max_attempt
+        self.interp_mode = list(param.resize_param.interp_mode)
+
+    def __call__(self, image, random):
+        for _ in range(self.attempts):
+            height, width = self._draw(image.shape, random)
+            room_h, room_w = image.shape[1] - height, image.shape[2] - width
+            if room_h >= 0 and room_w >= 0:
+                top, left = random.integers(room_h + 1), random.integers(room_w + 1)
+                cut = image[:, top : top + height, left : left + width]
+                return resized(cut, *self.crop, self.interp_mode, random)
+        scale = max(new / old for new, old in zip(self.crop, image.shape[1:], strict=True))
+        height, width = (
+            max(new, int(old * scale)) for new, old in zip(self.crop, image.shape[1:], strict=True)
+        )
+        return resized(image, height, width, self.interp_mode, random)
+
+    def _draw(self, shape, random):
+        side = math.sqrt(shape[1] * shape[2] * random.uniform(*self.parts))
+        change = random.uniform(self.change, 1 / self.change)
+        sides = max(1, int(side * change)), max(1, int(side / change))
+        return sides if random.random() < 0.5 else sides[::-1]
+
+
+class Warp:
+    """y = x at the places M (i, j) + d(i, j), linear between pixels.
+
+    M undoes a shear of columns against each other by U(-shear, shear) degrees, a rotation by
+    U(-rotation, rotation) degrees, both about the middle, and a shift by U(-shift, shift) of the
+    sides, one after the other. d is the local warp: numbers from U(-1, 1), smoothed by a Gaussian
+    of local_sigma pixels, times `local`; along each axis the root of its mean square is
+    local / (local_sigma sqrt(12 pi)) pixels. Simard, Steinkraus, Platt 2003, Best practices for
+    convolutional neural networks applied to visual document analysis: for digits, local 34 and
+    local_sigma 4.
+    """
+
+    def __init__(self, param):
+        self.rotation, self.shear = math.radians(param.rotation), math.radians(param.shear)
+        self.shift, self.local = param.shift, param.local
+        sigma = param.local_sigma
+        for option in ("rotation", "shear", "shift", "local"):
+            value = getattr(param, option)
+            if not 0 <= value < math.inf:
+                raise DataError(f"warp_param: {option}: {value:g}, expected a number from 0 on")
+        if param.shear >= 90:
+            raise DataError(f"warp_param: shear: {param.shear:g}, expected less than 90 degrees")
+        if not 0 < sigma <= 100:
+            raise DataError(f"warp_param: local_sigma: {sigma:g}, expected above 0, up to 100")
+        at = np.arange(-math.ceil(3 * sigma), math.ceil(3 * sigma) + 1)
+        weights = np.exp(-(at**2) / (2 * sigma**2))
+        self.weights = (weights / weights.sum()).astype(np.float32)
+        self.border, self.pad_value = _BORDERS[param.pad_mode][0], list(param.pad_value)
+
+    def __call__(self, image, random):
+        fill = per_channel(self.pad_value, image, "warp_param: pad_value")
+        out = np.empty(image.shape, np.uint8)
+        matrix, away = self._matrix(image.shape[1:], random), self._away(image.shape[1:], random)
+        warp.warp(image, matrix, away, self.border, fill, out)
+        return out
+
+    def _matrix(self, size, random):
+        angle, shear = random.uniform(-1, 1, 2) * (self.rotation, self.shear)
+        shift = random.uniform(-1, 1, 2) * self.shift * size
+        cos, sin, tan = math.cos(angle), math.sin(angle), math.tan(shear)
+        forth = np.array([[cos, -sin], [sin, cos]]) @ [[1, 0], [tan, 1]]  # of (row, column)
+        back = np.linalg.inv(forth)
+        middle = (np.array(size) - 1) / 2
+        return np.column_stack([back, middle - back @ (middle + shift)])
+
+    def _away(self, size, random):
+        if self.local == 0:
+            return np.empty((2, 0, 0), np.float32)
+        more = len(self.weights) - 1
+        noise = random.random((2, size[0] + more, size[1] + more), np.float32)
+        noise -= np.float32(0.5)
+        noise *= np.float32(2 * self.local)
+        away = np.empty((2, *size), np.float32)
+        for plane, smoothed in zip(noise, away, strict=True):
+            warp.smooth(plane, self.weights, smoothed)
+        return away
