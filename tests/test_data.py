@@ -1095,3 +1095,64 @@ def test_dummy_data_fills_constants_once_and_draws_anew():
     assert (first[1] != second[1]).all()
     layer.seek(1)
     assert_same(run((layer, bottom, top), 1), [second])
+
+
+# Shards: samples shared out to processes that train together
+
+
+def in_shard(made, rank, size):
+    made[0].shard = rank, size
+    return made
+
+
+def test_data_is_shared_out_in_turn(tmp_path):
+    path = write_datums(tmp_path / "db", pictures(10))
+    whole = [label for _, label in run(data_layer(path, 1), 24)]
+    options = "transform_param { mirror: true }"
+    parts = []
+    for rank in range(3):
+        layer, bottom, top = in_shard(data_layer(path, 2, options, phase=TRAIN), rank, 3)
+        batches = run((layer, bottom, top), 4)
+        parts.append(np.concatenate([label for _, label in batches]))
+        layer.seek(4)
+        assert_same(run((layer, bottom, top), 2), batches[2:])
+    np.testing.assert_array_equal(np.stack(parts, 1).ravel(), np.concatenate(whole))
+
+
+def test_shuffled_pictures_are_shared_out_without_overlap(album):
+    path = album(pictures(6))
+    for _ in range(3):
+        parts = [
+            np.concatenate(
+                [y for _, y in run(in_shard(image_layer(path, "shuffle: true"), rank, 2), 6)]
+            )
+            for rank in range(2)
+        ]
+        for this_pass in range(2):
+            rows = slice(3 * this_pass, 3 * this_pass + 3)
+            assert sorted([*parts[0][rows], *parts[1][rows]]) == [0, 10, 20, 30, 40, 50]
+
+
+def test_windows_are_drawn_for_each_shard(window_file):
+    x = pictures(1, (3, 40, 40))[0]
+    windows = [f"{i % 2} {i % 2} {i} {i} {i + 9} {i + 9}" for i in range(1, 25)]
+    path = window_file([(x, windows)])
+    parts = [
+        run(in_shard(window_layer(path, "crop_size: 8", "batch_size: 8"), rank, 2), 3)
+        for rank in range(2)
+    ]
+    assert all((a[0] != b[0]).any() for a, b in zip(*parts, strict=True))
+
+
+@pytest.mark.parametrize("shuffle", ["", "shuffle: true"])
+def test_rows_are_shared_out_in_turn(h5, shuffle):
+    h5(rows(0, 4), rows(4, 5), rows(5, 11))
+    options = f'top: "y" hdf5_data_param {{ source: "list.txt" batch_size: %d {shuffle} }}'
+    (whole,) = run(make_layer("HDF5Data", [], options % 44, seed=2), 1)
+    parts = [
+        np.concatenate(
+            [y for (y,) in run(in_shard(make_layer("HDF5Data", [], options % 4, seed=2), r, 2), 5)]
+        )
+        for r in range(2)
+    ]
+    np.testing.assert_array_equal(np.stack(parts, 1).ravel(), whole[0][:40])

@@ -44,13 +44,13 @@ class Hdf5Source:
     def __len__(self):
         return sum(self._rows)
 
-    def read(self, position, count):
-        """Rows position to position + count - 1 as one array for each name."""
+    def read(self, position, count, step=1):
+        """Rows position, position + step, ..., `count` of them, as one array for each name."""
         out = [np.empty((count, *shape), self.dtype) for shape in self.row_shapes]
         done = 0
         while done < count:
-            first = self._turn_to(position + done)
-            rows = self._row_order[first : first + count - done]
+            first = self._turn_to(position + done * step)
+            rows = self._row_order[first::step][: count - done]
             for target, array in zip(out, self._arrays, strict=True):
                 np.take(array, rows, 0, out=target[done : done + len(rows)], mode="clip")
             done += len(rows)

@@ -37,8 +37,10 @@ class HDF5Data(Layer):
 
     def forward(self, bottom, top):
         self.source.seed = self.seed
+        rank, size = self.shard
         with naming(self):
-            arrays = self.source.read(self.position, self.options.batch_size)
+            first = self.position * size + rank
+            arrays = self.source.read(first, self.options.batch_size, size)
         for blob, array in zip(top, arrays, strict=True):
             blob.data[...] = array
         self.position += self.options.batch_size
