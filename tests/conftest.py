@@ -1,6 +1,9 @@
+import importlib
 import logging
 
 import pytest
+
+THREADING_LAYERS = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"}
 
 
 def pytest_addoption(parser):
@@ -13,6 +16,19 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(skip)
+
+
+@pytest.fixture
+def require_threading_layer():
+    """A function that skips the test where numba cannot load a threading layer."""
+
+    def require(name):
+        try:
+            importlib.import_module(f"numba.np.ufunc.{THREADING_LAYERS[name]}")
+        except ImportError as problem:
+            pytest.skip(str(problem))
+
+    return require
 
 
 @pytest.fixture(autouse=True)
