@@ -57,7 +57,17 @@ def _merged(rule, states):
         if len(where) == len(having):
             yield place, text, fields
         elif rule not in IN_EVERY_STATE:
-            yield place, f"{text} (in {where[0]})", fields
+            yield place, f"{text} ({_what_unites(where)})", fields
+
+
+def _what_unites(states):
+    """'in phase TEST', 'with stage "deploy"' or both, as far as all of these states agree."""
+    first, words = states[0], []
+    if all(view.phase == first.phase for view in states):
+        words.append(f"in phase {first.phase}")
+    if first.state.stage and all(view.state.stage == first.state.stage for view in states):
+        words.append("with stage " + " and ".join(f'"{stage}"' for stage in first.state.stage))
+    return " ".join(words) or "in some states"
 
 
 @contextmanager

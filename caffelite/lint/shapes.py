@@ -10,7 +10,10 @@ from .wiring import bottom_count, top_count
 
 _IN_FILES = {"Data", "ImageData", "HDF5Data", "WindowData"}  # where the shapes of these are
 _NOT_SET_UP = {"HDF5Output", "InfogainLoss", "Python"}  # would write, read, or run other code
-_GUESS = 224  # pixels, where the text does not say how large pictures are
+
+# Sizes where the text does not say them: channels, side of a picture, axes of further tops. What is
+# wrong with both guesses, in the same words, is wrong without them.
+_GUESSES = (3, 224, ()), (1, 96, (2,))
 
 
 @dataclass
@@ -18,7 +21,7 @@ class Built:
     """A layer that is set up, or None; shapes of bottoms and tops, () of tops if not known.
 
     With `guessed`, shapes come from a guess: they tell how many learnable blobs there are, but
-    not whether sizes fit. `problem` is what is wrong with the shapes.
+    not whether sizes fit. `problem` is what is wrong with sizes or options.
     """
 
     layer: object = None
@@ -30,15 +33,22 @@ class Built:
 
 def build(view):
     """A Built for each layer of a view."""
+    found, others = (_build(view, guess) for guess in _GUESSES)
+    for built, other in zip(found, others, strict=True):
+        if built.guessed and built.problem != other.problem:
+            built.problem = ""
+    return found
+
+
+def _build(view, guess):
     wrong = {i for rule in (bottom_count, top_count) for i, *_ in rule(view)}
     shapes, found = {}, []
     for i, param in enumerate(view.layers):
-        sources = [view.source.get((i, j)) for j in range(len(param.bottom))]
-        bottoms = [shapes.get(source) for source in sources]
+        bottoms = [shapes.get(view.source.get((i, j))) for j in range(len(param.bottom))]
         if i in wrong or param.type not in layer_types() or param.type in _NOT_SET_UP:
             built = Built()
         elif param.type in _IN_FILES or (param.type == "Input" and not param.input_param.shape):
-            built = _from_options(param)
+            built = _from_options(param, *guess)
         else:
             built = _set_up(param, view, bottoms) if all(bottoms) else Built()
         found.append(built)
@@ -50,33 +60,36 @@ def build(view):
 def _set_up(param, view, bottoms):
     shapes = [shape for shape, _ in bottoms]
     built = Built(bottoms=tuple(shapes), guessed=any(guessed for _, guessed in bottoms))
-    layer = create_layer(param, phase=view.state.phase)
+    own = type(param)()  # a layer may add to it
+    own.CopyFrom(param)
+    layer = create_layer(own, phase=view.state.phase)
     try:
         layer.setup(shapes)
         built.layer = layer
         built.tops = tuple(Blob(shape).shape for shape in layer.infer_shapes(shapes))
     except CaffeliteError as problem:
-        if not built.guessed:
-            built.problem = str(problem).removeprefix(f"{layer.at}: ")
+        built.problem = str(problem).removeprefix(f"{layer.at}: ")
     return built
 
 
-def _from_options(param):
-    """The shapes that a source's options tell, completed by guesses."""
+def _from_options(param, channels, side, further):
+    """The shapes that a source's options tell, completed by a guess."""
     options = getattr(param, layer_types()[param.type].options_field)
     transform = param.transform_param
     height = width = transform.crop_size
     if not height and param.type == "ImageData":
         height, width = options.new_height, options.new_width
-    channels = 3
+    guessed = not (height and width)
     if len(transform.mean_value) > 1:
         channels = len(transform.mean_value)
     elif transform.force_gray or (param.type == "ImageData" and not options.is_color):
         channels = 1
-    batch = max(getattr(options, "batch_size", 1), 1)
-    data = (batch, channels, height or _GUESS, width or _GUESS)
-    tops = (data, *[(batch,)] * (len(param.top) - 1))
-    return Built(tops=tops, guessed=not (height and width))
+    elif not guessed:
+        channels = 3
+    batch = (max(getattr(options, "batch_size", 1), 1),)
+    data = (*batch, channels, *((side, side) if guessed else (height, width)))
+    labels = batch + further if guessed else batch
+    return Built(tops=(data, *[labels] * (len(param.top) - 1)), guessed=guessed)
 
 
 def shape(view):

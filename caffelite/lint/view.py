@@ -36,10 +36,6 @@ class View:
     def phase(self):
         return caffe_pb2.Phase.Name(self.state.phase)
 
-    def __str__(self):
-        stages = " and ".join(f'"{stage}"' for stage in self.state.stage)
-        return f"phase {self.phase}" + (f" with stage {stages}" if stages else "")
-
     def bottom(self, i, j):
         """The layer that bottom j of layer i comes from, or None."""
         return self.layers[self.source[i, j][0]] if (i, j) in self.source else None

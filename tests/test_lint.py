@@ -1,0 +1,528 @@
+"""lint: each text below says at its lines, after #!, which rules find something there."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from caffelite.cli import main
+from caffelite.lint import lint_file, lint_text, rules
+
+ROOT = Path(__file__).parent.parent
+
+DATA = """
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+        data_param { source: "no/such/db" batch_size: 8 backend: LMDB }
+        transform_param { crop_size: 32 mirror: true } }
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
+        data_param { source: "no/such/db" batch_size: 8 backend: LMDB }
+        transform_param { crop_size: 32 } }
+"""
+CONV = """
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" param { lr_mult: 1 }
+        convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "msra" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+"""
+SCORES = """
+layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip"
+        inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+"""
+LOSS = """
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy"
+        include { phase: TEST } }
+"""
+INPUT = """
+layer { name: "data" type: "Input" top: "data" input_param {
+        shape { dim: 2 dim: 6 dim: 9 dim: 9 } } }
+"""
+SOLVER = """
+net: "train_val.prototxt"
+base_lr: 0.01
+lr_policy: "fixed"
+momentum: 0.9
+max_iter: 100
+"""
+
+TEXTS = {
+    "nothing wrong": DATA + CONV + SCORES + LOSS,
+    "a deploy net": INPUT
+    + CONV
+    + SCORES
+    + 'layer { name: "p" type: "Softmax" bottom: "ip" top: "p" }',
+    "nothing": " #! syntax",
+    "comments alone": "#! syntax\n# no layer yet",
+    "half typed": 'layer {\n  name: "conv"\n  convolution_param { #! syntax\n    num_output: 3',
+    "an open string": 'layer {\n  name: "conv   #! syntax\n}',
+    "an unknown field": 'layer {\n  name: "x"\n  kernal_size: 3 #! syntax\n}',
+    "a wrong value": 'layer {\n  convolution_param { num_output: "x" } #! syntax\n}',
+    "one brace too many": 'layer { name: "x" }\n} #! syntax',
+    "an unknown type": INPUT
+    + """
+layer {
+  name: "relu"
+  type: "Relu"  #! unknown-type
+  bottom: "data" top: "y"
+}""",
+    "no type": INPUT + 'layer { name: "x" bottom: "data" top: "y" } #! unknown-type',
+    "counts": INPUT
+    + """
+layer { name: "a" type: "ReLU" top: "a" } #! bottom-count
+layer { name: "b" type: "Concat" bottom: "data" bottom: "a" } #! top-count
+layer { name: "c" type: "ReLU" bottom: "a" top: "c" top: "d" } #! top-count
+layer { name: "e" type: "Silence" bottom: "c" bottom: "d" }""",
+    "unknown bottoms": INPUT
+    + """
+layer { name: "a" type: "Sigmoid"
+        bottom: "daat" #! unknown-bottom
+        top: "a" }
+layer { name: "b" type: "Eltwise" bottom: "data"
+        bottom: "c" #! unknown-bottom
+        top: "b" }
+layer { name: "c" type: "Sigmoid" bottom: "b" top: "c" }""",
+    "a bottom that one phase lacks": DATA.replace(
+        'top: "label" include { phase: TEST }', "#! no-label\ninclude { phase: TEST }"
+    )
+    + CONV
+    + SCORES
+    + LOSS.replace('bottom: "label"', '\nbottom: "label" #! unknown-bottom\n'),
+    "two producers": INPUT
+    + """
+layer { name: "a" type: "Sigmoid" bottom: "data" top: "y" }
+layer { name: "b" type: "TanH" bottom: "data"
+        top: "y" } #! two-producers
+layer { name: "c" type: "Softmax" bottom: "y" top: "p" }""",
+    "data for one phase that stands in both": DATA.replace("include { phase: TRAIN }", "").replace(
+        'top: "data" top: "label" include { phase: TEST }',
+        """ #! same-name
+        top: "data" #! two-producers
+        top: "label" #! two-producers
+        include { phase: TEST }""",
+    ).replace("mirror: true", "mirror: false")
+    + CONV
+    + SCORES
+    + LOSS,
+    "in place": INPUT
+    + """
+layer { name: "p" type: "Pooling" bottom: "data"
+        top: "data" #! in-place
+        pooling_param { kernel_size: 3 stride: 3 } }
+layer { name: "s" type: "Softmax" bottom: "data" top: "s" }""",
+    "in place beside another reader": INPUT
+    + """
+layer { name: "a" type: "Sigmoid" bottom: "data" top: "a" }
+layer { name: "b" type: "Power" bottom: "a" top: "b" power_param { power: 2 } }
+layer { name: "c" type: "ReLU" bottom: "a"
+        top: "a" } #! read-and-overwritten
+layer { name: "d" type: "Eltwise" bottom: "a" bottom: "b" top: "d" }""",
+    "readers behind a layer in place": INPUT
+    + """
+layer { name: "c" type: "ReLU" bottom: "data" top: "data" }
+layer { name: "a" type: "Sigmoid" bottom: "data" top: "a" }
+layer { name: "d" type: "Eltwise" bottom: "data" bottom: "a" top: "d" }""",
+    "include and exclude": INPUT
+    + """
+layer { name: "a" type: "Sigmoid" bottom: "data" top: "a"
+        include { phase: TRAIN }
+        exclude { stage: "x" } } #! include-exclude
+""",
+    "a phase that excludes nothing": INPUT
+    + """
+layer { name: "a" type: "Sigmoid" bottom: "data" top: "a"
+        phase: TEST } #! phase-of-layer
+layer { name: "b" type: "Dropout" bottom: "a" top: "b" phase: TEST include { phase: TEST } }""",
+    "lists": INPUT
+    + """
+layer { name: "a" type: "Eltwise" bottom: "data" bottom: "data" top: "a"
+        loss_weight: 0 loss_weight: 0 #! list-length
+        propagate_down: true } #! list-length
+""",
+    "one name twice": INPUT
+    + """
+layer { name: "a" type: "Sigmoid" bottom: "data" top: "x" }
+layer { name: "a" type: "TanH" bottom: "x" top: "y" } #! same-name
+""",
+    "tops that nothing reads": DATA
+    + CONV
+    + SCORES
+    + """
+layer { name: "norm" type: "LRN" bottom: "conv"
+        top: "norm" } #! unused-top
+layer { name: "more" type: "InnerProduct" bottom: "conv"
+        top: "more" #! unused-top
+        inner_product_param { num_output: 3 weight_filler { type: "msra" } } }
+layer { name: "mask" type: "Pooling" bottom: "conv" top: "pool" top: "mask"
+        pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "end" type: "Silence" bottom: "pool" }
+layer { name: "shown" type: "Softmax" bottom: "ip" top: "prob" include { phase: TEST } }
+"""
+    + LOSS,
+    "an input that nothing reads": """
+layer { name: "data" type: "Input" top: "data"
+        top: "info" #! unused-top
+        input_param { shape { dim: 1 dim: 3 } shape { dim: 1 } } }
+layer { name: "a" type: "Sigmoid" bottom: "data" top: "a" }""",
+    "options of another type": INPUT
+    + """
+layer { name: "a" type: "Pooling" bottom: "data" top: "a"
+        pooling_param { kernel_size: 2 }
+        convolution_param { kernel_size: 2 } } #! foreign-options
+""",
+    "options that do nothing": DATA.replace(
+        "batch_size: 8 backend",
+        """batch_size: 8
+        mean_file: "mean.binaryproto" #! ignored-option
+        backend""",
+        1,
+    )
+    + CONV
+    + SCORES
+    + LOSS,
+    "lr_mult on nothing": DATA
+    + CONV
+    + """
+layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv"
+        param { lr_mult: 1 } } #! param-on-nothing
+layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip" param { lr_mult: 1 }
+        param { lr_mult: 2 } #! param-on-nothing
+        inner_product_param { num_output: 10 bias_term: false weight_filler { type: "xavier" } } }
+"""
+    + LOSS,
+    "lr_mult on nothing, with data of a size that is not in the text": DATA.replace(
+        "crop_size: 32", ""
+    )
+    + CONV.replace('top: "conv" }', 'top: "conv"\nparam { lr_mult: 1 } } #! param-on-nothing')
+    + SCORES
+    + LOSS,
+    "sizes": INPUT
+    + """
+layer { name: "a" type: "Convolution" bottom: "data" top: "a" #! shape
+        convolution_param { num_output: 8 kernel_size: 3 group: 4 } }
+layer { name: "b" type: "Slice" bottom: "data" top: "b1" top: "b2" top: "b3" top: "b4" } #! shape
+layer { name: "c" type: "Pooling" bottom: "data" top: "c" } #! shape
+layer { name: "d" type: "Silence" bottom: "b1" bottom: "b2" bottom: "b3" bottom: "b4" bottom: "c" }
+layer { name: "e" type: "Softmax" bottom: "a" top: "e" }""",
+    "what is wrong for any size": DATA.replace("crop_size: 32", "")
+    + """
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" #! shape
+        convolution_param { kernel_size: 3 weight_filler { type: "msra" } } }
+layer { name: "group" type: "Convolution" bottom: "data" top: "group"
+        convolution_param { num_output: 4 group: 2 kernel_size: 3 weight_filler { type: "msra" } } }
+layer { name: "sum" type: "Eltwise" bottom: "conv" bottom: "group" top: "sum" }
+layer { name: "ip" type: "InnerProduct" bottom: "sum" top: "ip"
+        inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+"""
+    + LOSS,
+    "windows": INPUT
+    + """
+layer { name: "a" type: "Convolution" bottom: "data" top: "a" convolution_param { num_output: 8
+        kernel_size: 4
+        stride: 3 } } #! pixels-left-over
+layer { name: "b" type: "Convolution" bottom: "a" top: "b" convolution_param { num_output: 8
+        kernel_size: 2 stride: 2 pad: 1 } }
+layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 8
+        kernel_size: 1 stride: 3 } }
+layer { name: "d" type: "Deconvolution" bottom: "c" top: "d"
+        convolution_param { num_output: 1 kernel_size: 3 stride: 2 } } #! uneven-overlap
+layer { name: "e" type: "Deconvolution" bottom: "d" top: "e"
+        convolution_param { num_output: 1 kernel_size: 4 stride: 2 } }
+layer { name: "f" type: "Silence" bottom: "b" bottom: "e" }""",
+    "shared blobs": INPUT
+    + """
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" param { name: "w" }
+        inner_product_param { num_output: 5 } }
+layer { name: "b" type: "InnerProduct" bottom: "data" top: "b" param {
+          name: "w" } #! shared-shape
+        inner_product_param { num_output: 4 } }
+layer { name: "c" type: "InnerProduct" bottom: "data" top: "c" param { name: "w" }
+        inner_product_param { num_output: 5 } }""",
+    "no loss": "#! no-loss"
+    + DATA.replace(' top: "label"', "")
+    + CONV
+    + SCORES,
+    "a loss that counts nothing": "#! no-loss"
+    + DATA
+    + CONV
+    + SCORES
+    + LOSS.replace('top: "loss"', 'top: "loss" loss_weight: 0'),
+    "all frozen": "#! nothing-learns"
+    + DATA
+    + CONV.replace("lr_mult: 1 }", "lr_mult: 0 } param { lr_mult: 0 }")
+    + SCORES.replace('top: "ip"', 'top: "ip" param { lr_mult: 0 } param { lr_mult: 0 }')
+    + LOSS,
+    "bottoms that are swapped": DATA
+    + CONV
+    + SCORES
+    + """
+layer { name: "loss" type: "HingeLoss" top: "loss" #! shape
+        bottom: "label" bottom: "ip" } #! swapped-bottoms
+""",
+    "a softmax before a softmax": DATA
+    + CONV
+    + SCORES
+    + """
+layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
+layer { name: "loss" type: "SoftmaxWithLoss" top: "loss"
+        bottom: "prob" bottom: "label" } #! activation-before-loss
+""",
+    "a relu on scores": DATA
+    + CONV
+    + SCORES
+    + 'layer { name: "relu2" type: "ReLU" bottom: "ip" top: "ip" }'
+    + LOSS.replace(
+        'bottom: "ip" bottom: "label" top: "loss"',
+        '\nbottom: "ip" bottom: "label" top: "loss" #! activation-before-loss\n',
+    ),
+    "one class": DATA
+    + CONV
+    + SCORES.replace("10", "1")
+    + LOSS.replace(
+        'bottom: "ip" bottom: "label" top: "loss"',
+        '\nbottom: "ip" bottom: "label" top: "loss" #! one-class\n',
+    ),
+    "weights that start at 0": DATA
+    + CONV.replace(
+        'weight_filler { type: "msra" }', '\nweight_filler { type: "constant" } #! zero-weights\n'
+    )
+    + SCORES.replace("inner_product_param", "\ninner_product_param").replace(
+        'weight_filler { type: "xavier" } } }', "} } #! zero-weights"
+    )
+    + LOSS,
+    "two layers that are one": DATA
+    + CONV
+    + """
+layer { name: "ip1" type: "InnerProduct" bottom: "conv" top: "ip1"
+        inner_product_param { num_output: 20 weight_filler { type: "xavier" } } }
+layer { name: "ip2" type: "InnerProduct" top: "ip2"
+        bottom: "ip1" #! linear-pair
+        inner_product_param { num_output: 12 weight_filler { type: "xavier" } } }
+layer { name: "relu2" type: "ReLU" bottom: "ip2" top: "ip2" }
+layer { name: "narrow" type: "InnerProduct" bottom: "ip2" top: "narrow"
+        inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "narrow" top: "ip"
+        inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+"""
+    + LOSS,
+    "batch norm": INPUT
+    + """
+layer { name: "c1" type: "Convolution" bottom: "data" top: "c1" convolution_param { num_output: 8
+        kernel_size: 3
+        bias_term: true } } #! bias-before-batch-norm
+layer { name: "bn1" type: "BatchNorm" bottom: "c1" top: "c1" } #! batch-norm-without-scale
+layer { name: "r1" type: "ReLU" bottom: "c1" top: "c1" }
+layer { name: "c2" type: "Convolution" bottom: "c1" top: "c2" convolution_param { num_output: 8
+        kernel_size: 3 bias_term: false } }
+layer { name: "bn2" type: "BatchNorm" bottom: "c2" top: "c2" batch_norm_param {
+        use_global_stats: false } } #! batch-statistics-in-test
+layer { name: "s2" type: "Scale" bottom: "c2" top: "c2" } #! scale-without-bias
+layer { name: "c3" type: "Convolution" bottom: "c2" top: "c3" convolution_param { num_output: 8
+        kernel_size: 3 bias_term: false } }
+layer { name: "bn3" type: "BatchNorm" bottom: "c3" top: "c3" }
+layer { name: "s3" type: "Scale" bottom: "c3" top: "c3" scale_param { bias_term: true } }""",
+    "a mirror in testing": DATA.replace(
+        "{ crop_size: 32 }", "{ crop_size: 32\n mirror: true } #! mirror-in-test\n"
+    )
+    + CONV
+    + SCORES
+    + LOSS,
+    "old forms of nets": """
+input: "data" #! old-form
+input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8
+layer { name: "c" type: "Concat" bottom: "data" bottom: "data" top: "c" concat_param {
+  concat_dim: 1 } } #! old-form
+""",
+    "V1": """
+layers { name: "data" type: DUMMY_DATA top: "data" dummy_data_param { #! old-form
+  num: 1 channels: 2 height: 3 width: 4 } }
+layers { name: "a" type: RELU bottom: "data" top: "a" blobs_lr: 1 } #! param-on-nothing
+""",
+    "both generations": """ #! old-form
+layers { name: "data" type: DUMMY_DATA top: "data" } #! old-form
+layer { name: "relu" type: "ReLU" bottom: "data" top: "data" }""",
+    "stages": """
+layer { name: "a" type: "Input" top: "x" include { stage: "a" }
+        input_param { shape { dim: 1 dim: 2 } } }
+layer { name: "b" type: "Input" top: "x" include { stage: "b" }
+        input_param { shape { dim: 1 dim: 3 } } }
+layer { name: "even" type: "Slice" bottom: "x" top: "y" top: "z" } #! shape
+""",
+    "a solver": SOLVER,
+    "nets of a solver": SOLVER.replace("prototxt\"", "prototxt\" #! train-net")
+    + 'train_net: "x"',
+    "no net": "#! train-net\n" + SOLVER.replace("net:", "test_net:").replace("test_net", "#"),
+    "types of solvers": SOLVER + 'type: "Adma" #! solver-type',
+    "two types": SOLVER + 'type: "SGD"\nsolver_type: SGD #! old-form solver-type',
+    "nowhere to go": SOLVER.replace("100", "0 #! no-length").replace("0.01", "0 #! no-length")
+    + "clip_gradients: 0 #! no-length",
+    "ranges": SOLVER.replace("0.9", "1.9 #! out-of-range")
+    + """
+iter_size: 0 #! out-of-range
+average_loss: 0 #! out-of-range
+weight_decay: 1 regularization_type: "L3" #! out-of-range""",
+    "schedules": SOLVER.replace('"fixed"', '"setp" #! schedule'),
+    "a schedule without what it needs": SOLVER.replace('"fixed"', '"multistep" #! schedule'),
+    "what a schedule does not read": SOLVER + "gamma: 0.1 #! unread-option",
+    "what a type does not read": SOLVER + "rms_decay: 0.9 #! unread-option",
+    "steps": SOLVER.replace('"fixed"', '"multistep"')
+    + """
+gamma: 10 #! rate-grows
+stepvalue: 50
+stepvalue: 40 #! unreached-step
+stepvalue: 200 #! unreached-step""",
+    "a step after the end": SOLVER.replace('"fixed"', '"step"')
+    + "gamma: 0.1\nstepsize: 100 #! unreached-step",
+    "tests": SOLVER + "test_iter: 3 #! test-options",
+    "tests of no size": SOLVER + "test_interval: 3\ntest_iter: 0 #! test-options",
+    "when to test nothing": SOLVER + "test_interval: 3 #! test-options",
+    "more nets than tests": SOLVER
+    + 'test_interval: 3\ntest_net: "a"\ntest_net: "b"\ntest_iter: 1 #! test-options',
+    "tests to decide by": SOLVER.replace('"fixed"', '"plateau" #! test-options')
+    + "gamma: 0.5\nearly_stop: 3 #! test-options",
+    "weights that are lost": SOLVER + "snapshot_after_train: false #! no-snapshot",
+    "a net inside a solver": SOLVER.replace('net: "train_val.prototxt"', "")
+    + """
+net_param {
+  layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
+  layer { name: "a" type: "Relu" bottom: "x" top: "y" } #! unknown-type
+}""",
+}  # fmt: skip
+
+
+def marked(text):
+    """{(line, rule)} of the marks in a text."""
+    marks = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        for names in re.findall(r"#!([^#]*)", line):
+            marks |= {(number, name) for name in names.split()}
+    return marks
+
+
+@pytest.mark.parametrize("what", TEXTS)
+def test_findings_are_those_marked(what):
+    found = lint_text(TEXTS[what])
+    assert {(finding.line, finding.rule) for finding in found} == marked(TEXTS[what]), found
+
+
+def test_every_rule_has_a_text():
+    assert {rule for text in TEXTS.values() for _, rule in marked(text)} == set(rules())
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("solvers/*.prototxt")), ids=lambda p: p.stem)
+def test_solvers_that_come_along_have_no_findings(path):
+    assert lint_file(path) == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("models/*/*.prototxt")), ids=lambda p: str(p)[-30:]
+)
+def test_published_nets_have_only_their_known_weaknesses(path):
+    """As published: a bias before BatchNorm, two linear layers, a size that leaves a row."""
+    known = {
+        "resnet-50": {("conv1", "bias-before-batch-norm")},
+        "cifar10-quick": {("ip2", "linear-pair")},
+        "nin-imagenet": {("conv1", "pixels-left-over")},
+    }
+    found = {(finding.layer, finding.rule) for finding in lint_file(path)}
+    assert found == known.get(path.parent.name, set())
+
+
+def test_every_finding_is_there_and_in_order():
+    text = 'layer { name: "a" type: "X" bottom: "y" top: "z" bottom: "w" }\n' * 2
+    found = lint_text(text, "net.prototxt")
+    assert [(f.line, f.rule) for f in found] == [
+        *[(1, "unknown-bottom")] * 2,
+        *[(1, "unknown-type")],
+        *[(2, "same-name"), (2, "two-producers")],
+        *[(2, "unknown-bottom")] * 2,
+        (2, "unknown-type"),
+    ]
+    assert str(found[0]) == (
+        'net.prototxt:1: layer "a": bottom "w": no layer before it produces this blob '
+        "[unknown-bottom]"
+    )
+
+
+def test_a_finding_says_in_which_state_it_is():
+    (finding,) = lint_text(TEXTS["stages"])
+    assert '"x" has shape (1, 3)' in finding.message
+    assert finding.message.endswith(' (with stage "b")')
+    (finding,) = lint_text(TEXTS["a mirror in testing"])
+    assert finding.message.endswith("when testing, too")  # the layer is in no other phase
+    (finding,) = lint_text(TEXTS["one class"])
+    assert "(in" not in finding.message
+    one = [f for f in lint_text(TEXTS["batch norm"]) if f.rule == "batch-statistics-in-test"]
+    assert one[0].message.endswith(" (in phase TEST)")
+
+
+CORPUS = [*TEXTS.values(), *(p.read_text() for p in sorted(ROOT.glob("models/lenet/*.prototxt")))]
+PIECES = [
+    *("layer {", "}", "{", '"', "[", "]", "<", "-1", "0", "4294967295", "nan", 'type: "SPP"'),
+    *(
+        'bottom: "data"',
+        'top: "data"',
+        "axis: -9",
+        "group: 0",
+        "include { phase: TEST }",
+        "#",
+        "\\",
+    ),
+    *('type: "Split"', "dim: 0", "num_output: 4294967295", "kernel_size: 0", "param {}", "é", "\0"),
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_half_typed_text_is_a_finding_not_an_error(data):
+    """Text that is cut off, or has pieces taken out of it or put into it, gives findings."""
+    text = data.draw(st.sampled_from(CORPUS))
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(
+            st.one_of(st.integers(start, min(start + 40, len(text))), st.just(len(text)))
+        )
+        text = text[:start] + data.draw(st.sampled_from(["", *PIECES])) + text[end:]
+    for finding in lint_text(text):
+        assert 1 <= finding.line <= text.count("\n") + text.count("\r") + 1
+        assert finding.rule in rules() and finding.message
+
+
+def test_lint_leaves_no_trace_in_the_log(caplog):
+    lint_text(TEXTS["options that do nothing"])
+    assert not caplog.records
+
+
+# The command
+
+
+def test_the_command_prints_findings_and_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("bad.prototxt").write_text('layer { name: "x" bottom: "data" top: "y" }')
+    Path("good.prototxt").write_text(SOLVER)
+    assert main(["lint", "good.prototxt", "bad.prototxt"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == 'bad.prototxt:1: layer "x": has no type [unknown-type]'
+    assert main(["lint", "bad.prototxt", "--ignore=unknown-type,unknown-bottom"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["lint", "good.prototxt"]) == 0
+    assert main(["lint", "bad.prototxt", "--json"]) == 1
+    first = json.loads(capsys.readouterr().out)[0]
+    assert (first["file"], first["line"], first["layer"]) == ("bad.prototxt", 1, "x")
+
+
+def test_a_file_that_is_no_text_is_a_mistake(tmp_path, capsys):
+    (tmp_path / "x.caffemodel").write_bytes(b"\x0a\x03\0abc")
+    assert main(["lint", str(tmp_path / "x.caffemodel")]) == 1
+    assert "binary" in capsys.readouterr().err
+    assert main(["lint", str(tmp_path / "missing.prototxt")]) == 1
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_the_rules_are_listed(capsys):
+    assert main(["lint", "--rules"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(rules())
+    assert main(["lint", "--ignore=unused-tops", "x"]) == 2
+    assert 'did you mean "unused-top"?' in capsys.readouterr().err
+    assert main(["lint"]) == 2
