@@ -17,6 +17,7 @@ _HOMES = {
     "blob": ["Blob"],
     "layers.utility.python": ["Layer", "allow_python"],
     "errors": ["CaffeliteError"],
+    "as_caffe": ["install_as_caffe"],
     "proto.caffe_pb2": ["TRAIN", "TEST"],
     "rng": ["set_random_seed"],
     "net_spec": ["NetSpec", "to_proto", "params"],

@@ -539,8 +539,8 @@ def test_no_threads_are_refused(folder, capsys):
 
 def test_a_python_layer_may_lie_beside_the_net(folder):
     Path("doubling.py").write_text(
-        "import caffelite\n"
-        "class Double(caffelite.Layer):\n"
+        "import caffe\n"
+        "class Double(caffe.Layer):\n"
         "    def reshape(self, bottom, top):\n"
         "        top[0].reshape(*bottom[0].shape)\n"
         "    def forward(self, bottom, top):\n"
@@ -559,3 +559,51 @@ def test_a_python_layer_may_lie_beside_the_net(folder):
     assert refused.returncode == 1 and "--allow-python doubling" in refused.stderr
     done = subprocess.run([*command, "-allow-python", "doubling"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "y = 6\n"), done.stderr
+
+
+SCRIPT = """
+import sys
+import caffe
+import caffe.io
+from caffe import layers as L, params as P
+from caffe.proto import caffe_pb2
+from beside import net
+
+caffe.get_solver("solver.prototxt").step(1)
+print(__name__, sys.argv, caffe.io.__name__, net(L).to_proto().layer[0].type)
+sys.exit(4)
+"""
+
+
+def test_a_script_of_pycaffe_runs_as_it_is(folder):
+    (folder / "old").mkdir()
+    Path("old/script.py").write_text(SCRIPT)
+    Path("old/beside.py").write_text("def net(L):\n    return L.Input()\n")
+    done = caffelite_process("run", "old/script.py", "-model_def", "a b", "--gpu")
+    out, err = done.communicate()
+    words = "__main__ ['old/script.py', '-model_def', 'a b', '--gpu'] caffelite.io Input\n"
+    assert (done.returncode, out) == (4, words), err
+    assert re.search(r"^I\d{4} .*\] Iteration 0 \(.* iter/s, .*\), loss = ", err, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "words, script, code, message",
+    [
+        ([], "", 2, "SCRIPT is missing"),
+        (["none.py"], "", 1, "none.py: No such file"),
+        (["script.py"], "print 1", 1, "script.py:1: Missing parentheses"),
+        (["script.py"], "import caffe\ncaffe.Net('none.prototxt', 0)", 1, "none.prototxt: no such"),
+    ],
+)
+def test_mistakes_of_a_script_are_named(folder, words, script, code, message):
+    Path("script.py").write_text(script)
+    done = caffelite_process("run", *words)
+    _, err = done.communicate()
+    assert done.returncode == code and message in err
+
+
+def test_another_caffe_is_left_alone():
+    code = "import sys, types; sys.modules['caffe'] = types.ModuleType('caffe'); import caffelite\n"
+    code += "try: caffelite.install_as_caffe()\nexcept caffelite.CaffeliteError as e: print(e)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith("another caffe is imported already")

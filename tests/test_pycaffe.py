@@ -7,12 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from google.protobuf import text_format
 
 import caffelite as caffe
-from caffelite import layers as L
-from caffelite import params as P
-from caffelite.proto import caffe_pb2
 
 SMALL = """
 name: "small"
@@ -545,90 +541,3 @@ def test_the_log_goes_to_stderr_as_from_caffe(call, shown):
     for line, word in zip(lines, shown, strict=True):
         letter, text = {"a line": ("I", "] a line"), "a warning": ("W", "] set_mode_gpu:")}[word]
         assert line[0] == letter and text in line
-
-
-# Nets in Python, as a well-known course prints them
-
-
-def course_lenet(batch_size):
-    n = caffe.NetSpec()
-    n.data, n.label = L.DummyData(
-        shape=[dict(dim=[batch_size, 1, 28, 28]), dict(dim=[batch_size, 1, 1, 1])],
-        transform_param=dict(scale=1.0 / 255),
-        ntop=2,
-    )
-    xavier = dict(type="xavier")
-    n.conv1 = L.Convolution(n.data, kernel_size=5, num_output=20, weight_filler=xavier)
-    n.pool1 = L.Pooling(n.conv1, kernel_size=2, stride=2, pool=P.Pooling.MAX)
-    n.conv2 = L.Convolution(n.pool1, kernel_size=5, num_output=50, weight_filler=xavier)
-    n.pool2 = L.Pooling(n.conv2, kernel_size=2, stride=2, pool=P.Pooling.MAX)
-    n.ip1 = L.InnerProduct(n.pool2, num_output=500, weight_filler=xavier)
-    n.relu1 = L.ReLU(n.ip1, in_place=True)
-    n.ip2 = L.InnerProduct(n.relu1, num_output=10, weight_filler=xavier)
-    n.loss = L.SoftmaxWithLoss(n.ip2, n.label)
-    return n.to_proto()
-
-
-def conv_relu(bottom, ks, nout, stride=1, pad=0, group=1):
-    conv = L.Convolution(
-        bottom, kernel_size=ks, stride=stride, num_output=nout, pad=pad, group=group
-    )
-    return conv, L.ReLU(conv, in_place=True)
-
-
-def fc_relu(bottom, nout):
-    fc = L.InnerProduct(bottom, num_output=nout)
-    return fc, L.ReLU(fc, in_place=True)
-
-
-def course_caffenet():
-    n = caffe.NetSpec()
-    n.data, n.label = L.DummyData(shape=[dict(dim=[1, 3, 67, 67]), dict(dim=[1])], ntop=2)
-    n.conv1, n.relu1 = conv_relu(n.data, 11, 8, stride=4)
-    n.pool1 = L.Pooling(n.relu1, kernel_size=3, stride=2, pool=P.Pooling.MAX)
-    n.norm1 = L.LRN(n.pool1, local_size=5, alpha=1e-4, beta=0.75)
-    n.conv2, n.relu2 = conv_relu(n.norm1, 5, 8, pad=2, group=2)
-    n.fc6, n.relu6 = fc_relu(n.relu2, 16)
-    n.drop6 = L.Dropout(n.relu6, in_place=True)
-    n.fc8 = L.InnerProduct(n.drop6, num_output=10)
-    n.loss = L.SoftmaxWithLoss(n.fc8, n.label)
-    n.acc = L.Accuracy(n.fc8, n.label, include=dict(phase=caffe.TEST))
-    return n.to_proto()
-
-
-def bn_scale_relu_conv(bottom, ks, nout, stride=1, pad=0):
-    bn = L.BatchNorm(bottom, in_place=True)
-    scale = L.Scale(bn, in_place=True)
-    relu = L.ReLU(scale, in_place=True)
-    return L.Convolution(
-        relu, kernel_size=ks, stride=stride, num_output=nout, pad=pad,
-        weight_filler=dict(type="xavier"), bias_filler=dict(type="constant", value=0),
-    )  # fmt: skip
-
-
-def res_v2_unit(bottom, ks, nout, stride=1, pad=1):
-    conv1 = bn_scale_relu_conv(bottom, ks, nout, stride=stride, pad=pad)
-    conv2 = bn_scale_relu_conv(conv1, ks, nout, stride=stride, pad=pad)
-    return L.Eltwise(conv2, bottom, operation=P.Eltwise.SUM)
-
-
-def course_resnet():
-    n = caffe.NetSpec()
-    n.data, n.label = L.DummyData(shape=[dict(dim=[2, 3, 8, 8]), dict(dim=[2])], ntop=2)
-    n.conv0 = L.Convolution(n.data, kernel_size=3, pad=1, num_output=4)
-    n.res1 = res_v2_unit(n.conv0, 3, 4)
-    n.res2 = res_v2_unit(n.res1, 3, 4)
-    n.fc = L.InnerProduct(n.res2, num_output=10)
-    n.loss = L.SoftmaxWithLoss(n.fc, n.label)
-    return n.to_proto()
-
-
-@pytest.mark.parametrize("make", [lambda: course_lenet(4), course_caffenet, course_resnet])
-def test_nets_of_the_course_run(folder, make):
-    proto = make()
-    assert text_format.Parse(str(proto), caffe_pb2.NetParameter()) == proto
-    net = caffe.Net(write(folder / "net.prototxt", str(proto)), caffe.TRAIN)
-    loss = net.forward()["loss"]
-    net.backward()
-    assert np.isfinite(loss)
-    assert all(np.isfinite(b.diff).all() for blobs in net.params.values() for b in blobs)

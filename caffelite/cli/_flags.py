@@ -28,11 +28,12 @@ class Parser(argparse.ArgumentParser):
 
     def _as_argparse_has_them(self, words):
         options = {_plain(o): o for o in self._option_string_actions if not o.startswith("--no-")}
+        command_follows = any(a.nargs == argparse.REMAINDER for a in self._actions)
         result = []
         for place, word in enumerate(words):
-            if word == "--":
-                return result + words[place:]
             match = _FLAG.fullmatch(word)
+            if word == "--" or (command_follows and not match):
+                return result + words[place:]
             result += self._respell(word, *match.groups(), options) if match else [word]
         return result
 

@@ -5,6 +5,7 @@ import importlib
 import sys
 import traceback
 
+from ...as_caffe import install_as_caffe
 from ...blob import Blob
 from ...errors import did_you_mean
 from .. import base
@@ -137,6 +138,8 @@ class Python(base.Layer):
                     f'if you trust it, say caffelite.allow_python("{name}"), or --allow-python '
                     f"{name} on the command line"
                 )
+            if "caffe" not in sys.modules:
+                install_as_caffe()
             try:
                 importlib.import_module(name)
             except ModuleNotFoundError as problem:
