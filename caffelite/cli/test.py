@@ -1,9 +1,15 @@
-"""Run a net in its TEST phase and print the means of its outputs.
+"""Run a net in its TEST phase and print the means of its outputs, or a report of how well it does.
 
     caffelite test --model train_val.prototxt --weights lenet_iter_1000.caffemodel --iterations 10
+    caffelite test --model train_val.prototxt --weights lenet_iter_1000.caffemodel --report
 
 stdout gets a line "NAME = MEAN" for each value of each output, or JSON; stderr the log lines that
 Caffe writes, or on a terminal a bar.
+
+With --report, the net runs over its whole data set, each sample counts once, and stdout gets what
+its losses and Accuracy layers compare: of scores and labels the top-1 and top-5 accuracy, the
+accuracy of each class, and which class is taken for which (the confusion matrix); of values and
+targets the errors. Equal scores count as wrong, as in the layer Accuracy.
 """
 
 import json
@@ -17,25 +23,33 @@ def add_arguments(parser):
     add_net_flags(parser)
     flag = parser.add_argument
     flag("--weights", required=True, metavar="FILE", help="the weights, .caffemodel or HDF5")
-    flag("--iterations", type=int, default=50, metavar="N", help="batches to average over [50]")
+    flag("--iterations", type=int, metavar="N", help="batches to run [50; with --report all]")
+    flag("--report", action="store_true", help="tell how well the net does over its whole data set")
+    flag("--confusion", metavar="FILE", help="write the confusion matrix as CSV; implies --report")
+    flag("--labels", metavar="FILE", help="names of the classes, a line each, for --report")
     flag("--json", action="store_true", help="print JSON")
     add_device_flags(parser)
 
 
 def run(args):
-    if args.iterations < 1:
+    if args.iterations is not None and args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
+    if args.report or args.confusion:
+        from . import _report
+
+        return _report.run(args)
     from ._progress import make_bar, numbers
 
+    iterations = 50 if args.iterations is None else args.iterations
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
     net = open_net(args.model, "TEST", args, weights=args.weights)
     net.economize(forward_only=True)
-    log.info("Running for %d iterations.", args.iterations)
-    bar = make_bar(args.iterations, what=net.name or "testing") if quiet else None
+    log.info("Running for %d iterations.", iterations)
+    bar = make_bar(iterations, what=net.name or "testing") if quiet else None
     try:
-        loss, means = _average(net, args.iterations, log, bar)
+        loss, means = _average(net, iterations, log, bar)
     finally:
         net.close()
         if bar:
@@ -43,7 +57,7 @@ def run(args):
     _log_means(net, loss, means, log)
     if args.json:
         outputs = {name: mean.tolist() for name, mean in means.items()}
-        print(json.dumps({"iterations": args.iterations, "loss": loss, "outputs": outputs}))
+        print(json.dumps({"iterations": iterations, "loss": loss, "outputs": outputs}))
     else:
         for name, value in numbers(means):
             print(f"{name} = {value}")

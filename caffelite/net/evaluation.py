@@ -1,0 +1,134 @@
+"""How well a net does over a whole data set, each sample counted once."""
+
+import numpy as np
+
+from ..errors import NetError
+
+_SCORING = ("Accuracy", "SoftmaxWithLoss", "MultinomialLogisticLoss", "InfogainLoss", "HingeLoss")
+_MEASURING = ("EuclideanLoss", "SmoothL1Loss")
+_IN_PASSES = ("Data", "ImageData", "HDF5Data")  # each sample once, then again
+
+
+def samples(net):
+    """The number of samples that the net's data layers have, or None if that is not known."""
+    for layer in net.layers:
+        if layer.type in _IN_PASSES:
+            return len(getattr(layer, "loader", layer).source)
+    return None
+
+
+def make_measures(net):
+    """A Classification or Regression for each pair of blobs that the net's losses compare."""
+    measures, origin = {}, {}
+    for layer in net.layers:
+        bottoms = [origin.get(name, name) for name in layer.bottom_names]
+        if layer.type == "Split":
+            origin.update(dict.fromkeys(layer.top_names, bottoms[0]))
+        elif layer.type in _SCORING:
+            made = measures.setdefault(tuple(bottoms[:2]), Classification(*bottoms[:2]))
+            made.take_options(layer)
+        elif layer.type in _MEASURING:
+            measures.setdefault(tuple(bottoms[:2]), Regression(*bottoms[:2]))
+    return list(measures.values())
+
+
+class _Measure:
+    """What is counted while the net runs: two of its blobs, compared."""
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+        self.samples = 0
+
+    def add(self, net, count):
+        """Take in the first `count` samples of the batch that the net has just run."""
+        first, second = (net.blobs[name].data[:count] for name in (self.first, self.second))
+        if not np.isfinite(first).all():
+            raise NetError(
+                f'the blob "{self.first}" has values that are not finite, in sample '
+                f"{self.samples} or soon after it"
+            )
+        self.samples += count
+        self.count(first, second)
+
+
+class Classification(_Measure):
+    """Scores against labels: top-1, top-5, accuracy per class, the confusion matrix."""
+
+    axis, ignore_label, softmax = 1, None, False
+    confusion = None  # samples by label (rows) and by the class with the highest score
+
+    def take_options(self, layer):
+        """Read the classes' axis and the label that does not count from an Accuracy or a loss."""
+        options = layer.options if layer.type == "Accuracy" else layer.param.loss_param
+        if options.HasField("ignore_label"):
+            self.ignore_label = options.ignore_label
+        self.axis = getattr(layer.options, "axis", self.axis)
+        self.softmax |= layer.type == "SoftmaxWithLoss"
+
+    def count(self, scores, labels):
+        outer, classes = int(np.prod(scores.shape[: self.axis])), scores.shape[self.axis]
+        scores = scores.reshape(outer, classes, -1).transpose(0, 2, 1).reshape(-1, classes)
+        labels = labels.reshape(-1).astype(np.int64)
+        if self.ignore_label is not None:
+            counted = labels != self.ignore_label
+            scores, labels = scores[counted], labels[counted]
+        if self.confusion is None:
+            self.confusion = np.zeros((classes, classes), np.int64)
+            self.tops = [k for k in (1, 5) if k < classes or k == 1]
+            self.hits = dict.fromkeys(self.tops, 0)
+            self.cross_entropy = 0.0
+        np.add.at(self.confusion, (labels, scores.argmax(axis=1)), 1)
+        own = np.take_along_axis(scores, labels[:, None], axis=1)
+        others = (scores >= own).sum(axis=1) - 1  # ties count as wrong, as in Accuracy
+        for k in self.tops:
+            self.hits[k] += int((others < k).sum())
+        shifted = (scores - own).astype(np.float64)
+        self.cross_entropy += float(np.logaddexp.reduce(shifted, axis=1).sum())
+
+    def report(self):
+        """All of it, for JSON."""
+        total = int(self.confusion.sum())
+        labelled, right = self.confusion.sum(axis=1), self.confusion.diagonal()
+        per_class = [float(r / n) if n else None for r, n in zip(right, labelled, strict=True)]
+        present = [share for share in per_class if share is not None]
+        report = {"scores": self.first, "labels": self.second, "samples": self.samples}
+        report |= {"counted": total, "classes": len(labelled)}
+        report |= {f"top_{k}": self.hits[k] / max(1, total) for k in self.tops}
+        report["mean_per_class"] = sum(present) / max(1, len(present))
+        if self.softmax:
+            report["cross_entropy"] = self.cross_entropy / max(1, total)
+        return report | {"per_class": per_class, "confusion": self.confusion.tolist()}
+
+
+class Regression(_Measure):
+    """Values against targets: errors e = value - target, of each output and of all."""
+
+    sums = 0
+
+    def count(self, values, targets):
+        values, targets = (x.reshape(len(x), -1).astype(np.float64) for x in (values, targets))
+        error = values - targets
+        terms = error, abs(error), error**2, targets, targets**2
+        self.sums = self.sums + np.array([term.sum(axis=0) for term in terms])
+        largest = abs(error).max(axis=0)
+        self.largest = np.maximum(largest, getattr(self, "largest", largest))
+
+    def report(self):
+        """All of it, for JSON."""
+        report = {"values": self.first, "targets": self.second, "samples": self.samples}
+        report |= self._errors(slice(None))
+        return report | {"per_output": [self._errors([k]) for k in range(self.sums.shape[1])]}
+
+    def _errors(self, outputs):
+        """The errors of some of the outputs."""
+        sums = self.sums[:, outputs]
+        count = self.samples * sums.shape[1]
+        error, absolute, square, _, _ = sums.sum(axis=1)
+        spread = (sums[4] - sums[3] ** 2 / self.samples).sum()
+        return {
+            "mean_error": float(error / count),
+            "mean_absolute_error": float(absolute / count),
+            "root_mean_square_error": float(np.sqrt(square / count)),
+            "largest_error": float(self.largest[outputs].max()),
+            "r2": float(1 - square / spread) if spread > 0 else None,
+        }
