@@ -192,7 +192,7 @@ def the_next_format(path):
     [
         (no_database, "no such directory"),
         (a_file, "is a file; an LMDB source is the directory that holds data.mdb"),
-        (an_empty_folder, "holds no data.mdb"),
+        (an_empty_folder, "expected an LMDB, a directory that holds data.mdb"),
         (a_leveldb, "is a LevelDB"),
         (garbage, "is not an LMDB file"),
         (an_empty_file, "is not an LMDB file"),

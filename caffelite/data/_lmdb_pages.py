@@ -31,9 +31,9 @@ def check(path):
         raise DataError(f"{path}: is a file; an LMDB source is the directory that holds data.mdb")
     name = os.path.join(path, "data.mdb")
     if not os.path.isfile(name):
-        leveldb = os.path.isfile(os.path.join(path, "CURRENT"))
-        found = "is a LevelDB" if leveldb else "holds no data.mdb"
-        raise DataError(f"{path}: {found}; expected an LMDB, a directory that holds data.mdb")
+        if os.path.isfile(os.path.join(path, "CURRENT")):
+            raise DataError(f"{path}: is a LevelDB, expected an LMDB; write backend: LEVELDB")
+        raise DataError(f"{path}: expected an LMDB, a directory that holds data.mdb")
     try:
         with open(name, "rb") as file:
             status = os.fstat(file.fileno())

@@ -10,14 +10,15 @@ from .lmdb import LmdbSource
 
 
 class DatumSource:
-    """(pixels, label) of the k-th record of an LMDB of Datums; record n is record 0 again.
+    """(pixels, label) of the k-th record of a database of Datums; record n is record 0 again.
 
     Pixels are channels x height x width, uint8 or float32. `color` is how to decode encoded
-    pictures: to 3 channels (True), to 1 (False) or as they are stored (None).
+    pictures: to 3 channels (True), to 1 (False) or as they are stored (None). `database` opens
+    the path: LmdbSource or LevelDbSource.
     """
 
-    def __init__(self, path, color=None):
-        self.records = LmdbSource(path)
+    def __init__(self, path, color=None, database=LmdbSource):
+        self.records = database(path)
         self.color = color
 
     def __len__(self):
@@ -41,7 +42,7 @@ class DatumSource:
     def name(self, index):
         """How messages name a record."""
         key = self.records.record(index)[0].decode("utf-8", "backslashreplace")
-        return f'{self.records.path}: record {index % len(self)} (key "{key}")'
+        return f'{self.records.path}: record {self.records.at} (key "{key}")'
 
     def close(self):
         self.records.close()

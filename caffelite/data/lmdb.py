@@ -39,7 +39,7 @@ class LmdbSource:
         if self._length == 0:
             self.close()
             raise DataError(f"{self.path}: the database is empty")
-        self._at = -1  # number of the record that the cursor stands on
+        self.at = -1  # number of the record read last, on which the cursor stands
 
     def __len__(self):
         return self._length
@@ -48,12 +48,12 @@ class LmdbSource:
         """(key, value), as bytes, of record `index` modulo the length."""
         index %= self._length
         try:
-            if self._at < 0 or index < self._at:
+            if self.at < 0 or index < self.at:
                 self._cursor.first()
-                self._at = 0
-            while self._at < index:
+                self.at = 0
+            while self.at < index:
                 self._cursor.next()
-                self._at += 1
+                self.at += 1
             return self._cursor.item()
         except lmdb.Error as problem:
             raise DataError(f"{self.path}: record {index} cannot be read: {problem}") from None

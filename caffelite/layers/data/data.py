@@ -1,7 +1,8 @@
 import logging
 
 from ...data.datum import DatumSource
-from ...errors import DataError
+from ...data.leveldb import LevelDbSource
+from ...data.lmdb import LmdbSource
 from ...proto.caffe_pb2 import DataParameter
 from ..base import register
 from ._prefetched import PrefetchedLayer
@@ -11,7 +12,7 @@ log = logging.getLogger("caffelite")
 
 @register("Data")
 class Data(PrefetchedLayer):
-    """Samples from an LMDB of Datums, in key order, over and over; a thread reads ahead.
+    """Samples from a database of Datums, in key order, over and over; a thread reads ahead.
 
     Top
         0: data, batch_size x channels x height x width; the shape of the first sample of each
@@ -20,7 +21,7 @@ class Data(PrefetchedLayer):
         1: label (optional), batch_size
     Options (data_param)
         source: the database, a directory, from where the program runs
-        backend: must be LMDB
+        backend: LMDB, or LEVELDB, which needs the extra [leveldb] [LEVELDB]
         batch_size: samples in a batch
         prefetch: batches loaded ahead [4]
     Options (transform_param)
@@ -54,12 +55,6 @@ class Data(PrefetchedLayer):
     }
 
     def setup(self, bottom_shapes):
-        if self.options.backend != DataParameter.LMDB:
-            raise self.error(
-                "backend: LEVELDB (what is meant when no backend is given) cannot be read; "
-                "make an LMDB of the data and write backend: LMDB",
-                DataError,
-            )
         if self.options.prefetch == 0:
             raise self.error("prefetch: expected at least 1 batch")
         self.prefetch = self.options.prefetch
@@ -68,7 +63,8 @@ class Data(PrefetchedLayer):
     def open_source(self):
         transform = self.param.transform_param
         color = transform.force_color if transform.force_color or transform.force_gray else None
-        source = DatumSource(self.options.source, color)
+        database = LmdbSource if self.options.backend == DataParameter.LMDB else LevelDbSource
+        source = DatumSource(self.options.source, color, database)
         first = source.datum(0)
         if color is not None and not first.encoded:
             log.warning("%s: force_color and force_gray act on encoded pictures only", self.at)

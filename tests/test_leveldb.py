@@ -1,0 +1,182 @@
+"""LevelDB databases as sources."""
+
+import os
+import stat
+import sys
+
+import numpy as np
+import pytest
+
+from caffelite.data.datum import DatumSource, from_pixels
+from caffelite.data.leveldb import LevelDbSource
+from caffelite.data.lmdb import LmdbWriter
+from caffelite.errors import CaffeliteError, DataError
+from caffelite.testing import make_layer
+
+plyvel = pytest.importorskip("plyvel")
+
+
+def write(path, records, **options):
+    with plyvel.DB(str(path), create_if_missing=True, **options) as database:
+        for key, value in records:
+            database.put(key, value)
+    return path
+
+
+def numbered(count, size=100):
+    random = np.random.default_rng(0)
+    return [(b"%08d" % i, random.bytes(size)) for i in range(count)]
+
+
+def content(folder):
+    return {
+        name: ((folder / name).read_bytes(), (folder / name).stat().st_mtime_ns)
+        for name in os.listdir(folder)
+    }
+
+
+def test_records_come_in_key_order_by_number_and_wrap(tmp_path):
+    keys = [b"b", b"a\xff", b"a", b"c"]
+    source = LevelDbSource(write(tmp_path / "db", [(k, b"of " + k) for k in keys]))
+    for index in [0, 1, 2, 3, 4, 5, 2, 0, 11, 3]:
+        key = sorted(keys)[index % 4]
+        assert source.record(index) == (key, b"of " + key)
+        assert source.at == index % 4
+    assert len(source) == 4
+    source.close()
+
+
+def test_a_first_record_far_beyond_the_end_is_found(tmp_path):
+    records = numbered(7)
+    source = LevelDbSource(write(tmp_path / "db", records))
+    assert source.record(7 * 1000 + 3) == records[3]
+    source.close()
+    fresh = LevelDbSource(tmp_path / "db")
+    assert len(fresh) == 7
+    fresh.close()
+
+
+def test_reading_changes_nothing_even_where_leveldb_would_tidy_up(tmp_path):
+    folder = write(tmp_path / "db", numbered(3000), write_buffer_size=100_000)
+    before = content(folder)
+    assert any(name.endswith(".log") for name in before)
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    folder.chmod(0o500)  # a folder one may not write into
+    try:
+        first, second = LevelDbSource(folder), LevelDbSource(str(folder))  # twice at a time
+        assert len(first) == 3000
+        assert first.record(2999) == second.record(2999)
+        first.close()
+        assert second.record(0)[0] == b"00000000"
+        second.close()
+    finally:
+        folder.chmod(mode)
+    assert content(folder) == before
+
+
+def test_links_go_when_the_source_does(tmp_path, monkeypatch):
+    import gc
+    import tempfile
+
+    folder = write(tmp_path / "db", numbered(3))
+    (tmp_path / "passing").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "passing"))
+    source, forgotten = LevelDbSource(folder), LevelDbSource(folder)
+    assert len(os.listdir(tmp_path / "passing")) == 2
+    source.close()
+    del forgotten
+    gc.collect()
+    assert os.listdir(tmp_path / "passing") == []
+
+
+def test_the_data_layer_serves_it_as_it_does_an_lmdb(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 8, 9), np.uint8)
+    records = [(b"%08d" % i, from_pixels(x, i).SerializeToString()) for i, x in enumerate(images)]
+    write(tmp_path / "leveldb", records)
+    with LmdbWriter(tmp_path / "lmdb") as database:
+        for record in records:
+            database.put(*record)
+    results = []
+    for name, backend in [("lmdb", "backend: LMDB"), ("leveldb", "")]:
+        layer, bottom, top = make_layer(
+            "Data",
+            [],
+            f'data_param {{ source: "{tmp_path / name}" {backend} batch_size: 3 }}',
+            tops=2,
+        )
+        for _ in range(4):
+            layer.forward(bottom, top)
+            results.append([t.data.copy() for t in top])
+        layer.close()
+    for got, want in zip(results[4:], results[:4], strict=True):
+        np.testing.assert_array_equal(got[0], want[0])
+        np.testing.assert_array_equal(got[1], want[1])
+
+
+def an_lmdb(path):
+    with LmdbWriter(path) as database:
+        database.put(b"key", b"value")
+
+
+def a_folder(path):
+    path.mkdir()
+
+
+def no_records(path):
+    write(path, [])
+
+
+def a_missing_table(path):
+    write(path, numbered(3000), write_buffer_size=100_000)
+    os.remove(min(path.glob("*.ldb")))
+
+
+def garbage(path):
+    path.mkdir()
+    (path / "CURRENT").write_text("MANIFEST-000002\n")
+    (path / "MANIFEST-000002").write_bytes(bytes(range(256)))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "no such directory"),
+        (an_lmdb, "is an LMDB; write backend: LMDB"),
+        (a_folder, "expected a LevelDB"),
+        (no_records, "the database is empty"),
+        (a_missing_table, "cannot be read as a LevelDB: .*missing files"),
+        (garbage, "cannot be read as a LevelDB"),
+    ],
+)
+def test_what_is_no_leveldb_is_refused(tmp_path, make, message):
+    make(tmp_path / "db")
+    with pytest.raises(DataError, match=message) as caught:
+        LevelDbSource(tmp_path / "db")
+    assert str(tmp_path / "db") in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["cut", "bits"])
+def test_a_damaged_table_is_an_error_not_another_value(tmp_path, damage):
+    folder = write(tmp_path / "db", numbered(3000), write_buffer_size=100_000)
+    table = sorted(folder.glob("*.ldb"))[1]
+    whole = table.read_bytes()
+    middle = len(whole) // 2
+    table.write_bytes(
+        whole[:middle] if damage == "cut" else whole[:middle] + b"\0" * 50 + whole[middle + 50 :]
+    )
+    with pytest.raises(DataError, match="cannot be read"):
+        LevelDbSource(folder).record(2999)
+
+
+def test_a_broken_datum_is_named(tmp_path):
+    good = from_pixels(np.zeros((1, 2, 2), np.uint8), 0).SerializeToString()
+    folder = write(tmp_path / "db", [(b"a", good), (b"b", b"\xff\xff")])
+    with pytest.raises(DataError, match=r'db: record 1 \(key "b"\): is not a Datum'):
+        DatumSource(folder, database=LevelDbSource).read(3)
+
+
+def test_a_missing_package_is_hinted_at(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plyvel", None)
+    folder = write(tmp_path / "db", numbered(1))
+    with pytest.raises(CaffeliteError, match=r"pip install 'caffelite\[leveldb\]'"):
+        LevelDbSource(folder)
