@@ -36,6 +36,31 @@ def gaussian(std):
     return {"type": "gaussian", "std": std}
 
 
+def conv_without_bias(bottom, num_output, kernel_size, fill, **options):
+    return L.Convolution(
+        bottom,
+        num_output=num_output,
+        bias_term=False,
+        weight_filler=fill,
+        **window(kernel_size),
+        **{name: value for name, value in options.items() if (name, value) != ("stride", 1)},
+    )
+
+
+def window(size):
+    """A kernel's size: a number, or (height, width)."""
+    return (
+        {"kernel_size": size} if isinstance(size, int) else dict(kernel_h=size[0], kernel_w=size[1])
+    )
+
+
+def keeping(size):
+    """The padding with which a kernel of odd size and stride 1 keeps the size of the map."""
+    if isinstance(size, int):
+        return {"pad": size // 2} if size > 1 else {}
+    return dict(pad_h=size[0] // 2, pad_w=size[1] // 2)
+
+
 def relu(bottom):
     return L.ReLU(bottom, in_place=True)
 
@@ -46,6 +71,11 @@ def max_pool(bottom, kernel_size, stride, **options):
 
 def average_pool(bottom, kernel_size, stride, **options):
     return L.Pooling(bottom, pool=P.Pooling.AVE, kernel_size=kernel_size, stride=stride, **options)
+
+
+def average_all(bottom):
+    """The mean of each map."""
+    return L.Pooling(bottom, pool=P.Pooling.AVE, global_pooling=True)
 
 
 def across_channels(bottom):
@@ -85,16 +115,55 @@ def three_dense(n, bottom, fill, last_fill, bias):
     return n.fc8
 
 
+# Several layers
+
+
+def conv_relu(n, name, bottom, num_output, kernel_size, relu_name=None, bias=0.2, **options):
+    """A convolution and its ReLU; `name` has {} where the ReLU's says relu_."""
+    n[name.format("")] = conv(bottom, num_output, kernel_size, XAVIER, bias, **options)
+    relu_name = relu_name or name.format("relu_")
+    n[relu_name] = relu(n[name.format("")])
+    return n[relu_name]
+
+
+def conv_bn(n, names, bottom, num_output, kernel_size, fill, eps=None, **options):
+    """A convolution without bias, BatchNorm, Scale, ReLU: `names` has those of all, or of three."""
+    n[names[0]] = conv_without_bias(bottom, num_output, kernel_size, fill, **options)
+    return normalize(n, names[1:], n[names[0]], eps)
+
+
+def normalize(n, names, bottom, eps=None, in_place=True):
+    """BatchNorm, the Scale that learns what it lacks, and a ReLU if there is a name for it."""
+    options = {"in_place": True} if in_place else {}
+    top = n[names[0]] = L.BatchNorm(bottom, **options, **({"eps": eps} if eps else {}))
+    top = n[names[1]] = L.Scale(top, in_place=True, bias_term=True)
+    for name in names[2:]:
+        top = n[name] = relu(top)
+    return top
+
+
+def concat(n, name, *bottoms):
+    n[name] = L.Concat(*bottoms)
+    return n[name]
+
+
 # VGG
 
 
-def vgg(n, stages):
-    """Stages of 3 x 3 convolutions, each ending in a pool, then three dense layers."""
+def vgg(n, stages, normalized=False):
+    """Stages of 3 x 3 convolutions, each ending in a pool, then three dense layers.
+
+    A stage is the widths of its convolutions, or (width, kernel_size). `normalized` puts the
+    normalization of AlexNet behind the first.
+    """
     top = n.data
-    for stage, widths in enumerate(stages, 1):
-        for i, width in enumerate(widths, 1):
-            n[f"conv{stage}_{i}"] = conv(top, width, 3, XAVIER, pad=1)
+    for stage, convolutions in enumerate(stages, 1):
+        for i, width in enumerate(convolutions, 1):
+            width, size = (width, 3) if isinstance(width, int) else width
+            n[f"conv{stage}_{i}"] = conv(top, width, size, XAVIER, **keeping(size))
             top = n[f"relu{stage}_{i}"] = relu(n[f"conv{stage}_{i}"])
+        if normalized and stage == 1:
+            top = n.norm1 = across_channels(top)
         top = n[f"pool{stage}"] = max_pool(top, 2, 2)
     classify(n, three_dense(n, top, XAVIER, XAVIER, 0), top5="accuracy_top5")
 
@@ -102,16 +171,8 @@ def vgg(n, stages):
 # Inception
 
 
-def conv_relu(n, name, bottom, num_output, kernel_size, relu_name=None, **options):
-    """A convolution and its ReLU; `name` has {} where the ReLU's says relu_."""
-    n[name.format("")] = conv(bottom, num_output, kernel_size, XAVIER, 0.2, **options)
-    relu_name = relu_name or name.format("relu_")
-    n[relu_name] = relu(n[name.format("")])
-    return n[relu_name]
-
-
 def inception(n, name, bottom, one, reduce3, three, reduce5, five, projection):
-    """Four views of the same blob, concatenated: 1x1, 3x3, 5x5, and a pool."""
+    """Four views of the same blob, side by side: 1x1, 3x3, 5x5, and a pool."""
     path = name + "/{}"
     a = conv_relu(n, path + "1x1", bottom, one, 1)
     b = conv_relu(n, path + "3x3_reduce", bottom, reduce3, 1)
@@ -120,8 +181,7 @@ def inception(n, name, bottom, one, reduce3, three, reduce5, five, projection):
     c = conv_relu(n, path + "5x5", c, five, 5, pad=2)
     d = n[f"{name}/pool"] = max_pool(bottom, 3, 1, pad=1)
     d = conv_relu(n, path + "pool_proj", d, projection, 1)
-    n[f"{name}/output"] = L.Concat(a, b, c, d)
-    return n[f"{name}/output"]
+    return concat(n, f"{name}/output", a, b, c, d)
 
 
 def auxiliary(n, name, bottom):
@@ -137,54 +197,181 @@ def auxiliary(n, name, bottom):
     measure(n, scores, f"{name}/top-1", f"{name}/top-5")
 
 
-# Residual nets
+def tower(n, name, bottom, *convolutions):
+    """Normalized convolutions one upon the other: (end of its name, width, kernel size, options).
 
-
-def residual(n, bottom, unit, depths, widths):
-    """Stages of residual units, named 2a, 2b, ...; all stages but the first halve the size."""
-    for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), 2):
-        for block in range(depth):
-            stride = 2 if block == 0 and stage > 2 else 1
-            bottom = unit(n, f"{stage}{letter(block)}", bottom, width, stride, project=block == 0)
+    Without options, they keep the size of the map. VALID is for those without padding, HALVE for
+    those that halve the size so. After the options may stand the name of the ReLU.
+    """
+    for end, width, size, *rest in convolutions:
+        stem = f"{name}_{end}" if name else end
+        options = rest[0] if rest else keeping(size)
+        relu_name = rest[1] if len(rest) > 1 else f"{stem}_relu"
+        names = (stem, f"{stem}_bn", f"{stem}_scale", relu_name)
+        bottom = conv_bn(n, names, bottom, width, size, XAVIER, eps=0.001, **options)
     return bottom
 
 
-def letter(block):
-    return "abcdefghij"[block]
+VALID, HALVE = {}, {"stride": 2}
 
 
-def bottleneck(n, name, bottom, width, stride, project):
+def pooled(n, name, bottom, pool=average_pool, stride=1, pad=1):
+    """A 3 x 3 pool among the towers of a module."""
+    n[name] = pool(bottom, 3, stride, **({"pad": pad} if pad else {}))
+    return n[name]
+
+
+def linear_residual(n, name, bottom, branch, width, coeff):
+    """y = relu(x + coeff up(f(x))): `branch` is f(x), which a bare convolution makes wide again."""
+    n[f"{name}_up"] = conv(branch, width, 1, XAVIER, 0.2)
+    top = n[f"{name}_residual_eltwise"] = L.Eltwise(bottom, n[f"{name}_up"], coeff=[1, coeff])
+    n[f"{name}_residual_eltwise_relu"] = relu(top)
+    return n[f"{name}_residual_eltwise_relu"]
+
+
+def classify_average(n, top):
+    """The end of Inception-v3 and its successors: mean of each map, dropout, 1000 scores."""
+    n.pool_8x8_s1 = average_all(top)
+    n.pool_8x8_s1_drop = L.Dropout(n.pool_8x8_s1, dropout_ratio=0.2)
+    n.classifier = dense(n.pool_8x8_s1_drop, 1000, XAVIER)
+    classify(n, n.classifier, top5="accuracy_top5")
+
+
+# Residual nets
+
+
+def resnet(n, unit, depths, numbered=False, bias=False):
+    """A 7 x 7 convolution, four stages of residual units, the mean of each map, 1000 scores."""
+    convolution = conv if bias else conv_without_bias
+    n.conv1 = convolution(n.data, 64, 7, MSRA, stride=2, pad=3, **({"param": []} if bias else {}))
+    top = normalize(n, ("bn_conv1", "scale_conv1", "conv1_relu"), n.conv1)
+    n.pool1 = max_pool(top, 3, 2)
+    top = residual_stages(n, n.pool1, unit, depths, numbered)
+    if unit is pre_activated:
+        top = normalize(n, ("bn5", "scale5", "relu5"), top, in_place=False)
+    n.pool5 = average_pool(top, 7, 1)
+    n.fc1000 = dense(n.pool5, 1000, MSRA, param=[])
+    classify(n, n.fc1000, top5="accuracy_top5")
+
+
+def residual_stages(n, bottom, unit, depths, numbered):
+    """Units 2a, 2b, ... 5c; numbered, long stages are a, b1, b2, ...; a stage doubles the width."""
+    for stage, depth in enumerate(depths, 2):
+        for i in range(depth):
+            name = "abcdefgh"[i] if depth <= 3 or not numbered else f"b{i}" if i else "a"
+            stride = 2 if i == 0 and stage > 2 else 1
+            bottom = unit(n, f"{stage}{name}", bottom, 2 ** (stage + 4), stride)
+    return bottom
+
+
+def bottleneck(n, name, bottom, width, stride):
     """y = relu(x + f(x)), f being 1x1, 3x3, 1x1 convolutions; x is projected where sizes change."""
     shortcut = bottom
-    if project:
-        shortcut = conv_norm(n, f"{name}_branch1", bottom, 4 * width, 1, stride=stride)
-    top = conv_norm(n, f"{name}_branch2a", bottom, width, 1, activate=True, stride=stride)
-    top = conv_norm(n, f"{name}_branch2b", top, width, 3, activate=True, pad=1)
-    top = conv_norm(n, f"{name}_branch2c", top, 4 * width, 1)
+    if name.endswith("a"):
+        shortcut = res(n, name, "branch1", bottom, 4 * width, 1, stride=stride)
+    top = res(n, name, "branch2a", bottom, width, 1, activate=True, stride=stride)
+    top = res(n, name, "branch2b", top, width, 3, activate=True, pad=1)
+    top = res(n, name, "branch2c", top, 4 * width, 1)
+    return add(n, name, shortcut, top)
+
+
+def basic(n, name, bottom, width, stride):
+    """y = relu(x + f(x)), f being two 3x3 convolutions; x is projected where sizes change."""
+    shortcut = bottom
+    if stride > 1:
+        shortcut = res(n, name, "branch1", bottom, width, 1, stride=stride)
+    top = res(n, name, "branch2a", bottom, width, 3, activate=True, pad=1, stride=stride)
+    top = res(n, name, "branch2b", top, width, 3, pad=1)
+    return add(n, name, shortcut, top)
+
+
+def plain(n, name, bottom, width, stride):
+    """basic without what makes it residual: two 3x3 convolutions."""
+    top = res(n, name, "branch2a", bottom, width, 3, activate=True, pad=1, stride=stride)
+    return res(n, name, "branch2b", top, width, 3, activate=True, pad=1)
+
+
+def add(n, name, shortcut, top):
     n[f"res{name}"] = L.Eltwise(shortcut, top)
     n[f"res{name}_relu"] = relu(n[f"res{name}"])
     return n[f"res{name}_relu"]
 
 
-def conv_norm(n, name, bottom, num_output, kernel_size, activate=False, **options):
-    """A convolution without bias, normalized over the batch."""
-    options = {key: value for key, value in options.items() if (key, value) != ("stride", 1)}
-    top = n[f"res{name}"] = L.Convolution(
-        bottom,
-        num_output=num_output,
-        kernel_size=kernel_size,
-        bias_term=False,
-        weight_filler=MSRA,
-        **options,
-    )
-    top = normalize(n, name, top)
-    if activate:
-        top = n[f"res{name}_relu"] = relu(top)
-    return top
+def res(n, unit, branch, bottom, num_output, kernel_size, activate=False, **options):
+    """A normalized convolution with the names of the authors' release."""
+    name = f"{unit}_{branch}"
+    names = [f"res{name}", f"bn{name}", f"scale{name}"] + [f"res{name}_relu"] * activate
+    return conv_bn(n, names, bottom, num_output, kernel_size, MSRA, **options)
 
 
-def normalize(n, name, bottom):
-    """BatchNorm, and the Scale that learns what it lacks."""
-    n[f"bn{name}"] = L.BatchNorm(bottom, in_place=True)
-    n[f"scale{name}"] = L.Scale(n[f"bn{name}"], in_place=True, bias_term=True)
-    return n[f"scale{name}"]
+def pre_activated(n, name, bottom, width, stride):
+    """y = x + f(x), f being 1x1, 3x3, 1x1 convolutions, each after BatchNorm, Scale and ReLU.
+
+    What is added is neither normalized nor activated. The first unit finds its bottom so already.
+    """
+
+    def activated(branch, bottom, **options):
+        at = f"{name}_{branch}"
+        return normalize(n, (f"bn{at}", f"scale{at}", f"relu{at}"), bottom, **options)
+
+    def convolution(branch, bottom, num_output, kernel_size, **options):
+        at = f"res{name}_{branch}"
+        n[at] = conv_without_bias(bottom, num_output, kernel_size, MSRA, **options)
+        return n[at]
+
+    shortcut, top = bottom, bottom
+    if name != "2a":
+        top = activated("branch2a", bottom, in_place=False)
+    if name.endswith("a"):
+        shortcut = convolution("branch1", top, 4 * width, 1, stride=stride)
+    top = convolution("branch2a", top, width, 1)
+    top = convolution("branch2b", activated("branch2b", top), width, 3, pad=1, stride=stride)
+    top = convolution("branch2c", activated("branch2c", top), 4 * width, 1)
+    n[f"res{name}"] = L.Eltwise(shortcut, top)
+    return n[f"res{name}"]
+
+
+# Others
+
+
+def prelu_net(n, depths, widths):
+    """A 7 x 7 convolution and three stages of 3 x 3 ones, with PReLU; SPP; three dense layers."""
+    n.conv1 = conv(n.data, 96, 7, MSRA, stride=2, pad=3)
+    top = n.prelu1 = prelu(n.conv1)
+    for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), 2):
+        top = n[f"pool{stage - 1}"] = max_pool(top, 2, 2)
+        for i in range(1, depth + 1):
+            n[f"conv{stage}_{i}"] = conv(top, width, 3, MSRA, pad=1)
+            top = n[f"prelu{stage}_{i}"] = prelu(n[f"conv{stage}_{i}"])
+    top = spp(n, top, 14, (7, 3, 2, 1))
+    for name in ("6", "7"):
+        n[f"fc{name}"] = dense(top, 4096, MSRA)
+        n[f"prelu{name}"] = prelu(n[f"fc{name}"])
+        top = n[f"drop{name}"] = dropout(n[f"prelu{name}"], 0.5)
+    n.fc8 = dense(top, 1000, gaussian(0.01))
+    classify(n, n.fc8, top5="accuracy_top5")
+
+
+def prelu(bottom):
+    """y = x where x > 0, slope * x elsewhere; slopes start at 0.25 and do not decay."""
+    return L.PReLU(bottom, in_place=True, param={"lr_mult": 1, "decay_mult": 0})
+
+
+def spp(n, bottom, size, bins):
+    """The largest of each of k x k bins, for each k in `bins`, side by side as one row."""
+    rows = []
+    for k in bins:
+        width = -(-size // k)
+        n[f"spp{k}"] = max_pool(bottom, width, width)
+        n[f"spp{k}_row"] = L.Flatten(n[f"spp{k}"])
+        rows.append(n[f"spp{k}_row"])
+    return concat(n, "spp", *rows)
+
+
+def fire(n, name, bottom, squeeze, expand):
+    """A few 1x1 convolutions, then 1x1 and 3x3 ones side by side."""
+    path = name + "/{}"
+    bottom = conv_relu(n, path + "squeeze1x1", bottom, squeeze, 1, bias=0)
+    a = conv_relu(n, path + "expand1x1", bottom, expand, 1, bias=0)
+    b = conv_relu(n, path + "expand3x3", bottom, expand, 3, bias=0, pad=1)
+    return concat(n, f"{name}/concat", a, b)

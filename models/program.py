@@ -75,7 +75,10 @@ def imagenet(batch_size, crop_size, **transform):
     )
 
 
-ROUND_MEAN, VGG_MEAN = [104, 117, 123], [103.939, 116.779, 123.68]  # blue, green, red
+# Means of ImageNet: blue, green, red
+ROUND_MEAN = [104, 117, 123]
+VGG_MEAN = [103.939, 116.779, 123.68]
+NEAR_VGG_MEAN = [103.94, 116.78, 123.68]
 
 
 @dataclass

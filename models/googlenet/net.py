@@ -27,7 +27,7 @@ INCEPTION = {  # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, projection of the pool: 
 }
 
 
-def net(n):
+def net(n, auxiliaries=(("4a", "loss1"), ("4d", "loss2"))):
     top = conv_relu(n, "conv1/{}7x7_s2", n.data, 64, 7, "conv1/relu_7x7", pad=3, stride=2)
     top = n["pool1/3x3_s2"] = max_pool(top, 3, 2)
     top = n["pool1/norm1"] = across_channels(top)
@@ -40,8 +40,9 @@ def net(n):
             stage = int(name[0]) - 1
             top = n[f"pool{stage}/3x3_s2"] = max_pool(top, 3, 2)
         top = inception(n, f"inception_{name}", top, *widths)
-        if name in ("4a", "4d") and "label" in n.tops:
-            auxiliary(n, {"4a": "loss1", "4d": "loss2"}[name], top)
+        for place, loss in auxiliaries:
+            if place == name and "label" in n.tops:
+                auxiliary(n, loss, top)
     n["pool5/7x7_s1"] = average_pool(top, 7, 1)
     n["pool5/drop_7x7_s1"] = dropout(n["pool5/7x7_s1"], 0.4)
     scores = n["loss3/classifier"] = dense(n["pool5/drop_7x7_s1"], 1000, XAVIER)

@@ -1,0 +1,11 @@
+"""MSRA model A: 19 layers, learned slopes below 0, a pyramid of pools.  He et al. 2015."""
+
+from caffelite.models.blocks import prelu_net
+from caffelite.models.program import Program, imagenet
+
+
+def net(n):
+    prelu_net(n, (5, 5, 5), (256, 512, 512))
+
+
+program = Program("MSRA-PReLU-A", net, imagenet(32, 224), (1, 3, 224, 224))

@@ -1,0 +1,34 @@
+"""ZFNet: AlexNet with smaller first windows and strides, found by looking.  Zeiler, Fergus 2013."""
+
+from caffelite.models.blocks import (
+    across_channels,
+    classify,
+    conv,
+    gaussian,
+    max_pool,
+    relu,
+    three_dense,
+)
+from caffelite.models.program import Program, imagenet
+
+
+def net(n):
+    n.conv1 = conv(n.data, 96, 7, gaussian(0.01), stride=2, pad=1)
+    n.relu1 = relu(n.conv1)
+    n.pool1 = max_pool(n.relu1, 3, 2)
+    n.norm1 = across_channels(n.pool1)
+    n.conv2 = conv(n.norm1, 256, 5, gaussian(0.01), stride=2)
+    n.relu2 = relu(n.conv2)
+    n.pool2 = max_pool(n.relu2, 3, 2)
+    n.norm2 = across_channels(n.pool2)
+    n.conv3 = conv(n.norm2, 384, 3, gaussian(0.01), pad=1)
+    n.relu3 = relu(n.conv3)
+    n.conv4 = conv(n.relu3, 384, 3, gaussian(0.01), pad=1)
+    n.relu4 = relu(n.conv4)
+    n.conv5 = conv(n.relu4, 256, 3, gaussian(0.01), pad=1)
+    n.relu5 = relu(n.conv5)
+    n.pool5 = max_pool(n.relu5, 3, 2)
+    classify(n, three_dense(n, n.pool5, gaussian(0.01), gaussian(0.01), 0))
+
+
+program = Program("ZFNet", net, imagenet(128, 224), (1, 3, 224, 224))
