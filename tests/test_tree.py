@@ -28,7 +28,7 @@ ORDER = [  # a module imports from its own line and the lines above
     {"lint"},
     {"onnx_export", "parallel"},
     {"_caffe", "pycaffe"},  # the names of pycaffe
-    {"cli", "__main__"},
+    {"cli", "view", "__main__"},
 ]
 ONLY_PROTO = {"net_spec", "draw", "draw_pydot", "notebook", "coord_map"}
 SAYS_TEXT = {"proto", "errors", "atomic", "graphviz"}

@@ -1,0 +1,107 @@
+"""Look at a net in the browser: its graph, an editor beside it, and the curves of a run.
+
+    caffelite view MODEL
+    caffelite view MODEL --weights FILE --run LOG.jsonl
+
+The page redraws the net and lists what lint finds while you type; the file changes only when you
+press Save. --weights adds histograms and filters; --run adds curves that grow with the log that
+`caffelite train --log` writes. Only this machine is served, at the address that is printed. From
+another one: ssh -L 8080:127.0.0.1:8080 with --port 8080 --no-browser. Ctrl-C ends it.
+"""
+
+import argparse
+import errno
+import logging
+import os
+import sys
+import threading
+
+from ..errors import CaffeliteError
+from ._flags import UsageError
+from ._nets import PHASES, add_net_flags, allow_python, stages
+
+
+def add_arguments(parser):
+    add_net_flags(parser, positional=True)
+    parser.add_argument("--weights", metavar="FILE", help="weights to show, of any kind")
+    parser.add_argument("--run", metavar="LOG", help="a run's log to show, now or when it comes")
+    parser.add_argument("--phase", default="TEST", type=str.upper, choices=PHASES, help="[TEST]")
+    parser.add_argument(
+        "--data-shape",
+        metavar="C,H,W",
+        help="shape to assume of a sample where the net's data is not there to be read",
+    )
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="[any that is free]")
+    parser.add_argument(
+        "--browser",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="open the page in the browser",
+    )
+
+
+def run(args):
+    model = args.net or args.model
+    if not model or (args.net and args.model):
+        raise UsageError("expected one net's prototxt: MODEL")
+    if args.port and not 1024 <= args.port <= 65535:
+        raise UsageError(f"--port: expected 1024 to 65535, not {args.port}")
+    logging.getLogger("caffelite").setLevel(logging.CRITICAL)  # the page says it, at each keystroke
+    allow_python(args)
+    with _server(_page_data(model, args), args.port) as server:
+        print(server.url, flush=True)
+        print("Ctrl-C ends it", file=sys.stderr)
+        if args.browser and _has_screen():
+            import webbrowser
+
+            threading.Thread(target=webbrowser.open, args=[server.url_once], daemon=True).start()
+        server.serve_forever()
+    return 0
+
+
+def _page_data(model, args):
+    from ..proto import caffe_pb2
+    from ..view.net_file import NetFile
+    from ..view.page_data import MOST_TEXT, PageData
+    from ..view.run_log import RunLog
+    from ..view.weights import Weights
+
+    file = NetFile(model)
+    if len(file.read()[0].encode()) > MOST_TEXT:
+        raise CaffeliteError(f"{model}: has more than {MOST_TEXT >> 20} MB, too much to edit")
+    state = caffe_pb2.NetState(
+        phase=caffe_pb2.Phase.Value(args.phase), level=args.level, stage=stages(args)
+    )
+    weights = Weights(args.weights) if args.weights else None
+    run_log = RunLog(args.run) if args.run else None
+    return PageData(file, state, _shape(args.data_shape), weights, run_log)
+
+
+def _shape(words):
+    """(C, H, W) of --data-shape, or None."""
+    if words is None:
+        return None
+    sizes = [int(word) if word.isdecimal() else 0 for word in words.split(",")]
+    if len(sizes) != 3 or not all(0 < size < 2**20 for size in sizes):
+        raise UsageError(f"--data-shape: expected C,H,W such as 3,224,224, not {words!r}")
+    return tuple(sizes)
+
+
+def _server(data, port):
+    from ..view.server import ADDRESS, Server
+
+    try:
+        return Server(data, port)
+    except OSError as problem:
+        if problem.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise CaffeliteError(
+            f"port {port} of {ADDRESS} is in use; give another --port, or none for any that is free"
+        ) from None
+
+
+def _has_screen():
+    """Whether a browser would open a window, not take over the terminal."""
+    return sys.platform in ("win32", "darwin") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

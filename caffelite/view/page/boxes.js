@@ -1,0 +1,153 @@
+// What is drawn of a net: boxes of layers, or one box for repeated blocks that are folded, with
+// the size of each, and the edges between them.
+import { short, shape } from "./numbers.js";
+
+const PAD = 9; // inside a box, left and right
+const ROW = 19; // height of a layer's name, and of each small line
+const SMALL = 14;
+const LEAST = 110;
+const MOST = 290; // width
+
+const fonts = {
+  name: "600 12px system-ui, sans-serif",
+  small: "11px system-ui, sans-serif",
+};
+const measure = document.createElement("canvas").getContext("2d");
+
+function widthOf(text, font) {
+  measure.font = fonts[font];
+  return measure.measureText(text).width;
+}
+
+// What of a text fits a width: of names both ends, in which they differ; of other words the start.
+function fitting(text, font, width) {
+  const cut = (keep) => {
+    const head = font === "name" ? Math.ceil(keep / 2) : keep;
+    return `${text.slice(0, head)}…${text.slice(text.length - (keep - head))}`;
+  };
+  if (widthOf(text, font) <= width) return text;
+  let keep = text.length;
+  while (keep > 2 && widthOf(cut(keep), font) > width) keep -= 1;
+  return cut(keep);
+}
+
+// {nodes, edges, nodeOf: layer -> id} of a graph, with the folds of `unfolded` open.
+export function visible(graph, folding, unfolded) {
+  const ids = uniqueIds(graph);
+  const nodes = [];
+  const nodeOf = [];
+  const groups = [];
+  const place = graph.boxes.map(() => null);
+  const folds = new Map(graph.folds.map((fold) => [fold.first, fold]));
+  for (let box = 0; box < graph.boxes.length; ) {
+    const fold = folding ? folds.get(box) : undefined;
+    const count = fold ? fold.period * fold.count : 1;
+    const boxes = Array.from({ length: count }, (_, k) => box + k);
+    if (fold && !unfolded.has(ids[box])) {
+      nodes.push(foldNode(graph, fold, boxes, `fold ${ids[box]}`, ids[box]));
+      for (const each of boxes) place[each] = nodes.at(-1);
+    } else {
+      for (const each of boxes) {
+        nodes.push(boxNode(graph, graph.boxes[each], ids[each], each));
+        place[each] = nodes.at(-1);
+      }
+      if (fold) groups.push({ key: ids[box], fold, ids: boxes.map((each) => ids[each]) });
+    }
+    box += count;
+  }
+  graph.boxes.forEach((layers, box) => layers.forEach((layer) => (nodeOf[layer] = place[box])));
+  return { nodes, groups, nodeOf, edges: edgesBetween(graph, place) };
+}
+
+// Names of boxes that stay the same while the text is edited: that of the first layer.
+function uniqueIds(graph) {
+  const seen = new Map();
+  return graph.boxes.map(([first]) => {
+    const { name } = graph.layers[first];
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+    return `${name}#${seen.get(name)}`;
+  });
+}
+
+function edgesBetween(graph, place) {
+  const edges = new Map();
+  for (const edge of graph.edges) {
+    const [tail, head] = [place[edge.from], place[edge.to]];
+    if (edge.far || tail === head) continue;
+    const key = `${tail.id}\n${head.id}`;
+    if (!edges.has(key)) edges.set(key, { from: tail.id, to: head.id, blobs: [] });
+    edges.get(key).blobs.push(`${edge.name}  ${shape(edge.shape)}`);
+  }
+  return [...edges.values()];
+}
+
+function boxNode(graph, layers, id, box) {
+  const far = graph.edges.filter((edge) => edge.far && edge.to === box).map((edge) => edge.name);
+  const rows = layers.map((index) => {
+    const layer = graph.layers[index];
+    const facts = layer.facts.join(" · ");
+    return {
+      layer: index,
+      kind: layer.kind,
+      wrong: Boolean(layer.problem),
+      title: layer.name,
+      type: layer.type,
+      small: facts ? [facts] : [],
+      height: ROW + 6 + (facts ? SMALL : 0),
+    };
+  });
+  const { top } = graph.layers[layers[0]];
+  const lines = top.map(({ name, shape: dims }) =>
+    top.length > 1 ? `${name} ${shape(dims)}` : `→ ${shape(dims)}`,
+  );
+  if (far.length) lines.unshift(`reads ${far.join(", ")}`);
+  if (top.length) {
+    const last = rows.at(-1);
+    last.small = [...last.small, ...lines];
+    last.height += SMALL * lines.length;
+  }
+  return sized({ id, rows });
+}
+
+function foldNode(graph, fold, boxes, id, key) {
+  const layers = boxes.flatMap((box) => graph.boxes[box]).map((index) => graph.layers[index]);
+  const sum = (what) => layers.reduce((total, layer) => total + layer[what], 0);
+  const names = [layers[0].name, layers.at(-1).name];
+  const small = [
+    `${names[0]} …`,
+    `… ${names[1]}`,
+    `${layers.length} layers, ${short(sum("learnable"))} learnable`,
+  ];
+  const last = layers.at(-1).top.at(-1);
+  if (last) small.push(`→ ${shape(last.shape)}`);
+  const wrong = layers.some((layer) => layer.problem);
+  const row = {
+    kind: "fold",
+    wrong,
+    title: `${fold.count} × the same block`,
+    type: "",
+    small,
+    height: ROW + 8 + SMALL * small.length,
+  };
+  return sized({ id, key, fold, layers, rows: [row] });
+}
+
+function sized(node) {
+  const wanted = node.rows.flatMap((row) => [
+    widthOf(row.title, "name") + (row.type ? widthOf(row.type, "small") + 10 : 0),
+    ...row.small.map((line) => widthOf(line, "small")),
+  ]);
+  const width = Math.min(Math.max(LEAST, ...wanted) + 2 * PAD + 4, MOST);
+  node.width = Math.ceil(width / 16) * 16; // in steps, so that few edits move the boxes
+  node.height = node.rows.reduce((total, row) => total + row.height, 0);
+  for (const row of node.rows) {
+    const room = node.width - 2 * PAD - 4;
+    row.typeText = fitting(row.type, "small", Math.max(room / 3, room - 10 - widthOf(row.title, "name")));
+    const typed = row.type ? widthOf(row.typeText, "small") + 10 : 0;
+    row.titleText = fitting(row.title, "name", room - typed);
+    row.smallText = row.small.map((line) => fitting(line, "small", room));
+  }
+  return node;
+}
+
+export const sizes = { PAD, ROW, SMALL };

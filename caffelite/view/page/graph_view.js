@@ -1,0 +1,377 @@
+// The graph: boxes and edges as SVG, with zoom, pan, hover, selection and the keyboard.
+import { boxTip, layerTip } from "./tips.js";
+import { sizes, visible } from "./boxes.js";
+import { $, el, svg } from "./dom.js";
+import { select, zoom, zoomIdentity, zoomTransform } from "./vendor/d3.js";
+
+const MARGIN = 24;
+const READABLE = 0.55; // scale below which the first view shows the top instead of the whole
+const MANY = 60; // boxes, from which on repeats are folded at first
+
+export class GraphView {
+  // `onSelect(layer index, or null)` is called when the user picks a layer.
+  constructor(onSelect) {
+    this.onSelect = onSelect;
+    this.unfolded = new Set();
+    this.folding = null; // not decided before the first graph
+    this.selected = null; // name of a layer
+    this.worker = new Worker(new URL("layout.js", import.meta.url), { type: "module" });
+    this.worker.onmessage = ({ data }) => this.laidOut(data);
+    this.requests = 0;
+    this.viewport = svg("g");
+    this.root = svg(
+      "svg",
+      { role: "application", "aria-label": "Layers; arrow keys go from one to the next", tabindex: 0 },
+      svg("defs", {}, arrowHead()),
+      this.viewport,
+    );
+    $("graph").prepend(this.root);
+    this.zoom = zoom()
+      .scaleExtent([0.02, 4])
+      .on("zoom", ({ transform }) => this.viewport.setAttribute("transform", transform));
+    select(this.root).call(this.zoom).on("dblclick.zoom", null);
+    this.listen();
+  }
+
+  listen() {
+    $("fit").addEventListener("click", () => this.fit());
+    $("zoom-in").addEventListener("click", () => this.scaleBy(1.4));
+    $("zoom-out").addEventListener("click", () => this.scaleBy(1 / 1.4));
+    $("fold").addEventListener("click", () => this.fold(!this.folding || this.unfolded.size > 0));
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    this.root.addEventListener("focus", () => this.mark());
+    this.root.addEventListener("pointermove", (event) => this.hover(event));
+    this.root.addEventListener("pointerleave", () => this.tip(null));
+    this.root.addEventListener("click", (event) => this.click(event));
+  }
+
+  // Show a graph; resolves when it is drawn.
+  show(graph) {
+    this.folding ??= graph.boxes.length > MANY && graph.folds.length > 0;
+    this.graph = graph;
+    return this.layout();
+  }
+
+  layout() {
+    const scene = visible(this.graph, this.folding, this.unfolded);
+    $("fold").hidden = this.graph.folds.length === 0;
+    $("fold").setAttribute("aria-pressed", String(this.folding && !this.unfolded.size));
+    const key = JSON.stringify([
+      scene.nodes.map(({ id, width, height }) => [id, width, height]),
+      scene.edges.map(({ from, to }) => [from, to]),
+    ]);
+    if (this.scene && key === this.key0) {
+      this.scene = { ...scene, placed: this.scene.placed };
+      this.draw();
+      return Promise.resolve();
+    }
+    this.requests += 1;
+    this.waiting = { id: this.requests, scene, key };
+    const { nodes, edges } = scene;
+    this.worker.postMessage({
+      id: this.requests,
+      nodes: nodes.map(({ id, width, height }) => ({ id, width, height })),
+      edges: edges.map(({ from, to }) => ({ from, to })),
+    });
+    this.root.setAttribute("aria-busy", "true");
+    return new Promise((resolve) => (this.waiting.resolve = resolve));
+  }
+
+  laidOut(placed) {
+    if (placed.id !== this.waiting?.id) return; // a later one is on its way
+    const first = !this.scene;
+    this.scene = { ...this.waiting.scene, placed };
+    this.key0 = this.waiting.key;
+    this.root.removeAttribute("aria-busy");
+    this.draw();
+    if (first) this.start();
+    this.waiting.resolve();
+  }
+
+  // Drawing
+
+  draw() {
+    const { nodes, edges, groups, placed } = this.scene;
+    this.elements = new Map();
+    this.viewport.replaceChildren(
+      ...groups.map((group) => this.outline(group, placed)),
+      ...edges.map((edge, index) => drawEdge(edge, placed.paths[index])),
+      ...nodes.map((node) => this.drawNode(node, placed.places[node.id])),
+    );
+    this.mark();
+  }
+
+  outline({ key, fold, ids }, placed) {
+    const boxes = ids.map((id) => placed.places[id]);
+    const left = Math.min(...boxes.map(({ x, width }) => x - width / 2)) - 12;
+    const right = Math.max(...boxes.map(({ x, width }) => x + width / 2)) + 12;
+    const top = Math.min(...boxes.map(({ y, height }) => y - height / 2)) - 12;
+    const bottom = Math.max(...boxes.map(({ y, height }) => y + height / 2)) + 12;
+    const words = `${fold.count} × the same block: fold`;
+    return svg(
+      "g",
+      { class: "outline", "data-fold": key, role: "button", "aria-label": words },
+      svg("rect", { x: left, y: top, width: right - left, height: bottom - top, rx: 10 }),
+      svg("text", { x: right + 8, y: top + 14 }, words),
+    );
+  }
+
+  drawNode(node, { x, y }) {
+    const [left, top] = [x - node.width / 2, y - node.height / 2];
+    const group = svg("g", {
+      class: node.fold ? "node folded" : "node",
+      transform: `translate(${left},${top})`,
+      "data-id": node.id,
+    });
+    if (node.fold) {
+      for (const shift of [8, 4]) {
+        const size = { width: node.width, height: node.height, rx: 6, class: "behind" };
+        group.append(svg("rect", { x: shift, y: shift, ...size }));
+      }
+    }
+    let at = 0;
+    for (const row of node.rows) {
+      group.append(this.drawRow(node, row, at));
+      at += row.height;
+    }
+    group.append(svg("rect", { class: "frame", width: node.width, height: node.height, rx: 6 }));
+    return group;
+  }
+
+  drawRow(node, row, at) {
+    const { PAD, ROW, SMALL } = sizes;
+    const box = svg(
+      "g",
+      {
+        class: `row ${row.kind}${row.wrong ? " wrong" : ""}`,
+        transform: `translate(0,${at})`,
+        role: "button",
+        "aria-label": this.spoken(node, row),
+        "data-layer": row.layer ?? null,
+        "data-unfold": node.key ?? null,
+      },
+      svg("rect", { class: "fill", width: node.width, height: row.height, rx: 6 }),
+      svg("rect", { class: "stripe", width: 5, height: row.height - 2, y: 1, rx: 2 }),
+      svg("text", { class: "title", x: PAD + 4, y: ROW - 3 }, row.titleText),
+      svg("text", { class: "type", x: node.width - PAD, y: ROW - 3 }, row.typeText),
+      ...row.smallText.map((line, k) =>
+        svg("text", { class: "small", x: PAD + 4, y: ROW + SMALL * (k + 1) - 3 }, line),
+      ),
+    );
+    if (row.layer !== undefined) this.elements.set(this.graph.layers[row.layer].name, box);
+    return box;
+  }
+
+  spoken(node, row) {
+    const problem = row.wrong ? ", has a mistake" : "";
+    return `${row.title} ${row.type}, ${row.small.join(", ")}${problem}`;
+  }
+
+  // Selection
+
+  select(name, { unfold = false, silent = false } = {}) {
+    this.selected = name;
+    const index = this.graph.layers.findIndex((layer) => layer.name === name);
+    if (index >= 0) {
+      const node = this.scene.nodeOf[index];
+      if (node.fold && unfold) {
+        this.unfolded.add(node.key);
+        this.layout().then(() => this.select(name));
+        return;
+      }
+    }
+    this.mark();
+    if (silent) return;
+    this.onSelect(index >= 0 ? index : null);
+    if (index >= 0) this.center(this.scene.nodeOf[index]);
+  }
+
+  mark() {
+    for (const old of this.viewport.querySelectorAll(".selected")) old.classList.remove("selected");
+    const row = this.elements?.get(this.selected);
+    if (!row) return;
+    row.classList.add("selected");
+    row.parentNode.append(row.parentNode.querySelector(".frame"));
+    row.id = "selected-layer";
+    for (const other of this.viewport.querySelectorAll("#selected-layer")) {
+      if (other !== row) other.removeAttribute("id");
+    }
+    this.root.setAttribute("aria-activedescendant", "selected-layer");
+  }
+
+  click(event) {
+    const target = event.target.closest("[data-layer],[data-unfold],[data-fold]");
+    if (!target) return this.select(null);
+    const { layer, unfold, fold } = target.dataset;
+    this.tip(null);
+    if (unfold !== undefined) this.toggle(unfold, true);
+    else if (fold !== undefined) this.toggle(fold, false);
+    else this.select(this.graph.layers[Number(layer)].name);
+    return undefined;
+  }
+
+  // Open or close one fold; the place under it stays in view.
+  async toggle(key, open) {
+    if (open) this.unfolded.add(key);
+    else this.unfolded.delete(key);
+    await this.layout();
+    const node = this.scene.nodes.find(({ id }) => id === key || id === `fold ${key}`);
+    this.center(node, true);
+  }
+
+  async fold(on) {
+    this.folding = on;
+    this.unfolded.clear();
+    await this.layout();
+    this.start();
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    const act = {
+      "+": () => this.scaleBy(1.4),
+      "=": () => this.scaleBy(1.4),
+      "-": () => this.scaleBy(1 / 1.4),
+      0: () => this.fit(),
+      Home: () => this.stepTo(0),
+      End: () => this.stepTo(Infinity),
+      Enter: () => this.enter(),
+    }[event.key];
+    if (!step && !act) return;
+    event.preventDefault();
+    if (act) act();
+    else this.stepTo(this.position() + step);
+  }
+
+  // Where the selected layer is among those drawn, a folded block counting as its first layer.
+  stops() {
+    return this.scene.nodes.flatMap((node) =>
+      node.fold
+        ? [node.layers[0].name]
+        : node.rows.map((row) => this.graph.layers[row.layer].name),
+    );
+  }
+
+  position() {
+    return this.stops().indexOf(this.selected);
+  }
+
+  stepTo(wanted) {
+    const stops = this.stops();
+    if (!stops.length) return;
+    this.select(stops[Math.min(Math.max(wanted, 0), stops.length - 1)]);
+  }
+
+  enter() {
+    const node = this.scene.nodeOf[this.graph.layers.findIndex(({ name }) => name === this.selected)];
+    if (node?.fold) this.toggle(node.key, true);
+  }
+
+  // The view
+
+  start() {
+    const { width, height } = this.scene.placed;
+    const room = this.root.getBoundingClientRect();
+    const whole = Math.min((room.width - 2 * MARGIN) / width, (room.height - 2 * MARGIN) / height);
+    if (whole >= READABLE) return this.fit();
+    const scale = Math.min(1, Math.max(READABLE, (room.width - 2 * MARGIN) / width));
+    const left = (room.width - width * scale) / 2;
+    return this.move(zoomIdentity.translate(left, MARGIN + 20).scale(scale));
+  }
+
+  fit() {
+    const { width, height } = this.scene.placed;
+    const room = this.root.getBoundingClientRect();
+    const scale = Math.min(
+      1.2,
+      (room.width - 2 * MARGIN) / width,
+      (room.height - 2 * MARGIN) / height,
+    );
+    const [left, top] = [(room.width - width * scale) / 2, (room.height - height * scale) / 2];
+    this.move(zoomIdentity.translate(left, top).scale(scale));
+  }
+
+  // Bring a node into the part of the view that the panel leaves free.
+  center(node, always = false) {
+    const place = node && this.scene.placed.places[node.id];
+    if (!place) return;
+    const room = this.root.getBoundingClientRect();
+    const panel = $("layer").getBoundingClientRect().left;
+    const width = panel > room.left + room.width / 3 ? panel - room.left : room.width;
+    const now = zoomTransform(this.root);
+    const [left, top] = now.apply([place.x - place.width / 2, place.y - place.height / 2]);
+    const [right, bottom] = now.apply([place.x + place.width / 2, place.y + place.height / 2]);
+    const seen = left > 0 && right < width && top > 0 && bottom < room.height;
+    if (seen && now.k >= READABLE && !always) return;
+    const scale = Math.max(now.k, 0.8);
+    const [x, y] = [width / 2 - place.x * scale, room.height / 2 - place.y * scale];
+    this.move(zoomIdentity.translate(x, y).scale(scale));
+  }
+
+  move(transform) {
+    select(this.root).call(this.zoom.transform, transform);
+  }
+
+  scaleBy(factor) {
+    select(this.root).call(this.zoom.scaleBy, factor);
+  }
+
+  // Hover
+
+  hover(event) {
+    const row = event.target.closest("[data-layer],[data-unfold],.edge");
+    if (!row || event.buttons) return this.tip(null);
+    if (row !== this.tipped) {
+      const { layer, unfold, blobs } = row.dataset;
+      if (layer !== undefined) this.tip(layerTip(this.graph.layers[Number(layer)]));
+      else if (unfold !== undefined) this.tip(boxTip(this.scene.nodes.find((n) => n.key === unfold)));
+      else this.tip([el("pre", {}, blobs)]);
+      this.tipped = row;
+    }
+    const tip = $("tip");
+    const { width, height } = tip.getBoundingClientRect();
+    const [x, y] = [event.clientX + 16, event.clientY + 16];
+    tip.style.left = `${Math.max(4, Math.min(x, innerWidth - width - 8))}px`;
+    tip.style.top = `${y + height > innerHeight ? event.clientY - height - 10 : y}px`;
+    return undefined;
+  }
+
+  tip(content) {
+    this.tipped = null;
+    $("tip").hidden = !content;
+    if (content) $("tip").replaceChildren(...content);
+  }
+}
+
+function arrowHead() {
+  return svg(
+    "marker",
+    { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7,
+      orient: "auto" },
+    svg("path", { d: "M0 0.5 L8 4 L0 7.5 z" }),
+  );
+}
+
+function drawEdge(edge, points) {
+  const line = smooth(points);
+  return svg(
+    "g",
+    { class: "edge", "data-blobs": edge.blobs.join("\n") },
+    svg("path", { class: "wide", d: line }),
+    svg("path", { class: "line", d: line, "marker-end": "url(#arrow)" }),
+  );
+}
+
+// A path that leaves and arrives straight and is round at the points between.
+function smooth(points) {
+  const [start, ...rest] = points;
+  let path = `M${start.x} ${start.y}`;
+  rest.slice(0, -1).forEach((point, k) => {
+    const next = rest[k + 1];
+    const last = k === rest.length - 2;
+    const to = last ? next : { x: (point.x + next.x) / 2, y: (point.y + next.y) / 2 };
+    path += `Q${point.x} ${point.y} ${to.x} ${to.y}`;
+  });
+  return rest.length === 1 ? `${path}L${rest[0].x} ${rest[0].y}` : path;
+}

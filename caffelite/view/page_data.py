@@ -1,0 +1,68 @@
+"""What the page asks for: a method for each request, which takes strings and returns plain data."""
+
+import threading
+
+from ..errors import CaffeliteError
+from ..lint import lint_text
+from ..proto import caffe_pb2
+from .graph import describe
+
+MOST_TEXT = 8 * 2**20  # bytes of a prototxt that the editor takes
+
+
+class PageData:
+    """A net's file and, if given, the weights and the run to show with it.
+
+    Parameters
+    ----------
+    file : NetFile
+    state : NetState, what include and exclude rules are asked about
+    sample : shape to assume of samples that cannot be read, or None
+    weights : Weights, or None
+    run_log : RunLog, or None
+    """
+
+    def __init__(self, file, state, sample=None, weights=None, run_log=None):
+        self.file, self.state, self.sample = file, state, sample
+        self.stored_weights, self.run_log = weights, run_log
+        self._lock = threading.Lock()  # one analysis at a time: they only slow each other down
+
+    def net(self):
+        """The text to edit and what else there is."""
+        text, version = self.file.read()
+        return {
+            "file": self.file.path,
+            "text": text.replace("\r\n", "\n"),
+            "version": version,
+            "phase": caffe_pb2.Phase.Name(self.state.phase),
+            "weights": self.stored_weights and self.stored_weights.path,
+            "run": self.run_log and self.run_log.path,
+        }
+
+    def graph(self, text, phase):
+        """The graph of the edited text, in the phase "TRAIN" or "TEST"."""
+        if phase not in caffe_pb2.Phase.keys():
+            raise CaffeliteError(f"phase: expected TRAIN or TEST, not {phase!r}")
+        state = caffe_pb2.NetState()
+        state.CopyFrom(self.state)
+        state.phase = caffe_pb2.Phase.Value(phase)
+        with self._lock:
+            return describe(text, state, self.sample)
+
+    def lint(self, text):
+        """What lint finds in the edited text."""
+        with self._lock:
+            return {"findings": [finding._asdict() for finding in lint_text(text)]}
+
+    def save(self, text, version):
+        """Write the edited text to the file that `version` names a state of."""
+        return {"version": self.file.save(text, version)}
+
+    def weights(self, layer):
+        """Histograms and filters of a layer's blobs."""
+        blobs = self.stored_weights and self.stored_weights.describe(layer)
+        return {"blobs": blobs}
+
+    def run(self, cursor):
+        """The points of the run's curves that came after `cursor`."""
+        return self.run_log.read(cursor)

@@ -1,0 +1,206 @@
+"""Serve the page on 127.0.0.1 to whoever knows the token in its address.
+
+    GET  /TOKEN/            the page; /TOKEN/NAME is one of its files
+    GET  /TOKEN/net         PageData.net(), and likewise:
+    POST /TOKEN/graph       {text, phase}
+    POST /TOKEN/lint        {text}
+    POST /TOKEN/save        {text, version}
+    GET  /TOKEN/weights?layer=NAME
+    GET  /TOKEN/run?cursor=CURSOR
+    GET  /CODE              once: redirects to /TOKEN/
+
+The token is in the path: relative addresses carry it along, and there is no cookie that another
+page could make use of. Browsers are started with CODE instead, since all users of a machine may see
+command lines. The Host header is checked, so that no foreign name can be made to point here. The
+page's files are looked up in a table, never by path.
+"""
+
+import hmac
+import http.server
+import json
+import secrets
+import threading
+from http import HTTPStatus
+from importlib import resources
+from urllib.parse import parse_qs, urlsplit
+
+from ..errors import CaffeliteError
+from .net_file import ChangedOnDiskError
+from .page_data import MOST_TEXT
+
+ADDRESS = "127.0.0.1"
+GETS = {"net": (), "weights": ("layer",), "run": ("cursor",)}
+POSTS = {"graph": ("text", "phase"), "lint": ("text",), "save": ("text", "version")}
+MOST_BODY = 2 * MOST_TEXT  # as JSON, which escapes newlines
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; img-src 'self' data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+class Refusal(Exception):
+    """A request that is not answered: with which status, and why."""
+
+    def __init__(self, status, why):
+        super().__init__(why)
+        self.status = status
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves a PageData until `serve_forever` is interrupted; port 0 takes one that is free."""
+
+    daemon_threads = True
+
+    def __init__(self, data, port=0):
+        super().__init__((ADDRESS, port), _Handler)
+        self.data = data
+        self.files = _page_files()
+        self.token = secrets.token_urlsafe(24)
+        self._code = secrets.token_urlsafe(24)
+        self._lock = threading.Lock()
+        self.hosts = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}
+        self.url = f"http://{ADDRESS}:{self.server_port}/{self.token}/"
+        self.url_once = f"http://{ADDRESS}:{self.server_port}/{self._code}"
+
+    def take_code(self, word):
+        """Whether `word` is the code for the first visit, which it is but once."""
+        with self._lock:
+            if not _same(word, self._code):
+                return False
+            self._code = secrets.token_urlsafe(24)
+            return True
+
+    def handle_error(self, request, client_address):
+        """A browser that goes away is no error; what else is wrong, `_Handler` has told."""
+
+
+def _page_files():
+    """{name: (type, bytes)}"""
+    found = {}
+    page = resources.files(__package__) / "page"
+    for folder, prefix in ((page, ""), (page / "vendor", "vendor/")):
+        for entry in folder.iterdir():
+            ending = entry.name[entry.name.rfind(".") :]
+            if entry.is_file() and ending in TYPES:
+                found[prefix + entry.name] = TYPES[ending], entry.read_bytes()
+    return found
+
+
+def _same(word, secret):
+    """Whether they are equal, in a time that does not tell how much of them is."""
+    return hmac.compare_digest(word.encode("utf-8", "replace"), secret.encode())
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "caffelite", ""
+    timeout = 30  # seconds that a connection may be silent
+
+    def do_GET(self):
+        self._answer(self._get)
+
+    def do_POST(self):
+        self._answer(self._post)
+
+    def _answer(self, handle):
+        try:
+            self._send(HTTPStatus.OK, *handle(*self._route()))
+        except Refusal as refusal:
+            self._refuse(refusal.status, str(refusal))
+        except ChangedOnDiskError as problem:
+            self._refuse(HTTPStatus.CONFLICT, str(problem))
+        except CaffeliteError as problem:
+            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem))
+        except OSError:  # of the connection
+            self.close_connection = True
+        except Exception as problem:
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(problem).__name__}: {problem}")
+
+    def _route(self):
+        """(name, {key: value}) of what is asked for, by somebody who may."""
+        if self.headers.get_all("Host", []) not in [[host] for host in self.server.hosts]:
+            raise Refusal(HTTPStatus.FORBIDDEN, "this is not the address that was printed")
+        url = urlsplit(self.path)
+        token, slash, name = url.path.removeprefix("/").partition("/")
+        known = _same(token, self.server.token)
+        if not slash and (known or self.server.take_code(token)):
+            raise Refusal(HTTPStatus.SEE_OTHER, f"/{self.server.token}/")
+        if not known:
+            raise Refusal(
+                HTTPStatus.FORBIDDEN, "open the address that caffelite view printed; it is secret"
+            )
+        return name, {key: values[0] for key, values in parse_qs(url.query).items()}
+
+    def _get(self, name, given):
+        if name in GETS:
+            return self._ask(name, [given.get(key, "") for key in GETS[name]])
+        if (name or "index.html") in self.server.files:
+            return self.server.files[name or "index.html"]
+        raise Refusal(HTTPStatus.NOT_FOUND, "there is no such page")
+
+    def _post(self, name, _):
+        if name not in POSTS:
+            raise Refusal(HTTPStatus.NOT_FOUND, "there is no such page")
+        if self.headers.get("Origin", "").removeprefix("http://") not in self.server.hosts:
+            raise Refusal(HTTPStatus.FORBIDDEN, "only the page itself may ask for this")
+        given = self._body()
+        values = [given.get(key) for key in POSTS[name]]
+        if not all(isinstance(value, str) for value in values):
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"expected text for {POSTS[name]}")
+        return self._ask(name, values)
+
+    def _ask(self, name, values):
+        found = getattr(self.server.data, name)(*values)
+        return "application/json", json.dumps(found, allow_nan=False).encode()
+
+    def _body(self):
+        """The JSON object that was sent."""
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdecimal()):
+            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
+        if len(length) > 12 or int(length) > MOST_BODY:
+            most = MOST_TEXT >> 20
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {most} MB of text")
+        try:
+            found = json.loads(self.rfile.read(int(length)))
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise Refusal(HTTPStatus.BAD_REQUEST, "expected a JSON object")
+        return found
+
+    def _refuse(self, status, why):
+        self.close_connection = True  # the body may be unread
+        if status == HTTPStatus.SEE_OTHER:
+            self._send(status, "text/plain", b"", Location=why)
+        else:
+            self._send(status, "application/json", json.dumps({"error": why}).encode())
+
+    def _send(self, status, content_type, body, **more):
+        self.send_response(status)
+        connection = "close" if self.close_connection else "keep-alive"
+        headers = {"Content-Type": content_type, "Content-Length": len(body)}
+        for key, value in {**HEADERS, **headers, "Connection": connection, **more}.items():
+            self.send_header(key, str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def send_error(self, code, message=None, explain=None):
+        """What the base class says of requests that are none."""
+        self._refuse(code, message or HTTPStatus(code).phrase)
+
+    def log_message(self, format, *args):
+        """Requests are not logged: their paths hold the token."""

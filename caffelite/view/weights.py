@@ -1,0 +1,85 @@
+"""What the page shows of a layer's learned values: a histogram of each blob, and filters."""
+
+import base64
+
+import numpy as np
+
+from ..net import convert
+from ..net.weights import is_hdf5, read_binary
+
+BINS = 64
+MOST_FILTERS = 256
+MOST_SIZE = 64  # pixels along a side of a filter; larger ones are no pictures
+
+
+class Weights:
+    """The weights file of `caffelite view`; values are read from it when a layer is looked at."""
+
+    def __init__(self, path):
+        self.path = path
+        if is_hdf5(path) or path.endswith(".safetensors"):
+            found = convert.read(path)
+            self.layers = {name: [blobs[k] for k in sorted(blobs)] for name, blobs in found.items()}
+        else:
+            self.layers = {
+                name: [blob.data.reshape(_shape(blob)) for blob in saved]
+                for name, saved in reversed(read_binary(path))
+                if saved
+            }
+
+    def describe(self, layer):
+        """[{shape, histogram, ...}] for each blob of a layer, or None if the file has no such."""
+        blobs = self.layers.get(layer)
+        return None if blobs is None else [_describe(blob) for blob in blobs]
+
+
+def _shape(blob):
+    """A blob's shape; where it is of the wrong size, that of a flat array."""
+    return blob.shape if np.prod(blob.shape, dtype=np.int64) == blob.data.size else (-1,)
+
+
+def _describe(values):
+    finite = values[np.isfinite(values)]
+    told = {
+        "shape": list(values.shape),
+        "count": int(values.size),
+        "not_finite": int(values.size - finite.size),
+    }
+    if finite.size:
+        heights, edges = np.histogram(finite, BINS)
+        told |= {
+            "min": float(finite.min()),
+            "max": float(finite.max()),
+            "mean": float(finite.mean(dtype=np.float64)),
+            "std": float(finite.std(dtype=np.float64)),
+            "zeros": int(finite.size - np.count_nonzero(finite)),
+            "histogram": heights.tolist(),
+            "edges": edges[[0, -1]].tolist(),
+        }
+        told["filters"] = _filters(values, finite)
+    return told
+
+
+def _filters(values, finite):
+    """Planes of a convolution as bytes, scaled together from black to white; RGB where it reads 3.
+
+    Data is BGR, as in Caffe.
+    """
+    if values.ndim != 4 or not 1 < max(values.shape[2:]) <= MOST_SIZE:
+        return None
+    color = values.shape[1] == 3
+    if color:
+        planes = values[:MOST_FILTERS, ::-1].transpose(0, 2, 3, 1)
+    else:
+        planes = values.reshape(-1, *values.shape[2:])[:MOST_FILTERS]
+    low, high = float(finite.min()), float(finite.max())
+    gray = np.nan_to_num((planes - low) / ((high - low) or 1), nan=0, posinf=1, neginf=0)
+    pixels = np.clip(np.rint(gray * 255), 0, 255).astype(np.uint8)
+    return {
+        "count": len(pixels),
+        "of": values.shape[0] if color else values.shape[0] * values.shape[1],
+        "height": values.shape[2],
+        "width": values.shape[3],
+        "color": color,
+        "pixels": base64.b64encode(pixels.tobytes()).decode(),
+    }

@@ -1,0 +1,658 @@
+"""view: the graph of a net's text, folds, run logs, weights, and who is served what."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import caffelite
+from caffelite.cli import main
+from caffelite.proto import caffe_pb2
+from caffelite.view.fold import repeats
+from caffelite.view.graph import describe
+from caffelite.view.net_file import ChangedOnDiskError, NetFile
+from caffelite.view.page_data import MOST_TEXT, PageData
+from caffelite.view.run_log import MOST, RunLog
+from caffelite.view.server import MOST_BODY, Server
+from caffelite.view.weights import Weights
+
+NET = """name: "small"
+layer { name: "data" type: "Input" top: "data"
+        input_param { shape { dim: 2 dim: 3 dim: 8 dim: 6 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+        convolution_param { num_output: 4 kernel_size: 3 stride: 2 } }
+layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "drop" type: "Dropout" bottom: "conv" top: "dropped" include { phase: TRAIN } }
+layer { name: "a" type: "InnerProduct" bottom: "conv" top: "a" param { name: "w" }
+        inner_product_param { num_output: 5 bias_term: false } }
+layer { name: "b" type: "InnerProduct" bottom: "conv" top: "b" param { name: "w" }
+        inner_product_param { num_output: 5 } }
+layer { name: "rows" type: "Slice" bottom: "b" top: "b0" top: "b1" slice_param { axis: 0 } }
+"""
+
+
+def state(phase="TEST"):
+    return caffe_pb2.NetState(phase=caffe_pb2.Phase.Value(phase))
+
+
+def layers_of(text, phase="TEST", sample=None):
+    return {layer["name"]: layer for layer in describe(text, state(phase), sample)["layers"]}
+
+
+# The graph
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_the_graph_counts_as_summary_does(phase, tmp_path, capsys):
+    path = tmp_path / "net.prototxt"
+    path.write_text(NET)
+    assert main(["summary", str(path), "--json", "--phase", phase]) == 0
+    summary = json.loads(capsys.readouterr().out)["layers"]
+    found = layers_of(NET, phase)
+    assert list(found) == [layer["name"] for layer in summary]
+    for layer in summary:
+        told = found[layer["name"]]
+        assert [blob["name"] for blob in told["bottom"]] == layer["bottom"]
+        for key in ("type", "top", "learnable", "statistics", "macs", "memory"):
+            assert told[key] == layer[key], (layer["name"], key)
+        assert not told["problem"]
+
+
+def test_lines_kinds_and_options():
+    conv = layers_of(NET)["conv"]
+    assert (conv["line"], conv["kind"]) == (4, "convolution")
+    assert conv["facts"] == ["3×3", "4 outputs", "stride 2"]
+    assert "kernel_size: 3" in conv["options"] and "bottom" not in conv["options"]
+    assert conv["bottom"] == [{"name": "data", "shape": [2, 3, 8, 6]}]
+    assert conv["blobs"] == [
+        {"name": "weight", "shape": [4, 3, 3, 3]},
+        {"name": "bias", "shape": [4]},
+    ]
+
+
+def test_boxes_hold_what_works_in_place_and_edges_join_them():
+    graph = describe(NET, state())
+    assert graph["boxes"] == [[0], [1, 2, 3], [4], [5], [6]]
+    assert [(e["from"], e["to"], e["name"], e["shape"]) for e in graph["edges"]] == [
+        (0, 1, "data", [2, 3, 8, 6]),
+        (1, 2, "conv", [2, 4, 3, 2]),
+        (1, 3, "conv", [2, 4, 3, 2]),
+        (3, 4, "b", [2, 5]),
+    ]
+
+
+def test_a_mistake_in_one_layer_leaves_the_others_their_shapes():
+    wrong = NET.replace("kernel_size: 3", "kernel_size: 9").replace('bottom: "b"', 'bottom: "bb"')
+    found = layers_of(wrong)
+    assert found["data"]["top"][0]["shape"] == [2, 3, 8, 6]
+    assert "expected a larger one" in found["conv"]["problem"]
+    assert found["conv"]["top"][0]["shape"] is None
+    assert found["a"]["problem"] == "" and found["a"]["top"][0]["shape"] is None
+    assert found["rows"]["problem"] == 'no layer before it produces "bb"'
+    unknown = layers_of(NET.replace('"ReLU"', '"Relu"'))["relu"]
+    assert unknown["problem"] == 'unknown type "Relu"; did you mean "ReLU"?'
+    rule = "include { phase: TEST } exclude { phase: TRAIN }"
+    assert layers_of(NET.replace('type: "ReLU"', f'type: "ReLU" {rule}'))["relu"]["problem"] == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('name: "x"\nlayer { nmae: "y" }', 2, '"nmae"'),
+        ('name: "x"\nlayer {', 2, "never closed"),
+        ("base_lr: 0.1", 1, "belongs to a solver"),
+        ('\nlayers { type: "x" }\nlayer { name: "y" }', 2, ""),
+        ("\0", 1, ""),
+        ("layer { " * 60, 1, ""),
+    ],
+)
+def test_text_that_is_no_net_is_a_mistake_with_its_line(text, line, said):
+    mistake = describe(text, state())["mistake"]
+    assert mistake["line"] == line and mistake["column"] >= 1
+    assert said in mistake["message"] and mistake["message"]
+
+
+def test_an_empty_text_is_a_net_without_layers():
+    graph = describe("", state())
+    assert graph["layers"] == graph["boxes"] == graph["edges"] == graph["folds"] == []
+
+
+DATA = """
+layer { name: "d" type: "Data" top: "data" top: "label" transform_param { %s }
+        data_param { source: "/nowhere/at/all" batch_size: 7 backend: LMDB } }
+layer { name: "p" type: "Pooling" bottom: "data" top: "p"
+        pooling_param { kernel_size: 2 stride: 2 } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("transform", "sample", "shape"),
+    [
+        ("crop_size: 10", None, [7, 3, 5, 5]),
+        ("crop_size: 10 force_gray: true", None, [7, 1, 5, 5]),
+        ("crop_size: 10", (2, 30, 20), [7, 2, 5, 5]),
+        ("", (2, 30, 20), [7, 2, 15, 10]),
+        ("", None, None),
+    ],
+)
+def test_data_that_is_not_there(transform, sample, shape):
+    found = layers_of(DATA % transform, sample=sample)
+    assert found["p"]["top"][0]["shape"] == shape
+    assert "/nowhere/at/all" in found["d"]["problem"]
+    assert ("--data-shape" in found["d"]["problem"]) == (shape is None)
+
+
+def test_labels_read_from_afar_are_named_not_drawn():
+    steps = "".join(
+        f'layer {{ name: "s{k}" type: "AbsVal" bottom: "{f"s{k - 1}" if k else "x"}" top: "s{k}" }}'
+        for k in range(20)
+    )
+    head = 'layer { name: "in" type: "DummyData" top: "x" top: "t" dummy_data_param {'
+    text = f"{head} shape {{ dim: 2 }} }} }} {steps}"
+    text += 'layer { name: "l" type: "EuclideanLoss" bottom: "s19" bottom: "t" top: "l" }'
+    far = [edge["name"] for edge in describe(text, state())["edges"] if edge["far"]]
+    assert far == ["t"]
+
+
+# Folds
+
+
+def block(name, bottom, outputs):
+    """Two branches that meet: three boxes and a sum."""
+    return f"""
+layer {{ name: "{name}/a" type: "Convolution" bottom: "{bottom}" top: "{name}/a"
+        convolution_param {{ num_output: {outputs} kernel_size: 1 }} }}
+layer {{ name: "{name}/r" type: "ReLU" bottom: "{name}/a" top: "{name}/a" }}
+layer {{ name: "{name}/b" type: "Convolution" bottom: "{name}/a" top: "{name}/b"
+        convolution_param {{ num_output: {outputs} kernel_size: 3 pad: 1 }} }}
+layer {{ name: "{name}" type: "Concat" bottom: "{bottom}" bottom: "{name}/b" top: "{name}" }}
+"""
+
+
+def chain(outputs):
+    text = (
+        'layer { name: "in" type: "Input" top: "in" input_param { shape { dim: [1, 3, 9, 9] } } }'
+    )
+    for k, count in enumerate(outputs):
+        text += block(f"block{k}", f"block{k - 1}" if k else "in", count)
+    return f'{text} layer {{ name: "end" type: "Softmax" bottom: "block{k}" top: "end" }}'
+
+
+def test_repeated_blocks_are_found_whatever_their_numbers_of_outputs():
+    graph = describe(chain([4, 6, 8, 10]), state())
+    assert graph["folds"] == [{"first": 1, "period": 3, "count": 4}]
+    other = describe(
+        chain([4, 6, 8]).replace("kernel_size: 3 pad: 1", "kernel_size: 1", 1), state()
+    )
+    assert other["folds"] == [{"first": 4, "period": 3, "count": 2}]
+    assert describe(chain([4]), state())["folds"] == []
+
+
+def test_repeats_start_where_the_fewest_blobs_are_cut():
+    codes = list("xabcabcaby")
+    assert repeats(codes, [0, 1, 2, 1, 2, 2, 1, 2, 2, 1, 1]) == [(3, 3, 2)]
+    assert repeats(codes, [0] + [1] * 10) == [(1, 3, 2)]
+    assert repeats([], [0]) == repeats(["a"], [0, 0]) == []
+    assert repeats(["a"] * 4, [1] * 5) == []  # two of one box are no block
+
+
+def test_repeats_do_not_overlap():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        codes = rng.integers(0, 2, 60).tolist()
+        taken = [
+            box
+            for first, period, count in repeats(codes, [1] * 61)
+            for box in range(first, first + period * count)
+        ]
+        assert len(taken) == len(set(taken)) and max(taken, default=0) < 60
+
+
+# Run logs
+
+
+def event(iteration, loss=1.0, kind="train", **more):
+    facts = {"event": kind, "iteration": iteration, "loss": loss, "outputs": {"loss": loss}, **more}
+    return json.dumps(facts) + "\n"
+
+
+def test_a_log_that_grows_is_read_from_where_it_was_left(tmp_path):
+    path = tmp_path / "log.jsonl"
+    log = RunLog(path)
+    assert log.read() == log.read("12-34")
+    assert log.read()["state"] == "waiting for the file" and log.read()["points"] == []
+    path.write_text(event(0, 2.5, lr=0.1) + event(0, 3.0, "test", outputs={"acc": 0.5})[:-9])
+    found = log.read()
+    assert found["restart"] and not found["more"]
+    assert found["points"] == [
+        {"event": "train", "iteration": 0, "values": {"train loss": 2.5, "lr": 0.1}}
+    ]
+    path.write_text(event(0, 2.5, lr=0.1) + event(0, 3.0, "test", outputs={"acc": 0.5}))
+    found = log.read(found["cursor"])
+    assert not found["restart"]
+    assert [point["values"] for point in found["points"]] == [{"test loss": 3.0, "test acc": 0.5}]
+    assert log.read(found["cursor"])["points"] == []
+    path.write_text(event(7))
+    found = log.read(found["cursor"])
+    assert found["restart"] and [point["iteration"] for point in found["points"]] == [7]
+
+
+def test_a_log_that_was_replaced_starts_over(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(event(1))
+    cursor = RunLog(path).read()["cursor"]
+    (tmp_path / "new").write_text(event(5) + event(6))
+    os.replace(tmp_path / "new", path)
+    found = RunLog(path).read(cursor)
+    assert found["restart"] and [point["iteration"] for point in found["points"]] == [5, 6]
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "-", "1-x", "1--5", "1-" + "9" * 40, "²-²", "0-0"])
+def test_cursors_that_are_none_start_over(cursor, tmp_path):
+    (tmp_path / "log").write_text(event(1))
+    found = RunLog(tmp_path / "log").read(cursor)
+    assert found["restart"] and len(found["points"]) == 1
+
+
+def test_lines_that_are_no_events_are_counted(tmp_path):
+    bad = ["{", "[]", "7", '"x"', "null", '{"event": 1, "iteration": 1}', '{"event": "train"}',
+           '{"event": "train", "iteration": 1, "loss": "much", "outputs": {}}',
+           '{"event": "train", "iteration": 1, "loss": 1, "outputs": [1]}',
+           '{"event": "train", "iteration": true, "loss": 1, "outputs": {}}',
+           '{"event": "train", "iteration": 1, "loss": 1%s, "outputs": {}}' % ("0" * 400),
+           "[" * 100_000, "\xff"]  # fmt: skip
+    (tmp_path / "log").write_text("\n".join([*bad, "", event(3)]), encoding="latin-1")
+    found = RunLog(tmp_path / "log").read()
+    assert found["passed_over"] == len(bad)
+    assert [point["iteration"] for point in found["points"]] == [3]
+
+
+def test_what_is_not_finite_is_no_number_and_long_outputs_are_no_curves(tmp_path):
+    outputs = {"a": [1, 2], "b": [[1], [2]], "c": [0] * 100, "d": None, "loss": 4}
+    line = event(1, float("nan"), outputs=outputs)
+    (tmp_path / "log").write_text(line + event(2, float("inf"), net=1, outputs={}))
+    points = RunLog(tmp_path / "log").read()["points"]
+    assert points[0]["values"] == {
+        "train loss": None, "train a[0]": 1, "train a[1]": 2, "train d": None
+    }  # fmt: skip
+    assert points[1]["values"] == {"train #1 loss": None}
+    json.dumps(points, allow_nan=False)
+
+
+def test_a_long_log_comes_in_pieces(tmp_path):
+    lines = [event(k) for k in range(30_000)]
+    lines[10] = "x" * (MOST + 5) + "\n"
+    (tmp_path / "log").write_text("".join(lines))
+    found, iterations, cursor = {"more": True}, [], ""
+    while found["more"]:
+        found = RunLog(tmp_path / "log").read(cursor)
+        cursor = found["cursor"]
+        iterations += [point["iteration"] for point in found["points"]]
+    assert iterations == [k for k in range(30_000) if k != 10]
+
+
+def test_a_log_that_cannot_be_read_says_so(tmp_path):
+    assert "cannot be read" in RunLog(tmp_path).read()["state"]
+
+
+# Weights
+
+
+@pytest.mark.parametrize("ending", ["caffemodel", "h5", "safetensors"])
+def test_histograms_and_filters(ending, tmp_path):
+    (tmp_path / "net.prototxt").write_text(NET)
+    net = caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TEST)
+    values = np.arange(4 * 27, dtype=np.float32).reshape(4, 3, 3, 3)
+    net.params["conv"][0].data[...] = values
+    path = str(tmp_path / f"w.{ending}")
+    if ending == "h5":
+        net.save_hdf5(path)
+    else:
+        net.save(str(tmp_path / "w.caffemodel"))
+    if ending == "safetensors":
+        pytest.importorskip("safetensors")
+        assert main(["convert", str(tmp_path / "w.caffemodel"), path]) == 0
+    weight, bias = Weights(path).describe("conv")
+    assert weight["shape"] == [4, 3, 3, 3] and bias["shape"] == [4]
+    assert (weight["min"], weight["max"], weight["mean"]) == (0, 107, 53.5)
+    assert weight["std"] == pytest.approx(values.std(), rel=1e-6)
+    assert sum(weight["histogram"]) == weight["count"] == 108 and weight["zeros"] == 1
+    filters = weight["filters"]
+    assert (filters["count"], filters["of"], filters["color"]) == (4, 4, True)
+    assert bias["filters"] is None and bias["zeros"] == 4
+    assert Weights(path).describe("relu") is None
+
+
+def test_pixels_of_filters_go_from_black_to_white_in_rgb(tmp_path):
+    import base64
+
+    from caffelite.view.weights import _filters
+
+    values = np.zeros((2, 3, 1, 2), np.float32)
+    values[0, 2, 0, 1] = 2  # the last channel of BGR
+    values[1, 0, 0, 0] = np.nan
+    told = _filters(values, values[np.isfinite(values)])
+    pixels = np.frombuffer(base64.b64decode(told["pixels"]), np.uint8).reshape(2, 1, 2, 3)
+    assert pixels[0, 0, 1].tolist() == [255, 0, 0] and pixels.sum() == 255
+    gray = np.arange(300 * 2 * 9, dtype=np.float64).reshape(300, 2, 3, 3)
+    told = _filters(gray, gray)
+    assert (told["count"], told["of"], told["color"]) == (256, 600, False)
+    assert _filters(np.zeros((4, 3, 1, 1)), np.zeros(12)) is None
+    assert _filters(np.zeros((4, 3)), np.zeros(12)) is None
+
+
+def test_old_shapes_and_values_that_are_not_finite(tmp_path):
+    net = caffe_pb2.NetParameter()
+    layer = net.layers.add(name="ip")
+    blob = layer.blobs.add(num=1, channels=1, height=2, width=3)
+    blob.data.extend([1, 2, float("nan"), float("inf"), 0, 0])
+    layer.blobs.add(num=1, channels=1, height=1, width=5).data.extend([1.0])
+    (tmp_path / "w.caffemodel").write_bytes(net.SerializeToString())
+    weight, bias = Weights(str(tmp_path / "w.caffemodel")).describe("ip")
+    assert weight["shape"] == [1, 1, 2, 3] and weight["not_finite"] == 2 and weight["max"] == 2
+    assert bias["shape"] == [1]
+    json.dumps([weight, bias], allow_nan=False)
+
+
+# The file
+
+
+def test_saving_keeps_newlines_and_refuses_what_changed_meanwhile(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_bytes(b'name: "a"\r\n# \xc3\xa9\r\n')
+    file = NetFile(str(path))
+    version = file.save('name: "b"\n# é\n', file.read()[1])
+    assert path.read_bytes() == b'name: "b"\r\n# \xc3\xa9\r\n' and version == file.read()[1]
+    path.write_text('name: "c"\n')
+    with pytest.raises(ChangedOnDiskError, match="changed on disk"):
+        file.save('name: "d"\n', version)
+    assert path.read_text() == 'name: "c"\n'
+    assert os.listdir(tmp_path) == ["net.prototxt"]
+
+
+# The server
+
+
+@pytest.fixture
+def server(tmp_path):
+    (tmp_path / "net.prototxt").write_text(NET)
+    file = NetFile(str(tmp_path / "net.prototxt"))
+    data = PageData(file, state(), run_log=RunLog(str(tmp_path / "log.jsonl")))
+    with Server(data) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def ask(server, path, method="GET", body=None, token=None, **headers):
+    """(status, headers, bytes) of a request below the token's folder."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    token = server.token if token is None else token
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, f"/{token}/{path}" if token else path, body, headers)
+    answer = connection.getresponse()
+    found = answer.status, answer.headers, answer.read()
+    connection.close()
+    return found
+
+
+def post(server, name, body, **headers):
+    """(status, what the JSON says)"""
+    headers = {"Origin": f"http://127.0.0.1:{server.server_port}", **headers}
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    status, _, answer = ask(server, name, "POST", raw, **headers)
+    return status, json.loads(answer)
+
+
+def test_the_page_and_its_files_are_served(server):
+    status, headers, body = ask(server, "")
+    assert status == 200 and headers["Content-Type"].startswith("text/html")
+    assert body.startswith(b"<!DOCTYPE html>")
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    for name in ("page.js", "page.css", "icon.svg", "vendor/codemirror.js", "vendor/LICENSES.txt"):
+        status, headers, body = ask(server, name)
+        assert status == 200 and body, name
+    assert ask(server, "page.js?x=1")[0] == 200
+
+
+def test_the_page_has_no_inline_scripts_or_styles_and_loads_nothing_from_afar():
+    page = Path(caffelite.__file__).parent / "view" / "page"
+    html = (page / "index.html").read_text()
+    assert " style=" not in html and "<style" not in html and " on" + "click" not in html
+    assert html.count("<script") == html.count('<script type="module" src=') == 1
+    own = [path for path in page.iterdir() if path.suffix in (".js", ".css", ".html")]
+    for path in own:
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert "://" not in text and "innerHTML" not in text, path.name
+
+
+def test_what_the_net_is(server):
+    status, headers, body = ask(server, "net")
+    found = json.loads(body)
+    assert status == 200 and headers["Content-Type"] == "application/json"
+    assert found["text"] == NET and found["phase"] == "TEST" and found["weights"] is None
+
+
+@pytest.mark.parametrize("token", ["x", "%00", "%C3%A9", "a" * 5000])
+def test_without_the_token_there_is_nothing(server, token):
+    for path in ("", "net", "page.js"):
+        status, _, body = ask(server, path, token=token)
+        assert status == 403 and server.token.encode() not in body
+    assert ask(server, "/", token="")[0] == 403
+    assert ask(server, "/net", token="")[0] == 403
+    assert ask(server, f"/{server.token[:-1]}/", token="")[0] == 403
+
+
+def test_the_code_for_browsers_works_once(server):
+    path = "/" + server.url_once.rpartition("/")[2]
+    status, headers, _ = ask(server, path, token="")
+    assert status == 303 and headers["Location"] == f"/{server.token}/"
+    assert ask(server, path, token="")[0] == 403
+    status, headers, _ = ask(server, f"/{server.token}", token="")
+    assert status == 303 and headers["Location"] == f"/{server.token}/"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:{port}", 200),
+        ("localhost:{port}", 200),
+        ("evil.example:{port}", 403),
+        ("127.0.0.1", 403),
+        ("127.0.0.1:1", 403),
+        ("127.0.0.1:{port}.evil.example", 403),
+        ("", 403),
+    ],
+)
+def test_only_our_own_host_is_answered(server, host, status):
+    assert ask(server, "net", Host=host.format(port=server.server_port))[0] == status
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../net", "..%2f..%2fsetup.cfg", "vendor/../page.js", "/etc/passwd", "//etc/passwd",
+        "%2e%2e/%2e%2e/etc/passwd", "vendor", "vendor/", "page.js/", "page.js%00", "index.html/..",
+        "server.py", "../server.py", "__init__.py", "token", "serve_forever", "data", "graph",
+        "save",
+    ],
+)  # fmt: skip
+def test_only_the_pages_own_files_can_be_had(server, path):
+    assert ask(server, path)[0] == 404
+
+
+def test_the_graph_of_edited_text(server):
+    status, found = post(server, "graph", {"text": NET.replace("stride: 2", ""), "phase": "TEST"})
+    assert status == 200 and found["layers"][1]["top"][0]["shape"] == [2, 4, 6, 4]
+    assert post(server, "graph", {"text": "layer {", "phase": "TRAIN"})[1]["mistake"]["line"] == 1
+
+
+def test_lint_of_edited_text(server):
+    status, found = post(server, "lint", {"text": NET.replace("kernel_size: 3", "kernel_size: 9")})
+    assert status == 200
+    assert [f["layer"] for f in found["findings"] if f["rule"] == "shape"] == ["conv"]
+
+
+def test_names_are_told_as_they_are_for_the_page_sets_them_as_text(server):
+    name = "<script>alert(1)</script>"
+    status, found = post(server, "graph", {"text": f"name: '{name}'", "phase": "TEST"})
+    assert status == 200 and found["name"] == name
+    status, headers, body = ask(server, f"<b>{name}".replace(" ", ""))
+    assert headers["Content-Type"] == "application/json" and b"script" not in body
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400), (b"[]", 400), (b"{", 400), (b"\xff", 400), (b"[" * 100_000, 400), ({}, 400),
+        ({"text": 1, "phase": "TEST"}, 400), ({"text": "", "phase": None}, 400),
+        ({"text": "", "phase": "TRIAN"}, 422),
+    ],
+)  # fmt: skip
+def test_bodies_that_are_none(server, body, status):
+    assert post(server, "graph", body)[0] == status
+
+
+def test_requests_from_other_pages_are_refused(server):
+    body = {"text": NET, "phase": "TEST"}
+    assert post(server, "graph", body)[0] == 200
+    for origin in ("http://evil.example", "null", f"https://127.0.0.1:{server.server_port}", ""):
+        assert post(server, "graph", body, Origin=origin)[0] == 403, origin
+
+
+def test_sizes_are_bounded(server):
+    for length, status in (("x", 411), ("-1", 411), (str(MOST_BODY + 1), 413), ("9" * 30, 413)):
+        assert post(server, "graph", b"", Content_Length=length)[0] == status, length
+    assert ask(server, "net", Cookie="x" * 70_000)[0] == 431
+    assert ask(server, "x" * 70_000)[0] == 414
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["", "\0\0\0\0", "GET", "GET / HTTP/9.9", "X / HTTP/1.1", "GET / HTTP/1.1\r\nHost", "GET /"],
+)
+def test_what_is_no_request_does_no_harm(server, raw):
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+        connection.sendall(raw.encode() + b"\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            pass
+    assert ask(server, "net")[0] == 200
+
+
+def test_saving(server, tmp_path):
+    path = tmp_path / "net.prototxt"
+    version = json.loads(ask(server, "net")[2])["version"]
+    status, found = post(server, "save", {"text": "# new\n", "version": version})
+    assert status == 200 and path.read_text() == "# new\n"
+    status, refused = post(server, "save", {"text": "# newer\n", "version": version})
+    assert status == 409 and "changed on disk" in refused["error"]
+    assert path.read_text() == "# new\n"
+    path.unlink()
+    assert post(server, "save", {"text": "#\n", "version": found["version"]})[0] == 422
+    assert not path.exists()
+
+
+def test_of_many_savers_at_once_one_wins(server):
+    version = json.loads(ask(server, "net")[2])["version"]
+
+    def save(k):
+        return post(server, "save", {"text": f"# {k}\n", "version": version})[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(save, range(8))) == [200] + [409] * 7
+
+
+def test_many_requests_at_once(server, tmp_path):
+    (tmp_path / "log.jsonl").write_text(event(1))
+
+    def visit(k):
+        size = 1 + k % 3
+        text = NET.replace("kernel_size: 3", f"kernel_size: {size}")
+        status, found = post(server, "graph", {"text": text, "phase": "TEST"})
+        assert status == 200 and found["layers"][1]["blobs"][0]["shape"] == [4, 3, size, size]
+        run = json.loads(ask(server, "run?cursor=")[2])
+        return len(run["points"])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(visit, range(40))) == [1] * 40
+
+
+def test_a_bug_is_told_and_the_server_goes_on(server, monkeypatch):
+    monkeypatch.setattr(server.data, "net", lambda: 1 / 0)
+    status, _, body = ask(server, "net")
+    assert status == 500 and json.loads(body) == {"error": "ZeroDivisionError: division by zero"}
+    assert ask(server, "")[0] == 200
+
+
+# The command
+
+
+def start(*words, **options):
+    command = [sys.executable, "-m", "caffelite", "view", *map(str, words), "--no-browser"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes, **options)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_the_command_prints_its_address_and_ends_on_ctrl_c(tmp_path):
+    (tmp_path / "net.prototxt").write_text(NET)
+    process = start(tmp_path / "net.prototxt")
+    url = process.stdout.readline().strip()
+    host, _, token = url.removeprefix("http://").rstrip("/").partition("/")
+    connection = http.client.HTTPConnection(host, timeout=20)
+    connection.request("GET", f"/{token}/net")
+    assert json.loads(connection.getresponse().read())["text"] == NET
+    process.send_signal(signal.SIGINT)  # with a connection that is still open
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 130 and not out and "Traceback" not in err
+    assert token not in err and err.splitlines()[-1] == "interrupted"
+
+
+def test_a_port_in_use(tmp_path, capsys):
+    (tmp_path / "net.prototxt").write_text(NET)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        words = ["view", str(tmp_path / "net.prototxt"), "--port", str(port), "--no-browser"]
+        assert main(words) == 1
+    err = capsys.readouterr().err
+    assert f"port {port}" in err and "in use" in err and "--port" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["view"], 2, "MODEL"),
+        (["view", "a", "--model", "b"], 2, "MODEL"),
+        (["view", "net", "--port", "80"], 2, "1024 to 65535"),
+        (["view", "net", "--port", "99999"], 2, "1024 to 65535"),
+        (["view", "net", "--data-shape", "3,x,2"], 2, "C,H,W"),
+        (["view", "net", "--data-shape", "3,0,2"], 2, "C,H,W"),
+        (["view", "none"], 1, "none: no such file"),
+        (["view", "."], 1, "is a directory"),
+        (["view", "net", "--weights", "none.caffemodel"], 1, "none.caffemodel"),
+        (["view", "net", "--weights", "net"], 1, "net"),
+        (["view", "large"], 1, "too much to edit"),
+    ],
+)
+def test_mistakes_are_told(words, code, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("net").write_text(NET)
+    Path("large").write_text("#" * (MOST_TEXT + 1))
+    assert main([*words, "--no-browser"]) == code
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err
