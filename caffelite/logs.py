@@ -1,0 +1,178 @@
+"""Read what a training run wrote: Caffe's log lines, or the JSON lines of `caffelite train --log`.
+
+Both give the same rows. Lines that are neither are passed over: logs hold what layers, data sources
+and other programs say, too.
+"""
+
+import json
+import math
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .errors import DataError
+
+_NUMBER = r"(-?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf))"
+_STAMP = re.compile(r"[IWEF](?:\d{4})?(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})")
+_ITERATION = re.compile(r"Iteration (\d+)")
+_OUTPUT = re.compile(
+    rf"(Train|Test) net output #\d+: (\S+) = {_NUMBER}(?: \(\* .* = {_NUMBER} loss)?"
+)
+_LOSS = re.compile(rf"Iteration \d+(?: \(.*\))?, loss = {_NUMBER}")
+_TEST_LOSS = re.compile(rf"Test loss: {_NUMBER}")
+_TEST_NET = re.compile(r"Testing net \(#(\d+)\)")
+_RATE = re.compile(rf"Iteration \d+, lr = {_NUMBER}")
+_LONGEST = 1 << 16  # characters of a line that are looked at
+
+
+@dataclass
+class Row:
+    """What was told of one iteration of training, or of one pass over a test net.
+
+    `rate_before` is the learning rate last told before the outputs, which is what Caffe's tables
+    have; `rate`, of training, is that of the iteration itself. `loss` is the total, which training
+    shows smoothed.
+    """
+
+    iteration: int
+    seconds: float
+    rate_before: float
+    rate: float = math.nan
+    loss: float = math.nan
+    net: int = 0
+    outputs: list = field(default_factory=list)  # (name, value), several of a name for an array
+
+    def named_outputs(self):
+        """(name, value) of each output; "prob[3]" in an array, "loss#1" of the second test net."""
+        names = [name for name, _ in self.outputs]
+        counts = {}
+        for name, value in self.outputs:
+            index = counts[name] = counts.get(name, -1) + 1
+            label = f"{name}[{index}]" if names.count(name) > 1 else name
+            yield f"{label}#{self.net}" if self.net else label, value
+
+
+@dataclass
+class Run:
+    """The rows of training and of testing, in the order of the file."""
+
+    train: list = field(default_factory=list)
+    test: list = field(default_factory=list)
+
+
+def read_log(path):
+    """The Run that a log tells of; a DataError where it tells of none."""
+    path = os.fspath(path)
+    with open(path, encoding="utf-8", errors="replace") as file:
+        start = file.read(1)
+        file.seek(0)
+        lines = iter(lambda: file.readline(_LONGEST), "")
+        if start == "{":
+            run = _from_events(lines)
+        else:
+            run = _from_lines(lines, datetime.fromtimestamp(os.path.getmtime(path)).year)
+    if not run.train and not run.test:
+        raise DataError(
+            f"{path}: tells of no training; expected a log with lines such as "
+            '"Iteration 100, lr = 0.01", or the JSON lines of caffelite train --log'
+        )
+    return run
+
+
+def _from_events(lines):
+    run, start, rate = Run(), None, math.nan
+    for line in lines:
+        try:
+            event = json.loads(line)
+            kind, iteration = event["event"], int(event["iteration"])
+            time = float(event["time"])
+        except (ValueError, TypeError, KeyError):
+            continue  # the last line of a run that was killed may be cut off
+        start = time if start is None else start
+        if kind not in ("train", "test"):
+            continue
+        row = Row(iteration, time - start, rate, net=event.get("net", 0))
+        row.loss = _number(event.get("loss"))
+        for name, value in (event.get("outputs") or {}).items():
+            row.outputs += [(name, _number(one)) for one in _flat(value)]
+        if kind == "train":
+            row.rate = rate = _number(event.get("lr"))
+        getattr(run, kind).append(row)
+    return run
+
+
+def _number(value):
+    return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def _flat(value):
+    return [one for part in value for one in _flat(part)] if isinstance(value, list) else [value]
+
+
+def _from_lines(lines, year):
+    """Rows of glog lines; those of one iteration follow each other, a new number is a new row."""
+    run, clock = Run(), _Clock(year)
+    iteration, rate, net, test_loss = None, math.nan, 0, math.nan
+    rows = {"Train": None, "Test": None}
+    for line in lines:
+        clock.see(line)
+        if found := _ITERATION.search(line):
+            if int(found[1]) != iteration:
+                iteration = int(found[1])
+                rows = {"Train": None, "Test": None}
+        if iteration is None:
+            continue
+        if found := _TEST_NET.search(line):
+            net, test_loss, rows["Test"] = int(found[1]), math.nan, None
+        elif found := _TEST_LOSS.search(line):
+            test_loss = float(found[1])
+        elif found := _LOSS.search(line):
+            rows["Train"] = Row(iteration, clock.seconds, rate, loss=float(found[1]))
+            run.train.append(rows["Train"])
+        elif found := _RATE.search(line):
+            rate = float(found[1])
+            if rows["Train"]:
+                rows["Train"].rate = rate
+        elif found := _OUTPUT.search(line):
+            phase, name, value, share = found.groups()
+            row = rows[phase]
+            if row is None:
+                row = rows[phase] = Row(iteration, clock.seconds, rate)
+                getattr(run, phase.lower()).append(row)
+                if phase == "Test":
+                    row.net, row.loss = net, test_loss
+            if not row.outputs:
+                row.seconds = clock.seconds
+            row.outputs.append((name, float(value)))
+            if phase == "Test" and share and math.isnan(test_loss):
+                row.loss = float(share) + (0 if math.isnan(row.loss) else row.loss)
+    return run
+
+
+class _Clock:
+    """Seconds since the line that says "Solving", or since the first line without one.
+
+    Lines tell no year: a month before the one of the last line is in the next.
+    """
+
+    def __init__(self, year):
+        self.year = year
+        self.start = self.now = None
+        self.solving = False
+        self.seconds = 0.0
+
+    def see(self, line):
+        found = _STAMP.match(line)
+        if not found:
+            return
+        month, *rest = map(int, found.groups())
+        self.year += self.now is not None and month < self.now.month
+        try:
+            self.now = datetime(self.year, month, *rest)
+        except ValueError:  # a 29th of February, in the year that the file was copied
+            return
+        if self.start is None or ("Solving" in line and not self.solving):
+            self.start = self.now
+            self.solving = "Solving" in line
+        self.seconds = (self.now - self.start) / timedelta(seconds=1)
