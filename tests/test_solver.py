@@ -30,6 +30,20 @@ layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"
 layer { name: "loss" type: "EuclideanLoss" bottom: "ip2" bottom: "target" top: "loss" }
 """
 
+CARRYING = """
+name: "endless sequences"
+layer { name: "data" type: "DummyData" top: "x" top: "cont" top: "target" dummy_data_param {
+    shape { dim: 3 dim: 2 dim: 4 } shape { dim: 3 dim: 2 } shape { dim: 3 dim: 2 dim: 5 }
+    data_filler { type: "gaussian" } data_filler { value: 1 } data_filler { type: "gaussian" } } }
+layer { name: "rnn" type: "RNN" bottom: "x" bottom: "cont" top: "rnn"
+  recurrent_param { num_output: 6 weight_filler { type: "xavier" } } }
+layer { name: "lstm" type: "LSTM" bottom: "rnn" bottom: "cont" top: "lstm"
+  recurrent_param { num_output: 7 weight_filler { type: "xavier" } } }
+layer { name: "gru" type: "GRU" bottom: "lstm" bottom: "cont" top: "gru"
+  gru_param { num_output: 5 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "gru" bottom: "target" top: "loss" }
+"""
+
 
 def param(text="", net=NET):
     defaults = 'base_lr: 0.1 lr_policy: "fixed" max_iter: 10 random_seed: 3 snapshot_prefix: "s"'
@@ -480,6 +494,31 @@ def test_a_resumed_run_ends_with_the_same_bits(kind, form, ending):
     assert same(whole, resumed)
 
 
+@pytest.mark.parametrize("form, ending", [("BINARYPROTO", ""), ("HDF5", ".h5")])
+def test_what_recurrent_layers_carry_goes_on(form, ending):
+    text = f"snapshot: 4 snapshot_format: {form} test_iter: 2 test_interval: 3"
+    whole = caffelite.get_solver(param(text, CARRYING))
+    whole.step(10)
+    resumed = caffelite.get_solver(param(text, CARRYING))
+    resumed.restore(f"s_iter_4.solverstate{ending}")
+    resumed.step(6)
+    assert same(whole, resumed)
+    assert [len(state) for state in carried(whole)] == [1, 2, 1, 1, 2, 1]
+    np.testing.assert_equal(carried(whole), carried(resumed))
+
+
+def carried(solver):
+    layers = [layer for net in (solver.net, *solver.test_nets) for layer in net.layers]
+    return [[blob.data for blob in layer.carried] for layer in layers if layer.carried]
+
+
+def test_a_state_carried_by_another_net_is_refused():
+    caffelite.get_solver(param("snapshot: 4", CARRYING)).step(4)
+    other = caffelite.get_solver(param("", CARRYING.replace("dim: 2", "dim: 3")))
+    with pytest.raises(SolverError, match=r'what layer "rnn" \(RNN\) carries'):
+        other.restore("s_iter_4.solverstate")
+
+
 def test_an_unseeded_run_resumes_with_the_same_bits():
     solver = param("snapshot: 4")
     solver.ClearField("random_seed")
@@ -501,11 +540,12 @@ solver.solve()
 """
 
 
-def test_a_killed_run_resumes_with_the_same_bits():
+@pytest.mark.parametrize("net", [NET, CARRYING], ids=["plain", "carrying"])
+def test_a_killed_run_resumes_with_the_same_bits(net):
     """SIGKILL at any moment leaves whole snapshots, and nothing of the run is lost beyond them."""
     text = "snapshot: 10 max_iter: 400 base_lr: 0.01 momentum: 0.9"
     with open("solver.prototxt", "w") as file:
-        file.write(text_format.MessageToString(param(text)))
+        file.write(text_format.MessageToString(param(text, net)))
     child = subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True)
     for line in child.stdout:
         if line.startswith("step 57"):
@@ -517,9 +557,9 @@ def test_a_killed_run_resumes_with_the_same_bits():
     assert 50 <= latest < 400
     state = f"s_iter_{latest}.solverstate"
     subprocess.run([sys.executable, "-c", CHILD, state], check=True, stdout=subprocess.DEVNULL)
-    resumed = caffelite.get_solver(param(text))
+    resumed = caffelite.get_solver(param(text, net))
     resumed.net.copy_from("s_iter_400.caffemodel")
-    whole = caffelite.get_solver(param(text))
+    whole = caffelite.get_solver(param(text, net))
     whole.step(400)
     assert same(whole, resumed)
 

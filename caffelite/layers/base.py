@@ -50,6 +50,8 @@ class Layer:
         how many: a number, or (least, most) with None for no limit
     in_place
         whether a top may reuse its bottom's memory, backward included
+    carried
+        blobs whose values go on from one batch to the next, and with a snapshot
     keeps_bottom
         whether backward reads bottom 0, which in place forward overwrites
     always_reshape
@@ -76,6 +78,7 @@ class Layer:
     bottoms = 1
     tops = 1
     in_place = False
+    carried = ()
     keeps_bottom = False
     always_reshape = False
     auto_top = False

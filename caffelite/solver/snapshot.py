@@ -1,8 +1,9 @@
 """Snapshots: the model and the .solverstate, in both of Caffe's formats.
 
 A state holds the iteration, the model's path, the schedule's step and the histories. Beyond Caffe
-it holds the seed and how far each layer's random or data stream has come, in fields that Caffe
-passes over: a run resumed from it ends with the very bits of one that was never stopped.
+it holds the seed, how far each layer's random or data stream has come, and what recurrent layers
+carry from batch to batch, in fields that Caffe passes over: a run resumed from it ends with the very
+bits of one that was never stopped.
 """
 
 import logging
@@ -18,7 +19,7 @@ from ..errors import SolverError
 from ..net import weights
 from ..proto import caffe_pb2
 
-_EXTRA = "caffelite_state"  # the attribute of an HDF5 state that holds what Caffe does not
+_EXTRA = "caffelite_state"  # the dataset of an HDF5 state that holds what Caffe does not
 
 log = logging.getLogger("caffelite")
 
@@ -84,7 +85,14 @@ def state_of(solver):
         for layer in net.layers:
             if layer.position:
                 state.position.add(net=net_name, layer=layer.name, count=layer.position)
+            if layer.carried:
+                blobs = [_blob_proto(blob.data) for blob in layer.carried]
+                state.carried.add(net=net_name, layer=layer.name, state=blobs)
     return state
+
+
+def _blob_proto(array):
+    return caffe_pb2.BlobProto.FromString(b"".join(weights.blob_message(array.shape, array)))
 
 
 def _state_message(solver, model):
@@ -118,7 +126,7 @@ def _write_hdf5(solver, path, model):
         history = file.create_group("history")
         for index, array in enumerate(_histories(solver)):
             history.create_dataset(str(index), data=array)
-        file.attrs[_EXTRA] = np.void(state.SerializeToString())
+        file.create_dataset(_EXTRA, data=np.frombuffer(state.SerializeToString(), "u1"))
 
     hdf5.write_file(path, fill)
 
@@ -151,6 +159,7 @@ def restore(solver, path):
     solver.progress.so_far.CopyFrom(state.progress)
     if state.HasField("seed"):
         _restore_streams(solver, state)
+        _restore_carried(solver, state, path)
 
 
 def _restore_streams(solver, state):
@@ -162,6 +171,21 @@ def _restore_streams(solver, state):
             layer.seek(positions.get((net_name, layer.name), 0))
 
 
+def _restore_carried(solver, state, path):
+    carried = {(of.net, of.layer): of.state for of in state.carried}
+    for net_name, net in _nets(solver):
+        for layer in net.layers:
+            saved = carried.get((net_name, layer.name), [])
+            arrays = [_values(blob).reshape(tuple(blob.shape.dim)) for blob in saved]
+            if [a.shape for a in arrays] != [blob.shape for blob in layer.carried]:
+                raise SolverError(
+                    f"{path}: what {layer.at} carries from batch to batch has other shapes in it: "
+                    "it was written for another net"
+                )
+            for blob, array in zip(layer.carried, arrays, strict=True):
+                blob.data[...] = array
+
+
 def _find_model(recorded, state_path):
     """The model where the state says it is, or else beside the state."""
     beside = os.path.join(os.path.dirname(state_path), os.path.basename(recorded))
@@ -169,6 +193,10 @@ def _find_model(recorded, state_path):
         log.warning("%s is not there; taking %s", recorded, beside)
         return beside
     return recorded
+
+
+def _values(blob):
+    return np.asarray(blob.double_data or blob.data)
 
 
 def _read_binary(path):
@@ -182,7 +210,7 @@ def _read_binary(path):
         raise SolverError(f"{path}: not a .solverstate, or a damaged one") from None
     if not raw:
         raise SolverError(f"{path}: the file is empty, expected a .solverstate")
-    arrays = [np.asarray(blob.double_data or blob.data) for blob in state.history]
+    arrays = [_values(blob) for blob in state.history]
     state.ClearField("history")
     return state, arrays
 
@@ -190,8 +218,8 @@ def _read_binary(path):
 def _read_hdf5(path):
     with hdf5.open_file(path) as file:
         state = caffe_pb2.SolverState()
-        if _EXTRA in file.attrs:
-            state.ParseFromString(file.attrs[_EXTRA].tobytes())
+        if _EXTRA in file:
+            state.ParseFromString(hdf5.dataset(file, _EXTRA)[()].tobytes())
         state.iter = int(hdf5.dataset(file, "iter")[0])
         state.current_step = int(hdf5.dataset(file, "current_step")[0])
         learned_net = file["learned_net"][()] if "learned_net" in file else b""

@@ -70,7 +70,8 @@ class Recurrent(Layer):
             shape = rows, math.prod(bottom_shapes[2][1:])
             self.static_weight = self.add_blob("static_weight", shape, options.weight_filler)
         self.add_hidden_blobs()
-        self.states = [Blob(dtype=self.dtype) for _ in range(self.num_states)]
+        states = 0 if self.exposed else self.num_states
+        self.carried = [Blob(dtype=self.dtype) for _ in range(states)]
 
     def infer_shapes(self, bottom_shapes):
         x, cont = (tuple(shape) for shape in bottom_shapes[:2])
@@ -90,7 +91,7 @@ class Recurrent(Layer):
 
     def reshape(self, bottom, top):
         super().reshape(bottom, top)
-        for state in self.states:
+        for state in self.carried:
             state.reshape(1, bottom[0].shape[1], self.units)
 
     def forward(self, bottom, top):
@@ -103,7 +104,7 @@ class Recurrent(Layer):
             sums[1:] = sums[0]
         x = _matrix(bottom[0].data, 2)
         gemm(x, self.input_weight.data, _matrix(sums, 2), trans_b=True, accumulate=True)
-        before, after = self.states, self.states
+        before, after = self.carried, self.carried
         if self.exposed:
             before, after = bottom[-self.exposed :], top[1:]
         states = [blob.data[0] for blob in before]
