@@ -2,8 +2,8 @@
 
 A state holds the iteration, the model's path, the schedule's step and the histories. Beyond Caffe
 it holds the seed, how far each layer's random or data stream has come, and what recurrent layers
-carry from batch to batch, in fields that Caffe passes over: a run resumed from it ends with the very
-bits of one that was never stopped.
+carry from batch to batch, in fields that Caffe passes over: a run resumed from it ends with the
+very bits of one that was never stopped.
 """
 
 import logging
