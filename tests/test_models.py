@@ -5,6 +5,7 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -60,13 +61,25 @@ def count(net, statistics):
     )
 
 
+def depth(net):
+    """Layers with weights on the longest path."""
+    reached = {}
+    for layer in net.layers:
+        below = max((reached[name] for name in layer.bottom_names), default=0)
+        weighs = layer.type in ("Convolution", "InnerProduct")
+        reached.update(dict.fromkeys(layer.top_names, below + weighs))
+    return max(reached.values())
+
+
 def multiply_adds(net):
     """Of one sample."""
-    total = sum(
-        layer.macs(*([b.shape for b in blobs] for blobs in (layer.bottom_blobs, layer.top_blobs)))
-        for layer in net.layers
+    return sum(map(layer_macs, net.layers)) / net.blobs["data"].shape[0]
+
+
+def layer_macs(layer):
+    return layer.macs(
+        *([b.shape for b in blobs] for blobs in (layer.bottom_blobs, layer.top_blobs))
     )
-    return total / net.blobs["data"].shape[0]
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name.removesuffix(".json.gz"))
@@ -85,11 +98,18 @@ def test_a_net_has_the_names_and_shapes_of_the_published_one(path):
     assert count(net, statistics=True) == expected["with_bn_stats"]
 
 
-def test_the_losses_of_googlenet_have_the_published_weights():
-    net = caffelite.Net(benchmark.in_memory("googlenet", TRAIN, 8), caffelite.TRAIN)
-    assert card("googlenet")[0]["learnable_with_auxiliary"] == count(net, statistics=False)
-    weights = {name: weight for name, weight in net.blob_loss_weights.items() if weight}
-    assert weights == pytest.approx({"loss1/loss1": 0.3, "loss2/loss2": 0.3, "loss3/loss3": 1})
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("googlenet", {"loss1/loss1": 0.3, "loss2/loss2": 0.3, "loss3/loss3": 1}),
+        ("inception-v3", {"auxiliary_loss": 0.4, "loss": 1}),
+    ],
+)
+def test_auxiliary_losses(name, weights):
+    net = caffelite.Net(benchmark.in_memory(name, TRAIN, 8), caffelite.TRAIN)
+    assert card(name)[0]["learnable_with_auxiliary"] == count(net, statistics=False)
+    found = {loss: weight for loss, weight in net.blob_loss_weights.items() if weight}
+    assert found == pytest.approx(weights)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -100,8 +120,8 @@ def test_the_deploy_net_takes_the_weights_of_the_trained_one(name):
         assert theirs[layer] == [blob.shape for blob in blobs], layer
 
 
-FACTS = ("name", "task", "data", "input", "output", "learnable", "multiply_adds", "solver")
-FACTS += ("source", "license")
+FACTS = ("name", "task", "data", "input", "output", "layers", "learnable", "multiply_adds")
+FACTS += ("layer_names", "accuracy", "solver", "source", "license")
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -112,6 +132,7 @@ def test_a_card_says_what_the_net_has(name):
     assert facts["learnable"] == count(net, statistics=False)
     assert facts.get("learnable_with_statistics", facts["learnable"]) == count(net, statistics=True)
     assert facts["multiply_adds"] == multiply_adds(net)
+    assert facts["layers"] == depth(net)
     dims = " x ".join(map(str, net.blobs["data"].shape[1:]))
     assert facts["input"].startswith(f"data, {dims},")
     assert prose.startswith("# ")
@@ -136,3 +157,134 @@ def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
     assert not test.transform_param.mirror
     train.transform_param.ClearField("mirror")
     assert train.transform_param == test.transform_param
+
+
+# Published figures
+
+
+COUNTS = {  # learnable values and multiply-adds
+    "alexnet-ungrouped": (62_378_344, 1_135_256_096),
+    "densenet-121": (7_978_856, 2_834_161_664),
+    "inception-resnet-v1": (22_756_328, 6_206_361_696),
+    "nin-imagenet": (7_595_176, 1_100_188_800),
+    "resnet-18": (11_689_512, 1_814_073_344),
+    "resnet-34": (21_797_672, 3_663_761_408),
+    "resnet-v2-50": (25_549_352, 4_089_184_256),
+    "resnet-v2-101": (44_541_480, 7_801_405_440),
+    "resnet-v2-152": (60_185_128, 11_513_626_624),
+    "vgg-11": (132_863_336, 7_609_090_048),
+    "vgg-11-lrn": (132_863_336, 7_609_090_048),
+    "vgg-13": (133_047_848, 11_308_466_176),
+    "vgg-16-c": (133_638_952, 11_770_888_192),
+    "vgg-16": (138_357_544, 15_470_264_320),
+    "vgg-19": (143_667_240, 19_632_062_464),
+    "alexnet": (60_965_224, 724_406_816),
+    "googlenet": (6_998_552, 1_582_671_872),
+    "inception-v3": (23_834_568, 5_713_216_096),
+    "inception-v4": (42_679_816, 12_253_974_624),
+    "inception-resnet-v2": (55_843_464, 13_155_794_016),
+    "mobilenet-v1": (4_231_976, 568_740_352),
+    "resnet-101": (44_549_160, 7_570_194_432),
+    "resnet-152": (60_192_808, 11_282_415_616),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_are_those_in_print(name):
+    net = deployed(name)
+    assert (count(net, statistics=False), multiply_adds(net)) == COUNTS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),  # multiply-adds, table 1 of the paper
+    [("resnet-18", 1.8), ("resnet-34", 3.6), ("resnet-50", 3.8), ("resnet-101", 7.6)]
+    + [("resnet-152", 11.3), ("plain-34", 3.6)],
+)
+def test_residual_nets_cost_what_the_paper_says(name, billions):
+    assert abs(multiply_adds(deployed(name)) / 1e9 - billions) < 0.07
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),  # weights, table 2 of the paper
+    [("vgg-11", 133), ("vgg-11-lrn", 133), ("vgg-13", 133), ("vgg-16-c", 134), ("vgg-16", 138)]
+    + [("vgg-19", 144)],
+)
+def test_vgg_nets_have_the_weights_that_the_paper_says(name, millions):
+    assert round(count(deployed(name), statistics=False) / 1e6) == millions
+
+
+@pytest.mark.parametrize(
+    ("module", "maps", "size", "thousands", "millions"),  # weights and multiply-adds, table 1
+    [  # of the paper; None stands for figures that do not follow from the widths beside them
+        ("3a", 256, 28, 159, 128),
+        ("3b", 480, 28, 380, 304),
+        ("4a", 512, 14, 364, 73),
+        ("4b", 512, 14, 437, 88),
+        ("4c", 512, 14, None, 100),  # 463
+        ("4d", 528, 14, 580, 119),
+        ("4e", 832, 14, 840, 170),
+        ("5a", 832, 7, None, None),  # 1072, 54
+        ("5b", 1024, 7, 1388, 71),
+    ],
+)
+def test_the_modules_of_googlenet_are_those_of_the_paper(module, maps, size, thousands, millions):
+    net = deployed("googlenet")
+    assert net.blobs[f"inception_{module}/output"].shape[1:] == (maps, size, size)
+    layers = [layer for layer in net.layers if layer.name.startswith(f"inception_{module}/")]
+    weights = sum(layer.blobs[0].count for layer in layers if layer.blobs)
+    if thousands:
+        assert weights / 1024 == pytest.approx(thousands, rel=0.02)
+    if millions:
+        assert sum(map(layer_macs, layers)) / 10 / 1e6 == pytest.approx(millions, abs=1)
+
+
+def test_the_modules_of_inception_bn_have_the_maps_of_the_paper():
+    """Figure 5: 3a, 3b, 3c, then 4 and 5."""
+    net = deployed("inception-bn")
+    modules = [layer.name for layer in net.layers if layer.type == "Concat"]
+    maps = [net.blobs[name].shape[1] for name in modules]
+    assert maps == [256, 320, 576, *[576] * 4, 1024, *[1024] * 2]
+
+
+@pytest.mark.parametrize(
+    ("blob", "shape"),
+    [
+        ("data", (3, 299, 299)),
+        ("conv1_3x3_s2", (32, 149, 149)),
+        ("conv2_3x3_s1", (32, 147, 147)),
+        ("conv3_3x3_s1", (64, 147, 147)),
+        ("pool1_3x3_s2", (64, 73, 73)),
+        ("conv4_3x3", (192, 71, 71)),
+        ("pool2_3x3_s2", (192, 35, 35)),
+        ("inception_a3_output", (288, 35, 35)),
+        ("reduction_a_concat", (768, 17, 17)),
+        ("inception_b4_concat", (768, 17, 17)),
+        ("reduction_b_concat", (1280, 8, 8)),
+        ("inception_c2_concat", (2048, 8, 8)),
+        ("pool_8x8_s1", (2048, 1, 1)),
+    ],
+)
+def test_the_maps_of_inception_v3_are_those_of_the_paper(blob, shape):
+    """Table 1; its 3 x 3 convolutions on maps of 73 and 71 are 1 x 1 and 3 x 3 in all releases."""
+    assert deployed("inception-v3").blobs[blob].shape[1:] == shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETS)
+def test_a_net_runs_forward_and_backward(name):
+    param = benchmark.in_memory(name, TRAIN, 1)
+    net = caffelite.Net(param, caffelite.TRAIN)
+    for blob, values in benchmark.samples(param).items():
+        net.blobs[blob].data[...] = values
+    net.forward()
+    net.clear_param_diffs()
+    net.backward()
+    for layer in net.layers:
+        for blob in layer.top_blobs:
+            assert np.isfinite(blob.data).all(), layer.name
+        wanted = zip(layer.blobs, layer.param_propagate_down, strict=True)
+        learned = [blob for blob, is_learned in wanted if is_learned]
+        for blob in learned:
+            assert np.isfinite(blob.diff).all(), layer.name
+        if learned:
+            assert any(blob.diff.any() for blob in learned), layer.name
