@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 
 from .errors import DataError
 
-_NUMBER = r"(-?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf))"
+_NUMBER = r"(-?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|nan|inf))"
 _STAMP = re.compile(r"[IWEF](?:\d{4})?(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})")
-_ITERATION = re.compile(r"Iteration (\d+)")
+_ITERATION = re.compile(r"Iteration (\d{1,15})")
 _OUTPUT = re.compile(
     rf"(Train|Test) net output #\d+: (\S+) = {_NUMBER}(?: \(\* .* = {_NUMBER} loss)?"
 )

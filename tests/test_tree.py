@@ -20,6 +20,7 @@ LAYERS = {t: c for t, c in layer_types().items() if c.__module__.startswith("caf
 
 ORDER = [  # a module imports from its own line and the lines above
     {"errors", "proto", "kernels", "rng", "atomic", "glog", "graphviz", "as_caffe", "logs"},
+    {"curves"},
     {"blob", "filler"},
     {"data"},
     {"layers", "io"},

@@ -1,0 +1,67 @@
+"""Plot the curves of training runs: loss, accuracy and other outputs, learning rate.
+
+    caffelite plot train.log
+    caffelite plot a.jsonl b.jsonl --out curves.svg
+
+A LOG holds Caffe's log lines, or the JSON lines of caffelite train --log. Several are drawn into
+one picture, whose ending says its kind: .svg, .png or .pdf (this needs the extra [plot]). Without
+--out, the curves are drawn as text. What a run logged beyond a snapshot from which it went on
+later is left out.
+"""
+
+import json
+import os
+import shutil
+
+from ._flags import UsageError
+
+_PICTURES = (".svg", ".png", ".pdf")
+
+
+def add_arguments(parser):
+    flag = parser.add_argument
+    flag("logs", nargs="+", metavar="LOG", help="the log of a training run")
+    flag("--out", metavar="FILE", help="the picture to make, .svg, .png or .pdf")
+    flag("--x", default="iteration", choices=("iteration", "seconds"), help="[iteration]")
+    flag("--y", default="", metavar="A,B", help='what to show: "loss,accuracy" [all there is]')
+    flag("--smooth", type=int, default=1, metavar="N", help="show means of N training values [1]")
+    flag("--log-y", action="store_true", help="logarithmic axes for all but the learning rate")
+    flag("--json", action="store_true", help="print the curves as JSON")
+
+
+def run(args):
+    kind = os.path.splitext(args.out or "")[1].lower()
+    if args.out and kind not in _PICTURES:
+        raise UsageError(f"{args.out}: expected an ending of {', '.join(_PICTURES)}")
+    if args.smooth < 1:
+        raise UsageError(f"--smooth must be at least 1, not {args.smooth}")
+    from ..curves import labels, panels
+    from ..logs import read_log
+
+    runs = dict(zip(labels(args.logs), map(read_log, args.logs), strict=True))
+    wanted = [name for name in args.y.split(",") if name]
+    found = panels(runs, args.x, args.smooth, wanted)
+    if args.out:
+        from ..atomic import write_atomically
+        from ._curves_picture import picture
+
+        write_atomically(args.out, picture(found, args.x, args.log_y, kind[1:]))
+    if args.json:
+        print(json.dumps({name: [vars(curve) for curve in found[name]] for name in found}))
+    elif args.out:
+        print(args.out)
+    else:
+        _print_as_text(found, args.log_y)
+    return 0
+
+
+def _print_as_text(found, log):
+    from ..curves import RATE
+    from ._text_plot import lines
+
+    width = shutil.get_terminal_size().columns
+    texts = [
+        "\n".join(lines(name, curves, width, log=log and name != RATE))
+        for name, curves in found.items()
+    ]
+    print("\n\n".join(texts))
