@@ -1,0 +1,108 @@
+"""A net that takes picture files."""
+
+import numpy as np
+
+from .. import rng
+from ..data.image_list import read_picture
+from ..data.transform import DataTransformer
+from ..errors import NetError
+from ..proto import caffe_pb2
+from .deploy import data_layer, deploy
+from .net import Net
+from .preparation import subtract_from_channels, test_phase
+
+_SCALES = (8 / 7, 9 / 7, 10 / 7, 11 / 7)  # 256, 288, 320, 352 to 224
+_BATCH = 16
+
+
+class PictureNet:
+    """A net for use, made of one for training if need be, that takes picture files.
+
+    Parameters
+    ----------
+    model, weights : the files; the net's one input takes pictures, 1 or 3 channels
+    preparation : what the pictures go through
+    crops : "1", the middle; "10", corners and middle, and these mirrored; "multi", such ten at four
+        sizes, whose short sides are 8/7 to 11/7 of the net's input
+    output : the blob of the scores [the last output]
+    """
+
+    def __init__(self, model, weights, preparation, crops="1", output=None, level=0, stages=()):
+        param = test_phase(model, level, stages)
+        if data_layer(param) is not None:
+            if preparation.shape is None:
+                raise NetError(
+                    f"{model}: neither mean_file nor the data tell the size of the pictures; give "
+                    "the net for use, deploy.prototxt"
+                )
+            param = deploy(param, preparation.shape, model)
+        self.net = Net.from_param(param, model)
+        self.net.copy_from(weights)
+        self.input, self.shape = self._input(model)
+        self.output = self._output(model, output)
+        self.size, self.transformer = self._transformer(preparation, crops)
+
+    def _input(self, model):
+        shapes = {name: self.net.blobs[name].shape for name in self.net.inputs}
+        name, shape = next(iter(shapes.items()), ("", ()))
+        if len(shapes) != 1 or len(shape) != 4 or shape[1] not in (1, 3):
+            raise NetError(
+                f"{model}: expected one input, of pictures with 1 or 3 channels, not {shapes}"
+            )
+        return name, shape[1:]
+
+    def _output(self, model, wanted):
+        tops = [name for layer in self.net.layers for name in layer.top_names]
+        outputs = [name for name in tops if name in self.net.outputs]
+        if wanted is not None and wanted not in tops:
+            raise NetError(f'{model}: has no blob "{wanted}"; its outputs are {", ".join(outputs)}')
+        return wanted or outputs[-1]
+
+    def _transformer(self, preparation, crops):
+        """The size to read pictures in, or None, and the DataTransformer for them."""
+        transform = caffe_pb2.TransformationParameter()
+        transform.CopyFrom(preparation.transform)
+        for name in ("mirror", "crop_size", "force_color", "force_gray"):
+            transform.ClearField(name)
+        height, width = transform.crop_h, transform.crop_w = self.shape[1:]
+        size = preparation.size or (height, width)
+        transform.ten_crop = crops != "1"
+        if crops == "10" and size == (height, width):
+            raise NetError(
+                f"10 crops of {height} x {width} take larger pictures; give a size to resize to"
+            )
+        if crops == "multi":
+            transform.test_size.extend(round(max(height, width) * scale) for scale in _SCALES)
+            subtract_from_channels(transform)
+        native = crops == "multi" or transform.HasField("resize_param")
+        transformer = DataTransformer(transform, train=False)
+        if native:
+            return None, transformer
+        transformer.output_shape((self.shape[0], *size))  # does the mean fit?
+        return size, transformer
+
+    def crops(self, path):
+        """What the net sees of a picture: crops x channels x height x width."""
+        pixels = read_picture(path, self.shape[0] == 3, self.size)
+        images = self.transformer.prepare(pixels, rng.generator(0))
+        for image in images:
+            self.transformer.output_shape(image.shape)  # is it large enough?
+        out = np.empty((self.transformer.views, *self.shape), np.float32)
+        self.transformer.transform(images, rng.generator(0), out)
+        return out
+
+    def scores(self, crops):
+        """pictures x classes: the mean over the crops of each, of a list of what `crops` gives."""
+        batch = np.concatenate(crops)
+        blob = self.net.blobs[self.input]
+        if len(blob.data) != min(_BATCH, len(batch)):
+            blob.reshape(min(_BATCH, len(batch)), *self.shape)
+            self.net.reshape()
+        values = self.net.forward_all([self.output], **{self.input: batch})[self.output]
+        if len(values) != len(batch):
+            raise NetError(
+                f'the blob "{self.output}" has {len(values)} rows for {len(batch)} pictures; '
+                "expected one each"
+            )
+        views = values.reshape(len(crops), self.transformer.views, *values.shape[1:2], -1)
+        return views.mean(axis=(1, -1))

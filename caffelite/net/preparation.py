@@ -1,0 +1,134 @@
+"""What pictures go through before a net sees them, as the net's files tell it."""
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+import yaml
+from google.protobuf import json_format
+
+from ..data import binaryproto
+from ..data.datum import DatumSource
+from ..data.image_list import ImageListSource
+from ..errors import DataError, NetError
+from ..proto import caffe_pb2
+from ..proto.text import read_net
+from .deploy import data_layer
+from .passes import filter_layers
+
+
+@dataclass
+class Preparation:
+    """What pictures go through before a net sees them."""
+
+    transform: caffe_pb2.TransformationParameter = field(
+        default_factory=caffe_pb2.TransformationParameter
+    )
+    size: tuple | None = None  # (height, width) of the pictures that it was trained on
+    shape: tuple | None = None  # channels, height and width of what it takes
+    names: str = ""  # the file with the names of its classes
+    origin: str = ""  # the file that says so
+
+    @classmethod
+    def of_data(cls, layer, file):
+        """That of a net's data layer."""
+        made = cls(origin=file)
+        made.transform.CopyFrom(layer.transform_param)
+        stored = _stored_shape(layer)
+        crop = layer.transform_param.crop_size
+        crop = (crop, crop) if crop else (made.transform.crop_h, made.transform.crop_w)
+        if stored:
+            made.size = stored[1:]
+            made.shape = (stored[0], *(crop if all(crop) else stored[1:]))
+        elif all(crop) and len(layer.transform_param.mean_value) > 1:
+            made.shape = (len(layer.transform_param.mean_value), *crop)
+        if layer.type == "Data":
+            names = os.path.join(os.path.dirname(layer.data_param.source), "labels.txt")
+            made.names = names if os.path.isfile(names) else ""
+        return made
+
+    @classmethod
+    def of_card(cls, path):
+        """That which the head of a net's readme.md tells: transform_param, resize, labels."""
+        made = cls(origin=path)
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            before, *parts = text.split("---\n", 2)
+            card = yaml.safe_load(parts[0]) if not before and len(parts) == 2 else None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+            raise DataError(f"{path}: cannot be read as a model's card: {problem}") from None
+        if not isinstance(card, dict) or "transform_param" not in card:
+            return None
+        try:
+            json_format.ParseDict(card["transform_param"] or {}, made.transform)
+            made.size = _as_size(card.get("resize"))
+        except (json_format.ParseError, TypeError, ValueError) as problem:
+            raise DataError(f"{path}: transform_param, resize: {problem}") from None
+        if card.get("labels"):
+            made.names = os.path.join(os.path.dirname(path), str(card["labels"]))
+        return made
+
+
+def _as_size(value):
+    if value is None:
+        return None
+    numbers = value if isinstance(value, list) else [value, value]
+    height, width = (int(number) for number in numbers)
+    return height, width
+
+
+def _stored_shape(layer):
+    """The shape of the pictures that a data layer reads, if its mean or its data are there."""
+    try:
+        if layer.transform_param.mean_file:
+            return binaryproto.read(layer.transform_param.mean_file).shape[-3:]
+        if layer.type == "Data":
+            source = DatumSource(layer.data_param.source)
+        elif layer.type == "ImageData":
+            options = layer.image_data_param
+            size = (options.new_height, options.new_width) if options.new_height else None
+            source = ImageListSource(options.source, options.root_folder, options.is_color, size)
+        else:
+            return None
+        try:
+            return source.read(0)[0].shape
+        finally:
+            source.close()
+    except DataError:
+        return None
+
+
+def preparation(model, train_val=None, level=0, stages=()):
+    """The Preparation of a net: of the net `train_val`, of its own data layer, of the card
+    readme.md beside it, or of the train_val.prototxt beside it; the first there is."""
+    layer = data_layer(test_phase(train_val or model, level, stages))
+    if layer is not None:
+        return Preparation.of_data(layer, train_val or model)
+    if train_val:
+        raise NetError(f"{train_val}: has no data layer that a transform_param could be in")
+    card, beside = (
+        os.path.join(os.path.dirname(model), name) for name in ("readme.md", "train_val.prototxt")
+    )
+    found = Preparation.of_card(card) if os.path.isfile(card) else None
+    if found is None and os.path.isfile(beside):
+        layer = data_layer(test_phase(beside, level, stages))
+        found = Preparation.of_data(layer, beside) if layer is not None else None
+    return found or Preparation()
+
+
+def subtract_from_channels(transform):
+    """Let the mean picture give way to the means of its channels, which fit any size."""
+    if transform.mean_file:
+        mean = binaryproto.read(transform.mean_file)
+        transform.mean_value.extend(mean.mean(axis=(-2, -1), dtype=np.float64).ravel().tolist())
+        transform.ClearField("mean_file")
+
+
+def test_phase(path, level=0, stages=()):
+    """The NetParameter of a prototxt with the layers of its TEST phase only."""
+    param = read_net(path)
+    param.state.phase = caffe_pb2.TEST
+    param.state.level = level
+    param.state.stage.extend(stages)
+    return filter_layers(param, path)
