@@ -31,7 +31,7 @@ ORDER = [  # a module imports from its own line and the lines above
     {"_caffe", "pycaffe"},  # the names of pycaffe
     {"cli", "view", "__main__"},
 ]
-ONLY_PROTO = {"net_spec", "draw", "draw_pydot", "notebook", "coord_map"}
+ONLY_PROTO = {"net_diff", "net_spec", "draw", "draw_pydot", "notebook", "coord_map"}
 SAYS_TEXT = {"proto", "errors", "atomic", "graphviz"}
 
 
