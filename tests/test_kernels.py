@@ -1,9 +1,5 @@
 """Matrix products and convolutions against their slow twins."""
 
-import os
-import subprocess
-import sys
-
 import numba
 import numpy as np
 import pytest
@@ -237,31 +233,3 @@ def test_convolution_gives_the_same_bits_again_and_on_one_thread():
         np.testing.assert_array_equal(first, second)
     for one, several in zip(results[2][:2], results[0][:2], strict=True):
         np.testing.assert_array_equal(one, several)
-
-
-FILES = [__file__, __file__.replace(".py", "_winograd.py")]
-ELSEWHERE = """
-import sys, pytest
-sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-k", *sys.argv[1:]]))
-"""
-
-
-@pytest.mark.parametrize(
-    ("settings", "select"),
-    [
-        ({"NUMBA_DISABLE_JIT": "1"}, "not elsewhere"),
-        ({"NUMBA_CPU_NAME": "generic"}, "not elsewhere"),
-        (
-            {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"},
-            "not elsewhere",
-        ),
-        ({"NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "3"}, "not elsewhere"),
-        ({"NUMBA_NUM_THREADS": "1"}, "not elsewhere"),
-    ],
-    ids=["no jit", "generic", "haswell", "workqueue, 3 threads", "1 thread"],
-)
-@pytest.mark.slow
-def test_elsewhere(settings, select):
-    """All of these tests on other processors and thread counts."""
-    arguments = [sys.executable, "-c", ELSEWHERE, select, *FILES]
-    subprocess.run(arguments, env=os.environ | settings, check=True)

@@ -1,0 +1,146 @@
+"""What layers and nets compute depends on no choice of kernel, processor or threads."""
+
+import os
+import platform
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+import tests.cases  # noqa: F401  (fills the table)
+from caffelite.kernels import convolve, direct, winograd
+from caffelite.testing import cases
+
+HERE = Path(__file__).parent
+KERNELS = sorted(map(str, HERE.glob("test_kernels*.py")))
+EVERYTHING = [*(str(HERE / f"test_{name}.py") for name in ("golden", "layers", "steps")), *KERNELS]
+
+PROCESS = """
+import sys, numba, pytest
+from caffelite.kernels import _simd, convolve, direct, eltwise, gemm, lrn, relu
+from caffelite.solver import base
+{before}
+code = pytest.main(["-p", "no:cacheprovider", *sys.argv[1:]])
+assert {held}
+sys.exit(code)
+"""
+SMALL_BLOCKS = """
+base.PIECE = 3
+relu.PART = eltwise.PART = lrn.BLOCK = 8
+gemm.DEPTH_BLOCK, gemm.ROW_BLOCK, gemm.PANEL_BLOCK, gemm.DOT_LIMIT = 3, 5, 1, 0
+convolve.DEPTH_BLOCK, convolve.BLOCK_BYTES, convolve.ROW_BLOCK = 4, 1, 2
+convolve.STAGED_TILES = 1
+direct.BAND_BYTES = direct.BAND_PIXELS = direct.LONG_LINE = 1
+convolve.SMALL_WEIGHTS = direct.SMALL_WEIGHTS = 0
+"""
+
+
+def ways(names):
+    held = f"convolve.FORCED == {names.split(',')}"
+    return {"CAFFELITE_CONVOLUTION": names}, held, "convolution or golden or steps"
+
+
+def processor(name, features, vector_bytes):
+    variables = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
+    return variables, f"_simd.VECTOR_BYTES == {vector_bytes}"
+
+
+def layer(name):
+    return {"NUMBA_THREADING_LAYER": name}, f"numba.threading_layer() == {name!r}"
+
+
+def threads(count):
+    return {"NUMBA_NUM_THREADS": str(count)}, f"numba.get_num_threads() == {count}"
+
+
+SETTINGS = {  # the environment, what then holds, and which tests it is of consequence for
+    "windows": ways(""),
+    "lines": ways("lines"),
+    "winograd": ways("winograd"),
+    "winograd and lines": ways("winograd,lines"),
+    "layer by layer": ({"CAFFELITE_PLAN": "off"}, "True", "golden or steps"),
+    "workqueue": layer("workqueue"),
+    "omp": layer("omp"),
+    "1 thread": threads(1),
+    "3 threads": threads(3),
+}
+if platform.machine() in ("x86_64", "AMD64"):
+    SETTINGS["haswell"] = processor("haswell", "+avx,+avx2,+fma", 32)
+    SETTINGS["generic"] = processor("generic", "", 16)
+
+
+def run(files, environment, held="True", selection="", before=""):
+    code = PROCESS.format(before=before, held=held)
+    arguments = [sys.executable, "-c", code, "-k", selection, *files]
+    subprocess.run(arguments, env=os.environ | environment, cwd=HERE.parent, check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=list(SETTINGS))
+def test_everything_agrees(setting, require_threading_layer):
+    require_threading_layer(setting[0].get("NUMBA_THREADING_LAYER", "workqueue"))
+    run(EVERYTHING, *setting)
+
+
+@pytest.mark.slow
+def test_everything_agrees_in_small_blocks(tmp_path):
+    """Whatever works through large arrays in blocks does so with the small ones of these tests."""
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path)}  # compiled with sizes that nobody else wants
+    run(EVERYTHING, cache, before=SMALL_BLOCKS)
+
+
+@pytest.mark.slow
+def test_kernels_agree_without_compilation():
+    run(KERNELS, {"NUMBA_DISABLE_JIT": "1"})
+
+
+WINDOWS, LINES, WINOGRAD = {"windows"}, {"lines", "windows"}, {"winograd", "windows"}
+
+
+@pytest.mark.parametrize(
+    ("forced", "forward", "backward_weight"),
+    [
+        (None, LINES, LINES),
+        ([], WINDOWS, WINDOWS),
+        (["lines"], LINES, LINES),
+        (["winograd"], WINOGRAD, WINDOWS),
+        (["winograd", "lines"], WINOGRAD | LINES, LINES),
+    ],
+)
+def test_rows_take_every_way_through_a_convolution(forced, forward, backward_weight, monkeypatch):
+    product, seen = None, defaultdict(set)
+
+    def watch(module, name, way=None):
+        function = getattr(module, name)
+
+        def watched(*arguments):
+            nonlocal product
+            if way is None:
+                product = name
+            else:
+                seen[product].add(way)
+            return function(*arguments)
+
+        monkeypatch.setattr(module, name, watched)
+
+    monkeypatch.setattr(convolve, "FORCED", forced)
+    for name in ("forward", "backward_input", "backward_weight"):
+        watch(convolve, name)
+    watch(winograd, "multiply", "winograd")
+    for name in ("multiply_lines", "backward_weight"):
+        watch(direct, name, "lines")
+    for name in ("_multiply_windows", "_weight_alone", "_weight_parallel"):
+        watch(convolve, name, "windows")
+    watch(convolve, "_scatter_windows", "scattered windows")
+    for row in cases:
+        if row.type == "Convolution" and row.error is None:
+            layer, bottom, top = row.build()
+            layer.forward(bottom, top)
+            layer.backward(top, [True] * len(bottom), bottom)
+    assert seen == {
+        "forward": forward,
+        "backward_input": forward | {"scattered windows"},
+        "backward_weight": backward_weight,
+    }
