@@ -1,6 +1,8 @@
 """Random transforms: what they do, their statistics, and that they can be repeated."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -517,3 +519,34 @@ def test_pictures_that_a_step_cannot_take_are_named(pca_file):
 def test_a_thin_picture_does_not_fill_the_memory():
     with pytest.raises(DataError, match="picture 0: 1 x 50000 pixels would become 256 x 12800000"):
         batch("random_resize_param { min_size: 256 max_size: 256 }", [colorful((1, 1, 50000))])
+
+
+# A net that averages, as models/README.md has it
+
+
+def test_a_net_averages_the_crops_of_a_picture(tmp_path):
+    import caffelite
+    from caffelite.data.datum import from_pixels
+    from caffelite.data.lmdb import LmdbWriter
+
+    readme = (Path(__file__).parent.parent / "models" / "README.md").read_text()
+    (layers,) = re.findall(r"```\n(layer .*?)```", readme, re.S)
+    with LmdbWriter(tmp_path / "db") as database:
+        for i in range(3):
+            datum = from_pixels(colorful(seed=i), i)
+            database.put(b"%d" % i, datum.SerializeToString())
+    (tmp_path / "net.prototxt").write_text(
+        f"""layer {{ name: "data" type: "Data" top: "data" top: "label"
+              transform_param {{ crop_size: 8 ten_crop: true scale: 0.01 }}
+              data_param {{ source: "{tmp_path}/db" backend: LMDB batch_size: 3 }} }}
+            layer {{ name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+              inner_product_param {{ num_output: 5 weight_filler {{ type: "xavier" }} }} }}
+            layer {{ name: "prob" type: "Softmax" bottom: "ip" top: "prob" }}"""
+        + layers.replace("1000", "5")
+    )
+    net = caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TEST)
+    net.forward()
+    prob, mean = net.blobs["prob"].data, net.blobs["mean"].data
+    assert prob.shape == (30, 5) and mean.shape == (3, 5)
+    np.testing.assert_allclose(mean, prob.reshape(3, 10, 5).mean(1), rtol=1e-5)
+    assert net.blobs["accuracy"].data == (mean.argmax(1) == [0, 1, 2]).mean(dtype=np.float32)
