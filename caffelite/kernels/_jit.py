@@ -70,11 +70,16 @@ def kept_in_user_cache():
     package's folder then hides a version that is installed as editable.
     """
     before = config.CACHE_DIR
-    config.CACHE_DIR = before or _user_cache()
+    config.CACHE_DIR = cache_folder()
     try:
         yield
     finally:
         config.CACHE_DIR = before
+
+
+def cache_folder():
+    """Where machine code is kept."""
+    return config.CACHE_DIR or _user_cache()
 
 
 def _user_cache():
