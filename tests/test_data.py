@@ -4,6 +4,7 @@ import gc
 import io
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -101,6 +102,27 @@ def test_a_database_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         write(tmp_path / "file" / "db", [])
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+
+    class Environment:
+        def __init__(self, *arguments, **options):
+            self.own = real(*arguments, **options)
+
+        def __getattr__(self, name):
+            return getattr(self.own, name)
+
+        def begin(self, **options):
+            monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+            raise lmdb.Error("mdb_txn_commit: Input/output error")
+
+    real = lmdb.open
+    monkeypatch.setattr(lmdb, "open", Environment)
+    with pytest.raises(DataError, match="db: cannot be written: the disk is full"):
+        write(tmp_path / "db", [(b"key", b"value")])
+    assert os.listdir(tmp_path) == []
 
 
 def test_sources_share_a_database(tmp_path):

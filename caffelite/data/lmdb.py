@@ -183,7 +183,16 @@ class LmdbWriter:
         try:
             yield
         except (OSError, lmdb.Error) as problem:
-            raise DataError(f"{self.path}: cannot be written: {problem}") from None
+            reason = "the disk is full" if _is_full(os.path.dirname(self.path)) else problem
+            raise DataError(f"{self.path}: cannot be written: {reason}") from None
+
+
+def _is_full(folder):
+    """LMDB itself reports an input/output error."""
+    try:
+        return shutil.disk_usage(folder).free < 1 << 16
+    except OSError:
+        return False
 
 
 def _umask():
