@@ -3,8 +3,6 @@
 import logging
 import re
 
-import numpy as np
-
 from .. import rng
 from ..errors import DataError
 from ..kernels.resize import bilinear
@@ -117,4 +115,4 @@ def read_picture(path, color=True, size=None):
     pixels = decode(path, color)
     if size is None or pixels.shape[1:] == size:
         return pixels
-    return bilinear(np.ascontiguousarray(pixels), *size)
+    return bilinear(pixels, *size)
