@@ -15,7 +15,6 @@ four sizes, whose short sides are 8/7 to 11/7 of the net's input. With several -
 --weights, the scores of all of them are averaged.
 """
 
-import argparse
 import csv
 import glob
 import io
@@ -33,7 +32,7 @@ from ._nets import (
     stages,
     use_device,
 )
-from .dataset import _size
+from ._pictures import add_preparation_flags, preparation_of
 
 
 def add_arguments(parser):
@@ -45,26 +44,13 @@ def add_arguments(parser):
     flag("--top", type=int, default=5, metavar="N", help="classes to name for a picture [5]")
     flag("--crops", default="1", choices=("1", "10", "multi"), help="to average over [1]")
     flag("--output", metavar="BLOB", help="the net's scores [its last output]")
-    flag("--train_val", metavar="FILE", help="take what pictures go through from this net")
-    flag("--resize", type=_size, metavar="N|HxW", help="what to resize pictures to")
-    flag("--mean", metavar="FILE", help="the mean picture, a .binaryproto")
-    flag("--mean_value", type=_values, metavar="B,G,R", help="the mean of each channel, or of all")
-    flag("--scale", type=float, metavar="X", help="factor, after the mean is subtracted")
+    add_preparation_flags(parser)
     flag("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
     flag("--csv", action="store_true", help="print CSV: file, rank, label, name, score")
     flag("--json", action="store_true", help="print JSON")
     add_state_flags(parser)
     add_device_flags(parser)
     add_python_flag(parser)
-
-
-def _values(text):
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected numbers, as 104,117,123, not {text!r}"
-        ) from None
 
 
 def run(args):
@@ -74,8 +60,6 @@ def run(args):
         raise UsageError(f"--top must be at least 1, not {args.top}")
     if args.csv and args.json:
         raise UsageError("--csv and --json exclude each other")
-    if args.mean and args.mean_value:
-        raise UsageError("--mean and --mean_value exclude each other")
     from tqdm import tqdm
 
     from ..data.dataset import read_names
@@ -84,7 +68,7 @@ def run(args):
     use_device(args)
     allow_python(args)
     paths = _find(args.pictures)
-    found = [_preparation(args, model, log) for model in args.model]
+    found = [preparation_of(args, model, log) for model in args.model]
     nets = [_open(args, *files) for files in zip(args.model, args.weights, found, strict=True)]
     labels = args.labels or found[0].names
     names = read_names(labels) if labels else []
@@ -131,40 +115,6 @@ def _find(words):
             found = [word]
         paths += found
     return paths
-
-
-def _preparation(args, model, log):
-    """What pictures go through before the net sees them: what its files say, then the flags."""
-    from ..data import binaryproto
-    from ..errors import DataError
-    from ..net.preparation import preparation, subtract_from_channels
-
-    found = preparation(model, args.train_val, args.level, stages(args))
-    transform = found.transform
-    if args.mean or args.mean_value:
-        transform.ClearField("mean_value")
-        transform.ClearField("mean_file")
-        transform.mean_value.extend(args.mean_value or [])
-        transform.mean_file = args.mean or ""
-    if args.scale is not None:
-        transform.scale = args.scale
-    if transform.mean_file and (args.resize or not found.size):
-        try:
-            size = binaryproto.read(transform.mean_file).shape[-2:]
-        except DataError as problem:
-            by = "" if args.mean else f", which {found.origin} names; --mean tells where it is now"
-            raise DataError(f"{problem}{by}") from None
-        found.size = found.size or size
-        if args.resize not in (None, size):
-            subtract_from_channels(transform)
-    found.size = args.resize or found.size
-    if not (found.origin or args.mean or args.mean_value or args.scale):
-        log.warning(
-            "%s: no data layer, card or train_val.prototxt tells what its pictures go through; "
-            "they are taken from 0 to 255: see --mean, --mean_value, --scale and --train_val",
-            model,
-        )
-    return found
 
 
 def _open(args, model, weights, found):

@@ -1,0 +1,62 @@
+"""What pictures go through before a net sees them: the flags that say so, and what they mean."""
+
+import argparse
+
+from ._flags import UsageError
+from ._nets import stages
+from .dataset import _size
+
+
+def add_preparation_flags(parser):
+    """--train_val, --resize, --mean, --mean_value and --scale."""
+    flag = parser.add_argument
+    flag("--train_val", metavar="FILE", help="take what pictures go through from this net")
+    flag("--resize", type=_size, metavar="N|HxW", help="what to resize pictures to")
+    flag("--mean", metavar="FILE", help="the mean picture, a .binaryproto")
+    flag("--mean_value", type=_values, metavar="B,G,R", help="the mean of each channel, or of all")
+    flag("--scale", type=float, metavar="X", help="factor, after the mean is subtracted")
+
+
+def _values(text):
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected numbers, as 104,117,123, not {text!r}"
+        ) from None
+
+
+def preparation_of(args, model, log):
+    """What pictures go through before the net sees them: what its files say, then the flags."""
+    from ..data import binaryproto
+    from ..errors import DataError
+    from ..net.preparation import preparation, subtract_from_channels
+
+    if args.mean and args.mean_value:
+        raise UsageError("--mean and --mean_value exclude each other")
+    found = preparation(model, args.train_val, args.level, stages(args))
+    transform = found.transform
+    if args.mean or args.mean_value:
+        transform.ClearField("mean_value")
+        transform.ClearField("mean_file")
+        transform.mean_value.extend(args.mean_value or [])
+        transform.mean_file = args.mean or ""
+    if args.scale is not None:
+        transform.scale = args.scale
+    if transform.mean_file and (args.resize or not found.size):
+        try:
+            size = binaryproto.read(transform.mean_file).shape[-2:]
+        except DataError as problem:
+            by = "" if args.mean else f", which {found.origin} names; --mean tells where it is now"
+            raise DataError(f"{problem}{by}") from None
+        found.size = found.size or size
+        if args.resize not in (None, size):
+            subtract_from_channels(transform)
+    found.size = args.resize or found.size
+    if not (found.origin or args.mean or args.mean_value or args.scale):
+        log.warning(
+            "%s: no data layer, card or train_val.prototxt tells what its pictures go through; "
+            "they are taken from 0 to 255: see --mean, --mean_value, --scale and --train_val",
+            model,
+        )
+    return found
