@@ -91,6 +91,11 @@ def written_together(*paths):
                 passing[path] = os.path.join(made[-1], name)
         yield passing
         _move_all(passing)
+    except CaffeliteError as problem:
+        text = str(problem)
+        for path, name in passing.items():
+            text = text.replace(name, os.fspath(path))
+        raise type(problem)(text) from None
     finally:
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)

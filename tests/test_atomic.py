@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from caffelite.atomic import write_atomically
+from caffelite.atomic import write_atomically, written_together
 from caffelite.errors import CaffeliteError
 
 
@@ -103,3 +103,50 @@ def test_a_device_is_written_to_and_not_replaced():
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
     with pytest.raises(CaffeliteError, match="/dev/full: cannot be written: No space left"):
         write_atomically("/dev/full", b"gone")
+
+
+# written_together
+
+
+def make_both(places):
+    with written_together(*places) as passing:
+        with open(passing[places[0]], "w") as file:
+            file.write("a")
+        os.mkdir(passing[places[1]])
+        assert not any(os.path.lexists(place) for place in places)
+
+
+def test_several_files_and_folders_appear_together(tmp_path):
+    places = [tmp_path / "new" / "file", tmp_path / "folder"]
+    make_both(places)
+    assert places[0].read_text() == "a" and places[1].is_dir()
+    assert sorted(os.listdir(tmp_path)) == ["folder", "new"]
+    assert os.listdir(tmp_path / "new") == ["file"]
+
+
+@pytest.mark.parametrize("problem", [CaffeliteError, KeyboardInterrupt, OSError])
+def test_an_interruption_leaves_none_of_them(tmp_path, problem):
+    place = tmp_path / "new" / "file"
+    with pytest.raises(problem) as caught, written_together(place) as passing:
+        with open(passing[place], "w") as file:
+            file.write("a")
+        raise problem(f"{passing[place]}: wrong")
+    assert os.listdir(tmp_path) == []
+    if problem is CaffeliteError:
+        assert str(caught.value) == f"{place}: wrong"
+
+
+def test_one_that_cannot_take_its_place_takes_the_others_back(tmp_path):
+    places = [tmp_path / "file", tmp_path / "folder"]
+    with pytest.raises(CaffeliteError, match="folder: cannot be written"):
+        with written_together(*places) as passing:
+            with open(passing[places[0]], "w") as file:
+                file.write("a")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_is_there_stays(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(CaffeliteError, match="folder: exists already"):
+        make_both([tmp_path / "file", tmp_path / "folder"])
+    assert os.listdir(tmp_path) == ["folder"]

@@ -303,5 +303,5 @@ def test_a_full_disk_leaves_nothing(pictures, limit):
     command = [sys.executable, "-m", "caffelite", *words]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=small_disk)
     assert done.returncode == 1
-    assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
+    assert "data/train_lmdb: cannot be written" in done.stderr and "Traceback" not in done.stderr
     assert nothing_left()

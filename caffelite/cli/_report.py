@@ -49,12 +49,12 @@ def _measure(net, args, quiet, log):
             f"{args.model}: in phase TEST, no layer compares scores with labels, or values with "
             "targets: Accuracy, SoftmaxWithLoss, EuclideanLoss, ..."
         )
-    left, size = evaluation.samples(net), len(net.blobs[measures[0].second].data)
-    if left is None and args.iterations is None:
+    known = evaluation.data_set(net)
+    if not known and args.iterations is None:
         raise UsageError("how many samples the net's data have is not known: give --iterations")
-    batches = args.iterations if left is None else -(-left // size)
-    batches = min(batches, args.iterations or batches)
-    left = batches * size if left is None else left
+    size = len(net.blobs[measures[0].second].data)
+    left = known[0] if known else args.iterations * size
+    batches = min(-(-left // size), args.iterations or left)
     log.info("Running for %d iterations.", batches)
     bar = make_bar(batches, what=net.name or "testing") if quiet else None
     try:

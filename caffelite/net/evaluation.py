@@ -9,11 +9,11 @@ _MEASURING = ("EuclideanLoss", "SmoothL1Loss")
 _IN_PASSES = ("Data", "ImageData", "HDF5Data")  # each sample once, then again
 
 
-def samples(net):
-    """The number of samples that the net's data layers have, or None if that is not known."""
+def data_set(net):
+    """(number of samples, those in a batch) of the net's data layer, or None if not known."""
     for layer in net.layers:
         if layer.type in _IN_PASSES:
-            return len(getattr(layer, "loader", layer).source)
+            return len(getattr(layer, "loader", layer).source), layer.options.batch_size
     return None
 
 
