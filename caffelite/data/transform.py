@@ -53,7 +53,9 @@ class DataTransformer:
 
     def prepare(self, image, random):
         """The pictures that `transform` is to take crops of: one, or one for each test_size."""
-        if (self.before or self.test_sizes) and image.dtype != np.uint8:
+        if not (self.before or self.test_sizes):
+            return [image]
+        if image.dtype != np.uint8:
             raise DataError(
                 "holds floats; resizing, warping and distorting are for pixels from 0 to 255"
             )

@@ -1,7 +1,6 @@
 """What Data and ImageData share: batches from a source of samples, loaded by a thread."""
 
 import logging
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -99,56 +98,52 @@ class BatchLoader:
 
     def shapes(self):
         """The shapes of data and labels: of the first sample's size."""
-        images, _, index = self._sample(0)
-        count = self.batch_size * self.transformer.views
-        return [(count, *self._shape_of(images[0], index)), (self.batch_size,)]
+        _, (shape, *_), _, _ = self._sample(0)
+        return [(self.batch_size * self.transformer.views, *shape), (self.batch_size,)]
 
     def __call__(self, position):
         samples = [self._sample(position + i) for i in range(self.batch_size)]
-        images = [image for pictures, _, _ in samples for image in pictures]
-        data = np.empty(self._common_shape(samples), self.dtype)
-        labels = np.array([label for _, label, _ in samples], self.dtype)
-        random = rng.generator(self.seed, 0, samples[0][2])
+        count, shape = self.batch_size * self.transformer.views, self._common_shape(samples)
+        data = np.empty((count, *shape), self.dtype)
+        labels = np.array([label for _, _, label, _ in samples], self.dtype)
+        images = [image for pictures, _, _, _ in samples for image in pictures]
+        random = rng.generator(self.seed, 0, samples[0][3])
         self.transformer.transform(images, random, data)
         if self.transformer.after:
-            for sample, (_, _, index) in zip(data, samples, strict=True):
-                with self._naming(index):
+            for sample, (_, _, _, index) in zip(data, samples, strict=True):
+                try:
                     self.transformer.finish(sample, rng.generator(self.seed, 6, index))
+                except DataError as problem:
+                    raise self._named(problem, index) from None
         return data, labels
 
     def _sample(self, position):
-        """([what becomes of a sample before it is cropped], label, its number in the source)."""
+        """(pictures to take crops of, their shapes once cropped, label, number in the source)."""
         rank, size = self.shard
         index = position * size + rank
         pixels, label = self.source.read(index)
         random = rng.generator(self.seed, 5, index) if self.transformer.before else None
-        with self._naming(index):
-            return self.transformer.prepare(pixels, random), label, index
+        try:
+            images = self.transformer.prepare(pixels, random)
+            shapes = [self.transformer.output_shape(image.shape) for image in images]
+        except DataError as problem:
+            raise self._named(problem, index) from None
+        return images, shapes, label, index
 
     def _common_shape(self, samples):
-        count, common = self.batch_size * self.transformer.views, None
-        for images, _, index in samples:
-            for image in images:
-                shape = self._shape_of(image, index)
-                common = common or shape
+        common = samples[0][1][0]
+        for _, shapes, _, index in samples:
+            for shape in shapes:
                 if shape != common:
-                    raise DataError(
-                        f"{self.source.name(index)}: has the shape {shape}, expected "
-                        f"{common}, that of the first sample in its batch; "
-                        "resize the pictures, or use batch_size: 1"
+                    raise self._named(
+                        f"has the shape {shape}, expected {common}, that of the first sample in "
+                        "its batch; resize the pictures, or use batch_size: 1",
+                        index,
                     )
-        return count, *common
+        return common
 
-    def _shape_of(self, image, index):
-        with self._naming(index):
-            return self.transformer.output_shape(image.shape)
-
-    @contextmanager
-    def _naming(self, index):
-        try:
-            yield
-        except DataError as problem:
-            raise DataError(f"{self.source.name(index)}: {problem}") from None
+    def _named(self, problem, index):
+        return DataError(f"{self.source.name(index)}: {problem}")
 
     def close(self):
         self.source.close()
