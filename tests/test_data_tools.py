@@ -194,6 +194,16 @@ def test_the_mean_of_floats_and_of_one_channel(tmp_path, capsys):
     assert out.splitlines()[-1] == f"eigenvalue {values.var(dtype=float):g}: (1)"
 
 
+def test_the_mean_of_a_leveldb(tmp_path, capsys):
+    plyvel = pytest.importorskip("plyvel")
+    with plyvel.DB(str(tmp_path / "db"), create_if_missing=True) as database:
+        for key, value in records(CAFFE / "raw_lmdb"):
+            database.put(key, value)
+    words = ["-backend=leveldb", str(tmp_path / "db"), str(tmp_path / "mean")]
+    assert main(["compute_image_mean", *words]) == 0
+    assert (tmp_path / "mean").read_bytes() == (CAFFE / "mean.binaryproto").read_bytes()
+
+
 def test_a_database_that_was_cut_off_has_no_mean(tmp_path, capsys):
     shutil.copytree(CAFFE / "raw_lmdb", tmp_path / "db")
     data = tmp_path / "db" / "data.mdb"

@@ -1,4 +1,4 @@
-"""Compute the mean picture of an LMDB, for mean_file.
+"""Compute the mean picture of a database, for mean_file.
 
     caffelite compute_image_mean data/train_lmdb data/mean.binaryproto
 
@@ -7,14 +7,12 @@ The means of the channels, for mean_value, are printed. OUT may be left out.
 
 import json
 
-from ._flags import UsageError
-
 
 def add_arguments(parser):
     flag = parser.add_argument
-    flag("db", metavar="DB", help="an LMDB of pictures, all of one size")
+    flag("db", metavar="DB", help="a database of pictures, all of one size")
     flag("out", metavar="OUT", nargs="?", help="the .binaryproto file to make")
-    flag("--backend", default="lmdb", help="lmdb is the only one")
+    flag("--backend", default="lmdb", choices=("lmdb", "leveldb"), help="[lmdb]")
     flag("--pca", action="store_true", help="print how the colours vary, too")
     flag("--json", action="store_true", help="print JSON, all of it")
 
@@ -24,12 +22,13 @@ def run(args):
 
     from ..data import binaryproto
     from ..data.datum import DatumSource
+    from ..data.leveldb import LevelDbSource
+    from ..data.lmdb import LmdbSource
     from ..data.statistics import Statistics
     from ..errors import DataError
 
-    if args.backend != "lmdb":
-        raise UsageError(f'--backend "{args.backend}": lmdb is the only one')
-    source = DatumSource(args.db)
+    database = LmdbSource if args.backend == "lmdb" else LevelDbSource
+    source = DatumSource(args.db, database=database)
     statistics, shape = Statistics(), source.read(0)[0].shape
     for index in tqdm(range(len(source)), args.db, leave=False, disable=None):
         pixels, _ = source.read(index)

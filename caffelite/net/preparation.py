@@ -10,7 +10,9 @@ from google.protobuf import json_format
 from ..data import binaryproto
 from ..data.datum import DatumSource
 from ..data.image_list import ImageListSource
-from ..errors import DataError, NetError
+from ..data.leveldb import LevelDbSource
+from ..data.lmdb import LmdbSource
+from ..errors import CaffeliteError, DataError, NetError
 from ..proto import caffe_pb2
 from ..proto.text import read_net
 from .deploy import data_layer
@@ -84,7 +86,9 @@ def _stored_shape(layer):
         if layer.transform_param.mean_file:
             return binaryproto.read(layer.transform_param.mean_file).shape[-3:]
         if layer.type == "Data":
-            source = DatumSource(layer.data_param.source)
+            of_lmdb = layer.data_param.backend == caffe_pb2.DataParameter.LMDB
+            database = LmdbSource if of_lmdb else LevelDbSource
+            source = DatumSource(layer.data_param.source, database=database)
         elif layer.type == "ImageData":
             options = layer.image_data_param
             size = (options.new_height, options.new_width) if options.new_height else None
@@ -95,7 +99,7 @@ def _stored_shape(layer):
             return source.read(0)[0].shape
         finally:
             source.close()
-    except DataError:
+    except CaffeliteError:
         return None
 
 
