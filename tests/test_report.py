@@ -107,10 +107,13 @@ def test_labels_that_do_not_count(scored, capsys):
 def test_text_and_csv_name_the_classes(scored, capsys):
     net = database(5) + layer("accuracy", "Accuracy", "scores y", "accuracy")
     Path("net.prototxt").write_text(net)
-    Path("labels.txt").write_text("ant\nbee\ncat\n")
-    words = ["--model=net.prototxt", "--weights=none.caffemodel", "--labels=labels.txt"]
-    assert main(["test", *words, "--confusion=out.csv"]) == 0
+    words = ["--model=net.prototxt", "--weights=none.caffemodel", "--confusion=out.csv"]
+    Path("names").write_text("ant\nbee\ncat\n")
+    assert main(["test", *words, "--labels=names"]) == 0
     out = capsys.readouterr().out
+    Path("labels.txt").write_text("ant\nbee\ncat\n")  # beside the database
+    assert main(["test", *words]) == 0
+    assert capsys.readouterr().out == out
     (found,) = report(net, capsys=capsys)
     assert out.startswith("scores against y: 23 samples\n")
     assert f"top_1 = {found['top_1']:.6g}\n" in out

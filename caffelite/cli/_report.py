@@ -18,14 +18,12 @@ _ERRORS = ("mean_error", "mean_absolute_error", "root_mean_square_error", "large
 
 def run(args):
     """Run the net of `caffelite test` and print the report; returns the exit code."""
-    from ..data.dataset import read_names
-
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
-    names = read_names(args.labels) if args.labels else []
     net = open_net(args.model, "TEST", args, weights=args.weights)
     try:
+        names = _names(net, args.labels)
         measures = _measure(net, args, quiet, log)
     finally:
         net.close()
@@ -37,6 +35,16 @@ def run(args):
     else:
         print("\n\n".join("\n".join(_lines(report, names)) for report in reports))
     return 0
+
+
+def _names(net, labels):
+    """The names of the classes in the file `labels`, or in the one beside the net's data."""
+    from ..data.dataset import read_names
+    from ..net.preparation import names_beside
+
+    beside = (names_beside(layer.param) for layer in net.layers)
+    labels = labels or next(filter(None, beside), None)
+    return read_names(labels) if labels else []
 
 
 def _measure(net, args, quiet, log):

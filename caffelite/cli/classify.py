@@ -62,10 +62,10 @@ def run(args):
         raise UsageError("--csv and --json exclude each other")
     from tqdm import tqdm
 
-    from ..data.dataset import read_names
-
     log = start_logging(quiet=True, write=lambda line: tqdm.write(line, file=sys.stderr))
     use_device(args)
+    from ..data.dataset import read_names
+
     allow_python(args)
     paths = _find(args.pictures)
     found = [preparation_of(args, model, log) for model in args.model]

@@ -26,7 +26,7 @@ def add_arguments(parser):
     flag("--iterations", type=int, metavar="N", help="batches to run [50; with --report all]")
     flag("--report", action="store_true", help="tell how well the net does over its whole data set")
     flag("--confusion", metavar="FILE", help="write the confusion matrix as CSV; implies --report")
-    flag("--labels", metavar="FILE", help="names of the classes, a line each, for --report")
+    flag("--labels", metavar="FILE", help="names for --report, a line a class [beside the data]")
     flag("--json", action="store_true", help="print JSON")
     add_device_flags(parser)
 

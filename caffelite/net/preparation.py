@@ -44,9 +44,7 @@ class Preparation:
             made.shape = (stored[0], *(crop if all(crop) else stored[1:]))
         elif all(crop) and len(layer.transform_param.mean_value) > 1:
             made.shape = (len(layer.transform_param.mean_value), *crop)
-        if layer.type == "Data":
-            names = os.path.join(os.path.dirname(layer.data_param.source), "labels.txt")
-            made.names = names if os.path.isfile(names) else ""
+        made.names = names_beside(layer)
         return made
 
     @classmethod
@@ -119,6 +117,12 @@ def preparation(model, train_val=None, level=0, stages=()):
         layer = data_layer(test_phase(beside, level, stages))
         found = Preparation.of_data(layer, beside) if layer is not None else None
     return found or Preparation()
+
+
+def names_beside(layer):
+    """The file labels.txt beside the database of a data layer, or "" if there is none."""
+    path = os.path.join(os.path.dirname(layer.data_param.source), "labels.txt")
+    return path if layer.type == "Data" and os.path.isfile(path) else ""
 
 
 def subtract_from_channels(transform):
