@@ -26,7 +26,7 @@ ORDER = [  # a module imports from its own line and the lines above
     {"layers", "io"},
     {"net", "testing"},
     {"solver", "classifier", "detector"},
-    {"lint"},
+    {"lint", "visualize"},
     {"onnx_export", "parallel"},
     {"_caffe", "pycaffe"},  # the names of pycaffe
     {"cli", "view", "__main__"},

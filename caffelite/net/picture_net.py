@@ -25,9 +25,20 @@ class PictureNet:
     crops : "1", the middle; "10", corners and middle, and these mirrored; "multi", such ten at four
         sizes, whose short sides are 8/7 to 11/7 of the net's input
     output : the blob of the scores [the last output]
+    force_backward : whether gradients are to reach the picture
     """
 
-    def __init__(self, model, weights, preparation, crops="1", output=None, level=0, stages=()):
+    def __init__(
+        self,
+        model,
+        weights,
+        preparation,
+        crops="1",
+        output=None,
+        level=0,
+        stages=(),
+        force_backward=False,
+    ):
         param = test_phase(model, level, stages)
         if data_layer(param) is not None:
             if preparation.shape is None:
@@ -36,6 +47,7 @@ class PictureNet:
                     "the net for use, deploy.prototxt"
                 )
             param = deploy(param, preparation.shape, model)
+        param.force_backward = force_backward
         self.net = Net.from_param(param, model)
         self.net.copy_from(weights)
         self.input, self.shape = self._input(model)

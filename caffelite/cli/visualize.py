@@ -1,0 +1,179 @@
+"""Make pictures of what a net has learned, and of what it sees in a picture.
+
+    caffelite visualize filters OUT.png --weights W [--layer conv1]
+    caffelite visualize features OUT.png --weights W --model NET --picture CAT [--layer pool1]
+    caffelite visualize occlusion OUT.png --weights W --model NET --picture CAT [--class 281]
+    caffelite visualize saliency OUT.png --weights W --model NET --picture CAT [--class 281]
+
+filters: those of a convolution, by default the first. features: the maps that a layer makes of the
+picture, by default the first convolution. occlusion: where hiding a part of the picture lowers the
+score of the class most. saliency: by which pixels the score of the class changes most. The class is
+by default the one that the net finds likeliest; maps stand between the picture and the part of it
+that they point out.
+
+What the picture goes through before the net sees it is found as for caffelite classify, or given by
+the flags that tell.
+"""
+
+import json
+import sys
+
+from ..errors import CaffeliteError, did_you_mean
+from ._flags import UsageError
+from ._nets import (
+    add_device_flags,
+    add_python_flag,
+    add_state_flags,
+    allow_python,
+    stages,
+    use_device,
+)
+from ._pictures import add_preparation_flags, preparation_of
+
+
+def add_arguments(parser):
+    flag = parser.add_argument
+    flag("what", choices=("filters", "features", "occlusion", "saliency"), metavar="WHAT")
+    flag("out", metavar="OUT.png", help="the picture to make")
+    flag("--weights", required=True, metavar="FILE", help="the weights")
+    flag("--model", metavar="FILE", help="the net's prototxt")
+    flag("--picture", metavar="FILE", help="the picture that the net is to see")
+    flag("--layer", metavar="NAME", help="the layer to look at [the first convolution]")
+    flag(
+        "--class", type=int, dest="index", metavar="N", help="the class to look for [the likeliest]"
+    )
+    flag(
+        "--window", type=int, metavar="N", help="side of what hides a part [a fifth of the picture]"
+    )
+    flag("--stride", type=int, metavar="N", help="how far it moves [a quarter of the window]")
+    flag("--json", action="store_true", help="print JSON")
+    add_preparation_flags(parser)
+    add_state_flags(parser)
+    add_device_flags(parser)
+    add_python_flag(parser)
+
+
+def run(args):
+    if not args.out.lower().endswith(".png"):
+        raise UsageError(f"{args.out}: expected the name of a .png")
+    if args.what != "filters" and not (args.model and args.picture):
+        raise UsageError(f"{args.what} needs --model and --picture")
+    for name in ("window", "stride"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be at least 1, not {value}")
+    pixels, told = _filters(args) if args.what == "filters" else _of_a_picture(args)
+    _write(args.out, pixels)
+    told = {"file": args.out, **told}
+    print(json.dumps(told) if args.json else "\n".join(f"{k}: {v}" for k, v in told.items()))
+    return 0
+
+
+def _filters(args):
+    from ..net import convert
+    from ..visualize import filters
+
+    found = {
+        name: blobs[0]
+        for name, blobs in convert.read(args.weights).items()
+        if 0 in blobs and blobs[0].ndim == 4
+    }
+    large = [name for name, weight in found.items() if max(weight.shape[2:]) > 1]
+    name = args.layer or next(iter(large or found), None)
+    if name not in found:
+        wanted = f'no convolution "{name}"' if name else "no convolution"
+        hint = did_you_mean(name or "", found) or f"; it has {', '.join(found)}" * bool(found)
+        raise CaffeliteError(f"{args.weights}: holds {wanted}{hint}")
+    shape = " x ".join(map(str, found[name].shape))
+    return filters(found[name]), {"layer": name, "shape": shape}
+
+
+def _of_a_picture(args):
+    from ..glog import start_logging
+    from ..net.picture_net import PictureNet
+
+    log = start_logging(quiet=True)
+    use_device(args)
+    allow_python(args)
+    net = PictureNet(
+        args.model,
+        args.weights,
+        preparation_of(args, args.model, log),
+        level=args.level,
+        stages=stages(args),
+        force_backward=args.what == "saliency",
+    )
+    x = net.crops(args.picture)[0]
+    if args.what == "features":
+        return _features(args, net, x)
+    scores = net.scores([x[None]])[0]
+    index = int(scores.argmax()) if args.index is None else args.index
+    if not 0 <= index < len(scores):
+        raise UsageError(f"--class: expected 0 to {len(scores) - 1}, not {index}")
+    told = {"class": index, "score": float(scores[index])}
+    values = (_occlusion if args.what == "occlusion" else _saliency)(args, net, x, index)
+    from ..visualize import picture_of, side_by_side
+
+    return side_by_side(picture_of(x), values), told
+
+
+def _features(args, net, x):
+    from ..visualize import feature_maps
+
+    layers = net.net.layer_dict
+    first = next((name for name, layer in layers.items() if layer.type == "Convolution"), None)
+    name = args.layer or first
+    if name not in layers:
+        hint = did_you_mean(name or "", layers)
+        raise CaffeliteError(f'{args.model}: has no layer "{name or "of type Convolution"}"{hint}')
+    net.net.blobs[net.input].reshape(1, *x.shape)
+    net.net.reshape()
+    net.net.forward(end=name, **{net.input: x[None]})
+    if not layers[name].top_blobs or len(layers[name].top_blobs[0].shape) != 4:
+        raise layers[name].error("makes no maps: its top has no height and width")
+    values = layers[name].top_blobs[0].data[0]
+    return feature_maps(values), {"layer": name, "shape": " x ".join(map(str, values.shape))}
+
+
+def _occlusion(args, net, x, index):
+    from tqdm import tqdm
+
+    from ..visualize import occlusion, occlusion_count
+
+    window = args.window or max(1, min(x.shape[1:]) // 5)
+    stride = args.stride or max(1, window // 4)
+    total = occlusion_count(x.shape, window, stride)
+    with tqdm(total=total, desc="squares", leave=False, disable=None, file=sys.stderr) as bar:
+
+        def scores(batch):
+            return net.scores(list(batch[:, None]))[:, index]
+
+        return occlusion(scores, x, window, stride, bar.update)
+
+
+def _saliency(args, net, x, index):
+    from ..visualize import saliency
+
+    return saliency(net.net, net.input, x, _score_layer(net), index)
+
+
+def _score_layer(net):
+    """The layer whose top holds the scores before they become probabilities."""
+    name = net.output
+    while True:
+        layer = next(layer for layer in reversed(net.net.layers) if name in layer.top_names)
+        if layer.type not in ("Softmax", "Sigmoid", "Split"):
+            return layer
+        name = layer.bottom_names[0]
+
+
+def _write(path, pixels):
+    import io
+
+    from PIL import Image
+
+    from ..atomic import write_atomically
+
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "png")
+    write_atomically(path, data.getvalue())
