@@ -63,6 +63,11 @@ NETS = {
     "fixed, no scale": HEAD + conv("a", "x") + on("a", "Global", "ReLU") + TAIL % "a",
     "scale alone": HEAD + conv("a", "x") + on("a", "Scale", "ReLU") + TAIL % "a",
     "kept by PReLU": HEAD + conv("a", "x") + on("a", "PReLU") + TAIL % "a",
+    "apart from its convolution": HEAD
+    + conv("a", "x", bias=False)
+    + 'layer { name: "bn" type: "BatchNorm" bottom: "a" top: "bn" }'
+    + on("bn", "Scale", "ReLU")
+    + TAIL % "bn",
     "frozen convolution": HEAD
     + conv("a", "x", more="param { lr_mult: 0 } param { lr_mult: 0 }")
     + on("a", "BatchNorm", "Scale", "ReLU")
@@ -131,7 +136,10 @@ def test_chains_are_what_the_net_says(monkeypatch):
         for head, followers in steps.chains.items()
     }
     assert found == {"a_0": ["a_1", "a_2"], "b_0": ["b_1"], "sum": ["sum_0"]}
-    assert [steps.layers[index].name for index in steps.apart] == ["a", "b"]
+    assert [[steps.layers[i].name for i in apart.writers] for apart in steps.apart] == [
+        ["a"],
+        ["b"],
+    ]
 
 
 LAYERS = ["a", "a_0", "a_1", "a_2", "b_0", "sum", "sum_0", "ip"]
@@ -198,3 +206,66 @@ def test_another_batch_size_passes_through(monkeypatch):
         net.blobs["t"].reshape(2)
         net.forward_backward()
     assert_same(*nets)
+
+
+# Layers in place on what others' backward reads
+
+SPOILED = {
+    "Sigmoid": "",
+    "TanH": "",
+    "ELU": "",
+    "Exp": "",
+    "Swish": "",
+    "BNLL": "",
+    "Softmax": "",
+    "ReLU": "",
+    "Leaky": "",
+    "ReLU6": "",
+    "L2": 'layer { name: "l2" type: "Pooling" bottom: "a" top: "b" '
+    "pooling_param { pool: L2 kernel_size: 2 } }",
+    "PROD": 'layer { name: "sq" type: "Eltwise" bottom: "a" bottom: "a2" top: "b" '
+    "eltwise_param { operation: PROD stable_prod_grad: false } }",
+}
+BY = ["Sigmoid", "PlainScale", "BatchNorm", "Power", "Dropout", "ReLU"]
+
+
+@pytest.mark.parametrize("planned", [True, False])
+@pytest.mark.parametrize("by", BY)
+@pytest.mark.parametrize("type", SPOILED)
+def test_gradients_survive_layers_in_place(type, by, planned, monkeypatch):
+    """Against the same net with a blob for every layer."""
+    text = HEAD + conv("a", "x")
+    if SPOILED[type]:
+        text += conv("a2", "x") * (type == "PROD") + SPOILED[type] + on("b", by, "ReLU", by)
+    else:
+        text += 'layer { name: "b" type: "Power" bottom: "a" top: "b" }'
+        text += on("b", type, by, "ReLU", by)
+    text += TAIL % "b"
+    net = build(text, planned, monkeypatch)
+    param = text_format.Parse(text, caffe_pb2.NetParameter())
+    last = {}
+    for layer in param.layer:
+        layer.bottom[:] = [last.get(name, name) for name in layer.bottom]
+        for i, name in enumerate(layer.top):
+            if name in last:
+                layer.top[i] = f"{name}_{layer.name}"
+            last[name] = layer.top[i]
+    apart = build(text_format.MessageToString(param), planned, monkeypatch)
+    for one in (net, apart):
+        one.forward_backward()
+    np.testing.assert_allclose(net.blobs["loss"].data, apart.blobs["loss"].data, rtol=1e-12)
+    for one, other in zip(net.learnable, apart.learnable, strict=True):
+        np.testing.assert_allclose(one.blob.diff, other.blob.diff, 1e-9, 1e-12)
+
+
+def test_what_is_kept_apart_shows_between_the_layers(monkeypatch):
+    text = HEAD + conv("a", "x") + on("a", "Sigmoid", "PlainScale") + TAIL % "a"
+    net = build(text, True, monkeypatch)
+    net.forward(end="a")
+    given = net.blobs["a"].data.copy()
+    net.forward(end="a_0")
+    np.testing.assert_allclose(net.blobs["a"].data, 1 / (1 + np.exp(-given)))
+    net.blobs["a"].data[...] = given
+    net.forward(start="a_1", end="a_1")
+    scale = net.params["a_1"][0].data[:, None, None]
+    np.testing.assert_allclose(net.blobs["a"].data, scale * given)

@@ -54,6 +54,11 @@ class Layer:
         blobs whose values go on from one batch to the next, and with a snapshot
     keeps_bottom
         whether backward reads bottom 0, which in place forward overwrites
+    reads_top
+        what backward reads of top 0's data, which an in-place layer after it may change: "values",
+        "signs" (which of them are positive), or None
+    keeps_signs
+        whether top 0 is positive where bottom 0 is, or else gives it no gradient, and only there
     always_reshape
         whether `reshape` runs before every forward, not only when a bottom's shape changed
     auto_top
@@ -80,6 +85,8 @@ class Layer:
     in_place = False
     carried = ()
     keeps_bottom = False
+    reads_top = None
+    keeps_signs = False
     always_reshape = False
     auto_top = False
     no_gradient = ()

@@ -1,6 +1,4 @@
-"""Which layers run backward, which run as one step, which bottoms are kept apart."""
-
-import itertools
+"""Which layers run backward, which run as one step, which blobs are kept apart."""
 
 
 def plan_backward(layers, lr_mults, force):
@@ -84,21 +82,41 @@ def _is_on_top_of(head, layer):
     )
 
 
-def find_kept_bottoms(layers):
-    """Indices of layers whose top is better kept apart from that of the in-place layer after them.
+def find_apart(layers, chains, planned):
+    """[(writers, reader, place)]: what the layers `writers` give is better kept apart.
 
-    The latter reads its bottom once more in backward: without a blob of its own for it, it would
-    have to copy it in each forward.
+    `reader` works in place on their blob, which is its bottom and top at `place`. Where backward
+    reads what one of them gave, it must not find what the reader made of it. Where, `planned`, the
+    reader itself reads its bottom in backward, it need not copy it in each forward.
     """
-    pairs = enumerate(itertools.pairwise(layers))
-    return [
-        index
-        for index, (producer, layer) in pairs
-        if layer.keeps_bottom
+    absorbed = {head + 1 + i for head, rest in chains.items() for i in range(len(rest))}
+    apart, writers = [], {}  # by blob name: those since it was last kept apart
+    for index, layer in enumerate(layers):
+        for place, name in enumerate(layer.top_names):
+            before = writers.get(name, [])
+            in_place = layer.bottom_names[place : place + 1] == [name] and index not in absorbed
+            if in_place and (
+                any(_spoils(layer, layers[i]) for i in before)
+                or (planned and _saves_a_copy(layer, [layers[i] for i in before]))
+            ):
+                apart.append((before, index, place))
+                before = []
+            writers[name] = [*before, index]
+    return apart
+
+
+def _spoils(layer, writer):
+    """Whether an in-place layer changes what backward of `writer` reads of its top."""
+    read = writer.reads_top if writer.needs_backward else None
+    return read == "values" or (read == "signs" and not layer.keeps_signs)
+
+
+def _saves_a_copy(layer, writers):
+    return (
+        layer.keeps_bottom
         and layer.needs_backward
-        and layer.bottom_names == layer.top_names == producer.top_names
-        and len(layer.top_names) == 1
-        and producer.blobs
-        and producer.bottom_names != producer.top_names
-        and not any(producer.loss_weights)
-    ]
+        and len(layer.top_names) == len(writers) == 1
+        and bool(writers[0].blobs)
+        and writers[0].bottom_names != writers[0].top_names
+        and not any(writers[0].loss_weights)
+    )

@@ -1,11 +1,22 @@
-"""The steps in which a net's layers run: several layers may be one, and bottoms be kept apart."""
+"""The steps in which a net's layers run: several may be one, and what they give be kept apart."""
 
 import os
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..blob import Blob
-from .plan import find_chains, find_kept_bottoms
+from .plan import find_apart, find_chains
+
+
+@dataclass
+class Apart:
+    """Layers `writers` fill the blob `kept`, from which `reader` fills the one that users see."""
+
+    writers: list[int]
+    reader: int
+    kept: Blob
+    seen: Blob
 
 
 class Steps:
@@ -24,23 +35,24 @@ class Steps:
             for index, followers in self.chains.items()
             for i in range(len(followers))
         }
-        self.apart = {}  # index of a producer: (the blob it now fills, the blob that users see)
-        for index in find_kept_bottoms(layers) if planned else ():
-            self._keep_apart(index)
+        self.apart = [self._keep(*found) for found in find_apart(layers, self.chains, planned)]
 
-    def _keep_apart(self, index):
-        producer, layer = self.layers[index : index + 2]
-        seen = layer.top_blobs[0]
+    def _keep(self, writers, reader, place):
+        layer = self.layers[reader]
+        seen = layer.top_blobs[place]
         kept = Blob(seen.shape, seen.dtype)
         kept.share_diff(seen)
-        self.apart[index] = kept, seen
-        producer.top_blobs[0] = layer.bottom_blobs[0] = kept
+        for index in writers:
+            for blobs in (self.layers[index].bottom_blobs, self.layers[index].top_blobs):
+                blobs[:] = [kept if blob is seen else blob for blob in blobs]
+        layer.bottom_blobs[place] = kept
+        return Apart(writers, reader, kept, seen)
 
     def forward(self, start, end, one_by_one):
         """Yield (index, layers) of each step to run, layers[0] being the one that does the work."""
-        if start - 1 in self.apart:
-            kept, seen = self.apart[start - 1]
-            _copy(seen, kept)
+        for apart in self.apart:
+            if apart.writers[0] < start <= apart.reader:
+                _copy(apart.seen, apart.kept)
         index = start
         while index <= end:
             followers = () if one_by_one else self.chains.get(index, ())
@@ -53,9 +65,9 @@ class Steps:
 
     def show(self, index):
         """Let users see what the step at `index` computed, where it went into a blob kept apart."""
-        if index in self.apart:
-            kept, seen = self.apart[index]
-            _copy(kept, seen)
+        for apart in self.apart:
+            if index in apart.writers:
+                _copy(apart.kept, apart.seen)
 
     def backward(self, start, end, one_by_one):
         """Yield the index of each step to run, the last one first; it runs as forward did."""

@@ -14,6 +14,7 @@ class BNLL(Layer):
     """
 
     in_place = True
+    reads_top = "values"
 
     def forward(self, bottom, top):
         x = bottom[0].data

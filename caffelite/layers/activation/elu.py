@@ -18,6 +18,7 @@ class ELU(Layer):
     """
 
     options_field = "elu_param"
+    reads_top = "values"
 
     @property
     def in_place(self):

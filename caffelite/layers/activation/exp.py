@@ -21,6 +21,7 @@ class Exp(Layer):
 
     options_field = "exp_param"
     in_place = True
+    reads_top = "values"
 
     def setup(self, bottom_shapes):
         options = self.options

@@ -21,10 +21,15 @@ class ReLU(Layer):
     """
 
     options_field = "relu_param"
+    keeps_signs = True
 
     @property
     def in_place(self):
         return self.options.negative_slope >= 0  # else y > 0 does not tell the sign of x
+
+    @property
+    def reads_top(self):
+        return "signs" if self.param.bottom == self.param.top else None
 
     def setup(self, bottom_shapes):
         check_engine(self)

@@ -21,6 +21,10 @@ class ReLU6(ReLU):
 
     options_field = "relu6_param"
 
+    @property
+    def reads_top(self):
+        return "values" if self.param.bottom == self.param.top else None
+
     def forward(self, bottom, top):
         super().forward(bottom, top)
         np.minimum(top[0].data, 6, out=top[0].data)

@@ -26,6 +26,7 @@ class Sigmoid(Layer):
 
     options_field = "sigmoid_param"
     in_place = True
+    reads_top = "values"
 
     def setup(self, bottom_shapes):
         check_engine(self)

@@ -20,6 +20,7 @@ class Swish(Layer):
 
     options_field = "swish_param"
     in_place = True
+    reads_top = "values"
 
     def forward(self, bottom, top):
         x = bottom[0].data

@@ -18,6 +18,7 @@ class TanH(Layer):
 
     options_field = "tanh_param"
     in_place = True
+    reads_top = "values"
 
     def setup(self, bottom_shapes):
         check_engine(self)

@@ -21,6 +21,7 @@ class Dropout(Layer):
 
     options_field = "dropout_param"
     in_place = True
+    keeps_signs = True
 
     def setup(self, bottom_shapes):
         options = self.options

@@ -140,6 +140,10 @@ class ChannelNormalizer(Layer):
         for blob, gradient in ((scale_blob, dscale), (bias_blob, dbias)):
             if blob is not None:
                 blob.diff.reshape(-1)[...] += gradient
+        if self.followers and dx is not None and not np.may_share_memory(dx, dy):
+            self._mask(y, dy)  # what the followers' backward leaves in their blob
+            if "Scale" in _types(self.followers):
+                dy *= scale[:, None]
 
     def _mask(self, y, dy):
         """The gradient of this step's ReLU, where no other kernel takes it along."""

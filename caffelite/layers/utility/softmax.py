@@ -29,6 +29,7 @@ class Softmax(Layer):
 
     options_field = "softmax_param"
     in_place = True
+    reads_top = "values"
 
     def setup(self, bottom_shapes):
         check_engine(self)

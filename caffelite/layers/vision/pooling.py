@@ -44,6 +44,7 @@ class Pooling(Layer):
         check_engine(self)
         options = self.options
         self.method = options.PoolMethod.Name(options.pool)
+        self.reads_top = "values" if self.method in ("L2", "STOCHASTIC") else None
         if self.num_tops > 1 and self.method != "MAX":
             raise self.error(f"a second top, the mask, comes with pool: MAX, not {self.method}")
         self.stride = pair(self, "stride", 1, least=1)
