@@ -93,7 +93,7 @@ def _server(data, port):
     try:
         return Server(data, port)
     except OSError as problem:
-        if problem.errno not in (errno.EADDRINUSE, errno.EACCES):
+        if problem.errno != errno.EADDRINUSE:
             raise
         raise CaffeliteError(
             f"port {port} of {ADDRESS} is in use; give another --port, or none for any that is free"

@@ -1,0 +1,322 @@
+"""view, as its user sees it, in a browser without a window: open, search, type, watch."""
+
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import caffelite
+from caffelite.proto import caffe_pb2
+from caffelite.view.net_file import NetFile
+from caffelite.view.page_data import PageData
+from caffelite.view.server import Server
+from caffelite.view.weights import Weights
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra [test]")
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs Chromium and its driver: apt install chromium-driver"
+)
+
+HOSTILE = "<img src=x onerror=document.title='owned'>"
+NET = f"""name: "{HOSTILE}"
+layer {{ name: "data" type: "Input" top: "data"
+        input_param {{ shape {{ dim: 2 dim: 3 dim: 12 dim: 9 }} }} }}
+layer {{
+  name: "conv1"
+  type: "Convolution"
+  bottom: "data"
+  top: "conv1"
+  convolution_param {{
+    num_output: 4
+    kernel_size: 3
+    weight_filler {{ type: "xavier" }}
+  }}
+}}
+layer {{ name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }}
+layer {{ name: "{HOSTILE}" type: "Softmax" bottom: "conv1" top: "{HOSTILE}" }}
+"""
+
+
+def block(k):
+    bottom = f"block{k - 1}" if k else "data"
+    return f"""
+layer {{ name: "block{k}/a" type: "AbsVal" bottom: "{bottom}" top: "block{k}/a" }}
+layer {{ name: "block{k}/b" type: "TanH" bottom: "block{k}/a" top: "block{k}/b" }}
+layer {{ name: "block{k}" type: "Eltwise" bottom: "{bottom}" bottom: "block{k}/b" top: "block{k}" }}
+"""
+
+
+DEEP = (
+    'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 7 } } }'
+    + "".join(map(block, range(30)))
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "window-size=1280,943",
+        f"user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):
+        options.add_argument(f"--{flag}")  # fmt: skip
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """The page, in words of its user."""
+
+    def __init__(self, browser, url):
+        self.browser = browser
+        browser.get(url)
+        self.wait("the page is ready", lambda: self.text("#findings-title") != "Findings")
+
+    def wait(self, what, holds, seconds=60):
+        """What `holds` returns, as soon as it is true."""
+        end = time.monotonic() + seconds
+        while not (found := holds()):
+            assert time.monotonic() < end, f"in vain: {what}\n{self.findings()}"
+            time.sleep(0.05)
+        return found
+
+    def js(self, code, *given):
+        return self.browser.execute_script(code, *given)
+
+    def text(self, place):
+        return self.js("return document.querySelector(arguments[0]).textContent", place)
+
+    def shown(self, place):
+        return self.browser.find_element(By.CSS_SELECTOR, place).is_displayed()
+
+    def row(self, name):
+        """What the graph says of a layer, or None if it shows no such."""
+        return self.js(
+            "return [...document.querySelectorAll('.row')].map(row => row.ariaLabel)"
+            ".find(words => words.startsWith(arguments[0] + ' ')) ?? null",
+            name,
+        )
+
+    def findings(self):
+        return self.text("#findings-list")
+
+    def line(self, words):
+        """The editor's line that holds the words."""
+        return self.js(
+            "return [...document.querySelector('#editor').shadowRoot.querySelectorAll('.cm-line')]"
+            ".find(line => line.textContent.includes(arguments[0]))",
+            words,
+        )
+
+    def type_at_end(self, words, *keys):
+        self.line(words).click()
+        self.keys(Keys.END, *keys)
+
+    def keys(self, *keys):
+        webdriver.ActionChains(self.browser).send_keys(*keys).perform()
+
+    def search(self, words):
+        self.keys("/")
+        self.keys(words, Keys.ENTER)
+
+    def selected(self):
+        return self.js("return document.querySelector('.row.selected')?.ariaLabel")
+
+
+@pytest.fixture
+def quiet(browser):
+    """Fails a test after which the browser's console holds errors, such as broken policies."""
+    browser.get_log("browser")
+    yield
+    said = [entry["message"] for entry in browser.get_log("browser")]
+    browser.get("about:blank")
+    assert not [words for words in said if "409 (Conflict)" not in words]
+
+
+@pytest.fixture
+def view(browser, quiet, tmp_path):
+    """view(text, ...) opens the page of a net; further options are those of PageData."""
+    with contextlib.ExitStack() as stack:
+
+        def start(text, **options):
+            path = tmp_path / "net.prototxt"
+            path.write_text(text)
+            state = caffe_pb2.NetState(phase=caffe_pb2.TEST)
+            server = stack.enter_context(Server(PageData(NetFile(str(path)), state, **options)))
+            thread = threading.Thread(target=server.serve_forever, args=[0.01])
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            return Page(browser, server.url)
+
+        yield start
+
+
+def point(iteration, loss):
+    facts = {"event": "train", "iteration": iteration, "loss": loss, "lr": 0.1, "outputs": {}}
+    return json.dumps(facts) + "\n"
+
+
+@contextlib.contextmanager
+def command(folder, *words):
+    """The address that a `caffelite view` process prints, while it runs."""
+    command = [sys.executable, "-m", "caffelite", "view", *words, "--no-browser"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+
+
+def test_search_edit_lint_and_watch(browser, quiet, tmp_path):
+    (tmp_path / "net.prototxt").write_text(NET)
+    with command(tmp_path, "net.prototxt", "--run", "log.jsonl") as url:
+        look_around(Page(browser, url), tmp_path / "log.jsonl")
+        browser.get("about:blank")  # before nobody answers the page
+
+
+def look_around(page, log):
+    assert "→ 2×4×10×7" in page.row("relu1")
+    assert "waiting for the file" in page.wait("the run's state", lambda: page.text("#run-state"))
+
+    page.search("conv")
+    page.wait("the layer found is selected", lambda: (page.selected() or "").startswith("conv1 "))
+    assert "2×4×10×7" in page.text("#layer") and "kernel_size: 3" in page.text("#layer")
+
+    page.type_at_end("kernel_size: 3", Keys.BACKSPACE, "5")
+    page.wait("the shape changes", lambda: "→ 2×4×8×5" in page.row("relu1"))
+    page.wait("in the panel, too", lambda: "2×4×8×5" in page.text("#layer"))
+    assert "expected a larger one" not in page.findings()
+
+    page.type_at_end("kernel_size: 5", "0")
+    page.wait("a finding", lambda: "expected a larger one" in page.findings())
+    assert "conv1" in page.findings() and "has a mistake" in page.row("conv1")
+    page.type_at_end("kernel_size: 50", Keys.BACKSPACE)
+    page.wait("it goes", lambda: "expected a larger one" not in page.findings())
+
+    log.write_text(point(0, 2.5) + point(100, 1.5))
+    page.wait("a curve", lambda: "iteration 100 · train loss 1.5" in page.text("#run-state"))
+    assert "train loss" in page.text("#curves .u-legend")
+    picture = "return document.querySelector('#curves canvas').toDataURL()"
+    page.wait("it is drawn", lambda: len(page.js(picture)) > 2000)
+    before = page.js(picture)
+    with log.open("a") as file:
+        file.write(point(200, 0.5) + point(300, 0.25)[:20])
+    page.wait(
+        "the curve grows", lambda: "iteration 200 · train loss 0.5" in page.text("#run-state")
+    )
+    page.wait("on the picture, too", lambda: page.js(picture) != before)
+
+
+def test_names_are_shown_as_text(view):
+    page = view(NET)
+    assert page.text("#name") == HOSTILE
+    page.search("onerror")
+    page.wait("the panel", lambda: HOSTILE in page.text("#layer"))
+    assert page.js("return document.querySelectorAll('img').length") == 0
+    assert page.browser.title.startswith(HOSTILE)
+
+
+def test_a_mistake_in_the_text_leaves_the_graph_until_it_is_mended(view):
+    page = view(NET)
+    page.type_at_end("kernel_size: 3", " }")
+    page.wait("the mistake", lambda: page.shown("#stale") and "one too many" in page.findings())
+    assert page.row("conv1")
+    page.keys(Keys.BACKSPACE, Keys.BACKSPACE)
+    page.wait("no mistake", lambda: not page.shown("#stale"))
+
+
+def test_a_file_with_a_mistake_opens_for_mending(view):
+    page = view(NET.replace("kernel_size: 3", "kernel_size: three"))
+    assert "three" in page.findings() and not page.row("data")
+    page.type_at_end("kernel_size: three", *[Keys.BACKSPACE] * 5, "3")
+    page.wait("the graph", lambda: page.row("data"))
+
+
+def test_saving_asks_for_the_file_as_it_was(view, tmp_path):
+    page = view(NET)
+    path = tmp_path / "net.prototxt"
+    assert not page.browser.find_element(By.ID, "save").is_enabled()
+    page.type_at_end("num_output: 4", "8")
+    assert path.read_text() == NET
+    keys = webdriver.ActionChains(page.browser)
+    keys.key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
+    page.wait("saved", lambda: page.text("#file-state") == "saved")
+    assert path.read_text() == NET.replace("num_output: 4", "num_output: 48")
+
+    path.write_text(NET.replace("num_output: 4", "num_output: 9"))
+    page.type_at_end("num_output: 48", "0")
+    page.browser.find_element(By.ID, "save").click()
+    page.wait("refused", lambda: "changed on disk" in page.text("#file-state"))
+    assert "num_output: 9" in path.read_text()
+    page.browser.find_element(By.ID, "reload").click()
+    page.wait("read anew", lambda: page.line("num_output: 9"))
+
+
+def test_repeats_are_folded_and_search_unfolds_them(view):
+    page = view(DEEP)
+    assert page.row("30 × the same block") and not page.row("block7/b")
+    page.search("block7/b")
+    page.wait("unfolded", lambda: (page.selected() or "").startswith("block7/b "))
+    page.browser.find_element(By.ID, "fold").click()
+    page.wait("folded again", lambda: page.row("30 × the same block") and not page.row("block7/b"))
+
+
+def test_the_keyboard_walks_the_graph(view):
+    page = view(NET)
+    page.js("document.querySelector('#graph > svg').focus()")
+    page.keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    page.wait("the second layer", lambda: (page.selected() or "").startswith("conv1 "))
+    page.keys(Keys.ARROW_UP)
+    page.wait("the first", lambda: (page.selected() or "").startswith("data "))
+    assert page.shown("#layer")
+    place = "return document.querySelector('#graph > svg > g').getAttribute('transform')"
+    before = page.js(place)
+    page.keys("+")
+    assert page.js(place) != before
+    page.keys(Keys.ESCAPE)
+    page.wait("the panel closes", lambda: not page.shown("#layer"))
+
+
+def test_weights_are_shown(view, tmp_path):
+    (tmp_path / "net.prototxt").write_text(NET)
+    net = caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TEST)
+    net.save(str(tmp_path / "w.caffemodel"))
+    page = view(NET, weights=Weights(str(tmp_path / "w.caffemodel")))
+    page.search("conv1")
+    page.wait(
+        "histograms", lambda: page.js("return document.querySelectorAll('.histogram').length") == 2
+    )
+    assert page.js("return document.querySelector('.filters').width") > 4
+
+
+def test_hovering_tells_shapes_and_counts(view):
+    page = view(NET)
+    row = page.js("return document.querySelector('[data-layer=\"1\"]')")
+    webdriver.ActionChains(page.browser).move_to_element(row).perform()
+    page.wait("the tip", lambda: page.shown("#tip"))
+    for words in ("2×3×12×9", "2×4×10×7", "112", "15,120"):  # 4 * 27 + 4; 2 * 4 * 70 * 27
+        assert words in page.text("#tip")
