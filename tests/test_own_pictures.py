@@ -1,0 +1,64 @@
+"""From a folder of JPEGs to what a net says of a new one, by the commands in README."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from caffelite.cli import main
+
+ROOT = Path(__file__).parent.parent
+COLORS = {"blue": (30, 60, 200), "green": (40, 170, 60), "red": (200, 40, 50)}
+
+
+def commands():
+    """The lines that README shows under "Your own pictures"."""
+    part = (ROOT / "README.md").read_text().partition("## Your own pictures")[2]
+    lines = re.search(r"```console\n(.*?)```", part, re.S)[1].splitlines()
+    return [shlex.split(line) for line in lines]
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """The current folder holds pictures/CLASS/N.jpg, as colorful as they say, and a red new.jpg."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "examples", "examples")
+    random = np.random.default_rng(0)
+
+    def save(path, color):
+        height, width = random.integers(30, 60, 2)
+        noise = random.integers(-30, 30, (height, width, 3))
+        Image.fromarray((np.array(color) + noise).clip(0, 255).astype(np.uint8)).save(path)
+
+    for name, color in COLORS.items():
+        Path("pictures", name).mkdir(parents=True)
+        for i in range(20):
+            save(f"pictures/{name}/{i}.jpg", color)
+    save("new.jpg", COLORS["red"])
+
+
+def test_the_commands_do_what_readme_says(pictures, capsys):
+    pytest.importorskip("matplotlib")
+    solver = Path("examples/pictures/solver.prototxt")
+    solver.write_text(solver.read_text().replace("max_iter: 600", "max_iter: 12"))
+    net = Path("examples/pictures/train_val.prototxt")
+    net.write_text(net.read_text().replace("batch_size: 64", "batch_size: 16"))
+    install, *shown = commands()
+    assert install[:2] == ["pip", "install"]
+    outputs = {}
+    for program, name, *words in shown:
+        assert program == "caffelite"
+        words = [word.replace("iter_600", "iter_12") for word in words]
+        assert main([name, *words]) == 0, capsys.readouterr().err
+        outputs[name] = capsys.readouterr().out
+    assert list(outputs) == ["dataset", "train", "plot", "test", "classify"]
+    assert "data/train_lmdb: 48 pictures, 3 x 32 x 32; 3 classes, 16 pictures" in outputs["dataset"]
+    assert "data/test_lmdb: 12 pictures" in outputs["dataset"]
+    assert Path("curves.svg").read_text().lstrip().startswith("<?xml")
+    assert "top_1 = 1\n" in outputs["test"]
+    assert re.search(r"^red +0 +0 +4( +0)+$", outputs["test"], re.M)
+    assert re.match(r"new\.jpg\n  [01]\.\d+  red\n", outputs["classify"])
