@@ -49,15 +49,15 @@ def conv_without_bias(bottom, num_output, kernel_size, fill, **options):
 
 def window(size):
     """A kernel's size: a number, or (height, width)."""
-    return (
-        {"kernel_size": size} if isinstance(size, int) else dict(kernel_h=size[0], kernel_w=size[1])
-    )
+    if isinstance(size, int):
+        return dict(kernel_size=size)
+    return dict(kernel_h=size[0], kernel_w=size[1])
 
 
 def keeping(size):
     """The padding with which a kernel of odd size and stride 1 keeps the size of the map."""
     if isinstance(size, int):
-        return {"pad": size // 2} if size > 1 else {}
+        return dict(pad=size // 2) if size > 1 else {}
     return dict(pad_h=size[0] // 2, pad_w=size[1] // 2)
 
 

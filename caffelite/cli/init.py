@@ -35,11 +35,9 @@ def run(args):
         )
     os.makedirs(target, exist_ok=True)
     for file, source in sources.items():
-        with open(source, "rb") as stream:
-            data = stream.read()
-        if not file.endswith(".png"):
-            data = _from_its_folder(data.decode(), name).encode()
-        write_atomically(os.path.join(target, file), data)
+        with open(source, encoding="utf-8") as stream:
+            text = _from_its_folder(stream.read(), name)
+        write_atomically(os.path.join(target, file), text.encode())
         print(os.path.join(target, file))
     return 0
 
@@ -50,7 +48,7 @@ def _files(name):
     files = {
         file: os.path.join(models, file)
         for file in sorted(os.listdir(models))
-        if file.endswith((".py", ".prototxt", ".md", ".png"))
+        if file.endswith((".py", ".prototxt", ".md"))
     }
     solver = _zoo.card(name)[0].get("solver")
     if solver:
