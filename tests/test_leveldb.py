@@ -74,6 +74,28 @@ def test_reading_changes_nothing_even_where_leveldb_would_tidy_up(tmp_path):
     assert content(folder) == before
 
 
+def test_a_table_that_an_interrupted_program_left_is_not_overwritten(tmp_path):
+    folder = write(tmp_path / "db", numbered(3000), write_buffer_size=100_000)
+    last = max(int(name.stem) for name in folder.iterdir() if name.stem.isdecimal())
+    for number in range(last + 1, last + 20):
+        (folder / f"{number:06}.ldb").write_bytes(b"left over")
+    before = content(folder)
+    source = LevelDbSource(folder)
+    assert len(source) == 3000
+    source.close()
+    assert content(folder) == before
+
+
+def test_a_manifest_of_many_blocks_is_read(tmp_path):
+    keys = [b"%08d" % i + b"k" * 1000 for i in range(3000)]
+    folder = write(tmp_path / "db", [(k, b"") for k in keys], write_buffer_size=70_000)
+    manifest = folder / (folder / "CURRENT").read_text().strip()
+    assert manifest.stat().st_size > 1 << 16
+    source = LevelDbSource(folder)
+    assert [source.record(i)[0] for i in range(3000)] == keys
+    source.close()
+
+
 def test_links_go_when_the_source_does(tmp_path, monkeypatch):
     import gc
     import tempfile

@@ -2,19 +2,20 @@
 
 import os
 import shutil
+import struct
 import tempfile
 import weakref
 
 from ..errors import DataError, missing_extra
 
-_OF_A_PROCESS = ("LOCK", "LOG", "LOG.old")
+_BLOCK = 1 << 15
 
 
 class LevelDbSource:
     """The records of a database in key order, by number; after the last comes the first again.
 
     Going on to the next record is free, any other number walks the keys. Nothing is written into
-    the database: LevelDB, which tidies up where it opens, is given a passing folder of links.
+    the database: LevelDB, which tidies up where it opens, is given a passing folder.
     """
 
     def __init__(self, path):
@@ -25,14 +26,11 @@ class LevelDbSource:
         except ImportError:
             raise missing_extra("plyvel", "leveldb") from None
         self._error = plyvel.Error
-        links = tempfile.mkdtemp(prefix="caffelite.")
-        self._remove_links = weakref.finalize(self, shutil.rmtree, links, ignore_errors=True)
-        for name in os.listdir(self.path):
-            if name not in _OF_A_PROCESS:
-                source = os.path.join(os.path.abspath(self.path), name)
-                os.symlink(source, os.path.join(links, name))
+        folder = tempfile.mkdtemp(prefix="caffelite.")
+        self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        _link(self.path, folder)
         try:
-            self._database = plyvel.DB(links)
+            self._database = plyvel.DB(folder)
         except plyvel.Error as problem:
             raise DataError(f"{self.path}: cannot be read as a LevelDB: {problem}") from None
         self._length = None  # not known before the last record is reached
@@ -78,7 +76,7 @@ class LevelDbSource:
         """Close the database."""
         self._records = None
         self._database.close()
-        self._remove_links()
+        self._remove_folder()
 
 
 def _check(path):
@@ -89,3 +87,77 @@ def _check(path):
         raise DataError(f"{path}: is an LMDB; write backend: LMDB (without it, LEVELDB is meant)")
     if not os.path.isfile(os.path.join(path, "CURRENT")):
         raise DataError(f"{path}: expected a LevelDB, a directory that holds CURRENT")
+
+
+def _link(path, folder):
+    """Make `folder` the same database, with copies of all but its tables, and links to those.
+
+    Only tables in use are linked, those that the manifest names: LevelDB overwrites others, which
+    an interrupted program may have left.
+    """
+    try:
+        with open(os.path.join(path, "CURRENT"), encoding="ascii") as file:
+            manifest = file.read().strip()
+        with open(os.path.join(path, os.path.basename(manifest)), "rb") as file:
+            tables = _live_tables(file.read())
+        names = os.listdir(path)
+        for name in names:
+            if name in ("CURRENT", manifest) or name.endswith(".log"):
+                shutil.copyfile(os.path.join(path, name), os.path.join(folder, name))
+    except (OSError, ValueError, IndexError) as problem:
+        raise DataError(f"{path}: cannot be read as a LevelDB: {problem}") from None
+    for name in names:
+        number, ending = os.path.splitext(name)
+        if ending in (".ldb", ".sst") and number.isdecimal() and int(number) in tables:
+            os.symlink(os.path.join(os.path.abspath(path), name), os.path.join(folder, name))
+
+
+def _live_tables(manifest):
+    """The numbers of the tables in use, according to a manifest: its edits, one after the other.
+
+    An edit is a list of tag and fields: integers of 7 bits a byte, and strings after their length.
+    """
+    kinds = {1: "s", 2: "n", 3: "n", 4: "n", 5: "ns", 6: "nn", 7: "nnnss", 9: "n"}
+    tables = set()
+    for edit in _log_records(manifest):
+        at = 0
+        while at < len(edit):
+            tag, at = _number(edit, at)
+            if tag not in kinds:
+                raise ValueError("its manifest is damaged")
+            fields = []
+            for kind in kinds[tag]:
+                number, at = _number(edit, at)
+                at += number if kind == "s" else 0
+                fields.append(number)
+            if tag == 6:
+                tables.discard(fields[1])
+            elif tag == 7:
+                tables.add(fields[1])
+    return tables
+
+
+def _log_records(log):
+    """The records of a LevelDB log, which is blocks of 32 KB.
+
+    A piece of a record: checksum u32, length u16, kind u8 (1 whole, 2 first, 3 middle, 4 last).
+    """
+    record, at = b"", 0
+    while at + 7 <= len(log):
+        length, kind = struct.unpack_from("<HB", log, at + 4)
+        piece = log[at + 7 : at + 7 + length]
+        record = piece if kind in (1, 2) else record + piece
+        if kind in (1, 4):
+            yield record
+        at += 7 + length
+        if at % _BLOCK > _BLOCK - 7:  # no room for another piece
+            at += -at % _BLOCK
+
+
+def _number(data, at):
+    value = shift = 0
+    while True:
+        value |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 128:
+            return value, at
