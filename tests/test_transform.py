@@ -195,16 +195,15 @@ def aspect(**options):
 
 
 def test_area_and_proportions_are_drawn_evenly():
-    step, random = aspect(min_area_ratio=0.08, aspect_ratio_change=0.75**0.5), rng.generator(0)
+    step, random = aspect(min_area_ratio=0.08, aspect_ratio_change=0.5), rng.generator(0)
     sides = np.array([step._draw((3, 4000, 4000), random) for _ in range(4000)])
     assert_uniform(sides.prod(1) / 4000**2, 0.079, 1)
-    change = np.sqrt(sides.max(1) / sides.min(1))  # a or 1/a
-    assert change.max() <= 1 / 0.75**0.5 + 1e-3
-    grown = (sides[:, 0] > sides[:, 1]).sum()
-    assert_share(grown, 4000, 0.5)
-    both = np.sqrt(sides[:, 0] / sides[:, 1])  # U(c, 1/c), or the inverse of it: the mean of both
-    a = np.random.default_rng(0).uniform(0.75**0.5, 0.75**-0.5, 10**5)
-    assert abs(both.mean() - (a.mean() + (1 / a).mean()) / 2) < 5 * both.std() / 4000**0.5
+    change = np.sqrt(sides[:, 0] / sides[:, 1])  # a ~ U(1/2, 2), or 1/a
+    assert 0.499 < change.min() and change.max() < 2.001
+    assert_share((change > 1).sum(), 4000, 0.5)
+    # P(a < t) = (t - 1/2) / 1.5, P(1/a < t) = (2 - 1/t) / 1.5
+    for t in (0.6, 0.8, 1.2, 1.6):
+        assert_share((change < t).sum(), 4000, ((t - 0.5) + (2 - 1 / t)) / 3)
 
 
 def test_crops_lie_anywhere_and_become_the_crop():
