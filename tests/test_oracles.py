@@ -257,7 +257,7 @@ def test_scale_and_bias(shape, data):
 # Shapes
 
 
-@oracle("Permute", "Tile", "Flatten", "Reduction", "Softmax", "Reshape")
+@oracle("Permute", "Transpose", "Reverse", "Tile", "Flatten", "Reduction", "Softmax", "Reshape")
 @given(shape=shapes(), data=st.data())
 def test_axes(shape, data):
     axis = data.draw(st.integers(0, len(shape) - 1))
@@ -270,10 +270,12 @@ def test_axes(shape, data):
         "SUMSQ": lambda x: (x * x).sum(-1),
         "MEAN": lambda x: x.mean(-1),
     }[kind]
-    listed = " ".join(f"order: {i}" for i in order)
+    listed, dims = (" ".join(f"{name}: {i}" for i in order) for name in ("order", "dim"))
     repeats = [tiles if i == axis else 1 for i in range(len(shape))]
     for type, options, compute in (
         ("Permute", f"permute_param {{ {listed} }}", lambda x: x.permute(order)),
+        ("Transpose", f"transpose_param {{ {dims} }}", lambda x: x.permute(order)),
+        ("Reverse", f"reverse_param {{ axis: {axis} }}", lambda x: x.flip(axis)),
         ("Tile", f"tile_param {{ axis: {axis} tiles: {tiles} }}", lambda x: x.repeat(repeats)),
         ("Flatten", f"flatten_param {{ axis: {axis} }}", lambda x: x.flatten(axis)),
         ("Softmax", f"softmax_param {{ axis: {axis} }}", lambda x: x.softmax(axis)),

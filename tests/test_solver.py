@@ -594,6 +594,11 @@ def test_snapshots_make_their_folder():
     assert sorted(os.listdir("a/b")) == ["s_iter_1.caffemodel", "s_iter_1.solverstate"]
 
 
+def test_what_ssd_says_of_its_tests_is_passed_over(lines):
+    caffelite.get_solver(param('eval_type: "detection" ap_version: "11point"'))
+    assert any(line.startswith('eval_type: "detection" does nothing') for line in lines())
+
+
 # Mistakes
 
 
@@ -603,6 +608,7 @@ def test_snapshots_make_their_folder():
         ('type: "Sgd"', 'unknown solver type "Sgd"; did you mean "SGD"'),
         ('lr_policy: "stepp"', 'lr_policy: unknown "stepp"; did you mean "step"'),
         ('lr_policy: "step" gamma: 0.1', "stepsize above 0, not 0"),
+        ('lr_policy: "plateau" plateau_winsize: 10', "plateau goes by test passes"),
         ("average_loss: 0", "average_loss must be at least 1"),
         ("iter_size: 0", "iter_size must be at least 1"),
         ('weight_decay: 1 regularization_type: "L3"', 'unknown "L3"'),

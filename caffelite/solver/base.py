@@ -111,6 +111,11 @@ class Solver:
         if param.lr_policy:
             lr_policy.check(param)
         regularize.check(param)
+        if param.eval_type != "classification":
+            log.warning(
+                'eval_type: "%s" does nothing: tests show the means of the net\'s outputs',
+                param.eval_type,
+            )
         if param.average_loss < 1:
             raise SolverError(f"average_loss must be at least 1, not {param.average_loss}")
         if param.iter_size < 1:

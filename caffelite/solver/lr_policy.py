@@ -31,6 +31,11 @@ def check(param):
         raise SolverError(
             f'lr_policy "{param.lr_policy}" needs a gamma of at least 0, not {param.gamma:g}'
         )
+    if param.lr_policy == "plateau" and param.plateau_winsize:
+        raise SolverError(
+            "plateau_winsize counts iterations of training, but plateau goes by test passes here; "
+            "write patience, how many of these may bring nothing better"
+        )
     if param.lr_policy == "plateau" and param.patience < 1:
         raise SolverError(f'lr_policy "plateau" needs patience above 0, not {param.patience}')
 

@@ -417,6 +417,16 @@ case(
 )
 case("Permute", [(2, 3)], "permute_param { order: 2 }", error="order: 2 is out of range")
 case("Permute", [(2, 3)], "permute_param { order: 1 order: 1 }", error="axis 1 is named twice")
+case(
+    "Transpose",
+    [(2, 3, 4)],
+    "transpose_param { dim: 0 dim: 2 dim: 1 }",
+    expect=lambda x: x.transpose(0, 2, 1),
+)
+case("Transpose", [(2, 3)], "transpose_param { dim: -1 }", error="dim: -1 is out of range")
+case("Reverse", [(2, 3)], expect=lambda x: x[::-1])
+case("Reverse", [(2, 3, 4)], "reverse_param { axis: -1 }", expect=lambda x: x[..., ::-1])
+case("Reverse", [(2, 3)], "reverse_param { axis: 2 }", error="axis: 2 is out of range")
 
 case("Softmax", [(4, 5)], expect=softmax)
 case("Softmax", [(2, 5, 3, 4)], expect=softmax)

@@ -18,17 +18,19 @@ class Permute(Layer):
     """
 
     options_field = "permute_param"
+    order_option = "order"
 
     def setup(self, bottom_shapes):
-        order, axes = list(self.options.order), len(bottom_shapes[0])
+        option, axes = self.order_option, len(bottom_shapes[0])
+        order = list(getattr(self.options, option))
         for i, axis in enumerate(order):
-            if axis >= axes:
+            if not 0 <= axis < axes:
                 raise self.error(
-                    f"order: {axis} is out of range for a bottom with {axes} axes, "
+                    f"{option}: {axis} is out of range for a bottom with {axes} axes, "
                     f"expected 0 to {axes - 1}"
                 )
             if axis in order[:i]:
-                raise self.error(f"order: axis {axis} is named twice")
+                raise self.error(f"{option}: axis {axis} is named twice")
         self.order = order + [axis for axis in range(axes) if axis not in order]
 
     def infer_shapes(self, bottom_shapes):
