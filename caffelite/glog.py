@@ -5,6 +5,10 @@ import sys
 import threading
 import time
 
+NOTICE = logging.INFO + 5  # says why one has to wait; is shown beside bars, too
+
+_verbosity = 0
+
 
 class GlogFormatter(logging.Formatter):
     """LMMDD HH:MM:SS.UUUUUU THREAD FILE:LINE] MESSAGE, L being I, W, E or F."""
@@ -33,19 +37,31 @@ class LineHandler(logging.Handler):
             pass
 
 
+def set_verbosity(level):
+    """-1: warnings alone, no bars; 1: log lines instead of bars; 0: what stderr suggests."""
+    global _verbosity
+    _verbosity = level
+
+
 def on_terminal():
-    """Whether stderr is a terminal: then bars are shown instead of log lines."""
-    return sys.stderr.isatty()
+    """Whether bars are shown instead of log lines: on a terminal, unless other things are asked."""
+    return _verbosity == 0 and sys.stderr.isatty()
 
 
 def start_logging(quiet=False, write=None):
-    """Send caffelite's log to stderr: all of it as glog lines, or, `quiet`, bare warnings."""
+    """Send caffelite's log to stderr: all of it as glog lines, or, `quiet`, notices and warnings.
+
+    What `set_verbosity` was told goes before `quiet`.
+    """
+    if _verbosity:
+        quiet = _verbosity < 0
     log = logging.getLogger("caffelite")
     for old in [h for h in log.handlers if isinstance(h, LineHandler)]:
         log.removeHandler(old)
     handler = LineHandler(write)
     handler.setFormatter(logging.Formatter("%(message)s") if quiet else GlogFormatter())
     log.addHandler(handler)
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    least = logging.WARNING if _verbosity < 0 else NOTICE
+    log.setLevel(least if quiet else logging.INFO)
     log.propagate = False
     return log

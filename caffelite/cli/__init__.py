@@ -113,13 +113,28 @@ def _first_line(name):
 
 
 def _run(name, words):
-    from ._flags import Parser, UsageError
+    from ..glog import set_verbosity, start_logging
+    from ._flags import UsageError
 
-    module = importlib.import_module(f"{__name__}.{name}")
-    parser = Parser(prog=f"caffelite {name}", description=module.__doc__, epilog=EXIT_CODES)
-    module.add_arguments(parser)
+    module, parser = parser_of(name)
     args = parser.parse_args(words)
+    set_verbosity(args.verbose - args.quiet)
+    if args.verbose:
+        start_logging()
     try:
         return module.run(args)
     except UsageError as error:
         parser.error(str(error))
+
+
+def parser_of(name):
+    """The module of a command and its Parser, with the flags that all commands have."""
+    from ._flags import Parser
+
+    module = importlib.import_module(f"{__name__}.{name}")
+    parser = Parser(prog=f"caffelite {name}", description=module.__doc__, epilog=EXIT_CODES)
+    how_much = parser.add_mutually_exclusive_group()
+    how_much.add_argument("-q", "--quiet", action="store_true", help="only warnings, no bars")
+    how_much.add_argument("-v", "--verbose", action="store_true", help="log lines, no bars")
+    module.add_arguments(parser)
+    return module, parser

@@ -22,7 +22,7 @@ import json
 import os
 import sys
 
-from ..glog import start_logging
+from ..glog import on_terminal, start_logging
 from ._flags import UsageError
 from ._nets import (
     add_device_flags,
@@ -75,7 +75,7 @@ def run(args):
     results = []
     if args.csv:
         _say(_row(("file", "rank", "label", "name", "score")))
-    bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=None)
+    bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
     for path, scores in _classify(nets, paths, args.skip_bad, log, bar):
         result = {"file": path, "top": _top(scores, names, args.top)}
         if args.json:

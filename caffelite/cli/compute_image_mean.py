@@ -26,11 +26,12 @@ def run(args):
     from ..data.lmdb import LmdbSource
     from ..data.statistics import Statistics
     from ..errors import DataError
+    from ..glog import on_terminal
 
     database = LmdbSource if args.backend == "lmdb" else LevelDbSource
     source = DatumSource(args.db, database=database)
     statistics, shape = Statistics(), source.read(0)[0].shape
-    for index in tqdm(range(len(source)), args.db, leave=False, disable=None):
+    for index in tqdm(range(len(source)), args.db, leave=False, disable=not on_terminal()):
         pixels, _ = source.read(index)
         if pixels.shape != shape:
             raise DataError(

@@ -66,7 +66,7 @@ def run(args):
         encoded=args.encoded or bool(args.encode_type),
         kind=args.encode_type,
     )
-    entries = tqdm(entries, args.db, leave=False, disable=None)
+    entries = tqdm(entries, args.db, leave=False, disable=not on_terminal())
     pictures = storing.all(entries, lambda name: args.root + name)
     with LmdbWriter(args.db) as database:
         stored = _store(args, pictures, database, log)

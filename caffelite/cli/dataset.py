@@ -22,7 +22,7 @@ import json
 import re
 import sys
 
-from ..glog import start_logging
+from ..glog import on_terminal, start_logging
 from ._flags import UsageError
 
 _DIGITS = ("mnist-5k", "mnist")
@@ -98,7 +98,14 @@ def _digits(args):
     parts = mnist.mnist(args.idx) if args.source == "mnist" else mnist.mnist_5k()
     for part, (images, labels) in parts.items():
         path = os.path.join(args.out, f"mnist_{part}_lmdb")
-        bar = partial(tqdm, desc=path, total=len(labels), unit=" digits", leave=False, disable=None)
+        bar = partial(
+            tqdm,
+            desc=path,
+            total=len(labels),
+            unit=" digits",
+            leave=False,
+            disable=not on_terminal(),
+        )
         mnist.write_database(path, images, labels, bar)
         print(f"{path}: {len(labels)} digits")
     return 0
@@ -133,7 +140,7 @@ def _pictures(args):
         album.split(args.test, args.seed, args.shuffle),
         skip_bad=args.skip_bad,
         mixed=args.mixed_sizes,
-        progress=lambda entries, part: tqdm(entries, part, leave=False, disable=None),
+        progress=lambda entries, part: tqdm(entries, part, leave=False, disable=not on_terminal()),
     )
     print(json.dumps(report) if args.json else "\n".join(_lines(report)))
     return 0

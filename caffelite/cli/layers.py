@@ -7,6 +7,7 @@ caffelite layers --markdown
 
 import importlib
 import inspect
+import json
 
 from ..errors import did_you_mean
 from ._flags import UsageError
@@ -15,6 +16,7 @@ from ._flags import UsageError
 def add_arguments(parser):
     parser.add_argument("type", nargs="?", metavar="TYPE", help="a layer type, as in a prototxt")
     parser.add_argument("--markdown", action="store_true", help="the catalogue as in README.md")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args):
@@ -23,6 +25,12 @@ def run(args):
     types = layer_types()
     if args.type and args.markdown:
         raise UsageError("--markdown is for the whole catalogue, without TYPE")
+    if args.type and args.type not in types:
+        raise UsageError(f'unknown layer type "{args.type}"{did_you_mean(args.type, types)}')
+    if args.json:
+        wanted = [args.type] if args.type else types
+        print(json.dumps({name: _facts(types[name]) for name in wanted}, indent=1))
+        return 0
     if args.markdown:
         lines = _table(types)
     else:
@@ -66,9 +74,21 @@ def _sentence(thing):
     return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
 
 
+def _facts(layer):
+    """What a program may want to know of a type."""
+    options = layer.options_field
+    return {
+        "folder": layer.__module__.split(".")[-2],
+        "computes": _sentence(layer),
+        "about": inspect.getdoc(layer),
+        "options": options,
+        "fields": {field.name: _kind(field) for field in _message(options).fields}
+        if options
+        else {},
+    }
+
+
 def _one(name, types):
-    if name not in types:
-        raise UsageError(f'unknown layer type "{name}"{did_you_mean(name, types)}')
     layer = types[name]
     yield f'layer {{ type: "{name}" }}'
     yield ""
@@ -78,11 +98,15 @@ def _one(name, types):
         yield from _fields(layer.options_field)
 
 
-def _fields(options_field):
-    """The fields of an option message, as the schema has them."""
+def _message(options_field):
     from ..proto import caffe_pb2
 
-    message = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name[options_field].message_type
+    return caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name[options_field].message_type
+
+
+def _fields(options_field):
+    """The fields of an option message, as the schema has them."""
+    message = _message(options_field)
     yield f"{options_field} {{"
     width = max((len(field.name) for field in message.fields), default=0) + 1
     for field in message.fields:

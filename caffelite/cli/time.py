@@ -2,10 +2,13 @@
 
     caffelite time --model deploy.prototxt --iterations 10
 
-stdout gets a table of the averages; stderr the log lines that Caffe writes. Backward is timed for
+stdout gets a table of the averages, or JSON; stderr the log lines that Caffe writes, or on a
+terminal a bar. Backward is timed for
 every layer, those too that training would skip.
 """
 
+import contextlib
+import json
 import time
 
 from ..glog import on_terminal, start_logging
@@ -19,24 +22,31 @@ def add_arguments(parser):
     flag = parser.add_argument
     flag("--iterations", type=int, default=50, metavar="N", help="times to run the net [50]")
     flag("--phase", default="TRAIN", type=str.upper, choices=PHASES, help="[TRAIN]")
+    flag("--json", action="store_true", help="print JSON")
     add_device_flags(parser)
 
 
 def run(args):
     if args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
-    log = start_logging(quiet=on_terminal())
+    from ._progress import make_bar
+
+    quiet = on_terminal()
+    log = start_logging(quiet)
     use_device(args)
     net = open_net(args.model, args.phase, args)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(net.close)
+        bar = stack.enter_context(make_bar(args.iterations, what="timing")) if quiet else None
         _warm_up(net, log)
         log.info("*** Benchmark begins ***")
         log.info("Testing for %d iterations.", args.iterations)
-        forward, backward, total = _measure(net, args.iterations, log)
-    finally:
-        net.close()
+        forward, backward, total = _measure(net, args.iterations, log, bar)
     _log_averages(net, forward, backward, total, args.iterations, log)
-    print("\n".join(_table(net, forward, backward)))
+    if args.json:
+        print(json.dumps(_report(net, forward, backward, args)))
+    else:
+        print("\n".join(_table(net, forward, backward)))
     return 0
 
 
@@ -54,7 +64,7 @@ def _backward(layer):
     layer.backward(layer.top_blobs, layer.propagate_down, layer.bottom_blobs)
 
 
-def _measure(net, iterations, log):
+def _measure(net, iterations, log, bar):
     """Mean milliseconds per layer, forward and backward, and the milliseconds of it all."""
     count = len(net.layers)
     forward, backward = [0.0] * count, [0.0] * count
@@ -67,6 +77,8 @@ def _measure(net, iterations, log):
             backward[i] += _milliseconds(_backward, net.layers[i]) / iterations
         took = (time.perf_counter() - before) * 1e3
         log.info("Iteration: %d forward-backward time: %g ms.", iteration + 1, took)
+        if bar:
+            bar.update()
     return forward, backward, (time.perf_counter() - start) * 1e3
 
 
@@ -86,6 +98,15 @@ def _log_averages(net, forward, backward, total, iterations, log):
     log.info("Average Forward-Backward: %g ms.", total / iterations)
     log.info("Total Time: %g ms.", total)
     log.info("*** Benchmark ends ***")
+
+
+def _report(net, forward, backward, args):
+    layers = [
+        {"name": layer.name, "type": layer.type, "forward_ms": there, "backward_ms": back}
+        for layer, there, back in zip(net.layers, forward, backward, strict=True)
+    ]
+    facts = {"net": net.name, "phase": args.phase, "iterations": args.iterations}
+    return facts | {"forward_ms": sum(forward), "backward_ms": sum(backward), "layers": layers}
 
 
 def _table(net, forward, backward):

@@ -16,7 +16,6 @@ the flags that tell.
 """
 
 import json
-import sys
 
 from ..errors import CaffeliteError, did_you_mean
 from ._flags import UsageError
@@ -138,12 +137,13 @@ def _features(args, net, x):
 def _occlusion(args, net, x, index):
     from tqdm import tqdm
 
+    from ..glog import on_terminal
     from ..visualize import occlusion, occlusion_count
 
     window = args.window or max(1, min(x.shape[1:]) // 5)
     stride = args.stride or max(1, window // 4)
     total = occlusion_count(x.shape, window, stride)
-    with tqdm(total=total, desc="squares", leave=False, disable=None, file=sys.stderr) as bar:
+    with tqdm(total=total, desc="squares", leave=False, disable=not on_terminal()) as bar:
 
         def scores(batch):
             return net.scores(list(batch[:, None]))[:, index]

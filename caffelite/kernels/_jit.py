@@ -26,8 +26,9 @@ class _CompileNotice(event.Listener):
     def on_start(self, started):
         if started.data["dispatcher"].py_func.__module__.startswith(_PACKAGE):
             event.unregister("numba:compile", self)
-            logging.getLogger("caffelite").info(
-                "Compiling kernels for this CPU; later runs find them on disk."
+            logging.getLogger("caffelite").log(
+                logging.INFO + 5,  # a notice, which glog.py shows on terminals, too
+                "Compiling kernels for this CPU; later runs find them on disk.",
             )
 
     def on_end(self, ended):
