@@ -1,6 +1,7 @@
 """What Data and ImageData share: batches from a source of samples, loaded by a thread."""
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 
@@ -76,11 +77,21 @@ class PrefetchedLayer(Layer):
         self.loader.close()
 
 
+class Sample(NamedTuple):
+    """A sample before it is cropped."""
+
+    index: int  # its number in the source, counted through all passes
+    label: int
+    images: list  # to take crops of: one, or one for each test_size
+    shapes: list  # theirs, once cropped
+
+
 class BatchLoader:
     """loader(k): the arrays (data, labels) of samples k to k + batch_size - 1 of a shard.
 
     The k-th sample of the shard (rank, size) is number k * size + rank of the source. What is drawn
-    at random depends on the seed and that number alone.
+    for it depends on the seed and that number alone; crops and mirroring, on that of the first
+    sample in the batch.
     """
 
     def __init__(self, source, transformer, batch_size, dtype):
@@ -98,27 +109,23 @@ class BatchLoader:
 
     def shapes(self):
         """The shapes of data and labels: of the first sample's size."""
-        _, (shape, *_), _, _ = self._sample(0)
+        shape = self._sample(0).shapes[0]
         return [(self.batch_size * self.transformer.views, *shape), (self.batch_size,)]
 
     def __call__(self, position):
         samples = [self._sample(position + i) for i in range(self.batch_size)]
         count, shape = self.batch_size * self.transformer.views, self._common_shape(samples)
         data = np.empty((count, *shape), self.dtype)
-        labels = np.array([label for _, _, label, _ in samples], self.dtype)
-        images = [image for pictures, _, _, _ in samples for image in pictures]
-        random = rng.generator(self.seed, 0, samples[0][3])
+        labels = np.array([sample.label for sample in samples], self.dtype)
+        images = [image for sample in samples for image in sample.images]
+        random = rng.generator(self.seed, 0, samples[0].index)
         self.transformer.transform(images, random, data)
         if self.transformer.after:
-            for sample, (_, _, _, index) in zip(data, samples, strict=True):
-                try:
-                    self.transformer.finish(sample, rng.generator(self.seed, 6, index))
-                except DataError as problem:
-                    raise self._named(problem, index) from None
+            for values, sample in zip(data, samples, strict=True):
+                self._finish(values, sample.index)
         return data, labels
 
     def _sample(self, position):
-        """(pictures to take crops of, their shapes once cropped, label, number in the source)."""
         rank, size = self.shard
         index = position * size + rank
         pixels, label = self.source.read(index)
@@ -128,17 +135,23 @@ class BatchLoader:
             shapes = [self.transformer.output_shape(image.shape) for image in images]
         except DataError as problem:
             raise self._named(problem, index) from None
-        return images, shapes, label, index
+        return Sample(index, label, images, shapes)
+
+    def _finish(self, values, index):
+        try:
+            self.transformer.finish(values, rng.generator(self.seed, 6, index))
+        except DataError as problem:
+            raise self._named(problem, index) from None
 
     def _common_shape(self, samples):
-        common = samples[0][1][0]
-        for _, shapes, _, index in samples:
-            for shape in shapes:
+        common = samples[0].shapes[0]
+        for sample in samples:
+            for shape in sample.shapes:
                 if shape != common:
                     raise self._named(
                         f"has the shape {shape}, expected {common}, that of the first sample in "
                         "its batch; resize the pictures, or use batch_size: 1",
-                        index,
+                        sample.index,
                     )
         return common
 
