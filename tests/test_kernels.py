@@ -180,10 +180,12 @@ def check_convolve(window, counts, dtype):
     dy = draw(rng, (batch, group * outputs, *out), dtype)
     options = (stride, pad, dilation, group)
 
-    fast, slow = np.full((2, *dy.shape), np.nan, dtype)
-    convolve.forward(x, w, fast, *options)
-    slow_convolve.forward(x, w, slow, *options)
-    np.testing.assert_array_equal(fast, slow)
+    ends = draw(rng, (3, group * outputs), dtype)
+    for finish in (), (ends, False), (ends, True):
+        fast, slow = np.full((2, *dy.shape), np.nan, dtype)
+        convolve.forward(x, w, fast, *options, *finish)
+        slow_convolve.forward(x, w, slow, *options, *finish)
+        np.testing.assert_array_equal(fast, slow)
 
     fast, slow = np.full((2, *x.shape), np.nan, dtype)
     convolve.backward_input(w, dy, fast, *options)

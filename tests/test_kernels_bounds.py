@@ -77,6 +77,7 @@ def try_convolve(arrays, pick, dtype):
     for convolve.FORCED in (["winograd", "lines"], ["lines"], []):
         arrays.held = list(held)
         convolve.forward(x, w, y, *options)
+        convolve.forward(x, w, y, *options, arrays.draw(dtype, 3, len(w)), True)
         convolve.backward_input(w, y, x, *options)
         convolve.backward_weight(x, y, w, *options)
         for array in x, w, y:

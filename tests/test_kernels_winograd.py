@@ -35,10 +35,14 @@ def arrays(shape, dtype=np.float32):
 
 def results(module, shape, dtype=np.float32):
     x, w, dy, options = arrays(shape, dtype)
-    y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
+    y, mapped, rectified = np.full((3, *dy.shape), np.nan, dy.dtype)
+    dx = np.full_like(x, np.nan)
+    ends = np.random.default_rng(1).standard_normal((3, len(w))).astype(x.dtype)
     module.forward(x, w, y, *options)
+    module.forward(x, w, mapped, *options, ends)
+    module.forward(x, w, rectified, *options, ends, True)
     module.backward_input(w, dy, dx, *options)
-    return y, dx
+    return y, mapped, rectified, dx
 
 
 def assert_close(actual, expected, tolerance=2e-5):

@@ -122,6 +122,27 @@ def test_planned_nets_show_the_same(name, phase, force, monkeypatch):
     assert_same(planned, alone)
 
 
+@pytest.mark.parametrize("name", NETS)
+def test_nets_that_run_forward_only_give_the_same_outputs(name, monkeypatch):
+    planned, alone = (build(NETS[name], on, monkeypatch, caffelite.TEST) for on in (True, False))
+    planned.economize(forward_only=True)
+    for net in (planned, alone):
+        net.forward()
+    np.testing.assert_allclose(planned.blobs["loss"].data, alone.blobs["loss"].data, rtol=1e-12)
+
+
+def test_a_convolution_takes_fixed_statistics_along(monkeypatch):
+    net = build(RESIDUAL, True, monkeypatch, caffelite.TEST)
+    assert {net.layers[head].name for head in net._steps.chains} == {"a_0", "b_0", "sum"}
+    net.economize(forward_only=True)
+    found = {
+        net.layers[head].name: [layer.name for layer in followers]
+        for head, followers in net._steps.chains.items()
+    }
+    assert found == {"a": ["a_0", "a_1", "a_2"], "b": ["b_0", "b_1"], "sum": ["sum_0"]}
+    assert not net._steps.apart
+
+
 def test_float32_agrees_within_rounding(monkeypatch):
     nets = [build(RESIDUAL, on, monkeypatch, dtype=np.float32) for on in (True, False)]
     for net in nets:

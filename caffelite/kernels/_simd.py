@@ -260,6 +260,21 @@ def count_up(builder, count, start_values):
     return i, carried, close
 
 
+def when(builder, condition, values, change):
+    """`change(values)` where `condition` holds, `values` elsewhere."""
+    before = builder.basic_block
+    with builder.if_then(condition):
+        changed = change(values)
+        inside = builder.basic_block
+    merged = []
+    for old, new in zip(values, changed, strict=True):
+        phi = builder.phi(old.type)
+        phi.add_incoming(old, before)
+        phi.add_incoming(new, inside)
+        merged.append(phi)
+    return merged
+
+
 @contextmanager
 def choose(builder, value, cases):
     """Open a switch: `with choose(...) as each: for case in each: emit code for it`."""

@@ -1,5 +1,7 @@
 """Tiles of a matrix product held in registers, and squares turned in registers."""
 
+import itertools
+
 from llvmlite import ir
 
 from ._link import linked
@@ -12,6 +14,7 @@ from ._simd import (
     count_up,
     lane_count,
     operation,
+    when,
 )
 
 TILE_VECTORS = 2
@@ -168,13 +171,47 @@ def dot_tile_float64(rows, columns, depth, a, a_step, b, b_step, c, c_step):
     _dot_tile_code(64, (rows, columns, depth, a, a_step, b, b_step, c, c_step))
 
 
+AS_IS, MAPPED, RECTIFIED = 0, 1, 2
+"""How a row of sums is stored: as is; as (sum - center) * slope + offset; or 0 if that is less."""
+
+
+def finished(value, ends, at, step, finish):
+    """What becomes of a sum: its row's center, slope, offset are ends[at + (0, 1, 2) * step]."""
+    if finish != AS_IS:
+        value = (value - ends[at]) * ends[at + step] + ends[at + 2 * step]
+    return ends.dtype.type(0) if finish == RECTIFIED and value <= 0 else value
+
+
+def finish_rows(v, rows, ends, step, finish):
+    """`finished` for lists of vectors: rows[r] are those of row r, whose numbers are ends[r]."""
+    builder = v.builder
+    none, rectified = (ir.Constant(INDEX, choice) for choice in (AS_IS, RECTIFIED))
+
+    def mapped(values):
+        floor = builder.select(
+            builder.icmp_signed("==", finish, rectified), v.zero, v.number(float("-inf"))
+        )
+        values, new = iter(values), []
+        for r, row in enumerate(rows):
+            at = v.rows(v.shift(ends, r), step, 3)
+            center, slope, offset = (v.splat(builder.load(number)) for number in at)
+            for value in itertools.islice(values, len(row)):
+                value = v.fma(v.sub(value, center), slope, offset)
+                below = builder.fcmp_ordered("<=", value, floor)
+                new.append(builder.select(below, floor, value))
+        return new
+
+    flat = [value for row in rows for value in row]
+    return when(builder, builder.icmp_signed("!=", finish, none), flat, mapped)
+
+
 LINE_SEGMENTS = 4
 """Most lines that a vector of `line_tile` may touch."""
 
 
 def _line_tile(
     segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
-    c, c_at, c_step, columns,
+    ends, ends_at, ends_step, finish, c, c_at, c_step, columns,
 ):  # fmt: skip
     width = lane_count(x)
     for j in range(columns):
@@ -183,18 +220,21 @@ def _line_tile(
         starts = vectors[row + segments : row + 2 * segments]
         base = [vectors[row + s] for s in range(segments) if starts[s] <= lane][-1] + lane
         for r in range(rows):
-            c[c_at + r * c_step + j] = sum(
+            value = sum(
                 a[a_at + k * rows + r] * x[x_at + base + offsets[offsets_at + k]]
                 for k in range(depth)
             )
+            c[c_at + r * c_step + j] = finished(value, ends, ends_at + r, ends_step, finish)
 
 
 @operation(_line_tile)
 def line_tile(
     typing_context, segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors,
-    vectors_at, c, c_at, c_step, columns,
+    vectors_at, ends, ends_at, ends_step, finish, c, c_at, c_step, columns,
 ):  # fmt: skip
     """c[r, j] = sum over k of a[k, r] * x[base[j] + offsets[k]]: a `tile` that finds B in place.
+
+    Sums are stored as `finished` says, with the numbers of row r at ends[ends_at + r].
 
     `base` says where each column's pixel lies. For each vector, `vectors` has where lane 0 of each
     of its `segments` (at most LINE_SEGMENTS) would lie, then the lane at which each begins: a
@@ -202,15 +242,15 @@ def line_tile(
     """
     arguments = (
         segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
-        c, c_at, c_step, columns,
+        ends, ends_at, ends_step, finish, c, c_at, c_step, columns,
     )  # fmt: skip
-    return call_linked("line_tile", "iii@@##@ii", arguments, range(1, LINE_SEGMENTS + 1))
+    return call_linked("line_tile", "iii@@##@ii@ii", arguments, range(1, LINE_SEGMENTS + 1))
 
 
 def _line_tile_code(segments):
-    def define(v, rows, depth, a, x, offsets, vectors, c, c_step, columns):
+    def define(v, rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns):
         builder, width = v.builder, TILE_VECTORS
-        a, x, c = v.pointer(a), v.pointer(x), v.pointer(c)
+        a, x, ends, c = v.pointer(a), v.pointer(x), v.pointer(ends), v.pointer(c)
         offsets, vectors = v.table(offsets), v.table(vectors)
         starts = [
             [builder.gep(x, [v.integer(vectors, (2 * j) * segments + s)]) for s in range(segments)]
@@ -236,8 +276,10 @@ def _line_tile_code(segments):
                 for r in range(height):
                     left = v.splat(builder.load(v.shift(a_row, r)))
                     new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
-                never = ir.Constant(INDEX, 0)
-                _write_tile(v, close(new), c, c_step, columns, never)
+                sums = close(new)
+                by_row = [sums[i : i + width] for i in range(0, len(sums), width)]
+                sums = finish_rows(v, by_row, ends, ends_step, finish)
+                _write_tile(v, sums, c, c_step, columns, ir.Constant(INDEX, 0))
 
     return code(define)
 
@@ -246,43 +288,75 @@ _line_tile_1, _line_tile_2, _line_tile_3, _line_tile_4 = map(_line_tile_code, (1
 
 
 @linked
-def line_tile1_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
-    _line_tile_1(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+def line_tile1_float32(
+    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
+):
+    _line_tile_1(
+        32, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
+    )
 
 
 @linked
-def line_tile2_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
-    _line_tile_2(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+def line_tile2_float32(
+    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
+):
+    _line_tile_2(
+        32, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
+    )
 
 
 @linked
-def line_tile3_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
-    _line_tile_3(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+def line_tile3_float32(
+    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
+):
+    _line_tile_3(
+        32, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
+    )
 
 
 @linked
-def line_tile4_float32(rows, depth, a, x, offsets, vectors, c, c_step, columns):
-    _line_tile_4(32, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+def line_tile4_float32(
+    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
+):
+    _line_tile_4(
+        32, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
+    )
 
 
 @linked
-def line_tile1_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
-    _line_tile_1(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+def line_tile1_float64(
+    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
+):
+    _line_tile_1(
+        64, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
+    )
 
 
 @linked
-def line_tile2_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
-    _line_tile_2(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+def line_tile2_float64(
+    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
+):
+    _line_tile_2(
+        64, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
+    )
 
 
 @linked
-def line_tile3_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
-    _line_tile_3(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+def line_tile3_float64(
+    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
+):
+    _line_tile_3(
+        64, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
+    )
 
 
 @linked
-def line_tile4_float64(rows, depth, a, x, offsets, vectors, c, c_step, columns):
-    _line_tile_4(64, (rows, depth, a, x, offsets, vectors, c, c_step, columns))
+def line_tile4_float64(
+    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
+):
+    _line_tile_4(
+        64, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
+    )
 
 
 PIXEL_ROWS = 9 if REGISTERS == 32 else 6

@@ -6,6 +6,7 @@ import numpy as np
 
 from ._link import linked
 from ._simd import call_linked, code, lane_count, operation
+from ._tiles import finish_rows, finished
 
 WINOGRAD_INPUT = np.array(
     [
@@ -39,18 +40,26 @@ def winograd_input(typing_context, x, x_at, x_step, c, c_at, c_step):
     return call_linked("winograd_input", "@i@i", (x, x_at, x_step, c, c_at, c_step))
 
 
-def _winograd_output(x, x_at, x_step, c, c_at, c_step):
+def _winograd_output(x, x_at, x_step, ends, ends_at, ends_step, finish, c, c_at, c_step):
     for lane in range(lane_count(x)):
         products = x[x_at + lane : x_at + lane + 36 * x_step : x_step].reshape(6, 6)
         values = WINOGRAD_OUTPUT @ products @ WINOGRAD_OUTPUT.T
         for i in range(4):
-            c[c_at + i * c_step + 4 * lane : c_at + i * c_step + 4 * lane + 4] = values[i]
+            for j in range(4):
+                value = finished(values[i, j], ends, ends_at, ends_step, finish)
+                c[c_at + i * c_step + 4 * lane + j] = value
 
 
 @operation(_winograd_output)
-def winograd_output(typing_context, x, x_at, x_step, c, c_at, c_step):
-    """4 lines of pixels from products x[p, t]: tile t is A' x A, at columns 4 t to 4 t + 3."""
-    return call_linked("winograd_output", "@i@i", (x, x_at, x_step, c, c_at, c_step))
+def winograd_output(
+    typing_context, x, x_at, x_step, ends, ends_at, ends_step, finish, c, c_at, c_step
+):
+    """4 lines of pixels from products x[p, t]: tile t is A' x A, at columns 4 t to 4 t + 3.
+
+    They are stored as `finished` says, with the row's numbers at ends[ends_at].
+    """
+    arguments = (x, x_at, x_step, ends, ends_at, ends_step, finish, c, c_at, c_step)
+    return call_linked("winograd_output", "@i@ii@i", arguments)
 
 
 def _winograd_weight(count, x, x_at, x_step, c, c_at, c_step):
@@ -140,9 +149,11 @@ def _winograd_input_code(v, x, x_step, c, c_step):
 
 
 @code
-def _winograd_output_code(v, x, x_step, c, c_step):
+def _winograd_output_code(v, x, x_step, ends, ends_step, finish, c, c_step):
     points = [v.load(row) for row in v.rows(v.pointer(x), x_step, 36)]
     square = both_ways(v, winograd_output_line, [points[i : i + 6] for i in range(0, 36, 6)])
+    flat = finish_rows(v, [list(chain(*square))], v.pointer(ends), ends_step, finish)
+    square = [flat[i : i + 4] for i in range(0, 16, 4)]
     zipped = [i + j for i in range(v.lanes) for j in (0, v.lanes)]
     low, high = zipped[: v.lanes], zipped[v.lanes :]
     pairs = [i + j for i in range(0, v.lanes, 2) for j in (0, 1, v.lanes, v.lanes + 1)]
@@ -174,13 +185,13 @@ def winograd_input_float64(x, x_step, c, c_step):
 
 
 @linked
-def winograd_output_float32(x, x_step, c, c_step):
-    _winograd_output_code(32, (x, x_step, c, c_step))
+def winograd_output_float32(x, x_step, ends, ends_step, finish, c, c_step):
+    _winograd_output_code(32, (x, x_step, ends, ends_step, finish, c, c_step))
 
 
 @linked
-def winograd_output_float64(x, x_step, c, c_step):
-    _winograd_output_code(64, (x, x_step, c, c_step))
+def winograd_output_float64(x, x_step, ends, ends_step, finish, c, c_step):
+    _winograd_output_code(64, (x, x_step, ends, ends_step, finish, c, c_step))
 
 
 @linked

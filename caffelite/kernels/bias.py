@@ -1,29 +1,14 @@
-"""A bias per channel on x of N x C x S, with a ReLU that may follow in place.
-
-With `rectify`, y = max(y, 0) at the end of forward, and dy = 0 where y is 0 first in backward.
-"""
+"""The gradient of a bias per channel of y, N x C x S, with a ReLU that may follow in place."""
 
 import numpy as np
 
-from . import affine, relu
+from . import affine
 from ._jit import kernel, prange
 
 
 @kernel(parallel=True)
-def forward(y, b, rectify):
-    """y[n, c] += b[c]."""
-    for c in prange(y.shape[1]):
-        for n in range(y.shape[0]):
-            row = y[n, c]
-            for i in range(row.size):
-                row[i] += b[c]
-            if rectify:
-                relu.forward_part(row, y.dtype.type(0), row)
-
-
-@kernel(parallel=True)
 def backward(y, dy, rectify, db):
-    """db[c] += sum of dy[:, c]. `y` is read, and `dy` written, to rectify only."""
+    """db[c] += sum of dy[:, c]; with `rectify`, dy = 0 where y is not above 0 first."""
     for c in prange(dy.shape[1]):
         if rectify:
             affine.mask_channel(y, c, dy)

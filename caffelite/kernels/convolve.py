@@ -15,10 +15,10 @@ import os
 
 import numpy as np
 
-from . import direct, winograd
+from . import affine, direct, winograd
 from ._jit import kernel, prange, thread_count
 from ._simd import VECTOR_BYTES, add, clear, copy, lanes
-from ._tiles import DOT_COLUMNS, TILE_ROWS, TILE_VECTORS
+from ._tiles import AS_IS, DOT_COLUMNS, MAPPED, RECTIFIED, TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
 from .direct import pack_tile
 from .gemm import multiply_packed, multiply_rows, pack_rows, spaced
@@ -59,8 +59,11 @@ def _allowed(path):
     return FORCED is None or path in FORCED
 
 
-def forward(x, w, y, stride, pad, dilation, group=1):
-    """y = conv(x, w)."""
+def forward(x, w, y, stride, pad, dilation, group=1, ends=None, rectify=False):
+    """y = conv(x, w), or (conv(x, w) - center) * slope + offset for each channel of y.
+
+    `ends` is (3, M): center, slope and offset. With `rectify`, a ReLU follows.
+    """
     geometry = geometry_of(x.shape[2:], y.shape[2:], w.shape[2:], stride, pad, dilation)
     if y.size == 0:
         return
@@ -69,7 +72,7 @@ def forward(x, w, y, stride, pad, dilation, group=1):
     sizes = (inputs, outputs, group)
     depth = inputs * window
     steps = (outputs * depth, depth, window, 1, inputs, window)
-    _multiply(x, w, 0, steps, y, geometry, sizes)
+    _multiply(x, w, 0, steps, y, geometry, sizes, ends, rectify)
 
 
 def backward_input(w, dy, dx, stride, pad, dilation, group=1):
@@ -127,16 +130,22 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
             dw += part
 
 
-def _multiply(x, w, w_at, w_steps, y, geometry, sizes):
+def _multiply(x, w, w_at, w_steps, y, geometry, sizes, ends=None, rectify=False):
     """y = weights times windows of x; see `pack_tile` for w_at and w_steps."""
     plane = direct.canonical(geometry)
     path = _path(x, plane, sizes)
-    if path == "winograd":
-        winograd.multiply(x, w, w_at, w_steps, y, plane, sizes)
-    elif path == "lines":
-        direct.multiply_lines(x, w, w_at, w_steps, y, plane, sizes)
-    else:
+    if path == "windows":
         _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes)
+        if ends is not None:
+            by_channel = y.reshape(*y.shape[:2], -1)
+            affine.forward(by_channel, *ends, rectify, by_channel)
+        return
+    multiply = winograd.multiply if path == "winograd" else direct.multiply_lines
+    if ends is None:
+        finish, ends = AS_IS, np.empty(0, x.dtype)
+    else:
+        finish = RECTIFIED if rectify else MAPPED
+    multiply(x, w, w_at, w_steps, y, plane, sizes, ends.reshape(-1), finish)
 
 
 def _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes):

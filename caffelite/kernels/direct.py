@@ -115,8 +115,8 @@ def can_read_lines(geometry, itemsize):
     return geometry is not None and (lanes_of_vector - 2) // geometry[1][1] + 2 <= LINE_SEGMENTS
 
 
-def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes):
-    """y = weights times windows of x; `w_at` and `w_steps` are those of `pack_tile`."""
+def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
+    """y = weights times windows of x, `finished`; `w_at` and `w_steps` as in `pack_tile`."""
     inputs, outputs, group = sizes
     batch, threads, per_vector = x.shape[0], thread_count(), VECTOR_BYTES // x.itemsize
     panel = TILE_VECTORS * per_vector
@@ -147,7 +147,7 @@ def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes):
     run(
         x.reshape(-1), w.reshape(-1), w_at, np.array(w_steps, np.int64), y.reshape(-1),
         band.layout, band.offsets, vectors, segments, batch, images, inputs, outputs, group,
-        height, width, lines, band.plane, work, weights, size, items, parts,
+        height, width, lines, band.plane, ends, finish, work, weights, size, items, parts,
     )  # fmt: skip
 
 
@@ -207,7 +207,7 @@ def _copy_band(x, x_at, layout, channels, line, out, out_at):
 @kernel
 def _lines_part(
     x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group, height, width,
-    lines, plane, work, weights, size, items, parts, part,
+    lines, plane, ends, finish, work, weights, size, items, parts, part,
 ):  # fmt: skip
     """The `part`-th share of the tiles of outputs of all (images, group, lines) bands of y."""
     pixels, depth, panel = height * width, len(offsets), TILE_VECTORS * lanes(x)
@@ -237,12 +237,14 @@ def _lines_part(
                 if images == 1:
                     line_tile(
                         segments, rows, depth, work, a_at, work, band_at, offsets, 0,
-                        vectors, table_at, y, target + p, pixels, columns,
+                        vectors, table_at, ends, g * outputs + first, group * outputs, finish,
+                        y, target + p, pixels, columns,
                     )  # fmt: skip
                     continue
                 line_tile(
                     segments, rows, depth, work, a_at, work, band_at, offsets, 0,
-                    vectors, table_at, work, staging_at, panel, columns,
+                    vectors, table_at, ends, g * outputs + first, group * outputs, finish,
+                    work, staging_at, panel, columns,
                 )  # fmt: skip
                 done = 0
                 while done < columns:
@@ -258,27 +260,28 @@ def _lines_part(
 @kernel
 def _lines_alone(
     x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
-    group, height, width, lines, plane, work, weights, size, items, parts,
+    group, height, width, lines, plane, ends, finish, work, weights, size, items, parts,
 ):  # fmt: skip
     for item in range(group * -(-outputs // TILE_ROWS)):
         pack_tile(w, w_at, w_steps, outputs, item, work)
     _lines_part(
         x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group, height,
-        width, lines, plane, work, weights, size, items, 1, 0,
+        width, lines, plane, ends, finish, work, weights, size, items, 1, 0,
     )  # fmt: skip
 
 
 @kernel(parallel=True)
 def _lines_parallel(
     x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
-    group, height, width, lines, plane, work, weights, size, items, parts,
+    group, height, width, lines, plane, ends, finish, work, weights, size, items, parts,
 ):  # fmt: skip
     for item in prange(group * -(-outputs // TILE_ROWS)):
         pack_tile(w, w_at, w_steps, outputs, np.int64(item), work)
     for part in prange(parts):
         _lines_part(
             x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group,
-            height, width, lines, plane, work, weights, size, items, parts, np.int64(part),
+            height, width, lines, plane, ends, finish, work, weights, size, items, parts,
+            np.int64(part),
         )  # fmt: skip
 
 

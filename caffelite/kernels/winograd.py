@@ -35,8 +35,8 @@ def pays(geometry, x, sizes):
     return wide and tiles >= MIN_TILES
 
 
-def multiply(x, w, w_at, w_steps, y, geometry, sizes):
-    """y = weights times windows of x; `w_at` and `w_steps` are those of `direct.pack_tile`."""
+def multiply(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
+    """y = weights times windows of x, `finished`; `w_at` and `w_steps` as in `direct.pack_tile`."""
     inputs, outputs, group = sizes
     batch, threads = x.shape[0], thread_count()
     panel = TILE_VECTORS * VECTOR_BYTES // x.itemsize
@@ -60,7 +60,10 @@ def multiply(x, w, w_at, w_steps, y, geometry, sizes):
     )
     run = _winograd_parallel if parts > 1 else _winograd_alone
     steps = np.array(w_steps, np.int64)
-    run(x.reshape(-1), w.reshape(-1), w_at, steps, y.reshape(-1), sizes, work, weights, size, parts)
+    run(
+        x.reshape(-1), w.reshape(-1), w_at, steps, y.reshape(-1), sizes, ends, finish,
+        work, weights, size, parts,
+    )  # fmt: skip
 
 
 @kernel
@@ -107,7 +110,7 @@ def _copy_patch(x, x_at, height, width, i0, j0, columns, out, out_at, out_step):
 
 
 @kernel
-def _winograd_part(x, y, sizes, work, weights, size, parts, part):
+def _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, part):
     """The `part`-th share of (panel of tiles, group, outputs) blocks of y."""
     batch, inputs, outputs, group, height, width = sizes[:6]
     out_height, out_width, down, across, above, left, panels, output_parts = sizes[6:]
@@ -152,6 +155,7 @@ def _winograd_part(x, y, sizes, work, weights, size, parts, part):
                 for v in range(0, t1 - t0, per_vector):
                     winograd_output(
                         work, products_at + r * panel + v, TILE_ROWS * panel,
+                        ends, g * outputs + m0 + r, group * outputs, finish,
                         work, lines_at + 4 * v, 4 * panel,
                     )  # fmt: skip
                 t = t0
@@ -168,17 +172,21 @@ def _winograd_part(x, y, sizes, work, weights, size, parts, part):
 
 
 @kernel
-def _winograd_alone(x, w, w_at, w_steps, y, sizes, work, weights, size, parts):
+def _winograd_alone(
+    x, w, w_at, w_steps, y, sizes, ends, finish, work, weights, size, parts
+):  # fmt: skip
     outputs, group = sizes[2], sizes[3]
     for item in range(group * -(-outputs // TILE_ROWS)):
         _transform_weights(w, w_at, w_steps, outputs, item, work, group)
-    _winograd_part(x, y, sizes, work, weights, size, 1, 0)
+    _winograd_part(x, y, sizes, ends, finish, work, weights, size, 1, 0)
 
 
 @kernel(parallel=True)
-def _winograd_parallel(x, w, w_at, w_steps, y, sizes, work, weights, size, parts):
+def _winograd_parallel(
+    x, w, w_at, w_steps, y, sizes, ends, finish, work, weights, size, parts
+):  # fmt: skip
     outputs, group = sizes[2], sizes[3]
     for item in prange(group * -(-outputs // TILE_ROWS)):
         _transform_weights(w, w_at, w_steps, outputs, np.int64(item), work, group)
     for part in prange(parts):
-        _winograd_part(x, y, sizes, work, weights, size, parts, np.int64(part))
+        _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, np.int64(part))

@@ -436,6 +436,8 @@ class Net:
             for layer in self.layers:
                 layer.needs_backward = False
                 layer.propagate_down = [False] * len(layer.bottom_names)
+            self._steps.rejoin()
+            self._steps = Steps(self.layers)  # without backward, more layers can run as one
             memory.share_data(self.layers, kept)
         else:
             memory.share_diffs(self.layers, kept)

@@ -48,6 +48,11 @@ class Steps:
         layer.bottom_blobs[place] = kept
         return Apart(writers, reader, kept, seen)
 
+    def rejoin(self):
+        """Give bottoms that were kept apart back to the blob that users see."""
+        for index, (_, seen) in self.apart.items():
+            self.layers[index].top_blobs[0] = self.layers[index + 1].bottom_blobs[0] = seen
+
     def forward(self, start, end, one_by_one):
         """Yield (index, layers) of each step to run, layers[0] being the one that does the work."""
         for apart in self.apart:

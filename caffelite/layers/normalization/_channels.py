@@ -19,8 +19,10 @@ def by_channel(array):
 class ChannelNormalizer(Layer):
     """y = scale * (x - mean) / sqrt(variance + eps) + bias, for each channel (axis 1).
 
-    A subclass sets `eps` in setup, and the blobs `scale` and `bias` if it has them. In one step
-    with it run a Scale of the channels, if it has no blobs of its own, and then a ReLU.
+    A subclass sets `eps` in setup, and the blobs `scale` and `bias` if it has them; its
+    `fixed_statistics` are the (mean, variance) that forward uses, or None where it uses those of
+    the batch. In one step with it run a Scale of the channels, if it has no blobs of its own, and
+    then a ReLU.
     """
 
     in_place = True
@@ -99,16 +101,19 @@ class ChannelNormalizer(Layer):
             x, self.eps, *self.affine_part(), self.rectify, self.mean, self.variance, y
         )
 
-    def normalize_by(self, mean, variance, bottom, top):
-        """Forward with statistics from elsewhere."""
+    def fixed_map(self):
+        """The (C,) arrays by which `fixed_statistics` make y = (x - center) * slope + offset."""
+        self.mean, self.variance = self.fixed_statistics
+        scale, bias = self.affine_part()
+        return self.mean, scale / np.sqrt(self.variance + self.eps), bias
+
+    def normalize_by_fixed(self, bottom, top):
+        """Forward with `fixed_statistics`."""
         self.through_statistics = False
         if self.affine_blobs()[0] is not None:
             self.x = keep_bottom(self, bottom, top)
-        self.mean, self.variance = mean, variance
-        scale, bias = self.affine_part()
-        slope = scale / np.sqrt(variance + self.eps)
         x, y = by_channel(bottom[0].data), by_channel(top[0].data)
-        affine.forward(x, mean, slope, bias, self.rectify, y)
+        affine.forward(x, *self.fixed_map(), self.rectify, y)
 
     def backward(self, top, propagate_down, bottom):
         y, dy = by_channel(top[0].data), by_channel(top[0].diff)

@@ -47,13 +47,17 @@ class BatchNorm(ChannelNormalizer):
             self.scale = self.add_blob("scale", (c,), filler if filler.ByteSize() else one)
             self.bias = self.add_blob("bias", (c,), options.bias_filler)
 
+    @property
+    def fixed_statistics(self):
+        if not self.global_stats:
+            return None
+        factor = self.factor.data[0]
+        share = self.dtype.type(1 / factor if factor else 0)
+        return self.mean_sum.data * share, self.variance_sum.data * share
+
     def forward(self, bottom, top):
         if self.global_stats:
-            factor = self.factor.data[0]
-            share = self.dtype.type(1 / factor if factor else 0)
-            self.normalize_by(
-                self.mean_sum.data * share, self.variance_sum.data * share, bottom, top
-            )
+            self.normalize_by_fixed(bottom, top)
         else:
             self.normalize_batch(bottom, top)
             self._add_to_sums(bottom[0].count // self.channels)

@@ -79,23 +79,24 @@ class BN(ChannelNormalizer):
         x, *_ = super().infer_shapes(bottom_shapes)
         return [x, *[(1, self.channels, 1, 1)] * (self.num_tops - 1)]
 
+    @property
+    def fixed_statistics(self):
+        if self.averages is None and self.options.bn_mode == self.options.INFERENCE:
+            return np.zeros(self.channels, self.dtype), np.ones(self.channels, self.dtype)
+        if self.averages is not None and (self.options.frozen or self.phase == TEST):
+            return tuple(blob.data.reshape(-1) for blob in self.averages)
+        return None
+
     def forward(self, bottom, top):
-        if self.averages is None:
-            self._forward_without_averages(bottom, top)
-        elif self.options.frozen or self.phase == TEST:
-            self.normalize_by(*(blob.data.reshape(-1) for blob in self.averages), bottom, top)
+        if self.fixed_statistics is not None:
+            self.normalize_by_fixed(bottom, top)
         else:
             self.normalize_batch(bottom, top)
+        if self.averages is None:
+            for blob, statistic in zip(top[1:], (self.mean, self.variance), strict=False):
+                blob.data.reshape(-1)[...] = statistic
+        elif self.fixed_statistics is None:
             momentum = self.options.momentum
             for blob, new in zip(self.averages, (self.mean, self.variance), strict=True):
                 average = blob.data.reshape(-1)
                 average[...] = momentum * average + (1 - momentum) * new
-
-    def _forward_without_averages(self, bottom, top):
-        if self.options.bn_mode == self.options.INFERENCE:
-            none, one = np.zeros(self.channels, self.dtype), np.ones(self.channels, self.dtype)
-            self.normalize_by(none, one, bottom, top)
-        else:
-            self.normalize_batch(bottom, top)
-        for blob, statistic in zip(top[1:], (self.mean, self.variance), strict=False):
-            blob.data.reshape(-1)[...] = statistic

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from ...kernels import bias, relu
 from ..options import check_engine
 from ._sliding import Sliding
@@ -10,8 +12,9 @@ from ._sliding import Sliding
 class Convolve(Sliding):
     """Base of the layers that slide one set of weights over each of their bottoms.
 
-    A subclass gives `weight_shape()` and the three products `product(x, y)`,
-    `weight_gradient(x, dy)` and `bottom_gradient(dy, dx)`.
+    A subclass gives `weight_shape()` and the three products `product(x, y, ends, rectify)`,
+    `weight_gradient(x, dy)` and `bottom_gradient(dy, dx)`. In one step with it run a ReLU, and
+    what normalizes channels with given statistics where no backward follows.
     """
 
     bottoms = (1, None)
@@ -70,21 +73,41 @@ class Convolve(Sliding):
         return self.stride, self.pad, self.dilation, self.group
 
     def absorb(self, layer, absorbed):
-        return self.bias is not None and not absorbed and layer.type == "ReLU" and layer.slope == 0
+        if absorbed and absorbed[0].type != "ReLU":
+            return absorbed[0].absorb(layer, absorbed[1:])
+        if layer.type == "ReLU":
+            return not absorbed and layer.slope == 0
+        fixed = getattr(layer, "fixed_statistics", None)
+        return not absorbed and fixed is not None and not layer.needs_backward and self.axis == 1
 
     def forward(self, bottom, top):
+        ends, rectify = self._ends()
         for b, t in zip(bottom, top, strict=True):
-            y = self.fold(t.data)
-            self.product(self.fold(b.data), y)
+            self.product(self.fold(b.data), self.fold(t.data), ends, rectify)
+
+    def _ends(self):
+        """What becomes of the products: (center, slope and offset of each channel), ReLU or not."""
+        if not self.followers and self.bias is None:
+            return None, False
+        ends = np.zeros((3, self.num_output), self.dtype)
+        center, slope, offset = ends
+        slope[:] = 1
+        if not self.followers or self.followers[0].type == "ReLU":
             if self.bias is not None:
-                bias.forward(_by_channel(y), self.bias.data, bool(self.followers))
+                offset[:] = self.bias.data
+            return ends, bool(self.followers)
+        normalizer, *normalizer.followers = self.followers
+        center[:], slope[:], offset[:] = normalizer.fixed_map()
+        if self.bias is not None:
+            center -= self.bias.data
+        return ends, normalizer.rectify
 
     def backward(self, top, propagate_down, bottom):
         for wanted, b, t in zip(propagate_down, bottom, top, strict=True):
             y, dy = self.fold(t.data), self.fold(t.diff)
             if self.bias is not None and self.param_propagate_down[1]:
                 rectify = bool(self.followers)
-                bias.backward(_by_channel(y), _by_channel(dy), rectify, self.bias.diff)
+                bias.backward(by_channel(y), by_channel(dy), rectify, self.bias.diff)
             elif self.followers:
                 relu.backward(y.reshape(-1), dy.reshape(-1), self.dtype.type(0), dy.reshape(-1))
             if self.param_propagate_down[0]:
@@ -93,6 +116,6 @@ class Convolve(Sliding):
                 self.bottom_gradient(dy, self.fold(b.diff))
 
 
-def _by_channel(array):
+def by_channel(array):
     """An (N, C, ...) array as (N, C, S)."""
     return array.reshape(*array.shape[:2], math.prod(array.shape[2:]))

@@ -1,8 +1,8 @@
 import math
 
-from ...kernels import convolve
+from ...kernels import affine, convolve
 from ..base import register
-from ._convolve import Convolve
+from ._convolve import Convolve, by_channel
 
 
 @register("Deconvolution")
@@ -41,8 +41,10 @@ class Deconvolution(Convolve):
     def out_size(size, kernel, stride, pad, dilation):
         return stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
 
-    def product(self, x, y):
+    def product(self, x, y, ends, rectify):
         convolve.backward_input(self.weight.data, x, y, *self.geometry)
+        if ends is not None:
+            affine.forward(by_channel(y), *ends, rectify, by_channel(y))
 
     def weight_gradient(self, x, dy):
         convolve.backward_weight(dy, x, self.weight.diff, *self.geometry)
