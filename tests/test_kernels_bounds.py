@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pytest
 
-from caffelite.kernels import convolve, direct, gemm, winograd
+from caffelite.kernels import convolve, direct, gemm, winograd, winograd_weight
 
 CANARY = 0xAB
 
@@ -87,7 +87,7 @@ def try_convolve(arrays, pick, dtype):
 
 def main(seed, count):
     arrays, pick = Guarded(seed), random.Random(seed)
-    for module in convolve, direct, gemm, winograd:
+    for module in convolve, direct, gemm, winograd, winograd_weight:
         module.workspace = arrays.empty
     for _ in range(count):
         case = pick.choice([try_gemm, try_convolve, try_convolve])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import _tiles, convolve, winograd
+from caffelite.kernels import _tiles, convolve, winograd, winograd_weight
 
 from .reference import convolve as slow_convolve
 
@@ -20,6 +20,7 @@ LARGE = [
     (3, 16, 20, 1, (30, 31), (0, 0)),
     (9, 16, 64, 1, (12, 9), (2, 1)),
     (1, 24, 16, 1, (40, 70), (1, 1)),
+    (2, 100, 70, 1, (30, 43), (1, 1)),
 ]
 
 
@@ -36,13 +37,14 @@ def arrays(shape, dtype=np.float32):
 def results(module, shape, dtype=np.float32):
     x, w, dy, options = arrays(shape, dtype)
     y, mapped, rectified = np.full((3, *dy.shape), np.nan, dy.dtype)
-    dx = np.full_like(x, np.nan)
+    dx, dw = np.full_like(x, np.nan), np.ones_like(w)
     ends = np.random.default_rng(1).standard_normal((3, len(w))).astype(x.dtype)
     module.forward(x, w, y, *options)
     module.forward(x, w, mapped, *options, ends)
     module.forward(x, w, rectified, *options, ends, True)
     module.backward_input(w, dy, dx, *options)
-    return y, mapped, rectified, dx
+    module.backward_weight(x, dy, dw, *options)
+    return y, mapped, rectified, dx, dw
 
 
 def assert_close(actual, expected, tolerance=2e-5):
@@ -65,6 +67,7 @@ def test_winograd_agrees_with_the_general_path(shape, monkeypatch):
     x, _, dy, _ = arrays(shape)
     geometry = (size, dy.shape[2:], (3, 3), (1, 1), pad, (1, 1))
     assert winograd.fits(geometry) and winograd.pays(geometry, x, (inputs, outputs, group))
+    monkeypatch.setattr(convolve, "FORCED", ["winograd"])
     fast = results(convolve, shape)
     monkeypatch.setattr(convolve, "FORCED", [])
     assert_close(fast, results(convolve, shape))
@@ -77,6 +80,9 @@ def test_winograd_pays_for_large_float32_and_fits_3x3_with_stride_1():
     assert not winograd.pays(yes, x.astype(np.float64), (64, 64, 1))
     assert not winograd.pays(yes, x, (3, 64, 1))
     assert not winograd.pays(yes, x[:1], (64, 64, 1))
+    assert winograd_weight.pays(yes, x, (64, 64, 1))
+    assert not winograd_weight.pays(yes, x.astype(np.float64), (64, 64, 1))
+    assert not winograd_weight.pays(yes, x, (64, 32, 1))
     for axis, value in [(2, (3, 1)), (3, (1, 2)), (5, (2, 1))]:
         no = (*yes[:axis], value, *yes[axis + 1 :])
         assert not winograd.fits(no)

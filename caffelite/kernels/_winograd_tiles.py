@@ -78,6 +78,33 @@ def winograd_weight(typing_context, count, x, x_at, x_step, c, c_at, c_step):
     return call_linked("winograd_weight", "i@i@i", (count, x, x_at, x_step, c, c_at, c_step))
 
 
+def _winograd_gradient(x, x_at, line_step, pixel_step, c, c_at, c_step):
+    for lane in range(lane_count(x)):
+        at = x_at + lane + line_step * np.arange(4)[:, None] + pixel_step * np.arange(4)
+        values = WINOGRAD_OUTPUT.T @ x[at] @ WINOGRAD_OUTPUT
+        c[c_at + lane : c_at + lane + 36 * c_step : c_step] = values.reshape(-1)
+
+
+@operation(_winograd_gradient)
+def winograd_gradient(typing_context, x, x_at, line_step, pixel_step, c, c_at, c_step):
+    """c[p, m] = (A e A')[p] for 4 by 4 tiles e of an output's gradient, a lane for each output."""
+    arguments = (x, x_at, line_step, pixel_step, c, c_at, c_step)
+    return call_linked("winograd_gradient", "@ii@i", arguments)
+
+
+def _winograd_window(x, x_at, x_step, c, c_at, c_step):
+    for lane in range(lane_count(x)):
+        sums = x[x_at + lane : x_at + lane + 36 * x_step : x_step].reshape(6, 6)
+        values = WINOGRAD_WEIGHT.T @ sums @ WINOGRAD_WEIGHT
+        c[c_at + lane : c_at + lane + 9 * c_step : c_step] = values.reshape(-1)
+
+
+@operation(_winograd_window)
+def winograd_window(typing_context, x, x_at, x_step, c, c_at, c_step):
+    """c[k, m] = (G' s G)[k]: the gradient to windows from sums s = x[:, m], a lane for each."""
+    return call_linked("winograd_window", "@i@i", (x, x_at, x_step, c, c_at, c_step))
+
+
 def winograd_input_line(v, d):
     """B' d for 6 vectors: WINOGRAD_INPUT @ d, with shared terms."""
     a, b = v.fma(v.number(-4), d[2], d[4]), v.fma(v.number(-4), d[1], d[3])
@@ -110,6 +137,26 @@ def winograd_weight_line(v, g):
         v.add(a, b),
         v.sub(a, b),
         g[2],
+    ]
+
+
+def winograd_gradient_line(v, e):
+    """A e for 4 vectors: WINOGRAD_OUTPUT.T @ e, with shared terms."""
+    even, odd = v.add(e[0], e[2]), v.add(e[1], e[3])
+    even2 = v.fma(v.number(4), e[2], e[0])
+    odd2 = v.fma(v.number(8), e[3], v.mul(v.number(2), e[1]))
+    sums = [v.add(even, odd), v.sub(even, odd), v.add(even2, odd2), v.sub(even2, odd2)]
+    return [e[0], *sums, e[3]]
+
+
+def winograd_window_line(v, s):
+    """G' s for 6 vectors: WINOGRAD_WEIGHT.T @ s, with shared terms."""
+    s12, s34 = v.mul(v.number(1 / 6), v.add(s[1], s[2])), v.add(s[3], s[4])
+    d12, d34 = v.mul(v.number(1 / 6), v.sub(s[2], s[1])), v.sub(s[3], s[4])
+    return [
+        v.fma(v.number(1 / 24), s34, v.fma(v.number(1 / 4), s[0], v.sub(v.zero, s12))),
+        v.fma(v.number(1 / 12), d34, d12),
+        v.fma(v.number(1 / 6), s34, v.sub(s[5], s12)),
     ]
 
 
@@ -174,6 +221,22 @@ def _winograd_weight_code(v, count, x, x_step, c, c_step):
     store_points(v, square, v.pointer(c), c_step, lambda value, at: v.masked_store(value, at, mask))
 
 
+@code
+def _winograd_gradient_code(v, x, line_step, pixel_step, c, c_step):
+    lines = v.rows(v.pointer(x), line_step, 4)
+    square = [[v.load(pixel) for pixel in v.rows(line, pixel_step, 4)] for line in lines]
+    square = both_ways(v, winograd_gradient_line, square)
+    store_points(v, square, v.pointer(c), c_step, v.store)
+
+
+@code
+def _winograd_window_code(v, x, x_step, c, c_step):
+    points = [v.load(row) for row in v.rows(v.pointer(x), x_step, 36)]
+    square = both_ways(v, winograd_window_line, [points[i : i + 6] for i in range(0, 36, 6)])
+    for row, value in zip(v.rows(v.pointer(c), c_step, 9), chain(*square), strict=True):
+        v.store(value, row)
+
+
 @linked
 def winograd_input_float32(x, x_step, c, c_step):
     _winograd_input_code(32, (x, x_step, c, c_step))
@@ -202,3 +265,23 @@ def winograd_weight_float32(count, x, x_step, c, c_step):
 @linked
 def winograd_weight_float64(count, x, x_step, c, c_step):
     _winograd_weight_code(64, (count, x, x_step, c, c_step))
+
+
+@linked
+def winograd_gradient_float32(x, line_step, pixel_step, c, c_step):
+    _winograd_gradient_code(32, (x, line_step, pixel_step, c, c_step))
+
+
+@linked
+def winograd_gradient_float64(x, line_step, pixel_step, c, c_step):
+    _winograd_gradient_code(64, (x, line_step, pixel_step, c, c_step))
+
+
+@linked
+def winograd_window_float32(x, x_step, c, c_step):
+    _winograd_window_code(32, (x, x_step, c, c_step))
+
+
+@linked
+def winograd_window_float64(x, x_step, c, c_step):
+    _winograd_window_code(64, (x, x_step, c, c_step))

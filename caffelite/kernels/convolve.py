@@ -15,7 +15,7 @@ import os
 
 import numpy as np
 
-from . import affine, direct, winograd
+from . import affine, direct, winograd, winograd_weight
 from ._jit import kernel, prange, thread_count
 from ._simd import VECTOR_BYTES, add, clear, copy, lanes
 from ._tiles import AS_IS, DOT_COLUMNS, MAPPED, RECTIFIED, TILE_ROWS, TILE_VECTORS
@@ -47,12 +47,16 @@ def forward_path(x, w, y, stride, pad, dilation, group=1) -> str:
 
 
 def _path(x, plane, sizes):
-    wanted = _allowed("winograd") and winograd.fits(plane)
-    if wanted and (FORCED or winograd.pays(plane, x, sizes)):
+    if _wants(winograd, x, plane, sizes):
         return "winograd"
     if _allowed("lines") and direct.can_read_lines(plane, x.itemsize):
         return "lines"
     return "windows"
+
+
+def _wants(algorithm, x, plane, sizes):
+    able = _allowed("winograd") and winograd.fits(plane)
+    return able and bool(FORCED or algorithm.pays(plane, x, sizes))
 
 
 def _allowed(path):
@@ -99,6 +103,9 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
     if dy.size == 0 or dw.size == 0:
         return
     plane = direct.canonical(geometry)
+    if _wants(winograd_weight, x, plane, (dw.shape[1], dw.shape[0] // group, group)):
+        winograd_weight.backward_weight(x, dy, dw, plane, group)
+        return
     if _allowed("lines") and plane is not None:
         direct.backward_weight(x, dy, dw, plane, group)
         return

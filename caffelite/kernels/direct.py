@@ -319,7 +319,7 @@ def backward_weight(x, dy, dw, geometry, group):
 
 
 @kernel
-def _turn(dy, dy_at, dy_step, rows, columns, out, out_at, out_step):
+def turn(dy, dy_at, dy_step, rows, columns, out, out_at, out_step):
     """out[j, i] = dy[i, j]; zero from `rows` on."""
     square = lanes(dy)
     whole_rows, whole_columns = rows // square * square, columns // square * square
@@ -372,7 +372,7 @@ def _weight_part(
                 for m in range(0, outputs, panel):
                     for n in range(n0, n1):
                         source = ((n * group + g) * outputs + m) * pixels + line * width
-                        _turn(
+                        turn(
                             dy, source, pixels, min(panel, outputs - m), count,
                             work, turned_at + (n - n0) * count * panel, panel,
                         )  # fmt: skip
@@ -385,25 +385,33 @@ def _weight_part(
 
 
 @kernel
-def _add_turned(work, dw, outputs, rows, padded, image_parts, group, item):
+def add_turned(x, x_at, x_step, rows, columns, out, out_at, out_step):
+    """out[j, i] += x[i, j]; rows of x are whole vectors long."""
+    square = lanes(out)
+    turned = np.empty(square * square, out.dtype)
+    for i in range(0, rows, square):
+        for j in range(0, columns, square):
+            source, to = x_at + i * x_step + j, out_at + j * out_step + i
+            if i + square <= rows:
+                transpose(x, source, x_step, turned, 0, square)
+                for k in range(min(square, columns - j)):
+                    add(square, turned, k * square, 1, out, to + k * out_step, 1)
+            else:
+                for k in range(min(square, columns - j)):
+                    add(rows - i, x, source + k, x_step, out, to + k * out_step, 1)
+
+
+@kernel
+def _add_sums(work, dw, outputs, rows, padded, image_parts, group, item):
     """dw[g, m, k] += sum over parts of work[part, g, k, m], for one group and panel of m."""
-    square = lanes(dw)
-    panel = TILE_VECTORS * square
+    panel = TILE_VECTORS * lanes(dw)
     panels = -(-outputs // panel)
-    g, m0 = item // panels, item % panels * panel
-    turned = np.empty(square * square, dw.dtype)
+    g, m = item // panels, item % panels * panel
     for part in range(image_parts):
-        for k in range(0, rows, square):
-            source = ((part * group + g) * rows + k) * padded
-            for m in range(m0, min(m0 + panel, outputs), square):
-                target = (g * outputs + m) * rows + k
-                if k + square <= rows:
-                    transpose(work, source + m, padded, turned, 0, square)
-                    for i in range(min(square, outputs - m)):
-                        add(square, turned, i * square, 1, dw, target + i * rows, 1)
-                else:
-                    for i in range(min(square, outputs - m)):
-                        add(rows - k, work, source + m + i, padded, dw, target + i * rows, 1)
+        add_turned(
+            work, (part * group + g) * rows * padded + m, padded, rows, min(panel, outputs - m),
+            dw, (g * outputs + m) * rows, rows,
+        )  # fmt: skip
 
 
 @kernel
@@ -416,7 +424,7 @@ def _weight_alone(
         channels, plane, taps, padded, image_parts, work, sums, size, items, 1, 0,
     )  # fmt: skip
     for item in range(group * (padded // (TILE_VECTORS * lanes(dw)))):
-        _add_turned(work, dw, outputs, inputs * taps, padded, image_parts, group, item)
+        _add_sums(work, dw, outputs, inputs * taps, padded, image_parts, group, item)
 
 
 @kernel(parallel=True)
@@ -431,4 +439,4 @@ def _weight_parallel(
             np.int64(part),
         )  # fmt: skip
     for item in prange(group * (padded // (TILE_VECTORS * lanes(dw)))):
-        _add_turned(work, dw, outputs, inputs * taps, padded, image_parts, group, np.int64(item))
+        _add_sums(work, dw, outputs, inputs * taps, padded, image_parts, group, np.int64(item))

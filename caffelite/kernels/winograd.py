@@ -49,8 +49,8 @@ def multiply(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
         output_parts += 1
     items = panels * group * output_parts
     parts = min(threads, items)
-    patch = 6 * (4 * panel + 8)
-    size = POINTS * (inputs + 1 + TILE_ROWS) * panel + patch + 16 * panel
+    size = POINTS * (inputs + 1 + TILE_ROWS) * panel + 16 * panel
+    size += lines_size(panel, across, panel // TILE_VECTORS)
     weights = POINTS * group * outputs * inputs
     work = workspace(x.dtype, weights + parts * size)
     sizes = np.array(
@@ -94,19 +94,47 @@ def _transform_weights(w, w_at, w_steps, outputs, item, out, group):
             )  # fmt: skip
 
 
+def lines_size(tiles, across, per_vector):
+    """Elements of work space for the lines under `tiles` tiles in `transform_input`."""
+    return (4 * (tiles // across + 2) + 2) * (4 * across + 2) + 5 * per_vector
+
+
 @kernel
-def _copy_patch(x, x_at, height, width, i0, j0, columns, out, out_at, out_step):
-    """6 lines of `columns` pixels from (i0, j0) on, zero outside the image."""
-    low = min(max(-j0, 0), columns)
-    high = max(min(width - j0, columns), low)
-    for i in range(6):
-        to = out_at + i * out_step
+def transform_input(x, x_at, image_step, plane, first, last, work, lines_at, out_at, out_step):
+    """Transform the patches of one channel for tiles first <= t < last: point, tile.
+
+    `plane`: height and width, tiles down and across, pads above and left; images of x lie
+    `image_step` apart. Lanes beyond the last tile are written, too.
+    """
+    height, width, down, across, above, left = plane
+    line, t = 4 * across + 2, first
+    while t < last:
+        n, i = t // (down * across), t // across % down
+        end = min(last, (n + 1) * down * across)
+        lines = 4 * ((end - 1) // across % down - i) + 6
+        image = x_at + n * image_step
+        _copy_lines(x, image, height, width, 4 * i - above, lines, left, work, lines_at, line)
+        while t < end:
+            j = t % across
+            source = lines_at + 4 * ((t // across % down - i) * line + j)
+            winograd_input(work, source, line, work, out_at + t - first, out_step)
+            t += min(across - j, min(end - t, lanes(x)))
+
+
+@kernel
+def _copy_lines(x, x_at, height, width, i0, lines, left, out, out_at, step):
+    """`lines` lines from line i0 on, each behind `left` zeros, with zeros outside the image."""
+    columns = min(width, step - left)
+    for i in range(lines):
+        to = out_at + i * step
         if i0 + i < 0 or i0 + i >= height:
-            clear(columns, out, to)
+            clear(step, out, to)
         else:
-            clear(low, out, to)
-            copy(high - low, x, x_at + (i0 + i) * width + j0 + low, 1, out, to + low, 1)
-            clear(columns - high, out, to + high)
+            for j in range(left):
+                out[to + j] = 0
+            copy(columns, x, x_at + (i0 + i) * width, 1, out, to + left, 1)
+            for j in range(left + columns, step):
+                out[to + j] = 0
 
 
 @kernel
@@ -117,31 +145,23 @@ def _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, part):
     per_vector = lanes(x)
     panel, count = TILE_VECTORS * per_vector, batch * down * across
     row_tiles = -(-outputs // TILE_ROWS)
-    patch_at = weights + part * size
-    patch_step = 4 * panel + 8
-    lines_at = patch_at + 6 * patch_step
+    plane = height, width, down, across, above, left
+    lines_at = weights + part * size
     products_at = lines_at + 16 * panel
     input_at = products_at + POINTS * TILE_ROWS * panel
     input_step = (inputs + 1) * panel
+    patches_at = input_at + POINTS * input_step
     items = panels * group * output_parts
     for item in range(part * items // parts, (part + 1) * items // parts):
         output_part, g = item % output_parts, item // output_parts % group
         t0 = item // (output_parts * group) * panel
         t1 = min(t0 + panel, count)
         for c in range(inputs):
-            t = t0
-            while t < t1:
-                n, i, j = t // (down * across), t // across % down, t % across
-                run = min(across - j, min(t1 - t, per_vector))
-                source = ((n * group + g) * inputs + c) * height * width
-                _copy_patch(
-                    x, source, height, width, 4 * i - above, 4 * j - left, 4 * run + 2,
-                    work, patch_at, patch_step,
-                )  # fmt: skip
-                # lanes beyond the run are overwritten by the next
-                target = input_at + c * panel + t - t0
-                winograd_input(work, patch_at, patch_step, work, target, input_step)
-                t += run
+            source = (g * inputs + c) * height * width
+            transform_input(
+                x, source, group * inputs * height * width, plane, t0, t1,
+                work, patches_at, input_at + c * panel, input_step,
+            )  # fmt: skip
         first_tile = output_part * row_tiles // output_parts
         for m in range(first_tile, (output_part + 1) * row_tiles // output_parts):
             m0, m1 = m * outputs // row_tiles, (m + 1) * outputs // row_tiles
@@ -163,9 +183,9 @@ def _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, part):
                     n, i, j = t // (down * across), t // across % down, t % across
                     run = min(across - j, t1 - t)
                     columns = min(4 * run, out_width - 4 * j)
-                    plane = ((n * group + g) * outputs + m0 + r) * out_height
+                    top = ((n * group + g) * outputs + m0 + r) * out_height
                     for line in range(min(4, out_height - 4 * i)):
-                        to = (plane + 4 * i + line) * out_width + 4 * j
+                        to = (top + 4 * i + line) * out_width + 4 * j
                         source = lines_at + line * 4 * panel + 4 * (t - t0)
                         copy(columns, work, source, 1, y, to, 1)
                     t += run
