@@ -251,7 +251,7 @@ def _windows_alone(
     column_block, items, work, weights, size, staging, parts,
 ):  # fmt: skip
     for item in range(group * -(-outputs // TILE_ROWS)):
-        pack_tile(w, w_at, w_steps, outputs, item, work)
+        pack_tile(w, w_at, w_steps, outputs, item, work, 0)
     _windows_part(
         x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block, items,
         work, weights, size, staging, 1, 0,
@@ -264,7 +264,7 @@ def _windows_parallel(
     column_block, items, work, weights, size, staging, parts,
 ):  # fmt: skip
     for item in prange(group * -(-outputs // TILE_ROWS)):
-        pack_tile(w, w_at, w_steps, outputs, np.int64(item), work)
+        pack_tile(w, w_at, w_steps, outputs, np.int64(item), work, 0)
     for part in prange(parts):
         _windows_part(
             x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block,

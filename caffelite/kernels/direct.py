@@ -140,8 +140,11 @@ def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
     band = _band(geometry, inputs, images, lines)
     vectors, segments = _vectors(geometry, inputs, images, lines, per_vector)
     parts = min(threads, items * -(-outputs // TILE_ROWS))
-    weights = group * outputs * len(band.offsets)
-    size = images * inputs * band.plane + 3 * panel + TILE_ROWS * panel
+    # weights that only one band uses are packed where it does, and need not leave the cache
+    shared = items > group
+    weights = group * outputs * len(band.offsets) if shared else 0
+    own = 0 if shared else TILE_ROWS * len(band.offsets)
+    size = images * inputs * band.plane + 3 * panel + TILE_ROWS * panel + own
     work = workspace(x.dtype, weights + parts * size)
     run = _lines_parallel if parts > 1 else _lines_alone
     run(
@@ -152,8 +155,10 @@ def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
 
 
 @kernel
-def pack_tile(w, w_at, w_steps, outputs, item, out):
+def pack_tile(w, w_at, w_steps, outputs, item, out, out_at):
     """Pack one tile of rows of one group's weights, depth first, tiles and groups in order.
+
+    `out_at` is where the first tile of all lies.
 
     `w_steps`: elements from group to group, output to output, input to input, and from tap to tap
     of the window; then the numbers of inputs and taps.
@@ -164,7 +169,8 @@ def pack_tile(w, w_at, w_steps, outputs, item, out):
     g, t = item // tiles, item % tiles
     first, last = t * outputs // tiles, (t + 1) * outputs // tiles
     rows = last - first
-    start, target = w_at + g * group_step + first * row_step, (g * outputs + first) * depth
+    start = w_at + g * group_step + first * row_step
+    target = out_at + (g * outputs + first) * depth
     square, done = lanes(out), 0
     if tap_step == 1 and input_step == taps and start + (rows + square) * row_step <= len(w):
         # Squares reach past the tile's last row, so each row of `out` is written after the one
@@ -206,8 +212,8 @@ def _copy_band(x, x_at, layout, channels, line, out, out_at):
 
 @kernel
 def _lines_part(
-    x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group, height, width,
-    lines, plane, ends, finish, work, weights, size, items, parts, part,
+    x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
+    group, height, width, lines, plane, ends, finish, work, weights, size, items, parts, part,
 ):  # fmt: skip
     """The `part`-th share of the tiles of outputs of all (images, group, lines) bands of y."""
     pixels, depth, panel = height * width, len(offsets), TILE_VECTORS * lanes(x)
@@ -216,6 +222,7 @@ def _lines_part(
     x_plane = layout[0] * layout[1]
     staging_at = weights + part * size
     band_at = staging_at + (TILE_ROWS + 1) * panel
+    own_at = weights + (part + 1) * size - TILE_ROWS * depth
     for item in range(begin // tiles, -(-end // tiles)):
         g, line = item // bands % group, item % bands * lines
         n0 = item // (bands * group) * images
@@ -230,6 +237,9 @@ def _lines_part(
             first, last = t * outputs // tiles, (t + 1) * outputs // tiles
             rows = last - first
             a_at = (g * outputs + first) * depth
+            if weights == 0:
+                pack_tile(w, w_at, w_steps, outputs, g * tiles + t, work, own_at - a_at)
+                a_at = own_at
             target = ((n0 * group + g) * outputs + first) * pixels + line * width
             for p in range(0, count, panel):
                 table_at = p // panel * (TILE_VECTORS * 2 * segments)
@@ -262,11 +272,12 @@ def _lines_alone(
     x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
     group, height, width, lines, plane, ends, finish, work, weights, size, items, parts,
 ):  # fmt: skip
-    for item in range(group * -(-outputs // TILE_ROWS)):
-        pack_tile(w, w_at, w_steps, outputs, item, work)
+    for item in range(group * -(-outputs // TILE_ROWS) if weights else 0):
+        pack_tile(w, w_at, w_steps, outputs, item, work, 0)
     _lines_part(
-        x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group, height,
-        width, lines, plane, ends, finish, work, weights, size, items, 1, 0,
+        x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs,
+        outputs, group, height, width, lines, plane, ends, finish, work, weights, size, items,
+        1, 0,
     )  # fmt: skip
 
 
@@ -275,13 +286,14 @@ def _lines_parallel(
     x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
     group, height, width, lines, plane, ends, finish, work, weights, size, items, parts,
 ):  # fmt: skip
-    for item in prange(group * -(-outputs // TILE_ROWS)):
-        pack_tile(w, w_at, w_steps, outputs, np.int64(item), work)
+    if weights:
+        for item in prange(group * -(-outputs // TILE_ROWS)):
+            pack_tile(w, w_at, w_steps, outputs, np.int64(item), work, 0)
     for part in prange(parts):
         _lines_part(
-            x, y, layout, offsets, vectors, segments, batch, images, inputs, outputs, group,
-            height, width, lines, plane, ends, finish, work, weights, size, items, parts,
-            np.int64(part),
+            x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs,
+            outputs, group, height, width, lines, plane, ends, finish, work, weights, size, items,
+            parts, np.int64(part),
         )  # fmt: skip
 
 
@@ -307,15 +319,19 @@ def backward_weight(x, dy, dw, geometry, group):
     band = _band(geometry, channels, images, lines)
     padded = -(-outputs // panel) * panel
     parts = min(threads, items)
-    sums = image_parts * group * inputs * taps * padded
-    size = images * channels * band.plane + images * lines * width * panel + panel
-    work = workspace(x.dtype, sums + parts * size)
+    size = channels * (taps * padded + images * band.plane) + (images * lines * width + 1) * panel
+    sums = dw.size * image_parts if image_parts > 1 else 0
+    work = workspace(x.dtype, parts * size + sums)
+    target = work[parts * size :][:sums] if sums else dw.reshape(-1)
+    target[:sums] = 0
     run = _weight_parallel if parts > 1 else _weight_alone
     run(
-        x.reshape(-1), dy.reshape(-1), dw.reshape(-1), band.layout, band.offsets, band.base, batch,
+        x.reshape(-1), dy.reshape(-1), target, band.layout, band.offsets, band.base, batch,
         images, inputs, outputs, group, height, width, lines, channels, band.plane, taps, padded,
-        image_parts, work, sums, size, items, parts,
+        image_parts, work, size, items, parts,
     )  # fmt: skip
+    for part in target[:sums].reshape(-1, *dw.shape):
+        dw += part
 
 
 @kernel
@@ -338,14 +354,35 @@ def turn(dy, dy_at, dy_step, rows, columns, out, out_at, out_step):
 
 
 @kernel
+def add_turned(x, x_at, x_step, rows, columns, out, out_at, out_step):
+    """out[j, i] += x[i, j]; rows of x are whole vectors long."""
+    square = lanes(out)
+    turned = np.empty(square * square, out.dtype)
+    for i in range(0, rows, square):
+        for j in range(0, columns, square):
+            source, to = x_at + i * x_step + j, out_at + j * out_step + i
+            if i + square <= rows:
+                transpose(x, source, x_step, turned, 0, square)
+                for k in range(min(square, columns - j)):
+                    add(square, turned, k * square, 1, out, to + k * out_step, 1)
+            else:
+                for k in range(min(square, columns - j)):
+                    add(rows - i, x, source + k, x_step, out, to + k * out_step, 1)
+
+
+@kernel
 def _weight_part(
-    x, dy, layout, offsets, base, batch, images, inputs, outputs, group, height, width, lines,
-    channels, plane, taps, padded, image_parts, work, sums, size, items, parts, part,
+    x, dy, target, layout, offsets, base, batch, images, inputs, outputs, group, height, width,
+    lines, channels, plane, taps, padded, image_parts, work, size, items, parts, part,
 ):  # fmt: skip
-    """The `part`-th share of (images, group, channels) blocks of the gradient, transposed."""
+    """The `part`-th share of (images, group, channels) blocks of the gradient.
+
+    What the images' parts add up to is laid out as dw, one part behind another.
+    """
     pixels, panel, x_plane = height * width, TILE_VECTORS * lanes(x), layout[0] * layout[1]
     blocks, image_blocks = -(-inputs // channels), -(-batch // images)
-    turned_at = sums + part * size
+    sums_at = part * size
+    turned_at = sums_at + channels * taps * padded
     band_at = turned_at + images * lines * width * panel
     for item in range(part * items // parts, (part + 1) * items // parts):
         c0, g, image_part = (
@@ -355,7 +392,6 @@ def _weight_part(
         )
         c1 = min(c0 + channels, inputs)
         rows = (c1 - c0) * taps
-        sums_at = ((image_part * group + g) * inputs + c0) * taps * padded
         clear(rows * padded, work, sums_at)
         tiles = -(-rows // PIXEL_ROWS)
         first = image_part * image_blocks // image_parts * images
@@ -382,61 +418,31 @@ def _weight_part(
                             r1 - r0, (n1 - n0) * count, work, band_at, base, 0, offsets, r0,
                             work, turned_at, work, sums_at + r0 * padded + m, padded,
                         )  # fmt: skip
-
-
-@kernel
-def add_turned(x, x_at, x_step, rows, columns, out, out_at, out_step):
-    """out[j, i] += x[i, j]; rows of x are whole vectors long."""
-    square = lanes(out)
-    turned = np.empty(square * square, out.dtype)
-    for i in range(0, rows, square):
-        for j in range(0, columns, square):
-            source, to = x_at + i * x_step + j, out_at + j * out_step + i
-            if i + square <= rows:
-                transpose(x, source, x_step, turned, 0, square)
-                for k in range(min(square, columns - j)):
-                    add(square, turned, k * square, 1, out, to + k * out_step, 1)
-            else:
-                for k in range(min(square, columns - j)):
-                    add(rows - i, x, source + k, x_step, out, to + k * out_step, 1)
-
-
-@kernel
-def _add_sums(work, dw, outputs, rows, padded, image_parts, group, item):
-    """dw[g, m, k] += sum over parts of work[part, g, k, m], for one group and panel of m."""
-    panel = TILE_VECTORS * lanes(dw)
-    panels = -(-outputs // panel)
-    g, m = item // panels, item % panels * panel
-    for part in range(image_parts):
         add_turned(
-            work, (part * group + g) * rows * padded + m, padded, rows, min(panel, outputs - m),
-            dw, (g * outputs + m) * rows, rows,
+            work, sums_at, padded, rows, outputs,
+            target, ((image_part * group + g) * outputs * inputs + c0) * taps, inputs * taps,
         )  # fmt: skip
 
 
 @kernel
 def _weight_alone(
-    x, dy, dw, layout, offsets, base, batch, images, inputs, outputs, group, height, width, lines,
-    channels, plane, taps, padded, image_parts, work, sums, size, items, parts,
+    x, dy, target, layout, offsets, base, batch, images, inputs, outputs, group, height, width,
+    lines, channels, plane, taps, padded, image_parts, work, size, items, parts,
 ):  # fmt: skip
     _weight_part(
-        x, dy, layout, offsets, base, batch, images, inputs, outputs, group, height, width, lines,
-        channels, plane, taps, padded, image_parts, work, sums, size, items, 1, 0,
+        x, dy, target, layout, offsets, base, batch, images, inputs, outputs, group, height, width,
+        lines, channels, plane, taps, padded, image_parts, work, size, items, 1, 0,
     )  # fmt: skip
-    for item in range(group * (padded // (TILE_VECTORS * lanes(dw)))):
-        _add_sums(work, dw, outputs, inputs * taps, padded, image_parts, group, item)
 
 
 @kernel(parallel=True)
 def _weight_parallel(
-    x, dy, dw, layout, offsets, base, batch, images, inputs, outputs, group, height, width, lines,
-    channels, plane, taps, padded, image_parts, work, sums, size, items, parts,
+    x, dy, target, layout, offsets, base, batch, images, inputs, outputs, group, height, width,
+    lines, channels, plane, taps, padded, image_parts, work, size, items, parts,
 ):  # fmt: skip
     for part in prange(parts):
         _weight_part(
-            x, dy, layout, offsets, base, batch, images, inputs, outputs, group, height, width,
-            lines, channels, plane, taps, padded, image_parts, work, sums, size, items, parts,
+            x, dy, target, layout, offsets, base, batch, images, inputs, outputs, group, height,
+            width, lines, channels, plane, taps, padded, image_parts, work, size, items, parts,
             np.int64(part),
         )  # fmt: skip
-    for item in prange(group * (padded // (TILE_VECTORS * lanes(dw)))):
-        _add_sums(work, dw, outputs, inputs * taps, padded, image_parts, group, np.int64(item))
