@@ -234,6 +234,27 @@ def test_mistakes_are_named(trained, classify, words, code, message):
     assert message in classify(*words, code=code)
 
 
+def test_a_card_tells_what_the_data_layer_beside_it_does_not(trained, classify, capsys):
+    shutil.rmtree("data")
+    values = "mean_value: 100 mean_value: 110 mean_value: 120"
+    text = TRAIN_VAL.replace('mean_file: "data/mean.binaryproto"', values)
+    Path("net/train_val.prototxt").write_text(text)
+    Path("net/deploy.prototxt").write_text(DEPLOY)
+    seven = classify("pictures", model="net/deploy.prototxt")
+    assert_same(seven, classify("pictures", "--resize", 7))
+    words = ["--model=net/deploy.prototxt", "--weights=w.caffemodel"]
+    assert main(["classify", "pictures", *words]) == 0
+    assert "of what size pictures were before is not known: taking 7 x 7" in capsys.readouterr().err
+    Path("net/readme.md").write_text("---\nname: x\nresize: 9\nlabels: names\n---\n")
+    Path("net/names").write_text("p\nq\nr\n")
+    assert_same(
+        classify("pictures", model="net/deploy.prototxt"), classify("pictures", "--resize", 9)
+    )
+    capsys.readouterr()
+    assert main(["classify", "pictures/ant/0.png", *words]) == 0
+    assert sorted(line[-1] for line in capsys.readouterr().out.splitlines()[1:]) == ["p", "q", "r"]
+
+
 @pytest.mark.parametrize(
     ("card", "message"),
     [

@@ -14,6 +14,7 @@ from PIL import Image
 
 from caffelite.cli import main
 from caffelite.data import binaryproto
+from caffelite.data.dataset import read_names
 from caffelite.data.datum import DatumSource
 from caffelite.data.image import decode
 from caffelite.data.statistics import Statistics
@@ -162,6 +163,16 @@ def test_encoded_files_are_kept_or_made_and_all_have_the_same_channels(pictures)
     np.testing.assert_allclose(binaryproto.read("small/mean.binaryproto")[0], x.mean(0), 1e-6)
 
 
+def test_names_need_not_be_utf8(pictures):
+    try:
+        os.rename(pictures / "bee", bytes(pictures / "b\u00e9e").replace(b"\xc3\xa9", b"\xe9"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    assert dataset("pictures", "--no-shuffle") == 0
+    assert Path("data/labels.txt").read_bytes() == b"ant\nb\xe9e\ncat\n"
+    assert read_names("data/labels.txt") == ["ant", "b\udce9e", "cat"]
+
+
 # Bad input
 
 
@@ -259,6 +270,7 @@ def empty_class():
         (None, ["pictures", "--resize", "0x9"], 2, "expected N or HEIGHTxWIDTH"),
         (None, ["pictures", "--resize", "big"], 2, "expected N or HEIGHTxWIDTH"),
         (None, ["pictures", "--seed", "-1"], 2, "--seed"),
+        (None, ["pictures", "--labels", "x"], 1, "--root and --labels are for lists"),
         (None, ["pictures", "--crop"], 2, "--resize"),
         (None, ["pictures", "--encode", "xyz"], 1, 'pictures of the type "xyz"'),
         (None, ["pictures", "--idx", "x"], 2, "--idx belongs to mnist"),

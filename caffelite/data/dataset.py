@@ -63,6 +63,8 @@ def read_album(source, root=None, labels=None):
     `labels` is a file with a name for each class of a list, a line each.
     """
     if os.path.isdir(source):
+        if root is not None or labels is not None:
+            raise DataError(f"{source}: is a folder; --root and --labels are for lists")
         entries, names = read_folder(source)
         return Album(entries, source, names)
     if not os.path.exists(source):
@@ -90,12 +92,10 @@ def read_album(source, root=None, labels=None):
 def read_names(path):
     """The names in a text file, a line each."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             names = file.read().splitlines()
     except OSError as problem:
         raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is no UTF-8 text; expected a name a line") from None
     if not names:
         raise DataError(f"{path}: is empty; expected a name a line")
     return names
@@ -140,7 +140,7 @@ def make(album, out, storing, parts, skip_bad=False, mixed=False, progress=None)
 
 
 def _write_text(path, text):
-    write_atomically(path, (text + "\n").encode())
+    write_atomically(path, (text + "\n").encode("utf-8", "surrogateescape"))
 
 
 class _Inspector:

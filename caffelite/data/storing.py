@@ -43,12 +43,13 @@ class Storing:
             return datum, pixels
         ending = os.path.splitext(path)[1][1:].lower()
         kind = self.kind.lower() or ending
-        data = encode(pixels, kind)
         if self.size is None and ending.replace("jpeg", "jpg") == kind.replace("jpeg", "jpg"):
             with open(path, "rb") as file:
-                own = file.read()
-            if not self.alike or len(decode(own)) == len(pixels):
-                data = own
+                data = file.read()
+            own = decode(data)
+            if not self.alike or len(own) == len(pixels):
+                return Datum(data=data, label=label, encoded=True), own
+        data = encode(pixels, kind)
         return Datum(data=data, label=label, encoded=True), decode(data)
 
     def _pixels(self, path):

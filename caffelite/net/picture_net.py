@@ -1,5 +1,7 @@
 """A net that takes picture files."""
 
+import logging
+
 import numpy as np
 
 from .. import rng
@@ -10,6 +12,8 @@ from ..proto import caffe_pb2
 from .deploy import data_layer, deploy
 from .net import Net
 from .preparation import subtract_from_channels, test_phase
+
+log = logging.getLogger("caffelite")
 
 _SCALES = (8 / 7, 9 / 7, 10 / 7, 11 / 7)  # 256, 288, 320, 352 to 224
 _BATCH = 16
@@ -74,10 +78,17 @@ class PictureNet:
         """The size to read pictures in, or None, and the DataTransformer for them."""
         transform = caffe_pb2.TransformationParameter()
         transform.CopyFrom(preparation.transform)
+        cropped = bool(transform.crop_size or transform.crop_h)
         for name in ("mirror", "crop_size", "force_color", "force_gray"):
             transform.ClearField(name)
         height, width = transform.crop_h, transform.crop_w = self.shape[1:]
         size = preparation.size or (height, width)
+        if cropped and not preparation.size:
+            size = round(height * _SCALES[0]), round(width * _SCALES[0])
+            log.warning(
+                "%s crops, and of what size pictures were before is not known: taking %d x %d",
+                *(preparation.origin, *size),
+            )
         transform.ten_crop = crops != "1"
         if crops == "10" and size == (height, width):
             raise NetError(

@@ -1,7 +1,7 @@
 """What pictures go through before a net sees them, as the net's files tell it."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import yaml
@@ -18,14 +18,14 @@ from ..proto.text import read_net
 from .deploy import data_layer
 from .passes import filter_layers
 
+Transformation = caffe_pb2.TransformationParameter
+
 
 @dataclass
 class Preparation:
     """What pictures go through before a net sees them."""
 
-    transform: caffe_pb2.TransformationParameter = field(
-        default_factory=caffe_pb2.TransformationParameter
-    )
+    transform: Transformation | None = None
     size: tuple | None = None  # (height, width) of the pictures that it was trained on
     shape: tuple | None = None  # channels, height and width of what it takes
     names: str = ""  # the file with the names of its classes
@@ -34,8 +34,7 @@ class Preparation:
     @classmethod
     def of_data(cls, layer, file):
         """That of a net's data layer."""
-        made = cls(origin=file)
-        made.transform.CopyFrom(layer.transform_param)
+        made = cls(layer.transform_param, origin=file)
         stored = _stored_shape(layer)
         crop = layer.transform_param.crop_size
         crop = (crop, crop) if crop else (made.transform.crop_h, made.transform.crop_w)
@@ -50,24 +49,32 @@ class Preparation:
     @classmethod
     def of_card(cls, path):
         """That which the head of a net's readme.md tells: transform_param, resize, labels."""
-        made = cls(origin=path)
+        card, made = _card(path), cls()
         try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-            before, *parts = text.split("---\n", 2)
-            card = yaml.safe_load(parts[0]) if not before and len(parts) == 2 else None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-            raise DataError(f"{path}: cannot be read as a model's card: {problem}") from None
-        if not isinstance(card, dict) or "transform_param" not in card:
-            return None
-        try:
-            json_format.ParseDict(card["transform_param"] or {}, made.transform)
+            if "transform_param" in card:
+                made.transform = json_format.ParseDict(
+                    card["transform_param"] or {}, Transformation()
+                )
+                made.origin = path
             made.size = _as_size(card.get("resize"))
-        except (json_format.ParseError, TypeError, ValueError) as problem:
+        except (json_format.ParseError, AttributeError, TypeError, ValueError) as problem:
             raise DataError(f"{path}: transform_param, resize: {problem}") from None
         if card.get("labels"):
             made.names = os.path.join(os.path.dirname(path), str(card["labels"]))
         return made
+
+
+def _card(path):
+    """The facts at the head of a readme.md, {} if it has none or is not there."""
+    if not os.path.isfile(path):
+        return {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            before, *parts = file.read().split("---\n", 2)
+        card = yaml.safe_load(parts[0]) if not before and len(parts) == 2 else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise DataError(f"{path}: cannot be read as a model's card: {problem}") from None
+    return card if isinstance(card, dict) else {}
 
 
 def _as_size(value):
@@ -102,21 +109,26 @@ def _stored_shape(layer):
 
 
 def preparation(model, train_val=None, level=0, stages=()):
-    """The Preparation of a net: of the net `train_val`, of its own data layer, of the card
-    readme.md beside it, or of the train_val.prototxt beside it; the first there is."""
+    """The Preparation of a net, from the first of these that tells it.
+
+    That is the net `train_val` if it is given; the net's own data layer; the transform_param in the
+    card readme.md beside it; the data layer of the train_val.prototxt beside it. What the card says
+    of resize and labels counts where a data layer does not tell the size or the names.
+    """
     layer = data_layer(test_phase(train_val or model, level, stages))
-    if layer is not None:
-        return Preparation.of_data(layer, train_val or model)
-    if train_val:
+    if train_val and layer is None:
         raise NetError(f"{train_val}: has no data layer that a transform_param could be in")
-    card, beside = (
-        os.path.join(os.path.dirname(model), name) for name in ("readme.md", "train_val.prototxt")
-    )
-    found = Preparation.of_card(card) if os.path.isfile(card) else None
-    if found is None and os.path.isfile(beside):
-        layer = data_layer(test_phase(beside, level, stages))
-        found = Preparation.of_data(layer, beside) if layer is not None else None
-    return found or Preparation()
+    folder, file = os.path.dirname(model), train_val or model
+    card = Preparation.of_card(os.path.join(folder, "readme.md"))
+    if layer is None and card.transform is None:
+        file = os.path.join(folder, "train_val.prototxt")
+        layer = data_layer(test_phase(file, level, stages)) if os.path.isfile(file) else None
+    if layer is None:
+        card.transform = card.transform or Transformation()
+        return card
+    found = Preparation.of_data(layer, file)
+    found.size, found.names = found.size or card.size, found.names or card.names
+    return found
 
 
 def names_beside(layer):
