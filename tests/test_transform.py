@@ -425,9 +425,9 @@ def test_crops_are_taken_at_several_sizes():
 
 
 def test_shards_share_the_samples_out_and_draw_for_themselves():
-    images = [flat(i, size=(6, 6)) for i in range(12)]
-    whole = batch("noise_std: 1", images, 12)
-    parts = [batch("noise_std: 1", images, 4, shard=(rank, 3)) for rank in range(3)]
+    text, images = "warp_param { rotation: 30 } noise_std: 1", [colorful(seed=i) for i in range(12)]
+    whole = batch(text, images, 12)
+    parts = [batch(text, images, 4, shard=(rank, 3)) for rank in range(3)]
     np.testing.assert_array_equal(np.stack(parts, 1).reshape(whole.shape), whole)
     crops = [batch("crop_size: 2", [coordinates()], 50, shard=(rank, 2)) for rank in (0, 1)]
     assert (crops[0] != crops[1]).any()
