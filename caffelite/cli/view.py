@@ -46,11 +46,13 @@ def run(args):
         raise UsageError("expected one net's prototxt: MODEL")
     if args.port and not 1024 <= args.port <= 65535:
         raise UsageError(f"--port: expected 1024 to 65535, not {args.port}")
-    logging.getLogger("caffelite").setLevel(logging.CRITICAL)  # the page says it, at each keystroke
+    if not args.verbose:
+        logging.getLogger("caffelite").setLevel(logging.CRITICAL)  # the page tells what is wrong
     allow_python(args)
     with _server(_page_data(model, args), args.port) as server:
         print(server.url, flush=True)
-        print("Ctrl-C ends it", file=sys.stderr)
+        if not args.quiet:
+            print("Ctrl-C ends it", file=sys.stderr)
         if args.browser and _has_screen():
             import webbrowser
 

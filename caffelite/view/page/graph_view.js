@@ -6,6 +6,7 @@ import { select, zoom, zoomIdentity, zoomTransform } from "./vendor/d3.js";
 
 const MARGIN = 24;
 const READABLE = 0.55; // scale below which the first view shows the top instead of the whole
+const LEGIBLE = 0.3; // scale below which words are left out, which makes large nets quick to move
 const MANY = 60; // boxes, from which on repeats are folded at first
 
 export class GraphView {
@@ -28,7 +29,10 @@ export class GraphView {
     $("graph").prepend(this.root);
     this.zoom = zoom()
       .scaleExtent([0.02, 4])
-      .on("zoom", ({ transform }) => this.viewport.setAttribute("transform", transform));
+      .on("zoom", ({ transform }) => {
+        this.viewport.setAttribute("transform", transform);
+        this.viewport.classList.toggle("far", transform.k < LEGIBLE);
+      });
     select(this.root).call(this.zoom).on("dblclick.zoom", null);
     this.listen();
   }
