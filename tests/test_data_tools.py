@@ -16,6 +16,7 @@ from caffelite.cli import main, tool
 from caffelite.data import binaryproto
 from caffelite.data.datum import DatumSource, from_pixels
 from caffelite.data.image import decode
+from caffelite.data.leveldb import LevelDbSource
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
 
 from .reference import resize as slow
@@ -155,7 +156,7 @@ def test_labels_that_are_no_numbers_are_read_as_caffe_does_with_a_warning(album,
         (["./", "list.txt", "list.txt"], 1, "list.txt: exists already"),
         (["--encode_type", "xyz", "./", "list.txt", "db"], 1, 'of the type "xyz"'),
         (["--resize_width", "9", "./", "list.txt", "db"], 2, "give both"),
-        (["--backend", "leveldb", "./", "list.txt", "db"], 2, "lmdb is the only one"),
+        (["--backend", "hdf5", "./", "list.txt", "db"], 2, "choose from"),
         (["./", "list.txt"], 2, "DB"),
     ],
 )
@@ -194,11 +195,14 @@ def test_the_mean_of_floats_and_of_one_channel(tmp_path, capsys):
     assert out.splitlines()[-1] == f"eigenvalue {values.var(dtype=float):g}: (1)"
 
 
-def test_the_mean_of_a_leveldb(tmp_path, capsys):
-    plyvel = pytest.importorskip("plyvel")
-    with plyvel.DB(str(tmp_path / "db"), create_if_missing=True) as database:
-        for key, value in records(CAFFE / "raw_lmdb"):
-            database.put(key, value)
+def test_a_leveldb_has_the_records_and_the_mean_of_an_lmdb(tmp_path, capsys):
+    pytest.importorskip("plyvel")
+    size = ["-resize_height", 32, "-resize_width=40", "-backend=leveldb"]
+    for code in (0, 1):
+        assert convert(*size, f"{CAFFE}/", CAFFE / "list.txt", tmp_path / "db") == code
+    assert "db: exists already" in capsys.readouterr().err
+    source = LevelDbSource(tmp_path / "db")
+    assert [source.record(i) for i in range(len(source))] == records(CAFFE / "raw_lmdb")
     words = ["-backend=leveldb", str(tmp_path / "db"), str(tmp_path / "mean")]
     assert main(["compute_image_mean", *words]) == 0
     assert (tmp_path / "mean").read_bytes() == (CAFFE / "mean.binaryproto").read_bytes()

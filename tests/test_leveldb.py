@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from caffelite.data.datum import DatumSource, from_pixels
-from caffelite.data.leveldb import LevelDbSource
+from caffelite.data.leveldb import LevelDbSource, new_leveldb
 from caffelite.data.lmdb import LmdbWriter
 from caffelite.errors import CaffeliteError, DataError
 from caffelite.testing import make_layer
@@ -195,6 +195,21 @@ def test_a_broken_datum_is_named(tmp_path):
     folder = write(tmp_path / "db", [(b"a", good), (b"b", b"\xff\xff")])
     with pytest.raises(DataError, match=r'db: record 1 \(key "b"\): is not a Datum'):
         DatumSource(folder, database=LevelDbSource).read(3)
+
+
+def test_a_new_database_is_there_whole_or_not_at_all(tmp_path):
+    with new_leveldb(tmp_path / "a" / "db") as database:
+        database.put(b"key", b"value")
+        assert not (tmp_path / "a" / "db").exists()
+    source = LevelDbSource(tmp_path / "a" / "db")
+    assert source.record(0) == (b"key", b"value")
+    source.close()
+    with pytest.raises(ValueError), new_leveldb(tmp_path / "b") as database:
+        database.put(b"key", b"value")
+        raise ValueError
+    with pytest.raises(CaffeliteError, match="db: exists already"), new_leveldb(tmp_path / "a/db"):
+        pass
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(tmp_path / "a") == ["db"]
 
 
 def test_a_missing_package_is_hinted_at(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Make an LMDB of the pictures in a list.
+"""Make a database of the pictures in a list.
 
     caffelite convert_imageset --resize_height 256 --resize_width 256 pictures/ list.txt train_lmdb
 
@@ -23,7 +23,7 @@ def add_arguments(parser):
     flag("db", metavar="DB", help="the database to make")
     flag("--gray", action="store_true", help="store 1 channel, not blue, green and red")
     flag("--shuffle", action="store_true", help="store them in random order")
-    flag("--backend", default="lmdb", help="lmdb is the only one")
+    flag("--backend", default="lmdb", choices=("lmdb", "leveldb"), help="[lmdb]")
     flag("--resize_width", type=int, default=0, metavar="N", help="resize to this width")
     flag("--resize_height", type=int, default=0, metavar="N", help="... and height [as they are]")
     flag("--check_size", action="store_true", help="all must have the size of the first")
@@ -46,11 +46,10 @@ def run(args):
 
     from ..data.image import format_of
     from ..data.image_list import read_list
+    from ..data.leveldb import new_leveldb
     from ..data.lmdb import LmdbWriter
     from ..data.storing import Storing
 
-    if args.backend != "lmdb":
-        raise UsageError(f'--backend "{args.backend}": lmdb is the only one')
     if (args.resize_width > 0) != (args.resize_height > 0):
         raise UsageError("give both --resize_width and --resize_height, or neither")
     if args.encode_type:
@@ -68,7 +67,8 @@ def run(args):
     )
     entries = tqdm(entries, args.db, leave=False, disable=not on_terminal())
     pictures = storing.all(entries, lambda name: args.root + name)
-    with LmdbWriter(args.db) as database:
+    new_database = LmdbWriter if args.backend == "lmdb" else new_leveldb
+    with new_database(args.db) as database:
         stored = _store(args, pictures, database, log)
     report = {"database": args.db, "pictures": stored, "skipped": len(entries) - stored}
     skipped = f", {report['skipped']} skipped" if report["skipped"] else ""

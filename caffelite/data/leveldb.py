@@ -5,7 +5,9 @@ import shutil
 import struct
 import tempfile
 import weakref
+from contextlib import contextmanager
 
+from ..atomic import written_together
 from ..errors import DataError, missing_extra
 
 _BLOCK = 1 << 15
@@ -21,10 +23,7 @@ class LevelDbSource:
     def __init__(self, path):
         self.path = os.fspath(path)
         _check(self.path)
-        try:
-            import plyvel
-        except ImportError:
-            raise missing_extra("plyvel", "leveldb") from None
+        plyvel = _plyvel()
         self._error = plyvel.Error
         folder = tempfile.mkdtemp(prefix="caffelite.")
         self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -77,6 +76,26 @@ class LevelDbSource:
         self._records = None
         self._database.close()
         self._remove_folder()
+
+
+@contextmanager
+def new_leveldb(path):
+    """A new database for `with`, whose put(key, value) adds records; there whole, or not at all."""
+    plyvel = _plyvel()
+    with written_together(path) as passing:
+        try:
+            with plyvel.DB(passing[path], create_if_missing=True) as database:
+                yield database
+        except plyvel.Error as problem:
+            raise DataError(f"{path}: cannot be written: {problem}") from None
+
+
+def _plyvel():
+    try:
+        import plyvel
+    except ImportError:
+        raise missing_extra("plyvel", "leveldb") from None
+    return plyvel
 
 
 def _check(path):
