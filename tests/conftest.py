@@ -3,6 +3,8 @@ import logging
 
 import pytest
 
+from caffelite.glog import set_verbosity
+
 THREADING_LAYERS = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"}
 
 
@@ -40,3 +42,4 @@ def logging_as_before():
     logger.setLevel(before[0])
     logger.propagate = before[1]
     logger.handlers[:] = before[2]
+    set_verbosity(0)

@@ -70,10 +70,14 @@ def caffelite_run(*words, **options):
 
 
 def test_help_is_quick():
+    """In processor time: what else the machine does is no matter."""
+    resource = pytest.importorskip("resource")
+
     def seconds():
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert caffelite_run("--help")[0] == 0
-        return time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _ in range(5)) < 0.3
 
@@ -400,11 +404,11 @@ def test_a_signal_while_still_building_ends_with_its_code(folder):
     assert process.stderr.read() == "interrupted\n"
 
 
-@posix
-def test_a_terminal_gets_a_bar(folder):
+def on_a_terminal(*words):
+    """What a terminal shows of a command that goes well."""
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
-    process = caffelite_process("train", "-solver=solver.prototxt", stdout=slave, stderr=slave)
+    process = caffelite_process(*words, stdout=slave, stderr=slave)
     os.close(slave)
     text = ""
     while True:
@@ -415,11 +419,43 @@ def test_a_terminal_gets_a_bar(folder):
         if not chunk:
             break
         text += chunk.decode()
+    os.close(master)
     assert process.wait(60) == 0
+    return text
+
+
+@posix
+def test_a_terminal_gets_a_bar(folder):
+    text = on_a_terminal("train", "-solver=solver.prototxt")
     assert not PREFIX.search(text)
     assert re.search(r"tiny 100%\|.*4/4 .*loss \S+, lr 0.01, \d+ images/s", text)
     assert re.search(r"iteration 4: test loss = [\d.]+\r\n", text)
     assert "iteration 2: snapshot tiny_iter_2.solverstate" in text
+
+
+@posix
+def test_a_terminal_gets_what_is_asked_for(folder):
+    """-v: log lines, as without a terminal; -q: neither lines nor bars."""
+    verbose = on_a_terminal("train", "-solver=solver.prototxt", "-v")
+    assert "%|" not in verbose and "] Iteration 4, loss = " in verbose
+    assert on_a_terminal("train", "-solver=solver.prototxt", "-q") == ""
+    timed = on_a_terminal("time", "-model=net.prototxt", "-iterations=2", "-q")
+    assert "%|" not in timed and timed.startswith("layer")
+    assert re.search(
+        r"timing 100%\|.*2/2", on_a_terminal("time", "-model=net.prototxt", "-iterations=2")
+    )
+
+
+def test_quiet_leaves_warnings(folder):
+    code, _, err = caffelite_run("train", "-solver=solver.prototxt", "-quiet", "-gpu=0")
+    assert (code, err) == (0, "-gpu 0: there is no GPU support here, running on the CPU\n")
+
+
+def test_verbose_tells_of_commands_that_say_nothing_else(folder):
+    assert caffelite_run("summary", "net.prototxt")[2] == ""
+    assert "Creating Layer ip" in caffelite_run("summary", "net.prototxt", "-v")[2]
+    code, _, err = caffelite_run("summary", "net.prototxt", "-v", "-q")
+    assert code == 2 and "not allowed with" in err
 
 
 # test and time
@@ -491,7 +527,24 @@ def test_time_logs_each_layer(folder, capsys):
     assert [row.split()[0] for row in out.splitlines()[2:5]] == ["data", "ip", "loss"]
 
 
+def test_time_prints_json(folder, capsys):
+    assert main(["time", "-model=net.prototxt", "-iterations=1", "-json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [layer["name"] for layer in report["layers"]] == ["data", "ip", "loss"]
+    assert report["forward_ms"] == sum(layer["forward_ms"] for layer in report["layers"])
+    assert report["phase"] == "TRAIN" and report["iterations"] == 1
+
+
 # layers
+
+
+def test_layers_as_json(capsys):
+    assert main(["layers", "ELU", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out).values()
+    assert (told["folder"], told["options"]) == ("activation", "elu_param")
+    assert told["fields"] == {"alpha": "float [1]"} and "Bottom" in told["about"]
+    assert main(["layers", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["Silence"]["fields"] == {}
 
 
 def test_the_catalogue_lists_every_type(capsys):
