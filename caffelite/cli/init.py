@@ -48,7 +48,7 @@ def _files(name):
     files = {
         file: os.path.join(models, file)
         for file in sorted(os.listdir(models))
-        if file.endswith((".py", ".prototxt", ".md"))
+        if file.endswith((".py", ".prototxt", ".md", ".txt"))
     }
     solver = _zoo.card(name)[0].get("solver")
     if solver:
