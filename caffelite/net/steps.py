@@ -49,9 +49,11 @@ class Steps:
         return Apart(writers, reader, kept, seen)
 
     def rejoin(self):
-        """Give bottoms that were kept apart back to the blob that users see."""
-        for index, (_, seen) in self.apart.items():
-            self.layers[index].top_blobs[0] = self.layers[index + 1].bottom_blobs[0] = seen
+        """Let all layers use the blobs that users see."""
+        for apart in self.apart:
+            for index in (*apart.writers, apart.reader):
+                for blobs in (self.layers[index].bottom_blobs, self.layers[index].top_blobs):
+                    blobs[:] = [apart.seen if blob is apart.kept else blob for blob in blobs]
 
     def forward(self, start, end, one_by_one):
         """Yield (index, layers) of each step to run, layers[0] being the one that does the work."""
