@@ -11,6 +11,7 @@ from google.protobuf import text_format
 from caffelite import rng
 from caffelite.data.color import read_axes
 from caffelite.data.geometry import RandomAspectRatio, Warp
+from caffelite.data.statistics import Statistics
 from caffelite.data.transform import DataTransformer
 from caffelite.errors import DataError
 from caffelite.layers.data._prefetched import BatchLoader
@@ -356,6 +357,17 @@ def test_lighting_has_the_covariance_of_the_data(pca_file):
     want = vectors @ np.diag(STATISTICS["eigenvalues"]) @ vectors.T * 0.5**2 * 2**2
     np.testing.assert_allclose(np.cov(data[:, :, 0, 0].T), want, atol=0.05 * want.max())
     assert abs(data.mean((0, 2, 3))).max() < 5 * (want.max() / 20000) ** 0.5
+
+
+def test_lighting_reads_the_statistics_that_data_sets_are_made_with(tmp_path):
+    statistics, images = Statistics(), [colorful(seed=seed) for seed in range(3)]
+    for image in images:
+        image[1] = image[0] // 2
+        statistics.add(image)
+    (tmp_path / "statistics.json").write_text(json.dumps(statistics.report()))
+    axes = read_axes(tmp_path / "statistics.json")
+    pixels = np.concatenate([image.reshape(3, -1) for image in images], 1)
+    np.testing.assert_allclose(axes.T @ axes, np.cov(pixels, bias=True), rtol=1e-6)
 
 
 def test_noise_is_normal_and_independent():
