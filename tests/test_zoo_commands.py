@@ -17,8 +17,10 @@ def test_the_list_has_every_net_with_its_numbers(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     (alexnet,) = (line for line in lines if line.split()[:1] == ["alexnet"])
-    assert alexnet.split()[1:] == ["3", "x", "227", "x", "227", "60,965,224", "724,406,816"]
-    assert [line.split()[0] for line in lines[2 : 2 + len(_zoo.names())]] == _zoo.names()
+    assert alexnet.split()[1:] == ["3", "x", "227", "x", "227", "8", "60,965,224", "724,406,816"]
+    names = [line.split()[0] for line in lines[2 : 2 + len(_zoo.names())]]
+    assert names == _zoo.names()
+    assert names.index("resnet-50") < names.index("resnet-101") < names.index("resnet-v2-50")
 
 
 def test_a_name_shows_the_card(capsys):

@@ -1,6 +1,7 @@
 """Where the nets of models/ and the solvers of solvers/ are, installed or in a checkout."""
 
 import os
+import re
 
 import yaml
 
@@ -20,9 +21,10 @@ def folder(kind):
 
 
 def names():
-    """The nets there are, a folder each."""
+    """The nets there are, a folder each; resnet-50 comes before resnet-101."""
     models = folder("models")
-    return sorted(n for n in os.listdir(models) if os.path.isfile(_readme(models, n)))
+    found = (name for name in os.listdir(models) if os.path.isfile(_readme(models, name)))
+    return sorted(found, key=lambda name: re.sub(r"\d+", lambda digits: digits[0].zfill(9), name))
 
 
 def known(name):

@@ -4,8 +4,8 @@ caffelite models
 caffelite models resnet-50
 caffelite models --json
 
-"caffelite init NAME" copies one to start from. Values are learnable ones, multiply-adds those of
-one sample's forward pass.
+"caffelite init NAME" copies one to start from. Layers are those with weights on the longest path,
+values the learnable ones, multiply-adds those of one sample's forward pass.
 """
 
 import json
@@ -33,11 +33,12 @@ def run(args):
 
 
 def _list(cards):
-    header = ("net", "input", "values", "multiply-adds")
+    header = ("net", "input", "layers", "values", "multiply-adds")
     rows = [
         (
             name,
             facts["input"].split(",")[1].strip(),
+            str(facts["layers"]),
             f"{facts['learnable']:,}",
             f"{facts['multiply_adds']:,}",
         )
