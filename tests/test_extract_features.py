@@ -14,7 +14,8 @@ import pytest
 import caffelite
 from caffelite.cli import main
 from caffelite.data.datum import DatumSource, from_pixels
-from caffelite.data.lmdb import LmdbWriter
+from caffelite.data.leveldb import LevelDbSource
+from caffelite.data.lmdb import LmdbSource, LmdbWriter
 
 NET = """
 layer { name: "data" type: "Data" top: "data" top: "label" transform_param { scale: 0.01 }
@@ -55,12 +56,16 @@ def extract(*words):
     return main(["extract_features", "w.caffemodel", "net.prototxt", *map(str, words)])
 
 
-def test_a_database_holds_what_caffes_tool_writes(values, capsys):
-    assert extract("a/conv,ip,label", "conv,fc,y", 2, "lmdb", "CPU") == 0
+@pytest.mark.parametrize("kind", ["lmdb", "leveldb"])
+def test_a_database_holds_what_caffes_tool_writes(values, capsys, kind):
+    if kind == "leveldb":
+        pytest.importorskip("plyvel")
+    assert extract("a/conv,ip,label", "conv,fc,y", 2, kind, "CPU") == 0
     out = capsys.readouterr().out.splitlines()
     assert out == ["conv: a/conv, 8 x 3 x 4 x 5", "fc: ip, 8 x 5", "y: label, 8"]
-    for path, name, shape in [("conv", "a/conv", (3, 4, 5)), ("fc", "ip", (5, 1, 1)), ("y", "label", (1, 1, 1))]:  # fmt: skip # noqa: E501
-        source = DatumSource(path)
+    shapes = {"conv": (3, 4, 5), "fc": (5, 1, 1), "y": (1, 1, 1)}
+    for (path, shape), name in zip(shapes.items(), ("a/conv", "ip", "label"), strict=True):
+        source = DatumSource(path, database=LmdbSource if kind == "lmdb" else LevelDbSource)
         assert len(source) == 8
         for i in range(8):
             assert source.records.record(i)[0] == b"%010d" % i
@@ -101,7 +106,7 @@ def test_the_log_is_caffes(values, capsys):
         (["ipp", "x", 1, "lmdb"], 1, 'has no blob "ipp"; did you mean "ip"?'),
         (["ip,label", "x", 1, "lmdb"], 2, "BLOBS names 2 and DATASETS 1"),
         (["ip,label", "x,x", 1, "lmdb"], 2, "DATASETS: x,x: expected different names"),
-        (["ip", "x", 1, "leveldb"], 2, 'DB_TYPE "leveldb": expected one of lmdb, hdf5, npz'),
+        (["ip", "x", 1, "mdb"], 2, 'DB_TYPE "mdb": expected one of lmdb, leveldb, hdf5, npz'),
         (["ip", "x", 0, "lmdb"], 2, 'NUM_BATCHES "0": expected a number from 1 on, or all'),
         (["ip", "x", "many", "lmdb"], 2, "expected a number from 1 on, or all"),
         (["ip", "x", 1, "lmdb", "TPU"], 2, "expected CPU or GPU"),

@@ -5,9 +5,9 @@
 
 The arguments are those of Caffe's tool. The net runs in its TEST phase for so many batches; "all"
 runs over its data set, each sample once. BLOBS and DATASETS are separated by commas, a DATASET for
-each BLOB. lmdb makes databases of Datums with floats, whose keys are running numbers; hdf5 and npz
-make files of one array, called as the blob is, and need memory for it. All are made, or none; what
-is there already is not replaced.
+each BLOB. lmdb and leveldb make databases of Datums with floats, whose keys are running numbers;
+hdf5 and npz make files of one array, called as the blob is, and need memory for it. All are made,
+or none; what is there already is not replaced.
 """
 
 import json
@@ -24,7 +24,7 @@ def add_arguments(parser):
     flag("blobs", metavar="BLOBS", help="the blobs, as fc7,prob")
     flag("datasets", metavar="DATASETS", help="what to make, one for each blob")
     flag("batches", metavar="NUM_BATCHES", help='how many batches to run, or "all"')
-    flag("kind", metavar="DB_TYPE", help="lmdb, hdf5 or npz")
+    flag("kind", metavar="DB_TYPE", help="lmdb, leveldb, hdf5 or npz")
     flag("mode", metavar="CPU", nargs="?", help="CPU or GPU; all runs on the CPU")
     flag("gpu", metavar="DEVICE", nargs="?", help="taken and passed over")
     flag("--threads", type=int, metavar="N", help="threads to run on [all cores]")
@@ -81,12 +81,13 @@ def _places(args):
 
 
 def _check(net, places, args):
+    from ..data.features import DATABASES
     from ..errors import NetError, did_you_mean
 
     for name in places:
         if name not in net.blobs:
             raise NetError(f'{args.model}: has no blob "{name}"{did_you_mean(name, net.blobs)}')
-        if args.kind == "lmdb" and len(net.blobs[name].shape) > 4:
+        if args.kind in DATABASES and len(net.blobs[name].shape) > 4:
             raise NetError(
                 f'the blob "{name}" has the shape {net.blobs[name].shape}; a Datum has 3 axes at '
                 "most for each sample: use hdf5 or npz"
