@@ -206,6 +206,11 @@ def test_repeats_start_where_the_fewest_blobs_are_cut():
     assert repeats(["a"] * 4, [1] * 5) == []  # two of one box are no block
 
 
+def test_many_short_blocks_go_before_a_few_long_ones():
+    """As in ResNets, whose stages are alike in parts."""
+    assert repeats(list("pabcabcabc" * 2), [1] * 21) == [(1, 3, 3), (11, 3, 3)]
+
+
 def test_repeats_do_not_overlap():
     rng = np.random.default_rng(0)
     for _ in range(50):

@@ -9,8 +9,9 @@ LONGEST = 200
 def repeats(signatures, cuts):
     """[(first, period, count)]: `count` blocks of `period` boxes from box `first` on, none twice.
 
-    Those that save most come first. Where a repetition could start at several boxes, it starts
-    where it cuts the fewest blobs: `cuts[i]` go from a box before i to box i or a later one.
+    Of two that overlap, the one with more blocks is kept, or, where that saves far fewer boxes,
+    the one with longer blocks. Where a repetition could start at several boxes, it starts where it
+    cuts the fewest blobs: `cuts[i]` go from a box before i to box i or a later one.
     """
     numbers = {}
     codes = np.array([numbers.setdefault(s, len(numbers)) for s in signatures])
@@ -21,7 +22,7 @@ def repeats(signatures, cuts):
         if length >= period
     ]
     free, kept = np.ones(len(codes), bool), []
-    for first, period, count in sorted(found, key=lambda f: (-f[1] * (f[2] - 1), f[1])):
+    for first, period, count in sorted(found, key=lambda f: (-(f[2] - 1) * f[1] ** 0.5, f[1])):
         boxes = slice(first, first + period * count)
         if free[boxes].all():
             free[boxes] = False
