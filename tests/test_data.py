@@ -570,9 +570,10 @@ def test_samples_wrap_within_a_batch(tmp_path):
     layer.close()
 
 
-def test_seek_goes_to_a_sample_and_to_the_draws_that_belong_to_it(tmp_path):
+@pytest.mark.parametrize("options", ["", "warp_param { rotation: 20 } noise_std: 1"])
+def test_seek_goes_to_a_sample_and_to_the_draws_that_belong_to_it(tmp_path, options):
     path = write_datums(tmp_path / "db", pictures(7))
-    options = "transform_param { mirror: true crop_size: 3 }"
+    options = f"transform_param {{ mirror: true crop_size: 3 {options} }}"
     straight = run(data_layer(path, 4, options, phase=TRAIN), 10)
     assert (straight[0][0] != straight[7][0]).any(), "same samples, other draws"
     for prefetch in (1, 2, 8):
