@@ -5,7 +5,7 @@ from caffelite.models.program import ROUND_MEAN, Program, imagenet
 
 
 def net(n):
-    googlenet(n, auxiliaries=())
+    googlenet(n, auxiliaries={})
 
 
 program = Program(

@@ -25,9 +25,10 @@ INCEPTION = {  # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, projection of the pool: 
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
+AUXILIARY = {"4a": "loss1", "4d": "loss2"}
 
 
-def net(n, auxiliaries=(("4a", "loss1"), ("4d", "loss2"))):
+def net(n, auxiliaries=AUXILIARY):
     top = conv_relu(n, "conv1/{}7x7_s2", n.data, 64, 7, "conv1/relu_7x7", pad=3, stride=2)
     top = n["pool1/3x3_s2"] = max_pool(top, 3, 2)
     top = n["pool1/norm1"] = across_channels(top)
@@ -40,9 +41,8 @@ def net(n, auxiliaries=(("4a", "loss1"), ("4d", "loss2"))):
             stage = int(name[0]) - 1
             top = n[f"pool{stage}/3x3_s2"] = max_pool(top, 3, 2)
         top = inception(n, f"inception_{name}", top, *widths)
-        for place, loss in auxiliaries:
-            if place == name and "label" in n.tops:
-                auxiliary(n, loss, top)
+        if name in auxiliaries and "label" in n.tops:
+            auxiliary(n, auxiliaries[name], top)
     n["pool5/7x7_s1"] = average_pool(top, 7, 1)
     n["pool5/drop_7x7_s1"] = dropout(n["pool5/7x7_s1"], 0.4)
     scores = n["loss3/classifier"] = dense(n["pool5/drop_7x7_s1"], 1000, XAVIER)
