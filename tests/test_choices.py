@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tests.cases  # noqa: F401  (fills the table)
-from caffelite.kernels import convolve, direct, winograd
+from caffelite.kernels import convolve, direct, winograd, winograd_weight
 from caffelite.testing import cases
 
 HERE = Path(__file__).parent
@@ -100,16 +100,16 @@ WINDOWS, LINES, WINOGRAD = {"windows"}, {"lines", "windows"}, {"winograd", "wind
 
 
 @pytest.mark.parametrize(
-    ("forced", "forward", "backward_weight"),
+    ("forced", "ways"),
     [
-        (None, LINES, LINES),
-        ([], WINDOWS, WINDOWS),
-        (["lines"], LINES, LINES),
-        (["winograd"], WINOGRAD, WINDOWS),
-        (["winograd", "lines"], WINOGRAD | LINES, LINES),
+        (None, LINES),
+        ([], WINDOWS),
+        (["lines"], LINES),
+        (["winograd"], WINOGRAD),
+        (["winograd", "lines"], WINOGRAD | LINES),
     ],
 )
-def test_rows_take_every_way_through_a_convolution(forced, forward, backward_weight, monkeypatch):
+def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):
     product, seen = None, defaultdict(set)
 
     def watch(module, name, way=None):
@@ -129,6 +129,7 @@ def test_rows_take_every_way_through_a_convolution(forced, forward, backward_wei
     for name in ("forward", "backward_input", "backward_weight"):
         watch(convolve, name)
     watch(winograd, "multiply", "winograd")
+    watch(winograd_weight, "backward_weight", "winograd")
     for name in ("multiply_lines", "backward_weight"):
         watch(direct, name, "lines")
     for name in ("_multiply_windows", "_weight_alone", "_weight_parallel"):
@@ -140,7 +141,7 @@ def test_rows_take_every_way_through_a_convolution(forced, forward, backward_wei
             layer.forward(bottom, top)
             layer.backward(top, [True] * len(bottom), bottom)
     assert seen == {
-        "forward": forward,
-        "backward_input": forward | {"scattered windows"},
-        "backward_weight": backward_weight,
+        "forward": ways,
+        "backward_input": ways | {"scattered windows"},
+        "backward_weight": ways,
     }
