@@ -658,7 +658,7 @@ def test_a_forgotten_layer_stops_its_thread_and_closes_its_database(tmp_path):
     path = write_datums(tmp_path / "db", pictures(3))
     made = data_layer(path, 2)
     run(made, 1)
-    assert len(threads()) == 1
+    assert wait_until(lambda: len(threads()) == 1), "those of other tests end first"
     del made
     gc.collect()
     assert wait_until(lambda: not threads())
