@@ -468,6 +468,11 @@ def test_shards_share_the_samples_out_and_draw_for_themselves():
             "crop_size: 2 random_aspect_ratio_param { aspect_ratio_change: 1.2 }",
             "aspect_ratio_change: 1.2",
         ),
+        (
+            "crop_size: 2 random_aspect_ratio_param { max_attempt: 4000000000 }",
+            "max_attempt: 4000000000, expected up to 1000",
+        ),
+        ("distort_param { contrast_prob: 1 contrast_upper: inf }", "contrast_upper: inf"),
         ("distort_param { brightness_delta: -1 }", "brightness_delta: -1"),
         ("distort_param { hue_delta: nan }", "hue_delta: nan"),
         ("distort_param { contrast_prob: 1 contrast_lower: 2 }", "contrast_lower: 2, contrast_upp"),

@@ -27,7 +27,7 @@ class Distort:
                 )
         for kind in ("contrast", "saturation"):
             low, high = getattr(param, f"{kind}_lower"), getattr(param, f"{kind}_upper")
-            if getattr(param, f"{kind}_prob") and not 0 <= low <= high:
+            if getattr(param, f"{kind}_prob") and not 0 <= low <= high < np.inf:
                 raise DataError(
                     f"distort_param: {kind}_lower: {low:g}, {kind}_upper: {high:g}: expected "
                     f"0 <= {kind}_lower <= {kind}_upper"

@@ -155,6 +155,10 @@ class RandomAspectRatio:
                 f"random_aspect_ratio_param: aspect_ratio_change: {self.change:g}, expected a "
                 "factor above 0, up to 1"
             )
+        if param.max_attempt > 1000:
+            raise DataError(
+                f"random_aspect_ratio_param: max_attempt: {param.max_attempt}, expected up to 1000"
+            )
         self.attempts = param.max_attempt
         self.interp_mode = list(param.resize_param.interp_mode)
 
@@ -197,7 +201,7 @@ class Warp:
         sigma = param.local_sigma
         for option in ("rotation", "shear", "shift", "local"):
             value = getattr(param, option)
-            if not 0 <= value < math.inf:
+            if not 0 <= value <= 1e6:
                 raise DataError(f"warp_param: {option}: {value:g}, expected a number from 0 on")
         if param.shear >= 90:
             raise DataError(f"warp_param: shear: {param.shear:g}, expected less than 90 degrees")
