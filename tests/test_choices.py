@@ -19,7 +19,7 @@ EVERYTHING = [*(str(HERE / f"test_{name}.py") for name in ("golden", "layers", "
 
 PROCESS = """
 import sys, numba, pytest
-from caffelite.kernels import _simd, convolve, direct, eltwise, gemm, lrn, relu
+from caffelite.kernels import _simd, convolve, direct, eltwise, gemm, lrn, relu, winograd_weight
 from caffelite.solver import base
 {before}
 code = pytest.main(["-p", "no:cacheprovider", *sys.argv[1:]])
@@ -33,7 +33,8 @@ gemm.DEPTH_BLOCK, gemm.ROW_BLOCK, gemm.PANEL_BLOCK, gemm.DOT_LIMIT = 3, 5, 1, 0
 convolve.DEPTH_BLOCK, convolve.BLOCK_BYTES, convolve.ROW_BLOCK = 4, 1, 2
 convolve.STAGED_TILES = 1
 direct.BAND_BYTES = direct.BAND_PIXELS = direct.LONG_LINE = 1
-convolve.SMALL_WEIGHTS = direct.SMALL_WEIGHTS = 0
+convolve.SMALL_WEIGHTS = direct.SMALL_WEIGHTS = winograd_weight.SMALL_WEIGHTS = 0
+winograd_weight.TILES, winograd_weight.CHANNELS = 3, 2
 """
 
 
