@@ -256,6 +256,12 @@ def test_a_file_with_a_mistake_opens_for_mending(view):
     page.wait("the graph", lambda: page.row("data"))
 
 
+def test_an_empty_net_can_be_filled(view):
+    page = view('name: "empty"')
+    page.type_at_end("empty", Keys.ENTER, 'layer {name: "data" type: "AbsVal"')
+    page.wait("the layer", lambda: page.row("data"))
+
+
 def test_saving_asks_for_the_file_as_it_was(view, tmp_path):
     page = view(NET)
     path = tmp_path / "net.prototxt"

@@ -31,7 +31,8 @@ function fitting(text, font, width) {
   return cut(keep);
 }
 
-// {nodes, edges, nodeOf: layer -> id} of a graph, with the folds of `unfolded` open.
+// {graph, nodes, groups, nodeOf, edges}: the nodes, outlines of the folds that are `unfolded`, and
+// the node that each layer, by its index, is in.
 export function visible(graph, folding, unfolded) {
   const ids = uniqueIds(graph);
   const nodes = [];
@@ -56,7 +57,7 @@ export function visible(graph, folding, unfolded) {
     box += count;
   }
   graph.boxes.forEach((layers, box) => layers.forEach((layer) => (nodeOf[layer] = place[box])));
-  return { nodes, groups, nodeOf, edges: edgesBetween(graph, place) };
+  return { graph, nodes, groups, nodeOf, edges: edgesBetween(graph, place) };
 }
 
 // Names of boxes that stay the same while the text is edited: that of the first layer.

@@ -12,7 +12,8 @@ export class Curves {
     this.cursor = "";
     this.curves = new Map(); // name: {x: [], y: []}
     this.hidden = new Set(["lr"]);
-    this.last = null;
+    this.last = null; // the last point, with the last value of every curve
+    this.passedOver = 0; // lines that are no events
     this.log = false;
     $("run").hidden = false;
     $("log-scale").addEventListener("change", (event) => {
@@ -39,14 +40,16 @@ export class Curves {
   }
 
   add({ points, cursor, restart, passed_over: passedOver, state }) {
-    if (restart && this.cursor && (cursor !== this.cursor || state)) {
+    let before = this.curves.size;
+    if (restart) {
       this.curves.clear();
       this.last = null;
       this.passedOver = 0;
+      before = 0;
+      if (!points.length) this.rebuild();
     }
     this.cursor = cursor;
-    this.passedOver = (this.passedOver ?? 0) + passedOver;
-    const before = this.curves.size;
+    this.passedOver += passedOver;
     for (const point of points) this.point(point);
     this.tell(state);
     if (this.curves.size !== before) this.rebuild();

@@ -10,7 +10,7 @@ const LEGIBLE = 0.3; // scale below which words are left out, which makes large 
 const MANY = 60; // boxes, from which on repeats are folded at first
 
 export class GraphView {
-  // `onSelect(layer index, or null)` is called when the user picks a layer.
+  // `onSelect(layer, or null)` is called when the user picks a layer.
   constructor(onSelect) {
     this.onSelect = onSelect;
     this.unfolded = new Set();
@@ -18,7 +18,10 @@ export class GraphView {
     this.selected = null; // name of a layer
     this.worker = new Worker(new URL("layout.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.laidOut(data);
-    this.requests = 0;
+    this.requests = 0; // for layouts
+    this.waiting = null; // the last request, until it is answered
+    this.expecting = []; // resolve functions of those who wait for it
+    this.scene = null; // what is drawn
     this.viewport = svg("g");
     this.root = svg(
       "svg",
@@ -64,32 +67,34 @@ export class GraphView {
       scene.nodes.map(({ id, width, height }) => [id, width, height]),
       scene.edges.map(({ from, to }) => [from, to]),
     ]);
-    if (this.scene && key === this.key0) {
-      this.scene = { ...scene, placed: this.scene.placed };
-      this.draw();
+    if (key === this.scene?.key) {
+      this.finish({ ...scene, key, placed: this.scene.placed });
       return Promise.resolve();
     }
     this.requests += 1;
-    this.waiting = { id: this.requests, scene, key };
-    const { nodes, edges } = scene;
+    this.waiting = { id: this.requests, scene: { ...scene, key } };
     this.worker.postMessage({
       id: this.requests,
-      nodes: nodes.map(({ id, width, height }) => ({ id, width, height })),
-      edges: edges.map(({ from, to }) => ({ from, to })),
+      nodes: scene.nodes.map(({ id, width, height }) => ({ id, width, height })),
+      edges: scene.edges.map(({ from, to }) => ({ from, to })),
     });
     this.root.setAttribute("aria-busy", "true");
-    return new Promise((resolve) => (this.waiting.resolve = resolve));
+    return new Promise((resolve) => this.expecting.push(resolve));
   }
 
   laidOut(placed) {
-    if (placed.id !== this.waiting?.id) return; // a later one is on its way
+    if (placed.id === this.waiting?.id) this.finish({ ...this.waiting.scene, placed });
+  }
+
+  // Draw a scene; whoever waits for an earlier one need not wait any more.
+  finish(scene) {
     const first = !this.scene;
-    this.scene = { ...this.waiting.scene, placed };
-    this.key0 = this.waiting.key;
+    this.scene = scene;
+    this.waiting = null;
     this.root.removeAttribute("aria-busy");
     this.draw();
     if (first) this.start();
-    this.waiting.resolve();
+    for (const resolve of this.expecting.splice(0)) resolve();
   }
 
   // Drawing
@@ -162,7 +167,7 @@ export class GraphView {
         svg("text", { class: "small", x: PAD + 4, y: ROW + SMALL * (k + 1) - 3 }, line),
       ),
     );
-    if (row.layer !== undefined) this.elements.set(this.graph.layers[row.layer].name, box);
+    if (row.layer !== undefined) this.elements.set(this.layers[row.layer].name, box);
     return box;
   }
 
@@ -175,19 +180,22 @@ export class GraphView {
 
   select(name, { unfold = false, silent = false } = {}) {
     this.selected = name;
-    const index = this.graph.layers.findIndex((layer) => layer.name === name);
-    if (index >= 0) {
-      const node = this.scene.nodeOf[index];
-      if (node.fold && unfold) {
-        this.unfolded.add(node.key);
-        this.layout().then(() => this.select(name));
-        return;
-      }
-    }
     this.mark();
-    if (silent) return;
-    this.onSelect(index >= 0 ? index : null);
-    if (index >= 0) this.center(this.scene.nodeOf[index]);
+    if (silent || !this.scene) return;
+    const index = this.layers.findIndex((layer) => layer.name === name);
+    const node = this.scene.nodeOf[index];
+    if (node?.fold && unfold) {
+      this.unfolded.add(node.key);
+      this.layout().then(() => this.select(name));
+      return;
+    }
+    this.onSelect(this.layers[index] ?? null);
+    this.center(node);
+  }
+
+  // The layers drawn, which are not yet those of a graph that is being laid out.
+  get layers() {
+    return this.scene.graph.layers;
   }
 
   mark() {
@@ -210,7 +218,7 @@ export class GraphView {
     this.tip(null);
     if (unfold !== undefined) this.toggle(unfold, true);
     else if (fold !== undefined) this.toggle(fold, false);
-    else this.select(this.graph.layers[Number(layer)].name);
+    else this.select(this.layers[Number(layer)].name);
     return undefined;
   }
 
@@ -253,7 +261,7 @@ export class GraphView {
     return this.scene.nodes.flatMap((node) =>
       node.fold
         ? [node.layers[0].name]
-        : node.rows.map((row) => this.graph.layers[row.layer].name),
+        : node.rows.map((row) => this.layers[row.layer].name),
     );
   }
 
@@ -268,7 +276,7 @@ export class GraphView {
   }
 
   enter() {
-    const node = this.scene.nodeOf[this.graph.layers.findIndex(({ name }) => name === this.selected)];
+    const node = this.scene.nodeOf[this.layers.findIndex(({ name }) => name === this.selected)];
     if (node?.fold) this.toggle(node.key, true);
   }
 
@@ -328,7 +336,7 @@ export class GraphView {
     if (!row || event.buttons) return this.tip(null);
     if (row !== this.tipped) {
       const { layer, unfold, blobs } = row.dataset;
-      if (layer !== undefined) this.tip(layerTip(this.graph.layers[Number(layer)]));
+      if (layer !== undefined) this.tip(layerTip(this.layers[Number(layer)]));
       else if (unfold !== undefined) this.tip(boxTip(this.scene.nodes.find((n) => n.key === unfold)));
       else this.tip([el("pre", {}, blobs)]);
       this.tipped = row;

@@ -24,10 +24,9 @@ let timer;
 let asking = false;
 let again = false; // the text changed while the server was asked
 
-const view = new GraphView((index) => {
-  if (index === null) hideLayer();
+const view = new GraphView((layer) => {
+  if (!layer) hideLayer();
   else {
-    const layer = graph.layers[index];
     showLayer(layer, given.weights, close);
     editor.goTo(layer.line);
   }
