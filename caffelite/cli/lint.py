@@ -8,6 +8,8 @@ no data is read. The exit code is 1 if there are findings.
 
 import json
 
+from ..errors import did_you_mean, where
+from ._color import paint
 from ._flags import UsageError
 
 
@@ -29,8 +31,6 @@ def run(args):
     ignored = [name for name in args.ignore.split(",") if name]
     for name in ignored:
         if name not in known:
-            from ..errors import did_you_mean
-
             raise UsageError(f'--ignore: unknown rule "{name}"{did_you_mean(name, known)}')
     if not args.files:
         raise UsageError("expected FILE ...")
@@ -40,7 +40,8 @@ def run(args):
         print(json.dumps([finding._asdict() for finding in found], indent=1))
     else:
         for finding in found:
-            print(finding)
+            place = where(finding.file, finding.line)
+            print(paint(place, "bold") + str(finding).removeprefix(place))
     return 1 if found else 0
 
 

@@ -110,24 +110,25 @@ def one_class(view):
 
 
 def zero_weights(view):
-    """Weights that start at 0 and are trained: all outputs of such a layer stay alike."""
+    """Weights that start at 0, below others: all outputs of such a layer stay alike."""
     if not view.trains:
         return
     for i, layer in enumerate(view.layers):
         field = _WITH_WEIGHTS.get(layer.type)
-        if not field or not _learns(view, i) or layer.blobs:
+        if not field or not _learns(view, i) or layer.blobs or _is_last(view, i):
             continue
         filler = getattr(layer, field).weight_filler
         if filler.type == "constant" and filler.value == 0:
             given = getattr(layer, field).HasField("weight_filler")
             words = "weight_filler says constant 0" if given else "has no weight_filler"
-            yield (
-                i,
-                f"{words}: its weights start at 0, and all its outputs alike; "
-                'write weight_filler { type: "xavier" } or "msra"',
-                field,
-                "weight_filler",
-            )
+            words += ": its weights start at 0, and all its outputs alike"
+            yield i, f'{words}; write weight_filler {{ type: "xavier" }}', field, "weight_filler"
+
+
+def _is_last(view, i):
+    """Whether losses and figures alone read what a layer computes: then it may start at 0."""
+    readers = [view.layers[at].type for at in view.readers_of(i)]
+    return all(reader.endswith("Loss") or reader == "Accuracy" for reader in readers)
 
 
 def linear_pair(view):

@@ -2,7 +2,7 @@
 
 from ..errors import did_you_mean
 from ..layers import layer_types
-from ..layers.base import create_layer
+from ..layers.base import TEST, create_layer
 from .view import loss_weights
 
 
@@ -157,8 +157,12 @@ def unused_top(view):
 
 def _is_result(view, i, k):
     layer = view.layers[i]
-    if any(loss_weights(layer)) or layer.type in _RESULTS:
+    if any(loss_weights(layer)) or layer.type in _RESULTS or layer.type.endswith("Loss"):
         return True
+    if layer.include and all(
+        rule.HasField("phase") and rule.phase == TEST for rule in layer.include
+    ):
+        return bool(layer.bottom)  # in the net for tests alone: to be looked at
     if not layer.bottom:
         return layer.type in ("Parameter", "Python")
     if any(view.readers[i, other] for other in range(len(layer.top))):
