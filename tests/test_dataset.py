@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -114,6 +115,10 @@ def original(tmp_path):
 def test_the_original_files_become_databases(tmp_path, original, capsys):
     folder, arrays = original
     assert main(["dataset", "mnist", "-idx", str(folder), "-out", str(tmp_path / "new")]) == 0
+    capsys.readouterr()
+    assert main(["dataset", "mnist", "--idx", str(folder), "--out", str(tmp_path), "--json"]) == 0
+    counts = {f"{tmp_path}/mnist_train_lmdb": 7, f"{tmp_path}/mnist_test_lmdb": 3}
+    assert json.loads(capsys.readouterr().out) == {"databases": counts}
     for part, name in [("train", "train"), ("test", "t10k")]:
         images, labels = arrays[name]
         found = contents(tmp_path / "new" / f"mnist_{part}_lmdb")

@@ -1,20 +1,29 @@
 """What pictures go through before a net sees them: the flags that say so, and what they mean."""
 
 import argparse
+import re
 
 from ._flags import UsageError
 from ._nets import stages
-from .dataset import _size
 
 
 def add_preparation_flags(parser):
     """--train_val, --resize, --mean, --mean_value and --scale."""
     flag = parser.add_argument
     flag("--train_val", metavar="FILE", help="take what pictures go through from this net")
-    flag("--resize", type=_size, metavar="N|HxW", help="what to resize pictures to")
+    flag("--resize", type=picture_size, metavar="N|HxW", help="what to resize pictures to")
     flag("--mean", metavar="FILE", help="the mean picture, a .binaryproto")
     flag("--mean_value", type=_values, metavar="B,G,R", help="the mean of each channel, or of all")
     flag("--scale", type=float, metavar="X", help="factor, after the mean is subtracted")
+
+
+def picture_size(text):
+    """(height, width) of a flag's "N" or "HxW"."""
+    match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", text)
+    size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not all(size):
+        raise argparse.ArgumentTypeError(f"expected N or HEIGHTxWIDTH, 1 to 9999, not {text!r}")
+    return size
 
 
 def _values(text):

@@ -13,7 +13,7 @@ def add_arguments(parser):
     flag("db", metavar="DB", help="a database of pictures, all of one size")
     flag("out", metavar="OUT", nargs="?", help="the .binaryproto file to make")
     flag("--backend", default="lmdb", choices=("lmdb", "leveldb"), help="[lmdb]")
-    flag("--pca", action="store_true", help="print how the colours vary, too")
+    flag("--pca", action="store_true", help="print how the colors vary, too")
     flag("--json", action="store_true", help="print JSON, all of it")
 
 

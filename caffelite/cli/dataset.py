@@ -7,7 +7,7 @@
 
 Pictures become OUT/train_lmdb and, with --test, OUT/test_lmdb, shuffled, and with the same share of
 each class in both. OUT/mean.binaryproto is the mean picture of OUT/train_lmdb; OUT/statistics.json
-has counts, the means of its channels (blue, green, red) and principal components of its colours;
+has counts, the means of its channels (blue, green, red) and principal components of its colors;
 OUT/labels.txt has the classes' names in the order of their labels. All are made, or none.
 
 mnist and mnist-5k become OUT/mnist_train_lmdb and OUT/mnist_test_lmdb. mnist-5k needs the extra
@@ -24,12 +24,12 @@ import sys
 
 from ..glog import on_terminal, start_logging
 from ._flags import UsageError
+from ._pictures import picture_size
 
 _DIGITS = ("mnist-5k", "mnist")
 _OF_PICTURES = {
     "root": None, "labels": None, "resize": None, "crop": False, "gray": False, "encode": None,
     "test": 0.0, "shuffle": True, "seed": 0, "skip_bad": False, "mixed_sizes": False,
-    "json": False,
 }  # fmt: skip
 
 
@@ -38,10 +38,11 @@ def add_arguments(parser):
     flag("source", metavar="SOURCE", help="folder of class folders, list, mnist-5k or mnist")
     flag("--out", default="data", metavar="DIR", help="where to [data]")
     flag("--idx", metavar="DIR", help="mnist: where the original files are")
+    flag("--json", action="store_true", help="print JSON")
     flag = parser.add_argument_group("your own pictures").add_argument
     flag("--root", metavar="DIR", help="where the names in a list start [beside the list]")
     flag("--labels", metavar="FILE", help="names for the labels in a list, a line each")
-    flag("--resize", type=_size, metavar="N|HxW", help="make all of this size [as they are]")
+    flag("--resize", type=picture_size, metavar="N|HxW", help="make all of this size [as they are]")
     flag("--crop", action="store_true", help="keep proportions, cut off what is over")
     flag("--gray", action="store_true", help="store 1 channel, not blue, green and red")
     flag("--encode", metavar="TYPE", help="store files of this type, png, jpg, ..., not pixels")
@@ -50,16 +51,7 @@ def add_arguments(parser):
     flag("--seed", type=_seed, metavar="N", help="another order and another split [0]")
     flag("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
     flag("--mixed-sizes", action="store_true", help="let sizes differ; there is no mean picture")
-    flag("--json", action="store_true", help="print JSON")
     parser.set_defaults(**_OF_PICTURES)
-
-
-def _size(text):
-    match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", text)
-    size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not all(size):
-        raise argparse.ArgumentTypeError(f"expected N or HEIGHTxWIDTH, 1 to 9999, not {text!r}")
-    return size
 
 
 def _share(text):
@@ -96,6 +88,7 @@ def _digits(args):
             flag = "--" + name.replace("_", "-")
             raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
     parts = mnist.mnist(args.idx) if args.source == "mnist" else mnist.mnist_5k()
+    counts = {}
     for part, (images, labels) in parts.items():
         path = os.path.join(args.out, f"mnist_{part}_lmdb")
         bar = partial(
@@ -107,7 +100,11 @@ def _digits(args):
             disable=not on_terminal(),
         )
         mnist.write_database(path, images, labels, bar)
-        print(f"{path}: {len(labels)} digits")
+        counts[path] = len(labels)
+    if args.json:
+        print(json.dumps({"databases": counts}))
+    else:
+        print("\n".join(f"{path}: {count} digits" for path, count in counts.items()))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the pictures of a set have in common: their mean, and how their colours vary."""
+"""What the pictures of a set have in common: their mean, and how their colors vary."""
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Statistics:
         """(eigenvalues, eigenvectors) of the covariance of the channels, the largest first.
 
         Vector k is column k; it has a channel a row, and its largest value is positive.
-        Krizhevsky, Sutskever, Hinton 2012 vary the colours of training pictures along them.
+        Krizhevsky, Sutskever, Hinton 2012 vary the colors of training pictures along them.
         """
         mean = self.channel_means()
         values, vectors = np.linalg.eigh(self.products / self.pixels - np.outer(mean, mean))
