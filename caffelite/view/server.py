@@ -84,7 +84,7 @@ class Server(http.server.ThreadingHTTPServer):
             return True
 
     def handle_error(self, request, client_address):
-        """A browser that goes away is no error; what else is wrong, `_Handler` has told."""
+        """A browser that goes away is no error; what else goes wrong, the answer tells."""
 
 
 def _page_files():
@@ -124,8 +124,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.CONFLICT, str(problem))
         except CaffeliteError as problem:
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem))
-        except OSError:  # of the connection
-            self.close_connection = True
         except Exception as problem:
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(problem).__name__}: {problem}")
 
@@ -154,7 +152,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _post(self, name, _):
         if name not in POSTS:
             raise Refusal(HTTPStatus.NOT_FOUND, "there is no such page")
-        if self.headers.get("Origin", "").removeprefix("http://") not in self.server.hosts:
+        if self.headers.get("Origin") not in {f"http://{host}" for host in self.server.hosts}:
             raise Refusal(HTTPStatus.FORBIDDEN, "only the page itself may ask for this")
         given = self._body()
         values = [given.get(key) for key in POSTS[name]]
