@@ -44,6 +44,12 @@ for (const [name, contents] of Object.entries(BUNDLES)) {
 }
 fs.copyFileSync("node_modules/uplot/dist/uPlot.min.css", `${OUT}/uplot.css`);
 
+// dagre's own file holds graphlib already.
+for (const name of used) {
+  const { dependencies = {} } = JSON.parse(fs.readFileSync(`node_modules/${name}/package.json`));
+  for (const needed of Object.keys(dependencies)) used.add(needed);
+}
+
 const licences = [...used].sort().map((name) => {
   const folder = `node_modules/${name}`;
   const { version, license } = JSON.parse(fs.readFileSync(`${folder}/package.json`, "utf8"));
