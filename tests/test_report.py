@@ -84,6 +84,11 @@ def test_each_sample_counts_once_whatever_the_batch(scored, capsys, batch):
     assert found["confusion"] == confusion.tolist()
     shares = [row[k] / row.sum() if row.sum() else None for k, row in enumerate(confusion)]
     assert found["per_class"] == shares and shares[-1] is None
+    assert found["labelled"] == confusion.sum(axis=1).tolist()
+    assert found["right"] == confusion.diagonal().tolist()
+    wrong = confusion * (1 - np.eye(CLASSES, dtype=int))
+    assert [count for _, _, count in found["confused"]] == sorted(wrong[wrong > 0].tolist())[::-1]
+    assert all(wrong[label, answer] == count for label, answer, count in found["confused"])
     assert found["mean_per_class"] == pytest.approx(np.mean(shares[:-1]))
 
 
@@ -141,6 +146,15 @@ def test_of_many_classes_the_worst_are_shown(folder, capsys):
     assert out[worst + 3].split() == ["0", "2", "1", "0.5000"]
     assert out[worst + 4].split()[-1] == "1.0000"
     assert out[-1].split() == ["0", "7", "1"]
+
+
+def test_very_many_classes_have_no_matrix(folder, capsys):
+    store(np.eye(2001, dtype=np.float32)[[5, 7, 2000]], [5, 8, 2000])
+    net = database(2) + layer("accuracy", "Accuracy", "scores y", "accuracy")
+    (found,) = report(net, capsys=capsys)
+    assert found["confusion"] is None and found["confused"] == [[8, 7, 1]]
+    err = report(net, "--confusion=c.csv", code=1, capsys=capsys)
+    assert "2001 classes are too many for a matrix" in err and not Path("c.csv").exists()
 
 
 def test_every_place_of_a_map_counts(folder, capsys):

@@ -90,40 +90,33 @@ def _classes(report, names):
     for name in ("top_1", "top_5", "mean_per_class", "cross_entropy"):
         if name in report:
             yield f"{name} = {report[name]:.6g}"
-    names, confusion = _named(names, report["classes"]), report["confusion"]
+    names = _named(names, report["classes"])
+    counts = zip(report["labelled"], report["right"], report["per_class"], strict=True)
     rows = [
-        (name, str(sum(row)), str(row[k]), "-" if share is None else f"{share:.4f}")
-        for k, (name, row, share) in enumerate(
-            zip(names, confusion, report["per_class"], strict=True)
-        )
+        (name, str(labelled), str(right), "-" if share is None else f"{share:.4f}")
+        for name, (labelled, right, share) in zip(names, counts, strict=True)
     ]
     if len(rows) > MOST_SHOWN:
-        yield from _worst(rows, confusion, names)
+        yield from _worst(rows, report["confused"], names)
         return
     yield ""
     yield from table(_OF_A_CLASS, rows, left=1)
     yield ""
     yield "confusion (a row for each label, a column for each answer):"
-    cells = [(name, *map(str, row)) for name, row in zip(names, confusion, strict=True)]
+    cells = [(n, *map(str, row)) for n, row in zip(names, report["confusion"], strict=True)]
     yield from table(("", *names), cells, left=1)
 
 
-def _worst(rows, confusion, names):
+def _worst(rows, confused, names):
     """Of many classes, those that do worst, and the pairs that are confused most."""
     present = [row for row in rows if row[3] != "-"]
     yield ""
     yield f"the {MOST_SHOWN} classes that do worst:"
     yield from table(_OF_A_CLASS, sorted(present, key=lambda r: float(r[3]))[:MOST_SHOWN], left=1)
-    pairs = [
-        (names[k], names[m], str(count))
-        for k, row in enumerate(confusion)
-        for m, count in enumerate(row)
-        if count and k != m
-    ]
     yield ""
-    yield f"the {MOST_SHOWN} pairs that are confused most:"
-    most = sorted(pairs, key=lambda pair: -int(pair[2]))[:MOST_SHOWN]
-    yield from table(("label", "answer", "samples"), most, left=2)
+    yield "the pairs that are confused most:"
+    pairs = [(names[label], names[answer], str(count)) for label, answer, count in confused]
+    yield from table(("label", "answer", "samples"), pairs, left=2)
 
 
 def _errors(report):
@@ -155,6 +148,8 @@ def _write_confusion(path, reports, names):
     if not scored:
         raise NetError("--confusion: the net has no scores of classes, only values and targets")
     confusion = scored[-1]["confusion"]
+    if confusion is None:
+        raise NetError(f"--confusion: {scored[-1]['classes']} classes are too many for a matrix")
     names = _named(names, len(confusion))
     text = io.StringIO()
     writer = csv.writer(text)

@@ -1,8 +1,14 @@
 """How well a net does over a whole data set, each sample counted once."""
 
+import math
+from collections import Counter
+
 import numpy as np
 
 from ..errors import NetError
+
+MOST_CLASSES = 2000  # that a confusion matrix is made of
+MOST_CONFUSED = 20  # pairs of classes that are named
 
 _SCORING = ("Accuracy", "SoftmaxWithLoss", "MultinomialLogisticLoss", "InfogainLoss", "HingeLoss")
 _MEASURING = ("EuclideanLoss", "SmoothL1Loss")
@@ -52,10 +58,10 @@ class _Measure:
 
 
 class Classification(_Measure):
-    """Scores against labels: top-1, top-5, accuracy per class, the confusion matrix."""
+    """Scores against labels: top-1, top-5, accuracy per class, which is taken for which."""
 
     axis, ignore_label, softmax = 1, None, False
-    confusion = None  # samples by label (rows) and by the class with the highest score
+    classes = None
 
     def take_options(self, layer):
         """Read the classes' axis and the label that does not count from an Accuracy or a loss."""
@@ -66,18 +72,20 @@ class Classification(_Measure):
         self.softmax |= layer.type == "SoftmaxWithLoss"
 
     def count(self, scores, labels):
-        outer, classes = int(np.prod(scores.shape[: self.axis])), scores.shape[self.axis]
-        scores = scores.reshape(outer, classes, -1).transpose(0, 2, 1).reshape(-1, classes)
+        if self.classes is None:
+            self.classes = scores.shape[self.axis]
+            self.tops = [k for k in (1, 5) if k < self.classes or k == 1]
+            self.hits = dict.fromkeys(self.tops, 0)
+            self.pairs = Counter()  # samples by label * classes + the class that scores highest
+            self.cross_entropy = 0.0
+        outer = math.prod(scores.shape[: self.axis])
+        scores = scores.reshape(outer, self.classes, -1).swapaxes(1, 2).reshape(-1, self.classes)
         labels = labels.reshape(-1).astype(np.int64)
         if self.ignore_label is not None:
             counted = labels != self.ignore_label
             scores, labels = scores[counted], labels[counted]
-        if self.confusion is None:
-            self.confusion = np.zeros((classes, classes), np.int64)
-            self.tops = [k for k in (1, 5) if k < classes or k == 1]
-            self.hits = dict.fromkeys(self.tops, 0)
-            self.cross_entropy = 0.0
-        np.add.at(self.confusion, (labels, scores.argmax(axis=1)), 1)
+        pairs, counts = np.unique(labels * self.classes + scores.argmax(1), return_counts=True)
+        self.pairs.update(dict(zip(pairs.tolist(), counts.tolist(), strict=True)))
         own = np.take_along_axis(scores, labels[:, None], axis=1)
         others = (scores >= own).sum(axis=1) - 1  # ties count as wrong, as in Accuracy
         for k in self.tops:
@@ -86,18 +94,35 @@ class Classification(_Measure):
         self.cross_entropy += float(np.logaddexp.reduce(shifted, axis=1).sum())
 
     def report(self):
-        """All of it, for JSON."""
-        total = int(self.confusion.sum())
-        labelled, right = self.confusion.sum(axis=1), self.confusion.diagonal()
-        per_class = [float(r / n) if n else None for r, n in zip(right, labelled, strict=True)]
+        """All of it, for JSON; no confusion matrix of too many classes."""
+        labelled, right = [0] * self.classes, [0] * self.classes
+        confused = []
+        for pair, count in self.pairs.most_common():
+            label, answer = divmod(pair, self.classes)
+            labelled[label] += count
+            if label == answer:
+                right[label] = count
+            elif len(confused) < MOST_CONFUSED:
+                confused.append([label, answer, count])
+        total = sum(labelled)
+        per_class = [r / n if n else None for r, n in zip(right, labelled, strict=True)]
         present = [share for share in per_class if share is not None]
         report = {"scores": self.first, "labels": self.second, "samples": self.samples}
-        report |= {"counted": total, "classes": len(labelled)}
+        report |= {"counted": total, "classes": self.classes}
         report |= {f"top_{k}": self.hits[k] / max(1, total) for k in self.tops}
         report["mean_per_class"] = sum(present) / max(1, len(present))
         if self.softmax:
             report["cross_entropy"] = self.cross_entropy / max(1, total)
-        return report | {"per_class": per_class, "confusion": self.confusion.tolist()}
+        report |= {"labelled": labelled, "right": right, "per_class": per_class}
+        return report | {"confused": confused, "confusion": self._confusion()}
+
+    def _confusion(self):
+        """Samples by label (rows) and by the class with the highest score."""
+        if self.classes > MOST_CLASSES:
+            return None
+        confusion = np.zeros((self.classes, self.classes), np.int64)
+        confusion.flat[list(self.pairs)] = list(self.pairs.values())
+        return confusion.tolist()
 
 
 class Regression(_Measure):
