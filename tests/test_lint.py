@@ -345,6 +345,19 @@ layers { name: "data" type: DUMMY_DATA top: "data" dummy_data_param { #! old-for
   num: 1 channels: 2 height: 3 width: 4 } }
 layers { name: "a" type: RELU bottom: "data" top: "a" blobs_lr: 1 } #! param-on-nothing
 """,
+    "V0": """
+input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8 #! old-form
+layers { layer { name: "a" type: "relu" } bottom: "data" top: "a" } #! old-form
+layers {
+  layer { name: "b" type: "pool" kernelsize: 3 }
+  bottom: "a" top: "b" } #! unused-top
+layers {
+  layer { name: "c" type: "tanh" }
+  bottom: "c" top: "c" } #! unknown-bottom
+""",
+    "V0 of no known type": """ #! old-form
+layers { layer { name: "a" type: "rleu" } bottom: "data" top: "a" } #! old-form
+""",
     "both generations": """ #! old-form
 layers { name: "data" type: DUMMY_DATA top: "data" } #! old-form
 layer { name: "relu" type: "ReLU" bottom: "data" top: "data" }""",
@@ -480,6 +493,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # protobuf's, of odd escapes
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_half_typed_text_is_a_finding_not_an_error(data):

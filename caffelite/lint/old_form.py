@@ -17,11 +17,10 @@ _REPLACED = {
 def old_forms(message):
     """(layer or None, words, fields) of each old field in a net as its file has it, or a solver."""
     if isinstance(message, caffe_pb2.NetParameter):
-        for layer in message.layers:
-            generation = "V0" if layer.HasField("layer") else "V1"
-            words = f"{generation} layers; `caffelite upgrade` writes it in today's form"
-            yield layer.layer if generation == "V0" else layer, words, ()
-            break
+        if message.layers:
+            first = message.layers[0]
+            generation = "V0" if first.HasField("layer") else "V1"
+            yield first, f"{generation} layers; `caffelite upgrade` writes them in today's form", ()
         for layer in message.layer:
             for words, fields in _replaced(layer):
                 yield layer, words, fields

@@ -45,9 +45,7 @@ def param_on_nothing(view):
         if built is None or len(layer.param) <= len(built.blobs):
             continue
         count = len(built.blobs)
-        has = f"only {count} learnable blobs" if count > 1 else "one" if count else "none"
+        has = f"only {count} learnable blobs" if count > 1 else "no learnable blobs"
         if count == 1:
             has = f"only one learnable blob, {built.blob_names[0]}"
-        elif not count:
-            has = "no learnable blobs"
         yield i, f"has {len(layer.param)} param entries, but {has}", "param", count

@@ -7,6 +7,7 @@ from ..net.passes import belongs
 from ..proto import caffe_pb2
 
 PHASES = ("TRAIN", "TEST")
+_MOST_STAGES = 16  # as many are looked at
 
 
 class View:
@@ -72,11 +73,12 @@ def views(net):
     rules = [rule for layer in net.layer for rule in (*layer.include, *layer.exclude)]
     asked = sorted({stage for rule in rules for stage in (*rule.stage, *rule.not_stage)})
     given = list(net.state.stage)
-    stages = [given, *([*given, stage] for stage in asked if stage not in given)]
+    added = [stage for stage in asked if stage not in given][:_MOST_STAGES]
+    stages = [given, *([*given, stage] for stage in added)]
     found = []
-    for phase, added in product(PHASES, stages):
+    for phase, stage in product(PHASES, stages):
         state = caffe_pb2.NetState(
-            phase=caffe_pb2.Phase.Value(phase), level=net.state.level, stage=added
+            phase=caffe_pb2.Phase.Value(phase), level=net.state.level, stage=stage
         )
         found.append(View(net, state))
     startable = [view for view in found if any(not layer.bottom for layer in view.layers)]

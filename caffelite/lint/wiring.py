@@ -60,7 +60,7 @@ def unknown_bottom(view):
         for j, name in enumerate(layer.bottom):
             if (i, j) in view.source:
                 continue
-            later = next((ly for ly in view.layers[i:] if name in ly.top), None)
+            later = next((ly for ly in view.layers[i + 1 :] if name in ly.top), None)
             if later is not None:
                 hint = f'; layer "{later.name}" does, but comes too late'
             else:
@@ -142,9 +142,9 @@ def same_name(view):
 
 
 # What often ends a branch on purpose: figures to be shown, results to be taken out.
-_RESULTS = {"Accuracy", "ArgMax", "Softmax", "Sigmoid", "Silence", "DetectionOutput"}
+_RESULTS = {"Accuracy", "ArgMax", "DetectionOutput", "Sigmoid", "Softmax"}
 # What, outside of training, a branch hardly ends with.
-_MIDDLE = {"BatchNorm", "Concat", "Dropout", "Eltwise", "LRN", "Pooling", "ReLU", "Scale", "Split"}
+_MIDDLE = {"BatchNorm", "Concat", "Dropout", "Eltwise", "LRN", "Pooling", "ReLU", "Scale"}
 
 
 def unused_top(view):
