@@ -1,6 +1,7 @@
 """caffelite convert: weights of one kind into another."""
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,15 @@ def test_a_converted_file_loads_like_one_saved(folder):
         np.testing.assert_array_equal(made["data/b2/0"], saved["data/b2/0"])
         assert sorted(made["data/b2"]) == ["0", "1"] and made["data/a1/0"].shape == ()
     assert build().copy_from("made.h5").copied == ["a1", "b2"]
+
+
+def test_what_was_converted_as_json(folder, capsys):
+    net = build()
+    net.save("w.caffemodel")
+    assert main(["convert", "w.caffemodel", "w.h5", "--json"]) == 0
+    values = sum(blob.count for blobs in net.params.values() for blob in blobs)
+    told = {"file": "w.h5", "layers": len(net.params), "values": values}
+    assert json.loads(capsys.readouterr().out) == told
 
 
 def test_safetensors_are_named_by_layer_and_number(folder):

@@ -1,5 +1,6 @@
 """caffelite upgrade: old files into new ones, and Caffe's exit codes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,21 @@ def test_an_option_that_fits_no_layer_is_reported_and_left_out(folder, capsys):
     assert upgrade(V0 % "kernelsize: 4") == 1
     assert "has no kernelsize" in capsys.readouterr().err
     assert text.read("out", NetParameter).layer[1].name == "ip"
+
+
+def test_what_was_done_as_json(folder, capsys):
+    for content, upgraded, problems, code in (
+        (TODAY, False, 0, 0),
+        (V0 % "", True, 0, 0),
+        (V0 % "kernelsize: 3", True, 1, 1),
+    ):
+        assert upgrade(content, "--json") == code
+        told = json.loads(capsys.readouterr().out)
+        assert (told["file"], told["upgraded"], len(told["problems"])) == (
+            "out",
+            upgraded,
+            problems,
+        )
 
 
 def test_weights_are_upgraded_in_binary(folder):

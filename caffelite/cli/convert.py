@@ -9,6 +9,8 @@ a blob has: they need --model, the net. A .caffemodel that is made here has laye
 weights, which is all that nets load.
 """
 
+import json
+
 from ._flags import UsageError
 from ._nets import PHASES, add_python_flag, add_state_flags, open_net
 
@@ -19,6 +21,7 @@ def add_arguments(parser):
     flag("out", metavar="OUT", help="the file to make")
     flag("--model", metavar="FILE", help="the net's prototxt, for .caffemodels of before 2015")
     flag("--phase", default="TEST", type=str.upper, choices=PHASES, help="of the net [TEST]")
+    flag("--json", action="store_true", help="print JSON")
     add_state_flags(parser)
     add_python_flag(parser)
 
@@ -35,5 +38,8 @@ def run(args):
     layers = convert.read(args.source, net)
     convert.write(args.out, layers)
     count = sum(array.size for blobs in layers.values() for array in blobs.values())
-    print(f"{args.out}: {len(layers)} layers, {count:,} values")
+    if args.json:
+        print(json.dumps({"file": args.out, "layers": len(layers), "values": count}))
+    else:
+        print(f"{args.out}: {len(layers)} layers, {count:,} values")
     return 0

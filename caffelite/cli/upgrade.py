@@ -14,6 +14,7 @@ exit codes, which are those of Caffe's upgrade tools:
   2    IN cannot be read
 """
 
+import json
 import logging
 import re
 import sys
@@ -26,6 +27,7 @@ _USAGE = "usage: caffelite upgrade IN OUT"
 
 def add_arguments(parser):
     parser.add_argument("files", nargs="*", metavar="IN OUT", help="the old file, the new file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.epilog = None  # the codes above hold here
 
 
@@ -42,7 +44,10 @@ def run(args):
     problems = []
     data = _upgraded(message, is_text, source, problems)
     _write(source, out, data)
-    print(f"{out}: {'a copy, nothing in it was old' if data is None else 'upgraded'}")
+    if args.json:
+        print(json.dumps({"file": out, "upgraded": data is not None, "problems": problems}))
+    else:
+        print(f"{out}: {'a copy, nothing in it was old' if data is None else 'upgraded'}")
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
