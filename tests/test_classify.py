@@ -212,6 +212,8 @@ def test_bad_pictures_are_named_and_skipped_only_if_asked(trained, classify, cap
         (["empty"], 1, "empty: holds no pictures"),
         (["*.tif"], 1, "*.tif: nothing has such a name"),
         (["plain.png", "--mean", "gray.binaryproto"], 1, "has the shape (3, 8, 9), but the mean"),
+        (["plain.png", "--mean", "flat.binaryproto"], 1, "expected one image"),
+        (["plain.png", "--mean", "flat.binaryproto", "--resize", "7"], 1, "expected one image"),
         (["plain.png", "--mean", "none.binaryproto"], 1, "none.binaryproto: cannot be read"),
         (["plain.png", "--mean_value", "1,2"], 1, "there are 2 of mean_value"),
         (["plain.png", "--mean_value", "x"], 2, "expected numbers, as 104,117,123"),
@@ -231,6 +233,8 @@ def test_mistakes_are_named(trained, classify, words, code, message):
     Path("empty").mkdir()
     Path("deploy.prototxt").write_text(DEPLOY)
     binaryproto.write("gray.binaryproto", np.zeros((1, 1, 8, 9), np.float32))
+    flat = caffe_pb2.BlobProto(shape={"dim": [2]}, data=[1, 2])
+    Path("flat.binaryproto").write_bytes(flat.SerializeToString())
     assert message in classify(*words, code=code)
 
 

@@ -37,7 +37,9 @@ def _values(text):
 
 def preparation_of(args, model, log):
     """What pictures go through before the net sees them: what its files say, then the flags."""
-    from ..data import binaryproto
+    import numpy as np
+
+    from ..data.transform import read_mean
     from ..errors import DataError
     from ..net.preparation import preparation, subtract_from_channels
 
@@ -54,7 +56,7 @@ def preparation_of(args, model, log):
         transform.scale = args.scale
     if transform.mean_file and (args.resize or not found.size):
         try:
-            size = binaryproto.read(transform.mean_file).shape[-2:]
+            size = read_mean(transform, np.float32).shape[1:]
         except DataError as problem:
             by = "" if args.mean else f", which {found.origin} names; --mean tells where it is now"
             raise DataError(f"{problem}{by}") from None

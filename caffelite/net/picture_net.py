@@ -11,7 +11,7 @@ from ..errors import NetError
 from ..proto import caffe_pb2
 from .deploy import data_layer, deploy
 from .net import Net
-from .preparation import subtract_from_channels, test_phase
+from .preparation import of_test_phase, subtract_from_channels
 
 log = logging.getLogger("caffelite")
 
@@ -43,7 +43,7 @@ class PictureNet:
         stages=(),
         force_backward=False,
     ):
-        param = test_phase(model, level, stages)
+        param = of_test_phase(model, level, stages)
         if data_layer(param) is not None:
             if preparation.shape is None:
                 raise NetError(

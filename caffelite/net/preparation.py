@@ -7,11 +7,11 @@ import numpy as np
 import yaml
 from google.protobuf import json_format
 
-from ..data import binaryproto
 from ..data.datum import DatumSource
 from ..data.image_list import ImageListSource
 from ..data.leveldb import LevelDbSource
 from ..data.lmdb import LmdbSource
+from ..data.transform import read_mean
 from ..errors import CaffeliteError, DataError, NetError
 from ..proto import caffe_pb2
 from ..proto.text import read_net
@@ -87,13 +87,15 @@ def _as_size(value):
 
 def _stored_shape(layer):
     """The shape of the pictures that a data layer reads, if its mean or its data are there."""
+    transform = layer.transform_param
     try:
-        if layer.transform_param.mean_file:
-            return binaryproto.read(layer.transform_param.mean_file).shape[-3:]
+        if transform.mean_file:
+            return read_mean(transform, np.float32).shape
         if layer.type == "Data":
             of_lmdb = layer.data_param.backend == caffe_pb2.DataParameter.LMDB
             database = LmdbSource if of_lmdb else LevelDbSource
-            source = DatumSource(layer.data_param.source, database=database)
+            color = transform.force_color if transform.force_color or transform.force_gray else None
+            source = DatumSource(layer.data_param.source, color, database)
         elif layer.type == "ImageData":
             options = layer.image_data_param
             size = (options.new_height, options.new_width) if options.new_height else None
@@ -115,14 +117,14 @@ def preparation(model, train_val=None, level=0, stages=()):
     card readme.md beside it; the data layer of the train_val.prototxt beside it. What the card says
     of resize and labels counts where a data layer does not tell the size or the names.
     """
-    layer = data_layer(test_phase(train_val or model, level, stages))
+    layer = data_layer(of_test_phase(train_val or model, level, stages))
     if train_val and layer is None:
         raise NetError(f"{train_val}: has no data layer that a transform_param could be in")
     folder, file = os.path.dirname(model), train_val or model
     card = Preparation.of_card(os.path.join(folder, "readme.md"))
     if layer is None and card.transform is None:
         file = os.path.join(folder, "train_val.prototxt")
-        layer = data_layer(test_phase(file, level, stages)) if os.path.isfile(file) else None
+        layer = data_layer(of_test_phase(file, level, stages)) if os.path.isfile(file) else None
     if layer is None:
         card.transform = card.transform or Transformation()
         return card
@@ -140,12 +142,12 @@ def names_beside(layer):
 def subtract_from_channels(transform):
     """Let the mean picture give way to the means of its channels, which fit any size."""
     if transform.mean_file:
-        mean = binaryproto.read(transform.mean_file)
-        transform.mean_value.extend(mean.mean(axis=(-2, -1), dtype=np.float64).ravel().tolist())
+        mean = read_mean(transform, np.float64)
+        transform.mean_value.extend(mean.mean(axis=(1, 2)).tolist())
         transform.ClearField("mean_file")
 
 
-def test_phase(path, level=0, stages=()):
+def of_test_phase(path, level=0, stages=()):
     """The NetParameter of a prototxt with the layers of its TEST phase only."""
     param = read_net(path)
     param.state.phase = caffe_pb2.TEST
