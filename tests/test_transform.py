@@ -452,7 +452,7 @@ def test_shards_share_the_samples_out_and_draw_for_themselves():
     ("text", "message"),
     [
         ("resize_param { height: 5 }", "resize_param: give height and width"),
-        ("resize_param { height: 100000 width: 100000 }", "would become 100000 x 100000"),
+        ("resize_param { height: 100000 width: 100000 }", "100000 x 100000 pixels are too many"),
         (
             "resize_param { resize_mode: FIT_LARGE_SIZE_AND_PAD height: 9 width: 9 "
             "pad_value: 1 pad_value: 2 }",
@@ -525,6 +525,8 @@ def test_pictures_that_a_step_cannot_take_are_named(pca_file):
     good, gray = colorful(), colorful((1, 30, 40))
     for text, bad, message in [
         ("distort_param { hue_prob: 1 }", gray, "has 1 channels; saturation"),
+        ("distort_param { hue_prob: 1 saturation_prob: -inf }", gray, "has 1 channels; saturation"),
+        ("distort_param { hue_prob: 1 saturation_prob: nan }", gray, "has 1 channels; saturation"),
         (f'lighting_param {{ pca_file: "{pca_file}" }}', gray, "has 1 channels, but pca_file"),
         ("warp_param { }", good.astype(np.float32), "holds floats"),
     ]:

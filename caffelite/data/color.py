@@ -35,7 +35,8 @@ class Distort:
 
     def __call__(self, image, random):
         p = self.param
-        if len(image) != 3 and p.saturation_prob + p.hue_prob + p.random_order_prob > 0:
+        colored = any(prob > 0 for prob in (p.saturation_prob, p.hue_prob, p.random_order_prob))
+        if colored and len(image) != 3:
             raise DataError(
                 f"has {len(image)} channels; saturation, hue and order of distort_param are for "
                 "blue, green and red"

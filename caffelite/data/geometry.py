@@ -62,6 +62,8 @@ class Resize:
         if not (param.height and param.width):
             raise DataError("resize_param: give height and width")
         self.size = param.height, param.width
+        if param.height * param.width > MOST_PIXELS:
+            raise DataError(f"resize_param: {param.height} x {param.width} pixels are too many")
         self.mode, self.interp_mode = param.resize_mode, list(param.interp_mode)
         self.pad_mode, self.pad_value = param.pad_mode, list(param.pad_value)
 
