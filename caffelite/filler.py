@@ -40,6 +40,8 @@ def check(param, shape):
             )
     if param.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
         raise NetError(f"bilinear filler: needs 4 axes and a square kernel, not {tuple(shape)}")
+    if param.type == "file":
+        _numbers(param.file, math.prod(shape))
 
 
 def fill(array, param, generator):
@@ -108,3 +110,20 @@ def bilinear(array, param, generator):
     f = math.ceil(k / 2)
     ramp = 1 - abs(np.arange(k) / f - (k - 1) / (2 * f))
     array[...] = ramp[:, None] * ramp
+
+
+@_register
+def file(array, param, generator):
+    """The numbers in a text file, in the order of the blob, with anything blank between them."""
+    array[...] = _numbers(param.file, array.size).reshape(array.shape)
+
+
+def _numbers(path, count):
+    try:
+        with open(path, encoding="utf-8") as text:
+            numbers = np.array(text.read().split(), np.float64)
+    except (OSError, ValueError) as problem:
+        raise NetError(f'filler file "{path}": cannot be read: {problem}') from None
+    if len(numbers) != count:
+        raise NetError(f'filler file "{path}": has {len(numbers)} numbers, expected {count}')
+    return numbers
