@@ -32,8 +32,12 @@ def constant(value):
     return {"type": "constant", **({"value": value} if value else {})}
 
 
-def gaussian(std):
-    return {"type": "gaussian", "std": std}
+def gaussian(std, **options):
+    return {"type": "gaussian", "std": std, **options}
+
+
+def uniform(limit):
+    return {"type": "uniform", "min": -limit, "max": limit}
 
 
 def conv_without_bias(bottom, num_output, kernel_size, fill, **options):
@@ -86,7 +90,25 @@ def dropout(bottom, ratio):
     return L.Dropout(bottom, in_place=True, dropout_ratio=ratio)
 
 
+def squash(n, name, bottom):
+    """y = 1.7159 tanh(2/3 x): about as wide as its input where that lies between -1 and 1."""
+    n[f"{name}_slope"] = L.Power(bottom, in_place=True, scale=2 / 3)
+    n[f"{name}_tanh"] = L.TanH(n[f"{name}_slope"], in_place=True)
+    n[f"{name}_squash"] = L.Power(n[f"{name}_tanh"], in_place=True, scale=1.7159)
+    return n[f"{name}_squash"]
+
+
+def by_inputs(inputs):
+    """Weights and biases as LeCun's nets start: U[-2.4, 2.4] / the inputs of a unit."""
+    return {"weight_filler": uniform(2.4 / inputs), "bias_filler": uniform(2.4 / inputs)}
+
+
 # The end of a net
+
+
+def is_trained(n):
+    """Whether the net is fed by a database, not by its user."""
+    return n.data.fn.type_name != "Input"
 
 
 def classify(n, scores, loss="loss", top1="accuracy", top5=None):
@@ -309,29 +331,98 @@ def pre_activated(n, name, bottom, width, stride):
 
     What is added is neither normalized nor activated. The first unit finds its bottom so already.
     """
-
-    def activated(branch, bottom, **options):
-        at = f"{name}_{branch}"
-        return normalize(n, (f"bn{at}", f"scale{at}", f"relu{at}"), bottom, **options)
-
-    def convolution(branch, bottom, num_output, kernel_size, **options):
-        at = f"res{name}_{branch}"
-        n[at] = conv_without_bias(bottom, num_output, kernel_size, MSRA, **options)
-        return n[at]
-
     shortcut, top = bottom, bottom
     if name != "2a":
-        top = activated("branch2a", bottom, in_place=False)
+        top = activated(n, f"{name}_branch2a", bottom, in_place=False)
     if name.endswith("a"):
-        shortcut = convolution("branch1", top, 4 * width, 1, stride=stride)
-    top = convolution("branch2a", top, width, 1)
-    top = convolution("branch2b", activated("branch2b", top), width, 3, pad=1, stride=stride)
-    top = convolution("branch2c", activated("branch2c", top), 4 * width, 1)
+        shortcut = bare_res(n, f"{name}_branch1", top, 4 * width, 1, stride=stride)
+    top = bare_res(n, f"{name}_branch2a", top, width, 1)
+    top = activated(n, f"{name}_branch2b", top)
+    top = bare_res(n, f"{name}_branch2b", top, width, 3, pad=1, stride=stride)
+    top = activated(n, f"{name}_branch2c", top)
+    top = bare_res(n, f"{name}_branch2c", top, 4 * width, 1)
     n[f"res{name}"] = L.Eltwise(shortcut, top)
     return n[f"res{name}"]
 
 
+def activated(n, name, bottom, **options):
+    return normalize(n, (f"bn{name}", f"scale{name}", f"relu{name}"), bottom, **options)
+
+
+def bare_res(n, name, bottom, num_output, kernel_size, **options):
+    n[f"res{name}"] = conv_without_bias(bottom, num_output, kernel_size, MSRA, **options)
+    return n[f"res{name}"]
+
+
+# Residual nets for small pictures
+
+
+def small_resnet(n, unit, depth):
+    """A 3 x 3 convolution, three stages of (depth - 2) / 6 units, the mean of each map, 10 scores.
+
+    Each stage halves the maps of the one before, and has twice as many: 16, 32, 64.
+    """
+    n.conv1 = conv_without_bias(n.data, 16, 3, MSRA, pad=1)
+    top = normalize(n, ("bn_conv1", "scale_conv1", "conv1_relu"), n.conv1)
+    for stage in (1, 2, 3):
+        for i in range(1, (depth - 2) // 6 + 1):
+            stride = 2 if i == 1 and stage > 1 else 1
+            top = unit(n, f"{stage}_{i}", top, 8 * 2**stage, stride)
+    if unit is small_pre_activated:
+        top = normalize(n, ("bn_last", "scale_last", "relu_last"), top, in_place=False)
+    n.pool = average_all(top)
+    n.fc10 = dense(n.pool, 10, MSRA, param=[])
+    classify(n, n.fc10)
+
+
+def small(n, name, bottom, width, stride):
+    """basic, but where sizes change x is not projected: shortcut option A."""
+    shortcut = padded(n, name, bottom, width, stride)
+    top = res(n, name, "branch2a", bottom, width, 3, activate=True, pad=1, stride=stride)
+    return add(n, name, shortcut, res(n, name, "branch2b", top, width, 3, pad=1))
+
+
+def small_pre_activated(n, name, bottom, width, stride):
+    """y = x + f(x), f being two 3x3 convolutions, each after BatchNorm, Scale and ReLU.
+
+    As in pre_activated, the first unit finds its bottom activated, and where sizes change, the
+    shortcut starts behind the activation.
+    """
+    shortcut, top = bottom, bottom
+    if name != "1_1":
+        top = activated(n, f"{name}_branch2a", bottom, in_place=False)
+    if stride > 1:
+        shortcut = padded(n, name, top, width, stride)
+    top = bare_res(n, f"{name}_branch2a", top, width, 3, pad=1, stride=stride)
+    top = activated(n, f"{name}_branch2b", top)
+    n[f"res{name}"] = L.Eltwise(shortcut, bare_res(n, f"{name}_branch2b", top, width, 3, pad=1))
+    return n[f"res{name}"]
+
+
+def padded(n, name, bottom, width, stride):
+    """Every second value of each map, then as many maps of zeros: x to add where sizes change."""
+    if stride == 1:
+        return bottom
+    floor = {"round_mode": P.Pooling.FLOOR}  # else an odd last window would hang over the border
+    n[f"res{name}_half"] = average_pool(bottom, 1, stride, **floor)
+    n[f"res{name}_zeros"] = L.Power(n[f"res{name}_half"], scale=0)
+    return concat(n, f"res{name}_padded", n[f"res{name}_half"], n[f"res{name}_zeros"])
+
+
 # Others
+
+
+def separable(n, name, bottom, maps, width, stride):
+    """A 3 x 3 window in each of `maps` maps, then 1 x 1 across them; both normalized, with ReLU."""
+    no_decay = {"lr_mult": 1, "decay_mult": 0}  # for the few weights of a window in one map
+    each = {"group": maps, "stride": stride, "pad": 1, "param": no_decay}
+    top = mobile(n, f"{name}/dw", bottom, maps, 3, **each)
+    return mobile(n, f"{name}/sep", top, width, 1)
+
+
+def mobile(n, name, bottom, width, size, **options):
+    names = (f"conv{name}", f"conv{name}/bn", f"conv{name}/scale", f"relu{name}")
+    return conv_bn(n, names, bottom, width, size, MSRA, **options)
 
 
 def prelu_net(n, depths, widths):

@@ -21,46 +21,56 @@ from caffelite.proto.text import to_text
 
 @dataclass
 class Samples:
-    """Two LMDBs of pictures with labels, and what is done to a picture; only training mirrors."""
+    """Two LMDBs of pictures, and what is done to a picture; only training mirrors."""
 
     train: str
     test: str
     batch_sizes: tuple  # training, test
     transform: dict = field(default_factory=dict)
     name: str = "data"  # of the layers
+    tops: tuple = ("data", "label")
 
     def layer(self, phase):
+        """{name of a top: top}."""
         transform = {k: v for k, v in self.transform.items() if phase == TRAIN or k != "mirror"}
-        return L.Data(
+        tops = L.Data(
             name=self.name,
             include={"phase": phase},
             **({"transform_param": transform} if transform else {}),
             source=self.train if phase == TRAIN else self.test,
             batch_size=self.batch_sizes[phase],
             backend=P.Data.LMDB,
-            ntop=2,
+            ntop=len(self.tops),
         )
+        return dict(zip(self.tops, [tops] if len(self.tops) == 1 else tops, strict=True))
 
 
-def mnist(batch_size):
-    """Digits of 28 x 28 pixels between 0 and 1."""
+def mnist(batch_size, name="mnist", tops=("data", "label"), **transform):
+    """Digits of 28 x 28 pixels, by default between 0 and 1."""
     return Samples(
         "data/mnist_train_lmdb",
         "data/mnist_test_lmdb",
         (batch_size, 100),
-        {"scale": 1 / 256},
-        name="mnist",
+        transform or {"scale": 1 / 256},
+        name,
+        tops,
     )
 
 
-def cifar10(batch_size):
+def cifar10(batch_size, **transform):
     """Pictures of 32 x 32 pixels, 0 to 255 minus their mean."""
     return Samples(
         "data/cifar10/cifar10_train_lmdb",
         "data/cifar10/cifar10_test_lmdb",
         (batch_size, 100),
-        {"mean_file": "data/cifar10/mean.binaryproto"},
+        {"mean_file": "data/cifar10/mean.binaryproto", **transform},
     )
+
+
+def shifted_cifar10():
+    """Those, mirrored, and shifted by up to 4 pixels; beyond the border is the mean."""
+    shift = {"shift": 4 / 32, "pad_mode": "CONSTANT", "pad_value": [114, 123, 125]}
+    return cifar10(128, mirror=True, warp_param=shift)
 
 
 def imagenet(batch_size, crop_size, **transform):
@@ -97,8 +107,8 @@ class Program:
 
     def train_val(self):
         n, test = NetSpec(), NetSpec()
-        n.data, n.label = self.samples.layer(TRAIN)
-        test.data, test.label = self.samples.layer(TEST)
+        n.tops.update(self.samples.layer(TRAIN))
+        test.tops.update(self.samples.layer(TEST))
         self.net(n)
         first, *rest = n.to_proto().layer
         return NetParameter(name=self.name, layer=[first, *test.to_proto().layer, *rest])

@@ -68,18 +68,19 @@ def in_memory(folder, phase, batch):
         if layer.type == "Data":
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
             feed.input_param.shape.extend([deploy.layer[0].input_param.shape[0]])
-            feed.input_param.shape.add(dim=[batch])
+            if len(layer.top) > 1:
+                feed.input_param.shape.add(dim=[batch])
             layer.CopyFrom(feed)
     return param
 
 
 def samples(param):
-    """{input: array}: unit noise for the data, one of ten classes for the labels."""
+    """{input: array}: unit noise for the data; one of ten classes for labels, one a sample."""
     generator, arrays = np.random.default_rng(0), {}
     for layer in param.layer:
         if layer.type == "Input":
             for top, shape in zip(layer.top, layer.input_param.shape, strict=True):
-                if top == "label":
+                if len(shape.dim) == 1:
                     arrays[top] = generator.integers(0, 10, shape.dim).astype(np.float32)
                 else:
                     arrays[top] = generator.standard_normal(shape.dim, np.float32)

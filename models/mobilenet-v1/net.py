@@ -1,6 +1,6 @@
 """MobileNet v1: a 3 x 3 window in each map, then 1 x 1 across maps.  Howard et al. 2017."""
 
-from caffelite.models.blocks import MSRA, average_all, classify, conv, conv_bn
+from caffelite.models.blocks import MSRA, average_all, classify, conv, mobile, separable
 from caffelite.models.program import NEAR_VGG_MEAN, Program, imagenet
 
 UNITS = {  # name: (width, stride)
@@ -14,23 +14,15 @@ UNITS = {  # name: (width, stride)
     "5_6": (1024, 2),
     "6": (1024, 1),
 }
-NO_DECAY = {"lr_mult": 1, "decay_mult": 0}  # for the few weights of a window in one map
 
 
 def net(n):
-    top, maps = unit(n, "1", n.data, 32, 3, stride=2, pad=1), 32
+    top, maps = mobile(n, "1", n.data, 32, 3, stride=2, pad=1), 32
     for name, (width, stride) in UNITS.items():
-        each = {"group": maps, "stride": stride, "pad": 1, "param": NO_DECAY}
-        top = unit(n, f"{name}/dw", top, maps, 3, **each)
-        top, maps = unit(n, f"{name}/sep", top, width, 1), width
+        top, maps = separable(n, name, top, maps, width, stride), width
     n.pool6 = average_all(top)
     n.fc7 = conv(n.pool6, 1000, 1, MSRA)
     classify(n, n.fc7, top5="accuracy_top5")
-
-
-def unit(n, name, bottom, width, size, **options):
-    names = (f"conv{name}", f"conv{name}/bn", f"conv{name}/scale", f"relu{name}")
-    return conv_bn(n, names, bottom, width, size, MSRA, **options)
 
 
 program = Program(
