@@ -14,7 +14,7 @@ import caffelite
 from caffelite.cli import main
 from caffelite.data import binaryproto
 from caffelite.data.image_list import read_picture
-from caffelite.net.deploy import deploy
+from caffelite.net.deploy import data_layer, deploy
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import parse, write_net
 
@@ -313,6 +313,23 @@ def test_what_depends_on_labels_goes():
     reader = 'layer { name: "r" type: "Power" bottom: "z" top: "r" }'
     mixer = 'layer { name: "m" type: "Eltwise" bottom: "ip" bottom: "r" top: "m" }'
     assert [name for name, *_ in deployed(IP, reader, mixer)] == ["x", "ip"]
+
+
+def test_what_is_computed_on_the_way_keeps_its_name():
+    gate = 'layer { name: "g" type: "Sigmoid" bottom: "ip" top: "g" }'
+    last = 'layer { name: "o" type: "Power" bottom: "g" top: "o" }'
+    loss = 'layer { name: "l" type: "EuclideanLoss" bottom: "o" bottom: "y" top: "l" }'
+    assert deployed(IP, gate, last, loss)[2:] == [
+        ("g", "Sigmoid", "ip", "g"),
+        ("o", "Power", "g", "o"),
+    ]
+
+
+def test_a_net_with_an_input_is_for_use_already():
+    text = (
+        'layer { name: "c" type: "DummyData" top: "c" } layer { name: "x" type: "Input" top: "x" }'
+    )
+    assert data_layer(parse(text, caffe_pb2.NetParameter)) is None
 
 
 def test_a_softmax_keeps_its_axis(tmp_path):

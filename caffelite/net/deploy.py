@@ -8,7 +8,9 @@ _ANSWERS = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
 
 
 def data_layer(param):
-    """The first layer that brings samples along, or None: then the net is for use already."""
+    """The first layer that brings samples along, or None if the net is for use already."""
+    if any(layer.type == "Input" for layer in param.layer):
+        return None
     return next((layer for layer in param.layer if layer.type in _SOURCES), None)
 
 
@@ -27,6 +29,7 @@ def deploy(param, shape, file=""):
     made.input_param.shape.add(dim=[1, *shape])
     unknown = {top for layer in param.layer if layer.type in _SOURCES for top in layer.top}
     unknown.discard(source.top[0])
+    answers = []
     for layer in param.layer:
         if layer.type in _SOURCES:
             continue
@@ -37,13 +40,11 @@ def deploy(param, shape, file=""):
             answer.bottom.append(layer.bottom[0])
             answer.top.append(layer.top[0] if layer.top else layer.name)
             answer.softmax_param.CopyFrom(layer.softmax_param)
+            answers.append(answer)
         else:
             unknown.update(set(layer.top) - set(layer.bottom))
-    last = next(
-        (layer for layer in reversed(result.layer) if layer.type in _ANSWERS.values()), None
-    )
-    if last is not None and not any("prob" in layer.top for layer in result.layer):
-        last.top[0] = "prob"
+    if answers and not any("prob" in layer.top for layer in result.layer):
+        answers[-1].top[0] = "prob"
     if len(result.layer) == 1:
         raise NetError(f"{file}: nothing is computed from {source.top[0]} alone")
     return result
