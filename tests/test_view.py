@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -120,6 +121,13 @@ def test_text_that_is_no_net_is_a_mistake_with_its_line(text, line, said):
     mistake = describe(text, state())["mistake"]
     assert mistake["line"] == line and mistake["column"] >= 1
     assert said in mistake["message"] and mistake["message"]
+
+
+def test_half_typed_text_is_a_net_or_a_mistake():
+    for length in range(0, len(NET), 7):
+        found = describe(NET[:length], state())
+        assert ("mistake" in found) != ("layers" in found)
+        json.dumps(found, allow_nan=False)
 
 
 def test_an_empty_text_is_a_net_without_layers():
@@ -626,6 +634,19 @@ def test_the_command_prints_its_address_and_ends_on_ctrl_c(tmp_path):
     out, err = process.communicate(timeout=10)
     assert process.returncode == 130 and not out and "Traceback" not in err
     assert token not in err and err.splitlines()[-1] == "interrupted"
+
+
+def test_browsers_are_started_with_the_code_which_others_may_see(tmp_path, monkeypatch, capsys):
+    opened = queue.Queue()
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr("webbrowser.open", opened.put)
+    monkeypatch.setattr(Server, "serve_forever", lambda self: None)
+    (tmp_path / "net.prototxt").write_text(NET)
+    assert main(["view", str(tmp_path / "net.prototxt")]) == 0
+    printed = capsys.readouterr().out.strip()
+    url = opened.get(timeout=20)
+    assert url.startswith("http://127.0.0.1:") and not url.endswith("/")
+    assert printed.endswith("/") and printed.split("/")[3] not in url
 
 
 def test_a_port_in_use(tmp_path, capsys):
