@@ -104,6 +104,11 @@ def _chosen(found, wanted):
     return {name: found[name] for name in wanted} if wanted else found
 
 
+def is_loss(panel):
+    """Whether a panel shows a loss, which may fall by powers of ten."""
+    return LOSS in panel.lower()
+
+
 def labels(paths):
     """A short name for each log: that of its file, or all of its path where two are alike."""
     short = [os.path.splitext(os.path.basename(path))[0] for path in paths]

@@ -97,6 +97,13 @@ def test_a_picture_shows_the_curve(tmp_path):
     assert y[x < np.quantile(x, 0.1)].mean() > y[x > np.quantile(x, 0.9)].mean() + 50
 
 
+def test_logarithmic_axes_are_for_losses(capsys):
+    assert main(["plot", str(GOLDEN)]) == main(["plot", str(GOLDEN), "--log-y"]) == 0
+    plain, log = (part.split("\n\n") for part in capsys.readouterr().out.split("loss\n")[1:])
+    assert plain[0] != log[0] and plain[1] == log[1]
+    assert float(plain[0].split()[0]) == float(log[0].split()[0]) == 3.661
+
+
 def test_without_matplotlib_there_is_a_hint(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["plot", str(GOLDEN), "--out", str(tmp_path / "x.svg")]) == 1

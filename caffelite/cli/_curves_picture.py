@@ -2,7 +2,7 @@
 
 import io
 
-from ..curves import RATE
+from ..curves import is_loss
 from ..errors import missing_extra
 
 # Told apart by people with any kind of color vision.  Okabe, Ito 2008
@@ -39,11 +39,10 @@ def _draw(axes, name, curves, log):
         look = {"marker": "o", "markersize": 3.5, "linewidth": 1.6} if test else {"linewidth": 1}
         faint = {"alpha": 0.55} if both and not test else {}
         label = f"{curve.run}, {curve.phase}" if both else curve.run
-        steps = {"drawstyle": "steps-post"} if name == RATE else {}
-        axes.plot(curve.x, curve.y, color=color, label=label, **look, **faint, **steps)
+        axes.plot(curve.x, curve.y, color=color, label=label, **look, **faint)
     axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
     axes.grid(alpha=0.25, linewidth=0.6)
-    if log and name != RATE:
+    if log and is_loss(name):
         axes.set_yscale("log")
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=8)

@@ -25,7 +25,7 @@ def add_arguments(parser):
     flag("--x", default="iteration", choices=("iteration", "seconds"), help="[iteration]")
     flag("--y", default="", metavar="A,B", help='what to show: "loss,accuracy" [all there is]')
     flag("--smooth", type=int, default=1, metavar="N", help="show means of N training values [1]")
-    flag("--log-y", action="store_true", help="logarithmic axes for all but the learning rate")
+    flag("--log-y", action="store_true", help="logarithmic axes for losses")
     flag("--json", action="store_true", help="print the curves as JSON")
 
 
@@ -56,12 +56,12 @@ def run(args):
 
 
 def _print_as_text(found, log):
-    from ..curves import RATE
+    from ..curves import is_loss
     from ._text_plot import lines
 
     width = shutil.get_terminal_size().columns
     texts = [
-        "\n".join(lines(name, curves, width, log=log and name != RATE))
+        "\n".join(lines(name, curves, width, log=log and is_loss(name)))
         for name, curves in found.items()
     ]
     print("\n\n".join(texts))
