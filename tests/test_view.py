@@ -354,14 +354,28 @@ def test_pixels_of_filters_go_from_black_to_white_in_rgb(tmp_path):
     values = np.zeros((2, 3, 1, 2), np.float32)
     values[0, 2, 0, 1] = 2  # the last channel of BGR
     values[1, 0, 0, 0] = np.nan
-    told = _filters(values, values[np.isfinite(values)])
+    told = _filters(values, 0, 2)
     pixels = np.frombuffer(base64.b64decode(told["pixels"]), np.uint8).reshape(2, 1, 2, 3)
     assert pixels[0, 0, 1].tolist() == [255, 0, 0] and pixels.sum() == 255
     gray = np.arange(300 * 2 * 9, dtype=np.float64).reshape(300, 2, 3, 3)
-    told = _filters(gray, gray)
+    told = _filters(gray, gray.min(), gray.max())
     assert (told["count"], told["of"], told["color"]) == (256, 600, False)
-    assert _filters(np.zeros((4, 3, 1, 1)), np.zeros(12)) is None
-    assert _filters(np.zeros((4, 3)), np.zeros(12)) is None
+    assert _filters(np.zeros((4, 3, 1, 1)), 0, 0) is None
+    assert _filters(np.zeros((4, 3)), 0, 0) is None
+
+
+def test_large_blobs_are_looked_at_in_pieces():
+    from caffelite.view.weights import _describe
+
+    values = np.random.default_rng(0).normal(3, 2, 3_000_001).astype(np.float32)
+    values[7], values[2_500_000] = np.inf, 0
+    finite = np.delete(values, 7).astype(np.float64)
+    told = _describe(values)
+    assert (told["count"], told["not_finite"], told["zeros"]) == (values.size, 1, 1)
+    assert told["mean"] == pytest.approx(finite.mean(), rel=1e-9)
+    assert told["std"] == pytest.approx(finite.std(), rel=1e-6)
+    np.testing.assert_array_equal(told["histogram"], np.histogram(np.delete(values, 7), 64)[0])
+    assert "min" not in _describe(np.full(3, np.nan)) and "min" not in _describe(np.zeros(0))
 
 
 def test_old_shapes_and_values_that_are_not_finite(tmp_path):

@@ -8,6 +8,7 @@ from ..net import convert
 from ..net.weights import is_hdf5, read_binary
 
 BINS = 64
+PIECE = 2**20  # values looked at together
 MOST_FILTERS = 256
 MOST_SIZE = 64  # pixels along a side of a filter; larger ones are no pictures
 
@@ -39,28 +40,38 @@ def _shape(blob):
 
 
 def _describe(values):
-    finite = values[np.isfinite(values)]
-    told = {
-        "shape": list(values.shape),
-        "count": int(values.size),
-        "not_finite": int(values.size - finite.size),
+    told = {"shape": list(values.shape), "count": int(values.size)}
+    parts = [(p.size, p.min(), p.max(), p.sum(dtype=np.float64)) for p in _finite(values) if p.size]
+    counts, least, most, sums = zip(*parts, strict=True) if parts else [()] * 4
+    told["not_finite"] = told["count"] - sum(counts)
+    if not parts:
+        return told
+    low, high, mean = float(min(least)), float(max(most)), float(sum(sums) / sum(counts))
+    heights, squares, zeros = np.zeros(BINS, int), 0.0, 0
+    for part in _finite(values):
+        heights += np.histogram(part, BINS, (low, high))[0]
+        squares += float(np.square(part - mean, dtype=np.float64).sum())
+        zeros += part.size - np.count_nonzero(part)
+    return told | {
+        "min": low,
+        "max": high,
+        "mean": mean,
+        "std": (squares / sum(counts)) ** 0.5,
+        "zeros": int(zeros),
+        "histogram": heights.tolist(),
+        "filters": _filters(values, low, high),
     }
-    if finite.size:
-        heights, edges = np.histogram(finite, BINS)
-        told |= {
-            "min": float(finite.min()),
-            "max": float(finite.max()),
-            "mean": float(finite.mean(dtype=np.float64)),
-            "std": float(finite.std(dtype=np.float64)),
-            "zeros": int(finite.size - np.count_nonzero(finite)),
-            "histogram": heights.tolist(),
-            "edges": edges[[0, -1]].tolist(),
-        }
-        told["filters"] = _filters(values, finite)
-    return told
 
 
-def _filters(values, finite):
+def _finite(values):
+    """The finite values, piece by piece: dense layers have hundreds of megabytes."""
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, PIECE):
+        piece = flat[start : start + PIECE]
+        yield piece[np.isfinite(piece)]
+
+
+def _filters(values, low, high):
     """Planes of a convolution as bytes, scaled together from black to white; RGB where it reads 3.
 
     Data is BGR, as in Caffe.
@@ -72,7 +83,6 @@ def _filters(values, finite):
         planes = values[:MOST_FILTERS, ::-1].transpose(0, 2, 3, 1)
     else:
         planes = values.reshape(-1, *values.shape[2:])[:MOST_FILTERS]
-    low, high = float(finite.min()), float(finite.max())
     gray = np.nan_to_num((planes - low) / ((high - low) or 1), nan=0, posinf=1, neginf=0)
     pixels = np.clip(np.rint(gray * 255), 0, 255).astype(np.uint8)
     return {
