@@ -1,6 +1,8 @@
 """Random transforms: what they do, their statistics, and that they can be repeated."""
 
 import json
+import math
+import random
 import re
 from pathlib import Path
 
@@ -36,13 +38,10 @@ class Pictures:
         pass
 
 
-def parsed(text):
-    return text_format.Parse(text, TransformationParameter())
-
-
 def batch(text, images, count=1, train=True, position=0, seed=1, shard=(0, 1)):
-    """The data of `count` samples, transformed as the text says."""
-    transformer = DataTransformer(parsed(text), train)
+    """The data of `count` samples, transformed as the options say, or the text of them."""
+    param = text_format.Parse(text, TransformationParameter()) if isinstance(text, str) else text
+    transformer = DataTransformer(param, train)
     loader = BatchLoader(Pictures(images), transformer, count, np.float32)
     loader.seed, loader.shard = seed, shard
     data, labels = loader(position)
@@ -482,6 +481,7 @@ def test_shards_share_the_samples_out_and_draw_for_themselves():
         ("warp_param { local: inf }", "local: inf"),
         ("warp_param { local_sigma: 0 }", "local_sigma: 0"),
         ("warp_param { local_sigma: 1e9 }", "local_sigma: 1e.09"),
+        ("warp_param { pad_value: nan }", "warp_param: pad_value: nan: expected 0 to 255"),
         ("warp_param { pad_value: 1 pad_value: 2 }", "there are 2 of warp_param: pad_value"),
         ('lighting_param { pca_file: "none" }', "none: cannot be read"),
         ('lighting_param { std: -1 pca_file: "none" }', "std: -1"),
@@ -494,6 +494,53 @@ def test_shards_share_the_samples_out_and_draw_for_themselves():
 def test_options_that_make_no_sense_are_refused(text, message):
     with pytest.raises(DataError, match=message):
         batch(text, [colorful()])
+
+
+NUMBERS = [0, 1, 2, 0.3, 0.866, 1.5, -1, 30, 1e30, math.nan, math.inf, -math.inf]
+SIZES = [0, 1, 2, 5, 12, 300, 2**31, 2**32 - 1]
+NOT_DRAWN = {"mean_file", "noise_param", "emit_constraint", "expand_param", "scale_factors"}
+
+
+def drawn(message, pick, pca_file):
+    """Fill a message with options at random, sensible or not."""
+    for field in message.DESCRIPTOR.fields:
+        if field.name in NOT_DRAWN or pick.random() < 0.8:
+            continue
+        old = getattr(message, field.name)
+        if isinstance(old, (bool, int, float, str)):
+            setattr(message, field.name, a_value(field, pick, pca_file))
+        elif field.message_type:
+            old.SetInParent()
+            drawn(old, pick, pca_file)
+        else:
+            old.extend(a_value(field, pick, pca_file) for _ in range(pick.choice([1, 3])))
+    return message
+
+
+def a_value(field, pick, pca_file):
+    if field.type == field.TYPE_FLOAT:
+        return pick.choice([pick.choice(NUMBERS), pick.random()])
+    if field.type == field.TYPE_UINT32:
+        return pick.choice([pick.choice(SIZES), pick.randint(1, 12)])
+    if field.type == field.TYPE_ENUM:
+        return pick.choice(list(field.enum_type.values_by_number))
+    return str(pca_file) if field.type == field.TYPE_STRING else pick.random() < 0.5
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_options_end_in_anything_but_an_error_of_ours(pca_file):
+    fine = 0
+    for seed in range(600):
+        pick = random.Random(seed)
+        param = drawn(TransformationParameter(), pick, pca_file)
+        image = colorful((pick.choice([1, 3, 4]), pick.randint(1, 20), pick.randint(1, 20)))
+        try:
+            with np.errstate(all="ignore"):  # scale and noise may be infinite
+                batch(param, [image], train=pick.random() < 0.8)
+            fine += 1
+        except DataError:
+            pass
+    assert 50 < fine < 500
 
 
 @pytest.mark.parametrize("text", ["ten_crop: true", "test_size: 9", "test_size: 0 crop_size: 4"])

@@ -102,8 +102,9 @@ def per_channel(values, image, option):
             f"has {len(image)} channels, but there are {len(values)} of {option}, "
             f"expected 1 or {len(image)}"
         )
-    values = np.array(values or [0], np.float32).clip(0, 255)
-    return np.broadcast_to(values, len(image)).astype(np.float32)
+    if not all(0 <= value <= 255 for value in values):
+        raise DataError(f"{option}: {', '.join(f'{v:g}' for v in values)}: expected 0 to 255")
+    return np.broadcast_to(np.float32(values or [0]), len(image)).copy()
 
 
 class RandomResize:
