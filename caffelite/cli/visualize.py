@@ -29,10 +29,12 @@ from ._nets import (
 )
 from ._pictures import add_preparation_flags, preparation_of
 
+_KINDS = ("filters", "features", "occlusion", "saliency")
+
 
 def add_arguments(parser):
     flag = parser.add_argument
-    flag("what", choices=("filters", "features", "occlusion", "saliency"), metavar="WHAT")
+    flag("what", choices=_KINDS, metavar="WHAT", help=", ".join(_KINDS))
     flag("out", metavar="OUT.png", help="the picture to make")
     flag("--weights", required=True, metavar="FILE", help="the weights")
     flag("--model", metavar="FILE", help="the net's prototxt")
