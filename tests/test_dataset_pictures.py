@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -145,6 +146,17 @@ def test_cropping_keeps_proportions(pictures):
     assert squeezed[2, 5, [0, -1]].tolist() == pytest.approx([4, 233], abs=2)
     assert cut[2, 5, [0, -1]].tolist() == pytest.approx([62, 176], abs=2)
     np.testing.assert_array_equal(cut[1], squeezed[1])
+
+
+def test_a_strip_is_cut_before_it_grows(pictures):
+    Image.new("RGB", (60000, 2), (1, 2, 3)).save("strip.png")
+    Path("list.txt").write_text("strip.png 0\n")
+    tracemalloc.start()
+    assert dataset("list.txt", "--resize", 256, "--crop") == 0
+    assert tracemalloc.get_traced_memory()[1] < 2**27
+    tracemalloc.stop()
+    ((_, pixels, _),) = contents("data/train_lmdb")
+    assert pixels.shape == (3, 256, 256) and (pixels == [[[3]], [[2]], [[1]]]).all()
 
 
 def test_encoded_files_are_kept_or_made_and_all_have_the_same_channels(pictures):

@@ -75,13 +75,13 @@ class Storing:
 
 
 def _cut(pixels, height, width):
-    """The middle of the picture, resized so that one side fits and the other one is too long."""
-    old = pixels.shape[1:]
-    scale = max(height / old[0], width / old[1])
-    size = max(height, round(old[0] * scale)), max(width, round(old[1] * scale))
-    pixels = bilinear(np.ascontiguousarray(pixels), *size)
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    return pixels[:, top : top + height, left : left + width]
+    """As much of the picture's middle as has the proportions of height x width, in that size."""
+    old_h, old_w = pixels.shape[1:]
+    scale = max(height / old_h, width / old_w)
+    h, w = max(1, round(height / scale)), max(1, round(width / scale))
+    top, left = (old_h - h) // 2, (old_w - w) // 2
+    middle = pixels[:, top : top + h, left : left + w]
+    return bilinear(np.ascontiguousarray(middle), height, width)
 
 
 def _in_order(function, items):
