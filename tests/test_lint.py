@@ -3,13 +3,19 @@
 import json
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import caffelite
 from caffelite.cli import main
+from caffelite.errors import CaffeliteError
 from caffelite.lint import lint_file, lint_text, rules
+from caffelite.proto import caffe_pb2
+from caffelite.proto.text import parse
+from caffelite.proto.upgrade import upgrade_net
 
 ROOT = Path(__file__).parent.parent
 
@@ -508,6 +514,27 @@ def test_half_typed_text_is_a_finding_not_an_error(data):
     for finding in lint_text(text):
         assert 1 <= finding.line <= text.count("\n") + text.count("\r") + 1
         assert finding.rule in rules() and finding.message
+
+
+def test_a_net_that_does_not_build_has_a_finding():
+    """LeNet with a number, name or field replaced, left out or doubled, many times over."""
+    text = (ROOT / "models" / "lenet" / "deploy.prototxt").read_text()
+    random = Random(0)
+    places = list(re.finditer(r'(?<= )\d+\b|"\w+"|(?:bottom|top): "\w+"|\w+: \d+', text))
+    broken = 0
+    for _ in range(150):
+        place = random.choice(places)
+        other = random.choice(places)[0]
+        new = random.choice(["", "0", "7", "100000", other, f"{place[0]} {place[0]}"])
+        changed = text[: place.start()] + new + text[place.end() :]
+        try:
+            net = upgrade_net(parse(changed, caffe_pb2.NetParameter))
+            net.state.phase = caffe_pb2.TEST
+            caffelite.Net.from_param(net)
+        except CaffeliteError as problem:
+            broken += 1
+            assert lint_text(changed), f"{problem}: {changed}"
+    assert broken > 50
 
 
 def test_lint_leaves_no_trace_in_the_log(caplog):
