@@ -285,6 +285,13 @@ def test_saving_asks_for_the_file_as_it_was(view, tmp_path):
 def test_repeats_are_folded_and_search_unfolds_them(view):
     page = view(DEEP)
     assert page.row("30 × the same block") and not page.row("block7/b")
+    page.js("document.querySelector('#graph > svg').focus()")
+    page.keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    page.wait("the fold is selected", lambda: (page.selected() or "").startswith("30 × "))
+    page.keys(Keys.ENTER)
+    page.wait("and unfolds", lambda: page.row("block7/b"))
+    page.browser.find_element(By.ID, "fold").click()
+    page.wait("folded", lambda: page.row("30 × the same block") and not page.row("block7/b"))
     page.search("block7/b")
     page.wait("unfolded", lambda: (page.selected() or "").startswith("block7/b "))
     page.browser.find_element(By.ID, "fold").click()

@@ -167,7 +167,7 @@ export class GraphView {
         svg("text", { class: "small", x: PAD + 4, y: ROW + SMALL * (k + 1) - 3 }, line),
       ),
     );
-    if (row.layer !== undefined) this.elements.set(this.layers[row.layer].name, box);
+    for (const { name } of node.layers ?? [this.layers[row.layer]]) this.elements.set(name, box);
     return box;
   }
 
@@ -199,16 +199,16 @@ export class GraphView {
   }
 
   mark() {
-    for (const old of this.viewport.querySelectorAll(".selected")) old.classList.remove("selected");
+    for (const old of this.viewport.querySelectorAll(".selected")) {
+      old.classList.remove("selected");
+      old.removeAttribute("id");
+    }
+    this.root.removeAttribute("aria-activedescendant");
     const row = this.elements?.get(this.selected);
     if (!row) return;
     row.classList.add("selected");
-    row.parentNode.append(row.parentNode.querySelector(".frame"));
     row.id = "selected-layer";
-    for (const other of this.viewport.querySelectorAll("#selected-layer")) {
-      if (other !== row) other.removeAttribute("id");
-    }
-    this.root.setAttribute("aria-activedescendant", "selected-layer");
+    this.root.setAttribute("aria-activedescendant", row.id);
   }
 
   click(event) {
@@ -239,7 +239,7 @@ export class GraphView {
   }
 
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!this.scene || event.ctrlKey || event.metaKey || event.altKey) return;
     const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
     const act = {
       "+": () => this.scaleBy(1.4),
@@ -256,23 +256,23 @@ export class GraphView {
     else this.stepTo(this.position() + step);
   }
 
-  // Where the selected layer is among those drawn, a folded block counting as its first layer.
+  // The names at each stop of the arrow keys: a layer's, or all of a folded block.
   stops() {
-    return this.scene.nodes.flatMap((node) =>
-      node.fold
-        ? [node.layers[0].name]
-        : node.rows.map((row) => this.layers[row.layer].name),
+    return this.scene.nodes.flatMap(({ layers, rows }) =>
+      layers
+        ? [layers.map(({ name }) => name)]
+        : rows.map((row) => [this.layers[row.layer].name]),
     );
   }
 
   position() {
-    return this.stops().indexOf(this.selected);
+    return this.stops().findIndex((names) => names.includes(this.selected));
   }
 
   stepTo(wanted) {
     const stops = this.stops();
     if (!stops.length) return;
-    this.select(stops[Math.min(Math.max(wanted, 0), stops.length - 1)]);
+    this.select(stops[Math.min(Math.max(wanted, 0), stops.length - 1)][0]);
   }
 
   enter() {
@@ -293,6 +293,7 @@ export class GraphView {
   }
 
   fit() {
+    if (!this.scene) return;
     const { width, height } = this.scene.placed;
     const room = this.root.getBoundingClientRect();
     const scale = Math.min(

@@ -15,14 +15,12 @@ onmessage = ({ data: { id, nodes, edges } }) => {
   graph.setDefaultEdgeLabel(() => ({}));
   for (const node of nodes) graph.setNode(node.id, { width: node.width, height: node.height });
   edges.forEach((edge, index) => graph.setEdge(edge.from, edge.to, {}, String(index)));
-  const start = performance.now();
   dagre.layout(graph);
   const { width, height } = graph.graph();
   postMessage({
     id,
     width: Math.max(width, 1),
     height: Math.max(height, 1),
-    seconds: (performance.now() - start) / 1000,
     places: Object.fromEntries(nodes.map(({ id }) => [id, graph.node(id)])),
     paths: edges.map((edge, index) => graph.edge(edge.from, edge.to, String(index)).points),
   });
