@@ -186,8 +186,10 @@ def test_a_damaged_table_is_an_error_not_another_value(tmp_path, damage):
     table.write_bytes(
         whole[:middle] if damage == "cut" else whole[:middle] + b"\0" * 50 + whole[middle + 50 :]
     )
-    with pytest.raises(DataError, match="cannot be read"):
-        LevelDbSource(folder).record(2999)
+    source = LevelDbSource(folder)
+    for read in (lambda: source.record(2999), lambda: len(source)):
+        with pytest.raises(DataError, match="record [0-9]+ cannot be read"):
+            read()
 
 
 def test_a_broken_datum_is_named(tmp_path):

@@ -141,11 +141,8 @@ class RandomAspectRatio:
     """
 
     def __init__(self, param, crop):
-        self.crop = crop
-        self.parts, self.change = (
-            (param.min_area_ratio, param.max_area_ratio),
-            (param.aspect_ratio_change),
-        )
+        self.crop, self.change = crop, param.aspect_ratio_change
+        self.parts = param.min_area_ratio, param.max_area_ratio
         if not all(crop):
             raise DataError("random_aspect_ratio_param needs crop_size: crops are resized to it")
         if not 0 < self.parts[0] <= self.parts[1] <= 1:

@@ -39,8 +39,9 @@ class LevelDbSource:
 
     def __len__(self):
         if self._length is None:
-            with self._database.iterator(include_value=False) as keys:
-                self._length = sum(1 for _ in keys)
+            while self._next() is not None:
+                pass
+            self._length = self.at + 1
         return self._length
 
     def record(self, index):
