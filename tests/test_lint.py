@@ -440,9 +440,13 @@ def test_solvers_that_come_along_have_no_findings(path):
     assert lint_file(path) == []
 
 
-@pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("models/*/*.prototxt")), ids=lambda p: str(p)[-30:]
-)
+NETS = [
+    pytest.param(path, id=path.parent.name, marks=[pytest.mark.slow] * (path.stat().st_size > 5e4))
+    for path in sorted(ROOT.glob("models/*/train_val.prototxt"))
+]
+
+
+@pytest.mark.parametrize("path", NETS)
 def test_published_nets_have_only_their_known_weaknesses(path):
     """As published: a bias before BatchNorm, two linear layers, a size that leaves a row."""
     known = {
