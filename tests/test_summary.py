@@ -139,7 +139,7 @@ def test_the_plan_says_what_runs_together_and_how(net, capsys):
     paths = report(capsys, "large.prototxt", "--plan")["plan"]["path"]
     assert paths == {"plane": "winograd", "room": "windows"}
     plan = report(capsys, "net.prototxt", "--plan")["plan"]
-    assert plan["in_step_with"] == {"relu": "bn"}
+    assert plan["in_step_with"] == {"bn": "conv", "relu": "conv"}
     assert plan["shared"] == "data" and plan["bytes_in_turn"] <= plan["bytes_apart"]
     assert main(["summary", "net.prototxt", "--plan", "--phase=TRAIN"]) == 0
     lines = capsys.readouterr().out.splitlines()

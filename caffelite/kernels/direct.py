@@ -115,16 +115,30 @@ def can_read_lines(geometry, itemsize):
     return geometry is not None and (lanes_of_vector - 2) // geometry[1][1] + 2 <= LINE_SEGMENTS
 
 
-def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
-    """y = weights times windows of x, `finished`; `w_at` and `w_steps` as in `pack_tile`."""
+class Lines(NamedTuple):
+    """How `multiply_lines` goes about it: work in bands, and who does what."""
+
+    images: int
+    lines: int
+    items: int
+    parts: int
+    weights: int  # elements for weights packed beforehand, 0 where the part that needs them does
+    size: int  # elements of work space for each part
+    band: Band
+    vectors: np.ndarray
+    segments: int
+
+
+@lru_cache(maxsize=512)
+def _plan_lines(geometry, sizes, batch, itemsize, threads):
     inputs, outputs, group = sizes
-    batch, threads, per_vector = x.shape[0], thread_count(), VECTOR_BYTES // x.itemsize
+    per_vector = VECTOR_BYTES // itemsize
     panel = TILE_VECTORS * per_vector
     height, width = geometry[1]
     pixels = height * width
     line = _band(geometry, inputs, 1, 2).plane - _band(geometry, inputs, 1, 1).plane
     halo = _band(geometry, inputs, 1, 1).plane - line
-    budget = BAND_BYTES // x.itemsize // inputs
+    budget = BAND_BYTES // itemsize // inputs
     lines = min(height, max(1, (budget - halo) // line))
     images = 1
     if lines == height:
@@ -138,19 +152,27 @@ def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
     lines = -(-height // -(-height // lines))
     items = batch // images * group * -(-height // lines)
     band = _band(geometry, inputs, images, lines)
-    vectors, segments = _vectors(geometry, inputs, images, lines, per_vector)
-    parts = min(threads, items * -(-outputs // TILE_ROWS))
     # weights that only one band uses are packed where it does, and need not leave the cache
     shared = items > group
     weights = group * outputs * len(band.offsets) if shared else 0
     own = 0 if shared else TILE_ROWS * len(band.offsets)
-    size = images * inputs * band.plane + 3 * panel + TILE_ROWS * panel + own
-    work = workspace(x.dtype, weights + parts * size)
-    run = _lines_parallel if parts > 1 else _lines_alone
+    return Lines(
+        images, lines, items, min(threads, items * -(-outputs // TILE_ROWS)), weights,
+        images * inputs * band.plane + (3 + TILE_ROWS) * panel + own,
+        band, *_vectors(geometry, inputs, images, lines, per_vector),
+    )  # fmt: skip
+
+
+def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
+    """y = weights times windows of x, `finished`; `w_at` and `w_steps` as in `pack_tile`."""
+    plan = _plan_lines(geometry, sizes, x.shape[0], x.itemsize, thread_count())
+    work = workspace(x.dtype, plan.weights + plan.parts * plan.size)
+    run = _lines_parallel if plan.parts > 1 else _lines_alone
     run(
         x.reshape(-1), w.reshape(-1), w_at, np.array(w_steps, np.int64), y.reshape(-1),
-        band.layout, band.offsets, vectors, segments, batch, images, inputs, outputs, group,
-        height, width, lines, band.plane, ends, finish, work, weights, size, items, parts,
+        plan.band.layout, plan.band.offsets, plan.vectors, plan.segments,
+        x.shape[0], plan.images, *sizes, *geometry[1], plan.lines, plan.band.plane,
+        ends, finish, work, plan.weights, plan.size, plan.items, plan.parts,
     )  # fmt: skip
 
 

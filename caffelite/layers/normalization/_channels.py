@@ -19,9 +19,9 @@ def by_channel(array):
 class ChannelNormalizer(Layer):
     """y = scale * (x - mean) / sqrt(variance + eps) + bias, for each channel (axis 1).
 
-    A subclass sets `eps` in setup, and the blobs `scale` and `bias` if it has them; its
-    `fixed_statistics` are the (mean, variance) that forward uses, or None where it uses those of
-    the batch. In one step with it run a Scale of the channels, if it has no blobs of its own, and
+    A subclass sets `eps` in setup, and the blobs `scale` and `bias` if it has them. Where its
+    `is_fixed` is true, forward uses the (mean, variance) of `fixed_statistics()` instead of the
+    batch's. In one step with it run a Scale of the channels, if it has no blobs of its own, and
     then a ReLU.
     """
 
@@ -102,13 +102,13 @@ class ChannelNormalizer(Layer):
         )
 
     def fixed_map(self):
-        """The (C,) arrays by which `fixed_statistics` make y = (x - center) * slope + offset."""
-        self.mean, self.variance = self.fixed_statistics
+        """The (C,) arrays by which fixed statistics make y = (x - center) * slope + offset."""
+        self.mean, self.variance = self.fixed_statistics()
         scale, bias = self.affine_part()
         return self.mean, scale / np.sqrt(self.variance + self.eps), bias
 
     def normalize_by_fixed(self, bottom, top):
-        """Forward with `fixed_statistics`."""
+        """Forward with fixed statistics."""
         self.through_statistics = False
         if self.affine_blobs()[0] is not None:
             self.x = keep_bottom(self, bottom, top)

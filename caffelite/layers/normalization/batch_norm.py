@@ -36,7 +36,7 @@ class BatchNorm(ChannelNormalizer):
         options, c = self.options, self.channels
         self.eps = options.eps
         given = options.HasField("use_global_stats")
-        self.global_stats = options.use_global_stats if given else self.phase == TEST
+        self.is_fixed = options.use_global_stats if given else self.phase == TEST
         self.mean_sum = self.add_blob("mean", (c,))
         self.variance_sum = self.add_blob("variance", (c,))
         self.factor = self.add_blob("factor", (1,))
@@ -47,16 +47,13 @@ class BatchNorm(ChannelNormalizer):
             self.scale = self.add_blob("scale", (c,), filler if filler.ByteSize() else one)
             self.bias = self.add_blob("bias", (c,), options.bias_filler)
 
-    @property
     def fixed_statistics(self):
-        if not self.global_stats:
-            return None
         factor = self.factor.data[0]
         share = self.dtype.type(1 / factor if factor else 0)
         return self.mean_sum.data * share, self.variance_sum.data * share
 
     def forward(self, bottom, top):
-        if self.global_stats:
+        if self.is_fixed:
             self.normalize_by_fixed(bottom, top)
         else:
             self.normalize_batch(bottom, top)

@@ -80,22 +80,25 @@ class BN(ChannelNormalizer):
         return [x, *[(1, self.channels, 1, 1)] * (self.num_tops - 1)]
 
     @property
+    def is_fixed(self):
+        if self.averages is None:
+            return self.options.bn_mode == self.options.INFERENCE
+        return self.options.frozen or self.phase == TEST
+
     def fixed_statistics(self):
-        if self.averages is None and self.options.bn_mode == self.options.INFERENCE:
+        if self.averages is None:
             return np.zeros(self.channels, self.dtype), np.ones(self.channels, self.dtype)
-        if self.averages is not None and (self.options.frozen or self.phase == TEST):
-            return tuple(blob.data.reshape(-1) for blob in self.averages)
-        return None
+        return tuple(blob.data.reshape(-1) for blob in self.averages)
 
     def forward(self, bottom, top):
-        if self.fixed_statistics is not None:
+        if self.is_fixed:
             self.normalize_by_fixed(bottom, top)
         else:
             self.normalize_batch(bottom, top)
         if self.averages is None:
             for blob, statistic in zip(top[1:], (self.mean, self.variance), strict=False):
                 blob.data.reshape(-1)[...] = statistic
-        elif self.fixed_statistics is None:
+        elif not self.is_fixed:
             momentum = self.options.momentum
             for blob, new in zip(self.averages, (self.mean, self.variance), strict=True):
                 average = blob.data.reshape(-1)

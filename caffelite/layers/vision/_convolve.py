@@ -77,8 +77,8 @@ class Convolve(Sliding):
             return absorbed[0].absorb(layer, absorbed[1:])
         if layer.type == "ReLU":
             return not absorbed and layer.slope == 0
-        fixed = getattr(layer, "fixed_statistics", None)
-        return not absorbed and fixed is not None and not layer.needs_backward and self.axis == 1
+        fixed = getattr(layer, "is_fixed", False) and not layer.needs_backward
+        return not absorbed and fixed and self.axis == 1
 
     def forward(self, bottom, top):
         ends, rectify = self._ends()
@@ -89,17 +89,14 @@ class Convolve(Sliding):
         """What becomes of the products: (center, slope and offset of each channel), ReLU or not."""
         if not self.followers and self.bias is None:
             return None, False
-        ends = np.zeros((3, self.num_output), self.dtype)
-        center, slope, offset = ends
-        slope[:] = 1
+        offset = 0 if self.bias is None else self.bias.data
+        ends = np.empty((3, self.num_output), self.dtype)
         if not self.followers or self.followers[0].type == "ReLU":
-            if self.bias is not None:
-                offset[:] = self.bias.data
+            ends[0], ends[1], ends[2] = 0, 1, offset
             return ends, bool(self.followers)
         normalizer, *normalizer.followers = self.followers
-        center[:], slope[:], offset[:] = normalizer.fixed_map()
-        if self.bias is not None:
-            center -= self.bias.data
+        center, ends[1], ends[2] = normalizer.fixed_map()
+        np.subtract(center, offset, out=ends[0])
         return ends, normalizer.rectify
 
     def backward(self, top, propagate_down, bottom):
