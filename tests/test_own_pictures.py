@@ -26,7 +26,9 @@ def commands():
 def pictures(tmp_path, monkeypatch):
     """The current folder holds pictures/CLASS/N.jpg, as colorful as they say, and a red new.jpg."""
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "examples", "examples")
+    shutil.copytree(ROOT / "models" / "pictures", "models/pictures")
+    Path("solvers").mkdir()
+    shutil.copy(ROOT / "solvers" / "pictures.prototxt", "solvers")
     random = np.random.default_rng(0)
 
     def save(path, color):
@@ -43,9 +45,9 @@ def pictures(tmp_path, monkeypatch):
 
 def test_the_commands_do_what_readme_says(pictures, capsys):
     pytest.importorskip("matplotlib")
-    solver = Path("examples/pictures/solver.prototxt")
+    solver = Path("solvers/pictures.prototxt")
     solver.write_text(solver.read_text().replace("max_iter: 600", "max_iter: 12"))
-    net = Path("examples/pictures/train_val.prototxt")
+    net = Path("models/pictures/train_val.prototxt")
     net.write_text(net.read_text().replace("batch_size: 64", "batch_size: 16"))
     install, *shown = commands()
     assert install[:2] == ["pip", "install"]
