@@ -28,13 +28,22 @@ class LineHandler(logging.Handler):
 
     def __init__(self, write=None):
         super().__init__()
-        self.write = write or (lambda line: print(line, file=sys.stderr, flush=True))
+        self.write = write or _write_to_stderr
 
     def emit(self, record):
         try:
             self.write(self.format(record))
         except OSError:  # whoever read stderr is gone: no reason to stop
             pass
+
+
+def _write_to_stderr(line):
+    """Above a bar, if there may be one."""
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    if bars:
+        bars.write(line, file=sys.stderr)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 def set_verbosity(level):
