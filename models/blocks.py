@@ -103,6 +103,25 @@ def by_inputs(inputs):
     return {"weight_filler": uniform(2.4 / inputs), "bias_filler": uniform(2.4 / inputs)}
 
 
+def one_hot(n, label, classes, on, off):
+    """A row for each label: `on` at its class, `off` elsewhere.
+
+    `on` and `classes` times `off`, repeated, are a row too long by one for the rows of a matrix:
+    cut into rows, `on` moves right by one from row to row. The label picks its row.
+    """
+    n.on, n.off = L.DummyData(
+        ntop=2,
+        name="targets",
+        shape=[{"dim": [1, 1]}, {"dim": [1, classes]}],
+        data_filler=[{"value": on}, {"value": off}],
+    )
+    n.on_off = L.Concat(n.on, n.off)
+    n.repeated = L.Tile(n.on_off, axis=0, tiles=classes)
+    n.rows = L.Reshape(n.repeated, shape={"dim": [classes + 1, classes]})
+    n.target = L.BatchReindex(n.rows, label)
+    return n.target
+
+
 # The end of a net
 
 
@@ -313,8 +332,8 @@ def plain(n, name, bottom, width, stride):
     return res(n, name, "branch2b", top, width, 3, activate=True, pad=1)
 
 
-def add(n, name, shortcut, top):
-    n[f"res{name}"] = L.Eltwise(shortcut, top)
+def add(n, name, shortcut, top, **options):
+    n[f"res{name}"] = L.Eltwise(shortcut, top, **options)
     n[f"res{name}_relu"] = relu(n[f"res{name}"])
     return n[f"res{name}_relu"]
 
@@ -375,11 +394,11 @@ def small_resnet(n, unit, depth):
     classify(n, n.fc10)
 
 
-def small(n, name, bottom, width, stride):
+def small(n, name, bottom, width, stride, **options):
     """basic, but where sizes change x is not projected: shortcut option A."""
-    shortcut = padded(n, name, bottom, width, stride)
+    shortcut = padded(n, name, bottom, stride)
     top = res(n, name, "branch2a", bottom, width, 3, activate=True, pad=1, stride=stride)
-    return add(n, name, shortcut, res(n, name, "branch2b", top, width, 3, pad=1))
+    return add(n, name, shortcut, res(n, name, "branch2b", top, width, 3, pad=1), **options)
 
 
 def small_pre_activated(n, name, bottom, width, stride):
@@ -392,14 +411,14 @@ def small_pre_activated(n, name, bottom, width, stride):
     if name != "1_1":
         top = activated(n, f"{name}_branch2a", bottom, in_place=False)
     if stride > 1:
-        shortcut = padded(n, name, top, width, stride)
+        shortcut = padded(n, name, top, stride)
     top = bare_res(n, f"{name}_branch2a", top, width, 3, pad=1, stride=stride)
     top = activated(n, f"{name}_branch2b", top)
     n[f"res{name}"] = L.Eltwise(shortcut, bare_res(n, f"{name}_branch2b", top, width, 3, pad=1))
     return n[f"res{name}"]
 
 
-def padded(n, name, bottom, width, stride):
+def padded(n, name, bottom, stride):
     """Every second value of each map, then as many maps of zeros: x to add where sizes change."""
     if stride == 1:
         return bottom

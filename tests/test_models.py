@@ -12,19 +12,23 @@ import pytest
 import yaml
 
 import caffelite
-from caffelite.models.program import program
+from caffelite.models.blocks import basic, small, small_pre_activated, small_resnet
+from caffelite.models.program import Program, program
 from caffelite.proto.caffe_pb2 import TRAIN
 from caffelite.proto.text import read_net, read_solver
 from tools import benchmark
 
 ROOT = Path(__file__).parent.parent
-NETS = sorted(path.parent.name for path in (ROOT / "models").glob("*/net.py"))
+PROGRAMS = sorted(path.parent.name for path in (ROOT / "models").glob("*/net.py"))
+NETS = [name for name in PROGRAMS if name != "resnet-1202"]  # of which only the program is kept
 GOLDEN = sorted((ROOT / "tests" / "golden" / "zoo").glob("*.json.gz"))
 
 
 @lru_cache
 def deployed(name):
-    return caffelite.Net(str(ROOT / "models" / name / "deploy.prototxt"), caffelite.TEST)
+    folder = ROOT / "models" / name
+    kept = str(folder / "deploy.prototxt") if name in NETS else program(folder / "net.py").deploy()
+    return caffelite.Net(kept, caffelite.TEST)
 
 
 @lru_cache
@@ -126,7 +130,7 @@ FACTS = ("name", "task", "data", "input", "output", "layers", "learnable", "mult
 FACTS += ("layer_names", "accuracy", "solver", "source", "license")
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_card_says_what_the_net_has(name):
     facts, prose = card(name)
     net = deployed(name)
@@ -182,6 +186,17 @@ def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
 
 
 COUNTS = {  # learnable values and multiply-adds
+    "lenet-5": (60_000 + 840, 326_520),  # the 840 do not learn
+    "siamese": (431_102, 2_293_020),
+    "nin-cifar": (966_986, 222_486_528),
+    "resnet-20": (269_722, 40_551_040),
+    "resnet-20-b": (272_474, 40_813_184),
+    "resnet-32": (464_154, 68_862_592),
+    "resnet-44": (658_586, 97_174_144),
+    "resnet-56": (853_018, 125_485_696),
+    "resnet-110": (1_727_962, 252_887_680),
+    "plain-110": (1_727_962, 252_887_680),
+    "stochastic-depth-110": (1_727_962, 252_887_680),
     "alexnet-ungrouped": (62_378_344, 1_135_256_096),
     "densenet-121": (7_978_856, 2_834_161_664),
     "inception-resnet-v1": (22_756_328, 6_206_361_696),
@@ -230,6 +245,71 @@ def test_residual_nets_cost_what_the_paper_says(name, billions):
 )
 def test_vgg_nets_have_the_weights_that_the_paper_says(name, millions):
     assert round(count(deployed(name), statistics=False) / 1e6) == millions
+
+
+@pytest.mark.parametrize(
+    ("depth", "option", "counts"),
+    [
+        (20, small, (269_722, 40_551_040)),
+        (20, small_pre_activated, (269_722, 40_551_040)),
+        (32, basic, (466_906, 69_124_736)),
+        (44, basic, (661_338, 97_436_288)),
+        (56, basic, (855_770, 125_747_840)),
+        (110, basic, (1_730_714, 253_149_824)),
+        (110, small_pre_activated, (1_727_962, 252_887_680)),
+    ],
+)
+def test_small_residual_nets_of_all_depths(depth, option, counts):
+    """Those that have no folder: shortcut option B, and pre-activation."""
+    made = Program("", lambda n: small_resnet(n, option, depth), None, (1, 3, 32, 32))
+    net = caffelite.Net(made.deploy(), caffelite.TEST)
+    assert (count(net, statistics=False), multiply_adds(net)) == counts
+
+
+def test_resnet_1202_has_the_weights_of_the_paper():
+    """Table 6: 19.4 million."""
+    assert count(deployed("resnet-1202"), statistics=False) == 19_421_274
+
+
+def test_the_layers_of_lenet_5_have_the_weights_of_the_paper():
+    net = deployed("lenet-5")
+    found = dict.fromkeys(("C1", "S2", "C3", "S4", "C5", "F6", "rbf"), 0)
+    for name, blobs in net.params.items():
+        found[name.split("_")[0]] += sum(blob.count for blob in blobs)
+    paper = {"C1": 156, "S2": 12, "C3": 1516, "S4": 32, "C5": 48120, "F6": 10164, "rbf": 840}
+    assert found == paper
+
+
+def test_lenet_5_scores_codes_by_their_distance():
+    """-|x - w|^2 = 2 w x - |w|^2 - |x|^2, and the last two are the same for all classes."""
+    net = caffelite.Net(benchmark.in_memory("lenet-5", TRAIN, 3), caffelite.TRAIN)
+    codes = net.params["rbf"][0].data
+    assert set(codes.flat) == {-1, 1} and len(np.unique(codes, axis=0)) == 10
+    net.blobs["data"].data[...] = np.random.default_rng(0).random((3, 1, 28, 28))
+    net.forward()
+    drawn, scores = net.blobs["F6"].data, net.blobs["scores"].data
+    nearest = -((drawn[:, None] - codes) ** 2).sum(axis=2)
+    assert np.allclose(np.diff(scores), np.diff(nearest), atol=1e-3)
+
+
+def test_the_net_of_1989_has_the_weights_and_connections_of_the_paper():
+    net = deployed("lecun-1989")
+    found = dict.fromkeys(("H1", "H2", "H3", "output"), 0)
+    for name, blobs in net.params.items():
+        found[name.split("_")[0]] += sum(blob.count for blob in blobs)
+    assert found == {"H1": 1068, "H2": 2592, "H3": 5790, "output": 310}
+    units = [net.blobs[name].count for name in ("H1", "H2", "H3", "output")]
+    assert units == [768, 192, 30, 10]
+    assert multiply_adds(net) + sum(units) == 64_660  # connections, biases among them
+
+
+def test_blocks_survive_less_often_the_deeper_they_are():
+    """From nearly 1 down to 0.5: on average 40 of 54 blocks are there (section 3 of the paper)."""
+    net = read_net(ROOT / "models" / "stochastic-depth-110" / "train_val.prototxt")
+    odds = [layer.eltwise_param.coeff[1] for layer in net.layer if layer.type == "Eltwise"]
+    assert len(odds) == 54 and odds[-1] == 0.5
+    assert np.allclose(np.diff(odds), -0.5 / 54)
+    assert sum(odds) == pytest.approx((3 * 54 - 1) / 4)
 
 
 @pytest.mark.parametrize(

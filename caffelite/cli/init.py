@@ -26,20 +26,31 @@ def run(args):
 
     name = _zoo.known(args.name)
     target = args.folder or name
-    sources = _files(name)
-    present = [file for file in sources if os.path.lexists(os.path.join(target, file))]
+    texts = _texts(name)
+    present = [file for file in texts if os.path.lexists(os.path.join(target, file))]
     if present and not args.force:
         raise DataError(
             f"{target}: there is already {', '.join(present)}; --force overwrites, "
             f"caffelite init {name} DIR copies to another folder"
         )
     os.makedirs(target, exist_ok=True)
-    for file, source in sources.items():
-        with open(source, encoding="utf-8") as stream:
-            text = _from_its_folder(stream.read(), name)
-        write_atomically(os.path.join(target, file), text.encode())
+    for file, text in texts.items():
+        write_atomically(os.path.join(target, file), _from_its_folder(text, name).encode())
         print(os.path.join(target, file))
     return 0
+
+
+def _texts(name):
+    """{file to make: what is in it}. Prototxts too long to be kept are written by the program."""
+    texts, sources = {}, _files(name)
+    for file, source in sources.items():
+        with open(source, encoding="utf-8") as stream:
+            texts[file] = stream.read()
+    if "deploy.prototxt" not in sources:
+        from ..models.program import program
+
+        texts.update(program(sources["net.py"]).files())
+    return texts
 
 
 def _files(name):

@@ -1,0 +1,11 @@
+"""ResNet-110 for CIFAR-10 without its shortcuts.  He et al. 2015, section 4.2."""
+
+from caffelite.models.blocks import plain, small_resnet
+from caffelite.models.program import Program, shifted_cifar10
+
+
+def net(n):
+    small_resnet(n, plain, 110)
+
+
+program = Program("Plain-110", net, shifted_cifar10(), (1, 3, 32, 32))
