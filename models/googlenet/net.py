@@ -29,6 +29,12 @@ AUXILIARY = {"4a": "loss1", "4d": "loss2"}
 
 
 def net(n, auxiliaries=AUXILIARY):
+    scores = n["loss3/classifier"] = dense(features(n, auxiliaries), 1000, XAVIER)
+    classify(n, scores, loss="loss3/loss3", top1="loss3/top-1", top5="loss3/top-5")
+
+
+def features(n, auxiliaries):
+    """All but the classifier: 1024 numbers."""
     top = conv_relu(n, "conv1/{}7x7_s2", n.data, 64, 7, "conv1/relu_7x7", pad=3, stride=2)
     top = n["pool1/3x3_s2"] = max_pool(top, 3, 2)
     top = n["pool1/norm1"] = across_channels(top)
@@ -45,8 +51,7 @@ def net(n, auxiliaries=AUXILIARY):
             auxiliary(n, auxiliaries[name], top)
     n["pool5/7x7_s1"] = average_pool(top, 7, 1)
     n["pool5/drop_7x7_s1"] = dropout(n["pool5/7x7_s1"], 0.4)
-    scores = n["loss3/classifier"] = dense(n["pool5/drop_7x7_s1"], 1000, XAVIER)
-    classify(n, scores, loss="loss3/loss3", top1="loss3/top-1", top5="loss3/top-5")
+    return n["pool5/drop_7x7_s1"]
 
 
 program = Program("GoogLeNet", net, imagenet(32, 224, mean_value=ROUND_MEAN), (10, 3, 224, 224))
