@@ -29,6 +29,7 @@ ORDER = [  # a module imports from its own line and the lines above
     {"lint", "visualize"},
     {"onnx_export", "parallel"},
     {"_caffe", "pycaffe"},  # the names of pycaffe
+    {"models"},
     {"cli", "view", "__main__"},
 ]
 ONLY_PROTO = {"net_diff", "net_spec", "draw", "draw_pydot", "notebook", "coord_map"}
