@@ -3,6 +3,8 @@
 LeCun, Bottou, Bengio, Haffner 1998.
 """
 
+from itertools import groupby
+
 from caffelite.models.blocks import average_pool, by_inputs, classify, squash
 from caffelite.models.program import Program, mnist
 from caffelite.net_spec import layers as L
@@ -41,15 +43,18 @@ def subsample(n, name, bottom):
 
 
 def sparse_convolution(n, bottom):
-    """Each map from maps of its own choice: Slice, then a Concat and a Convolution for each."""
+    """Each map from maps of its own choice: a Convolution with groups for all that see as many."""
     maps = L.Slice(bottom, name="S2_maps", axis=1, ntop=6)
     for i, top in enumerate(maps):
         n[f"S2_{i}"] = top
-    for i, seen in enumerate(C3):
-        n[f"C3_{i}_sees"] = L.Concat(*(maps[j] for j in seen))
-        start = by_inputs(25 * len(seen))
-        n[f"C3_{i}"] = L.Convolution(n[f"C3_{i}_sees"], num_output=1, kernel_size=5, **start)
-    return L.Concat(*(n[f"C3_{i}"] for i in range(len(C3))))
+    parts = []
+    for seen, group in groupby(C3, len):
+        rows, name = [*group], f"C3_of_{seen}"
+        n[f"{name}_sees"] = L.Concat(*(maps[j] for row in rows for j in row))
+        options = {"num_output": len(rows), "group": len(rows), "kernel_size": 5}
+        n[name] = L.Convolution(n[f"{name}_sees"], **options, **by_inputs(25 * seen))
+        parts.append(n[name])
+    return L.Concat(*parts)
 
 
 program = Program("LeNet-5", net, mnist(1, scale=1 / 200), (1, 1, 28, 28))
