@@ -303,6 +303,14 @@ def test_the_net_of_1989_has_the_weights_and_connections_of_the_paper():
     assert multiply_adds(net) + sum(units) == 64_660  # connections, biases among them
 
 
+def test_targets_of_1989_are_1_for_the_digit_and_minus_1_for_others():
+    net = caffelite.Net(benchmark.in_memory("lecun-1989", TRAIN, 10), caffelite.TRAIN)
+    net.blobs["label"].data[...] = [3, 1, 4, 1, 5, 9, 2, 6, 0, 8]
+    net.forward()
+    labels = net.blobs["label"].data.astype(int)
+    assert np.array_equal(net.blobs["target"].data, 2 * np.eye(10)[labels] - 1)
+
+
 def test_blocks_survive_less_often_the_deeper_they_are():
     """From nearly 1 down to 0.5: on average 40 of 54 blocks are there (section 3 of the paper)."""
     net = read_net(ROOT / "models" / "stochastic-depth-110" / "train_val.prototxt")
