@@ -1,4 +1,4 @@
-"""How a program, net.py, becomes train_val.prototxt and deploy.prototxt.
+"""How a program, net.py, becomes train_val.prototxt, deploy.prototxt and digits.prototxt.
 
 python -m caffelite.models.program models/*/net.py
 python -m caffelite.models.program net.py    # where `caffelite init` has put it
@@ -57,6 +57,18 @@ def mnist(batch_size, name="mnist", tops=("data", "label"), **transform):
     )
 
 
+def padded_mnist(batch_size):
+    """Digits of 32 x 32 pixels between 0 and 1: `caffelite dataset mnist-5k --pad 2`."""
+    sources = "data/padded/mnist_train_lmdb", "data/padded/mnist_test_lmdb"
+    return Samples(*sources, (batch_size, 100), {"scale": 1 / 256}, "mnist")
+
+
+def small_digits(batch_size, scale=1 / 16):
+    """Digits of 8 x 8 pixels, by default between 0 and 1: `caffelite dataset digits-8x8`."""
+    sources = "data/digits_train_lmdb", "data/digits_test_lmdb"
+    return Samples(*sources, (batch_size, 90), {"scale": scale}, "digits")
+
+
 def cifar10(batch_size, **transform):
     """Pictures of 32 x 32 pixels, 0 to 255 minus their mean."""
     return Samples(
@@ -104,11 +116,23 @@ class Program:
     samples: Samples
     shape: tuple  # of the input of deploy.prototxt
     input_name: str = "data"  # of the layer; its top is "data"
+    recipe: Samples | None = None  # of digits.prototxt, which trains in minutes on any machine
 
     def train_val(self):
+        return self._trained_on(self.samples)
+
+    def digits(self):
+        """With statistics of the last few batches, since a short training has few."""
+        param = self._trained_on(self.recipe)
+        for layer in param.layer:
+            if layer.type == "BatchNorm":
+                layer.batch_norm_param.moving_average_fraction = 0.9
+        return param
+
+    def _trained_on(self, samples):
         n, test = NetSpec(), NetSpec()
-        n.tops.update(self.samples.layer(TRAIN))
-        test.tops.update(self.samples.layer(TEST))
+        n.tops.update(samples.layer(TRAIN))
+        test.tops.update(samples.layer(TEST))
         self.net(n)
         first, *rest = n.to_proto().layer
         return NetParameter(name=self.name, layer=[first, *test.to_proto().layer, *rest])
@@ -121,7 +145,8 @@ class Program:
 
     def files(self):
         """{file name: text}."""
-        return {f"{kind}.prototxt": self._text(kind) for kind in ("train_val", "deploy")}
+        kinds = ["train_val", "deploy", *(["digits"] if self.recipe else [])]
+        return {f"{kind}.prototxt": self._text(kind) for kind in kinds}
 
     def _text(self, kind):
         """The docstring of net.py as a comment, then the net."""

@@ -13,7 +13,7 @@ from caffelite.models.blocks import (
     pooled,
     tower,
 )
-from caffelite.models.program import Program, cifar10
+from caffelite.models.program import Program, cifar10, small_digits
 
 MODULES = [  # name, widths of 1 x 1 and 3 x 3; one width: a 3 x 3 and a pool, which halve the map
     *[("3a", 32, 32), ("3b", 32, 48), ("3c", 80)],
@@ -41,5 +41,9 @@ def net(n):
 
 
 program = Program(
-    "Inception-BN-small", net, cifar10(128, crop_size=28, mirror=True, scale=1 / 64), (1, 3, 28, 28)
+    "Inception-BN-small",
+    net,
+    cifar10(128, crop_size=28, mirror=True, scale=1 / 64),
+    (1, 3, 28, 28),
+    recipe=small_digits(64),
 )

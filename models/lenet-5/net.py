@@ -57,4 +57,6 @@ def sparse_convolution(n, bottom):
     return L.Concat(*parts)
 
 
-program = Program("LeNet-5", net, mnist(1, scale=1 / 200), (1, 1, 28, 28))
+program = Program(
+    "LeNet-5", net, mnist(1, scale=1 / 200), (1, 1, 28, 28), recipe=mnist(32, scale=1 / 200)
+)

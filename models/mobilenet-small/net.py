@@ -21,4 +21,4 @@ def net(n):
     classify(n, n.fc6)
 
 
-program = Program("MobileNet-small", net, mnist(64), (1, 1, 28, 28))
+program = Program("MobileNet-small", net, mnist(64), (1, 1, 28, 28), recipe=mnist(64))

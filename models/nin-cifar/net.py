@@ -10,7 +10,7 @@ from caffelite.models.blocks import (
     max_pool,
     relu,
 )
-from caffelite.models.program import Program, cifar10
+from caffelite.models.program import Program, cifar10, small_digits
 
 SLOW = [{"lr_mult": 0.1, "decay_mult": 1}, {"lr_mult": 0.1, "decay_mult": 0}]
 
@@ -36,4 +36,10 @@ def mlpconv(n, bottom, *layers):
     return bottom
 
 
-program = Program("CIFAR10_NIN", net, cifar10(128, scale=1 / 64), (1, 3, 32, 32))
+program = Program(
+    "CIFAR10_NIN",
+    net,
+    cifar10(128, scale=1 / 64),
+    (1, 3, 32, 32),
+    recipe=small_digits(64, scale=1 / 4),
+)

@@ -1,0 +1,67 @@
+"""The recipes that train on real digits: each learns a few made-up ones in a few steps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import caffelite
+from caffelite.data.mnist import write_database
+from caffelite.proto.text import read_net, read_solver
+
+ROOT = Path(__file__).parent.parent
+SHORT = sorted((ROOT / "models").glob("*/digits_solver.prototxt"))
+OWN = [ROOT / "solvers" / f"{name}.prototxt" for name in ("lenet", "mlp")]
+SIDES = {"digits": 8, "mnist": 28, "padded": 32}
+TESTS = {"digits": 360, "mnist": 1000, "padded": 1000}
+
+
+def sources(net):
+    """{phase: data_param}, and which digits these are."""
+    found = {
+        layer.include[0].phase: layer.data_param for layer in net.layer if layer.data_param.source
+    }
+    part = Path(found[0].source)
+    return found, part.parent.name if part.parent.name in SIDES else part.name.partition("_")[0]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(ROOT / "models")
+
+
+@pytest.mark.parametrize("path", [*SHORT, *OWN], ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_the_loss_falls(path, here):
+    solver = read_solver(path)
+    net = read_net(solver.net)
+    data, kind = sources(net)
+    random = np.random.default_rng(0)
+    side = SIDES[kind]
+    labels = random.integers(0, 4, 16)
+    shapes = np.kron(random.integers(0, 2, (4, side // 4, side // 4)), np.ones((4, 4)))
+    images = shapes[labels] * (16 if side == 8 else 255)
+    for param in data.values():
+        Path(param.source).parent.mkdir(parents=True, exist_ok=True)
+        write_database(param.source, images.astype(np.uint8), labels)
+        param.batch_size = 16
+    solver.ClearField("net")
+    solver.net_param.CopyFrom(net)
+    solver.test_initialization = False
+    solver.snapshot_after_train = False
+    trained = caffelite.get_solver(solver)
+    (loss,) = (name for name, weight in trained.net.blob_loss_weights.items() if weight)
+    losses = []
+    for _ in range(30 if path.parent.name == "nin-cifar" else 8):  # which has no BatchNorm
+        trained.step(1)
+        losses.append(trained.net.blobs[loss].data.item())
+    assert max(losses[-2:]) < 0.9 * losses[0], losses
+
+
+@pytest.mark.parametrize("path", SHORT, ids=lambda path: path.parent.name)
+def test_a_recipe_trains_the_net_beside_it_and_tests_every_digit_once(path):
+    solver = read_solver(path)
+    net = ROOT / solver.net
+    assert net.parent == path.parent
+    data, kind = sources(read_net(net))
+    assert solver.test_iter[0] * data[1].batch_size == TESTS[kind]
