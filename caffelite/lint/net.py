@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 from ..errors import CaffeliteError
 from ..proto.upgrade import upgrade_net
-from . import options, shapes, training, wiring
+from . import options, shapes, training, types, wiring
 from .old_form import old_forms
 from .view import views
 
 # Each takes a View and yields problems: the layer's place in the view, words, and the names of the
 # fields that lead to the line that is wrong. A finding names its rule, with dashes.
 RULES = [
-    *(wiring.unknown_type, wiring.bottom_count, wiring.top_count, wiring.unknown_bottom),
+    *(types.unknown_type, types.bottom_count, types.top_count, wiring.unknown_bottom),
     *(wiring.two_producers, wiring.in_place, wiring.read_and_overwritten, wiring.include_exclude),
     *(wiring.phase_of_layer, wiring.list_length, wiring.same_name, wiring.unused_top),
     *(options.foreign_options, options.ignored_option, options.param_on_nothing),

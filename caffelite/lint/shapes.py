@@ -6,7 +6,7 @@ from ..blob import Blob
 from ..errors import CaffeliteError
 from ..layers import layer_types
 from ..layers.base import create_layer
-from .wiring import bottom_count, top_count
+from .types import bottom_count, top_count
 
 _IN_FILES = {"Data", "ImageData", "HDF5Data", "WindowData"}  # where the shapes of these are
 _NOT_SET_UP = {"HDF5Output", "InfogainLoss", "Python"}  # would write, read, or run other code

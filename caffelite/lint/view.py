@@ -5,6 +5,7 @@ from itertools import product
 
 from ..net.passes import belongs
 from ..proto import caffe_pb2
+from .shapes import build
 
 PHASES = ("TRAIN", "TEST")
 _MOST_STAGES = 16  # as many are looked at
@@ -48,8 +49,6 @@ class View:
     @cached_property
     def built(self):
         """What each layer becomes; see `shapes.build`."""
-        from .shapes import build
-
         return build(self)
 
     @property

@@ -1,57 +1,9 @@
-"""Rules on layers and the blobs between them."""
+"""Rules on the blobs between layers."""
 
 from ..errors import did_you_mean
-from ..layers import layer_types
-from ..layers.base import TEST, create_layer
+from ..layers.base import TEST
+from .types import created
 from .view import loss_weights
-
-
-def unknown_type(view):
-    """A type that no layer has."""
-    known = layer_types()
-    for i, layer in enumerate(view.layers):
-        if layer.type not in known:
-            words = f'unknown type "{layer.type}"{did_you_mean(layer.type, known)}'
-            yield i, words if layer.type else "has no type", "type"
-
-
-def bottom_count(view):
-    """More or fewer bottoms than the type takes."""
-    for i, layer in _created(view):
-        least, most = _range(layer.bottoms)
-        if not _fits(len(layer.param.bottom), least, most):
-            expected = _expected(least, most)
-            yield i, f"has {len(layer.param.bottom)} bottoms, expected {expected}", "bottom"
-
-
-def top_count(view):
-    """More or fewer tops than the type gives."""
-    for i, layer in _created(view):
-        least, most = _range(layer.tops)
-        if not _fits(layer.num_tops, least, most):
-            yield i, f"has {layer.num_tops} tops, expected {_expected(least, most)}", "top"
-
-
-def _created(view):
-    """The layers of known types, with the facts that depend on options."""
-    known = layer_types()
-    for i, layer in enumerate(view.layers):
-        if layer.type in known:
-            yield i, create_layer(layer, phase=view.state.phase)
-
-
-def _range(allowed):
-    return (allowed, allowed) if isinstance(allowed, int) else allowed
-
-
-def _fits(count, least, most):
-    return count >= least and (most is None or count <= most)
-
-
-def _expected(least, most):
-    if least == most:
-        return str(least)
-    return f"at least {least}" if most is None else f"{least} to {most}"
 
 
 def unknown_bottom(view):
@@ -84,7 +36,7 @@ def two_producers(view):
 
 def in_place(view):
     """A top that is its layer's bottom, too, where the type cannot compute in place."""
-    for i, layer in _created(view):
+    for i, layer in created(view):
         for k, name in enumerate(layer.param.top):
             if name in layer.param.bottom and not layer.in_place:
                 words = f'{layer.type} cannot compute in place with these options, but top "{name}"'
@@ -121,7 +73,7 @@ def phase_of_layer(view):
 
 def list_length(view):
     """loss_weight and propagate_down: none, or one for each top or bottom."""
-    for i, layer in _created(view):
+    for i, layer in created(view):
         for field, count, what in (
             ("loss_weight", layer.num_tops, "top"),
             ("propagate_down", len(layer.param.bottom), "bottom"),
