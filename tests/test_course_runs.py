@@ -32,7 +32,7 @@ def test_curves_figures_and_report(short, tmp_path, monkeypatch, capsys):
     assert [row[:3] for row in rows[::2]] == [
         ["batch-norm", "0.02 without", "training loss"],
         ["batch-norm", "0.02 with", "training loss"],
-        ["ensemble", "each net alone", "test accuracy"],
+        ["ensemble", "a net alone", "test accuracy"],
     ]
     for *_, mean, least, largest in rows:
         assert float(least) <= float(mean) <= float(largest)
