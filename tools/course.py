@@ -90,6 +90,7 @@ class Run:
             display=every,
             average_loss=every,
             test_interval=every,
+            test_initialization=False,  # BatchNorm has no statistics yet
             test_iter=[self.digits.test_iter],
             random_seed=seed,
             snapshot_prefix=str(folder / "net"),
@@ -344,6 +345,8 @@ def means(label, logs, panels):
     ):
         rows = [getattr(log, phase) for log in logs]
         length = min(map(len, rows))
+        if not length:
+            continue
         y = np.array([[value(row) for row in some[:length]] for some in rows])
         x = [row.iteration for row in rows[0][:length]]
         panels[panel].append(Curve(label, phase, x, y.mean(axis=0).tolist()))
