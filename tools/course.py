@@ -5,7 +5,7 @@
 
 Nets are small, and so are their digits: scikit-learn's, and those of mnist-5k. Each is trained
 several times, from other random numbers; curves and figures are means. OUT, by default
-examples/course, gets a picture for each experiment, and results.csv once all are run. Runs that are
+models/course, gets a picture for each experiment, and results.csv once all are run. Runs that are
 in RUNS already are not made again. NUMBA_NUM_THREADS=1 suits nets this small.
 """
 
@@ -363,7 +363,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EXPERIMENTS))
-    parser.add_argument("--out", type=Path, default=ROOT / "examples" / "course", metavar="DIR")
+    parser.add_argument("--out", type=Path, default=ROOT / "models" / "course", metavar="DIR")
     parser.add_argument("--runs", type=Path, default=Path("course-runs"), metavar="RUNS")
     args = parser.parse_args()
     unknown = set(args.names) - set(EXPERIMENTS)
