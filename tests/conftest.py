@@ -1,5 +1,6 @@
 import importlib
 import logging
+import signal
 
 import pytest
 
@@ -10,6 +11,12 @@ THREADING_LAYERS = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"
 
 def pytest_addoption(parser):
     parser.addoption("--runslow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_configure():
+    # a shell without job control lets what runs in its background, and their children, ignore it
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -188,7 +188,12 @@ def command(folder, *words):
             yield process.stdout.readline().strip()
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+            try:
+                code = process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        assert code == 130
 
 
 def test_search_edit_lint_and_watch(browser, quiet, tmp_path):
