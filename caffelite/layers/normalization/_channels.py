@@ -1,19 +1,12 @@
 """What BatchNorm and BN share: normalizing channels, and the way back."""
 
-import math
-
 import numpy as np
 
 from ...blob import Blob
 from ...kernels import affine, batch_norm, relu
+from .._by_channel import by_channel
 from .._keep import keep_bottom
 from ..base import Layer
-
-
-def by_channel(array):
-    """An (N, C, ...) array as (N, C, S)."""
-    n, c, *rest = array.shape
-    return array.reshape(n, c, math.prod(rest))
 
 
 class ChannelNormalizer(Layer):

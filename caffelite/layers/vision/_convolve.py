@@ -1,10 +1,9 @@
 """What Convolution and Deconvolution share: options, blobs, the order of work."""
 
-import math
-
 import numpy as np
 
 from ...kernels import bias, relu
+from .._by_channel import by_channel
 from ..options import check_engine
 from ._sliding import Sliding
 
@@ -111,8 +110,3 @@ class Convolve(Sliding):
                 self.weight_gradient(self.fold(b.data), dy)
             if wanted:
                 self.bottom_gradient(dy, self.fold(b.diff))
-
-
-def by_channel(array):
-    """An (N, C, ...) array as (N, C, S)."""
-    return array.reshape(*array.shape[:2], math.prod(array.shape[2:]))

@@ -1,8 +1,9 @@
 import math
 
 from ...kernels import affine, convolve
+from .._by_channel import by_channel
 from ..base import register
-from ._convolve import Convolve, by_channel
+from ._convolve import Convolve
 
 
 @register("Deconvolution")
