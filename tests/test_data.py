@@ -26,6 +26,7 @@ from caffelite.data.lmdb import LmdbSource, LmdbWriter
 from caffelite.data.prefetch import Prefetch
 from caffelite.data.transform import DataTransformer
 from caffelite.errors import CaffeliteError, DataError
+from caffelite.io import load_image
 from caffelite.proto.caffe_pb2 import BlobProto, Datum, TransformationParameter
 from caffelite.testing import TEST, TRAIN, make_layer
 
@@ -329,10 +330,45 @@ def test_pictures_decode_as_with_opencv(encoded, color):
     assert abs(got.astype(int) - want).max() <= rounded_another_way
 
 
-def test_more_than_8_bits_are_refused():
-    deep = as_file(Image.fromarray(np.full((4, 5), 1000, np.uint16)))
+def test_of_16_bits_the_upper_8_are_taken_where_the_channels_are_chosen():
+    cv2 = pytest.importorskip("cv2")
+    deep = as_file(Image.fromarray(np.arange(20, dtype=np.uint16).reshape(4, 5) * 3000))
+    for color, flag in ((True, cv2.IMREAD_COLOR), (False, cv2.IMREAD_GRAYSCALE)):
+        want = np.atleast_3d(cv2.imdecode(np.frombuffer(deep, np.uint8), flag)).transpose(2, 0, 1)
+        np.testing.assert_array_equal(decode(deep, color), want, strict=True)
     with pytest.raises(DataError, match="expected 8 bits a sample"):
         decode(deep)
+    floats = as_file(Image.fromarray(np.zeros((4, 5), np.float32)), "tiff")
+    with pytest.raises(DataError, match="expected 8 bits a sample"):
+        decode(floats, True)
+
+
+def sideways(orientation, kind="jpeg"):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return as_file(smooth_picture(), kind, exif=exif)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_pictures_are_turned_as_their_exif_says(tmp_path, orientation, kind):
+    cv2 = pytest.importorskip("cv2")
+    encoded = sideways(orientation, kind)
+    want = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR).transpose(2, 0, 1)
+    for color in (True, None):
+        np.testing.assert_array_equal(decode(encoded, color), want)
+    gray = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
+    np.testing.assert_array_equal(decode(encoded, False), gray[None])
+    (tmp_path / "picture").write_bytes(encoded)
+    loaded = load_image(tmp_path / "picture").transpose(2, 0, 1)[::-1]
+    np.testing.assert_allclose(loaded, want / np.float32(255), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("exif", [b"M", b"Exif\0\0MM\0*\0\0\0\x08\0", b"Exif\0\0MM\0*\xff\0\0\0"])
+def test_damaged_exif_does_no_harm(exif):
+    picture = as_file(smooth_picture(), exif=exif)
+    np.testing.assert_array_equal(decode(picture), decode(as_file(smooth_picture())))
 
 
 # The mean
