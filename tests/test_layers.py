@@ -1,5 +1,8 @@
 """Every question, asked of every row of tests/cases."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -222,6 +225,21 @@ def test_running_again_gives_the_same_and_leaves_data_alone(row, build):
         assert_same([b.data for b in bottom], before)
         assert_same([t.data for t in top], first)
     assert_same(forward(layer, bottom, top), first)
+
+
+@pytest.mark.parametrize("row", {row.type: row for row in ROWS}.values(), ids=str)
+def test_a_layer_goes_as_soon_as_nobody_holds_it(row):
+    """A cycle of references would keep the memory of nets until the garbage collector runs."""
+    layer, bottom, top = row.build()
+    forward(layer, bottom, top)
+    if has_backward(row):
+        backward(layer, bottom, top)
+    layer.close()
+    ref = weakref.ref(layer)
+    gc.disable()
+    del layer, bottom, top
+    gc.enable()
+    assert ref() is None
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=str)

@@ -1,9 +1,11 @@
 """What scripts written for pycaffe do: nets, blobs, solvers and the functions around them."""
 
+import gc
 import inspect
 import subprocess
 import sys
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -121,6 +123,15 @@ def test_blobs_and_params_are_live_views_that_outlive_the_net(small):
     total = sum(array.sum() for array in arrays)
     del net
     assert sum(array.sum() for array in arrays) == total
+
+
+def test_memory_goes_with_the_net(small):
+    net = caffe.Net(small, caffe.TEST)
+    gone = [weakref.ref(net), *(weakref.ref(b) for bs in net.params.values() for b in bs)]
+    gc.disable()
+    del net
+    gc.enable()
+    assert [ref() for ref in gone] == [None] * 5, "at once, without the garbage collector"
 
 
 def test_what_a_net_tells_of_itself(small):

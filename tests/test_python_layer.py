@@ -85,6 +85,19 @@ class Facts(caffe.Layer):
         raise KeyError("lost")
 
 
+class Namesake(caffe.Layer):
+    """Has attributes that a Net gives its layers, too."""
+
+    def setup(self, bottom, top):
+        self.loss_weights, self.propagate_down, self.position = 3, 3, None
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = self.loss_weights * bottom[0].data
+
+
 class Bare(caffe.Layer):
     def reshape(self, bottom, top):
         top[0].reshape(1)
@@ -137,8 +150,18 @@ def test_the_net_shows_what_the_object_has():
     net.layers[0].start_from(["forward"] * 6)
     net.forward()
     assert net.blobs["y"].shape == (7, 2)
+    net.layers[0].calls = ["forward"] * 2
+    net.layers[0].new = "of the object, too"
+    assert net.forward()["y"].shape == (3, 2) and net.layers[0].layer.new == "of the object, too"
     with pytest.raises(AttributeError, match="no_such_thing"):
         net.layers[0].no_such_thing  # noqa: B018
+
+
+def test_the_object_and_the_net_use_the_same_names_for_their_own():
+    net = net_of(data("x", 2) + user("Namesake", "x", more="loss_weight: 5"))
+    net.blobs["x"].data[...] = 1
+    assert net.forward()["y"].tolist() == [3, 3]
+    assert net._forward(0, 1) == 5 * 6
 
 
 @pytest.mark.parametrize("phase, said", [(caffe.TRAIN, "TRAIN"), (caffe.TEST, "TEST")])

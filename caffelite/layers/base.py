@@ -68,6 +68,9 @@ class Layer:
     needs_backward
         set by the Net before the first forward: whether backward runs, so that forward can do
         without copies that only backward reads
+    propagate_down, loss_weights, reshaped_for
+        set by the Net: bottoms that want a gradient, weights of the tops in the loss, shapes of the
+        bottoms at the last reshape
     shard
         (rank, size) among processes that train together: of the samples of a source, counted
         through all passes, a data layer takes numbers rank, rank + size, rank + 2 size, ...
@@ -91,6 +94,7 @@ class Layer:
     auto_top = False
     no_gradient = ()
     needs_backward = True
+    propagate_down = loss_weights = reshaped_for = ()
     shard = 0, 1
     followers = ()
 
@@ -182,8 +186,9 @@ class Layer:
             except NetError as problem:
                 raise self.error(f"{name}: {problem}") from None
             if fill.type != "constant" or fill.value != 0:
+                seed = self.seed  # not self, which holds the blob: both go when the net does
                 blob.fill_later(
-                    lambda array: filler.fill(array, fill, rng.generator(self.seed, 1, index))
+                    lambda array: filler.fill(array, fill, rng.generator(seed, 1, index))
                 )
         self.blobs.append(blob)
         self.blob_names.append(name)

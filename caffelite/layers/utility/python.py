@@ -4,6 +4,7 @@ import enum
 import importlib
 import sys
 import traceback
+import weakref
 
 from ...as_caffe import install_as_caffe
 from ...blob import Blob
@@ -40,13 +41,13 @@ class Phase(enum.IntEnum):
 class BlobVec(list):
     """The learnable blobs of a layer, as pycaffe shows them."""
 
-    def __init__(self, add):
+    def __init__(self, layer):
         super().__init__()
-        self._add = add
+        self._layer = weakref.proxy(layer)  # which holds this list
 
     def add_blob(self, *shape):
         """Append a blob of zeros: trained, saved and loaded as any other."""
-        self._add(str(len(self)), shape)
+        self._layer.add_blob(str(len(self)), shape)
 
 
 class Layer:
@@ -118,14 +119,15 @@ class Python(base.Layer):
     tops = (0, None)
     in_place = True
     always_reshape = True
+    is_set_up = False
+    top_shapes = ()
 
     def setup(self, bottom_shapes):
         layer_class = self._find_class()
         self.layer = self._guard(layer_class.__name__, layer_class, self.param)
         self.layer.param_str = self.options.param_str
         self.layer.phase = Phase(self.phase)
-        self.layer.blobs = self.blobs = BlobVec(self.add_blob)
-        self.is_set_up = False
+        self.layer.blobs = self.blobs = BlobVec(self)
 
     def _find_class(self):
         name, options = self.options.module, self.options
@@ -191,8 +193,15 @@ class Python(base.Layer):
     def backward(self, top, propagate_down, bottom):
         self._call("backward", top, list(propagate_down), bottom)
 
+    # To scripts, the user's object: `net.layers[0].index += 1`, `net.layers[0].set_roidb(...)`
+
     def __getattr__(self, name):
-        """What the user's object has: `net.layers[0].set_roidb(...)`, as in pycaffe."""
         if "layer" not in self.__dict__ or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.layer, name)
+
+    def __setattr__(self, name, value):
+        if "layer" not in self.__dict__ or name in self.__dict__ or hasattr(Python, name):
+            super().__setattr__(name, value)
+        else:
+            setattr(self.layer, name, value)

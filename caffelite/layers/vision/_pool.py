@@ -1,7 +1,10 @@
 """Pooling methods as Pooling and SPP use them: on planes, with a window (see kernels.pooling).
 
-Each is made for one layer and keeps from `forward` what its `backward` cannot see otherwise.
+Each is made for one layer and keeps from `forward` what its `backward` cannot see otherwise. The
+layer holds it, so that it may not hold the layer: both are to go as soon as their net does.
 """
+
+import weakref
 
 import numpy as np
 
@@ -36,7 +39,7 @@ class Max:
     """The largest value of each window."""
 
     def __init__(self, layer):
-        self.layer = layer
+        self.layer = weakref.proxy(layer)
         self.argmax = None
 
     def forward(self, x, window, y):
@@ -68,7 +71,7 @@ class Stochastic:
     """TRAIN: a value drawn in proportion to the values. TEST: what that gives on average."""
 
     def __init__(self, layer):
-        self.layer = layer
+        self.layer = weakref.proxy(layer)
 
     def forward(self, x, window, y):
         if self.layer.phase == TRAIN:
