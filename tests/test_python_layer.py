@@ -98,6 +98,21 @@ class Namesake(caffe.Layer):
         top[0].data[...] = self.loss_weights * bottom[0].data
 
 
+class OddError(Exception):
+    def __init__(self, one, two):
+        self.sum = one + two
+
+
+class Raises(caffe.Layer):
+    problem = None
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        raise self.problem
+
+
 class Bare(caffe.Layer):
     def reshape(self, bottom, top):
         top[0].reshape(1)
@@ -132,6 +147,7 @@ def test_a_loss_is_as_good_as_the_built_in_one():
         net.forward()
         net.backward()
     mine, theirs = nets
+    assert net_of(inputs + user("EuclideanLossLayer", "a b")).forward_backward() == 0
     assert mine.blobs["y"].data.item() == pytest.approx(theirs.blobs["y"].data.item(), rel=1e-6)
     for name in "ab":
         np.testing.assert_allclose(mine.blobs[name].diff, theirs.blobs[name].diff, rtol=1e-6)
@@ -201,6 +217,19 @@ def test_an_exception_says_which_layer_and_where():
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+@pytest.mark.parametrize(
+    "problem", [StopIteration("no more"), FileNotFoundError(2, "no"), OddError(1, 2)], ids=repr
+)
+def test_who_runs_a_net_may_catch_what_a_layer_raises(problem, monkeypatch):
+    monkeypatch.setattr(Raises, "problem", problem)
+    net = net_of(user("Raises"))
+    with pytest.raises(type(problem)) as caught:
+        net.forward()
+    assert isinstance(caught.value, caffelite.CaffeliteError)
+    assert str(caught.value).startswith('layer "user" (Python): Raises.forward raised')
+    assert vars(caught.value) == vars(problem) and caught.value.__cause__ is problem
+
+
 @pytest.mark.parametrize("method", ["forward", "backward"])
 def test_a_missing_method_is_named(method):
     net = net_of("force_backward: true " + data("x", 5) + user("Bare", "x"))
@@ -255,3 +284,23 @@ def test_a_module_that_is_not_there_is_named(module):
     caffelite.allow_python("nowhere_to_be_found")
     with pytest.raises(caffelite.CaffeliteError, match="is its folder on PYTHONPATH"):
         net_of(data("x", 2, 3) + user("Double", "x", module="nowhere_to_be_found"))
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("def f(:", "SyntaxError: invalid syntax"),
+        ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_"),
+        ("\n1 / 0", "ZeroDivisionError: division by zero (%s:2)"),
+    ],
+)
+def test_a_module_that_does_not_run_is_named(module, tmp_path, text, said):
+    file = tmp_path / "strange_layers" / "doubles.py"
+    file.write_text(text)
+    caffelite.allow_python(module)
+    with pytest.raises(caffelite.CaffeliteError) as caught:
+        net_of(data("x", 2, 3) + user("Double", "x", module=module))
+    said = said.replace("%s", str(file))
+    message = str(caught.value)
+    assert f'layer "user" (Python): cannot import the module "{module}": {said}' in message
+    assert "PYTHONPATH" not in message

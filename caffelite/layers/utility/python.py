@@ -2,6 +2,7 @@
 
 import enum
 import importlib
+import itertools
 import sys
 import traceback
 import weakref
@@ -24,8 +25,12 @@ def allow_python(module: str):
 
 
 def _is_allowed(module):
-    parts = module.split(".")
-    return any(".".join(parts[: i + 1]) in _allowed for i in range(len(parts)))
+    return any(name in _allowed for name in _parents(module))
+
+
+def _parents(module):
+    """The names of a module's packages, and its own."""
+    return itertools.accumulate(module.split("."), "{}.{}".format)
 
 
 class Phase(enum.IntEnum):
@@ -96,6 +101,31 @@ class Layer:
             )
 
 
+def _told(problem, file=None):
+    """An exception of a user's code, with the place where it left `file`, or was raised."""
+    frames = traceback.extract_tb(problem.__traceback__)[1:]
+    frames = [frame for frame in frames if "importlib" not in frame.filename]
+    places = [frame for frame in frames if frame.filename == file] or frames
+    at = "".join(f" ({frame.filename}:{frame.lineno})" for frame in places[-1:])
+    return f"{type(problem).__name__}: {problem}{at}"
+
+
+def _joined(error, problem):
+    """`error` as an exception of `problem`'s class, too: who runs a net may catch either."""
+    kind = type(problem)
+    as_ours = {
+        "__module__": kind.__module__,
+        "__init__": Exception.__init__,
+        "__str__": Exception.__str__,
+    }
+    try:
+        joined = type(kind.__name__, (type(error), kind), as_ours)(*error.args)
+    except TypeError:  # one of ours already, or of a kind that cannot be joined
+        return error
+    vars(joined).update(vars(problem))
+    return joined
+
+
 @base.register("Python")
 class Python(base.Layer):
     """Whatever a class of yours computes; derive it from caffelite.Layer.
@@ -142,12 +172,7 @@ class Python(base.Layer):
                 )
             if "caffe" not in sys.modules:
                 install_as_caffe()
-            try:
-                importlib.import_module(name)
-            except ModuleNotFoundError as problem:
-                raise self.error(
-                    f'cannot import the module "{name}": {problem}; is its folder on PYTHONPATH?'
-                ) from problem
+            self._import(name)
         members = vars(sys.modules[name])
         known = [n for n, v in members.items() if isinstance(v, type) and issubclass(v, Layer)]
         if options.layer not in known:
@@ -155,19 +180,24 @@ class Python(base.Layer):
             raise self.error(f'the module "{name}" has no layer "{options.layer}"{hint}')
         return members[options.layer]
 
+    def _import(self, name):
+        try:
+            importlib.import_module(name)
+        except Exception as problem:
+            missing = isinstance(problem, ModuleNotFoundError) and problem.name in _parents(name)
+            hint = "; is its folder on PYTHONPATH?" if missing else ""
+            raise self.error(
+                f'cannot import the module "{name}": {_told(problem)}{hint}'
+            ) from problem
+
     def _guard(self, what, function, *arguments):
         """Call the user's code; say where it is and which layer ran it if it raises."""
         try:
             return function(*arguments)
         except Exception as problem:
-            frames = traceback.extract_tb(problem.__traceback__)
             module_file = getattr(sys.modules[self.options.module], "__file__", None)
-            own = [f for f in frames if f.filename == module_file]
-            frame = (own or frames)[-1]
-            raise self.error(
-                f"{what} raised {type(problem).__name__}: {problem} "
-                f"({frame.filename}:{frame.lineno})"
-            ) from problem
+            error = self.error(f"{what} raised {_told(problem, module_file)}")
+            raise _joined(error, problem) from problem
 
     def _call(self, method, *arguments):
         what = f"{self.options.layer}.{method}"
