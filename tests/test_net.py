@@ -154,7 +154,7 @@ def test_inputs_and_outputs_come_in_caffes_order():
 
 def test_in_place_layers_share_the_blob():
     net = build(data("x", 2, 3) + ip("a", "x", "y") + layer("r", "ReLU", "y", "y"))
-    assert list(net.blobs) == ["x", "y"]
+    assert list(net.blobs) == ["x", "y"] and net.outputs == ["y"]
     assert net.layers[2].top_blobs[0] is net.layers[1].top_blobs[0]
 
 

@@ -34,8 +34,9 @@ def on(blob, *types):
         ' bias_filler { type: "gaussian" std: 0.5 } }',
         "PlainScale": 'scale_param { filler { type: "gaussian" mean: 1 std: 0.5 } }',
         "Leaky": "relu_param { negative_slope: 0.1 }",
+        "Opposite": "power_param { scale: -1 }",
     }
-    names = {"Global": "BatchNorm", "PlainScale": "Scale", "Leaky": "ReLU"}
+    names = {"Global": "BatchNorm", "PlainScale": "Scale", "Leaky": "ReLU", "Opposite": "Power"}
     return "".join(
         f'layer {{ name: "{blob}_{i}" type: "{names.get(t, t)}" bottom: "{blob}" top: "{blob}" '
         f"{more.get(t, '')} }}\n"
@@ -173,6 +174,16 @@ def test_a_forward_may_end_anywhere(end, monkeypatch):
         net.forward()
         net.blobs["x"].data[...] *= 2
         net.forward(end=end)
+    assert_same(*nets)
+
+
+def test_a_forward_may_end_with_a_chain_that_is_kept_apart(monkeypatch):
+    text = HEAD + conv("a", "x") + on("a", "ReLU", "Opposite") + TAIL % "a"
+    nets = [build(text, on, monkeypatch) for on in (True, False)]
+    for net in nets:
+        net.forward()
+        net.forward(end="a_0")
+    assert nets[0].chains and nets[0]._steps.apart
     assert_same(*nets)
 
 

@@ -15,6 +15,7 @@ from ..errors import NetError
 from ..layers.base import TEST, TRAIN, create_layer
 from ..proto import caffe_pb2
 from ..proto.text import read_net
+from ..proto.upgrade import upgrade_net
 from . import batches, memory, passes, weights
 from .plan import plan_backward
 from .steps import Steps
@@ -96,9 +97,8 @@ class Net:
         self._plan(lr_mults, param.force_backward)
         self._share_named()
         self._steps = Steps(self.layers)
-        consumed = {name for layer in self.layers for name in layer.bottom_names}
         self.inputs = [n for ly in self.layers if ly.type == "Input" for n in ly.top_names]
-        self.outputs = sorted(set(self.blobs) - consumed - {AUTOMATIC}, key=str.encode)
+        self.outputs = self._unread()
         for name in self.outputs:
             log.info("This network produces output %s", name)
         log.info("Network initialization done.")
@@ -200,6 +200,13 @@ class Net:
             for blob in layer.blobs:
                 blob.share_data(self._owners[id(blob)])
                 blob.share_diff(self._owners[id(blob)])
+
+    def _unread(self):
+        """Names of the tops that no later layer reads, sorted by their bytes."""
+        unread = set()
+        for layer in self.layers:
+            unread = (unread - set(layer.bottom_names)) | set(layer.top_names)
+        return sorted(unread - {AUTOMATIC}, key=str.encode)
 
     def owner_of(self, blob):
         """The blob whose values a learnable blob uses; itself, unless it shares by name."""
@@ -386,7 +393,7 @@ class Net:
                     _seed_losses(layer)
             layer = layers[0]
             layer.forward(layer.bottom_blobs, layer.top_blobs)
-            if self._is_watched or index == end:
+            if self._is_watched or index + len(layers) > end:
                 self._steps.show(index)
             loss += _loss_of(layer)
             if self.debug_info:
@@ -561,7 +568,7 @@ def _read(network):
     if isinstance(network, caffe_pb2.NetParameter):
         param = caffe_pb2.NetParameter()
         param.CopyFrom(network)
-        return "", param
+        return "", upgrade_net(param)
     return os.fspath(network), read_net(network)
 
 
