@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from .data.datum import pixels
+from .data.image import upright
 from .errors import DataError, NetError, missing_extra
 from .proto import caffe_pb2
 
@@ -71,10 +72,10 @@ def datum_to_array(datum):
 
 
 def load_image(filename, color=True):
-    """A picture from 0 to 1, height x width x 3; without `color`, gray, height x width x 1."""
+    """An upright picture from 0 to 1, height x width x 3; without `color`, height x width x 1."""
     try:
         with Image.open(filename) as picture:
-            image = _in_unit_range(picture)
+            image = _in_unit_range(upright(picture))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
         raise DataError(f"{filename}: no picture that can be read: {problem}") from None
     if color:

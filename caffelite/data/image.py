@@ -9,20 +9,30 @@ from ..errors import DataError
 
 _GRAY_MODES = ("1", "L", "LA")
 _DEEP_MODES = ("I", "F")  # and "I;16", "I;16B", ...: more than 8 bits a sample
+_ORIENTATION = 0x0112  # of EXIF; 1 is upright
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode(encoded, color=None):
     """uint8 pixels, channels x height x width, of a picture in a file, or in bytes.
 
     They are what OpenCV reads. Channels are in its order: blue, green, red. `color` makes them 3
-    (True) or 1 (False); None keeps gray, color, and color with alpha as they are.
+    (True) or 1 (False), and 8 bits of 16; None keeps gray, color, and color with alpha as they are.
+    All are upright, even where OpenCV leaves them as they are stored (None).
     """
     try:
-        with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as picture:
-            if picture.mode.partition(";")[0] in _DEEP_MODES:
-                raise DataError(f"picture has {picture.mode} samples, expected 8 bits a sample")
+        with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as file:
             if color is False:
-                picture.draft("L", None)  # a JPEG holds gray values as they are
+                file.draft("L", None)  # a JPEG holds gray values as they are
+            picture = _eight_bits(upright(file), file.format, color)
             mode = _target_mode(picture, color)
             pixels = np.asarray(picture.convert(mode))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
@@ -32,6 +42,26 @@ def decode(encoded, color=None):
     order = [2, 1, 0, 3] if mode == "RGBA" else [2, 1, 0]
     pixels = pixels.transpose(2, 0, 1)[order]
     return _gray(*pixels) if color is False else pixels
+
+
+def upright(picture):
+    """The picture turned, or mirrored, as its EXIF orientation says."""
+    picture.load()  # which turns a TIFF, and finds what a PNG says at its end
+    try:
+        turn = _TURNS.get(picture.getexif().get(_ORIENTATION))
+    except Exception:  # damaged EXIF raises nearly anything, and does no harm to the pixels
+        turn = None
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _eight_bits(picture, format, color):
+    """The picture with 8 bits a sample: the upper ones of 16, where channels are chosen anyway."""
+    if picture.mode.partition(";")[0] not in _DEEP_MODES:
+        return picture
+    sixteen = picture.mode.startswith("I;16") or (picture.mode, format) == ("I", "PNG")
+    if color is None or not sixteen:
+        raise DataError(f"picture has {picture.mode} samples, expected 8 bits a sample")
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
 
 
 def _target_mode(picture, color):
