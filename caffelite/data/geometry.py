@@ -28,7 +28,7 @@ _BORDERS = {
 }
 
 
-def resized(image, height, width, interp_mode, random):
+def resized(image, height, width, interp_mode=(), random=None):
     """The picture in another size, by one of the modes listed, drawn at random; none: LINEAR."""
     if height * width > MOST_PIXELS:
         raise DataError(

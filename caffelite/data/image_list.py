@@ -5,7 +5,7 @@ import re
 
 from .. import rng
 from ..errors import DataError
-from ..kernels.resize import bilinear
+from .geometry import resized
 from .image import decode
 
 log = logging.getLogger("caffelite")
@@ -44,9 +44,9 @@ class ImageListSource:
         self.shuffle, self.rand_skip, self.seed = shuffle, rand_skip, 0
         self.entries = read_list(list_path)
         self._order = None, None
-        if rand_skip > 0 and rand_skip >= len(self.entries):
+        if rand_skip > len(self):
             raise DataError(
-                f"{list_path}: rand_skip: {rand_skip} must be less than its {len(self)} pictures"
+                f"{list_path}: rand_skip: {rand_skip}, but it lists {len(self)} pictures only"
             )
 
     def __len__(self):
@@ -113,6 +113,4 @@ def read_list(path, strict=False):
 def read_picture(path, color=True, size=None):
     """Pixels of a picture file, channels x height x width, resized to `size` if given."""
     pixels = decode(path, color)
-    if size is None or pixels.shape[1:] == size:
-        return pixels
-    return bilinear(pixels, *size)
+    return pixels if size is None else resized(pixels, *size)

@@ -5,12 +5,10 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..errors import DataError
-from ..kernels.resize import bilinear
 from ..proto.caffe_pb2 import Datum
 from .datum import from_pixels
+from .geometry import resized
 from .image import decode, encode
 from .image_list import read_picture
 
@@ -81,7 +79,7 @@ def _cut(pixels, height, width):
     h, w = max(1, round(height / scale)), max(1, round(width / scale))
     top, left = (old_h - h) // 2, (old_w - w) // 2
     middle = pixels[:, top : top + h, left : left + w]
-    return bilinear(np.ascontiguousarray(middle), height, width)
+    return resized(middle, height, width)
 
 
 def _in_order(function, items):

@@ -62,7 +62,7 @@ class DataTransformer:
         for step in self.before:
             image = step(image, random)
         sizes = [with_short_side(image.shape, size) for size in self.test_sizes]
-        return [resized(image, *size, (), random) for size in sizes] or [image]
+        return [resized(image, *size) for size in sizes] or [image]
 
     def output_shape(self, shape):
         """What becomes of channels x height x width; a DataError if it does not fit."""
@@ -82,7 +82,7 @@ class DataTransformer:
         if self.mean is not None and self.mean.shape[0] not in (1, channels):
             raise DataError(
                 f"has {channels} channels, but there are {self.mean.shape[0]} of mean_value, "
-                f"expected 1 or {channels}"
+                "expected 1, or one for each channel"
             )
         return (channels, *self.crop) if all(self.crop) else shape
 

@@ -182,22 +182,23 @@ class WindowLoader:
         cache,
         dtype,
     ):
-        count = int(np.float32(batch_size) * np.float32(fg_fraction))
-        self.choices = [background] * (batch_size - count) + [foreground] * count
+        self.foreground, self.background, self.batch_size = foreground, background, batch_size
+        self.first_foreground = batch_size - int(np.float32(batch_size) * np.float32(fg_fraction))
         self.cropper, self.mirror, self.mean, self.scale = cropper, mirror, mean, scale
         self.dtype, self.seed, self.shard = dtype, 0, (0, 1)
         self.files = {} if cache else None
 
     def shapes(self):
         """The shapes of data and labels."""
-        count, size = len(self.choices), self.cropper.crop_size
+        count, size = self.batch_size, self.cropper.crop_size
         return [(count, 3, size, size), (count,)]
 
     def __call__(self, position):
         rank, size = self.shard
-        draws = rng.generator(self.seed, 0, position * size + rank).random((len(self.choices), 2))
+        draws = rng.generator(self.seed, 0, position * size + rank).random((self.batch_size, 2))
         data, labels = (np.zeros(shape, self.dtype) for shape in self.shapes())
-        for i, windows in enumerate(self.choices):
+        for i in range(self.batch_size):
+            windows = self.background if i < self.first_foreground else self.foreground
             window = windows[int(draws[i, 0] * len(windows))]
             self._fill(data[i], window, self.mirror and draws[i, 1] < 0.5)
             labels[i] = window.label

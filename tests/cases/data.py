@@ -77,7 +77,9 @@ case(
 case("Data", [], database("raw_lmdb", backend=""), error="write backend: LMDB")
 case("Data", [], database("no_such_lmdb"), error="no such directory")
 case("Data", [], database("raw_lmdb", ""), error="batch_size")
-case("Data", [], database("raw_lmdb", "batch_size: 2 prefetch: 0"), error="prefetch")
+case("Data", [], database("raw_lmdb", "batch_size: 2 prefetch: 0"), error="prefetch: 0, expected")
+case("Data", [], database("raw_lmdb", "batch_size: 2 prefetch: 2000000000"), error="1 to 1000")
+case("Data", [], "data_param { batch_size: 2 }", error="source is missing")
 case(
     "Data",
     [],
@@ -124,6 +126,7 @@ case(
 case("HDF5Data", [], hdf5("batch_size: 9"), shapes=[(9, 1, 10, 10), (9,)])
 case("HDF5Data", [], hdf5("batch_size: 60 shuffle: true"), shapes=[(60, 1, 10, 10), (60,)])
 case("HDF5Data", [], hdf5(""), error="batch_size")
+case("HDF5Data", [], "hdf5_data_param { batch_size: 1 }", error="source is missing")
 case("HDF5Data", [], "hdf5_data_param { source: 'none.txt' batch_size: 1 }", error="none.txt")
 case(
     "HDF5Data",
@@ -142,8 +145,18 @@ case(
 )
 case("ImageData", [], listed("batch_size: 0"), error="batch_size")
 case("ImageData", [], listed("new_height: 30"), error="give both, or neither")
-case("ImageData", [], listed("rand_skip: 6"), error="must be less than its 6 pictures")
+case(
+    "ImageData", [], listed("rand_skip: 6 new_height: 9 new_width: 8"), shapes=[(1, 3, 9, 8), (1,)]
+)
+case("ImageData", [], listed("rand_skip: 7"), error="rand_skip: 7, but it lists 6 pictures only")
 case("ImageData", [], "image_data_param { source: 'none' }", error="none: cannot be read")
+case("ImageData", [], "", error="source is missing")
+case(
+    "ImageData",
+    [],
+    listed("new_height: 100000 new_width: 100000"),
+    error="36 x 44 pixels would become 100000 x 100000",
+)
 
 _memory = "memory_data_param { batch_size: 2 channels: 3 height: 4 width: 5 }"
 _data = np.arange(6 * 3 * 4 * 5, dtype=np.float32).reshape(6, 3, 4, 5)
@@ -183,7 +196,16 @@ case(
     windows("batch_size: 5 context_pad: 3 cache_images: true", "crop_size: 16 mirror: true"),
     shapes=[(5, 3, 16, 16), (5,)],
 )
+case(
+    "WindowData", [], windows("batch_size: 4000000000"), error="cannot have the shape (4000000000,"
+)
 case("WindowData", [], windows("batch_size: 5", ""), error="give crop_size")
+case(
+    "WindowData",
+    [],
+    windows("batch_size: 5", "crop_size: 9 mean_value: 1 mean_value: 2"),
+    error="mean_value: given 2 times, expected 1 or 3",
+)
 case("WindowData", [], windows("batch_size: 5 context_pad: 8"), error="less than half of crop_size")
 case("WindowData", [], windows("batch_size: 5 crop_mode: 'round'"), error='"warp" or "square"')
 case("WindowData", [], windows("batch_size: 5 fg_fraction: 1.5"), error="expected 0 to 1")

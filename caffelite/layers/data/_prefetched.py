@@ -41,6 +41,8 @@ class PrefetchedLayer(Layer):
         return BatchLoader(self.open_source(), transformer, self.options.batch_size, self.dtype)
 
     def setup(self, bottom_shapes):
+        if not self.options.source:
+            raise self.error("source is missing")
         if self.options.batch_size == 0:
             raise self.error("batch_size: expected at least 1; it is the samples in a batch")
         for option, instead in self.ignored_options.items():

@@ -9,6 +9,8 @@ from ._prefetched import PrefetchedLayer
 
 log = logging.getLogger("caffelite")
 
+MOST_PREFETCHED = 1000  # batches; more would only fill the memory
+
 
 @register("Data")
 class Data(PrefetchedLayer):
@@ -55,8 +57,10 @@ class Data(PrefetchedLayer):
     }
 
     def setup(self, bottom_shapes):
-        if self.options.prefetch == 0:
-            raise self.error("prefetch: expected at least 1 batch")
+        if not 1 <= self.options.prefetch <= MOST_PREFETCHED:
+            raise self.error(
+                f"prefetch: {self.options.prefetch}, expected 1 to {MOST_PREFETCHED} batches"
+            )
         self.prefetch = self.options.prefetch
         super().setup(bottom_shapes)
 

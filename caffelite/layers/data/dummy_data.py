@@ -33,8 +33,8 @@ class DummyData(Layer):
         """`values`, one for each top."""
         if len(values) not in (1, self.num_tops):
             raise self.error(
-                f"{option}: given {len(values)} times, expected 1 or {self.num_tops}, "
-                "for all tops or for each"
+                f"{option}: given {len(values)} times, expected once for all tops, "
+                f"or once for each of the {self.num_tops}"
             )
         return list(values) * (self.num_tops // len(values))
 

@@ -24,6 +24,8 @@ class HDF5Data(Layer):
             raise self.error(
                 "transform_param does nothing here: transform the data before storing them"
             )
+        if not self.options.source:
+            raise self.error("source is missing")
         if self.options.batch_size == 0:
             raise self.error("batch_size: expected at least 1; it is the rows in a batch")
         options = self.options

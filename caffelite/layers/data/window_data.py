@@ -73,7 +73,9 @@ class WindowData(PrefetchedLayer):
     def _mean(self, transform, crop):
         """What to subtract from 3 x crop x crop pixels, or None."""
         mean = read_mean(transform, self.dtype)
-        if not transform.mean_file or mean is None:
+        if len(transform.mean_value) not in (0, 1, 3):
+            raise DataError(f"mean_value: given {len(transform.mean_value)} times, expected 1 or 3")
+        if not transform.mean_file:
             return mean
         channels, height, width = mean.shape
         corner = (width - crop) // 2
