@@ -176,15 +176,17 @@ class Layer:
 
         Values that the layer's definition brings along (`blobs`) win over the filler.
         """
-        blob = Blob(shape, self.dtype)
         index = len(self.blobs)
-        if index < len(self.param.blobs):
+        given = index < len(self.param.blobs)
+        try:
+            blob = Blob(shape, self.dtype)
+            if fill is not None and not given:
+                filler.check(fill, blob.shape)
+        except NetError as problem:
+            raise self.error(f"{name}: {problem}") from None
+        if given:
             self._take_values(blob, name, self.param.blobs[index])
         elif fill is not None:
-            try:
-                filler.check(fill, blob.shape)
-            except NetError as problem:
-                raise self.error(f"{name}: {problem}") from None
             if fill.type != "constant" or fill.value != 0:
                 seed = self.seed  # not self, which holds the blob: both go when the net does
                 blob.fill_later(

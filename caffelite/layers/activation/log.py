@@ -28,7 +28,7 @@ class Log(Layer):
             raise self.error("base is 1, of which no power is anything but 1; expected another")
 
     def _argument(self, x):
-        return self.options.scale * x + self.options.shift
+        return np.asarray(self.options.scale * x + self.options.shift)
 
     def forward(self, bottom, top):
         self.x = keep_bottom(self, bottom, top)

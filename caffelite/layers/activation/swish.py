@@ -24,7 +24,7 @@ class Swish(Layer):
 
     def forward(self, bottom, top):
         x = bottom[0].data
-        self.gate = self.options.beta * x
+        self.gate = np.asarray(self.options.beta * x)
         sigmoid(self.gate, out=self.gate)
         np.multiply(x, self.gate, out=top[0].data)
 
