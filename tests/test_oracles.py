@@ -510,6 +510,20 @@ def test_recurrent(type, shape, units, seed):
     compare(type, [normal(seed, shape), cont], options, lambda x, *rest: run(x.flatten(2), *rest))
 
 
+@oracle("Lstm")
+@given(steps=sides, streams=sides, values=sides, units=sides, seed=seeds)
+def test_lstm_over_rows(steps, streams, values, units, seed):
+    clip = whole(seed, 2, steps * streams)
+    clip[:streams] = 0
+
+    def run(x, clip, w, u, b):
+        by_step = x.reshape(steps, streams, values), clip.reshape(steps, streams)
+        return run_lstm(*by_step, w, b, u).flatten(0, 1)
+
+    bottoms = [normal(seed, (steps * streams, values)), clip]
+    compare("Lstm", bottoms, f"lstm_param {{ num_output: {units} batch_size: {streams} }}", run)
+
+
 @oracle("LSTMUnit")
 @given(streams=sides, units=sides, seed=seeds)
 def test_lstm_unit(streams, units, seed):

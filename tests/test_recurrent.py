@@ -89,11 +89,23 @@ def test_the_first_streams_keep_their_state_when_streams_drop_out(type):
     np.testing.assert_allclose(top[0].data, expected, 1e-12)
 
 
-def test_steps_may_not_change():
-    layer, bottom, top = layer_of("LSTM", sequence(T), np.ones((T, N)))
-    bottom[0].reshape(T + 1, N, D)
-    bottom[1].reshape(T + 1, N)
-    with pytest.raises(RuntimeError, match="expected 5 steps"):
+@pytest.mark.parametrize(
+    "type, shapes, message",
+    [
+        ("LSTM", [(T + 1, N, D), (T + 1, N), (N, 2)], "expected 5 steps"),
+        ("LSTM", [(T, N, D + 1), (T, N), (N, 2)], "expected 4 values from axis 2 on"),
+        ("LSTM", [(T, N, D), (T, N), (N, 3)], "expected 2 values from axis 1 on"),
+        ("Lstm", [(T, D + 1)], "expected 4 values from axis 1 on"),
+    ],
+)
+def test_steps_and_sizes_may_not_change(type, shapes, message):
+    if type == "Lstm":
+        layer, bottom, top = make_layer("Lstm", [(T, D)], "lstm_param { num_output: 6 }")
+    else:
+        layer, bottom, top = layer_of(type, sequence(T), np.ones((T, N)), more=[np.ones((N, 2))])
+    for blob, shape in zip(bottom, shapes, strict=True):
+        blob.reshape(*shape)
+    with pytest.raises(RuntimeError, match=message):
         layer.reshape(bottom, top)
 
 
@@ -119,6 +131,57 @@ def test_a_unit_per_step_is_an_lstm():
         unit.forward(below, above)
         c, h = (blob.data for blob in above)
         np.testing.assert_allclose(h[0], top[0].data[t], 1e-12)
+
+
+# Lstm: an LSTM over the rows of a matrix
+
+
+def lstm_of_rows(x, clip=None, options=""):
+    """An Lstm with the blobs that `layer_of` gives an LSTM, which has them in another order."""
+    bottoms = [x.reshape(-1, D)] if clip is None else [x.reshape(-1, D), clip.ravel()]
+    text = f"lstm_param {{ num_output: {H} batch_size: {N} {options} }}"
+    layer, bottom, top = make_layer("Lstm", bottoms, text)
+    w, b, u = (blob.data for blob in layer_of("LSTM", x, np.ones(x.shape[:2]))[0].blobs)
+    for blob, values in zip(layer.blobs, (w, u, b), strict=True):
+        blob.assign(values)
+    return layer, bottom, top
+
+
+@pytest.mark.parametrize("with_clip", [False, True])
+def test_an_lstm_over_rows_is_an_lstm(with_clip):
+    x, cont = sequence(T), np.ones((T, N))
+    cont[2, 1] = with_clip is False
+    cont[0] = with_clip
+    whole, bottom, top = layer_of("LSTM", x, cont)
+    rows, row_bottom, row_top = lstm_of_rows(x, 7 * cont if with_clip else None)
+    for _ in range(2):  # the second time, from the state that the first one left
+        for layer, below, above in ((whole, bottom, top), (rows, row_bottom, row_top)):
+            layer.forward(below, above)
+            above[0].diff.ravel()[...] = np.arange(T * N * H)
+            layer.backward(above, [True, False], below)
+        np.testing.assert_allclose(row_top[0].data, top[0].data.reshape(-1, H), 1e-12)
+        np.testing.assert_allclose(row_bottom[0].diff, bottom[0].diff.reshape(-1, D), 1e-9, 1e-9)
+        w, b, u = (blob.diff for blob in whole.blobs)
+        for blob, diff in zip(rows.blobs, (w, u, b), strict=True):
+            np.testing.assert_allclose(blob.diff, diff, 1e-9, 1e-9)
+
+
+def test_an_lstm_over_rows_bounds_gradients_at_the_sums_of_its_gates():
+    shown = []
+    for limit in (0, 0.125):
+        options = f"lstm_param {{ num_output: 1 clipping_threshold: {limit} }}"
+        layer, bottom, top = make_layer("Lstm", [np.zeros((3, 4))], options)
+        layer.blobs[0].assign(np.eye(4))  # so that x gets the gradients of the sums
+        layer.blobs[1].assign([1, -2, 3, 1])
+        layer.blobs[2].assign([1, 2, 1, 1])
+        layer.forward(bottom, top)
+        top[0].diff[...] = [[0], [0], [20]]
+        layer.backward(top, [True], bottom)
+        shown.append(bottom[0].diff.copy())
+    free, bound = shown
+    assert abs(free).max() > 0.5 and abs(bound).max() == 0.125
+    np.testing.assert_allclose(bound[2], np.clip(free[2], -0.125, 0.125))
+    assert not np.allclose(bound[1], np.clip(free[1], -0.125, 0.125))  # it got the bounded ones
 
 
 # ONNX Runtime, which has peepholes, coupled gates and both GRUs
@@ -154,19 +217,24 @@ def onnx_rows(rows, order):
     return np.concatenate([parts[k] for k in order])
 
 
+@pytest.mark.parametrize("coupled", [False, True])
 @pytest.mark.parametrize("peephole", [False, True])
-def test_onnxruntime_agrees_on_lstm(peephole):
+def test_onnxruntime_agrees_on_lstm(peephole, coupled):
     x = sequence(T)
-    options = "peephole: true" if peephole else ""
+    options = f"peephole: {str(peephole).lower()} coupled: {str(coupled).lower()}"
     layer, bottom, top = layer_of("LSTM", x, np.ones((T, N)), options)
     layer.forward(bottom, top)
     w, b, u, *p = (blob.data for blob in layer.blobs)
+    if coupled:  # ONNX has f = 1 - i: i is the sigmoid of minus the sum of our f
+        w, b, u = (np.concatenate([-a[:H], 0 * a[:H], a[H:]]) for a in (w, b, u))
+        p = [np.stack([-a[0], 0 * a[0], a[1]]) for a in p]
     i, f, o, g = range(4)
     w, b, u = (onnx_rows(a, [i, o, f, g]) for a in (w, b, u))
     blobs = {"W": w, "R": u, "B": np.concatenate([b, 0 * b])}
     if peephole:
         blobs["P"] = p[0][[0, 2, 1]].ravel()
-    np.testing.assert_allclose(top[0].data, onnx_outputs("LSTM", x, blobs), 1e-4, 1e-6)
+    expected = onnx_outputs("LSTM", x, blobs, input_forget=int(coupled))
+    np.testing.assert_allclose(top[0].data, expected, 1e-4, 1e-6)
 
 
 @pytest.mark.parametrize("reset_after", [False, True])

@@ -76,6 +76,8 @@ row(
 row("LSTM", False, "forget_bias: 1", partial(ref.lstm, forget_bias=1))
 row("GRU", False, "reset_after: true", partial(ref.gru, reset_after=True))
 row("GRU", True, "reset_after: true", partial(ref.gru, reset_after=True, static=True))
+huge = "recurrent_param { num_output: 4000000000 }"
+case("LSTM", [(5, 2, 3), (5, 2)], huge, error="input_weight: a blob cannot have the shape")
 for option in ("peephole: true", "coupled: true", "forget_bias: 1"):
     case(
         "RNN",
@@ -83,6 +85,40 @@ for option in ("peephole: true", "coupled: true", "forget_bias: 1"):
         f"recurrent_param {{ num_output: 4 {option} }}",
         error="peephole, coupled and forget_bias are options of an LSTM",
     )
+for more in ("static", "expose_hidden: true"):  # with what a batch brings along beside x
+    exposed = more != "static"
+    row(
+        "LSTM",
+        not exposed,
+        f"coupled: true peephole: true {more if exposed else ''}",
+        partial(ref.lstm, coupled=True, static=not exposed, exposed=exposed),
+        values=goes_on if exposed else starts,
+        states=2 * exposed,
+    )
+
+
+def rows_of_two_streams(generator, shape):
+    """clip: both streams start at step 0."""
+    return starts(generator, (shape[0] // 2, 2)).reshape(shape)
+
+
+lstm_rows = "lstm_param { num_output: 4 batch_size: %d clipping_threshold: 0 }"
+case("Lstm", [(5, 2, 3)], lstm_rows % 1, blobs=dict.fromkeys(range(3), half), expect=ref.lstm_rows)
+case(
+    "Lstm",
+    [(10, 3), (10, 1, 1)],
+    lstm_rows % 2,
+    values={1: rows_of_two_streams},
+    batch_axis=None,
+    blobs=dict.fromkeys(range(3), half),
+    expect=partial(ref.lstm_rows, streams=2, clipped=True),
+)
+case("Lstm", [(6, 3)], "lstm_param { batch_size: 2 }", error="num_output is missing")
+case("Lstm", [(6, 3)], lstm_rows % 0, error="batch_size is 0, expected the number of streams")
+case("Lstm", [(5, 3)], lstm_rows % 2, error="has shape (5, 3), expected a multiple of batch_size 2")
+case("Lstm", [()], lstm_rows % 1, error="has shape (), expected a multiple of batch_size 1")
+case("Lstm", [(6, 3), (5,)], lstm_rows % 2, error='"x1" has shape (5,), expected 6 values')
+case("Lstm", [(6, 3), (6,)], lstm_rows % 2, error="there is no gradient for cont")
 
 
 def scalar(type, options, h, blobs):

@@ -51,6 +51,15 @@ def lstm(x, cont, *rest, static=False, exposed=False, coupled=False, forget_bias
     return unroll(step, 2, units, x, cont, more, exposed, weights)
 
 
+def lstm_rows(x, *rest, streams=1, clipped=False):
+    """Rows t * streams + n; the blobs are W_x, W_h, b."""
+    *clip, w, u, b = rest
+    cont = np.minimum(np.arange(len(x)) // streams, 1) if not clipped else clip[0]
+    by_step = x.reshape(-1, streams, x[:1].size) if len(x) else x.reshape(0, streams, w.shape[1])
+    y = lstm(by_step, cont.reshape(-1, streams), w, b, u)
+    return y.reshape(len(x), u.shape[1])
+
+
 def gru(x, cont, *rest, static=False, exposed=False, reset_after=False):
     def step(sums, h, hidden_weight, hidden_bias=None):
         (xr, xz, xn), (ur, uz, un) = np.split(sums, 3), np.split(hidden_weight, 3)

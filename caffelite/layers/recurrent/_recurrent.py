@@ -33,6 +33,7 @@ class Recurrent(Layer):
     options_field = "recurrent_param"
     num_states = 1
     rows = 1
+    sequence_axes = 2  # of x, that its steps and streams lie along
 
     @property
     def exposed(self):
@@ -60,18 +61,31 @@ class Recurrent(Layer):
         self.units = options.num_output
         if self.units == 0:
             raise self.error("num_output is missing; it is the length of the hidden state")
-        self.steps = None
+        self.steps = self.values = self.static_values = None
         self.infer_shapes(bottom_shapes)
         self.steps = bottom_shapes[0][0]
-        rows, values = self.rows * self.units, math.prod(bottom_shapes[0][2:])
-        self.input_weight = self.add_blob("input_weight", (rows, values), options.weight_filler)
-        self.bias = self.add_blob("bias", (rows,), options.bias_filler)
+        self.values = math.prod(bottom_shapes[0][self.sequence_axes :])
         if self.has_static:
-            shape = rows, math.prod(bottom_shapes[2][1:])
-            self.static_weight = self.add_blob("static_weight", shape, options.weight_filler)
-        self.add_hidden_blobs()
+            self.static_values = math.prod(bottom_shapes[2][1:])
+        self.add_blobs()
         states = 0 if self.exposed else self.num_states
         self.carried = [Blob(dtype=self.dtype) for _ in range(states)]
+
+    def add_blobs(self):
+        """Make the learnable blobs, in the order of their files."""
+        self.add_input_weight()
+        self.add_bias()
+        if self.has_static:
+            shape = self.rows * self.units, self.static_values
+            self.static_weight = self.add_blob("static_weight", shape, self.options.weight_filler)
+        self.add_hidden_blobs()
+
+    def add_input_weight(self):
+        shape = self.rows * self.units, self.values
+        self.input_weight = self.add_blob("input_weight", shape, self.options.weight_filler)
+
+    def add_bias(self):
+        self.bias = self.add_blob("bias", (self.rows * self.units,), self.options.bias_filler)
 
     def infer_shapes(self, bottom_shapes):
         x, cont = (tuple(shape) for shape in bottom_shapes[:2])
@@ -79,49 +93,69 @@ class Recurrent(Layer):
             raise self.shape_error(0, x, "at least 2 axes, (steps, streams, ...), and one step")
         if self.steps not in (None, x[0]):
             raise self.shape_error(0, x, f"{self.steps} steps (axis 0), as at setup")
+        if self.values not in (None, math.prod(x[2:])):
+            raise self.shape_error(0, x, f"{self.values} values from axis 2 on, as at setup")
         if cont != x[:2]:
             raise self.shape_error(1, cont, f"{x[:2]}, a number for each step and stream")
-        if self.has_static and bottom_shapes[2][:1] != x[1:2]:
-            raise self.shape_error(2, bottom_shapes[2], f"{x[1]} streams (axis 0)")
+        if self.has_static:
+            self._check_static(bottom_shapes[2], x[1])
         state = 1, x[1], self.units
         for index in range(2 + self.has_static, len(bottom_shapes)):
             if tuple(bottom_shapes[index]) != state:
                 raise self.shape_error(index, bottom_shapes[index], f"{state}, a first state")
         return [(*x[:2], self.units)] + [state] * self.exposed
 
+    def _check_static(self, shape, streams):
+        if tuple(shape[:1]) != (streams,):
+            raise self.shape_error(2, shape, f"{streams} streams (axis 0)")
+        if self.static_values not in (None, math.prod(shape[1:])):
+            expected = f"{self.static_values} values from axis 1 on, as at setup"
+            raise self.shape_error(2, shape, expected)
+
     def reshape(self, bottom, top):
         super().reshape(bottom, top)
+        _, streams = self.extent(bottom[0].shape)
         for state in self.carried:
-            state.reshape(1, bottom[0].shape[1], self.units)
+            state.reshape(1, streams, self.units)
+
+    def extent(self, shape):
+        """(steps, streams) of an x of this shape."""
+        return shape[:2]
+
+    def goes_on(self, bottom):
+        """cont, as (T, N, 1)."""
+        return bottom[1].data[:, :, None]
 
     def forward(self, bottom, top):
-        steps, streams = bottom[0].shape[:2]
+        steps, streams = self.extent(bottom[0].shape)
         sums = np.empty((steps, streams, self.rows * self.units), self.dtype)
         sums[...] = self.bias.data
         if self.has_static:
             static = _matrix(bottom[2].data, 1)
             gemm(static, self.static_weight.data, sums[0], trans_b=True, accumulate=True)
             sums[1:] = sums[0]
-        x = _matrix(bottom[0].data, 2)
+        x = _matrix(bottom[0].data, self.sequence_axes)
         gemm(x, self.input_weight.data, _matrix(sums, 2), trans_b=True, accumulate=True)
         before, after = self.carried, self.carried
         if self.exposed:
             before, after = bottom[-self.exposed :], top[1:]
         states = [blob.data[0] for blob in before]
-        top[0].data[...], states = self.run(sums, bottom[1].data[:, :, None], states)
+        y, states = self.run(sums, self.goes_on(bottom), states)
+        top[0].data[...] = y.reshape(top[0].shape)
         for blob, state in zip(after, states, strict=True):
             blob.data[0] = state
 
     def backward(self, top, propagate_down, bottom):
-        if propagate_down[1]:
+        if any(propagate_down[1:2]):
             raise self.error("there is no gradient for cont, bottom[1]")
-        dsums = self.run_back(top[0].diff)
+        dsums = self.run_back(top[0].diff.reshape(*self.extent(bottom[0].shape), self.units))
         flat = _matrix(dsums, 2)
-        x = _matrix(bottom[0].data, 2)
+        x = _matrix(bottom[0].data, self.sequence_axes)
         gemm(flat, x, self.input_weight.diff, trans_a=True, accumulate=True)
         self.bias.diff[...] += flat.sum(axis=0)
         if propagate_down[0]:
-            gemm(flat, self.input_weight.data, _matrix(bottom[0].diff, 2))
+            dx = _matrix(bottom[0].diff, self.sequence_axes)
+            gemm(flat, self.input_weight.data, dx)
         if self.has_static:
             dsums, static = dsums.sum(axis=0), _matrix(bottom[2].data, 1)
             gemm(dsums, static, self.static_weight.diff, trans_a=True, accumulate=True)
@@ -129,7 +163,7 @@ class Recurrent(Layer):
                 gemm(dsums, self.static_weight.data, _matrix(bottom[2].diff, 1))
 
     def macs(self, bottom_shapes, top_shapes):
-        steps, streams = bottom_shapes[0][:2]
+        steps, streams = self.extent(bottom_shapes[0])
         once = self.static_weight.count if self.has_static else 0
         each = sum(blob.count for blob in self.blobs if len(blob.shape) == 2) - once
         return streams * (steps * each + once)

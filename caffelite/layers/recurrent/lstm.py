@@ -1,6 +1,9 @@
+import math
+
 import numpy as np
 
 from ...kernels.gemm import gemm
+from ...proto import caffe_pb2
 from ..base import register
 from ._recurrent import Recurrent, sigmoid
 
@@ -122,4 +125,78 @@ class LSTM(Recurrent):
             if self.peepholes is not None:
                 dseen += dgate * self.peepholes.data[k]
                 self.peepholes.diff[k] += (dgate * seen).sum(axis=0)
+        return dseen
+
+
+@register("Lstm")
+class Lstm(LSTM):
+    """c_t = f * c_(t-1) + i * g, h_t = o * tanh(c_t), y = h: an LSTM over rows of a matrix.
+
+    Row t * N + n is step t of stream n. Another layer than LSTM, of another fork of Caffe, with
+    blobs in another order; what it computes is the same. No gradient goes from batch to batch.
+
+    Bottom
+        0: x, (T * N, ...): T steps of N streams
+        1: clip, T * N values, optional: 0 where a stream starts anew; no gradient. With it, the
+           state goes on from batch to batch; without it, each batch starts anew.
+    Top
+        0: h, (T * N, H)
+    Blobs
+        input_weight, hidden_weight: W_x (4H, D) and W_h (4H, H), rows i, f, o, g
+        bias: (4H)
+    Options (lstm_param)
+        num_output: H
+        clipping_threshold: bound on gradients at the sums of the gates; 0 for none [0]
+        weight_filler, bias_filler: of both weights, of the bias [constant 0]
+        batch_size: N [1]
+    """
+
+    options_field = "lstm_param"
+    bottoms = (1, 2)
+    sequence_axes = 1
+
+    def __init__(self, param, **context):
+        super().__init__(param, **context)
+        given = self.options
+        self.streams, self.threshold = given.batch_size, given.clipping_threshold
+        self.options = caffe_pb2.RecurrentParameter(
+            num_output=given.num_output,
+            weight_filler=given.weight_filler,
+            bias_filler=given.bias_filler,
+        )
+
+    def add_blobs(self):
+        self.add_input_weight()
+        self.add_hidden_blobs()
+        self.add_bias()
+
+    def infer_shapes(self, bottom_shapes):
+        x = tuple(bottom_shapes[0])
+        rows = math.prod(x[:1])
+        if self.streams == 0:
+            raise self.error("batch_size is 0, expected the number of streams")
+        if not x or rows % self.streams:
+            expected = f"a multiple of batch_size {self.streams} on axis 0, steps times streams"
+            raise self.shape_error(0, x, expected)
+        if self.values not in (None, math.prod(x[1:])):
+            raise self.shape_error(0, x, f"{self.values} values from axis 1 on, as at setup")
+        if len(bottom_shapes) > 1 and math.prod(bottom_shapes[1]) != rows:
+            raise self.shape_error(1, bottom_shapes[1], f"{rows} values, one for each row")
+        return [(rows, self.units)]
+
+    def extent(self, shape):
+        return shape[0] // self.streams, self.streams
+
+    def goes_on(self, bottom):
+        shape = *self.extent(bottom[0].shape), 1
+        if len(bottom) > 1:
+            return (bottom[1].data != 0).astype(self.dtype).reshape(shape)
+        cont = np.ones(shape, self.dtype)
+        cont[:1] = 0
+        return cont
+
+    def _step_back(self, t, dh, dc, dsums):
+        dseen = super()._step_back(t, dh, dc, dsums)
+        if self.threshold > 0:
+            np.clip(dsums, -self.threshold, self.threshold, out=dsums)
         return dseen
