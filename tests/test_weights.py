@@ -73,6 +73,97 @@ def test_a_caffemodel_is_a_net_parameter(tmp_path):
     assert not layer.HasField("source_line")
 
 
+BUILT = """
+layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "a" type: "InnerProduct" bottom: "x" top: "y" param { name: "w" }
+  inner_product_param { num_output: 3 bias_term: false weight_filler { type: "gaussian" } } }
+layer { name: "b" type: "InnerProduct" bottom: "y" top: "z" param { name: "w" }
+  inner_product_param { num_output: 3 bias_term: false } include { phase: TEST } }
+layer { name: "norm" type: "BatchNorm" bottom: "z" top: "z" }
+layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "z" }
+"""
+
+
+@pytest.mark.parametrize("diff", [False, True])
+def test_a_caffemodel_holds_the_net_as_it_was_built(tmp_path, diff):
+    net = build(f'name: "n" {BUILT}')
+    net.params["b"][0].diff[...] = np.arange(9).reshape(3, 3)
+    net.save(tmp_path / "w.caffemodel", diff)
+    saved = caffe_pb2.NetParameter.FromString((tmp_path / "w.caffemodel").read_bytes())
+    assert saved.name == "n"
+    assert [ly.name for ly in saved.layer] == ["data", "a", "y_a_0_split", "b", "norm", "loss"]
+    assert all(ly.phase == caffelite.TEST and ly.HasField("phase") for ly in saved.layer)
+    layers = {ly.name: ly for ly in saved.layer}
+    assert layers["b"].include[0].phase == caffelite.TEST
+    assert list(layers["loss"].loss_weight) == [1]
+    assert [(p.lr_mult, p.HasField("lr_mult")) for p in layers["norm"].param] == [(0, True)] * 3
+    weight, again = layers["a"].blobs[0], layers["b"].blobs[0]
+    assert weight == again and len(weight.data) == 9 and not weight.HasField("num")
+    assert list(weight.diff) == (list(range(9)) if diff else [])
+    assert list(layers["norm"].blobs[2].shape.dim) == [1]
+    fresh = build(BUILT)
+    fresh.copy_from(tmp_path / "w.caffemodel")
+    assert_same(net, fresh)
+    assert fresh.params["a"][0].diff.sum() == (36 if diff else 0)
+
+
+def test_double_nets_are_saved_in_double(tmp_path):
+    build(dtype=np.float64).save(tmp_path / "w.caffemodel", diff=True)
+    saved = caffe_pb2.NetParameter.FromString((tmp_path / "w.caffemodel").read_bytes())
+    blob = saved.layer[1].blobs[0]
+    sizes = [len(v) for v in (blob.data, blob.diff, blob.double_data, blob.double_diff)]
+    assert sizes == [0, 0, 9, 9]
+
+
+def test_of_layers_with_one_name_binary_files_go_to_the_first_and_hdf5_to_the_last(tmp_path):
+    pytest.importorskip("h5py")
+    twice = build(NET.replace('name: "b"', 'name: "a"').replace('param { name: "w" }', ""))
+    source = build()
+    source.params["b"][0].share_data(source.params["a"][0])
+    source.save(tmp_path / "w.caffemodel")
+    source.params["a"][0].data[...] += 1
+    source.save_hdf5(tmp_path / "w.h5")
+    first, last = (layer.blobs[0].data for layer in twice.layers[1:])
+    twice.copy_from(tmp_path / "w.caffemodel")
+    np.testing.assert_array_equal(first + 1, source.params["a"][0].data)
+    assert not last.any()
+    twice.copy_from(tmp_path / "w.h5")
+    np.testing.assert_array_equal(first + 1, last)
+
+
+def test_the_kind_of_a_file_shows_in_the_file_not_in_its_name(tmp_path):
+    pytest.importorskip("h5py")
+    net = build()
+    net.save(tmp_path / "w.h5")
+    net.save_hdf5(tmp_path / "w.caffemodel")
+    for name in ("w.h5", "w.caffemodel"):
+        assert_same(build(weights=tmp_path / name), net)
+
+
+@pytest.mark.parametrize("name", ["", ".", "a/b"])
+def test_names_that_hdf5_cannot_hold_are_refused(tmp_path, name):
+    pytest.importorskip("h5py")
+    net = build(NET.replace('name: "b"', f'name: "{name}"'))
+    with pytest.raises(WeightsError, match=f'layer "{name}".*cannot hold .*save a .caffemodel'):
+        net.save_hdf5(tmp_path / "w.h5")
+    with pytest.raises(WeightsError, match='layer "a".*one layer of a name.*rename'):
+        build(NET.replace('name: "b"', 'name: "a"')).save_hdf5(tmp_path / "w.h5")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "more, text",
+    [
+        ({"dtype": np.float64}, NET),
+        ({}, NET.replace("num_output: 3 bias_filler", "num_output: 4 bias_filler")),
+        ({}, NET.replace("num_output: 3 bias", "num_output: 3 bias_term: false bias")),
+    ],
+)
+def test_only_blobs_of_one_shape_and_type_are_shared(more, text):
+    with pytest.raises(WeightsError, match='layer "[ab]".*cannot share weights.*expected those'):
+        build(text.replace('param { name: "w" }', ""), **more).share_with(build())
+
+
 def test_hdf5_leaves_shared_blobs_out(tmp_path):
     h5py = pytest.importorskip("h5py")
     net = build()
@@ -115,10 +206,35 @@ def test_old_files_and_legacy_shapes_are_read(tmp_path):
 def test_unpacked_and_double_values_are_read():
     packed = np.arange(3, dtype="<f4").tobytes()
     unpacked = b"".join(wire.varint(5 << 3 | 5) + packed[i : i + 4] for i in (0, 4, 8))
-    blob = weights._read_blob(unpacked, (0, len(unpacked)))
+    blob = weights.read_blob(unpacked, (0, len(unpacked)))
     np.testing.assert_array_equal(blob.data, [0, 1, 2])
     double = caffe_pb2.BlobProto(data=[1, 2], double_data=[3, 4]).SerializeToString()
-    np.testing.assert_array_equal(weights._read_blob(double, (0, len(double))).data, [3, 4])
+    np.testing.assert_array_equal(weights.read_blob(double, (0, len(double))).data, [3, 4])
+
+
+@pytest.mark.parametrize(
+    "bias, fits",
+    [
+        (dict(num=1, channels=1, height=1, width=3), True),
+        (dict(num=3, channels=1, height=1, width=1), False),
+        (dict(width=3), False),  # the others are 0
+        (dict(shape={"dim": [1, 1, 1, 3]}), False),
+        (dict(shape={"dim": [3]}, width=3), False),  # a legacy shape wins
+        ({}, False),  # the shape of a scalar
+    ],
+)
+def test_shapes_that_fit_a_blob(tmp_path, bias, fits):
+    message = caffe_pb2.NetParameter()
+    layer = message.layer.add(name="a")
+    layer.blobs.add(shape={"dim": [3, 3]}, data=range(9))
+    layer.blobs.add(data=[4, 5, 6], **bias)
+    net = build()
+    if fits:
+        net.copy_from(write(tmp_path / "w.caffemodel", message))
+        assert list(net.params["a"][1].data) == [4, 5, 6]
+    else:
+        with pytest.raises(WeightsError, match=r'layer "a".*\("bias"\), expected \(3,\)'):
+            net.copy_from(write(tmp_path / "w.caffemodel", message))
 
 
 def test_layers_of_other_names_are_passed_over(tmp_path, caplog):
@@ -129,11 +245,11 @@ def test_layers_of_other_names_are_passed_over(tmp_path, caplog):
     assert "Ignoring source layer fc9" in caplog.text
 
 
-def one_layer(*blobs):
+def one_layer(*blobs, field="layer"):
     message = caffe_pb2.NetParameter()
-    layer = message.layer.add(name="b")
-    for shape, data in blobs:
-        layer.blobs.add(shape={"dim": shape}, data=data)
+    layer = getattr(message, field).add(name="b")
+    for shape, data, *diff in blobs:
+        layer.blobs.add(shape={"dim": shape}, data=data, diff=diff)
     return message.SerializeToString()
 
 
@@ -146,6 +262,9 @@ def one_layer(*blobs):
         (one_layer(((3, 3), range(9))), 'layer "b".*holds 1 blobs.*expected 2'),
         (one_layer(((3, 4), range(12)), ((3,), range(3))), r"shape \(3, 4\).*expected \(3, 3\)"),
         (one_layer(((3, 3), range(8)), ((3,), range(3))), "holds 8 values.*expected 9"),
+        (one_layer(((3, 3), range(9), 1, 2), ((3,), range(3))), "holds 2 diffs.*expected 9"),
+        (one_layer(), "holds 0 blobs.*expected 2"),
+        (one_layer() + one_layer(field="layers"), "today's form .*the old one .*one kind"),
         (one_layer(((3, 3), range(9)), ((3,), range(3)))[:-4], "damaged"),
         (wire.header(100, 2**40) + b"x", "declares 1099511627776 bytes, but only 1 are left"),
         (

@@ -114,8 +114,7 @@ def _read_hdf5(path):
 def _write_hdf5(path, layers):
     def fill(file):
         for name, blobs in layers.items():
-            if "/" in name:
-                raise WeightsError(f'{path}: HDF5 cannot hold the layer name "{name}"')
+            weights.check_hdf5_name(name, path)
             group = file.create_group(f"data/{name}")
             for index, array in blobs.items():
                 group.create_dataset(str(index), data=array)

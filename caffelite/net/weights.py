@@ -115,11 +115,13 @@ def _pair(layer, saved, path):
     for index, (blob, source) in enumerate(zip(layer.blobs, saved, strict=True)):
         if not source.fits(blob.shape):
             raise _misfit(layer, index, source.shape, path)
-        if source.data.size != blob.count or source.diff.size not in (0, blob.count):
-            raise WeightsError(
-                f"{layer.at}: {path} holds {source.data.size} values for blob {index} "
-                f'("{layer.blob_names[index]}"), expected {blob.count} for the shape {blob.shape}'
-            )
+        for what, size in (("values", source.data.size), ("diffs", source.diff.size or blob.count)):
+            if size != blob.count:
+                raise WeightsError(
+                    f"{layer.at}: {path} holds {size} {what} for blob {index} "
+                    f'("{layer.blob_names[index]}"), expected {blob.count} for the shape '
+                    f"{blob.shape}"
+                )
     return zip(layer.blobs, saved, strict=True)
 
 
@@ -149,16 +151,21 @@ def read_binary(path):
             raise WeightsError(f"{path}: the file is empty, expected a .caffemodel")
         buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
-        found = [
-            _read_layer(buffer, span, _CURRENT if number == 100 else _V1)
-            for number, kind, span in wire.fields(buffer, 0, size)
-            if number in (2, 100) and kind == wire.LENGTH
-        ]
+        found = {2: [], 100: []}
+        for number, kind, span in wire.fields(buffer, 0, size):
+            if number in found and kind == wire.LENGTH:
+                layer = _read_layer(buffer, span, _CURRENT if number == 100 else _V1)
+                found[number].append(layer)
     except (ProtoError, UnicodeDecodeError) as problem:
         raise WeightsError(f"{path}: not a .caffemodel, or a damaged one: {problem}") from None
-    if not found:
+    if not any(found.values()):
         raise WeightsError(f"{path}: holds no layers; expected a .caffemodel")
-    return found
+    if all(found.values()):
+        raise WeightsError(
+            f'{path}: has layers of today\'s form ("layer", {len(found[100])}) and of the old one '
+            f'("layers", {len(found[2])}), expected one kind; save it again from its net'
+        )
+    return found[100] or found[2]
 
 
 def _read_layer(buffer, span, numbers):
@@ -172,11 +179,12 @@ def _read_layer(buffer, span, numbers):
         elif number == name_number:
             name = str(buffer[value[0] : value[1]], "utf-8")
         elif number == blobs_number:
-            blobs.append(_read_blob(buffer, value))
+            blobs.append(read_blob(buffer, value))
     return name, blobs
 
 
-def _read_blob(buffer, span):
+def read_blob(buffer, span):
+    """The SavedBlob of a BlobProto, the bytes `span` of the buffer."""
     parts = {number: [] for number in (5, 6, 8, 9)}
     legacy, shape = {}, None
     for number, kind, value in wire.fields(buffer, *span):
@@ -284,8 +292,12 @@ def save_hdf5(net, path, diff=False):
 
     def write(file):
         for layer in net.layers:
-            if "/" in layer.name:
-                raise WeightsError(f"{layer.at}: HDF5 cannot hold a layer name with a slash in it")
+            check_hdf5_name(layer.name, layer.at)
+            if f"data/{layer.name}" in file:
+                raise WeightsError(
+                    f"{layer.at}: HDF5 holds one layer of a name, and another has this one, too; "
+                    "rename one of the two, or save a .caffemodel"
+                )
             values = file.create_group(f"data/{layer.name}")
             diffs = file.create_group(f"diff/{layer.name}") if diff else None
             for index, blob in enumerate(layer.blobs):
@@ -295,6 +307,15 @@ def save_hdf5(net, path, diff=False):
                     diffs.create_dataset(str(index), data=blob.diff, dtype="f4")
 
     hdf5.write_file(path, write)
+
+
+def check_hdf5_name(name, at):
+    """Raise an error for a layer name that an HDF5 group cannot have."""
+    if name in ("", ".") or "/" in name or "\0" in name:
+        raise WeightsError(
+            f'{at}: HDF5 cannot hold the layer name "{name}"; expected one without slashes; '
+            "rename the layer, or save a .caffemodel"
+        )
 
 
 # Sharing
@@ -307,11 +328,11 @@ def share_layers(net, other):
         source = sources.get(layer.name)
         if source is None:
             continue
-        if [b.shape for b in layer.blobs] != [b.shape for b in source.blobs]:
+        ours, theirs = ([(b.shape, str(b.dtype)) for b in ly.blobs] for ly in (layer, source))
+        if ours != theirs:
             raise WeightsError(
-                f"{layer.at}: cannot share weights: its blobs have the shapes "
-                f"{[b.shape for b in layer.blobs]}, those of the other net's layer "
-                f"{[b.shape for b in source.blobs]}"
+                f"{layer.at}: cannot share weights: its blobs have the shapes and types {ours}, "
+                f"expected those of the other net's layer, {theirs}"
             )
         for blob, owner in zip(layer.blobs, source.blobs, strict=True):
             blob.share_data(owner)
