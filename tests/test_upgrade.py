@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import caffelite
 from caffelite.errors import NetError, SolverError
 from caffelite.proto import text
 from caffelite.proto.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
@@ -446,6 +447,21 @@ def test_nets_inside_a_solver_are_upgraded(field):
     assert solver_needs_upgrade(solver)
     now = text.parse(f'{field} {{ layer {{ type: "ReLU" }} }}', SolverParameter)
     assert upgrade_solver(solver) == now
+
+
+def test_a_solver_given_as_a_message_is_upgraded():
+    old = """base_lr: 1 lr_policy: "fixed" solver_type: ADAM net_param {
+      input: "x" input_dim: [1, 2, 1, 1]
+      layers { type: POWER bottom: "x" top: "y" }
+      layers { type: EUCLIDEAN_LOSS bottom: "x" bottom: "y" } }"""
+    solver = caffelite.get_solver(text.parse(old, SolverParameter))
+    assert solver.type == "Adam"
+    assert [layer.type for layer in solver.net.layers] == [
+        "Input",
+        "Split",
+        "Power",
+        "EuclideanLoss",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from ..errors import SolverError, did_you_mean
 from ..net import Net
 from ..proto import caffe_pb2
 from ..proto.text import read_net, read_solver
+from ..proto.upgrade import upgrade_solver
 from . import lr_policy, regularize, snapshot
 from .progress import Progress
 
@@ -57,7 +58,7 @@ def _read(solver):
     if isinstance(solver, caffe_pb2.SolverParameter):
         param = caffe_pb2.SolverParameter()
         param.CopyFrom(solver)
-        return "", param
+        return "", upgrade_solver(param)
     return os.fspath(solver), read_solver(solver)
 
 
@@ -120,6 +121,8 @@ class Solver:
             raise SolverError(f"average_loss must be at least 1, not {param.average_loss}")
         if param.iter_size < 1:
             raise SolverError(f"iter_size must be at least 1, not {param.iter_size}")
+        if param.early_stop < 0:
+            raise SolverError(f"early_stop must be at least 0, not {param.early_stop}")
         if param.snapshot or param.early_stop:
             snapshot.check_writable(param.snapshot_prefix)
 
@@ -194,6 +197,8 @@ class Solver:
 
     def solve(self, resume_file=None):
         """Train until max_iter, from a .solverstate if given; snapshot and test at the end."""
+        if self.param.snapshot_after_train:
+            snapshot.check_writable(self.param.snapshot_prefix)
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", self.param.lr_policy)
         if resume_file:
@@ -207,8 +212,8 @@ class Solver:
             self._emit("stopped", iteration=self.iter)
             return
         if _due(self.iter, self.param.display):
-            loss = self.net._forward(0, len(self.net.layers) - 1)
-            log.info("Iteration %d, loss = %g", self.iter, loss)
+            self._losses.append(self.net._forward(0, len(self.net.layers) - 1))
+            log.info("Iteration %d, loss = %g", self.iter, self._smoothed_loss())
         if _due(self.iter, self.param.test_interval):
             self.test_all()
         log.info("Optimization Done.")
@@ -217,7 +222,7 @@ class Solver:
     def step(self, n):
         """Train for `n` iterations; returns whether a request to stop ended it before."""
         end = self.iter + n
-        losses = deque(maxlen=self.param.average_loss)
+        self._losses = deque(maxlen=self.param.average_loss)
         self._display_timer = time.perf_counter(), self.iter
         while self.iter < end:
             self.net.clear_param_diffs()
@@ -231,10 +236,10 @@ class Solver:
             displayed = _due(self.iter, self.param.display)
             self.net.debug_info = displayed and self.param.debug_info
             loss = self._forward_backward()
-            losses.append(loss)
-            facts = self._log_iteration(sum(losses) / len(losses)) if displayed else None
+            self._losses.append(loss)
+            facts = self._log_iteration(self._smoothed_loss()) if displayed else None
             self._call("on_gradients_ready")
-            rate = self._apply_update(displayed)
+            rate = self.apply_update()
             if displayed:
                 self._emit("train", lr=rate, **facts)
             self._emit("step", iteration=self.iter, loss=loss, lr=rate, images=self.batch_size)
@@ -271,13 +276,17 @@ class Solver:
                         )
         return SolverError(f"iteration {self.iter}: the loss is {loss:g}")
 
-    def apply_update(self):
-        """One update of the learnable blobs from their diffs; counts as an iteration."""
-        self._apply_update(displayed=False)
+    def _smoothed_loss(self):
+        """The mean of the losses of the last average_loss iterations of this `step`."""
+        return sum(self._losses) / len(self._losses)
 
-    def _apply_update(self, displayed):
+    def apply_update(self):
+        """One update of the learnable blobs from their diffs; counts as an iteration.
+
+        Returns the learning rate.
+        """
         rate = self.lr
-        if displayed:
+        if _due(self.iter, self.param.display):
             log.info("Iteration %d, lr = %g", self.iter, rate)
         param = self.param
         # A frozen blob whose gradient was never computed has no diff, and stays as it is.
@@ -308,10 +317,8 @@ class Solver:
     @property
     def lr(self):
         """The learning rate at this iteration. Asking for it may move a multistep schedule on."""
-        lr_policy.check(self.param)
-        policy = lr_policy.POLICIES[self.param.lr_policy]
         before = self.current_step
-        rate, self.current_step = policy(self.param, self.iter, before)
+        rate, self.current_step = lr_policy.rate_at(self.param, self.iter, before)
         if self.param.lr_policy == "multistep" and self.current_step != before:
             log.info("MultiStep Status: Iteration %d, step = %d", self.iter, self.current_step)
         return rate
@@ -382,7 +389,7 @@ class Solver:
         log.info("Iteration %d, Testing net (#%d)", self.iter, k)
         net.share_with(self.net)
         net.debug_info = self.param.debug_info
-        batches = self.param.test_iter[k]
+        batches = max(self.param.test_iter[k], 0)
         totals, loss = {}, 0.0
         for _ in range(batches):
             if self._take_requests("snapshot"):
@@ -394,12 +401,13 @@ class Solver:
             for name in net.outputs:
                 totals[name] = totals.get(name, 0.0) + net.blobs[name].data.astype(np.float64)
         means = {name: total / batches for name, total in totals.items()}
+        loss = loss / batches if batches else math.nan
         if self.param.test_compute_loss:
-            log.info("Test loss: %g", loss / batches)
+            log.info("Test loss: %g", loss)
         _log_outputs("Test", net, means)
-        self._emit("test", iteration=self.iter, net=k, loss=loss / batches, outputs=means)
+        self._emit("test", iteration=self.iter, net=k, loss=loss, outputs=means)
         if judge:
-            judge(loss / batches, means)
+            judge(loss, means)
         return means
 
     # Snapshots
@@ -476,7 +484,7 @@ def _pieces(blob, history):
 
 
 def _due(iteration, interval):
-    return interval > 0 and iteration % interval == 0
+    return interval != 0 and iteration % interval == 0
 
 
 def _log_outputs(phase, net, outputs):
