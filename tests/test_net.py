@@ -31,6 +31,10 @@ def ip(name, bottom, top, num_output=3, more=""):
     return layer(name, "InnerProduct", bottom, top, f"{options} {more}")
 
 
+def batch_norm(name, bottom, top, more=""):
+    return layer(name, "BatchNorm", bottom, top, more)
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     caffelite.set_random_seed(1)
@@ -63,6 +67,42 @@ def build(text, phase=caffelite.TRAIN, **more):
 def test_layers_are_kept_by_state(rule, phase, level, stages, kept):
     net = build(data("x", 2, 3) + ip("ip", "x", "y", more=rule), phase, level=level, stages=stages)
     assert ("ip" in net.layer_dict) == kept
+
+
+def test_a_net_adds_stages_to_its_own_and_sets_phase_and_level():
+    own = 'state { phase: TRAIN level: 5 stage: "own" }\n' + data("x", 2, 3)
+    for rule in ("phase: TEST", "max_level: 0", 'stage: "own" stage: "given"'):
+        text = own + ip("ip", "x", "y", more=f"include {{ {rule} }}")
+        assert "ip" in build(text, caffelite.TEST, stages=["given"]).layer_dict
+
+
+def test_a_net_brings_its_own_state_which_is_of_the_test_phase():
+    text = data("x", 2, 3) + ip("ip", "x", "y", more="include { phase: TEST max_level: 0 }")
+    net = caffelite.Net.from_param(parse(text))
+    assert net.phase == net.layer_dict["ip"].phase == caffelite.TEST
+    text = text.replace("include", "phase: TRAIN include")
+    assert caffelite.Net.from_param(parse(text)).layer_dict["ip"].phase == caffelite.TRAIN
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        ({"phase": 2}, "phase must be"),
+        ({"stages": "one"}, r"stages must be a list of names, \['one'\]"),
+        ({"dtype": "float16"}, "float32 or float64, not in float16"),
+    ],
+)
+def test_what_no_net_can_be_built_with_is_refused(more, message):
+    with pytest.raises(TypeError, match=message):
+        build(data("x", 2, 3), **more)
+
+
+def test_a_message_of_an_old_form_is_upgraded():
+    param = parse('input: "x" input_dim: [2, 3, 1, 1] layers { type: TANH bottom: "x" top: "y" }')
+    before = param.SerializeToString()
+    net = caffelite.Net(param, caffelite.TEST)
+    assert (net.inputs, net.outputs, net.layers[1].type) == (["x"], ["y"], "TanH")
+    assert param.SerializeToString() == before
 
 
 def test_include_and_exclude_together_are_refused():
@@ -98,6 +138,23 @@ def test_a_loss_weight_is_a_reader_and_moves_to_the_first_top_of_the_split():
     assert (added.name, list(added.loss_weight)) == ("y_a_0_split", [2, 0])
     assert not net.layer[1].loss_weight
     assert net.layer[3].bottom[0] == "y_a_0_split_1"
+
+
+def test_of_the_loss_weights_of_a_layer_with_a_split_only_that_of_the_split_stays():
+    text = data("x", 2, 4) + layer("s", "Slice", "x", "a b", "loss_weight: 2 loss_weight: 3")
+    net = split(text + ip("c", "a", "c"))
+    assert [list(ly.loss_weight) for ly in net.layer] == [[], [], [2, 0], []]
+    net = split(text + ip("c", "a", "c") + ip("d", "b", "d"))
+    assert [list(ly.loss_weight) for ly in net.layer[2:4]] == [[2, 0], [3, 0]]
+    assert [ly.bottom[0] for ly in net.layer[4:]] == ["a_s_0_split_1", "b_s_1_split_1"]
+
+
+def test_a_loss_weight_of_0_and_that_of_a_loss_by_itself_are_no_readers():
+    text = data("x", 2, 3) + data("t", 2, 3)
+    text += layer("l", "EuclideanLoss", "x t", "l") + layer("p", "Power", "l", "p")
+    assert split(text) == parse(text)
+    text = text.replace('"l" }', '"l" loss_weight: 0 }')
+    assert split(text) == parse(text)
 
 
 def test_a_net_without_shared_blobs_gets_no_split():
@@ -152,6 +209,18 @@ def test_inputs_and_outputs_come_in_caffes_order():
     assert net.outputs == ["Y", "z"]
 
 
+def test_of_layers_with_one_name_the_last_is_found():
+    net = build(data("x", 2, 3) + ip("a", "x", "y") + ip("a", "y", "z", 4))
+    assert net._layer_names == ["x", "a", "a"]
+    assert net.layer_dict["a"] is net.layers[2] and net.params["a"][0].shape == (4, 3)
+
+
+def test_a_net_without_layers_does_nothing():
+    net = build('name: "empty"')
+    net.reshape()
+    assert (net.forward(), net.backward(), net.forward_backward()) == ({}, {}, 0)
+
+
 def test_in_place_layers_share_the_blob():
     net = build(data("x", 2, 3) + ip("a", "x", "y") + layer("r", "ReLU", "y", "y"))
     assert list(net.blobs) == ["x", "y"] and net.outputs == ["y"]
@@ -159,7 +228,10 @@ def test_in_place_layers_share_the_blob():
 
 
 def test_a_loss_without_a_top_gets_an_anonymous_one():
-    net = build(data("x", 4, 3) + data("t", 4, 3) + layer("l", "EuclideanLoss", "x t"))
+    text = data("x", 4, 3) + data("t", 4, 3) + layer("l", "EuclideanLoss", "x t")
+    with pytest.raises(NetError, match='"\\(automatic\\)": no layer before it'):
+        build(text + ip("a", "(automatic)", "y"))
+    net = build(text)
     assert net.outputs == []
     net.blobs["x"].data[...] = 2
     assert net._forward(0, 2) == pytest.approx(6)
@@ -212,6 +284,74 @@ def test_force_backward_reaches_the_data_but_not_labels():
     assert plan["l"] == (True, [True, False])
 
 
+FROZEN_BIAS = "param { lr_mult: -1 } param { lr_mult: 0 }"
+
+
+@pytest.mark.parametrize(
+    "force, kind, specs, need, flags",
+    [
+        (False, ip, FROZEN_BIAS, True, [True, False]),
+        (True, ip, FROZEN_BIAS, True, [True, True]),
+        (False, batch_norm, "", True, [True] * 3),
+        (False, batch_norm, "param { lr_mult: 0 } " * 3, False, [False] * 3),
+        (False, batch_norm, "param { lr_mult: 0 } " * 2, True, [False, False, True]),
+    ],
+)
+def test_what_the_file_says_of_rates_tells_which_blobs_get_a_gradient(
+    force, kind, specs, need, flags
+):
+    text = "force_backward: true\n" * force + data("x", 4, 3) + data("t", 4, 3)
+    text += kind("a", "x", "y", more=specs) + layer("l", "EuclideanLoss", "y t", "l")
+    found = build(text).layer_dict["a"]
+    assert (found.needs_backward, found.param_propagate_down) == (need, flags)
+
+
+def test_propagate_down_may_ask_for_the_gradient_of_data():
+    text = LOSS + ip("a", "x", "y", 2, more="propagate_down: true")
+    assert plan_of(text + layer("l", "EuclideanLoss", "y t", "l"))["a"] == (True, [True])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ip("a", "x", "y", 2) + layer("l", "SoftmaxWithLoss", "y t", "l", "loss_weight: 0"),
+        ip("a", "x", "y", 2),
+        ip("a", "x", "y", 2) + layer("s", "Silence", "y"),
+    ],
+)
+def test_without_a_loss_nothing_runs_backward(text):
+    assert not any(need for need, _ in plan_of(data("x", 4, 3) + data("t", 4) + text).values())
+
+
+@pytest.mark.parametrize(
+    "type, bottoms, options, wants",
+    [
+        ("ContrastiveLoss", "p q s", "", [True, True, False]),
+        ("EuclideanLoss", "p q", "", [True, True]),
+        ("SigmoidCrossEntropyLoss", "p q", "", [True, False]),
+        ("InfogainLoss", "p s m", "", [True, False, False]),
+        ("LSTM", "seq s2", "recurrent_param { num_output: 2 }", [True, False]),
+        ("RNN", "seq s2", "recurrent_param { num_output: 2 }", [True, False]),
+        ("LSTMUnit", "c gates s3", "", [True, True, False]),
+        ("Accuracy", "p s", "", [False, False]),
+        ("ArgMax", "p", "", [False]),
+        ("Threshold", "p", "", [False]),
+        ("Embed", "s", "embed_param { input_dim: 4 num_output: 2 }", [False]),
+        ("BatchReindex", "p s", "", [True, False]),
+        ("Filter", "p s", "", [True, False]),
+    ],
+)
+def test_force_backward_leaves_alone_what_has_no_gradient(type, bottoms, options, wants):
+    """Of Caffe's layers, those from Accuracy on would stop such a net."""
+    sizes = {"p": (4, 3), "q": (4, 3), "s": (4,), "m": (3, 3), "seq": (5, 4, 3), "s2": (5, 4)}
+    sizes |= {"c": (1, 4, 3), "gates": (1, 4, 12), "s3": (1, 4)}
+    inputs = "".join(data(name, *sizes[name]) for name in bottoms.split())
+    tops = "y z" if type == "LSTMUnit" else "y"
+    net = build("force_backward: true\n" + inputs + layer("l", type, bottoms, tops, options))
+    assert net.layers[-1].propagate_down == wants
+    net.forward_backward()
+
+
 # Sharing
 
 
@@ -229,10 +369,11 @@ def test_blobs_of_one_name_are_one_blob():
     [
         ('num_output: 2 } param { name: "w" }', "expected \\(3, 3\\)"),
         ('num_output: 3 } param { name: "w" lr_mult: 3 }', "lr_mult 2, expected the same, not 3"),
+        ('num_output: 3 } param { name: "w" decay_mult: 3 }', "decay_mult 1, expected the same"),
     ],
 )
 def test_sharing_mistakes_are_named(more, message):
-    first = ip("a", "x", "y", more='param { name: "w" lr_mult: 2 }')
+    first = ip("a", "x", "y", more='param { name: "w" lr_mult: 2 decay_mult: 1 }')
     second = layer("b", "InnerProduct", "y", "z", f"inner_product_param {{ {more}")
     with pytest.raises(NetError, match=message):
         build(data("x", 2, 3) + first + second)
@@ -240,8 +381,9 @@ def test_sharing_mistakes_are_named(more, message):
 
 def test_a_sharer_may_set_what_the_owner_left_open():
     text = data("x", 2, 3) + ip("a", "x", "y", more='param { name: "w" }')
-    net = build(text + ip("b", "y", "z", more='param { name: "w" lr_mult: 5 }'))
-    assert net.learnable[0].lr_mult == 5
+    net = build(text + ip("b", "y", "z", more='param { name: "w" lr_mult: 5 decay_mult: 0 }'))
+    assert (net.learnable[0].lr_mult, net.learnable[0].decay_mult) == (5, 0)
+    assert [(e.layer, e.name) for e in net.learnable] == [("a", "w"), ("a", "1"), ("b", "1")]
 
 
 def test_permissive_sharing_asks_for_the_count_only():
@@ -351,17 +493,31 @@ def test_the_same_seed_gives_the_same_weights():
 
 
 def test_debug_info_logs_mean_absolute_values(caplog):
-    net = build("force_backward: true\n" + data("x", 2, 3) + ip("a", "x", "y"))
-    net.debug_info = True
+    text = 'debug_info: true name: "n"\n' + data("x", 2, 3) + data("t", 2, 3)
+    text += ip("a", "x", "y", more='param { name: "w" } param { lr_mult: 0 }')
+    net = build(text + layer("l", "EuclideanLoss", "y t"))
     net.blobs["x"].data[...] = 1
-    net.params["a"][0].data[...] = 0.5
+    net.params["a"][0].data[...] = -0.5
     with caplog.at_level("INFO", "caffelite"):
-        net.forward()
-        net.blobs["y"].diff[...] = 1
-        net.backward()
-    lines = [record.getMessage() for record in caplog.records]
-    assert "    [Forward] Layer a, top blob y data: 1.5" in lines
-    assert "    [Forward] Layer a, param blob 0 data: 0.5" in lines
-    assert "    [Backward] Layer a, bottom blob x diff: 1.5" in lines
-    assert "    [Backward] Layer a, param blob 0 diff: 2" in lines
-    assert any(line.startswith("    [Backward] All net params (data, diff)") for line in lines)
+        net.forward_backward()
+        net.backward(end="a")
+    lines = [(r.levelname, r.getMessage()) for r in caplog.records if "    [" in r.getMessage()]
+    assert lines[:-2] == [
+        ("INFO", "    [Forward] Layer x, top blob x data: 1"),
+        ("INFO", "    [Forward] Layer t, top blob t data: 0"),
+        ("INFO", "    [Forward] Layer a, top blob y data: 1.5"),
+        ("INFO", "    [Forward] Layer a, param blob w data: 0.5"),
+        ("INFO", "    [Forward] Layer a, param blob 1 data: 0"),
+        ("INFO", "    [Forward] Layer l, top blob (automatic) data: 3.375"),
+        ("INFO", "    [Backward] Layer l, bottom blob y diff: 0.75"),
+        ("INFO", "    [Backward] Layer a, param blob 0 diff: 1.5"),
+        (
+            "ERROR",
+            "    [Backward] All net params (data, diff): "
+            "L1 norm = (4.5, 13.5); L2 norm = (1.5, 4.5)",
+        ),
+    ]
+    assert [line for _, line in lines[-2:]] == [
+        "    [Backward] Layer l, bottom blob y diff: 0.75",
+        "    [Backward] Layer a, param blob 0 diff: 3",
+    ]

@@ -84,6 +84,8 @@ class Net:
     # Construction
 
     def _build(self, param, dtype, seed):
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"a net computes in float32 or float64, not in {dtype}")
         param = passes.filter_layers(param, self.file)
         param = passes.insert_splits(param, self.file)
         self.name, self.phase, self.dtype = param.name, param.state.phase, dtype
@@ -561,6 +563,8 @@ def _sort_arguments(args, phase, level, stages, weights):
         weights = given.get("weights", weights)
     if phase not in (TRAIN, TEST):
         raise TypeError(f"phase must be caffelite.TRAIN or caffelite.TEST, not {phase!r}")
+    if isinstance(stages, str):
+        raise TypeError(f"stages must be a list of names, [{stages!r}], not {stages!r}")
     return phase, level, stages, weights
 
 
