@@ -220,6 +220,13 @@ case(
     golden=np.log(2),
 )
 case("SigmoidCrossEntropyLoss", [(4, 3), (4, 2)], error="expected 12 targets, one per score")
+case(
+    "SigmoidCrossEntropyLoss",
+    [(4, 3)] * 2,
+    loss("ignore_label: 0"),
+    values={1: [-0.5, 0.9, 1.1, -1.2, 0.4]},
+    expect=partial(ref.sigmoid_cross_entropy_loss, ignore=0),
+)
 case("SigmoidCrossEntropyLoss", [(4, 3), (3, 4)], error="expected 4 samples")
 case(
     "SigmoidCrossEntropyLoss", [(4, 3)] * 2, values=TARGETS, error='bottom[1] "x1" has no gradient'
@@ -232,8 +239,8 @@ case("HingeLoss", [(4, 5, 1, 2), (4, 1, 1, 1)], labels=(1, 10), expect=ref.hinge
 case("HingeLoss", SCORES, values=labels(0, 1, 5, 1), error="holds the label 5 at [2]")
 case("HingeLoss", SCORES, values=labels(0, 1, -2, 1), error="label -2 at [2]: label below 0")
 case("HingeLoss", [(4, 5), (4, 2)], error="expected one label for each of 4 samples")
-case("HingeLoss", [(4, 5), (5,)], error="expected one label for each of 4 samples")
-case("HingeLoss", [(4,), (4,)], error="expected at least 2 axes")
+case("HingeLoss", [(4, 5), (5,)], error="expected 4 samples on its first axis")
+case("HingeLoss", [(4,), (4,)], labels=(1, 1), expect=ref.hinge_loss)
 case("HingeLoss", SCORES, labels=(1, 5), error='bottom[1] "x1" has no gradient')
 
 MATRIX = [(1, 1, 5, 5)]
@@ -270,6 +277,20 @@ case(
     fixed_tops=[1],
 )
 case("InfogainLoss", SCORES + MATRIX, loss("normalize: true"), error="normalize is the old form")
+case(
+    "InfogainLoss",
+    MAP + MATRIX,
+    'infogain_loss_param { source: "not read" }' + loss("ignore_label: 2"),
+    labels=(1, 5),
+    expect=partial(ref.infogain_loss, ignore=2),
+)
+case(
+    "InfogainLoss",
+    [(1, 2), (1,), (2, 2)],
+    values={0: [0, 800], 1: [0], 2: [1, 0, 0, 1]},
+    golden=-np.log(1e-20),
+    gradient=False,
+)
 case("InfogainLoss", SCORES, error="H is missing; give it as bottom[2], or a file of it as source")
 case("InfogainLoss", SCORES, 'infogain_loss_param { source: "no" }', error="no: cannot be read")
 case("InfogainLoss", SCORES + [(4, 5)], error='bottom[2] "x2" has shape (4, 5), expected 5 x 5')
@@ -336,12 +357,15 @@ case(
 )
 case("ContrastiveLoss", [(4, 3), (4, 3), (4,)], values={1: [1], 0: [1], 2: [0, 1]}, golden=0.25)
 case("ContrastiveLoss", [(8, 3), (8, 4), (8,)], error='"x1" has shape (8, 4), expected 3 channels')
+case(  # a fraction is cut off
+    "ContrastiveLoss", [(3, 1), (3, 1), (3,)], values={0: [0], 1: [0.25], 2: [0.9, -0.9, -1]},
+    golden=(2 * 0.75**2 + 0.25**2) / 6, tolerance=1e-3,
+)  # fmt: skip
 case("ContrastiveLoss", [(8, 3), (7, 3), (8,)], error='"x1" has shape (7, 3), expected 8 samples')
 case("ContrastiveLoss", [(8, 3), (8, 3), (7,)], error='"x2" has shape (7,), expected one number')
 case("ContrastiveLoss", [(8, 3), (8, 3), (8, 2)], error='"x2" has shape (8, 2), expected one')
 case("ContrastiveLoss", [(8, 3, 2, 1), (8, 3), (8,)], error='"x0" has shape (8, 3, 2, 1), expected')
 case("ContrastiveLoss", [(8, 3), (8, 3, 1, 2), (8,)], error='"x1" has shape (8, 3, 1, 2), expected')
-case("ContrastiveLoss", PAIRS, labels=(2, 2), error='bottom[2] "x2" has no gradient')
 
 BOX = (4, 6, 2)
 case("SmoothL1Loss", [BOX] * 2, expect=ref.smooth_l1_loss)

@@ -93,10 +93,8 @@ def check_label_count(layer, bottom_shapes, option_axis):
 
 
 def check_label_per_sample(layer, bottom_shapes):
-    """Raise unless bottom 1 holds one label for each sample of bottom 0, which has scores."""
+    """Raise unless bottom 1 holds one label for each sample of bottom 0."""
     first, second = bottom_shapes
-    if len(first) < 2:
-        raise layer.shape_error(0, first, "at least 2 axes: samples and classes")
     if math.prod(second) != first[0]:
         expected = (
             f'one label for each of {first[0]} samples of bottom[0] "{layer.param.bottom[0]}"'

@@ -15,7 +15,7 @@ class ContrastiveLoss(Loss):
     Bottom
         0: a, one vector per pair: (N, channels) or (N, channels, 1, 1)
         1: b, the same
-        2: similar, one number per pair: not 0 for pairs that belong together
+        2: similar, one number per pair: not 0 for pairs that belong together; no gradient
     Top
         0: L, one number
     Options (contrastive_loss_param)
@@ -61,7 +61,6 @@ class ContrastiveLoss(Loss):
         top[0].data[...] = costs.sum() / (2 * self.pairs)
 
     def backward(self, top, propagate_down, bottom):
-        self.refuse_label_gradient(propagate_down)
         da = self.difference * self.pull
         da *= float(top[0].diff) / self.pairs
         for blob, wanted, sign in zip(bottom[:2], propagate_down, (1, -1), strict=False):

@@ -21,8 +21,9 @@ class MultinomialLogisticLoss(Loss):
     """
 
     def infer_shapes(self, bottom_shapes):
+        tops = super().infer_shapes(bottom_shapes)
         check_label_per_sample(self, bottom_shapes)
-        return super().infer_shapes(bottom_shapes)
+        return tops
 
     def forward(self, bottom, top):
         self.samples = max(1, bottom[0].shape[0])
