@@ -173,6 +173,7 @@ case(
 )
 case("Accuracy", [(3, 4), (3,)], values={0: [1.0], 1: [0, 1, 2]}, golden=0)  # ties are misses
 case("Accuracy", [(1, 2), (1,)], values={0: [np.nan, 3], 1: [0]}, golden=1)  # as in Caffe
+case("Accuracy", [(2, 2), (2,)], values={0: [1, 2], 1: [1.9, 0.9]}, golden=0.5)  # labels cut off
 case("Accuracy", SCORES, "accuracy_param { ignore_label: 3 }", values=labels(3), golden=0)
 case("Accuracy", SCORES, values=labels(0, 5, 1, 1), error="holds the label 5 at [1]")
 case("Accuracy", SCORES, values=labels(0, 1, 1, -1), error="label -1 at [3]: label below 0")
@@ -219,7 +220,6 @@ case(
     values={0: [900, -900, 0], 1: [1, 0, 0.5]},
     golden=np.log(2),
 )
-case("SigmoidCrossEntropyLoss", [(4, 3), (4, 2)], error="expected 12 targets, one per score")
 case(
     "SigmoidCrossEntropyLoss",
     [(4, 3)] * 2,
@@ -227,6 +227,7 @@ case(
     values={1: [-0.5, 0.9, 1.1, -1.2, 0.4]},
     expect=partial(ref.sigmoid_cross_entropy_loss, ignore=0),
 )
+case("SigmoidCrossEntropyLoss", [(4, 3), (4, 2)], error="expected 12 targets, one per score")
 case("SigmoidCrossEntropyLoss", [(4, 3), (3, 4)], error="expected 4 samples")
 case(
     "SigmoidCrossEntropyLoss", [(4, 3)] * 2, values=TARGETS, error='bottom[1] "x1" has no gradient'
@@ -276,7 +277,6 @@ case(
     expect=lambda x, t, h: [ref.infogain_loss(x, t, h), ref.softmax(x)],
     fixed_tops=[1],
 )
-case("InfogainLoss", SCORES + MATRIX, loss("normalize: true"), error="normalize is the old form")
 case(
     "InfogainLoss",
     MAP + MATRIX,
@@ -291,6 +291,7 @@ case(
     golden=-np.log(1e-20),
     gradient=False,
 )
+case("InfogainLoss", SCORES + MATRIX, loss("normalize: true"), error="normalize is the old form")
 case("InfogainLoss", SCORES, error="H is missing; give it as bottom[2], or a file of it as source")
 case("InfogainLoss", SCORES, 'infogain_loss_param { source: "no" }', error="no: cannot be read")
 case("InfogainLoss", SCORES + [(4, 5)], error='bottom[2] "x2" has shape (4, 5), expected 5 x 5')
@@ -356,11 +357,11 @@ case(
     tolerance=1e-3,
 )
 case("ContrastiveLoss", [(4, 3), (4, 3), (4,)], values={1: [1], 0: [1], 2: [0, 1]}, golden=0.25)
-case("ContrastiveLoss", [(8, 3), (8, 4), (8,)], error='"x1" has shape (8, 4), expected 3 channels')
 case(  # a fraction is cut off
     "ContrastiveLoss", [(3, 1), (3, 1), (3,)], values={0: [0], 1: [0.25], 2: [0.9, -0.9, -1]},
     golden=(2 * 0.75**2 + 0.25**2) / 6, tolerance=1e-3,
 )  # fmt: skip
+case("ContrastiveLoss", [(8, 3), (8, 4), (8,)], error='"x1" has shape (8, 4), expected 3 channels')
 case("ContrastiveLoss", [(8, 3), (7, 3), (8,)], error='"x1" has shape (7, 3), expected 8 samples')
 case("ContrastiveLoss", [(8, 3), (8, 3), (7,)], error='"x2" has shape (7,), expected one number')
 case("ContrastiveLoss", [(8, 3), (8, 3), (8, 2)], error='"x2" has shape (8, 2), expected one')
