@@ -4,10 +4,11 @@ import pytest
 from caffelite.testing import TEST, TRAIN, make_layer
 
 
-def test_batch_norm_keeps_running_sums():
+@pytest.mark.parametrize("phase, mode", [(TRAIN, ""), (TEST, "use_global_stats: false")])
+def test_batch_norm_keeps_running_sums(phase, mode):
     x = np.arange(24.0).reshape(2, 3, 4) ** 2
-    options = "batch_norm_param { moving_average_fraction: 0.5 }"
-    layer, bottom, top = make_layer("BatchNorm", [x], options)
+    options = f"batch_norm_param {{ moving_average_fraction: 0.5 {mode} }}"
+    layer, bottom, top = make_layer("BatchNorm", [x], options, phase)
     layer.forward(bottom, top)
     layer.forward(bottom, top)
     mean, variance, factor = (blob.data for blob in layer.blobs)
@@ -109,6 +110,18 @@ def test_frozen_bn_learns_nothing_and_starts_at_the_identity_times_the_slope():
     np.testing.assert_allclose(top[0].data, 2 * bottom[0].data)
     assert [spec.lr_mult for spec in layer.param.param] == [0] * 4
     assert (layer.blobs[2].data == 0).all() and (layer.blobs[3].data == 1).all()
+
+
+def test_mvn_adds_eps_to_the_deviation_on_the_way_back_too():
+    x, dy = np.array([[-3.0, 1, 2]]), np.array([[1.0, 5, 0]])
+    layer, bottom, top = make_layer("MVN", [x], "mvn_param { across_channels: true eps: 2 }")
+    layer.forward(bottom, top)
+    top[0].diff[...] = dy.reshape(top[0].shape)
+    layer.backward(top, [True], bottom)
+    divisor = np.sqrt(14 / 3) + 2
+    y = x / divisor
+    dx = (dy - dy.mean() - y * (dy * y).mean()) / divisor
+    np.testing.assert_allclose(bottom[0].diff, dx)
 
 
 def test_mvn_in_place_needs_4_axes():

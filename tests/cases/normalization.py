@@ -105,7 +105,12 @@ case(
     scratch=(0,),
 )
 case("Scale", [(2, 3, 4, 5), (3, 4)], expect=ref.scale)
-case("Scale", [(2, 3, 4), ()], "scale_param { axis: 7 num_axes: 9 }", expect=ref.scale)
+case(  # a bottom has no use for num_axes and filler, nor a number for axis
+    "Scale",
+    [(2, 3, 4), ()],
+    "scale_param { axis: 7 num_axes: 9 filler { type: 'none' } }",
+    expect=ref.scale,
+)
 case(
     "Scale",
     [(2, 3, 4), (2,)],
@@ -212,7 +217,7 @@ case("Normalize", [(3,)], error="expected at least 2 axes")
 
 case("MVN", [(2, 3, 4, 5)], expect=ref.mvn)
 case("MVN", [(2, 3, 5)], expect=ref.mvn)
-case(  # no gradient to check: Caffe's, which this is, leaves eps out of the way back
+case(  # its gradient is Caffe's, in test_normalization.py, and not that of the formula
     "MVN",
     [(2, 3, 5)],
     "mvn_param { eps: 0.25 }",
