@@ -21,8 +21,8 @@ case("ReLU", [(70, 3, 400)], kink=0, expect=ref.relu)  # two threads
 case(
     "ReLU",
     [(5,)],
-    values={0: [0, np.nan, INF, -3, 2]},
-    golden=[0, np.nan, INF, 0, 2],
+    values={0: [0, np.nan, INF, -INF, 2]},
+    golden=[0, np.nan, INF, np.nan, 2],
     gradient=False,
 )
 case("ReLU", X, "relu_param { engine: CUDNN }", error="engine: CUDNN needs a GPU")
@@ -69,6 +69,9 @@ for base, value in ((-1, np.e), (2, 2), (0.3, 0.3)):
     case("Log", X, f"log_param {{ {given} }}", positive=True, expect=partial(ref.log, **options))
 case("Exp", X, expect=ref.exp)
 case("Exp", X, "exp_param { base: 1 }", expect=lambda x: x**0)
+case(
+    "Exp", X, "exp_param { base: 10 shift: 400 }", error="shift is 400, and base ^ shift too large"
+)
 for base in (0, -2, "inf", "nan"):
     case(
         "Exp",
@@ -83,6 +86,7 @@ for base in (0, -2, "inf", "nan"):
         error=f"base is {base}, expected a number above 0",
     )
 case("Log", X, positive=True, expect=ref.log)
+case("Log", [()], positive=True, expect=ref.log)
 case("Log", [(3,)], values={0: [0, -1, INF]}, golden=[-INF, np.nan, INF], gradient=False)
 case("Log", X, "log_param { base: 1 }", error="base is 1")
 
@@ -96,10 +100,19 @@ for power in (1, 2, 3, -1, 2.5, 0.5):
         expect=partial(ref.power, power=power, scale=0.5, shift=0.25),
     )
 case("Power", X, "power_param { power: 2 scale: -0.5 }", expect=lambda x: x**2 / 4)
-case("Power", X, "power_param { power: 0 shift: 2 }", expect=lambda x: x**0)
-case("Power", X, "power_param { power: 3 scale: 0 shift: 2 }", expect=lambda x: 8 * x**0)
 case("Power", [(2,)], "power_param { power: 3 }", values={0: [0]}, golden=[0, 0])  # slope 0, too
-case("Power", [(2,)], "power_param { power: 0 }", values={0: [0, -1]}, golden=[1, 1])
+for given, constant in (
+    ("power: 0", 1),
+    ("power: 0 shift: 2", 1),
+    ("power: 3 scale: 0 shift: 2", 8),
+):
+    case(
+        "Power",
+        [(4,)],
+        f"power_param {{ {given} }}",
+        values={0: [0, -1, INF, np.nan]},
+        golden=[constant] * 4,
+    )
 case(
     "Power",
     [(2,)],
@@ -112,6 +125,15 @@ case(
 case("PReLU", X, kink=0, expect=ref.prelu)
 case("PReLU", [(4, 3)], kink=0, expect=ref.prelu)
 case("PReLU", X, "prelu_param { channel_shared: true }", kink=0, expect=ref.prelu)
+case(  # another number of channels
+    "PReLU",
+    [(2, 3, 4)],
+    "prelu_param { channel_shared: true }",
+    batch_axis=1,
+    empty=False,
+    kink=0,
+    expect=ref.prelu,
+)
 case("PReLU", X, kink=0, blobs="filler", expect=ref.prelu)
 case("PReLU", [(1, 2)], values={0: [-4, 4]}, blobs="filler", golden=[[-1, 4]])
 case(
@@ -141,6 +163,7 @@ case("ReLU6", [(3,)], values={0: [np.nan, INF, 6]}, golden=[np.nan, 6, 6], gradi
 case("ReLU6", X, "relu6_param { engine: CUDNN }", error="engine: CUDNN needs a GPU")
 
 case("Swish", X, expect=ref.swish)
+case("Swish", [()], expect=ref.swish)
 case("Swish", X, "swish_param { beta: 1.7 }", expect=partial(ref.swish, beta=1.7))
 case("Swish", X, "swish_param { beta: 0 }", expect=lambda x: x / 2)
 

@@ -27,7 +27,10 @@ class Exp(Layer):
         options = self.options
         log_base = log_of_base(self)
         self.inner = options.scale * log_base  # y = outer * exp(inner * x)
-        self.outer = math.exp(options.shift * log_base)
+        try:
+            self.outer = math.exp(options.shift * log_base)
+        except OverflowError:
+            raise self.error(f"shift is {options.shift:g}, and base ^ shift too large") from None
 
     def forward(self, bottom, top):
         x, y = bottom[0].data, top[0].data

@@ -27,9 +27,10 @@ class Power(Layer):
         self.linear = options.power == 1
 
     def _raised(self, x, power):
-        """(shift + scale * x) ^ power, in a new array."""
-        base = self.options.scale * x + self.options.shift
+        """(shift + scale * x) ^ power, in a new array; with scale 0 one number, whatever x is."""
+        scale, shift = self.options.scale, self.dtype.type(self.options.shift)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            base = scale * x + shift if scale else shift
             return base if power == 1 else base**power
 
     def forward(self, bottom, top):

@@ -42,7 +42,8 @@ class PReLU(Layer):
 
     def infer_shapes(self, bottom_shapes):
         shape = bottom_shapes[0]
-        if len(shape) < 2 or shape[1] != self.channels:
+        fits = self.options.channel_shared or shape[1:2] == (self.channels,)
+        if len(shape) < 2 or not fits:
             raise self.shape_error(0, shape, f"{self.channels} channels on axis 1")
         return bottom_shapes
 
