@@ -77,7 +77,8 @@ class Blob:
         shape = tuple(int(d) for d in dims)
         if shape == self._shape:
             return
-        if len(shape) > MAX_AXES or min(shape, default=0) < 0 or math.prod(shape) > MAX_COUNT:
+        most = math.prod(max(d, 1) for d in shape)  # numpy wants it small beside a 0, too
+        if len(shape) > MAX_AXES or min(shape, default=0) < 0 or most > MAX_COUNT:
             raise NetError(
                 f"a blob cannot have the shape {shape}: at most {MAX_AXES} axes, "
                 f"none negative, and at most {MAX_COUNT} values"

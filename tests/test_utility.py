@@ -119,12 +119,19 @@ def test_silence_clears_the_diffs_it_is_asked_for():
     assert (bottom[0].diff == 0).all() and (bottom[1].diff == 5).all()
 
 
-@pytest.mark.parametrize("type", ["Flatten", "Reshape", "Split", "Concat", "Slice"])
-def test_what_shares_memory_is_refused_in_place(type):
+@pytest.mark.parametrize(
+    "type, options",
+    [
+        *[(type, "") for type in ("Flatten", "Reshape", "Split", "Concat", "Slice", "AbsVal")],
+        ("ReLU", "relu_param { negative_slope: -1 }"),
+        ("ELU", "elu_param { alpha: -1 }"),
+    ],
+)
+def test_what_cannot_compute_in_place_refuses_to(type, options):
     with pytest.raises(RuntimeError, match=r'top\[0\] "x" is its bottom, too, .* name of its own'):
         net_of(f"""
             layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 3 }} }} }}
-            layer {{ name: "l" type: "{type}" bottom: "x" top: "x" }}
+            layer {{ name: "l" type: "{type}" bottom: "x" top: "x" {options} }}
         """)
 
 

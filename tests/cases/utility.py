@@ -47,11 +47,12 @@ def reshaped(*dims):
     return lambda x: x.reshape(len(x), *dims)
 
 
-case("Reshape", [(2, 8, 3)], reshape((0, 4, -1)), empty=False, expect=reshaped(4, 6))
+case("Reshape", [(2, 8, 3)], reshape((0, 4, -1)), expect=reshaped(4, 6))
 case("Reshape", [(2, 8, 3)], reshape((2, 4), "axis: 1 num_axes: 1"), expect=reshaped(2, 4, 3))
 case("Reshape", [(2, 8, 3)], reshape((3, 1), "axis: -2"), expect=reshaped(8, 3, 1))
 case("Reshape", [(2, 8, 3)], reshape((1,), "axis: -1"), expect=reshaped(8, 3, 1))
 case("Reshape", [(2, 8, 3)], reshape((1, 1), "axis: 1 num_axes: 0"), expect=reshaped(1, 1, 8, 3))
+case("Reshape", [(2, 8, 3)], reshape((2, -1), "axis: 1 num_axes: 1"), expect=reshaped(2, 4, 3))
 case("Reshape", [(2, 1, 3)], reshape((), "axis: 1 num_axes: 1"), expect=reshaped(3))
 case("Reshape", [(2, 8, 3)], reshape((-1,)), expect=lambda x: x.reshape(x.size))
 case(
@@ -65,6 +66,7 @@ case(
 )
 case("Reshape", [(2, 8, 3)], reshape((-1, -1)), error="more than one dim -1")
 case("Reshape", [(2, 8, 3)], reshape((-2,)), error="dim -2 is not a size")
+case("Reshape", [(0,)], reshape((2**32, 2**32, -1)), error="at most 2147483647 values")
 case("Reshape", [(2, 8)], reshape((0, 8, 0)), error="copies axis 2 of the bottom")
 case("Reshape", [(2, 8)], reshape((1,), "axis: 3"), error="expected -3 to 2")
 case("Reshape", [(2, 8)], reshape((1,), "axis: -4"), error="expected -3 to 2")
@@ -215,6 +217,8 @@ case(
 )
 case("Tile", [(2, 3)], "tile_param { tiles: 1 }", expect=lambda x: x)
 case("Tile", [(2, 3)], error="tiles: expected at least 1, not 0")
+case("Tile", [(2, 3)], "tile_param { tiles: -1 }", error="tiles: expected at least 1, not -1")
+case("Tile", [(2, 3)], "tile_param { tiles: 1000000000 }", error="at most 2147483647 values")
 case("Tile", [(2, 3)], "tile_param { tiles: 2 axis: 2 }", error="axis: 2 is out of range")
 
 
@@ -279,6 +283,7 @@ case("ArgMax", [(2, 4)], "argmax_param { top_k: 5 }", error="expected 1 to 4")
 case("ArgMax", [(2, 4, 3)], "argmax_param { top_k: 5 axis: 1 }", error="5 of 4 values along axis 1")
 case("ArgMax", [(2, 4)], "argmax_param { top_k: 0 }", error="top_k: 0")
 case("ArgMax", [(2, 4)], "argmax_param { axis: 2 }", error="axis: 2 is out of range")
+case("ArgMax", [()], error='bottom[0] "x0" has shape (), expected at least 1 axis')
 case("ArgMax", [(2, 4)], error="no gradient")
 
 choice = [0, 1, -2, 0, 0.5]

@@ -30,6 +30,8 @@ class ArgMax(Layer):
             axis = self.canonical_axis(self.options.axis, len(shape))
             size, where = shape[axis], f"along axis {axis}"
             result = (*shape[:axis], k, *shape[axis + 1 :])
+        elif not shape:
+            raise self.shape_error(0, shape, "at least 1 axis")
         else:
             size, where = math.prod(shape[1:]), "in a sample"
             result = (*shape[:1], 1 + self.options.out_max_val, k, *(1,) * (len(shape) - 3))

@@ -33,8 +33,6 @@ class Eltwise(Layer):
     def setup(self, bottom_shapes):
         options = self.options
         self.operation = options.EltwiseOp.Name(options.operation)
-        if self.operation == "PROD" and not options.stable_prod_grad:
-            self.reads_top = "values"
         self.num_terms = len(bottom_shapes) - options.coeff_blob
         self.coeffs = list(options.coeff) or [1] * self.num_terms
         if options.coeff and self.operation == "PROD":

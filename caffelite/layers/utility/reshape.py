@@ -28,10 +28,13 @@ class Reshape(Layer):
         if dims.count(-1) > 1:
             raise self.error("shape: has more than one dim -1; only one can be worked out")
         if -1 in dims:
-            known = math.prod(d for d in (*shape[:start], *dims, *shape[end:]) if d != -1)
-            if known == 0 or math.prod(shape) % known:
+            sizes = [d for d in (*shape[:start], *dims, *shape[end:]) if d != -1]
+            total, known = math.prod(shape), math.prod(sizes)
+            if known == 0:  # no samples: the same as for one
+                total, known = (math.prod(max(d, 1) for d in axes) for axes in (shape, sizes))
+            if total % known:
                 raise self._count_error(shape, dims, f"a multiple of {known} values")
-            dims[dims.index(-1)] = math.prod(shape) // known
+            dims[dims.index(-1)] = total // known
         result = (*shape[:start], *dims, *shape[end:])
         if math.prod(result) != math.prod(shape):
             raise self._count_error(shape, dims, f"{math.prod(result)} values")
