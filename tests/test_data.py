@@ -258,6 +258,8 @@ def test_a_datum_holds_bytes_or_floats():
     floats = Datum(channels=1, height=2, width=3, float_data=np.arange(6) / 4)
     expected = np.arange(6, dtype=np.float32).reshape(1, 2, 3) / 4
     np.testing.assert_array_equal(pixels(floats), expected, strict=True)
+    floats.data = bytes(range(6))  # which then count, as in Caffe
+    np.testing.assert_array_equal(pixels(floats).ravel(), np.arange(6, dtype=np.uint8), strict=True)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ def test_a_datum_holds_bytes_or_floats():
         (Datum(channels=2**31 - 1, height=2**31 - 1, width=2**31 - 1, data=b"1"), "1 bytes"),
         (Datum(channels=-1, height=-1, width=1, data=b"1"), "-1 x -1 x 1 = 1"),
         (Datum(label=3), "0 x 0 x 0 = 0"),
-        (Datum(encoded=True, data=b"no picture"), "no picture that can be decoded"),
+        (Datum(encoded=True, data=b"no picture"), "no picture that can be decoded: of no known"),
         (Datum(encoded=True), "no picture that can be decoded"),
     ],
 )

@@ -112,6 +112,13 @@ def test_gray_and_resized_pictures(album):
         assert abs(pixels - want).mean() < 2
 
 
+@pytest.mark.parametrize("size", ["0", "-5"])
+def test_sizes_that_are_not_above_0_do_not_resize(album, size):
+    words = [f"-resize_height={size}", f"-resize_width={size}"]
+    assert convert(*words, "./", "list.txt", "db") == 0
+    assert {pixels.shape for pixels, _ in samples("db")} == {(3, 20, 26)}
+
+
 def test_shuffling_numbers_the_pictures_anew(album):
     Path("list.txt").write_text("".join(f"a.png {i}\n" for i in range(50)))
     assert convert("--shuffle", "./", "list.txt", "db") == 0
@@ -155,6 +162,8 @@ def test_labels_that_are_no_numbers_are_read_as_caffe_does_with_a_warning(album,
         (["./", "none.txt", "db"], 1, "none.txt: cannot be read"),
         (["./", "list.txt", "list.txt"], 1, "list.txt: exists already"),
         (["--encode_type", "xyz", "./", "list.txt", "db"], 1, 'of the type "xyz"'),
+        (["--encode_type", "pdf", "./", "list.txt", "db"], 1, 'of the type "pdf"'),
+        (["-noskip_bad", "list.", "list.txt", "db"], 1, 'list.a.png": no picture that can be'),
         (["--resize_width", "9", "./", "list.txt", "db"], 2, "give both"),
         (["--backend", "hdf5", "./", "list.txt", "db"], 2, "choose from"),
         (["./", "list.txt"], 2, "DB"),

@@ -61,7 +61,7 @@ def run(args):
         entries = [entries[i] for i in order]
     storing = Storing(
         color=not args.gray,
-        size=(args.resize_height, args.resize_width) if args.resize_height else None,
+        size=(args.resize_height, args.resize_width) if args.resize_height > 0 else None,
         encoded=args.encoded or bool(args.encode_type),
         kind=args.encode_type,
     )

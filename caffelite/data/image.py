@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import DataError
 
@@ -35,6 +35,8 @@ def decode(encoded, color=None):
             picture = _eight_bits(upright(file), file.format, color)
             mode = _target_mode(picture, color)
             pixels = np.asarray(picture.convert(mode))
+    except UnidentifiedImageError:
+        raise DataError("no picture that can be decoded: of no known format") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
         raise DataError(f"no picture that can be decoded: {problem}") from None
     if mode == "L":
@@ -89,6 +91,6 @@ def encode(pixels, kind):
 def format_of(kind):
     """Pillow's name for the format of files that end in .KIND."""
     name = Image.registered_extensions().get("." + kind.lower())
-    if name not in Image.SAVE:
+    if name not in Image.SAVE or name not in Image.OPEN:
         raise DataError(f'cannot write pictures of the type "{kind}"; try png or jpg')
     return name
