@@ -174,10 +174,15 @@ def test_padding_read_by_anything_else_is_refused(reader):
     assert "only a conv or pool layer with a single bottom" in str(caught.value)
 
 
-def test_padding_without_a_bottom_is_refused():
-    bottomless = PADDING.replace('bottom: "d"', "")
-    with pytest.raises(NetError, match='old.prototxt:1: layer "p": a padding layer needs a bottom'):
-        upgraded(bottomless + 'layers { bottom: "p" layer { name: "r" type: "conv" } }')
+@pytest.mark.parametrize(
+    "bottom, top, has",
+    [("", 'top: "p"', "0 and 1"), ('bottom: "d" bottom: "e"', 'top: "q" top: "p"', "2 and 2")],
+)
+def test_padding_of_other_than_one_blob_is_refused(bottom, top, has):
+    padding = PADDING.replace('bottom: "d" top: "p"', f"{bottom} {top}")
+    message = f'^old.prototxt:1: layer "p": a padding layer has one bottom and one top, not {has}$'
+    with pytest.raises(NetError, match=message):
+        upgraded(padding + 'layers { bottom: "p" layer { name: "r" type: "conv" } }')
 
 
 def test_an_unknown_v0_type_is_refused():

@@ -38,7 +38,7 @@ def run(args):
     source, out = args.files
     try:
         message, is_text = _read(source)
-    except (ProtoError, OSError) as problem:
+    except ProtoError as problem:
         print(problem, file=sys.stderr)
         return 2
     problems = []
@@ -59,18 +59,25 @@ def _read(path):
 
     from ..proto import caffe_pb2, text
 
-    with open(path, "rb") as file:
-        start = file.read(4096)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4096)
+    except OSError as problem:
+        raise ProtoError(f"{path}: cannot be read: {problem.strerror}") from None
     if start.startswith(b"\x89HDF"):
         raise ProtoError(f"{path}: is HDF5, which has no old forms")
     if not _BINARY.search(start):
         with open(path, encoding="utf-8", errors="replace") as file:
             return text.read(path, text.likely_class(file.read())), True
+    net = caffe_pb2.NetParameter()
     try:
         with open(path, "rb") as file:
-            return caffe_pb2.NetParameter.FromString(file.read()), False
+            net.ParseFromString(file.read())
     except DecodeError:
-        raise ProtoError(f"{path}: neither text nor a .caffemodel, or a damaged one") from None
+        net.Clear()
+    if not (net.layer or net.layers):
+        raise ProtoError(f"{path}: neither text nor a .caffemodel, or a damaged one")
+    return net, False
 
 
 def _upgraded(message, is_text, path, problems):

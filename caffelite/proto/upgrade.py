@@ -150,8 +150,11 @@ def _fold_padding(net, path):
                     f'"{source.layer.name}", which only a conv or pool layer with a single '
                     f"bottom may read"
                 )
-            if not source.bottom:
-                raise NetError(f"{_at(source, path)}: a padding layer needs a bottom")
+            if (len(source.bottom), len(source.top)) != (1, 1):
+                raise NetError(
+                    f"{_at(source, path)}: a padding layer has one bottom and one top, not "
+                    f"{len(source.bottom)} and {len(source.top)}"
+                )
             entry.layer.pad = source.layer.pad
             entry.bottom[index] = source.bottom[0]
         producer.update((name, entry) for name in entry.top)
