@@ -186,6 +186,28 @@ def dataset(parent, name, least_axes=1):
     return data
 
 
+def text(parent, name):
+    """The scalar string `name` of an open file or group, stored in this very file."""
+    h5py = _h5py()
+
+    data = _stored_here(parent, name)
+    if not isinstance(data, h5py.Dataset) or data.shape != () or data.dtype.kind not in "SO":
+        raise DataError(f"{_at(parent, name)} is no string, expected one")
+    if data.dtype.itemsize > SMALL:
+        raise DataError(f"{_at(parent, name)} declares {data.dtype.itemsize} bytes")
+    return os.fsdecode(data[()])
+
+
+def put_text(parent, name, value):
+    """Store a scalar string of fixed length with a null behind it, which readers in C go by."""
+    h5py = _h5py()
+
+    raw = os.fsencode(value)
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_size(len(raw) + 1)
+    parent.create_dataset(name, data=np.bytes_(raw), dtype=h5py.Datatype(kind))
+
+
 def _at(parent, name):
     return f'{parent.file.filename}: "{parent.name.rstrip("/")}/{name}"'
 

@@ -65,6 +65,15 @@ def header(number, size):
     return varint(number << 3 | LENGTH) + varint(size)
 
 
+def field(buffer, number, wire_type, value):
+    """The bytes of one of the `fields` of a buffer."""
+    head = varint(number << 3 | wire_type)
+    if wire_type == VARINT:
+        return head + varint(value)
+    start, end = value
+    return head + (varint(end - start) if wire_type == LENGTH else b"") + buffer[start:end]
+
+
 def numbers(buffer, parts, dtype):
     """One array of all the values of a repeated float or double field.
 

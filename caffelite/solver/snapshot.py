@@ -7,7 +7,9 @@ very bits of one that was never stopped.
 """
 
 import logging
+import mmap
 import os
+import tempfile
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -15,10 +17,11 @@ from google.protobuf.message import DecodeError
 from .. import rng
 from ..atomic import write_atomically
 from ..data import hdf5
-from ..errors import SolverError
+from ..errors import ProtoError, SolverError
 from ..net import weights
-from ..proto import caffe_pb2
+from ..proto import caffe_pb2, wire
 
+_HISTORY = 3  # the field of a SolverState
 _EXTRA = "caffelite_state"  # the dataset of an HDF5 state that holds what Caffe does not
 
 log = logging.getLogger("caffelite")
@@ -27,16 +30,16 @@ log = logging.getLogger("caffelite")
 def check_writable(prefix):
     """Raise a SolverError if snapshots cannot be written at `prefix`; makes its directory."""
     if not prefix:
-        raise SolverError("snapshot_prefix must be set, since snapshot is")
-    folder = os.path.dirname(prefix) or "."
+        raise SolverError("snapshot_prefix must be set, since snapshots are to be written")
+    folder, name = os.path.split(prefix)
     try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as problem:
-        raise SolverError(
-            f'snapshot_prefix "{prefix}": cannot make {folder}: {problem.strerror}'
-        ) from None
-    if not os.access(folder, os.W_OK):
-        raise SolverError(f'snapshot_prefix "{prefix}": no permission to write in {folder}')
+        os.makedirs(folder or ".", exist_ok=True)
+        tempfile.NamedTemporaryFile(
+            prefix=f"{name}_iter_", suffix=".solverstate.h5", dir=folder or "."
+        ).close()
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", problem)
+        raise SolverError(f'snapshot_prefix "{prefix}": cannot write there: {reason}') from None
 
 
 # Writing
@@ -112,7 +115,7 @@ def _write_binary(solver, path, model):
     chunks = [_state_message(solver, model).SerializeToString()]
     for array in _histories(solver):
         blob = weights.blob_message(array.shape, array)
-        chunks += [weights.wire.header(3, sum(map(len, blob))), *blob]
+        chunks += [wire.header(_HISTORY, sum(map(len, blob))), *blob]
     write_atomically(path, chunks)
 
 
@@ -121,7 +124,7 @@ def _write_hdf5(solver, path, model):
 
     def fill(file):
         file.create_dataset("iter", data=np.array([state.iter], "i4"))
-        file.create_dataset("learned_net", data=np.bytes_(model))
+        hdf5.put_text(file, "learned_net", model)
         file.create_dataset("current_step", data=np.array([state.current_step], "i4"))
         history = file.create_group("history")
         for index, array in enumerate(_histories(solver)):
@@ -136,8 +139,10 @@ def _write_hdf5(solver, path, model):
 
 def restore(solver, path):
     """Bring `solver` to the state in the file, the model that it names included."""
-    read = _read_hdf5 if path.endswith(".h5") else _read_binary
-    state, arrays = read(path)
+    is_hdf5 = path.endswith(".h5")
+    state, arrays = _read_hdf5(path) if is_hdf5 else _read_binary(path)
+    if min(state.iter, state.current_step) < 0:
+        raise _damaged(path)
     targets = _histories(solver)
     if len(arrays) != len(targets):
         raise SolverError(
@@ -145,21 +150,29 @@ def restore(solver, path):
             f"another type of solver than {solver.type}, or for another net"
         )
     for index, (target, array) in enumerate(zip(targets, arrays, strict=True)):
-        if array.size != target.size:
+        if array.size != target.size or (is_hdf5 and array.shape != target.shape):
             raise SolverError(
-                f"{path}: history {index} has {array.size} values, expected {target.size}: it was "
-                "written for another net"
+                f"{path}: history {index} has the shape {array.shape}, expected {target.shape}: it "
+                "was written for another net"
             )
     if state.learned_net:
         solver.net.copy_from(_find_model(state.learned_net, path))
     for target, array in zip(targets, arrays, strict=True):
         target[...] = array.reshape(target.shape)
+    _let_frozen_blobs_roll_out(solver)
     solver.iter, solver.current_step = state.iter, state.current_step
     solver.state_before_tests = None
     solver.progress.so_far.CopyFrom(state.progress)
     if state.HasField("seed"):
         _restore_streams(solver, state)
         _restore_carried(solver, state, path)
+
+
+def _let_frozen_blobs_roll_out(solver):
+    """Blobs frozen since the snapshot go on by what their history holds, as in Caffe."""
+    for entry, history in zip(solver.net.learnable, solver.history, strict=True):
+        if entry.lr_mult == 0 and any(past.any() for past in history.values()):
+            entry.blob.diff.fill(0)  # the solver passes over blobs without a diff
 
 
 def _restore_streams(solver, state):
@@ -200,30 +213,53 @@ def _values(blob):
 
 
 def _read_binary(path):
+    """The state, and its histories apart: views of the mapped file, which may be large."""
     try:
         with open(path, "rb") as file:
-            raw = file.read()
-        state = caffe_pb2.SolverState.FromString(raw)
+            if not os.fstat(file.fileno()).st_size:
+                raise SolverError(f"{path}: the file is empty, expected a .solverstate")
+            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as problem:
         raise SolverError(f"{path}: cannot read the solver state: {problem.strerror}") from None
+    message, arrays = b"", []
+    try:
+        for field in wire.fields(buffer, 0, len(buffer)):
+            number, kind, span = field
+            if (number, kind) == (_HISTORY, wire.LENGTH):
+                arrays.append(weights.read_blob(buffer, span).data)
+            else:
+                message += wire.field(buffer, *field)
+    except ProtoError:
+        raise _damaged(path) from None
+    return _parse(message, path), arrays
+
+
+def _parse(message, path):
+    try:
+        return caffe_pb2.SolverState.FromString(message)
     except DecodeError:
-        raise SolverError(f"{path}: not a .solverstate, or a damaged one") from None
-    if not raw:
-        raise SolverError(f"{path}: the file is empty, expected a .solverstate")
-    arrays = [_values(blob) for blob in state.history]
-    state.ClearField("history")
-    return state, arrays
+        raise _damaged(path) from None
+
+
+def _damaged(path):
+    return SolverError(f"{path}: not a .solverstate, or a damaged one")
 
 
 def _read_hdf5(path):
     with hdf5.open_file(path) as file:
         state = caffe_pb2.SolverState()
         if _EXTRA in file:
-            state.ParseFromString(hdf5.dataset(file, _EXTRA)[()].tobytes())
-        state.iter = int(hdf5.dataset(file, "iter")[0])
-        state.current_step = int(hdf5.dataset(file, "current_step")[0])
-        learned_net = file["learned_net"][()] if "learned_net" in file else b""
-        state.learned_net = learned_net.decode() if isinstance(learned_net, bytes) else learned_net
+            state = _parse(hdf5.dataset(file, _EXTRA)[()].tobytes(), path)
+        state.iter = _integer(file, "iter", path)
+        state.current_step = _integer(file, "current_step", path)
+        state.learned_net = hdf5.text(file, "learned_net") if "learned_net" in file else ""
         history = hdf5.group(file, "history")
         arrays = [hdf5.dataset(history, str(i), least_axes=0)[()] for i in range(len(history))]
         return state, [np.asarray(array) for array in arrays]
+
+
+def _integer(file, name, path):
+    values = np.ravel(hdf5.dataset(file, name)[()])
+    if values.shape != (1,) or not 0 <= values[0] < 1 << 31:
+        raise _damaged(path)
+    return int(values[0])
