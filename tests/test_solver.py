@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,6 +72,78 @@ def lines(caplog):
     return lambda: [record.getMessage() for record in caplog.records]
 
 
+# Which nets, in which state
+
+
+TOLD = (
+    NET
+    + """
+layer { name: "deep" type: "Silence" bottom: "ip2" include { min_level: 2 } }
+layer { name: "one" type: "Silence" bottom: "ip2" include { stage: "one" } }
+layer { name: "two" type: "Silence" bottom: "ip2" include { stage: "one" stage: "two" } }
+layer { name: "testing" type: "Silence" bottom: "ip2" include { phase: TEST } }
+"""
+)
+
+
+def told(net):
+    return {"deep", "one", "two", "testing"} & set(net._layer_names)
+
+
+def test_the_solvers_state_comes_after_that_of_the_net():
+    """Its phase and level go before the net's; stages add up."""
+    text = 'test_iter: [1, 1] test_interval: 9 train_state { stage: "two" } test_state { level: 1 }'
+    text += "test_state { phase: TRAIN }"
+    net = TOLD + 'state { phase: TEST level: 2 stage: "one" }'
+    solver = caffelite.get_solver(param(text, net))
+    assert told(solver.net) == {"deep", "one", "two", "testing"}
+    assert [told(net) for net in solver.test_nets] == [{"one", "testing"}, {"deep", "one"}]
+    plain = caffelite.get_solver(param("test_iter: 1 test_interval: 9", TOLD))
+    assert (told(plain.net), told(plain.test_nets[0])) == (set(), {"testing"})
+
+
+def named(name):
+    return NET.replace("noise", name)
+
+
+def test_nets_to_test_are_those_inline_those_of_files_then_the_common_one():
+    Path("net.prototxt").write_text(named("of a file"))
+    text = 'test_net: "net.prototxt" test_interval: 9 test_iter: [1, 2, 3, 4] '
+    text += f"test_net_param {{ {named('inline')} }}"
+    solver = caffelite.get_solver(param(text))
+    assert [net.name for net in solver.test_nets] == ["inline", "of a file", "noise", "noise"]
+
+
+@pytest.mark.parametrize("field", ["net", "train_net"])
+def test_a_net_may_be_in_a_file(field):
+    Path("net.prototxt").write_text(NET)
+    solver = param(f'{field}: "net.prototxt"')
+    solver.ClearField("net_param")
+    assert caffelite.get_solver(solver).net.name == "noise"
+
+
+def test_a_net_to_train_needs_the_nets_to_test_given_apart():
+    solver = param(f"train_net_param {{ {NET} }} test_iter: 1 test_interval: 9")
+    solver.ClearField("net_param")
+    with pytest.raises(SolverError, match="has 1 test_iter entries, expected .* the 0 test nets"):
+        caffelite.get_solver(solver)
+    solver.ClearField("train_net_param")
+    with pytest.raises(SolverError, match="exactly one of .* not none"):
+        caffelite.get_solver(solver)
+
+
+def test_weights_go_to_all_nets_in_order():
+    for index, value in enumerate((1, 2)):
+        solver = caffelite.get_solver(param())
+        solver.net.params[f"ip{index + 1}"][0].data[...] = value
+        solver.net.params["ip2"][1].data[...] = value
+        solver.net.save(f"{index}.caffemodel")
+    text = 'weights: "0.caffemodel , 1.caffemodel" weights: "0.caffemodel"'
+    solver = caffelite.get_solver(param(text + "test_iter: 1 test_interval: 9"))
+    for net in (solver.net, solver.test_nets[0]):
+        assert (net.params["ip1"][0].data == 1).all() and (net.params["ip2"][1].data == 1).all()
+
+
 # Schedules
 
 
@@ -82,20 +155,39 @@ def lines(caplog):
         ('lr_policy: "exp" gamma: 0.9', 7, 0.1 * 0.9**7),
         ('lr_policy: "inv" gamma: 0.1 power: 0.75', 7, 0.1 * 1.7**-0.75),
         ('lr_policy: "poly" power: 2 max_iter: 10', 7, 0.1 * 0.3**2),
-        ('lr_policy: "sigmoid" gamma: -5 stepsize: 5', 7, None),
         ('lr_policy: "sigmoid" gamma: 0.5 stepsize: 5', 7, 0.1 / (1 + math.exp(-1))),
+        ('lr_policy: "sigmoid" gamma: 1 stepsize: 100000', 7, 0),
         ('lr_policy: "plateau" gamma: 0.5 test_iter: 1 test_interval: 1', 7, 0.1),
     ],
 )
 def test_schedules(policy, i, expected):
-    solver = param(policy)
-    if expected is None:
-        with pytest.raises(SolverError, match="gamma of at least 0, not -5"):
-            lr_policy.check(solver)
-        return
-    lr_policy.check(solver)
-    rate, _ = lr_policy.POLICIES[solver.lr_policy](solver, i, 0)
-    assert rate == pytest.approx(expected, rel=1e-6)
+    rate, _ = lr_policy.rate_at(param(policy), i, 0)
+    assert rate == pytest.approx(expected, rel=1e-6) and type(rate) is float
+
+
+@pytest.mark.parametrize(
+    "policy, message",
+    [
+        ('lr_policy: ""', "lr_policy is not set; expected one of fixed"),
+        ('lr_policy: "stepp"', 'unknown "stepp"; did you mean "step"'),
+        ('lr_policy: "step" gamma: 0.1', "stepsize above 0, not 0"),
+        ('lr_policy: "sigmoid" gamma: 0.1', "stepsize above 0, not 0"),
+        *(
+            (f'lr_policy: "{policy}" gamma: -5 stepsize: 5', "gamma of at least 0, not -5")
+            for policy in ("step", "exp", "inv", "multistep", "sigmoid", "plateau")
+        ),
+        ('lr_policy: "plateau" patience: 0', "patience above 0, not 0"),
+        ('lr_policy: "plateau" plateau_winsize: 10', "plateau goes by test passes"),
+        ('lr_policy: "poly" power: 0.5', '"poly" gives the rate nan at iteration 20'),
+        ('lr_policy: "poly" power: 1 max_iter: 0', '"poly" gives the rate -inf'),
+        ('lr_policy: "exp" gamma: 1e30', '"exp" gives the rate inf'),
+        ('lr_policy: "step" gamma: 1e30 stepsize: 1', '"step" gives the rate inf'),
+        ("base_lr: nan", '"fixed" gives the rate nan'),
+    ],
+)
+def test_schedules_without_a_rate_are_refused(policy, message):
+    with pytest.raises(SolverError, match=message):
+        lr_policy.rate_at(param(policy), 20, 0)
 
 
 def test_multistep_moves_on_by_one_step_an_evaluation(lines):
@@ -196,6 +288,22 @@ def test_lr_mult_and_decay_mult_apply_by_blob():
     np.testing.assert_allclose(bias.data, 1 - 0.2, rtol=1e-6)
 
 
+def test_what_is_frozen_goes_on_by_its_history():
+    """After resuming, too, where nothing has looked at the gradient yet."""
+    solver = caffelite.get_solver(param("momentum: 0.5"))
+    blob = solver.net.params["ip2"][0]
+    blob.diff[...] = 1
+    solver.apply_update()
+    _, state = solver.snapshot()
+    frozen = NET.replace(
+        'bottom: "ip1" top: "ip2"', 'bottom: "ip1" top: "ip2" param { lr_mult: 0 }'
+    )
+    resumed = caffelite.get_solver(param("momentum: 0.5", frozen))
+    resumed.restore(state)
+    resumed.step(2)
+    np.testing.assert_allclose(resumed.net.params["ip2"][0].data, blob.data - 0.05 - 0.025, 1e-5)
+
+
 def test_iter_size_averages_gradients_and_loss():
     net = """
     layer { name: "d" type: "DummyData" top: "x" top: "t"
@@ -257,12 +365,97 @@ def test_log_lines_are_caffes(lines):
 
 
 def test_the_displayed_loss_is_averaged(lines):
-    solver = caffelite.get_solver(param("display: 1 average_loss: 3"))
+    """Over this call of step or solve, and in the line after the last iteration, too."""
+    solver = caffelite.get_solver(param("display: 1 average_loss: 3 max_iter: 6"))
     losses = []
-    solver.add_listener(lambda e: losses.append(e["loss"]) if e["event"] == "step" else None)
+    solver.net.after_forward(
+        lambda i: (
+            i == len(solver.net.layers) - 1 and losses.append(solver.net.blobs["loss"].data + 0)
+        )
+    )
+    solver.step(1)
+    solver.solve()
+    shown = [float(t.rsplit("= ")[-1]) for t in lines() if re.match(r".*(s/1 iters\)|\d), loss", t)]
+    first, *rest = losses
+    expected = [first, *(np.mean(rest[max(0, i - 2) : i + 1]) for i in range(6))]
+    assert shown == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_negative_interval_counts_as_its_amount(lines):
+    solver = caffelite.get_solver(param("display: -2 snapshot: -5"))
+    solver.solve()
+    assert [int(t.split()[1]) for t in lines() if "iter/s" in t] == [0, 2, 4, 6, 8]
+    assert sorted(Path().glob("*.solverstate")) == [
+        Path("s_iter_10.solverstate"),
+        Path("s_iter_5.solverstate"),
+    ]
+
+
+def test_an_update_by_hand_tells_its_rate(lines):
+    solver = caffelite.get_solver(param("display: 2"))
+    for _ in range(3):
+        assert solver.apply_update() == pytest.approx(0.1)
+    assert lines()[-2:] == ["Iteration 0, lr = 0.1", "Iteration 2, lr = 0.1"]
+
+
+def test_tests_of_no_batches_show_nothing(lines):
+    """As in Caffe, where old solvers have test_iter: 0 to have no tests."""
+    caffelite.get_solver(param("test_iter: 0 test_interval: 5")).solve()
+    assert lines().count("Iteration 5, Testing net (#0)") == 1
+    assert not any("Test net output" in line for line in lines())
+
+
+@pytest.mark.parametrize("text, first", [("", 0), ("test_initialization: false", 4)])
+def test_the_test_before_training_can_be_left_out(text, first):
+    tests = []
+    solver = caffelite.get_solver(param(f"test_iter: 1 test_interval: 4 {text}"))
+    solver.add_listener(lambda e: e["event"] == "test" and tests.append(e["iteration"]))
+    solver.solve()
+    assert tests == list(range(first, 10, 4))
+
+
+@pytest.mark.parametrize(
+    "text, iterations",
+    [("", [10]), ("snapshot: 4", [4, 8, 10]), ("snapshot: 5", [5, 10])]
+    + [("snapshot: 4 snapshot_after_train: false", [4, 8]), ("snapshot_after_train: false", [])],
+)
+def test_training_ends_with_one_snapshot(text, iterations):
+    solver = caffelite.get_solver(param(text))
+    taken = []
+    solver.add_listener(lambda e: e["event"] == "snapshot" and taken.append(e["iteration"]))
+    solver.solve()
+    assert taken == iterations
+
+
+def test_a_test_goes_on_where_the_last_one_ended():
+    solver = caffelite.get_solver(param("test_iter: 3 test_interval: 4"))
+    solver.test_nets[0].layers[0].close()
+    batches = []
+    net = solver.test_nets[0]
+    net.after_forward(lambda i: i == 0 and batches.append(net.blobs["data"].data.copy()))
     solver.step(5)
-    shown = [float(t.rsplit("= ")[-1]) for t in lines() if "iter/s" in t]
-    assert shown == pytest.approx([np.mean(losses[max(0, i - 2) : i + 1]) for i in range(5)], 1e-4)
+    assert len(batches) == 6 and len({batch.tobytes() for batch in batches}) == 6
+
+
+def test_debug_info_is_for_displayed_iterations_and_tests(lines):
+    """What the net's own file says of it does not count."""
+    text = "debug_info: true display: 2 test_iter: 1 test_interval: 3 test_initialization: false"
+    caffelite.get_solver(param(text, NET + "debug_info: true")).step(4)
+    said = [t.split("]")[0].split("[")[-1] for t in lines() if "[Forward] Layer loss" in t]
+    assert len(said) == 2 + 1, "iterations 0 and 2, and the test of iteration 3"
+    seen = len(lines())
+    caffelite.get_solver(param("display: 1", NET + "debug_info: true")).step(1)
+    assert not any("[Forward]" in t for t in lines()[seen:])
+
+
+def test_callbacks_come_after_tests_and_around_gradients():
+    solver = caffelite.get_solver(param("test_iter: 1 test_interval: 1 iter_size: 2"))
+    seen = []
+    solver.add_listener(lambda e: seen.append(e["event"]))
+    solver.net.before_forward(lambda i: i == 0 and seen.append("forward"))
+    solver.add_callback(lambda: seen.append("start"), lambda: seen.append("gradients"))
+    solver.step(1)
+    assert seen == ["test", "start", "forward", "forward", "gradients", "step"]
 
 
 def test_events_tell_all():
@@ -278,14 +471,6 @@ def test_events_tell_all():
     assert [e["iteration"] for e in events if e["event"] == "snapshot"] == [5, 10]
     step = next(event for event in events if event["event"] == "step")
     assert step["images"] == 8
-
-
-def test_callbacks_run_each_iteration():
-    solver = caffelite.get_solver(param())
-    seen = []
-    solver.add_callback(lambda: seen.append("start"), lambda: seen.append("gradients"))
-    solver.step(2)
-    assert seen == ["start", "gradients"] * 2
 
 
 def test_test_nets_see_the_trained_weights():
@@ -461,8 +646,7 @@ def test_what_happens_amid_tests_is_undone_by_resuming(action):
     ("text", "message"),
     [
         ('monitor: "los" early_stop: 1', 'test net 0 has no output "los"; did you mean "loss"'),
-        ('lr_policy: "plateau" gamma: 0.1 patience: 0', "patience above 0, not 0"),
-        ('lr_policy: "plateau" gamma: -1', "gamma of at least 0"),
+        ("early_stop: -1", "early_stop must be at least 0, not -1"),
     ],
 )
 def test_mistakes_about_tests_are_named(text, message):
@@ -471,9 +655,11 @@ def test_mistakes_about_tests_are_named(text, message):
 
 
 @pytest.mark.parametrize("text", ['lr_policy: "plateau" gamma: 0.1', "early_stop: 2"])
-def test_going_by_tests_needs_a_test_net(text):
+def test_going_by_tests_needs_a_test_net_and_batches(text):
     with pytest.raises(SolverError, match="there is no test net"):
         caffelite.get_solver(param(text))
+    with pytest.raises(SolverError, match="the first test_iter is 0"):
+        caffelite.get_solver(param(text + " test_iter: [0, 2] test_interval: 1"))
 
 
 # Snapshots and resuming
@@ -564,6 +750,68 @@ def test_a_killed_run_resumes_with_the_same_bits(net):
     assert same(whole, resumed)
 
 
+def test_a_binary_state_is_what_caffe_reads():
+    """History by kind, then by blob: of Adam the means of the gradients, then of their squares."""
+    solver = caffelite.get_solver(param('type: "Adam" momentum: 0.5 momentum2: 0.75'))
+    for entry in solver.net.learnable:
+        entry.blob.diff[...] = 2
+    solver.apply_update()
+    model, path = solver.snapshot()
+    state = caffe_pb2.SolverState.FromString(Path(path).read_bytes())
+    assert (state.iter, state.learned_net, state.current_step) == (1, model, 0)
+    assert [list(blob.shape.dim) for blob in state.history] == [[6, 5], [6], [2, 6], [2]] * 2
+    assert [set(blob.data) for blob in state.history] == [{1.0}] * 4 + [{1.0}] * 4
+
+
+def test_an_hdf5_state_is_what_caffe_reads(lines):
+    h5py = pytest.importorskip("h5py")
+    solver = caffelite.get_solver(param('snapshot_format: HDF5 snapshot_prefix: "ü/s" momentum: 1'))
+    solver.current_step = 3
+    solver.step(2)
+    model, path = solver.snapshot()
+    assert (model, path) == ("ü/s_iter_2.caffemodel.h5", "ü/s_iter_2.solverstate.h5")
+    assert lines()[-2:] == [
+        f"Snapshotting to HDF5 file {model}",
+        f"Snapshotting solver state to HDF5 file {path}",
+    ]
+    with h5py.File(path) as file:
+        for name, value in (("iter", 2), ("current_step", 3)):
+            assert (
+                file[name].shape == (1,) and file[name].dtype == np.int32 and file[name][0] == value
+            )
+        text = file["learned_net"]
+        assert text[()] == model.encode() and text.shape == ()
+        kind = text.id.get_type()
+        assert kind.get_size() == len(model.encode()) + 1
+        assert kind.get_strpad() == h5py.h5t.STR_NULLTERM
+        for index, history in enumerate(solver.history):
+            stored = file[f"history/{index}"]
+            assert stored.dtype == np.float32 and stored.shape == history["momentum"].shape
+            np.testing.assert_array_equal(stored, history["momentum"])
+        assert len(file["history"]) == 4
+
+
+@pytest.mark.parametrize("form, ending", [("BINARYPROTO", ""), ("HDF5", ".h5")])
+def test_a_state_names_models_of_either_kind(form, ending):
+    h5py = pytest.importorskip("h5py")
+    solver = caffelite.get_solver(param(f"snapshot_format: {form}"))
+    solver.step(1)
+    _, path = solver.snapshot()
+    solver.net.save("other.caffemodel") if ending else solver.net.save_hdf5("other.h5")
+    other = "other.caffemodel" if ending else "other.h5"
+    if ending:
+        with h5py.File(path, "a") as file:
+            del file["learned_net"]
+            file["learned_net"] = other
+    else:
+        state = caffe_pb2.SolverState.FromString(Path(path).read_bytes())
+        state.learned_net = other
+        Path(path).write_bytes(state.SerializeToString())
+    again = caffelite.get_solver(param("random_seed: 8"))
+    again.restore(path)
+    assert same(solver, again)
+
+
 def test_snapshot_diff_keeps_gradients():
     solver = caffelite.get_solver(param("snapshot_diff: true"))
     solver.step(1)
@@ -607,8 +855,6 @@ def test_what_ssd_says_of_its_tests_is_passed_over(lines):
     [
         ('type: "Sgd"', 'unknown solver type "Sgd"; did you mean "SGD"'),
         ('lr_policy: "stepp"', 'lr_policy: unknown "stepp"; did you mean "step"'),
-        ('lr_policy: "step" gamma: 0.1', "stepsize above 0, not 0"),
-        ('lr_policy: "plateau" plateau_winsize: 10', "plateau goes by test passes"),
         ("average_loss: 0", "average_loss must be at least 1"),
         ("iter_size: 0", "iter_size must be at least 1"),
         ('weight_decay: 1 regularization_type: "L3"', 'unknown "L3"'),
@@ -616,14 +862,28 @@ def test_what_ssd_says_of_its_tests_is_passed_over(lines):
         ("test_iter: 3", "test_interval must be above 0, not 0"),
         ("test_iter: 3 test_interval: 1 test_state {} test_state {}", "has 2 test_state entries"),
         ('type: "AdaGrad" momentum: 0.9', "AdaGrad has no momentum"),
+        ('type: "RMSProp" momentum: 0.9', "RMSProp has no momentum"),
         ('type: "RMSProp" rms_decay: 1', "rms_decay must be at least 0 and below 1"),
+        ('type: "RMSProp" rms_decay: -0.1', "rms_decay must be at least 0 and below 1"),
+        ('type: "Adam" momentum: 1', "Adam: momentum must be at least 0 and below 1, not 1"),
+        ('type: "Adam" momentum2: 2', "Adam: momentum2 must be at least 0 and below 1, not 2"),
         ('snapshot: 1 snapshot_prefix: ""', "snapshot_prefix must be set"),
+        ('snapshot: 1 snapshot_prefix: "/dev/null/s"', '"/dev/null/s": cannot write there'),
+        (f'snapshot: 1 snapshot_prefix: "{"x" * 240}"', "cannot write there: File name too long"),
+        (r'snapshot: 1 snapshot_prefix: "a\0b"', "cannot write there: embedded null byte"),
         ('weights: "none.caffemodel"', "none.caffemodel: cannot read the weights: No such file"),
     ],
 )
 def test_solver_mistakes_are_named(text, message):
     with pytest.raises(CaffeliteError, match=message):
         caffelite.get_solver(param(text))
+
+
+def test_training_does_not_begin_if_its_result_cannot_be_kept():
+    solver = caffelite.get_solver(param('snapshot_prefix: "/dev/null/s"'))
+    with pytest.raises(SolverError, match="cannot write there"):
+        solver.solve()
+    assert solver.iter == 0
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_layer():
@@ -641,6 +901,8 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_layer():
         (b"", "the file is empty"),
         (b"\xff" * 40, "not a .solverstate"),
         (b"\x08\x05", "holds 0 histories, expected 4"),
+        (b"\x1a\x05", "not a .solverstate, or a damaged one"),
+        (caffe_pb2.SolverState(iter=-1).SerializeToString(), "not a .solverstate"),
     ],
 )
 def test_broken_states_are_named(content, message):
@@ -650,6 +912,38 @@ def test_broken_states_are_named(content, message):
         caffelite.get_solver(param()).restore("bad.solverstate")
     with pytest.raises(SolverError, match="none: cannot read"):
         caffelite.get_solver(param()).restore("none")
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("iter", None, '"/iter" is missing'),
+        ("iter", [], "not a .solverstate, or a damaged one"),
+        ("iter", [1.5e10], "not a .solverstate, or a damaged one"),
+        ("iter", "three", '"/iter" is object'),
+        ("current_step", [-1], "not a .solverstate, or a damaged one"),
+        ("learned_net", 7, '"/learned_net" is no string'),
+        ("learned_net", "none", "none: cannot read the weights: No such file"),
+        ("caffelite_state", np.frombuffer(b"\xff" * 9, "u1"), "not a .solverstate"),
+        ("history", None, '"/history" is missing'),
+        ("history", 1, '"/history" is a dataset, expected a group'),
+        ("history/3", None, "holds 3 histories, expected 4"),
+        ("history/0", np.zeros((5, 6)), r"history 0 has the shape \(5, 6\), expected \(6, 5\)"),
+        ("history/0", "x", '"/history/0" is object'),
+    ],
+)
+def test_broken_hdf5_states_are_named(name, value, message):
+    h5py = pytest.importorskip("h5py")
+    solver = caffelite.get_solver(param("snapshot_format: HDF5"))
+    _, path = solver.snapshot()
+    with h5py.File(path, "a") as file:
+        del file[name]
+        if value is not None:
+            file[name] = value
+    before = weights(solver)
+    with pytest.raises(CaffeliteError, match=message):
+        solver.restore(path)
+    assert same_arrays(before, weights(solver))
 
 
 def test_a_state_of_another_solver_is_refused():

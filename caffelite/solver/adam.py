@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 
+from ..errors import SolverError
 from .base import Solver, register_solver
 
 
@@ -12,6 +13,13 @@ class AdamSolver(Solver):
     b2 = momentum2, t = iter + 1.  Kingma, Ba 2015, arXiv:1412.6980"""
 
     history_names = ("mean", "squares")
+
+    def check(self):
+        super().check()
+        for name in ("momentum", "momentum2"):
+            value = getattr(self.param, name)
+            if not 0 <= value < 1:
+                raise SolverError(f"Adam: {name} must be at least 0 and below 1, not {value:g}")
 
     def update(self, blob, history, rate):
         g, b1, b2, t = blob.diff, self.param.momentum, self.param.momentum2, self.iter + 1

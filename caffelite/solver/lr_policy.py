@@ -4,7 +4,7 @@ Each takes the SolverParameter, i, and the solver's current_step, and returns (r
 only `step` and `multistep` move the step. That of `plateau` is moved by the solver's tests.
 """
 
-import math
+import numpy as np
 
 from ..errors import SolverError, did_you_mean
 
@@ -40,6 +40,19 @@ def check(param):
         raise SolverError(f'lr_policy "plateau" needs patience above 0, not {param.patience}')
 
 
+def rate_at(param, i, current_step):
+    """(rate, current_step) at iteration i by the schedule of `param`."""
+    check(param)
+    with np.errstate(all="ignore"):
+        rate, current_step = POLICIES[param.lr_policy](param, i, current_step)
+    if not np.isfinite(rate):
+        raise SolverError(
+            f'lr_policy "{param.lr_policy}" gives the rate {rate:g} at iteration {i}; '
+            "expected a number, so look at base_lr, gamma, power and max_iter"
+        )
+    return float(rate), current_step
+
+
 @_register
 def fixed(param, i, current_step):
     """base_lr"""
@@ -50,19 +63,19 @@ def fixed(param, i, current_step):
 def step(param, i, current_step):
     """base_lr * gamma ^ floor(i / stepsize)"""
     current_step = i // param.stepsize
-    return param.base_lr * param.gamma**current_step, current_step
+    return param.base_lr * np.power(param.gamma, current_step), current_step
 
 
 @_register
 def exp(param, i, current_step):
     """base_lr * gamma ^ i"""
-    return param.base_lr * param.gamma**i, current_step
+    return param.base_lr * np.power(param.gamma, i), current_step
 
 
 @_register
 def inv(param, i, current_step):
     """base_lr * (1 + gamma * i) ^ -power"""
-    return param.base_lr * (1 + param.gamma * i) ** -param.power, current_step
+    return param.base_lr * np.power(1 + param.gamma * i, -param.power), current_step
 
 
 @_register
@@ -73,22 +86,22 @@ def multistep(param, i, current_step):
     """
     if current_step < len(param.stepvalue) and i >= param.stepvalue[current_step]:
         current_step += 1
-    return param.base_lr * param.gamma**current_step, current_step
+    return param.base_lr * np.power(param.gamma, current_step), current_step
 
 
 @_register
 def poly(param, i, current_step):
     """base_lr * (1 - i / max_iter) ^ power"""
-    return param.base_lr * (1 - i / param.max_iter) ** param.power, current_step
+    return param.base_lr * np.power(1 - np.divide(i, param.max_iter), param.power), current_step
 
 
 @_register
 def sigmoid(param, i, current_step):
     """base_lr / (1 + e ^ (-gamma * (i - stepsize)))"""
-    return param.base_lr / (1 + math.exp(-param.gamma * (i - param.stepsize))), current_step
+    return param.base_lr / (1 + np.exp(-param.gamma * (i - param.stepsize))), current_step
 
 
 @_register
 def plateau(param, i, current_step):
     """base_lr * gamma ^ current_step; a step after `patience` tests that did not improve."""
-    return param.base_lr * param.gamma**current_step, current_step
+    return param.base_lr * np.power(param.gamma, current_step), current_step

@@ -25,6 +25,11 @@ class Progress:
             return
         if not solver.test_nets:
             raise SolverError("plateau and early_stop go by test passes, but there is no test net")
+        if solver.param.test_iter[0] < 1:
+            raise SolverError(
+                "plateau and early_stop go by test passes, but the first test_iter is "
+                f"{solver.param.test_iter[0]}, so there is nothing to go by"
+            )
         net = solver.test_nets[0]
         if self.name and self.name not in net.outputs:
             hint = did_you_mean(self.name, net.outputs) or f"; it has {', '.join(net.outputs)}"
