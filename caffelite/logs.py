@@ -32,7 +32,8 @@ class Row:
 
     `rate_before` is the learning rate last told before the outputs, which is what Caffe's tables
     have; `rate`, of training, is that of the iteration itself. `loss` is the total, which training
-    shows smoothed.
+    shows smoothed. `seconds` are those of the first output, `begun` those of the line before: of
+    the loss, or that a test begins.
     """
 
     iteration: int
@@ -41,6 +42,7 @@ class Row:
     rate: float = math.nan
     loss: float = math.nan
     net: int = 0
+    begun: float = math.nan
     outputs: list = field(default_factory=list)  # (name, value), several of a name for an array
 
     def named_outputs(self):
@@ -92,7 +94,7 @@ def _from_events(lines):
         start = time if start is None else start
         if kind not in ("train", "test"):
             continue
-        row = Row(iteration, time - start, rate, net=event.get("net", 0))
+        row = Row(iteration, time - start, rate, net=event.get("net", 0), begun=time - start)
         row.loss = _number(event.get("loss"))
         for name, value in (event.get("outputs") or {}).items():
             row.outputs += [(name, _number(one)) for one in _flat(value)]
@@ -113,7 +115,7 @@ def _flat(value):
 def _from_lines(lines, year):
     """Rows of glog lines; those of one iteration follow each other, a new number is a new row."""
     run, clock = Run(), _Clock(year)
-    iteration, rate, net, test_loss = None, math.nan, 0, math.nan
+    iteration, rate, net, test_loss, test_begun = None, math.nan, 0, math.nan, math.nan
     rows = {"Train": None, "Test": None}
     for line in lines:
         clock.see(line)
@@ -125,10 +127,12 @@ def _from_lines(lines, year):
             continue
         if found := _TEST_NET.search(line):
             net, test_loss, rows["Test"] = int(found[1]), math.nan, None
+            test_begun = clock.seconds
         elif found := _TEST_LOSS.search(line):
             test_loss = float(found[1])
         elif found := _LOSS.search(line):
-            rows["Train"] = Row(iteration, clock.seconds, rate, loss=float(found[1]))
+            loss, begun = float(found[1]), clock.seconds
+            rows["Train"] = Row(iteration, begun, rate, loss=loss, begun=begun)
             run.train.append(rows["Train"])
         elif found := _RATE.search(line):
             rate = float(found[1])
@@ -138,10 +142,10 @@ def _from_lines(lines, year):
             phase, name, value, share = found.groups()
             row = rows[phase]
             if row is None:
-                row = rows[phase] = Row(iteration, clock.seconds, rate)
+                row = rows[phase] = Row(iteration, clock.seconds, rate, begun=clock.seconds)
                 getattr(run, phase.lower()).append(row)
                 if phase == "Test":
-                    row.net, row.loss = net, test_loss
+                    row.net, row.loss, row.begun = net, test_loss, test_begun
             if not row.outputs:
                 row.seconds = clock.seconds
             row.outputs.append((name, float(value)))

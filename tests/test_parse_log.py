@@ -33,6 +33,26 @@ def test_tables_are_those_of_caffe(tmp_path, capsys):
         assert (tmp_path / name).read_bytes() == (GOLDEN / name).read_bytes()
 
 
+def test_tables_in_columns_are_those_of_caffes_shell_script(tmp_path, capsys):
+    assert main(["parse_log", str(GOLDEN / "run.log"), str(tmp_path), "--shell"]) == 0
+    for kind in ("train", "test"):
+        made = (tmp_path / f"run.log.{kind}").read_text().splitlines()
+        wanted = (GOLDEN / f"run.log.shell.{kind}").read_text().splitlines()
+        assert made[0] == wanted[0]
+        assert [line.split() for line in made] == [line.split() for line in wanted]
+
+
+def test_columns_of_a_loss_that_is_no_number_and_of_a_test_with_one_output(tmp_path):
+    lines = [
+        {"event": "test", "iteration": 0, "net": 0, "outputs": {"a": 0.5}, "time": 10.0},
+        {"event": "train", "iteration": 0, "loss": float("nan"), "lr": 1e-5, "time": 11.5},
+    ]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert main(["parse_log", str(tmp_path / "x.jsonl"), str(tmp_path), "--shell"]) == 0
+    assert (tmp_path / "x.jsonl.train").read_text().split()[4:] == ["0", "1.500000", "nan", "1e-05"]
+    assert (tmp_path / "x.jsonl.test").read_text().split()[4:] == ["0", "0.000000", "0.5"]
+
+
 def test_events_give_the_same_tables(tmp_path, capsys):
     events = [
         {"event": "test", "iteration": 0, "net": 0, "loss": 3, "outputs": {"a": 1.5}, "time": 10.0},
@@ -141,6 +161,7 @@ def test_a_file_that_is_no_log(content, tmp_path, capsys):
 def test_mistakes_on_the_command_line(tmp_path, capsys):
     assert main(["parse_log"]) == 2
     assert main(["parse_log", str(GOLDEN / "run.log"), str(tmp_path), "--delimiter=ab"]) == 2
+    assert main(["parse_log", str(GOLDEN / "run.log"), str(tmp_path), "--shell", "--json"]) == 2
     assert main(["parse_log", str(tmp_path / "missing.log")]) == 1
     assert main(["parse_log", str(GOLDEN / "run.log"), str(tmp_path / "no" / "folder")]) == 1
     assert "no/folder" in capsys.readouterr().err
