@@ -124,12 +124,33 @@ def test_of_layers_with_one_name_the_first_counts_as_in_loading(folder):
     assert convert.read("twice.caffemodel")["a1"][0] == 1
 
 
-def test_a_shape_that_its_values_do_not_fill_is_refused(folder, capsys):
+@pytest.mark.parametrize(
+    "shape, count",
+    [((2, 3), 5), ((-2, -3), 6), ((-1, 3), 6), ((1,) * 33, 1), ((0, 2**40, 2**40), 0)],
+)
+def test_a_shape_that_its_values_do_not_fill_is_refused(folder, shape, count, capsys):
     message = caffe_pb2.NetParameter()
-    message.layer.add(name="b2").blobs.add(shape={"dim": [2, 3]}, data=range(5))
+    message.layer.add(name="b2").blobs.add(shape={"dim": shape}, data=range(count))
     Path("short.caffemodel").write_bytes(message.SerializeToString())
     assert main(["convert", "short.caffemodel", "out.h5"]) == 1
-    assert "holds 5 values, which is not its shape (2, 3)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f'"b2" holds {count} values, which is not its shape {shape}' in said
+
+
+@pytest.mark.parametrize("ending", ["caffemodel", "safetensors"])
+@pytest.mark.parametrize("name, shape", [("", (2,)), ("é/x", ()), ("a", (0, 3))])
+def test_names_and_shapes_that_are_rare_pass(folder, ending, name, shape):
+    convert.write(f"w.{ending}", {name: {0: np.ones(shape, np.float32)}})
+    ((found, blobs),) = convert.read(f"w.{ending}").items()
+    assert (found, blobs[0].shape, blobs[0].dtype) == (name, shape, np.float32)
+
+
+def test_a_file_without_weights_is_refused(folder, capsys):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File("empty.h5", "w") as file:
+        file.create_group("data/relu")
+    assert main(["convert", "empty.h5", "out.caffemodel"]) == 1
+    assert "empty.h5: no layer in it has weights" in capsys.readouterr().err
 
 
 def test_shared_blobs_that_hdf5_leaves_out_are_named(folder, capsys):
@@ -145,9 +166,11 @@ def test_names_and_endings_that_do_not_work_are_refused(folder, capsys):
     convert.write("slash.safetensors", {"a/b": {0: np.ones(2)}})
     assert main(["convert", "slash.safetensors", "out.h5"]) == 1
     assert 'layer name "a/b"' in capsys.readouterr().err
-    Path("torch.safetensors").write_bytes(safetensors.save({"conv1.weight": np.ones(2)}))
-    assert main(["convert", "torch.safetensors", "out.h5"]) == 1
-    assert '"conv1.weight" is none of Caffe\'s; expected LAYER/NUMBER' in capsys.readouterr().err
+    for key in ("conv1.weight", "a/-1", "a/01", "a/²", "a/" + "9" * 5000):
+        Path("torch.safetensors").write_bytes(safetensors.save({key: np.ones(2)}))
+        assert main(["convert", "torch.safetensors", "out.h5"]) == 1
+        said = capsys.readouterr().err
+        assert f'"{key[:12]}' in said and "is none of Caffe's; expected LAYER/NUMBER" in said
     assert main(["convert", "torch.safetensors", "out.pt"]) == 2
     assert "expected one of .caffemodel" in capsys.readouterr().err
     for content in (b"", b"nothing", (2).to_bytes(8, "little") + b"{]"):

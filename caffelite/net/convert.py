@@ -6,13 +6,16 @@ is called "conv1/0", as it is in HDF5.
 
 import math
 import os
+import re
 
 import numpy as np
 
 from ..atomic import write_atomically
+from ..blob import MAX_AXES
 from ..data import hdf5
 from ..errors import WeightsError, missing_extra
 from ..proto import caffe_pb2
+from ..proto.scan import short
 from . import weights
 
 ENDINGS = (".caffemodel", ".h5", ".hdf5", ".safetensors")
@@ -26,10 +29,14 @@ def read(path, net=None):
     """
     path = os.fspath(path)
     if weights.is_hdf5(path):
-        return _read_hdf5(path)
-    if _is_safetensors(path):
-        return _read_safetensors(path)
-    return _read_binary(path, net)
+        layers = _read_hdf5(path)
+    elif _is_safetensors(path):
+        layers = _read_safetensors(path)
+    else:
+        layers = _read_binary(path, net)
+    if not layers:
+        raise WeightsError(f"{path}: no layer in it has weights")
+    return layers
 
 
 def write(path, layers):
@@ -69,9 +76,12 @@ def _array(saved, what, net, name, index):
         if index >= len(blobs) or not saved.fits(blobs[index].shape):
             raise WeightsError(f"{what}, {shape}, does not fit the net")
         shape = blobs[index].shape
-    if math.prod(shape) != saved.data.size:
-        raise WeightsError(f"{what} holds {saved.data.size} values, which is not its shape {shape}")
-    return saved.data.reshape(shape)
+    try:
+        if len(shape) <= MAX_AXES and math.prod(shape) == saved.data.size:
+            return saved.data.reshape(shape)
+    except ValueError:  # axes that are negative, or too long for numpy beside one of 0
+        pass
+    raise WeightsError(f"{what} holds {saved.data.size} values, which is not its shape {shape}")
 
 
 def _write_binary(path, layers):
@@ -145,10 +155,9 @@ def _read_safetensors(path):
 
 
 def _index(path, key):
-    name, _, index = key.rpartition("/")
-    if not name or not index.isdecimal():
-        raise WeightsError(f'{path}: "{key}" is none of Caffe\'s; expected LAYER/NUMBER')
-    return int(index)
+    if not re.search(r"/(0|[1-9][0-9]{0,8})$", key):
+        raise WeightsError(f'{path}: "{short(key)}" is none of Caffe\'s; expected LAYER/NUMBER')
+    return int(key.rpartition("/")[2])
 
 
 def _write_safetensors(path, layers):
@@ -158,7 +167,11 @@ def _write_safetensors(path, layers):
         for name, blobs in layers.items()
         for index, array in blobs.items()
     }
-    write_atomically(path, safetensors.save(tensors))
+    try:
+        content = safetensors.save(tensors)
+    except Exception as problem:  # the package's own, for types it does not know
+        raise WeightsError(f"{path}: cannot be written as safetensors: {problem}") from None
+    write_atomically(path, content)
 
 
 def _package():
