@@ -5,6 +5,7 @@ import os
 import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -229,27 +230,27 @@ class Net:
         """{index of a layer: in-place layers after it that run in one step with it}."""
         return self._steps.chains
 
-    @property
+    @cached_property
     def params(self):
         """{layer name: [its learnable blobs]}, for the layers that have any."""
         return OrderedDict((ly.name, ly.blobs) for ly in self.layers if ly.blobs)
 
-    @property
+    @cached_property
     def layer_dict(self):
         """{layer name: layer}."""
         return OrderedDict((layer.name, layer) for layer in self.layers)
 
-    @property
+    @cached_property
     def top_names(self):
         """{layer name: [names of its tops]}."""
         return OrderedDict((layer.name, layer.top_names) for layer in self.layers)
 
-    @property
+    @cached_property
     def bottom_names(self):
         """{layer name: [names of its bottoms]}."""
         return OrderedDict((layer.name, layer.bottom_names) for layer in self.layers)
 
-    @property
+    @cached_property
     def blob_loss_weights(self):
         """{blob name: its weight in the loss}."""
         found = OrderedDict.fromkeys(self.blobs, 0.0)
@@ -308,7 +309,7 @@ class Net:
         Keyword arguments set the net's inputs first. The arrays are views that the next forward
         overwrites; `blobs` names more of them to return.
         """
-        first, last = self._range(start, end)
+        first, last = self._index(start, 0), self._index(end, len(self.layers) - 1)
         self._set_all("forward", "inputs", "data", kwargs)
         self._forward(first, last)
         names = self.layers[last].top_names if end is not None else self.outputs
@@ -319,7 +320,7 @@ class Net:
 
         Keyword arguments set the diffs of the net's outputs first. Returns {input name: diff}.
         """
-        last, first = self._range(start, end, reverse=True)
+        last, first = self._index(start, len(self.layers) - 1), self._index(end, 0)
         self._set_all("backward", "outputs", "diff", kwargs)
         self._backward(last, first)
         names = self.layers[first].bottom_names if end is not None else self.inputs
@@ -373,20 +374,18 @@ class Net:
             )
         array[...] = values
 
-    def _range(self, start, end, reverse=False):
-        ends = [len(self.layers) - 1, 0] if reverse else [0, len(self.layers) - 1]
-        index = {layer.name: i for i, layer in enumerate(self.layers)}
-        for which, name in enumerate((start, end)):
-            if name is not None:
-                if name not in index:
-                    raise ValueError(f'the net has no layer "{name}"')
-                ends[which] = index[name]
-        return ends
+    def _index(self, name, default):
+        """The index of the layer `name`; `default` if that is None."""
+        if name is None:
+            return default
+        if name not in self.layer_dict:
+            raise ValueError(f'the net has no layer "{name}"')
+        return self._layer_names.index(name)
 
     def _forward(self, start, end):
         """Run layers of indices `start` to `end`, both included; returns their summed loss."""
-        loss = 0.0
-        for index, layers in self._steps.forward(start, end, self._is_watched):
+        loss, watched = 0.0, self._is_watched
+        for index, layers in self._steps.forward(start, end, watched):
             self._call("before_forward", index)
             for layer in layers:
                 shapes = [blob.shape for blob in layer.bottom_blobs]
@@ -395,9 +394,10 @@ class Net:
                     _seed_losses(layer)
             layer = layers[0]
             layer.forward(layer.bottom_blobs, layer.top_blobs)
-            if self._is_watched or index + len(layers) > end:
+            if watched or index + len(layers) > end:
                 self._steps.show(index)
-            loss += _loss_of(layer)
+            if any(layer.loss_weights):
+                loss += _loss_of(layer)
             if self.debug_info:
                 self._log_forward(layer)
             self._call("after_forward", index)
