@@ -28,8 +28,11 @@ def check(param, shape):
         raise NetError(f"a filler cannot fill an empty blob, of shape {tuple(shape)}")
     if param.type != "gaussian" and param.sparse != -1:
         raise NetError(f'sparse is an option of the gaussian filler, not of "{param.type}"')
-    if param.type == "uniform" and param.min > param.max:
-        raise NetError(f"uniform filler: min {param.min:g} is above max {param.max:g}")
+    if param.type == "uniform" and not -math.inf < param.min <= param.max < math.inf:
+        raise NetError(
+            f"uniform filler: min {param.min:g} and max {param.max:g}, expected finite numbers, "
+            "max at least min"
+        )
     if param.type == "gaussian":
         if not param.std > 0:
             raise NetError(f"gaussian filler: std must be above 0, not {param.std:g}")
