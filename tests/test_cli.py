@@ -120,6 +120,11 @@ def test_version(capsys):
         (["train", "--slover", "x"], 'unknown flag --slover; did you mean "--solver"?'),
         (["train"], "--solver"),
         (["train", "-solver"], "expected one argument"),
+        (["train", "-solver=x", "more"], "usage: caffelite train"),
+        (["train", "-solver=x", "-sigint_effect=halt"], "invalid choice: 'halt'"),
+        (["train", "-solver=x", "-sighup_effect="], "invalid choice: ''"),
+        (["test", "-model=x"], "--weights"),
+        (["time"], "--model"),
         (["train", "-solver=x", "-iterations=many"], "many"),
         (["train", "-solver=x", "-snapshot=s", "-weights=w"], "exclude each other"),
         (["test", "-model=x", "-weights=y", "-iterations=0"], "at least 1"),
@@ -277,6 +282,17 @@ def test_fields_that_shell_parsers_count(folder, capsys):
 def test_a_gpu_is_waved_off(folder, capsys):
     assert main(["time", "-model=net.prototxt", "-gpu=0", "-iterations=1"]) == 0
     assert re.search(r"^W\d{4} .*-gpu 0: there is no GPU support", capsys.readouterr().err, re.M)
+    Path("solver.prototxt").write_text(SOLVER + "solver_mode: GPU")
+    assert main(["train", "-solver=solver.prototxt", "-iterations=0"]) == 0
+    said = r"^W\d{4} .*\] solver.prototxt: solver_mode: GPU: there is no GPU support"
+    assert re.search(said, capsys.readouterr().err, re.M)
+
+
+def test_devices_are_queried_in_vain(capsys):
+    assert main(["device_query"]) == 0
+    assert log_of(capsys.readouterr().err) == ["Querying GPUs "]
+    assert main(["device_query", "-gpu=all"]) == 1
+    assert "-gpu all: there is no GPU support here" in capsys.readouterr().err
 
 
 # train
@@ -313,11 +329,13 @@ def test_resuming_continues(folder, capsys):
     assert main(["train", "-solver=solver.prototxt"]) == 0
     through = Path("tiny_iter_4.caffemodel").read_bytes()
     os.remove("tiny_iter_4.caffemodel")
+    Path("solver.prototxt").write_text(SOLVER + 'weights: "none.caffemodel"')
     capsys.readouterr()
     assert main(["train", "-solver=solver.prototxt", "-snapshot=tiny_iter_2.solverstate"]) == 0
     assert Path("tiny_iter_4.caffemodel").read_bytes() == through
     messages = log_of(capsys.readouterr().err)
     assert "Resuming from tiny_iter_2.solverstate" in messages
+    assert not has(messages, "Finetuning from none.caffemodel")
     assert not has(messages, "Iteration 0, Testing net (#N0)")
 
 
@@ -346,6 +364,32 @@ def test_stages_level_and_phase_reach_the_train_net_only(folder, capsys):
     of_train_net = made[: len(made) - len(of_test_net)]
     assert {"norm", "deep", "tested"} <= set(of_train_net)
     assert {"norm", "deep"}.isdisjoint(of_test_net) and "tested" in of_test_net
+
+
+def test_the_level_of_the_command_line_goes_before_the_solvers(folder, capsys):
+    Path("net.prototxt").write_text(
+        NET
+        + """layer { name: "deep" type: "Silence" bottom: "y" include { min_level: 2 } }
+        layer { name: "staged" type: "Silence" bottom: "y" include { stage: "a" stage: "b" } }"""
+    )
+    Path("solver.prototxt").write_text(SOLVER + 'train_state { level: 2 stage: "a" }')
+    assert main(["train", "-solver=solver.prototxt", "-iterations=0", "-stage=b"]) == 0
+    messages = log_of(capsys.readouterr().err)
+    assert "solver.prototxt: level 2 of train_state gives way to --level 0, as in Caffe" in messages
+    assert "Creating Layer deep" not in messages and "Creating Layer staged" in messages
+
+
+@pytest.mark.parametrize(
+    ("words", "made"),
+    [([], True), (["-stage="], True), (["-stage=x"], False), (["-stage=x,"], True)],
+)
+def test_no_stage_is_the_stage_without_a_name(folder, capsys, words, made):
+    """As in Caffe, which splits the flag at its commas, and one name comes of none."""
+    Path("net.prototxt").write_text(
+        NET + 'layer { name: "odd" type: "Silence" bottom: "y" include { stage: "" } }'
+    )
+    assert main(["time", "-model=net.prototxt", "-iterations=1", *words]) == 0
+    assert ("Creating Layer odd" in log_of(capsys.readouterr().err)) == made
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals differ")

@@ -71,8 +71,8 @@ def _set_threads(count):
 
 
 def stages(args):
-    """The list that --stage stands for."""
-    return [stage for stage in args.stage.split(",") if stage]
+    """The list that --stage stands for; as in Caffe, of nothing the stage "" alone."""
+    return args.stage.split(",")
 
 
 def allow_python(args):

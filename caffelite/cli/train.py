@@ -53,11 +53,12 @@ def run(args):
         )
     quiet = on_terminal()
     log = start_logging(quiet)
+    param = _solver_param(args, log)
     use_device(args)
     from ..solver import get_solver
 
     allow_python(args)
-    solver = get_solver(*_solver_param(args))
+    solver = get_solver(param, file=args.solver)
     solver.net.economize()
     for net in solver.test_nets:
         net.economize(forward_only=True)
@@ -74,12 +75,16 @@ def run(args):
     return 0
 
 
-def _solver_param(args):
-    """The SolverParameter with the flags worked in, and the file that it is from."""
+def _solver_param(args, log):
+    """The SolverParameter with the flags worked in."""
     from ..proto import caffe_pb2
     from ..proto.text import read_solver
 
     param = read_solver(args.solver)
+    if param.HasField("solver_mode") and param.solver_mode == param.GPU and not args.gpu:
+        log.warning(
+            "%s: solver_mode: GPU: there is no GPU support here, running on the CPU", args.solver
+        )
     if args.iterations is not None:
         param.max_iter = args.iterations
     if args.weights or args.snapshot:
@@ -88,10 +93,16 @@ def _solver_param(args):
         param.weights.append(args.weights)
     if args.phase:
         param.train_state.phase = caffe_pb2.Phase.Value(args.phase)
-    if args.level:
-        param.train_state.level = args.level
+    if param.train_state.level != args.level and param.train_state.HasField("level"):
+        log.warning(
+            "%s: level %d of train_state gives way to --level %d, as in Caffe",
+            args.solver,
+            param.train_state.level,
+            args.level,
+        )
+    param.train_state.level = args.level
     param.train_state.stage.extend(stages(args))
-    return param, args.solver
+    return param
 
 
 def _listen(solver, args, quiet, stack):
