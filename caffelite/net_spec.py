@@ -52,7 +52,7 @@ def assign_proto(proto, name, value):
         hint = did_you_mean(name, [field.name for field in proto.DESCRIPTOR.fields])
         raise AttributeError(f'{kind} has no field "{name}"{hint}')
     if field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED:
-        values = value if isinstance(value, (list, tuple)) else [value]
+        values = value if isinstance(value, (list, tuple, np.ndarray)) else [value]
         for item in values:
             if isinstance(item, dict):
                 _assign_all(getattr(proto, name).add(), item)
@@ -139,6 +139,10 @@ class Function:
         layers[self] = layer
 
 
+class NoSuchTop(KeyError, AttributeError):
+    """There is no Top of that name: a KeyError in pycaffe, to hasattr and Jupyter the other."""
+
+
 class NetSpec:
     """A net whose blobs are named by assignment: n.conv1 = L.Convolution(n.data, ...)."""
 
@@ -149,7 +153,10 @@ class NetSpec:
         self.tops[name] = value
 
     def __getattr__(self, name):
-        return self.tops[name]
+        tops = vars(self).get("tops", {})  # a copy in the making has none
+        if name not in tops:
+            raise NoSuchTop(name)
+        return tops[name]
 
     def __delattr__(self, name):
         del self.tops[name]

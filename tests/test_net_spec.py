@@ -1,5 +1,9 @@
 """NetSpec: names, options, order, and mistakes."""
 
+import copy
+import pickle
+
+import numpy as np
 import pytest
 from google.protobuf import text_format
 
@@ -85,8 +89,25 @@ def test_items_work_as_attributes():
     n.y = L.ReLU(n["res1/a"])
     assert n.to_proto().layer[-1].bottom[0] == "res1/a"
     del n["res1/a"]
-    with pytest.raises(KeyError):
-        n.nothing  # noqa: B018
+    for error in (KeyError, AttributeError):
+        with pytest.raises(error):
+            n.nothing  # noqa: B018
+    assert not hasattr(n, "nothing") and hasattr(n, "y")
+
+
+def test_a_spec_can_be_copied():
+    n = NetSpec()
+    n.data = L.Input(shape=dict(dim=[1, 2]))
+    n.y = L.ReLU(n.data)
+    for other in (copy.deepcopy(n), pickle.loads(pickle.dumps(n))):
+        assert other.to_proto() == n.to_proto()
+        other.z = L.TanH(other.y)
+        assert not hasattr(n, "z")
+
+
+def test_one_value_a_tuple_or_an_array_is_a_list():
+    for dim in (3, [3], (3,), np.array([3]), np.int64(3)):
+        assert L.Input(shape=dict(dim=dim)).to_proto().layer[0].input_param.shape[0].dim == [3]
 
 
 def test_mistakes_are_named():

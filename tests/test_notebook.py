@@ -32,6 +32,13 @@ def test_a_spec_is_a_table_of_what_was_said(spec):
     assert [row[0] for row in table[3:]] == ["&lt;relu&gt;", "loss", "accuracy"]
 
 
+def test_jupyter_finds_out_how_to_show_a_spec(spec):
+    assert getattr(spec, "_ipython_canary_method_should_not_exist_", None) is None
+    assert getattr(spec, "_repr_png_", None) is None
+    formatters = pytest.importorskip("IPython.core.formatters")
+    assert "text/html" in formatters.DisplayFormatter().format(spec)[0]
+
+
 def test_a_net_is_a_table_of_shapes_without_inserted_splits(spec):
     net = caffe.Net(spec.to_proto(), caffe.TRAIN)
     assert "ip_<relu>_0_split" in net.layer_dict
