@@ -110,6 +110,37 @@ def test_a_layer_has_a_row_in_the_table_of_its_folder(name):
     )
 
 
+COUNTS = {  # (bottoms, tops), of BVLC Caffe's types but for Python and the recurrent ones
+    (0, 1): "Parameter",
+    (0, 2): "ImageData MemoryData WindowData",
+    (0, (1, 2)): "Data",
+    (0, (1, None)): "DummyData HDF5Data Input",
+    (1, 1): "AbsVal ArgMax BNLL BatchNorm Clip Dropout ELU Embed Exp Flatten Im2col InnerProduct "
+    "LRN Log MVN PReLU Power ReLU Reduction Reshape SPP Sigmoid Softmax Swish TanH Threshold Tile",
+    (1, (1, 2)): "Pooling",
+    (1, (1, None)): "Slice Split",
+    (2, 0): "HDF5Output",
+    (2, 1): "BatchReindex Crop EuclideanLoss HingeLoss MultinomialLogisticLoss "
+    "SigmoidCrossEntropyLoss",
+    (2, (1, 2)): "Accuracy SoftmaxWithLoss",
+    (3, 1): "ContrastiveLoss",
+    (3, 2): "LSTMUnit",
+    ((1, 2), 1): "Bias Scale",
+    ((2, 3), (1, 2)): "InfogainLoss",
+    ((1, None), 0): "Silence",
+    ((1, None), 1): "Concat",
+    ((2, None), 1): "Eltwise",
+    ((1, None), (1, None)): "Convolution Deconvolution",
+    ((2, None), (1, None)): "Filter",
+}
+
+
+def test_layers_take_and_give_as_many_blobs_as_caffes():
+    for counts, types in COUNTS.items():
+        for type in types.split():
+            assert (LAYERS[type].bottoms, LAYERS[type].tops) == counts, type
+
+
 def test_the_readme_lists_the_layers_there_are():
     command = [sys.executable, "-m", "caffelite", "layers", "--markdown"]
     made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
