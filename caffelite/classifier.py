@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import io
+from .errors import NetError
 from .net import Net
 from .proto.caffe_pb2 import TEST
 
@@ -52,6 +53,8 @@ class Classifier(Net):
 
 def transformer_for(net, mean=None, input_scale=None, raw_scale=None, channel_swap=None):
     """The Transformer of a net's first input for pictures, height x width x channels."""
+    if not net.inputs:
+        raise NetError("the net has no input that takes pictures; give the net for use")
     in_ = net.inputs[0]
     transformer = io.Transformer({in_: net.blobs[in_].shape})
     transformer.set_transpose(in_, (2, 0, 1))

@@ -44,7 +44,10 @@ class Detector(Net):
             image = load_image(filename)
             for window in windows:
                 places.append((filename, window))
-                crops.append(self.crop(image, window))
+                try:
+                    crops.append(self.crop(image, window))
+                except CaffeliteError as problem:
+                    raise CaffeliteError(f"{filename}: {problem}") from None
         if not crops:
             return []
         in_ = self.inputs[0]
@@ -56,20 +59,9 @@ class Detector(Net):
         ]
 
     def detect_selective_search(self, image_fnames):
-        """Scores of the windows that selective search proposes, as `detect_windows`.
-
-        The proposals come from the module selective_search_ijcv_with_python, which runs Matlab.
-        """
-        try:
-            import selective_search_ijcv_with_python as selective_search
-        except ImportError:
-            raise CaffeliteError(
-                "the module selective_search_ijcv_with_python is not installed "
-                "(https://github.com/sergeyk/selective_search_ijcv_with_python); with windows "
-                "from elsewhere, use detect_windows"
-            ) from None
-        windows = selective_search.get_windows([str(name) for name in image_fnames])
-        return self.detect_windows(zip(image_fnames, windows, strict=True))
+        """Scores of the windows that selective search proposes, as `detect_windows`."""
+        windows = proposals(image_fnames)
+        return self.detect_windows((name, windows[str(name)]) for name in image_fnames)
 
     def configure_crop(self, context_pad):
         """Set the size of a crop, `crop_dims`, and with `context_pad` what fills it, `crop_mean`.
@@ -97,6 +89,11 @@ class Detector(Net):
         """A window of a picture; with `context_pad`, with what is around it, in the net's size."""
         if not self.context_pad:
             y0, x0, y1, x1 = (int(place) for place in window)
+            if not (0 <= y0 < y1 <= im.shape[0] and 0 <= x0 < x1 <= im.shape[1]):
+                raise CaffeliteError(
+                    f"the window ({y0}, {x0}, {y1}, {x1}), of ymin, xmin, ymax, xmax, does not lie "
+                    f"in the picture, {im.shape[0]} x {im.shape[1]}"
+                )
             return im[y0:y1, x0:x1]
         spans = [
             _with_context(window[axis], window[axis + 2], im.shape[axis], size, self.context_pad)
@@ -124,3 +121,20 @@ def _with_context(first, last, length, size, pad):
         raise CaffeliteError(f"the window from {first} to {last} leaves the picture, 0 to {length}")
     filled = min(int(np.round((end - start + 1) * scale)), size - before)
     return slice(int(start), int(end)), slice(before, before + filled)
+
+
+def proposals(names):
+    """{picture file: the windows that selective search proposes}.
+
+    They come from the module selective_search_ijcv_with_python, which runs Matlab.
+    """
+    try:
+        import selective_search_ijcv_with_python as selective_search
+    except ImportError:
+        raise CaffeliteError(
+            "the module selective_search_ijcv_with_python is not installed "
+            "(https://github.com/sergeyk/selective_search_ijcv_with_python); with windows from "
+            "elsewhere, use detect_windows, or give caffelite detect a .csv file"
+        ) from None
+    names = [str(name) for name in names if str(name)]
+    return dict(zip(names, selective_search.get_windows(names), strict=True))

@@ -8,10 +8,17 @@ from ._nets import stages
 
 
 def add_preparation_flags(parser):
-    """--train_val, --resize, --mean, --mean_value and --scale."""
+    """--resize, and those of `add_mean_flags`."""
+    parser.add_argument(
+        "--resize", type=picture_size, metavar="N|HxW", help="what to resize pictures to"
+    )
+    add_mean_flags(parser)
+
+
+def add_mean_flags(parser):
+    """--train_val, --mean, --mean_value and --scale."""
     flag = parser.add_argument
     flag("--train_val", metavar="FILE", help="take what pictures go through from this net")
-    flag("--resize", type=picture_size, metavar="N|HxW", help="what to resize pictures to")
     flag("--mean", metavar="FILE", help="the mean picture, a .binaryproto")
     flag("--mean_value", type=_values, metavar="B,G,R", help="the mean of each channel, or of all")
     flag("--scale", type=float, metavar="X", help="factor, after the mean is subtracted")

@@ -143,8 +143,8 @@ def _classify(nets, paths, skip_bad, log, bar):
                 read.append((path, [net.crops(path) for net in nets]))
             except DataError as problem:
                 if not skip_bad:
-                    raise DataError(f"{path}: {problem}; --skip-bad leaves it out") from None
-                log.warning("skipped %s: %s", path, problem)
+                    raise DataError(f"{problem}; --skip-bad leaves it out") from None
+                log.warning("skipped %s", problem)
                 bad += 1
                 bar.update()
         if read:

@@ -7,7 +7,7 @@ import numpy as np
 from .. import rng
 from ..data.image_list import read_picture
 from ..data.transform import DataTransformer
-from ..errors import NetError
+from ..errors import DataError, NetError
 from ..proto import caffe_pb2
 from .deploy import data_layer, deploy
 from .net import Net
@@ -106,10 +106,13 @@ class PictureNet:
 
     def crops(self, path):
         """What the net sees of a picture: crops x channels x height x width."""
-        pixels = read_picture(path, self.shape[0] == 3, self.size)
-        images = self.transformer.prepare(pixels, rng.generator(0))
-        for image in images:
-            self.transformer.output_shape(image.shape)  # is it large enough?
+        try:
+            pixels = read_picture(path, self.shape[0] == 3, self.size)
+            images = self.transformer.prepare(pixels, rng.generator(0))
+            for image in images:
+                self.transformer.output_shape(image.shape)  # is it large enough?
+        except DataError as problem:
+            raise DataError(f"{path}: {problem}") from None
         out = np.empty((self.transformer.views, *self.shape), np.float32)
         self.transformer.transform(images, rng.generator(0), out)
         return out

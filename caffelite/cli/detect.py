@@ -1,0 +1,100 @@
+"""Say what is in windows of pictures, as R-CNN does.
+
+    caffelite detect windows.csv scores.csv --model deploy.prototxt --weights net.caffemodel
+
+WINDOWS is CSV whose first line names its columns: filename, xmin, ymin, xmax and ymax, in any
+order. If it ends in .txt, it has a picture's name in each line, for which selective search proposes
+windows; that takes the module selective_search_ijcv_with_python, which runs Matlab. OUT is CSV with
+filename, ymin, xmin, ymax, xmax and a score for each class; if it ends in .h5, it is what Caffe's
+detect.py writes, the table "df" of pandas, and needs the extra [pandas].
+
+A window is warped to the net's input with --context_pad pixels of the picture around it, and the
+mean beyond the picture's edge. What pictures go through (mean, scale) is found as caffelite
+classify finds it; of a mean picture, the means of its channels are subtracted. Flags override it.
+"""
+
+import json
+import os
+
+from ..glog import on_terminal, start_logging
+from ._flags import UsageError
+from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
+from ._pictures import add_mean_flags, preparation_of
+
+_AT_ONCE = 64  # windows; the thousands of one picture would take gigabytes
+
+
+def add_arguments(parser):
+    flag = parser.add_argument
+    flag("windows", metavar="WINDOWS", help="the windows, .csv, or the pictures, .txt")
+    flag("out", metavar="OUT", help="the file to make, .csv or .h5")
+    flag(
+        "--model", required=True, metavar="FILE", help="the net's prototxt, for use: with an Input"
+    )
+    flag("--weights", required=True, metavar="FILE", help="its weights")
+    flag("--context_pad", type=int, default=16, metavar="N", help="pixels around a window [16]")
+    add_mean_flags(parser)
+    flag("--json", action="store_true", help="print JSON")
+    add_state_flags(parser)
+    add_device_flags(parser)
+    add_python_flag(parser)
+    parser.set_defaults(resize=None)  # windows have the size of the net's input
+
+
+def run(args):
+    from ..data.detections import TABLES, read_windows
+
+    kind = os.path.splitext(args.out)[1].lower()
+    if kind not in TABLES:
+        raise UsageError(f"{args.out}: expected an ending of {' or '.join(TABLES)}")
+    if args.context_pad < 0:
+        raise UsageError(f"--context_pad must be at least 0, not {args.context_pad}")
+    log = start_logging(quiet=True)
+    use_device(args)
+    from tqdm import tqdm
+
+    from ..atomic import written_together
+    from ..detector import proposals
+
+    allow_python(args)
+    if args.windows.lower().endswith(".txt"):
+        with open(args.windows, encoding="utf-8") as file:
+            windows = proposals(file.read().split("\n"))
+    else:
+        windows = read_windows(args.windows)
+    detector = _detector(args, log)
+    count = sum(map(len, windows.values()))
+    bar = tqdm(total=count, desc="windows", leave=False, disable=not on_terminal())
+    with written_together(args.out) as passing, TABLES[kind](passing[args.out]) as table, bar:
+        for picture, own in windows.items():
+            for start in range(0, len(own), _AT_ONCE):
+                group = own[start : start + _AT_ONCE]
+                table.add(detector.detect_windows([(picture, group)]))
+                bar.update(len(group))
+    report = {"file": args.out, "windows": count, "pictures": len(windows)}
+    told = f"{args.out}: {count} windows in {len(windows)} pictures"
+    print(json.dumps(report) if args.json else told)
+    return 0
+
+
+def _detector(args, log):
+    import numpy as np
+
+    from ..detector import Detector
+    from ..errors import DataError
+    from ..net.preparation import subtract_from_channels
+
+    transform = preparation_of(args, args.model, log).transform
+    subtract_from_channels(transform)
+    mean = np.array(transform.mean_value)
+    if mean.size not in (0, 1, 3):
+        raise DataError(f"mean_value: {mean.size} values, expected 1, or 3 for blue, green and red")
+    return Detector(
+        args.model,
+        args.weights,
+        mean=np.broadcast_to(mean, 3) if mean.size else None,
+        input_scale=transform.scale,
+        raw_scale=255,
+        channel_swap=(2, 1, 0),
+        context_pad=args.context_pad,
+    )

@@ -1,0 +1,104 @@
+"""Windows of pictures in a file, and tables of their scores: what detectors read and write."""
+
+import csv
+import math
+import warnings
+
+from ..errors import DataError, missing_extra
+
+COORDINATES = ("ymin", "xmin", "ymax", "xmax")
+
+
+def read_windows(path):
+    """{picture: [(ymin, xmin, ymax, xmax)]} of a CSV file whose first line names the columns."""
+    found = {}
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, skipinitialspace=True)
+            columns = [word.strip() for word in next(lines, [])]
+            missing = {"filename", *COORDINATES}.difference(columns)
+            if missing:
+                raise DataError(
+                    f"{path}:1: lacks the columns {', '.join(sorted(missing))}; expected a first "
+                    "line such as filename,xmin,ymin,xmax,ymax"
+                )
+            for words in filter(None, lines):
+                name, window = _window(f"{path}:{lines.line_num}", columns, words)
+                found.setdefault(name, []).append(window)
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise DataError(f"{path}: cannot be read as CSV: {problem}") from None
+    if not found:
+        raise DataError(f"{path}: names no windows")
+    return found
+
+
+def _window(at, columns, words):
+    if len(words) != len(columns):
+        raise DataError(f"{at}: has {len(words)} columns, expected {len(columns)}")
+    values = dict(zip(columns, words, strict=True))
+    try:
+        window = [float(values[name]) for name in COORDINATES]
+    except ValueError as problem:
+        raise DataError(f"{at}: {problem}") from None
+    if not all(map(math.isfinite, window)):
+        raise DataError(f"{at}: expected finite numbers, found {','.join(words)}")
+    return values["filename"], tuple(int(x) if x.is_integer() else x for x in window)
+
+
+class CsvTable:
+    """A line for each window: filename, ymin, xmin, ymax, xmax, class0, class1, ..."""
+
+    def __init__(self, path):
+        self.path, self.begun = path, False
+
+    def __enter__(self):
+        self.file = open(self.path, "w", encoding="utf-8", newline="")
+        return self
+
+    def add(self, found):
+        """Add what `Detector.detect_windows` gives."""
+        lines = csv.writer(self.file, lineterminator="\n")
+        if not self.begun:
+            classes = [f"class{i}" for i in range(len(found[0]["prediction"]))]
+            lines.writerow(["filename", *COORDINATES, *classes])
+            self.begun = True
+        for one in found:
+            scores = [f"{score:.6g}" for score in one["prediction"]]
+            lines.writerow([one["filename"], *one["window"], *scores])
+
+    def __exit__(self, *problem):
+        self.file.close()
+
+
+class PandasTable:
+    """The table "df" of pandas in an HDF5 file: prediction, ymin, xmin, ymax, xmax by filename."""
+
+    def __init__(self, path):
+        self.path, self.names, self.rows = path, [], []
+        try:
+            import pandas
+            import tables  # noqa: F401  (pandas needs it for HDF5)
+        except ImportError as problem:
+            raise missing_extra(problem.name, "pandas") from None
+        self.pandas = pandas
+
+    def __enter__(self):
+        return self
+
+    def add(self, found):
+        """Add what `Detector.detect_windows` gives."""
+        self.names += [one["filename"] for one in found]
+        self.rows += [
+            {"prediction": one["prediction"], **dict(zip(COORDINATES, one["window"], strict=True))}
+            for one in found
+        ]
+
+    def __exit__(self, kind, problem, trace):
+        if kind is None:
+            index = self.pandas.Index(self.names, name="filename")
+            with warnings.catch_warnings():  # that arrays in a column are pickled
+                warnings.simplefilter("ignore")
+                self.pandas.DataFrame(self.rows, index).to_hdf(self.path, key="df", mode="w")
+
+
+TABLES = {".csv": CsvTable, ".h5": PandasTable}
