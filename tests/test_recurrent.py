@@ -119,6 +119,42 @@ def test_blobs_and_multiply_adds_of_a_large_lstm():
     assert macs == 16 * 24 * 4 * 256 * (4096 + 256)
 
 
+@pytest.mark.parametrize("type, options", [("RNN", ""), ("LSTM", ""), ("GRU", "reset_after: true")])
+def test_one_filler_is_for_all_weights_and_one_for_all_biases(type, options):
+    options += " num_output: 2 weight_filler { value: 3 } bias_filler { value: 4 }"
+    shapes = [(5, 2, 3), (5, 2), (2, 6)]
+    layer, _, _ = make_layer(type, shapes, f"{field(type)} {{ {options} }}")
+    assert {len(blob.shape) for blob in layer.blobs} == {1, 2}
+    for blob in layer.blobs:
+        assert (blob.data == {1: 4, 2: 3}[len(blob.shape)]).all()
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_states_are_bottoms_and_tops_only_if_exposed(type):
+    states = 2 if type == "LSTM" else 1
+    x = """layer { name: "x" type: "DummyData" top: "x" top: "c"
+        dummy_data_param { shape { dim: 5 dim: 2 dim: 3 } shape { dim: 5 dim: 2 } } }"""
+    for more, options, message in (
+        ("", "expose_hidden: true", f"has 2 bottoms, expected {2 + states} to {3 + states}"),
+        ('bottom: "x" bottom: "x"', "", "has 4 bottoms, expected 2 to 3"),
+        ('top: "last"', "", "has 2 tops, expected 1"),
+    ):
+        text = f"""{x} layer {{ name: "h" type: "{type}" bottom: "x" bottom: "c" top: "h" {more}
+            {field(type)} {{ num_output: 4 {options} }} }}"""
+        with pytest.raises(RuntimeError, match=message):
+            caffelite.Net(text_format.Parse(text, caffe_pb2.NetParameter()), caffelite.TRAIN)
+
+
+def test_a_forget_gate_has_the_slope_of_its_product_with_cont():
+    """As in Caffe: f' (1 - f') with f' = cont * sigmoid, which matters between 0 and 1 alone."""
+    c, gates = np.full((1, 1, 1), 2.0), np.zeros((1, 1, 4))
+    unit, bottom, top = make_layer("LSTMUnit", [c, gates, np.full((1, 1), 0.5)])
+    unit.forward(bottom, top)
+    top[0].diff[...] = 1
+    unit.backward(top, [True, True, False], bottom)
+    assert bottom[1].diff[0, 0, 1] == 2 * 0.25 * (1 - 0.25)
+
+
 def test_a_unit_per_step_is_an_lstm():
     x, cont = sequence(T), (np.random.default_rng(1).random((T, N)) < 0.6).astype(float)
     layer, bottom, top = layer_of("LSTM", x, cont)

@@ -145,6 +145,14 @@ scalar("GRU", "reset_after: true", [0.217251, 0.375171], [*weights, 0.25])
 
 unit = [(1, 3, 4), (1, 3, 16), (1, 3)]
 case("LSTMUnit", unit, values={2: [1, 0, 1]}, expect=ref.lstm_unit, batch_axis=1)
+case(
+    "LSTMUnit",
+    unit,
+    values={2: [0.5, 2, 1]},
+    expect=ref.lstm_unit,
+    gradient=False,
+    batch_axis=1,
+)
 case("LSTMUnit", [(2, 3, 4), *unit[1:]], error="expected (1, streams, units)")
 case("LSTMUnit", [unit[0], (1, 3, 12), unit[2]], error="expected (1, 3, 16), 4 gates")
 case("LSTMUnit", [*unit[:2], (3,)], error="expected (1, 3), a number for each stream")
