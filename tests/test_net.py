@@ -35,6 +35,9 @@ def batch_norm(name, bottom, top, more=""):
     return layer(name, "BatchNorm", bottom, top, more)
 
 
+SOURCES = "Data", "DummyData", "HDF5Data", "ImageData", "Input", "MemoryData", "WindowData"
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     caffelite.set_random_seed(1)
@@ -191,6 +194,8 @@ def test_gradients_of_several_readers_add_up():
         (data("x", 2, 3) + layer("r", "Relu", "x", "x"), '"Relu"; did you mean "ReLU"'),
         (data("x", 2, 3) + layer("r", "ReLU", "x x", "y"), "has 2 bottoms, expected 1"),
         (data("x", 2, 3) + layer("r", "ReLU", "x", "y z"), "has 2 tops, expected 1"),
+        *[(data("x", 2, 3) + layer("d", source, "x", "y z"), "has 1 bottoms, expected 0")
+          for source in SOURCES],
         (data("x", 2, 3) + ip("a", "x", "y", more="propagate_down: true propagate_down: true"),
          "propagate_down has 2 entries"),
         (data("x", 2, 3) + ip("a", "x", "y", more="param {} param {} param {}"), "3 param entries"),
