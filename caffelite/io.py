@@ -106,6 +106,10 @@ def resize_image(im, new_dims, interp_order=1):
     nearest pixel, 1 for linear, and 2 to 5 for splines.
     """
     im, new_dims = np.asarray(im), tuple(int(d) for d in new_dims)
+    if im.ndim != 3 or im.size == 0:
+        raise NetError(f"expected a picture, height x width x channels, not {im.shape}")
+    if len(new_dims) != 2 or min(new_dims) < 1:
+        raise NetError(f"expected a size of (height, width), at least 1 each, not {new_dims}")
     if im.shape[-1] in (1, 3):
         low, high = im.min(), im.max()
         if low == high:
@@ -166,6 +170,8 @@ def oversample(images, crop_dims):
     """10 crops of each picture: corners and centre, (height, width), then the same mirrored."""
     height, width = images[0].shape[:2]
     h, w = (int(d) for d in crop_dims)
+    if not (0 < h <= height and 0 < w <= width):
+        raise NetError(f"crops of {h} x {w} do not fit into pictures of {height} x {width}")
     starts = [(y, x) for y in (0, height - h) for x in (0, width - w)]
     starts.append(((height - h) // 2, (width - w) // 2))
     crops = []
@@ -198,8 +204,11 @@ class Transformer:
         if x.shape[:2] != self.inputs[in_][2:]:
             x = resize_image(x, self.inputs[in_][2:])
         if in_ in self.transpose:
-            x = x.transpose(self.transpose[in_])
-        x = x[list(self.channel_swap[in_])] if in_ in self.channel_swap else x.copy()
+            x = x.transpose(self._order("transpose", in_, data, x.ndim))
+        if in_ in self.channel_swap:
+            x = x[self._order("channel_swap", in_, data, len(x))]
+        else:
+            x = x.copy()
         x *= np.float32(self.raw_scale.get(in_, 1))
         if in_ in self.mean:
             x -= self.mean[in_]
@@ -209,7 +218,9 @@ class Transformer:
     def deprocess(self, in_, data):
         """The picture that became `data` in `preprocess`, in the size it has there."""
         self._check(in_)
-        x = np.array(data).squeeze()
+        x = np.array(data)
+        turned = in_ in self.transpose  # then the channel axis stays, be it 1
+        x = x.reshape(x.shape[-len(self.transpose[in_]) :]) if turned else x.squeeze()
         if in_ in self.input_scale:
             x = x / self.input_scale[in_]
         if in_ in self.mean:
@@ -218,7 +229,7 @@ class Transformer:
             x = x / self.raw_scale[in_]
         if in_ in self.channel_swap:
             x = x[np.argsort(self.channel_swap[in_])]
-        if in_ in self.transpose:
+        if turned:
             x = x.transpose(np.argsort(self.transpose[in_]))
         return x
 
@@ -226,7 +237,7 @@ class Transformer:
         """The order of the axes, as (2, 0, 1) for height x width x channels."""
         self._check(in_)
         axes = len(self.inputs[in_]) - 1
-        if len(order) != axes:
+        if sorted(order) != list(range(axes)):
             raise NetError(f"transpose of {in_}: expected an order of {axes} axes, not {order}")
         self.transpose[in_] = order
 
@@ -264,6 +275,15 @@ class Transformer:
         """A factor after the mean is subtracted."""
         self._check(in_)
         self.input_scale[in_] = scale
+
+    def _order(self, setting, in_, picture, count):
+        """The order that was set for axes or channels, of which the picture has `count`."""
+        order = list(getattr(self, setting)[in_])
+        if max(order) >= count:
+            raise NetError(
+                f"{setting} of {in_}, {order}, does not fit a picture of {np.shape(picture)}"
+            )
+        return order
 
     def _check(self, in_):
         if in_ not in self.inputs:

@@ -143,6 +143,12 @@ def test_other_numbers_of_channels_zoom(dims, order):
     np.testing.assert_allclose(io.resize_image(x, dims, order), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dims", [(0, 2), (2, -3), (2,), (2, 3, 4)])
+def test_sizes_that_are_none_are_refused(dims):
+    with pytest.raises(RuntimeError, match=r"expected a size of \(height, width\)"):
+        io.resize_image(np.ones((4, 5, 3)), dims)
+
+
 def test_constant_pictures_stay_constant():
     for value in (0, 1, -3.5):
         x = np.full((5, 6, 3), value)
@@ -162,6 +168,12 @@ def test_ten_crops_are_corners_centre_and_their_mirror_images():
             expected = image[y : y + 4, x : x + 5]
             np.testing.assert_array_equal(crops[10 * k + i], expected)
             np.testing.assert_array_equal(crops[10 * k + 5 + i], expected[:, ::-1])
+
+
+def test_crops_must_fit_into_the_picture():
+    for dims in ((5, 3), (3, 6), (0, 3)):
+        with pytest.raises(RuntimeError, match="do not fit into pictures of 4 x 5"):
+            io.oversample(np.ones((1, 4, 5, 3)), dims)
 
 
 # Transformer
@@ -197,6 +209,27 @@ def test_deprocessing_takes_it_back():
     np.testing.assert_allclose(made.deprocess("data", batch), x, rtol=1e-4, atol=1e-5)
 
 
+def test_a_gray_picture_comes_back_with_its_axes():
+    x = rng.random((4, 6, 1), np.float32)
+    gray = io.Transformer({"data": (1, 1, 4, 6)})
+    assert gray.deprocess("data", x.transpose(2, 0, 1)).shape == (4, 6), "squeezed, as in Caffe"
+    gray.set_transpose("data", (2, 0, 1))
+    for batch in (gray.preprocess("data", x), gray.preprocess("data", x)[None]):
+        np.testing.assert_array_equal(gray.deprocess("data", batch), x)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (8, 9, 2), (8, 9), (0, 9, 3)])
+def test_what_is_no_picture_for_the_input_is_refused(shape):
+    with pytest.raises(RuntimeError, match=r"picture.* \("):
+        transformer(**EVERYTHING).preprocess("data", np.ones(shape))
+
+
+def test_one_channel_may_be_swapped_into_three():
+    x = rng.random((4, 6, 1), np.float32)
+    out = transformer(transpose=(2, 0, 1), channel_swap=(0, 0, 0)).preprocess("data", x)
+    np.testing.assert_array_equal(out, np.repeat(x.transpose(2, 0, 1), 3, axis=0))
+
+
 def test_pictures_of_another_size_are_resized():
     x = rng.random((8, 9, 3), np.float32)
     out = transformer(transpose=(2, 0, 1)).preprocess("data", x)
@@ -228,6 +261,7 @@ def test_settings_are_kept_by_input():
     ("name", "value", "kind"),
     [
         ("transpose", (1, 0), Exception),
+        ("transpose", (2, 0, 0), Exception),
         ("channel_swap", (1, 0), Exception),
         ("mean", np.zeros(4), ValueError),
         ("mean", np.zeros((4, 4, 6)), ValueError),
