@@ -14,6 +14,7 @@ import caffelite
 from caffelite.cli import main
 from caffelite.data import binaryproto
 from caffelite.data.image_list import read_picture
+from caffelite.io import load_image
 from caffelite.net.deploy import data_layer, deploy
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import parse, write_net
@@ -138,6 +139,24 @@ def ten(pixels, size):
     places = [(0, 0), (0, w), (h, 0), (h, w), (h // 2, w // 2)]
     five = [pixels[:, y : y + size, x : x + size] for y, x in places]
     return np.array([*five, *(crop[:, :, ::-1] for crop in five)])
+
+
+def test_all_scores_are_those_of_a_classifier(trained, classify):
+    Path("deploy.prototxt").write_text(DEPLOY)
+    random = np.random.default_rng(0)
+    Path("small").mkdir()
+    for i in range(3):
+        Image.fromarray(random.integers(0, 256, (8, 9, 3), np.uint8)).save(f"small/{i}.png")
+    settings = {"mean": np.array([9, 8, 7]), "input_scale": 0.02, "raw_scale": 255}
+    settings |= {"image_dims": (8, 9), "channel_swap": (2, 1, 0)}
+    classifier = caffelite.Classifier("deploy.prototxt", "w.caffemodel", **settings)
+    flags = ["--mean_value", "9,8,7", "--scale", "0.02", "--resize", "8x9", "--npy", "scores.npy"]
+    for crops, oversample in ((1, False), (10, True)):
+        found = classify("small", *flags, "--crops", crops, model="deploy.prototxt")
+        images = [load_image(path) for path in found]
+        scores = np.load("scores.npy")
+        np.testing.assert_allclose(scores, classifier.predict(images, oversample), 1e-4)
+        np.testing.assert_allclose(scores, list(found.values()), 1e-6)
 
 
 def test_ten_crops_are_averaged(trained, classify):

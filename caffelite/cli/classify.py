@@ -12,7 +12,8 @@ mean picture, because of --resize or --crops multi, the means of its channels ar
 
 --crops 10 averages over the corners, the middle, and these mirrored; --crops multi does that at
 four sizes, whose short sides are 8/7 to 11/7 of the net's input. With several --model and
---weights, the scores of all of them are averaged.
+--weights, the scores of all of them are averaged. --npy keeps all scores, as Caffe's classify.py
+does; pictures are resized as OpenCV does it, for the data layers, which is not quite as there.
 """
 
 import csv
@@ -46,6 +47,7 @@ def add_arguments(parser):
     flag("--output", metavar="BLOB", help="the net's scores [its last output]")
     add_preparation_flags(parser)
     flag("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
+    flag("--npy", metavar="FILE", help="write all scores, pictures x classes, for numpy.load")
     flag("--csv", action="store_true", help="print CSV: file, rank, label, name, score")
     flag("--json", action="store_true", help="print JSON")
     add_state_flags(parser)
@@ -72,18 +74,22 @@ def run(args):
     nets = [_open(args, *files) for files in zip(args.model, args.weights, found, strict=True)]
     labels = args.labels or found[0].names
     names = read_names(labels) if labels else []
-    results = []
+    results, kept = [], []
     if args.csv:
         _say(_row(("file", "rank", "label", "name", "score")))
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
     for path, scores in _classify(nets, paths, args.skip_bad, log, bar):
         result = {"file": path, "top": _top(scores, names, args.top)}
+        if args.npy:
+            kept.append(scores)
         if args.json:
             results.append(result)
         else:
             _say("\n".join(_csv_lines(result) if args.csv else _lines(result)))
         bar.update()
     bar.close()
+    if args.npy:
+        _write_npy(args.npy, kept)
     if args.json:
         print(json.dumps(results))
     return 0
@@ -156,6 +162,16 @@ def _classify(nets, paths, skip_bad, log, bar):
             yield from zip((path for path, _ in read), np.mean(scores, axis=0), strict=True)
     if bad:
         log.warning("skipped: %d of %d pictures", bad, len(paths))
+
+
+def _write_npy(path, scores):
+    import numpy as np
+
+    from ..atomic import write_atomically
+
+    file = io.BytesIO()
+    np.save(file, np.array(scores))
+    write_atomically(path, file.getbuffer())
 
 
 def _top(scores, names, count):
