@@ -4,6 +4,7 @@ import html
 from dataclasses import dataclass, field
 
 from .draw_pydot import (  # noqa: F401  (caffe.draw of pycaffe)
+    LEARNING,
     choose_color_by_layertype,
     draw_net,
     draw_net_to_file,
@@ -48,7 +49,7 @@ class View:
     learnable: dict = field(default_factory=dict)  # layer index: number of values
 
 
-def dot_text(net, views=None, rankdir="TB", shapes=True):
+def dot_text(net, views=None, rankdir="TB", shapes=True, display_lrm=False):
     """The Graphviz source of a picture of `net`.
 
     Parameters
@@ -57,8 +58,9 @@ def dot_text(net, views=None, rankdir="TB", shapes=True):
     views : one View per phase to be drawn into the same picture; by default all layers in one
     rankdir : where the data flows: TB, BT, LR or RL
     shapes : whether edges tell the shapes of the blobs
+    display_lrm : whether convolutions and InnerProducts tell their lr_mult
     """
-    graph = _Graph(net, views or [View("", list(range(len(net.layer))))], shapes)
+    graph = _Graph(net, views or [View("", list(range(len(net.layer))))], shapes, display_lrm)
     lines = [
         f"digraph {_quoted(net.name or 'net')} {{",
         f"  rankdir={rankdir}; nodesep=0.35; ranksep=0.38; bgcolor=white; pad=0.2;",
@@ -76,8 +78,9 @@ def dot_text(net, views=None, rankdir="TB", shapes=True):
 class _Graph:
     """The layers of all views with their wiring: who is stacked on whom, who reads what."""
 
-    def __init__(self, net, views, shapes):
-        self.net, self.views, self.with_shapes = net, views, shapes
+    def __init__(self, net, views, shapes, display_lrm):
+        self.net, self.views = net, views
+        self.with_shapes, self.with_lrm = shapes, display_lrm
         self.phases = {}  # layer index: the phases that it is in
         below = {}  # layer index: per phase, the layer that it may stand below, or None
         readings = [reading for view in views for reading in self._wire(view, below)]
@@ -165,6 +168,8 @@ class _Graph:
         learnable = max((view.learnable.get(index, 0) for view in self.views), default=0)
         if learnable:
             told.append(f"{learnable:,} learnable")
+        if self.with_lrm and layer.type in LEARNING:
+            told.append("lr_mult {:g}, {:g}".format(*get_layer_lr_mult(layer)))
         if told:
             small = f"<FONT POINT-SIZE='10' COLOR='#4d5660'>{_text(' · '.join(told), 80)}</FONT>"
             first = (

@@ -11,7 +11,7 @@ from .errors import missing_extra
 from .graphviz import render
 from .proto import caffe_pb2
 
-_LEARNING = ("Convolution", "Deconvolution", "InnerProduct")
+LEARNING = ("Convolution", "Deconvolution", "InnerProduct")
 _COLORS = {
     "Convolution": "#FF5050",
     "Deconvolution": "#FF5050",
@@ -41,8 +41,8 @@ def get_edge_label(layer):
 
 def get_layer_lr_mult(layer):
     """(lr_mult of the weight, of the bias) of a convolution or an InnerProduct."""
-    if layer.type not in _LEARNING:
-        raise ValueError(f"{layer.type} layers have no lr_mult; {', '.join(_LEARNING)} have")
+    if layer.type not in LEARNING:
+        raise ValueError(f"{layer.type} layers have no lr_mult; {', '.join(LEARNING)} have")
     given = [spec.lr_mult for spec in layer.param][:2]
     return tuple(given + [1.0] * (2 - len(given)))
 
@@ -60,7 +60,7 @@ def get_layer_label(layer, rankdir, display_lrm=False):
         options = layer.convolution_param
         lists = (options.kernel_size, 1), (options.stride, 1), (options.pad, 0)
         words += _window(*([*values, default][0] for values, default in lists))
-    if display_lrm and layer.type in _LEARNING:
+    if display_lrm and layer.type in LEARNING:
         words.append("lr mult: {:.1f}, {:.1f}".format(*get_layer_lr_mult(layer)))
     separator = " " if rankdir in ("TB", "BT") else r"\n"
     return f'"{separator.join(words)}"'

@@ -164,6 +164,15 @@ def test_options_worth_showing(options, shown):
     assert nodes(dot_text(net))["n0"].split(maxsplit=2)[2] == shown
 
 
+def test_multipliers_are_told_if_asked_for(folder):
+    net = NET.replace('top: "ip1"\n', 'top: "ip1" param { } param { lr_mult: 2 }\n', 1)
+    Path("net.prototxt").write_text(net)
+    words = ["draw", "net.prototxt", "net.dot"]
+    for flag, told in (("--display_lrm", True), (None, False)):
+        assert main([*words, *filter(None, [flag])]) == 0
+        assert ("lr_mult 1, 2" in Path("net.dot").read_text()) == told
+
+
 def test_a_bottom_that_nobody_produces_is_shown():
     net = parse('layer { name: "x" type: "ReLU" bottom: "lost" top: "y" }')
     dot = dot_text(net)

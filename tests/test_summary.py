@@ -39,6 +39,34 @@ def report(capsys, *words):
     return json.loads(capsys.readouterr().out)
 
 
+WIRED = """
+layer { name: "x" type: "Data" top: "x" top: "y" include { phase: TEST }
+        data_param { source: "nowhere" batch_size: 3 } }
+layer { name: "conv" type: "Convolution" bottom: "x" top: "conv" param { } param { lr_mult: 2 }
+        convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 group: 2 } }
+layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip" param { }
+        param { name: "b" lr_mult: 0.5 decay_mult: 0 } inner_product_param { num_output: 5 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "y" top: "loss" top: "prob"
+        loss_weight: 0.3 loss_weight: 0 }
+"""
+
+
+def test_wiring_needs_no_data(net, capsys):
+    Path("net.prototxt").write_text(WIRED)
+    found = report(capsys, "net.prototxt", "--wiring")
+    assert [tuple(layer.values()) for layer in found] == [
+        ("x", "Data", "", "", "x, y", "batch_size 3, in TEST"),
+        ("conv", "Convolution", "x1, x2", "x", "conv", "3×3, 4 outputs, stride 2, pad 1, group 2"),
+        ("ip", "InnerProduct", "x1, b x0.5 Dx0", "conv", "ip", "5 outputs"),
+        ("loss", "SoftmaxWithLoss", "", "ip, y", "0.3 * loss, 0 * prob", ""),
+    ]
+    assert main(["summary", "net.prototxt", "--wiring"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["layer", "type", "param", "bottom", "top", "options"]
+    assert lines[3].split() == ["conv", "Convolution", "x1,", "x2", "x", "conv", *"3×3, 4".split(),
+                                *"outputs, stride 2, pad 1, group 2".split()]  # fmt: skip
+
+
 def test_counts_by_hand(net, capsys):
     found = report(capsys, "net.prototxt")
     assert (found["net"], found["phase"]) == ("small", "TEST")

@@ -40,6 +40,9 @@ def add_arguments(parser):
         default=True,
         help="tell the shapes of the blobs",
     )
+    parser.add_argument(
+        "--display_lrm", action="store_true", help="tell the lr_mult of weights and biases"
+    )
 
 
 def run(args):
@@ -57,7 +60,9 @@ def run(args):
 
     net = read_net(model)
     phases = PHASES if args.phase == "ALL" else (args.phase,)
-    text = dot_text(net, _views(net, model, phases, args), args.rankdir, args.shapes)
+    text = dot_text(
+        net, _views(net, model, phases, args), args.rankdir, args.shapes, args.display_lrm
+    )
     write_atomically(out, text.encode() if kind in _TEXT else render(text, kind))
     print(out)
     return 0

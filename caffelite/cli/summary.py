@@ -6,6 +6,10 @@ Multiply-adds are those of one forward pass. Memory is that of the values of top
 shares memory counted once; training needs as much again for gradients. No weights are made and no
 data is read beyond the first record, which tells the shape.
 
+--wiring shows the bottoms, tops and options of the layers of all phases instead: of param its name,
+x and the lr_mult, Dx and the decay_mult, of tops their loss_weight, where they are not the default.
+Files that the net names need not be there.
+
 --plan shows how the net will run: which way a convolution takes, which layers run in one step with
 the layer before them, and how little memory blobs need that use it in turn.
 """
@@ -16,10 +20,13 @@ from ._flags import UsageError
 from ._nets import PHASES, add_net_flags, learnable_count, open_net
 from ._table import file_size, table
 
+_WIRING = ("layer", "type", "param", "bottom", "top", "options")
+
 
 def add_arguments(parser):
     add_net_flags(parser, positional=True)
     parser.add_argument("--phase", default="TEST", type=str.upper, choices=PHASES, help="[TEST]")
+    parser.add_argument("--wiring", action="store_true", help="show bottoms, tops and options")
     parser.add_argument("--plan", action="store_true", help="show how the net will run, too")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
@@ -28,6 +35,12 @@ def run(args):
     model = args.net or args.model
     if not model or (args.net and args.model):
         raise UsageError("expected one net's prototxt: MODEL")
+    if args.wiring:
+        layers = list(_wiring(model))
+        rows = [tuple(layer[column] for column in _WIRING) for layer in layers]
+        lines = table(_WIRING, rows, left=len(_WIRING))
+        print(json.dumps(layers) if args.json else "\n".join(lines))
+        return 0
     net = open_net(model, args.phase, args)
     splits = {n: ly.param.bottom[0] for ly in net.layers if _is_inserted(ly) for n in ly.top_names}
     layers = [_facts(net, layer, splits) for layer in net.layers if not _is_inserted(layer)]
@@ -83,6 +96,33 @@ def _plan_lines(plan, layers):
     what = "gradients" if plan["shared"] == "diff" else "values"
     apart, in_turn = file_size(plan["bytes_apart"]), file_size(plan["bytes_in_turn"])
     yield f"{what} of blobs, which use memory in turn, need {in_turn} instead of {apart}"
+
+
+def _wiring(model):
+    """What each layer of a file reads, makes and is told, of both phases."""
+    from ..draw import facts
+    from ..proto.caffe_pb2 import Phase
+    from ..proto.text import read_net
+
+    for layer in read_net(model).layer:
+        specs = [_spec(spec) for spec in layer.param]
+        weights = [f"{w:g} * " for w in layer.loss_weight] or [""] * len(layer.top)
+        phases = [Phase.Name(rule.phase) for rule in layer.include if rule.HasField("phase")]
+        yield {
+            "layer": layer.name,
+            "type": layer.type,
+            "param": ", ".join(spec or "x1" for spec in specs) if any(specs) else "",
+            "bottom": ", ".join(layer.bottom),
+            "top": ", ".join(w + top for w, top in zip(weights, layer.top, strict=False)),
+            "options": ", ".join([*facts(layer), *(f"in {phase}" for phase in phases)]),
+        }
+
+
+def _spec(spec):
+    """What a param of a layer says that is not the default."""
+    words = [spec.name] if spec.name else []
+    words += [f"x{spec.lr_mult:g}"] if spec.lr_mult != 1 else []
+    return " ".join(words + ([f"Dx{spec.decay_mult:g}"] if spec.decay_mult != 1 else []))
 
 
 def _is_inserted(layer):
