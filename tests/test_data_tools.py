@@ -51,15 +51,25 @@ def test_records_are_those_that_caffe_wrote(tmp_path, capsys):
         assert got.read(i)[1] == want.read(i)[1]
 
 
-@pytest.mark.parametrize("name", ["convert_imageset", "compute_image_mean", "extract_features"])
-def test_caffes_tools_are_programs_of_their_own(name, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("convert_imageset", "convert_imageset"),
+        ("compute_image_mean", "compute_image_mean"),
+        ("extract_features", "extract_features"),
+        ("upgrade_net_proto_text", "upgrade"),
+        ("upgrade_net_proto_binary", "upgrade"),
+        ("upgrade_solver_proto_text", "upgrade"),
+    ],
+)
+def test_caffes_tools_are_programs_of_their_own(name, command, monkeypatch, capsys):
     setup = configparser.ConfigParser()
     setup.read(CAFFE.parents[3] / "setup.cfg")
     programs = setup["options.entry_points"]["console_scripts"].split("\n")
     assert f"{name} = caffelite.cli:tool" in programs
     monkeypatch.setattr(sys, "argv", [f"/some/where/{name}.exe", "--help"])
     assert tool() == 0
-    assert f"usage: caffelite {name}" in capsys.readouterr().out
+    assert f"usage: caffelite {command}" in capsys.readouterr().out
 
 
 def test_the_mean_is_that_which_caffe_computed(tmp_path, capsys):

@@ -62,7 +62,7 @@ def main(argv=None):
 def tool():
     """Run the command that this very program is called: what Caffe's tools are installed as."""
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    return main([name, *sys.argv[1:]])
+    return main(["upgrade" if name.startswith("upgrade_") else name, *sys.argv[1:]])
 
 
 def _fail(message, code):
