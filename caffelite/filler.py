@@ -5,6 +5,7 @@ With n = fan_in = count / shape[0], or fan_out = count / shape[1], or their mean
 """
 
 import math
+import os
 
 import numpy as np
 
@@ -122,6 +123,8 @@ def file(array, param, generator):
 
 
 def _numbers(path, count):
+    if not os.path.isfile(path):  # a device or a pipe may never end
+        raise NetError(f'filler file "{path}": no such file (looked for from {os.getcwd()})')
     try:
         with open(path, encoding="utf-8") as text:
             numbers = np.array(text.read().split(), np.float64)

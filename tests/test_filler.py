@@ -164,9 +164,14 @@ def test_numbers_from_a_file(net):
         (b"1 2 3 4 5", "has 5 numbers, expected 6"),
         (b"1 2 3 4 5 six", "could not convert"),
         (b"\xff\xfe", "codec can't decode"),
-        (None, "No such file"),
+        (None, "no such file"),
     ],
 )
 def test_a_file_that_does_not_fit(net, text, problem):
     with pytest.raises(NetError, match=f'ip.*filler file "numbers.txt".*{problem}'):
         net(text)
+
+
+def test_a_file_without_an_end_is_refused():
+    with pytest.raises(NetError, match='filler file "/dev/zero": no such file'):
+        filled('type: "file" file: "/dev/zero"')
