@@ -177,14 +177,15 @@ def test_a_forward_may_end_anywhere(end, monkeypatch):
     assert_same(*nets)
 
 
-def test_a_forward_may_end_with_a_chain_that_is_kept_apart(monkeypatch):
-    text = HEAD + conv("a", "x") + on("a", "ReLU", "Opposite") + TAIL % "a"
-    nets = [build(text, on, monkeypatch) for on in (True, False)]
-    for net in nets:
-        net.forward()
-        net.forward(end="a_0")
+def test_a_forward_may_end_where_a_chain_is_kept_apart(monkeypatch):
+    text = HEAD + conv("a", "x") + on("a", "ReLU") + conv("b", "x") + on("a", "Opposite")
+    nets = [build(text + TAIL % "a", on, monkeypatch) for on in (True, False)]
     assert nets[0].chains and nets[0]._steps.apart
-    assert_same(*nets)
+    for end in ("a_0", "b"):  # the chain, and another layer between it and its reader
+        for net in nets:
+            net.forward()
+            net.forward(end=end)
+        assert_same(*nets)
 
 
 @pytest.mark.parametrize("start", LAYERS)

@@ -394,13 +394,14 @@ class Net:
                     _seed_losses(layer)
             layer = layers[0]
             layer.forward(layer.bottom_blobs, layer.top_blobs)
-            if watched or index + len(layers) > end:
-                self._steps.show(index)
+            if watched:
+                self._steps.show(index, index)
             if any(layer.loss_weights):
                 loss += _loss_of(layer)
             if self.debug_info:
                 self._log_forward(layer)
             self._call("after_forward", index)
+        self._steps.show(start, end)
         return loss
 
     def _backward(self, start, end):

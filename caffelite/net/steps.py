@@ -70,10 +70,10 @@ class Steps:
             yield index, self.layers[index : index + 1 + len(followers)]
             index += 1 + len(followers)
 
-    def show(self, index):
-        """Let users see what the step at `index` computed, where it went into a blob kept apart."""
+    def show(self, start, end):
+        """Let users see what layers `start` to `end` gave, where its reader is still to come."""
         for apart in self.apart:
-            if index in apart.writers:
+            if apart.reader > end and any(start <= writer <= end for writer in apart.writers):
                 _copy(apart.kept, apart.seen)
 
     def backward(self, start, end, one_by_one):
