@@ -376,6 +376,39 @@ def pick(found, values):
     return found.values if values else found.indices.double()
 
 
+@oracle("Flip", "Reorg")
+@given(shape=shapes(4), stride=st.integers(1, 3))
+def test_places_in_maps(shape, stride):
+    shape = (*shape, 1, 1, 1)[:4]
+    for rows, columns in ((0, 1), (1, 0), (1, 1)):
+        axes = [axis for axis, wanted in ((2, rows), (3, columns)) if wanted]
+        options = f"flip_param {{ flip_height: {bool(rows)} flip_width: {bool(columns)} }}".lower()
+        compare("Flip", [shape], options, lambda x, axes=axes: x.flip(axes))
+    n, r, h, w = shape
+    square = stride**2
+    wide = (n, r, h * stride**2, w * stride**2)  # what pixel_unshuffle reads the bottom as
+    down = (n, r * square, h * stride, w * stride)
+    compare(
+        "Reorg",
+        [down],
+        f"reorg_param {{ stride: {stride} }}",
+        lambda x: (
+            functional.pixel_unshuffle(x.reshape(wide), stride)
+            .unflatten(1, (r, square))
+            .transpose(1, 2)
+            .reshape(n, r * square**2, h, w)
+        ),
+    )
+    compare(
+        "Reorg",
+        [(n, r * square, h, w)],
+        f"reorg_param {{ stride: {stride} reverse: true }}",
+        lambda x: functional.pixel_shuffle(
+            x.unflatten(1, (square, r)).transpose(1, 2).flatten(1, 2), stride
+        ),
+    )
+
+
 # Windows
 
 

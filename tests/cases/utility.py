@@ -381,6 +381,42 @@ case("Python", [(2, 3)], python("partial"), error="derive it from caffelite.Laye
 case("Python", [(2, 3)], python("L", "antigravity"), error="--allow-python antigravity")
 case("Python", [(2, 3)], python(""), error="needs module and layer")
 
+case("Flip", [(2, 3, 4, 5)], expect=lambda x: x[:, :, :, ::-1])
+for height, width in ((True, True), (True, False), (False, False)):
+    case(
+        "Flip",
+        [(2, 3, 4, 5)],
+        f"flip_param {{ flip_height: {height} flip_width: {width} }}".lower(),
+        expect=partial(ref.flip, height=height, width=width),
+    )
+case("Flip", [(2, 3, 4)], error="has shape (2, 3, 4), expected 4 axes")
+
+case("Reorg", [(2, 8, 4, 6)], "reorg_param { stride: 2 }", expect=partial(ref.reorg, stride=2))
+case("Reorg", [(2, 9, 3, 6)], "reorg_param { stride: 3 }", expect=partial(ref.reorg, stride=3))
+case("Reorg", [(2, 3, 4, 5)], "reorg_param { stride: 1 }", expect=lambda x: x)
+case(
+    "Reorg",
+    [(2, 8, 3, 5)],
+    "reorg_param { stride: 2 reverse: true }",
+    expect=partial(ref.reorg, stride=2, reverse=True),
+)
+case(
+    "Reorg",
+    [(1, 4, 2, 2)],
+    "reorg_param { stride: 2 }",
+    values={0: range(16)},
+    golden=np.reshape([0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15], (1, 16, 1, 1)),
+)
+case("Reorg", [(2, 4, 2, 2)], error="stride is missing or 0")
+case("Reorg", [(2, 4, 2)], "reorg_param { stride: 2 }", error="expected 4 axes")
+case(
+    "Reorg",
+    [(2, 6, 2, 2)],
+    "reorg_param { stride: 2 }",
+    error="a multiple of stride^2, 4, channels",
+)
+case("Reorg", [(2, 4, 2, 3)], "reorg_param { stride: 2 }", error="in multiples of stride 2")
+
 case(
     "ShuffleChannel",
     [(2, 6, 3, 4)],

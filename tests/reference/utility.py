@@ -61,6 +61,29 @@ def axpy(a, x, y):
     return z
 
 
+def flip(x, height, width):
+    y = x.copy()
+    rows, columns = x.shape[2:]
+    for h, w in np.ndindex(rows, columns):
+        y[:, :, h, w] = x[:, :, rows - 1 - h if height else h, columns - 1 - w if width else w]
+    return y
+
+
+def reorg(x, stride, reverse=False):
+    n, c, h, w = x.shape
+    s, r = stride, c // stride**2
+    wide = np.empty((n, r, h * s, w * s)) if reverse else x.reshape(n, r, h * s, w * s)
+    deep = x if reverse else np.empty(x.shape)
+    for k, j, i in np.ndindex(c, h, w):
+        a, b = divmod(k, r)
+        at = slice(None), b, j * s + a // s, i * s + a % s
+        if reverse:
+            wide[at] = deep[:, k, j, i]
+        else:
+            deep[:, k, j, i] = wide[at]
+    return wide if reverse else deep.reshape(n, c * s * s, h // s, w // s)
+
+
 def maxout(x, pieces, axis=1):
     return maximum(*np.split(x, pieces, axis))
 
