@@ -28,7 +28,7 @@ NOT_COMPARED = {
         *["Data", "DummyData", "HDF5Data", "HDF5Output", "ImageData", "Input", "MemoryData"],
         *["Parameter", "Silence", "WindowData"],
     ],
-    "draws its own random numbers": ["Dropout"],
+    "draws its own random numbers": ["Dropout", "SeLuDropout"],
     "computes what its user wrote": ["Python"],
 }
 """The other types, by the reason why no framework has them."""
@@ -92,6 +92,8 @@ ACTIVATIONS = {
     "ReLU": ("relu_param { negative_slope: 0.25 }", lambda x: functional.leaky_relu(x, 0.25)),
     "ReLU6": ("", functional.relu6),
     "Sigmoid": ("", torch.sigmoid),
+    "ReLUX": ("relux_param { maximal_value: 2 }", lambda x: functional.hardtanh(x, 0, 2)),
+    "SeLu": ("", functional.selu),
     "Swish": ("", functional.silu),
     "TanH": ("", torch.tanh),
 }

@@ -167,6 +167,20 @@ case("Swish", [()], expect=ref.swish)
 case("Swish", X, "swish_param { beta: 1.7 }", expect=partial(ref.swish, beta=1.7))
 case("Swish", X, "swish_param { beta: 0 }", expect=lambda x: x / 2)
 
+case("ReLUX", X, kink=0, expect=ref.relu6)
+case(
+    "ReLUX",
+    X,
+    "relux_param { negative_slope: 0.1 maximal_value: 1 }",
+    kink=(0, 1),
+    expect=partial(ref.relu6, slope=0.1, limit=1),
+)
+case("ReLUX", X, "relux_param { maximal_value: 0 }", error="maximal_value is 0, expected a number")
+
+case("SeLu", X, expect=ref.selu)
+case("SeLu", X, "selu_param { lambda: 2 alpha: 0.5 }", kink=0, expect=lambda x: 2 * ref.elu(x, 0.5))
+case("SeLu", X, "selu_param { alpha: -1 }", kink=0, expect=partial(ref.selu, alpha=-1))
+
 case("Threshold", X, expect=ref.threshold)
 case(
     "Threshold",

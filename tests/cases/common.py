@@ -64,6 +64,14 @@ case("Dropout", [(3, 4)], "dropout_param { dropout_ratio: 1 }", error="dropout_r
 case("Dropout", [(3, 4)], "dropout_param { dropout_ratio: -0.1 }", error="dropout_ratio is -0.1")
 
 
+case("SeLuDropout", [(3, 4, 5)], phase=TEST, expect=lambda x: x)
+case("SeLuDropout", [(3, 4, 5)])
+case("SeLuDropout", [(3, 4, 5)], "selu_dropout_param { dropout_ratio: 0 }", expect=lambda x: x)
+for ratio in (1, -0.5):
+    options = f"selu_dropout_param {{ dropout_ratio: {ratio} }}"
+    case("SeLuDropout", [(3, 4)], options, error=f"dropout_ratio is {ratio}, expected at least 0")
+
+
 def embed(more=""):
     return f"embed_param {{ num_output: 5 input_dim: 7 {more} }}"
 

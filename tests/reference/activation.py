@@ -46,8 +46,12 @@ def prelu(x, slope):
     return np.stack([relu(x[:, c], slope[c]) for c in range(x.shape[1])], axis=1)
 
 
-def relu6(x, slope=0.0):
-    return np.minimum(relu(x, slope), 6)
+def relu6(x, slope=0.0, limit=6):
+    return np.minimum(relu(x, slope), limit)
+
+
+def selu(x, alpha=1.67326324):
+    return 1.050700987 * elu(x, alpha)
 
 
 def swish(x, beta=1.0):

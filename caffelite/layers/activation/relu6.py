@@ -20,6 +20,7 @@ class ReLU6(ReLU):
     """
 
     options_field = "relu6_param"
+    limit = 6
 
     @property
     def reads_top(self):
@@ -27,10 +28,10 @@ class ReLU6(ReLU):
 
     def forward(self, bottom, top):
         super().forward(bottom, top)
-        np.minimum(top[0].data, 6, out=top[0].data)
+        np.minimum(top[0].data, self.limit, out=top[0].data)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
-            below = bottom[0].data < 6
+            below = bottom[0].data < self.limit
             super().backward(top, propagate_down, bottom)
             bottom[0].diff[...] *= below
