@@ -105,3 +105,37 @@ def test_a_damaged_file_is_refused(tmp_path):
     options = f'infogain_loss_param {{ source: "{tmp_path}/h.binaryproto" }}'
     with pytest.raises(DataError, match=r'layer "layer" \(InfogainLoss\): source: .*damaged'):
         loss([(2, 3), (2,)], options)
+
+
+def test_centers_step_towards_their_samples_whatever_the_loss_weight():
+    x = np.array([[1.0, 2], [3, 0], [5, 5]])
+    layer, bottom, top = make_layer(
+        "CenterLoss", [x, np.array([0, 0, 2])], "center_loss_param { num_output: 3 }"
+    )
+    layer.forward(bottom, top)
+    assert top[0].data == (5 + 9 + 50) / 6
+    for weight in (1, 7):
+        top[0].diff[...] = weight
+        layer.backward(top, [True, False], bottom)
+        np.testing.assert_allclose(bottom[0].diff, weight * x / 3)
+    step = np.array([[-4 / 3, -2 / 3], [0, 0], [-5 / 2, -5 / 2]])
+    np.testing.assert_allclose(layer.center.diff, 2 * step)  # added to, twice
+    layer.param_propagate_down = [False]
+    layer.backward(top, [True, False], bottom)
+    np.testing.assert_allclose(layer.center.diff, 2 * step)
+
+
+def test_accuracy_of_pixels_counts_on_if_not_reset():
+    right, wrong = np.array([[[[1.0]], [[0]]]]), np.array([[[[0.0]], [[1]]]])
+    shown = {}
+    for reset in ("true", "false"):
+        layer, bottom, top = make_layer(
+            "SegAccuracy",
+            [right, np.zeros((1, 1, 1, 1))],
+            f"seg_accuracy_param {{ reset: {reset} }}",
+        )
+        for scores in (right, wrong):
+            bottom[0].data[...] = scores
+            layer.forward(bottom, top)
+        shown[reset] = top[0].data.ravel().tolist()
+    assert shown == {"true": [0, 0, 0], "false": [0.5, 0.5, 0.25]}

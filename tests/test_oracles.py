@@ -29,6 +29,7 @@ NOT_COMPARED = {
         *["Parameter", "Silence", "WindowData"],
     ],
     "draws its own random numbers": ["Dropout", "SeLuDropout"],
+    "a measure that none has": ["SegAccuracy"],
     "computes what its user wrote": ["Python"],
 }
 """The other types, by the reason why no framework has them."""
@@ -591,6 +592,34 @@ def test_softmax_loss(shape, seed, mode):
         return summed / divisor
 
     compare("SoftmaxWithLoss", [normal(seed, shape), labels], options, loss)
+
+
+@oracle("FocalLoss", "CenterLoss", "TripletLoss")
+@given(samples=sides, classes=sides, seed=seeds)
+def test_losses_of_recognition(samples, classes, seed):
+    x, labels = normal(seed, (samples, classes)), whole(seed, classes, samples)
+
+    def focal(x, labels):
+        losses = functional.cross_entropy(x, labels.long(), reduction="none")
+        return (0.5 * (1 - torch.exp(-losses)) ** 3 * losses).mean()
+
+    compare("FocalLoss", [x, labels], "focal_loss_param { alpha: 0.5 gamma: 3 }", focal)
+    frozen = "param { lr_mult: 0 }"
+    compare(
+        "CenterLoss",
+        [x, labels],
+        f"center_loss_param {{ num_output: {classes} center_filler {{ value: 0.5 }} }} {frozen}",
+        lambda x, labels: ((x - 0.5) ** 2).sum() / (2 * samples),
+    )
+    compare(
+        "TripletLoss",
+        [normal(seed + i, (samples, classes)) for i in range(3)],
+        "",
+        lambda a, p, n: (
+            functional.relu(1 + ((a - p) ** 2).sum(1) - ((a - n) ** 2).sum(1)).mean() / 2
+        ),
+        3,
+    )
 
 
 @oracle("InfogainLoss", "MultinomialLogisticLoss", "HingeLoss", "Accuracy")

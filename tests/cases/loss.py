@@ -337,6 +337,101 @@ case(
     error='bottom[1] "x1" has no gradient',
 )
 
+case("FocalLoss", SCORES, labels=(1, 5), expect=ref.focal_loss)
+case(
+    "FocalLoss",
+    MAP,
+    "focal_loss_param { alpha: 2 gamma: 0.5 }" + loss("ignore_label: 2 normalization: BATCH_SIZE"),
+    labels=(1, 5),
+    tops=2,
+    expect=lambda x, t: [
+        ref.focal_loss(x, t, ignore=2, normalization="BATCH_SIZE", alpha=2, gamma=0.5),
+        ref.softmax(x),
+    ],
+    fixed_tops=[1],
+)
+case(
+    "FocalLoss",
+    SCORES,
+    "focal_loss_param { alpha: 1 gamma: 0 }",
+    labels=(1, 5),
+    expect=ref.softmax_with_loss,
+)
+for gamma in (0, 0.5, 2):  # a probability of 1, and the smallest
+    case(
+        "FocalLoss",
+        [(2, 2), (2,)],
+        f"focal_loss_param {{ alpha: 1 gamma: {gamma} }}",
+        values={0: [800, 0, 0, 800], 1: [0]},
+        golden=-np.log(np.float32(1.17549435e-38)) / 2,
+        gradient=False,
+    )
+FOCAL = "focal_loss_param {{ {} }}".format
+case("FocalLoss", SCORES, FOCAL("alpha: 0"), error="alpha is 0, expected a number above 0")
+case("FocalLoss", SCORES, FOCAL("gamma: -1"), error="gamma is -1, expected at least 0")
+case("FocalLoss", SCORES, FOCAL("type: LINEAR"), error="type: LINEAR is not computed")
+case("FocalLoss", SCORES, labels=(1, 5), error='bottom[1] "x1" has no gradient')
+
+FIXED = (
+    "center_loss_param { num_output: 5 axis: %d } param { lr_mult: 0 }"  # no gradient, but a step
+)
+case("CenterLoss", [(4, 3), (4,)], FIXED % 1, labels=(1, 5), expect=ref.center_loss)
+case("CenterLoss", [(4, 2, 3), (4, 1)], FIXED % 1, labels=(1, 5), expect=ref.center_loss)
+case(
+    "CenterLoss",
+    [(2, 4, 3), (2, 4)],
+    FIXED % -1,
+    labels=(1, 5),
+    expect=lambda x, t, c: ref.center_loss(x.reshape(-1, 3), t, c),
+)
+case("CenterLoss", [(4, 3), (4,)], error="num_output is missing or 0")
+case("CenterLoss", [(4, 3), (4, 2)], FIXED % 1, error="expected 4 labels, one per sample")
+case("CenterLoss", [(4, 3), (3,)], FIXED % 1, error="expected 4 samples")
+case("CenterLoss", [(4, 3), (4,)], FIXED % 2, error="axis: 2 is out of range")
+case("CenterLoss", [(4, 3), (4,)], FIXED % 1, values=labels(0, 5), error="holds the label 5 at [1]")
+case("CenterLoss", [(4, 3), (4,)], FIXED % 1, labels=(1, 5), error='bottom[1] "x1" has no gradient')
+
+TRIPLETS = [(6, 2, 3)] * 3
+case("TripletLoss", TRIPLETS, expect=ref.triplet_loss)
+case(
+    "TripletLoss",
+    [(5, 4)] * 3,
+    "triplet_loss_param { margin: 2.5 }",
+    expect=partial(ref.triplet_loss, margin=2.5),
+)
+case("TripletLoss", [(2, 1)] * 3, values={0: [0], 1: [2, 1], 2: [1, 3]}, golden=(1 + 4 - 1) / 4)
+case("TripletLoss", [(5, 4), (5, 4), (5, 3)], error='"x2" has shape (5, 3), expected (5, 4)')
+case("TripletLoss", [(5, 4), (4, 4), (5, 4)], error="expected 5 samples")
+
+PIXELS = [(2, 5, 3, 4), (2, 1, 3, 4)]
+case("SegAccuracy", PIXELS, labels=(1, 5), expect=ref.seg_accuracy)
+case(
+    "SegAccuracy",
+    PIXELS,
+    "seg_accuracy_param { ignore_label: 3 ignore_label: 255 }",
+    values={1: [0, 3, 1, 255, 0]},
+    expect=partial(ref.seg_accuracy, ignore=(3, 255)),
+)
+case(  # of equal scores the last class; classes 2 and 3 are nowhere, and count as 1
+    "SegAccuracy",
+    [(1, 4, 1, 3), (1, 1, 1, 3)],
+    values={0: [1, 1, 2, 1, 0, 2, 0, 0, 0, 0, 0, 0], 1: [1, 0, 0]},
+    golden=[[[[2 / 3, (1 + 1 / 2) / 2, (1 / 2 + 1 / 2 + 1 + 1) / 4]]]],
+)
+case(
+    "SegAccuracy",
+    PIXELS,
+    "seg_accuracy_param { ignore_label: 1 }",
+    values=labels(1),
+    golden=[[[[0, 0, 1]]]],
+)
+case("SegAccuracy", PIXELS, values=labels(0, 5), error="holds the label 5 at [0, 0, 0, 1]")
+case(
+    "SegAccuracy", [(2, 5, 3, 4), (2, 3, 4)], error="expected (2, 1, 3, 4), a label for each pixel"
+)
+case("SegAccuracy", [(2, 5, 3), (2, 1, 3)], error="expected 4 axes, (N, C, H, W), and a class")
+case("SegAccuracy", PIXELS, labels=(1, 5), error="this layer type has no gradient")
+
 PAIRS = [(8, 3), (8, 3), (8,)]
 for options in ({}, {"margin": 3.5}, {"margin": 9, "legacy": True}):
     given = f"margin: {options.get('margin', 1)} legacy_version: {options.get('legacy', False)}"
@@ -407,6 +502,38 @@ case(
     values={0: [0, 0], 1: [np.log(3), 0]},
     golden=0.130812,
 )
+PROBABLE = {1: lambda generator, shape: ref.softmax(generator.standard_normal(shape))}
+TARGET = loss("target_is_prob: true")
+case(
+    "SoftmaxWithCrossEntropyLoss",
+    [(2, 5, 3)] * 2,
+    TARGET,
+    values=PROBABLE,
+    expect=lambda x, q: ref.softmax_with_cross_entropy_loss(x, np.log(q)),
+)
+case(  # Gaussian labels: a mean of 25 and a deviation of 1 on the ages 23 to 27
+    "SoftmaxWithCrossEntropyLoss",
+    [(1, 5)] * 2,
+    TARGET,
+    values={0: [0], 1: [0.054489, 0.244201, 0.402620, 0.244201, 0.054489]},
+    golden=np.log(5) - 1.3719192,
+)
+case(
+    "SoftmaxWithCrossEntropyLoss",
+    [(2, 2)] * 2,
+    TARGET,
+    values={1: [0.5, 0.5, 0.5, 0.25]},
+    error='bottom[1] "x1" adds up to 0.75 along axis 1 at [1], expected probabilities',
+)
+for unlikely in ([1.5, -0.5], [np.nan, 1]):
+    case(
+        "SoftmaxWithCrossEntropyLoss",
+        [(2, 2)] * 2,
+        TARGET,
+        values={1: [0, 1, *unlikely]},
+        error="along axis 1 at [1], expected probabilities: at least 0, and 1 in sum",
+    )
+case("SoftmaxWithLoss", SCORES, TARGET, error="target_is_prob is not an option of SoftmaxWithLoss")
 case("SoftmaxWithCrossEntropyLoss", [(4, 5), (4, 5, 1)], error="expected (4, 5), the shape of")
 case(
     "SoftmaxWithCrossEntropyLoss",

@@ -33,6 +33,45 @@ def softmax_with_loss(x, labels, axis=1, ignore=None, normalization="VALID", wei
     return total / divisor(x, labels, axis, ignore, normalization)
 
 
+def focal_loss(x, labels, axis=1, ignore=None, normalization="VALID", alpha=0.25, gamma=2):
+    total = 0.0
+    for _, scores, label in samples(x, labels, axis, ignore):
+        p = softmax(scores, 0)[label]
+        total -= alpha * (1 - p) ** gamma * np.log(p)
+    return total / divisor(x, labels, axis, ignore, normalization)
+
+
+def center_loss(x, labels, centers):
+    total = sum(
+        np.sum((v.ravel() - centers[int(k)]) ** 2) for v, k in zip(x, labels.flat, strict=True)
+    )
+    return total / (2 * max(1, len(x)))
+
+
+def triplet_loss(anchors, likes, unlikes, margin=1.0):
+    total = 0.0
+    for a, p, n in zip(anchors, likes, unlikes, strict=True):
+        total += max(0, margin + np.sum((a - p) ** 2) - np.sum((a - n) ** 2))
+    return total / (2 * max(1, len(anchors)))
+
+
+def seg_accuracy(x, labels, ignore=()):
+    found, said = [], []
+    for (n, h, w), scores, label in samples(x, labels):
+        if label not in ignore:
+            found.append(label)
+            said.append(max(range(len(scores)), key=lambda k: (scores[k], k)))
+    found, said = np.array(found), np.array(said)
+    recalls = [np.mean(said[found == k] == k) for k in set(found)]
+    overlaps = []
+    for k in range(x.shape[1]):
+        either = np.sum((found == k) | (said == k))
+        overlaps.append(np.sum((found == k) & (said == k)) / either if either else 1)
+    accuracy = np.mean(found == said) if len(found) else 0
+    recall = np.mean(recalls) if recalls else 0
+    return np.reshape([accuracy, recall, np.mean(overlaps)], (1, 1, 1, 3))
+
+
 def euclidean_loss(a, b):
     return np.sum((a - np.reshape(b, a.shape)) ** 2) / (2 * len(a))
 

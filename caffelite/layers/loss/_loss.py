@@ -26,7 +26,7 @@ class Loss(Layer):
     loss_options = ()  # of the rarer fields of loss_param, those that a child knows
 
     def setup(self, bottom_shapes):
-        for field in ("label_smoothing", "weight_by_label_freqs"):
+        for field in ("label_smoothing", "weight_by_label_freqs", "target_is_prob"):
             if getattr(self.param.loss_param, field) and field not in self.loss_options:
                 raise self.error(f"{field} is not an option of {self.type}; leave the line out")
 
@@ -103,12 +103,15 @@ def check_label_per_sample(layer, bottom_shapes):
 
 
 def read_labels(layer, blob, classes, ignore=None, index=1):
-    """The labels in bottom `index` as ints (fractions cut off), each checked to name a class."""
+    """The labels in bottom `index` as ints (fractions cut off), each checked to name a class.
+
+    Those in `ignore`, a number or a list, need not.
+    """
     with np.errstate(invalid="ignore"):  # NaN becomes a number far out of range
         labels = blob.data.astype(np.int64)
     wrong = (labels < 0) | (labels >= classes)
     if ignore is not None:
-        wrong &= labels != ignore
+        wrong &= ~np.isin(labels, ignore)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         side = ">= number of outputs" if labels[at] >= classes else "below 0"

@@ -13,11 +13,12 @@ SMALLEST = np.finfo(np.float32).tiny
 class SoftmaxWithCrossEntropyLoss(Loss):
     """L = (sum over samples and classes of q (log q - log p)) / samples, p = softmax(x).
 
-    How far x is from the scores t of a teacher (knowledge distillation): q = softmax(t).
+    How far x is from the scores t of a teacher (knowledge distillation), q = softmax(t), or with
+    target_is_prob from a distribution over the labels, q = t.
 
     Bottom
         0: x, scores; at axis 1 (or `axis`) one per class
-        1: t, the teacher's scores, the shape of x; gets no gradient
+        1: t, the shape of x; gets no gradient
     Top
         0: L, one number
     Options (softmax_param)
@@ -25,9 +26,11 @@ class SoftmaxWithCrossEntropyLoss(Loss):
         engine: DEFAULT or CAFFE, which are the same [DEFAULT]
     Options (loss_param)
         normalize: samples are all positions; false: those before `axis` alone [true]
+        target_is_prob: t holds probabilities, which add up to 1 along `axis` [false]
     """
 
     options_field = "softmax_param"
+    loss_options = ("target_is_prob",)
 
     def setup(self, bottom_shapes):
         super().setup(bottom_shapes)
@@ -45,12 +48,26 @@ class SoftmaxWithCrossEntropyLoss(Loss):
         axis, param = self.options.axis, self.param.loss_param
         self.p, self.q = (np.empty_like(blob.data) for blob in bottom)
         softmax(bottom[0].data, axis, out=self.p)
-        softmax(bottom[1].data, axis, out=self.q)
+        if param.target_is_prob:
+            self.q[...] = bottom[1].data
+            self._check_probabilities(axis)
+        else:
+            softmax(bottom[1].data, axis, out=self.q)
         outer, _, inner = folded(self, self.p.shape, axis)
         by_position = param.normalize or not param.HasField("normalize")
         self.samples = max(1, outer * inner if by_position else outer)
         log_p, log_q = (np.log(np.maximum(a, SMALLEST)) for a in (self.p, self.q))
         top[0].data[...] = (self.q * (log_q - log_p)).sum() / self.samples
+
+    def _check_probabilities(self, axis):
+        sums = self.q.sum(axis)
+        wrong = ~(abs(sums - 1) < 1e-3) | (self.q.min(axis, initial=0) < 0)
+        if wrong.any():
+            at = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise self.error(
+                f'bottom[1] "{self.param.bottom[1]}" adds up to {sums[at]:g} along axis {axis} at '
+                f"{list(at)}, expected probabilities: at least 0, and 1 in sum"
+            )
 
     def backward(self, top, propagate_down, bottom):
         self.refuse_label_gradient(propagate_down)

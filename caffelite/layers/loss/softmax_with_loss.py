@@ -71,7 +71,7 @@ class SoftmaxWithLoss(Loss):
         self.weight = self._class_weights(classes)[self.labels]  # of each sample
         self.weight[ignored] = 0
         likelihood = np.take_along_axis(self.p, self.labels, axis=1)
-        losses = -np.log(np.maximum(likelihood, SMALLEST)) * self.weight
+        losses = self.cost(likelihood) * self.weight
         self.divisor = self.normalizer(outer, inner, labels.size - np.count_nonzero(ignored))
         top[0].data[...] = losses.sum() / self.divisor
         if len(top) > 1:
@@ -84,4 +84,12 @@ class SoftmaxWithLoss(Loss):
             dx[...] = self.p
             likelihood = np.take_along_axis(self.p, self.labels, axis=1)
             np.put_along_axis(dx, self.labels, likelihood - 1, axis=1)
-            dx *= self.weight * (float(top[0].diff) / self.divisor)
+            dx *= self.slope(likelihood) * self.weight * (float(top[0].diff) / self.divisor)
+
+    def cost(self, p):
+        """The loss of samples whose labels have these probabilities."""
+        return -np.log(np.maximum(p, SMALLEST))
+
+    def slope(self, p):
+        """-p times the derivative of `cost`."""
+        return 1
