@@ -8,6 +8,7 @@ from google.protobuf import text_format
 
 import caffelite
 import caffelite as caffe
+from caffelite.cli import main
 from caffelite.layers.utility import python
 from caffelite.proto import caffe_pb2
 
@@ -228,6 +229,15 @@ def test_who_runs_a_net_may_catch_what_a_layer_raises(problem, monkeypatch):
     assert isinstance(caught.value, caffelite.CaffeliteError)
     assert str(caught.value).startswith('layer "user" (Python): Raises.forward raised')
     assert vars(caught.value) == vars(problem) and caught.value.__cause__ is problem
+
+
+@pytest.mark.parametrize("problem", [BrokenPipeError(32, "gone"), MemoryError()], ids=repr)
+def test_a_command_says_what_a_layer_raises(problem, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(Raises, "problem", problem)
+    (tmp_path / "net.prototxt").write_text(user("Raises"))
+    assert main(["time", "--model", str(tmp_path / "net.prototxt")]) == 1
+    said = 'net.prototxt:1: layer "user" (Python): Raises.forward raised '
+    assert said + type(problem).__name__ in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", ["forward", "backward"])

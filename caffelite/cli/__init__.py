@@ -48,11 +48,11 @@ def main(argv=None):
         return leave.code or 0
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
+    except CaffeliteError as error:  # may be of another class, too: that of a Python layer's error
+        return _fail(error, 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except CaffeliteError as error:
-        return _fail(error, 1)
     except MemoryError as error:
         return _fail(f"out of memory: {error}" if str(error) else "out of memory", 1)
     except OSError as error:
