@@ -388,7 +388,7 @@ def test_a_sharer_may_set_what_the_owner_left_open():
     text = data("x", 2, 3) + ip("a", "x", "y", more='param { name: "w" }')
     net = build(text + ip("b", "y", "z", more='param { name: "w" lr_mult: 5 decay_mult: 0 }'))
     assert (net.learnable[0].lr_mult, net.learnable[0].decay_mult) == (5, 0)
-    assert [(e.layer, e.name) for e in net.learnable] == [("a", "w"), ("a", "1"), ("b", "1")]
+    assert [(e.layer, e.index) for e in net.learnable] == [("a", 0), ("a", 1), ("b", 1)]
 
 
 def test_permissive_sharing_asks_for_the_count_only():
@@ -525,4 +525,30 @@ def test_debug_info_logs_mean_absolute_values(caplog):
     assert [line for _, line in lines[-2:]] == [
         "    [Backward] Layer l, bottom blob y diff: 0.75",
         "    [Backward] Layer a, param blob 0 diff: 3",
+    ]
+
+
+def test_the_log_of_a_net_is_caffes(caplog):
+    text = 'name: "n"' + data("x", 2, 3) + data("t", 2, 3)
+    text += ip("a", "x", "y", more='param {} param { name: "b" }') + layer("r", "ReLU", "y", "y")
+    text += layer("z", "Bias", "y", "z", 'param { name: "b" }')
+    with caplog.at_level("INFO", "caffelite"):
+        build(text + layer("l", "EuclideanLoss", "z t", "loss", "loss_weight: 0.5"))
+    assert caplog.messages == [
+        *("Creating Layer x", "x -> x", "Setting up x", "Top shape: 2 3 (6)"),
+        "Memory required for data: 24",
+        *("Creating Layer t", "t -> t", "Setting up t", "Top shape: 2 3 (6)"),
+        "Memory required for data: 48",
+        *("Creating Layer a", "a <- x", "a -> y", "Setting up a", "Top shape: 2 3 (6)"),
+        "Memory required for data: 72",
+        *("Creating Layer r", "r <- y", "r -> y (in-place)", "Setting up r", "Top shape: 2 3 (6)"),
+        "Memory required for data: 96",
+        *("Creating Layer z", "z <- y", "z -> z", "Setting up z", "Top shape: 2 3 (6)"),
+        "Memory required for data: 120",
+        "Sharing parameters 'b' owned by layer 'a', param index 1",
+        *("Creating Layer l", "l <- z", "l <- t", "l -> loss", "Setting up l", "Top shape: (1)"),
+        *("    with loss weight 0.5", "Memory required for data: 124"),
+        *(f"{name} needs backward computation." for name in "lzra"),
+        *(f"{name} does not need backward computation." for name in "tx"),
+        *("This network produces output loss", "Network initialization done."),
     ]

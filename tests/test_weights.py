@@ -407,7 +407,7 @@ def test_a_solver_logs_the_table_of_its_train_net(tmp_path, caplog):
     """
     with caplog.at_level("INFO", "caffelite"):
         caffelite.get_solver(text_format.Parse(solver, caffe_pb2.SolverParameter()))
-    rows = [r.message for r in caplog.records if r.message.startswith("    ")]
+    rows = [r.message for r in caplog.records if r.message.endswith("copied")]
     assert [row.split()[0] for row in rows] == ["a", "b"]
 
 

@@ -32,7 +32,7 @@ class Learnable:
 
     blob: Blob
     layer: str
-    name: str
+    index: int  # among the layer's blobs
     lr_mult: float = 1.0
     decay_mult: float = 1.0
     lr_given: bool = False
@@ -94,6 +94,7 @@ class Net:
         self.blobs, self.layers = OrderedDict(), []
         self.learnable, self._owners, self._named = [], {}, {}
         self._producers, self._callbacks = {}, {}
+        self._values = 0  # of the tops so far, those in place counted again
         lr_mults = []
         for index, layer_param in enumerate(param.layer):
             lr_mults.append(self._add_layer(layer_param, rng.derive(seed, index)))
@@ -117,6 +118,7 @@ class Net:
         layer = create_layer(param, phase=param.phase, dtype=self.dtype, file=self.file, seed=seed)
         log.info("Creating Layer %s", layer.name)
         self._wire(layer)
+        log.info("Setting up %s", layer.name)
         given = [spec.lr_mult for spec in param.param]
         shapes = [blob.shape for blob in layer.bottom_blobs]
         layer.setup(shapes)
@@ -125,11 +127,18 @@ class Net:
         self._reshape(layer)
         layer.loss_weights = _loss_weights(layer)
         _seed_losses(layer)
+        self._log_tops(layer)
         self._register_blobs(layer)
         param.ClearField("blobs")
-        for blob in layer.top_blobs:
-            log.info("Top shape: %s (%d)", " ".join(map(str, blob.shape)), blob.count)
         return (given + [1.0] * len(layer.blobs))[: len(layer.blobs)]
+
+    def _log_tops(self, layer):
+        for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
+            log.info("Top shape: %s(%d)", "".join(f"{dim} " for dim in blob.shape), blob.count)
+            if weight:
+                log.info("    with loss weight %g", weight)
+            self._values += blob.count
+        log.info("Memory required for data: %d", self._values * self.dtype.itemsize)
 
     def _wire(self, layer):
         param = layer.param
@@ -184,7 +193,7 @@ class Net:
             entry = Learnable(
                 blob,
                 layer.name,
-                spec.name or str(index),
+                index,
                 spec.lr_mult,
                 spec.decay_mult,
                 spec.HasField("lr_mult"),
@@ -220,7 +229,8 @@ class Net:
         for layer, need, wants, mults in zip(self.layers, needed, bottoms, lr_mults, strict=True):
             layer.needs_backward, layer.propagate_down = need, wants
             layer.param_propagate_down = [force or lr != 0 for lr in mults]
-            verb = "needs" if need else "does not need"
+        for layer in reversed(self.layers):
+            verb = "needs" if layer.needs_backward else "does not need"
             log.info("%s %s backward computation.", layer.name, verb)
 
     # Looking things up
@@ -637,10 +647,10 @@ def _adopt(layer, index, owner, sharer, spec):
             f"{sharer.blob.shape}, expected {owner.blob.shape}"
         )
     log.info(
-        "Sharing parameters '%s' owned by layer '%s', param index %s",
+        "Sharing parameters '%s' owned by layer '%s', param index %d",
         spec.name,
         owner.layer,
-        index,
+        owner.index,
     )
     for option, given in (("lr_mult", "lr_given"), ("decay_mult", "decay_given")):
         if not getattr(sharer, given):
