@@ -41,3 +41,16 @@ def test_a_large_value_leaves_no_trace_beyond_its_window():
     lrn.across_forward(x, 1, 0.0, 1.0, 0.75, y)
     ref.across_forward(x.astype(float), 1, 0.0, 1.0, 0.75, want)
     np.testing.assert_allclose(y, want, 1e-6)
+
+
+@pytest.mark.parametrize("region", ["across", "within"])
+def test_a_window_far_larger_than_the_map_takes_no_time(region):
+    x, dy = np.random.default_rng(0).standard_normal((2, 2, 3, 5))
+    reach = 2**31 - 1
+    small = 7  # covers all of x, too
+    alpha = ((2 * reach + 1) / (2 * small + 1)) ** (1 if region == "across" else 2)
+    for step, arrays in (("forward", (x,)), ("backward", (x, dy))):
+        got, want = np.empty_like(x), np.empty_like(x)
+        getattr(lrn, f"{region}_{step}")(*arrays, reach, 1.0, alpha, 0.75, got)
+        getattr(ref, f"{region}_{step}")(*arrays, small, 1.0, 1.0, 0.75, want)
+        np.testing.assert_allclose(got, want, 1e-12)

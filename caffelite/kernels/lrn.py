@@ -96,6 +96,7 @@ def across_backward(x, dy, reach, k, alpha, beta, dx):
 @kernel
 def _add_shifted(x, reach, total):
     """total[i] += sum of x over i - reach .. i + reach."""
+    reach = min(reach, x.size - 1)
     for shift in range(-reach, reach + 1):
         first, last = max(-shift, 0), min(x.size - shift, x.size)
         target, source = total[first : max(first, last)], x[first + shift :]
@@ -133,7 +134,7 @@ def _plane_scales(x, reach, k, factor, squares, s):
 def within_forward(x, reach, k, alpha, beta, y):
     """y = x s^-beta with square windows in each plane. x and y are (planes, height, width)."""
     number = x.dtype.type
-    k, factor, beta = number(k), number(alpha / (2 * reach + 1) ** 2), number(beta)
+    k, factor, beta = number(k), number(alpha / (2.0 * reach + 1) ** 2), number(beta)
     for p in prange(x.shape[0]):
         squares, s = np.empty(x.shape[1:], x.dtype), np.empty(x.shape[1:], x.dtype)
         _plane_scales(x[p], reach, k, factor, squares, s)
@@ -144,7 +145,7 @@ def within_forward(x, reach, k, alpha, beta, y):
 def within_backward(x, dy, reach, k, alpha, beta, dx):
     """dx for `within_forward`."""
     number = x.dtype.type
-    k, factor, beta = number(k), number(alpha / (2 * reach + 1) ** 2), number(beta)
+    k, factor, beta = number(k), number(alpha / (2.0 * reach + 1) ** 2), number(beta)
     slope = 2 * factor * beta
     for p in prange(x.shape[0]):
         t, s = np.empty(x.shape[1:], x.dtype), np.empty(x.shape[1:], x.dtype)

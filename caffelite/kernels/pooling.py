@@ -19,6 +19,16 @@ def _span(at, kernel, stride, pad, size):
 
 
 @kernel
+def _clip(left, run, kernel, width):
+    """(left, columns) of windows without the columns that none of them has on the plane.
+
+    The first window starts at `left`, the last one `run` further on.
+    """
+    first = max(-left - run, 0)
+    return left + first, min(kernel, width - left) - first
+
+
+@kernel
 def _run(columns, stride):
     """How many windows the vector operations take in one go, and at what stride."""
     return (columns, stride) if stride <= 2 else (1, 1)
@@ -40,9 +50,10 @@ def max_forward(x, window, y, argmax):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(0, columns, count):
                 left = j * stride_w - pad_w
+                left, taps = _clip(left, (count - 1) * step, kernel_w, width)
                 corner = top * width + left
                 window_argmax(
-                    x, p * height * width + corner, left, width, bottom - top, kernel_w,
+                    x, p * height * width + corner, left, width, bottom - top, taps,
                     step, count, y, (p * rows + i) * columns + j, argmax, corner,
                 )  # fmt: skip
 
@@ -60,8 +71,9 @@ def max_values(x, window, y):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(0, columns, count):
                 left = j * stride_w - pad_w
+                left, taps = _clip(left, (count - 1) * step, kernel_w, width)
                 window_max(
-                    x, (p * height + top) * width + left, left, width, bottom - top, kernel_w,
+                    x, (p * height + top) * width + left, left, width, bottom - top, taps,
                     step, count, y, (p * rows + i) * columns + j,
                 )  # fmt: skip
 
@@ -85,7 +97,7 @@ def _window_sizes(window, height, width, sizes):
     """Values in each window, the padding included, an overhang beyond it not."""
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
     for i in range(sizes.shape[0]):
-        size_h = min(kernel_h, height + 2 * pad_h - i * stride_h)
+        size_h = float(min(kernel_h, height + 2 * pad_h - i * stride_h))
         for j in range(sizes.shape[1]):
             sizes[i, j] = size_h * min(kernel_w, width + 2 * pad_w - j * stride_w)
 
@@ -105,8 +117,9 @@ def average_forward(x, window, y):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(0, columns, count):
                 left = j * stride_w - pad_w
+                left, taps = _clip(left, (count - 1) * step, kernel_w, width)
                 window_sum(
-                    x, (p * height + top) * width + left, left, width, bottom - top, kernel_w,
+                    x, (p * height + top) * width + left, left, width, bottom - top, taps,
                     step, count, sums, (p * rows + i) * columns + j,
                 )  # fmt: skip
         own, size = y[p].reshape(-1), sizes.reshape(-1)
@@ -137,12 +150,12 @@ def average_backward(dy, window, dx):
 def _gather(share, kernel_h, kernel_w, pad_h, pad_w, dx):
     """At stride 1: the windows over a value are a window over the shares."""
     (rows, columns), (height, width) = share.shape, dx.shape
-    left = pad_w - kernel_w + 1
+    left, taps = _clip(pad_w - kernel_w + 1, width - 1, kernel_w, columns)
     for h in range(height):
         top, bottom = _span(h, kernel_h, 1, kernel_h - 1 - pad_h, rows)
         window_sum(
             share.reshape(-1), top * columns + left, left, columns, max(bottom - top, 0),
-            kernel_w, 1, width, dx.reshape(-1), h * width,
+            taps, 1, width, dx.reshape(-1), h * width,
         )  # fmt: skip
 
 

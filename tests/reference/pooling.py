@@ -17,8 +17,8 @@ def windows(window, in_shape, out_shape):
 def sizes(window, in_shape, out_shape):
     """Window sizes, clipped to the padded plane."""
     (kh, kw, sh, sw, ph, pw), (height, width), (rows, columns) = window, in_shape, out_shape
-    h = np.minimum(kh, height + 2 * ph - np.arange(rows) * sh)
-    w = np.minimum(kw, width + 2 * pw - np.arange(columns) * sw)
+    h = np.minimum(kh, height + 2.0 * ph - np.arange(rows) * sh)
+    w = np.minimum(kw, width + 2.0 * pw - np.arange(columns) * sw)
     return np.outer(h, w)
 
 
