@@ -24,12 +24,14 @@ _KINDS = {
     "loss": ("#f9dcdc", "#c96f6f", ("Loss", "Accuracy")),
     "convolution": ("#d6e6f7", "#6f9fcf", ("onvolution", "Im2col", "Interp", "Upsample")),
     "pooling": ("#fbe6cc", "#d9a05b", ("Pooling", "SPP", "PSROI")),
-    "dense": ("#e5dcf4", "#9a83c6", ("InnerProduct", "Embed", "RNN", "LSTM", "GRU")),
+    "dense": ("#e5dcf4", "#9a83c6", ("InnerProduct", "Embed", "RNN", "LSTM", "Lstm", "GRU")),
     "normalization": ("#d5efee", "#62b1ac", ("Norm", "LRN", "MVN", "Scale", "Bias")),
     "activation": (
         "#e2f2d9",
         "#86b86b",
-        "ReLU ELU Sigmoid TanH Swish Clip BNLL Softmax Dropout Power Exp Log AbsVal Thres".split(),
+        (
+            "ReLU ELU SeLu Sigmoid TanH Swish Clip BNLL Softmax Dropout Power Exp Log AbsVal Thres"
+        ).split(),
     ),
     "other": ("#f4f2e6", "#b5ad83", ("",)),
 }

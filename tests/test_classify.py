@@ -321,7 +321,8 @@ IP = 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" }'
 def test_losses_become_answers():
     head = [("x", "Input", "x"), ("ip", "InnerProduct", "x", "ip")]
     loss = 'layer { name: "l" type: "%s" bottom: "ip" bottom: "y" top: "l" }'
-    assert deployed(IP, loss % "SoftmaxWithLoss") == [*head, ("l", "Softmax", "ip", "prob")]
+    for softmax in ("SoftmaxWithLoss", "FocalLoss", "SoftmaxWithCrossEntropyLoss"):
+        assert deployed(IP, loss % softmax) == [*head, ("l", "Softmax", "ip", "prob")]
     assert deployed(IP, loss % "SigmoidCrossEntropyLoss") == [*head, ("l", "Sigmoid", "ip", "prob")]
     assert deployed(IP, loss % "EuclideanLoss") == head
     both = deployed(IP, loss % "SoftmaxWithLoss", (loss % "SoftmaxWithLoss").replace('"l"', '"m"'))

@@ -275,6 +275,8 @@ layer { name: "loss" type: "HingeLoss" top: "loss" #! shape
 layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
 layer { name: "loss" type: "SoftmaxWithLoss" top: "loss"
         bottom: "prob" bottom: "label" } #! activation-before-loss
+layer { name: "focal" type: "FocalLoss" top: "focal"
+        bottom: "prob" bottom: "label" } #! activation-before-loss
 """,
     "a relu on scores": DATA
     + CONV

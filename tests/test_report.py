@@ -67,10 +67,13 @@ def expected_top(scores, labels, k):
     )
 
 
-@pytest.mark.parametrize("batch", [1, 5, 23, 40])
-def test_each_sample_counts_once_whatever_the_batch(scored, capsys, batch):
+@pytest.mark.parametrize(
+    "batch, loss",
+    [(1, "SoftmaxWithLoss"), (5, "FocalLoss"), (23, "SoftmaxWithLoss"), (40, "SoftmaxWithLoss")],
+)
+def test_each_sample_counts_once_whatever_the_batch(scored, capsys, batch, loss):
     scores, labels = scored
-    net = database(batch) + layer("loss", "SoftmaxWithLoss", "scores y", "loss")
+    net = database(batch) + layer("loss", loss, "scores y", "loss")
     net += layer("accuracy", "Accuracy", "scores y", "accuracy")
     (found,) = report(net, capsys=capsys)
     assert (found["scores"], found["labels"], found["samples"]) == ("scores", "y", COUNT)

@@ -1,8 +1,10 @@
 """Rules on what runs, but does not learn, or not what was meant."""
 
 SOURCES = {"Data", "ImageData", "HDF5Data", "MemoryData", "WindowData"}
-_OF_CLASSES = {"SoftmaxWithLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss"}
-_OF_LABELS = {*_OF_CLASSES, "Accuracy"}
+_OF_CLASSES = {
+    *["SoftmaxWithLoss", "FocalLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss"],
+}
+_OF_LABELS = {*_OF_CLASSES, "Accuracy", "SegAccuracy"}
 _WITH_WEIGHTS = {
     "Convolution": "convolution_param",
     "ConvolutionDepthwise": "convolution_param",
@@ -11,12 +13,15 @@ _WITH_WEIGHTS = {
     "InnerProduct": "inner_product_param",
     "Embed": "embed_param",
     "LSTM": "recurrent_param",
+    "Lstm": "lstm_param",
     "RNN": "recurrent_param",
     "GRU": "gru_param",
 }
 # What a loss applies to its bottom by itself, and so wants to be without.
 _INSIDE_LOSS = {
     "SoftmaxWithLoss": {"Softmax": "computes the softmax itself"},
+    "FocalLoss": {"Softmax": "computes the softmax itself"},
+    "SoftmaxWithCrossEntropyLoss": {"Softmax": "computes the softmax itself"},
     "InfogainLoss": {"Softmax": "computes the softmax itself"},
     "SigmoidCrossEntropyLoss": {"Sigmoid": "computes the sigmoid itself"},
 }
@@ -128,7 +133,7 @@ def zero_weights(view):
 def _is_last(view, i):
     """Whether losses and figures alone read what a layer computes: then it may start at 0."""
     readers = [view.layers[at].type for at in view.readers_of(i)]
-    return all(reader.endswith("Loss") or reader == "Accuracy" for reader in readers)
+    return all(reader.endswith(("Loss", "Accuracy")) for reader in readers)
 
 
 def linear_pair(view):

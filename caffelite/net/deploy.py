@@ -4,7 +4,12 @@ from ..errors import NetError
 from ..proto import caffe_pb2
 
 _SOURCES = ("Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData")
-_ANSWERS = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
+_ANSWERS = {
+    "SoftmaxWithLoss": "Softmax",
+    "FocalLoss": "Softmax",
+    "SoftmaxWithCrossEntropyLoss": "Softmax",
+    "SigmoidCrossEntropyLoss": "Sigmoid",
+}
 
 
 def data_layer(param):
@@ -18,7 +23,7 @@ def deploy(param, shape, file=""):
     """The NetParameter that computes from one sample, of `shape`, what a loss is computed from.
 
     `param` has the layers of one phase only. Data layers and all that depends on their tops but the
-    first go; a SoftmaxWithLoss becomes a Softmax whose top is "prob", a SigmoidCrossEntropyLoss a
+    first go; a loss with a softmax becomes a Softmax whose top is "prob", one with a sigmoid a
     Sigmoid. Where there are several, only the last top is called that, the others after their loss.
     """
     source = data_layer(param)

@@ -10,7 +10,8 @@ from ..errors import NetError
 MOST_CLASSES = 2000  # that a confusion matrix is made of
 MOST_CONFUSED = 20  # pairs of classes that are named
 
-_SCORING = ("Accuracy", "SoftmaxWithLoss", "MultinomialLogisticLoss", "InfogainLoss", "HingeLoss")
+_SOFTMAX = ("SoftmaxWithLoss", "FocalLoss")
+_SCORING = ("Accuracy", *_SOFTMAX, "MultinomialLogisticLoss", "InfogainLoss", "HingeLoss")
 _MEASURING = ("EuclideanLoss", "SmoothL1Loss")
 _IN_PASSES = ("Data", "ImageData", "HDF5Data")  # each sample once, then again
 
@@ -69,7 +70,7 @@ class Classification(_Measure):
         if options.HasField("ignore_label"):
             self.ignore_label = options.ignore_label
         self.axis = getattr(layer.options, "axis", self.axis)
-        self.softmax |= layer.type == "SoftmaxWithLoss"
+        self.softmax |= layer.type in _SOFTMAX
 
     def count(self, scores, labels):
         if self.classes is None:
