@@ -37,10 +37,10 @@ def check(param, shape):
     if param.type == "gaussian":
         if not param.std > 0:
             raise NetError(f"gaussian filler: std must be above 0, not {param.std:g}")
-        if param.sparse < -1 or param.sparse > (shape[0] if shape else 1):
+        if not -1 <= param.sparse <= _outputs(shape):
             raise NetError(
-                f"gaussian filler: sparse must lie between 0 and the {shape[0] if shape else 1} "
-                f"outputs (or be -1, dense), not {param.sparse}"
+                f"gaussian filler: sparse must lie between 0 and the {_outputs(shape)} outputs "
+                f"(or be -1, dense), not {param.sparse}"
             )
     if param.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
         raise NetError(f"bilinear filler: needs 4 axes and a square kernel, not {tuple(shape)}")
@@ -53,9 +53,14 @@ def fill(array, param, generator):
     FILLERS[param.type](array, param, generator)
 
 
+def _outputs(shape):
+    """The length of axis 0."""
+    return shape[0] if shape else 1
+
+
 def _fan(param, shape):
     count = math.prod(shape)
-    fan_in = count / shape[0] if shape else count
+    fan_in = count / _outputs(shape)
     fan_out = count / shape[1] if len(shape) > 1 else count
     norm = param.VarianceNorm.Name(param.variance_norm)
     return {"FAN_IN": fan_in, "FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}[norm]
@@ -80,14 +85,14 @@ def gaussian(array, param, generator):
     array *= param.std
     array += param.mean
     if param.sparse >= 0:
-        array *= generator.random(array.shape) < param.sparse / (array.shape or (1,))[0]
+        array *= generator.random(array.shape) < param.sparse / _outputs(array.shape)
 
 
 @_register
 def positive_unitball(array, param, generator):
     """U[0, 1], then each index of axis 0 divided by its sum."""
     values = generator.random(array.shape)
-    rows = values.reshape(array.shape[0] if array.shape else 1, -1)
+    rows = values.reshape(_outputs(array.shape), -1)
     rows /= rows.sum(axis=1, keepdims=True)
     array[...] = values
 
