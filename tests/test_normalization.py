@@ -102,6 +102,32 @@ def test_bn_averages_statistics_of_batches_and_shields_them():
     assert [spec.lr_mult for spec in layer.param.param] == [2, 2, 0, 0]
 
 
+@pytest.mark.parametrize("type", ["BN", "BatchNorm"])
+def test_a_layer_with_scale_and_bias_is_a_batch_norm_and_a_scale(type):
+    """How models of the one go into nets of the other: statistics with the factor 1."""
+    generator = np.random.default_rng(1)
+    x, (scale, bias, mean), variance = (
+        generator.standard_normal((2, 3, 4)),
+        generator.standard_normal((3, 3)),
+        generator.random(3) + 0.5,
+    )
+    if type == "BN":
+        options, blobs = "bn_param { eps: 0.01 }", (scale, bias, mean, variance)
+    else:  # as in NVIDIA's fork
+        options = "batch_norm_param { eps: 0.01 scale_bias: true engine: CUDNN }"
+        blobs = mean, variance, 1, scale, bias
+    one, bottom, top = make_layer(type, [x], options, TEST)
+    normal, below, middle = make_layer("BatchNorm", [x], "batch_norm_param { eps: 0.01 }", TEST)
+    affine, _, above = make_layer("Scale", [x], "scale_param { bias_term: true }", TEST)
+    for layer, values in ((one, blobs), (normal, (mean, variance, 1)), (affine, (scale, bias))):
+        for blob, array in zip(layer.blobs, values, strict=True):
+            blob.assign(array)
+    one.forward(bottom, top)
+    normal.forward(below, middle)
+    affine.forward(middle, above)
+    np.testing.assert_allclose(top[0].data, above[0].data, 1e-9)
+
+
 def test_frozen_bn_learns_nothing_and_starts_at_the_identity_times_the_slope():
     layer, bottom, top = make_layer(
         "BN", [(2, 3, 4)], "bn_param { frozen: true eps: 0 slope_filler { value: 2 } }"

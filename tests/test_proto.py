@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf import descriptor_pb2, descriptor_pool, text_format
 from google.protobuf.descriptor import FieldDescriptor as Field
 
 from caffelite.proto import caffe_pb2
@@ -205,6 +205,42 @@ def test_the_string_some_descendants_keep_at_149_does_not_break_the_file():
     layer = b"\x0a\x01a" + engine
     net = caffe_pb2.NetParameter.FromString(b"\xa2\x06" + bytes([len(layer)]) + layer)
     assert net.layer[0].name == "a"
+
+
+IN_LAYERS = [
+    "quantization_param { bw_layer_in: 8 bw_params: 8 fl_layer_out: 3 scale_params: 0.5 }",
+    "bn_param { slope_filler { value: 1 } bias_filler { value: 0 } frozen: true engine: CAFFE }",
+    "bn_param { scale_filler { value: 1 } shift_filler { value: 0 } bn_mode: INFERENCE }",
+    "batch_norm_param { scale_bias: true filler { value: 1 } bias_filler {} engine: CUDNN }",
+    "pooling_param { ceil_mode: false engine: MKL2017 }",
+    "param { lr_mult: 1 force_mult: 1 }",
+    'engine: "MKLDNN"',
+    "upsample_param { scale: 2 upsample_w: 60 upsample_h: 45 }",
+    "loss_param { weight_by_label_freqs: true class_weighting: 1 class_weighting: 0.5 }",
+    "loss_param { normalization: PRE_FIXED pre_fixed_normalizer: 256 }",
+    "data_param { shuffle: true }",
+    "dropout_param { scale_train: false sample_weights_test: true }",
+    "transform_param { scale_factors: 0.5 resize_param { prob: 1 resize_mode: WARP } }",
+    "forward_type: FLOAT16 backward_type: FLOAT forward_math: FLOAT backward_math: FLOAT",
+    "inner_product_param { bias_filler { type: 'file' file: 'bias.txt' } }",
+    "permute_param { order: 0 } prior_box_param { min_size: 30 } roi_pooling_param { pooled_w: 7 }",
+    "interp_param { zoom_factor: 8 } psroi_pooling_param { group_size: 7 output_dim: 21 }",
+]
+IN_NETS = [
+    "default_forward_type: FLOAT16 default_backward_type: FLOAT16 default_forward_math: FLOAT",
+    "default_backward_math: FLOAT global_grad_scale: 1000 global_grad_scale_adaptive: true",
+    "default_conv_algos_override: '-1,-1,-1' reduce_buckets: 6 default_cudnn_math_override: 0",
+    "eltwise_mem_sharing: false bn_stats_batch_size: 32",
+    "compile_net_state { bn_scale_merge: true kept_bn_layers: 'bn1' }",
+    "engine: 'MKLDNN' multinode { model_parallel { layer_from: 'fc6' num_nodes: 0 } }",
+]
+
+
+@pytest.mark.parametrize("words", [*IN_NETS, *[f"layer {{ {words} }}" for words in IN_LAYERS]])
+def test_the_words_that_nets_of_forks_use_are_known(words):
+    net = text_format.Parse(words, caffe_pb2.NetParameter())
+    again = caffe_pb2.NetParameter.FromString(net.SerializeToString())
+    assert again == net and net.ListFields()
 
 
 def test_a_foreign_message_at_caffes_number_keeps_its_bytes():

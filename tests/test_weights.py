@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import text_format
+from google.protobuf.message import DecodeError
 
 import caffelite
 from caffelite.errors import CaffeliteError, WeightsError
@@ -243,6 +244,26 @@ def test_layers_of_other_names_are_passed_over(tmp_path, caplog):
     with caplog.at_level("INFO", "caffelite"):
         build().copy_from(write(tmp_path / "w.caffemodel", message))
     assert "Ignoring source layer fc9" in caplog.text
+
+
+def test_options_of_any_fork_are_passed_over(tmp_path):
+    """A string where there is a message here would break the file, were it parsed."""
+    net = build()
+    layers = b""
+    for name, blobs in net.params.items():
+        layer = caffe_pb2.LayerParameter(name=name, type="Anything")
+        for blob in blobs:
+            layer.blobs.add(shape={"dim": blob.shape}, data=blob.data.ravel() + 1)
+        raw = layer.SerializeToString() + wire.header(148, 6) + b"MKLDNN"
+        layers += wire.header(100, len(raw)) + raw
+    path = tmp_path / "fork.caffemodel"
+    path.write_bytes(layers)
+    with pytest.raises(DecodeError):
+        caffe_pb2.NetParameter.FromString(layers)
+    before = values(net)
+    net.copy_from(path)
+    for key, array in values(net).items():
+        np.testing.assert_array_equal(array, before[key] + 1)
 
 
 def one_layer(*blobs, field="layer"):
