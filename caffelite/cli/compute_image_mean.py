@@ -21,15 +21,12 @@ def run(args):
     from tqdm import tqdm
 
     from ..data import binaryproto
-    from ..data.datum import DatumSource
-    from ..data.leveldb import LevelDbSource
-    from ..data.lmdb import LmdbSource
+    from ..data.datum import DATABASES, DatumSource
     from ..data.statistics import Statistics
     from ..errors import DataError
     from ..glog import on_terminal
 
-    database = LmdbSource if args.backend == "lmdb" else LevelDbSource
-    source = DatumSource(args.db, database=database)
+    source = DatumSource(args.db, database=DATABASES[args.backend])
     statistics, shape = Statistics(), source.read(0)[0].shape
     for index in tqdm(range(len(source)), args.db, leave=False, disable=not on_terminal()):
         pixels, _ = source.read(index)

@@ -4,9 +4,12 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from ..errors import DataError
-from ..proto.caffe_pb2 import Datum
+from ..proto.caffe_pb2 import DataParameter, Datum
 from .image import decode
+from .leveldb import LevelDbSource
 from .lmdb import LmdbSource
+
+DATABASES = {"lmdb": LmdbSource, "leveldb": LevelDbSource}
 
 
 class DatumSource:
@@ -14,12 +17,20 @@ class DatumSource:
 
     Pixels are channels x height x width, uint8 or float32. `color` is how to decode encoded
     pictures: to 3 channels (True), to 1 (False) or as they are stored (None). `database` opens
-    the path: LmdbSource or LevelDbSource.
+    the path: one of DATABASES.
     """
 
     def __init__(self, path, color=None, database=LmdbSource):
         self.records = database(path)
         self.color = color
+
+    @classmethod
+    def of_layer(cls, param):
+        """What a Data layer of this LayerParameter reads."""
+        transform, options = param.transform_param, param.data_param
+        color = transform.force_color if transform.force_color or transform.force_gray else None
+        backend = DataParameter.DB.Name(options.backend).lower()
+        return cls(options.source, color, DATABASES[backend])
 
     def __len__(self):
         return len(self.records)

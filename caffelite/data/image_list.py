@@ -35,12 +35,8 @@ class ImageListSource:
     def __init__(
         self, list_path, root_folder="", color=True, size=None, shuffle=False, rand_skip=0
     ):
-        self.list_path, self.root_folder, self.color, self.size = (
-            list_path,
-            root_folder,
-            color,
-            size,
-        )
+        self.list_path, self.root_folder = list_path, root_folder
+        self.color, self.size = color, size
         self.shuffle, self.rand_skip, self.seed = shuffle, rand_skip, 0
         self.entries = read_list(list_path)
         self._order = None, None

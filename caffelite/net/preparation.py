@@ -9,8 +9,6 @@ from google.protobuf import json_format
 
 from ..data.datum import DatumSource
 from ..data.image_list import ImageListSource
-from ..data.leveldb import LevelDbSource
-from ..data.lmdb import LmdbSource
 from ..data.transform import read_mean
 from ..errors import CaffeliteError, DataError, NetError
 from ..proto import caffe_pb2
@@ -92,10 +90,7 @@ def _stored_shape(layer):
         if transform.mean_file:
             return read_mean(transform, np.float32).shape
         if layer.type == "Data":
-            of_lmdb = layer.data_param.backend == caffe_pb2.DataParameter.LMDB
-            database = LmdbSource if of_lmdb else LevelDbSource
-            color = transform.force_color if transform.force_color or transform.force_gray else None
-            source = DatumSource(layer.data_param.source, color, database)
+            source = DatumSource.of_layer(layer)
         elif layer.type == "ImageData":
             options = layer.image_data_param
             size = (options.new_height, options.new_width) if options.new_height else None

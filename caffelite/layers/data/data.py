@@ -1,9 +1,6 @@
 import logging
 
 from ...data.datum import DatumSource
-from ...data.leveldb import LevelDbSource
-from ...data.lmdb import LmdbSource
-from ...proto.caffe_pb2 import DataParameter
 from ..base import register
 from ._prefetched import PrefetchedLayer
 
@@ -65,12 +62,9 @@ class Data(PrefetchedLayer):
         super().setup(bottom_shapes)
 
     def open_source(self):
-        transform = self.param.transform_param
-        color = transform.force_color if transform.force_color or transform.force_gray else None
-        database = LmdbSource if self.options.backend == DataParameter.LMDB else LevelDbSource
-        source = DatumSource(self.options.source, color, database)
+        source = DatumSource.of_layer(self.param)
         first = source.datum(0)
-        if color is not None and not first.encoded:
+        if source.color is not None and not first.encoded:
             log.warning("%s: force_color and force_gray act on encoded pictures only", self.at)
         if self.num_tops > 1 and not first.HasField("label"):
             log.warning("%s: %s has no label; it counts as 0", self.at, source.name(0))
