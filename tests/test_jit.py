@@ -1,5 +1,8 @@
+import os
 import subprocess
 import sys
+
+import pytest
 
 CODE = """
 import logging
@@ -33,3 +36,39 @@ def test_machine_code_is_kept_in_the_users_cache(tmp_path):
     home = tmp_path / "own" if sys.platform == "linux" else tmp_path
     kept = {path.stem.split(".")[0] for path in home.rglob("caffelite/**/*.nbi")}
     assert {"affine", "relu"} <= kept
+
+
+FORKS = """
+import multiprocessing
+import caffelite
+from caffelite import layers as L
+
+def run(_):
+    x = L.Input(shape=dict(dim=[1, 2, 3, 4]))
+    net = caffelite.Net(L.ReLU(L.Scale(x)).to_proto(), caffelite.TEST)
+    return str(net.forward()["ReLU1"].sum())
+
+print(run(0))
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    try:
+        print(pool.map(run, [0]))
+    except RuntimeError as problem:
+        print(problem)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is not GNU's OpenMP")
+@pytest.mark.parametrize(
+    ("layer", "said"), [("omp", "this process was forked from one"), ("workqueue", "['0.0']")]
+)
+def test_a_fork_that_openmp_would_end_is_refused(layer, said, require_threading_layer):
+    require_threading_layer(layer)
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS],
+        env={**os.environ, "NUMBA_THREADING_LAYER": layer},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert said in done.stdout

@@ -99,6 +99,26 @@ def thread_count():
     return 1 if alone else numba.get_num_threads()
 
 
+_forked = False
+
+
+def _note_fork():
+    global _forked
+    try:
+        _forked = numba.threading_layer() == "omp"
+    except ValueError:  # no parallel kernel has run
+        _forked = False
+
+
+if sys.platform == "linux":  # where it is GNU's OpenMP
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def lost_threads():
+    """Whether this process was forked from one with OpenMP threads: a parallel kernel ends it."""
+    return _forked
+
+
 def stamp_with_neighbours(compiled, function):
     """Make the disk cache notice edits in the kernel modules that `function`'s module imports.
 
