@@ -120,6 +120,16 @@ def test_silence_clears_the_diffs_it_is_asked_for():
 
 
 @pytest.mark.parametrize(
+    "type",
+    "BNLL BatchNorm Bias Clip Dropout ELU Exp Log MVN PReLU Power ReLU Scale Sigmoid Softmax Swish "
+    "TanH Threshold".split(),
+)
+def test_what_can_compute_in_place_does(type):
+    options = "clip_param { min: 0 max: 1 }" if type == "Clip" else ""
+    assert make_layer(type, [(2, 3, 1, 1)], options)[0].in_place
+
+
+@pytest.mark.parametrize(
     "type, options",
     [
         *[(type, "") for type in ("Flatten", "Reshape", "Split", "Concat", "Slice", "AbsVal")],

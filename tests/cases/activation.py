@@ -144,7 +144,9 @@ case(
     blobs="filler",
     golden=[[-2, 4]],
 )
+case("PReLU", [(2, 3, 0)], expect=ref.prelu)
 case("PReLU", [(5,)], error='bottom[0] "x0" has shape (5,), expected at least 2 axes')
+case("PReLU", [(2, 0)], error="has shape (2, 0), expected at least 2 axes, with channels along")
 case("PReLU", X, 'prelu_param { filler { type: "foo" } }', error="slope: unknown filler type")
 case(
     "PReLU", X, "blobs { data: 1 }", error="slope: the net file brings 1 values for it, expected 3"

@@ -25,6 +25,7 @@ case(
 )
 case("BatchNorm", [(4, 3, 5, 2)], phase=TEST, blobs=STORED, expect=ref.batch_norm_stored)
 case("BatchNorm", [(4, 3)], phase=TEST, blobs="filler", expect=ref.batch_norm_stored)
+case("BatchNorm", [(4, 3)], phase=TEST, blobs={2: [0]}, expect=ref.batch_norm_stored)
 case(
     "BatchNorm",
     [(4, 3, 5, 2)],

@@ -130,6 +130,7 @@ case("Slice", [(2, 6)], "slice_param { axis: 1 slice_dim: 1 }", tops=2, error="b
 
 three = [(2, 3, 4)] * 3
 case("Eltwise", three, expect=partial(ref.weighted_sum, coeff=[1, 1, 1]))
+case("Eltwise", three[:2], expect=partial(ref.weighted_sum, coeff=[1, 1]))
 case(
     "Eltwise",
     three,
@@ -165,6 +166,13 @@ case(
     batch_axis=None,
     expect=partial(ref.sum_by_blob, coeff=(1, -2)),
 )
+case(  # a single term
+    "Eltwise",
+    [(3, 4), (1, 3)],
+    "eltwise_param { coeff_blob: true }",
+    batch_axis=None,
+    expect=ref.sum_by_blob,
+)
 stochastic = "eltwise_param { operation: STOCHASTIC_SUM coeff: 1 coeff: 0.5 coeff: 0 }"
 case("Eltwise", three, stochastic, shapes=[(2, 3, 4)])
 case(
@@ -196,9 +204,15 @@ case(
 )
 case(
     "Eltwise",
-    [(3, 4), (3, 4), (3, 2)],
+    [(3, 4), (3, 4), (3, 3)],
     "eltwise_param { coeff_blob: true }",
     error="expected 2 rows of coefficients",
+)
+case(
+    "Eltwise",
+    [(3, 4), (3, 4), (2, 4)],
+    "eltwise_param { coeff_blob: true }",
+    error="each the shape of the first axes of (3, 4)",
 )
 case(
     "Eltwise",

@@ -28,11 +28,9 @@ class PReLU(Layer):
 
     def setup(self, bottom_shapes):
         options, shape = self.options, bottom_shapes[0]
-        if len(shape) < 2:
-            raise self.shape_error(0, shape, "at least 2 axes, with the channels on axis 1")
+        if len(shape) < 2 or shape[1] == 0:
+            raise self.shape_error(0, shape, "at least 2 axes, with channels along axis 1")
         self.channels = shape[1]
-        if math.prod(shape[1:]) == 0:
-            raise self.shape_error(0, shape, "at least 1 value per sample")
         quarter = caffe_pb2.FillerParameter(value=0.25)
         self.slope = self.add_blob(
             "slope",
@@ -44,7 +42,7 @@ class PReLU(Layer):
         shape = bottom_shapes[0]
         fits = self.options.channel_shared or shape[1:2] == (self.channels,)
         if len(shape) < 2 or not fits:
-            raise self.shape_error(0, shape, f"{self.channels} channels on axis 1")
+            raise self.shape_error(0, shape, f"{self.channels} channels (axis 1), as at setup")
         return bottom_shapes
 
     def _fold(self, x):
