@@ -287,6 +287,7 @@ def one_layer(*blobs, field="layer"):
         (one_layer(), "holds 0 blobs.*expected 2"),
         (one_layer() + one_layer(field="layers"), "today's form .*the old one .*one kind"),
         (one_layer(((3, 3), range(9)), ((3,), range(3)))[:-4], "damaged"),
+        (one_layer(((3, 3), [])).replace(b"\2\3\3", b"\3\3\3"), "damaged one: .*BlobShape"),
         (wire.header(100, 2**40) + b"x", "declares 1099511627776 bytes, but only 1 are left"),
         (
             wire.header(100, 14)
@@ -336,6 +337,18 @@ def test_hdf5_files_that_do_not_fit_change_nothing(tmp_path):
         net.load_hdf5(tmp_path / "less.h5")
     for key, array in values(net).items():
         np.testing.assert_array_equal(array, before[key])
+
+
+@pytest.mark.parametrize("mark", [b"TREE", b"HEAP", b"SNOD"])
+def test_damage_inside_of_hdf5_is_named(tmp_path, mark):
+    pytest.importorskip("h5py")
+    net = build()
+    net.save_hdf5(tmp_path / "w.h5")
+    content = (tmp_path / "w.h5").read_bytes()
+    at = content.rindex(mark)
+    (tmp_path / "w.h5").write_bytes(content[:at] + b"gone" + content[at + 4 :])
+    with pytest.raises(CaffeliteError, match="w.h5: cannot be read as HDF5: "):
+        net.copy_from(tmp_path / "w.h5")
 
 
 def test_hdf5_does_not_follow_links_out_of_the_file(tmp_path):

@@ -1,6 +1,7 @@
 """HDF5 files, read with distrust and written whole; rows of those that a text file lists."""
 
 import bisect
+import contextlib
 import itertools
 import math
 import os
@@ -9,7 +10,7 @@ import numpy as np
 
 from .. import rng
 from ..atomic import write_atomically
-from ..errors import DataError, missing_extra
+from ..errors import CaffeliteError, DataError, missing_extra
 
 # Deflate packs at most 1032 to 1: a file that declares more than that makes it up. Small datasets
 # may stand for themselves, unwritten ones read as zeros.
@@ -128,15 +129,19 @@ def read_list(path):
     return names
 
 
+@contextlib.contextmanager
 def open_file(path):
-    """An HDF5 file, open for reading."""
+    """An HDF5 file, open for reading; damage that shows only while it is read is named, too."""
     h5py = _h5py()
     if not os.path.isfile(path):
         raise DataError(f"{path}: no such file (looked for from {os.getcwd()})")
     try:
-        return h5py.File(path, "r")
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read as HDF5: {problem}") from None
+        with h5py.File(path, "r") as file:
+            yield file
+    except CaffeliteError:
+        raise
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as problem:  # of h5py
+        raise DataError(f"{path}: cannot be read as HDF5: {problem}") from problem
 
 
 def write_file(path, fill):

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from ..atomic import write_atomically
 from ..data import hdf5
@@ -156,7 +157,7 @@ def read_binary(path):
             if number in found and kind == wire.LENGTH:
                 layer = _read_layer(buffer, span, _CURRENT if number == 100 else _V1)
                 found[number].append(layer)
-    except (ProtoError, UnicodeDecodeError) as problem:
+    except (ProtoError, DecodeError, UnicodeDecodeError) as problem:
         raise WeightsError(f"{path}: not a .caffemodel, or a damaged one: {problem}") from None
     if not any(found.values()):
         raise WeightsError(f"{path}: holds no layers; expected a .caffemodel")
