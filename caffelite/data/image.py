@@ -25,14 +25,14 @@ def decode(encoded, color=None):
     """uint8 pixels, channels x height x width, of a picture in a file, or in bytes.
 
     They are what OpenCV reads. Channels are in its order: blue, green, red. `color` makes them 3
-    (True) or 1 (False), and 8 bits of 16; None keeps gray, color, and color with alpha as they are.
-    All are upright, even where OpenCV leaves them as they are stored (None).
+    (True) or 1 (False); None keeps gray, color, and color with alpha as they are. All are upright,
+    and the upper 8 bits of 16, even with None, where OpenCV keeps them as they are stored.
     """
     try:
         with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as file:
             if color is False:
                 file.draft("L", None)  # a JPEG holds gray values as they are
-            picture = _eight_bits(upright(file), file.format, color)
+            picture = _eight_bits(upright(file), file.format)
             mode = _target_mode(picture, color)
             pixels = np.asarray(picture.convert(mode))
     except UnidentifiedImageError:
@@ -56,13 +56,13 @@ def upright(picture):
     return picture if turn is None else picture.transpose(turn)
 
 
-def _eight_bits(picture, format, color):
-    """The picture with 8 bits a sample: the upper ones of 16, where channels are chosen anyway."""
+def _eight_bits(picture, format):
+    """The picture with 8 bits a sample: the upper ones of 16. Pillow does so itself with color."""
     if picture.mode.partition(";")[0] not in _DEEP_MODES:
         return picture
     sixteen = picture.mode.startswith("I;16") or (picture.mode, format) == ("I", "PNG")
-    if color is None or not sixteen:
-        raise DataError(f"picture has {picture.mode} samples, expected 8 bits a sample")
+    if not sixteen:
+        raise DataError(f"picture has {picture.mode} samples, expected 8 or 16 bits a sample")
     return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
 
 
