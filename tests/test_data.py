@@ -2,6 +2,7 @@
 
 import gc
 import io
+import itertools
 import logging
 import os
 import shutil
@@ -57,13 +58,15 @@ def pictures(count, shape=(3, 8, 9), seed=0):
 # LMDB
 
 
-def test_records_come_in_key_order_by_number_and_wrap(tmp_path):
+def test_records_come_in_key_order_by_number_and_wrap(tmp_path, caplog):
+    caplog.set_level("INFO", "caffelite")
     keys = [b"b", b"a\xff", b"a", b"c"]
     source = LmdbSource(write(tmp_path / "db", [(k, b"of " + k) for k in keys]))
     assert len(source) == 4
     for index in [0, 1, 2, 3, 4, 5, 2, 0, 11, 3]:
         key = sorted(keys)[index % 4]
         assert source.record(index) == (key, b"of " + key)
+    assert caplog.messages == ["Restarting data prefetching from start."] * 2
 
 
 def test_a_new_database_has_the_format_that_caffe_reads(tmp_path):
@@ -520,6 +523,16 @@ def test_batches_come_in_order_and_no_more_than_depth_are_ready():
     assert loaded == [0, 3, 6, 9, 12]
     batches.close()
     assert not threads()
+
+
+def test_waiting_is_logged_each_thousandth_time(caplog, monkeypatch):
+    monkeypatch.setattr("caffelite.data.prefetch._waits", itertools.count(999))
+    caplog.set_level("INFO", "caffelite")
+    batches = Prefetch(lambda k: time.sleep(0.02), step=1, depth=4)
+    for k in (5, 50, 500):
+        batches.batch(k)
+    assert caplog.messages == ["Waiting for data"]
+    batches.close()
 
 
 def test_another_position_drops_what_is_ready():

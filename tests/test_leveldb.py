@@ -35,7 +35,8 @@ def content(folder):
     }
 
 
-def test_records_come_in_key_order_by_number_and_wrap(tmp_path):
+def test_records_come_in_key_order_by_number_and_wrap(tmp_path, caplog):
+    caplog.set_level("INFO", "caffelite")
     keys = [b"b", b"a\xff", b"a", b"c"]
     source = LevelDbSource(write(tmp_path / "db", [(k, b"of " + k) for k in keys]))
     for index in [0, 1, 2, 3, 4, 5, 2, 0, 11, 3]:
@@ -43,6 +44,7 @@ def test_records_come_in_key_order_by_number_and_wrap(tmp_path):
         assert source.record(index) == (key, b"of " + key)
         assert source.at == index % 4
     assert len(source) == 4
+    assert caplog.messages == ["Restarting data prefetching from start."] * 2
     source.close()
 
 

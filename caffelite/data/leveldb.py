@@ -1,5 +1,6 @@
 """LevelDB databases, which Caffe's tools write, too; needs the extra [leveldb]."""
 
+import logging
 import os
 import shutil
 import struct
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 
 from ..atomic import written_together
 from ..errors import DataError, missing_extra
+
+log = logging.getLogger("caffelite")
 
 _BLOCK = 1 << 15
 
@@ -49,6 +52,7 @@ class LevelDbSource:
         if self._length is not None:
             index %= self._length
         if index < self.at:
+            log.info("Restarting data prefetching from start.")
             self._rewind()
         while self.at < index:
             if self._next() is None:

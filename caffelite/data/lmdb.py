@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -13,6 +14,8 @@ import lmdb
 
 from ..errors import DataError
 from . import _lmdb_pages
+
+log = logging.getLogger("caffelite")
 
 COMMIT_RECORDS = 1000  # records a transaction, as in Caffe's tools
 COMMIT_BYTES = 1 << 26  # or this many bytes: an open transaction lives in memory
@@ -49,6 +52,8 @@ class LmdbSource:
         index %= self._length
         try:
             if self.at < 0 or index < self.at:
+                if self.at > 0:
+                    log.info("Restarting data prefetching from start.")
                 self._cursor.first()
                 self.at = 0
             while self.at < index:

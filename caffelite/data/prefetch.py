@@ -2,8 +2,14 @@
 
 import atexit
 import collections
+import itertools
+import logging
 import threading
 import weakref
+
+log = logging.getLogger("caffelite")
+
+_waits = itertools.count()  # how often a batch was not there when asked for; each 1000th is logged
 
 
 class Prefetch:
@@ -55,6 +61,8 @@ class _Worker:
     def take(self):
         """The next batch, or the exception that loading it ended with."""
         with self._changed:
+            if not self._ready and next(_waits) % 1000 == 0:
+                log.info("Waiting for data")
             self._changed.wait_for(lambda: self._ready)
             batch, problem = self._ready.popleft()
             self._changed.notify_all()
