@@ -38,7 +38,7 @@ class _CompileNotice(event.Listener):
 event.register("numba:compile", _CompileNotice())
 
 
-def kernel(function=None, *, parallel=False, any_order=False):
+def kernel(function=None, *, parallel=False, any_order=False, fused=False):
     """Compile on first call and keep the machine code on disk.
 
     Serial kernels release the GIL and may run in any thread. Kernels with ``parallel=True`` use
@@ -46,9 +46,10 @@ def kernel(function=None, *, parallel=False, any_order=False):
     Division by zero follows IEEE rather than Python. Additions keep their written order
     (no fastmath), so the same inputs and thread count give the same bits. ``any_order=True`` lets
     the compiler regroup sums into vector lanes: the same bits each time, on one kind of CPU.
+    ``fused=True`` lets it round a * b + c once, where the CPU can.
     """
     if function is None:
-        return lambda f: kernel(f, parallel=parallel, any_order=any_order)
+        return lambda f: kernel(f, parallel=parallel, any_order=any_order, fused=fused)
     with kept_in_user_cache():
         compiled = numba.njit(
             function,
@@ -56,7 +57,7 @@ def kernel(function=None, *, parallel=False, any_order=False):
             nogil=True,
             error_model="numpy",
             parallel=parallel,
-            fastmath={"reassoc"} if any_order else False,
+            fastmath={*["reassoc"] * any_order, *["contract"] * fused},
         )
     if not config.DISABLE_JIT:
         stamp_with_neighbours(compiled, function)

@@ -1,5 +1,6 @@
 import numpy as np
 
+from ..kernels.axpy import axpy
 from .base import Solver, register_solver
 
 
@@ -14,8 +15,8 @@ class AdaDeltaSolver(Solver):
         g, m, delta = blob.diff, self.param.momentum, self.param.delta
         h, h2 = history["squares"], history["updates"]
         h *= m
-        h += (1 - m) * g * g
+        axpy(1 - m, g * g, h)
         g *= np.sqrt((delta + h2) / (delta + h))
         h2 *= m
-        h2 += (1 - m) * g * g
+        axpy(1 - m, g * g, h2)
         g *= rate

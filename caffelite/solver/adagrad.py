@@ -18,4 +18,5 @@ class AdaGradSolver(Solver):
     def update(self, blob, history, rate):
         g, h = blob.diff, history["squares"]
         h += g * g
-        g *= rate / (np.sqrt(h) + self.param.delta)
+        g /= np.sqrt(h) + self.param.delta
+        g *= rate

@@ -3,6 +3,7 @@ import math
 import numpy as np
 
 from ..errors import SolverError
+from ..kernels.axpy import axpy
 from .base import Solver, register_solver
 
 
@@ -25,8 +26,10 @@ class AdamSolver(Solver):
         g, b1, b2, t = blob.diff, self.param.momentum, self.param.momentum2, self.iter + 1
         h, h2 = history["mean"], history["squares"]
         h *= b1
-        h += (1 - b1) * g
+        axpy(1 - b1, g, h)
         h2 *= b2
-        h2 += (1 - b2) * g * g
-        rate *= math.sqrt(1 - b2**t) / (1 - b1**t)
-        g[...] = rate * h / (np.sqrt(h2) + self.param.delta)
+        axpy(1 - b2, g * g, h2)
+        correction = math.sqrt(1 - b2**t) / (1 - b1**t)
+        g[...] = (
+            h / (np.sqrt(h2) + self.param.delta) * (g.dtype.type(rate) * g.dtype.type(correction))
+        )

@@ -1,3 +1,4 @@
+from ..kernels.axpy import axpy
 from .base import Solver, register_solver
 
 
@@ -14,5 +15,6 @@ class NesterovSolver(Solver):
         g, h, m = blob.diff, history["momentum"], self.param.momentum
         before = h.copy()
         h *= m
-        h += rate * g
-        g[...] = (1 + m) * h - m * before
+        axpy(rate, g, h)
+        g[...] = before * -m
+        axpy(1 + m, h, g)

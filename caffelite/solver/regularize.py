@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from ..errors import SolverError, did_you_mean
+from ..kernels.axpy import axpy
 
 log = logging.getLogger("caffelite")
 
@@ -48,4 +49,4 @@ def average(diff, iter_size):
 def decay(diff, data, rate, kind):
     """L2: diff + rate * data.  L1: diff + rate * sign(data)."""
     if rate:
-        diff += rate * (data if kind == "L2" else np.sign(data))
+        axpy(rate, data if kind == "L2" else np.sign(data), diff)

@@ -1,6 +1,7 @@
 import numpy as np
 
 from ..errors import SolverError
+from ..kernels.axpy import axpy
 from .base import Solver, register_solver
 
 
@@ -25,5 +26,6 @@ class RMSPropSolver(Solver):
     def update(self, blob, history, rate):
         g, h, r = blob.diff, history["squares"], self.param.rms_decay
         h *= r
-        h += (1 - r) * g * g
-        g *= rate / (np.sqrt(h) + self.param.delta)
+        axpy(1 - r, g * g, h)
+        g /= np.sqrt(h) + self.param.delta
+        g *= rate

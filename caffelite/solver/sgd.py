@@ -1,3 +1,4 @@
+from ..kernels.axpy import axpy
 from .base import Solver, register_solver
 
 
@@ -13,5 +14,5 @@ class SGDSolver(Solver):
     def update(self, blob, history, rate):
         g, h = blob.diff, history["momentum"]
         h *= self.param.momentum
-        h += rate * g
+        axpy(rate, g, h)
         g[...] = h
