@@ -19,7 +19,9 @@ EVERYTHING = [*(str(HERE / f"test_{name}.py") for name in ("golden", "layers", "
 
 PROCESS = """
 import sys, numba, pytest
-from caffelite.kernels import _simd, convolve, direct, eltwise, gemm, lrn, relu, winograd_weight
+from caffelite.kernels import (
+    _simd, convolve, direct, eltwise, gemm, lrn, relu, small, winograd_weight,
+)
 from caffelite.solver import base
 {before}
 code = pytest.main(["-p", "no:cacheprovider", *sys.argv[1:]])
@@ -62,6 +64,7 @@ SETTINGS = {  # the environment, what then holds, and which tests it is of conse
     "winograd": ways("winograd"),
     "winograd and lines": ways("winograd,lines"),
     "layer by layer": ({"CAFFELITE_PLAN": "off"}, "True", "golden or steps"),
+    "small": ({"CAFFELITE_SMALL": "65536"}, "small.LIMIT == 65536", "golden or layers or steps"),
     "workqueue": layer("workqueue"),
     "omp": layer("omp"),
     "1 thread": threads(1),

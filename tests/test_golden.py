@@ -1,15 +1,20 @@
 """Nets, solvers and data layers against the arrays of tests/golden (see its README)."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 import caffelite
+from caffelite.kernels import small
 
 CAFFE = Path(__file__).parent / "golden" / "caffe"
 TOLERANCE = 1e-4  # in units of the recorded array's largest magnitude, at least 1
-TRAINED = 20 * TOLERANCE  # after 30 iterations
+ALIKE, TRAINED = 1e-6, 20 * TOLERANCE  # after 30 iterations, rounded like Caffe or not
+FOLLOWS_ROUNDING = ("adagrad", "adam", "legacy_enum_adagrad")
+"""Their net has a bias before BatchNorm: its gradient is all rounding, and they magnify it."""
 
 
 def cases(folder):
@@ -38,8 +43,32 @@ def param(net, name):
     return net.params[layer][int(index)]
 
 
+@pytest.fixture(params=[0, 1 << 16], ids=["compiled", "small"])
+def small_limit(request, monkeypatch):
+    monkeypatch.setattr(small, "LIMIT", request.param)
+    return request.param
+
+
+@cache
+def rounds_as_recorded():
+    """Whether this CPU's BLAS and C library are of the kind that the recorded Caffe used."""
+    blas = {info["architecture"] for info in threadpool_info() if info["user_api"] == "blas"}
+    recorded = np.load(CAFFE / "layers" / "TanH" / "plain.npz")
+    tanh = np.empty(recorded["in/x"].size, np.float32)
+    small.tanh(recorded["in/x"].reshape(-1), tanh)
+    return blas <= {"SkylakeX", "Cooperlake"} and (tanh == recorded["out/y"].reshape(-1)).all()
+
+
+def trained_tolerance(prototxt, small_limit):
+    if small_limit and rounds_as_recorded():
+        return ALIKE
+    if prototxt.stem in FOLLOWS_ROUNDING:
+        pytest.skip("follows the rounding of Caffe's BLAS and C library, here of another kind")
+    return TRAINED
+
+
 @cases("layers")
-def test_a_net_computes_what_caffe_computed(prototxt):
+def test_a_net_computes_what_caffe_computed(prototxt, small_limit):
     recorded = np.load(prototxt.with_suffix(".npz"))
     net = caffelite.Net(str(prototxt), getattr(caffelite, str(recorded["phase"])))
     for name, values in part(recorded, "in").items():
@@ -64,20 +93,24 @@ def test_a_net_computes_what_caffe_computed(prototxt):
 
 
 @cases("solvers")
-def test_training_follows_caffe(prototxt, monkeypatch):
+def test_training_follows_caffe(prototxt, small_limit, monkeypatch):
+    tolerance = trained_tolerance(prototxt, small_limit)
     recorded = np.load(prototxt.with_suffix(".npz"))
     monkeypatch.chdir(prototxt.parent)
     solver = caffelite.get_solver(prototxt.name)
     solver.net.copy_from("init.caffemodel")
     for iteration, want in enumerate(recorded["loss"]):
         solver.step(1)
-        assert_near(solver.net.blobs["loss"].data, want, f"loss at iteration {iteration}", TRAINED)
+        assert_near(
+            solver.net.blobs["loss"].data, want, f"loss at iteration {iteration}", tolerance
+        )
     for name, want in part(recorded, "param").items():
-        assert_near(param(solver.net, name).data, want, f"blob {name}", TRAINED)
+        assert_near(param(solver.net, name).data, want, f"blob {name}", tolerance)
 
 
 @cases("solvers")
-def test_training_goes_on_from_a_state_that_caffe_wrote(prototxt, monkeypatch):
+def test_training_goes_on_from_a_state_that_caffe_wrote(prototxt, small_limit, monkeypatch):
+    tolerance = trained_tolerance(prototxt, small_limit)
     state = Path(f"{prototxt.stem}_iter_15.solverstate")
     if not prototxt.with_name(state.name).exists():
         pytest.skip("no state recorded")
@@ -90,7 +123,7 @@ def test_training_goes_on_from_a_state_that_caffe_wrote(prototxt, monkeypatch):
         solver.net.forward(end="data")
     solver.step(len(recorded["loss"]) - 15)
     for name, want in part(recorded, "param").items():
-        assert_near(param(solver.net, name).data, want, f"blob {name}", TRAINED)
+        assert_near(param(solver.net, name).data, want, f"blob {name}", tolerance)
 
 
 @cases("data")

@@ -7,23 +7,33 @@ follows in place: y = max(y, 0), and its gradient comes first, dy = 0 where y is
 
 import numpy as np
 
-from . import relu
+from . import relu, small
 from ._jit import kernel, prange
 
 
-@kernel(parallel=True)
 def forward(x, center, slope, offset, rectify, y):
     """y = (x - center) * slope + offset, with arrays of (C,); `y` may be `x`."""
+    run = small.scale if small.is_small(x) else _forward
+    run(x, center, slope, offset, rectify, y)
+
+
+@kernel(parallel=True)
+def _forward(x, center, slope, offset, rectify, y):
     for c in prange(x.shape[1]):
         channel(x, c, center[c], slope[c], offset[c], rectify, y)
 
 
-@kernel(parallel=True)
 def backward(y, dy, x, center, slope, rectify, dx, dslope, doffset):
     """dx = slope * dy; dslope = sum(dy * (x - center)), doffset = sum(dy) per channel.
 
     All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, to rectify only.
     """
+    run = small.scale_back if small.is_small(x) else _backward
+    run(y, dy, x, center, slope, rectify, dx, dslope, doffset)
+
+
+@kernel(parallel=True)
+def _backward(y, dy, x, center, slope, rectify, dx, dslope, doffset):
     for c in prange(x.shape[1]):
         if rectify:
             mask_channel(y, c, dy)
@@ -34,9 +44,14 @@ def backward(y, dy, x, center, slope, rectify, dx, dslope, doffset):
                 dx_row[i] = slope[c] * dy_row[i]
 
 
-@kernel(parallel=True)
 def sums(dy, x, center, dslope, doffset):
     """The dslope and doffset of `backward`, without dx."""
+    run = small.scale_sums if small.is_small(x) else _sums
+    run(dy, x, center, dslope, doffset)
+
+
+@kernel(parallel=True)
+def _sums(dy, x, center, dslope, doffset):
     for c in prange(x.shape[1]):
         doffset[c], dslope[c] = products(dy, x, c, center[c])
 

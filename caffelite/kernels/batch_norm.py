@@ -7,16 +7,21 @@ a ReLU in place, as in `affine`.
 
 import numpy as np
 
-from . import affine
+from . import affine, small
 from ._jit import kernel, prange
 
 
-@kernel(parallel=True)
 def forward(x, eps, gamma, beta, rectify, mean, variance, y):
     """y = gamma * (x - mean) / sqrt(variance + eps) + beta; fills mean and variance, of (C,).
 
     The variance is the mean square about the mean. `y` may be `x`.
     """
+    run = small.normalize if small.is_small(x) else _forward
+    run(x, eps, gamma, beta, rectify, mean, variance, y)
+
+
+@kernel(parallel=True)
+def _forward(x, eps, gamma, beta, rectify, mean, variance, y):
     count = x.shape[0] * x.shape[2]
     for c in prange(x.shape[1]):
         exact_mean, exact_variance = moments(x, c, count)
@@ -44,7 +49,6 @@ def moments(x, c, count):
     return start + plain / count, 0.0 if variance < 0 else variance
 
 
-@kernel(parallel=True)
 def backward(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta):
     """The gradient of `forward`, statistics included. With xhat = (x - mean) / sqrt(variance + eps)
 
@@ -53,6 +57,12 @@ def backward(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta):
 
     All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, to rectify only.
     """
+    run = small.normalize_back if small.is_small(x) else _backward
+    run(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta)
+
+
+@kernel(parallel=True)
+def _backward(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta):
     count = x.shape[0] * x.shape[2]
     for c in prange(x.shape[1]):
         if rectify:

@@ -2,13 +2,22 @@
 
 import numpy as np
 
-from . import affine
+from . import affine, small
 from ._jit import kernel, prange
 
 
-@kernel(parallel=True)
 def backward(y, dy, rectify, db):
     """db[c] += sum of dy[:, c]; with `rectify`, dy = 0 where y is not above 0 first."""
+    if not small.is_small(dy):
+        _backward(y, dy, rectify, db)
+        return
+    if rectify:
+        small.mask(y, dy)
+    small.add_bias_gradient(dy, db)
+
+
+@kernel(parallel=True)
+def _backward(y, dy, rectify, db):
     for c in prange(dy.shape[1]):
         if rectify:
             affine.mask_channel(y, c, dy)

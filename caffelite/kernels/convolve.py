@@ -11,11 +11,12 @@ matrix small enough for its cache (`im2col`), and multiplies that by the packed 
 Deconvolution swaps the roles: `backward_input` computes its top from its bottom.
 """
 
+import math
 import os
 
 import numpy as np
 
-from . import affine, direct, winograd, winograd_weight
+from . import affine, direct, small, winograd, winograd_weight
 from ._jit import kernel, prange, thread_count
 from ._simd import VECTOR_BYTES, add, clear, copy, lanes
 from ._tiles import AS_IS, DOT_COLUMNS, MAPPED, RECTIFIED, TILE_ROWS, TILE_VECTORS
@@ -63,6 +64,12 @@ def _allowed(path):
     return FORCED is None or path in FORCED
 
 
+def _is_small(y, w, group):
+    batch, outputs, *pixels = y.shape
+    depth = batch * group * math.prod(w.shape[1:])
+    return FORCED is None and small.is_small_product(outputs // group, math.prod(pixels), depth)
+
+
 def forward(x, w, y, stride, pad, dilation, group=1, ends=None, rectify=False):
     """y = conv(x, w), or (conv(x, w) - center) * slope + offset for each channel of y.
 
@@ -70,6 +77,9 @@ def forward(x, w, y, stride, pad, dilation, group=1, ends=None, rectify=False):
     """
     geometry = geometry_of(x.shape[2:], y.shape[2:], w.shape[2:], stride, pad, dilation)
     if y.size == 0:
+        return
+    if _is_small(y, w, group):
+        small.convolve(x, w, y, geometry, group, ends, rectify)
         return
     inputs, outputs = w.shape[1], w.shape[0] // group
     window = int(np.prod(geometry[KERNEL]))
@@ -83,6 +93,9 @@ def backward_input(w, dy, dx, stride, pad, dilation, group=1):
     """dx = gradient of sum(dy * conv(x, w)) to x; assigned."""
     geometry = geometry_of(dx.shape[2:], dy.shape[2:], w.shape[2:], stride, pad, dilation)
     if dx.size == 0:
+        return
+    if _is_small(dy, w, group):
+        small.convolve_back(w, dy, dx, geometry, group)
         return
     inputs, outputs = w.shape[1], w.shape[0] // group
     window = int(np.prod(geometry[KERNEL]))
@@ -101,6 +114,9 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
     geometry = geometry_of(x.shape[2:], dy.shape[2:], dw.shape[2:], stride, pad, dilation)
     if dy.size == 0 or dw.size == 0:
+        return
+    if _is_small(dy, dw, group):
+        small.weight_gradient(x, dy, dw, geometry, group)
         return
     plane = direct.canonical(geometry)
     if _wants(winograd_weight, x, plane, (dw.shape[1], dw.shape[0] // group, group)):

@@ -7,6 +7,7 @@ sum over k, so results do not depend on the number of threads.
 
 import numpy as np
 
+from . import small
 from ._jit import kernel, prange, thread_count
 from ._simd import VECTOR_BYTES, clear, copy, lanes
 from ._tiles import DOT_COLUMNS, DOT_ROWS, TILE_ROWS, TILE_VECTORS, dot_tile, tile, transpose
@@ -31,6 +32,10 @@ def gemm(a, b, out, trans_a=False, trans_b=False, accumulate=False):
     m, n = out.shape
     k = a.shape[0] if trans_a else a.shape[1]
     if m == 0 or n == 0:
+        return
+    if small.is_small_product(m, n, k):
+        product = np.matmul(a.T if trans_a else a, b.T if trans_b else b)
+        np.add(out, product, out=out) if accumulate else np.copyto(out, product)
         return
     a_step, b_step, c_step = (_row_step(x) for x in (a, b, out))
     a_rs, a_cs = (1, a_step) if trans_a else (a_step, 1)

@@ -1,5 +1,6 @@
 import numpy as np
 
+from ...kernels import small
 from ..base import Layer, register
 from ..options import check_engine
 
@@ -24,11 +25,16 @@ class TanH(Layer):
         check_engine(self)
 
     def forward(self, bottom, top):
-        # Rounded from float64: where y nears 1, the last bit of a float32 tanh decides 1 - y^2.
-        np.tanh(bottom[0].data, out=top[0].data, dtype=np.float64, casting="same_kind")
+        x, y = bottom[0].data, top[0].data
+        # Where y nears 1, its last bit decides 1 - y^2: not the fast float32 tanh, which is often
+        # off by one.
+        if small.is_small(x):
+            small.tanh(x.reshape(-1), y.reshape(-1))
+        else:
+            np.tanh(x, out=y, dtype=np.float64, casting="same_kind")
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             y, dy = top[0].data, top[0].diff
-            slope = 1 - y * y
-            np.multiply(dy, slope, out=bottom[0].diff)
+            slope = 1 - np.square(y, dtype=np.float64)  # rounded once, as in Caffe
+            np.multiply(dy, slope.astype(y.dtype), out=bottom[0].diff)

@@ -1,3 +1,6 @@
+import numpy as np
+
+from ...kernels.axpy import axpy
 from ...proto import caffe_pb2
 from ..base import TEST, register
 from ._channels import ChannelNormalizer
@@ -61,10 +64,10 @@ class BatchNorm(ChannelNormalizer):
 
     def _add_to_sums(self, m):
         fraction = self.options.moving_average_fraction
-        unbiased = self.variance * self.dtype.type(m / (m - 1) if m > 1 else 1)
-        for blob, new in (
-            (self.mean_sum, self.mean),
-            (self.variance_sum, unbiased),
-            (self.factor, 1),
+        for blob, new, share in (
+            (self.mean_sum, self.mean, 1),
+            (self.variance_sum, self.variance, m / (m - 1) if m > 1 else 1),  # unbiased
+            (self.factor, np.ones(1, self.dtype), 1),
         ):
-            blob.data[...] = fraction * blob.data + new
+            np.multiply(blob.data, fraction, out=blob.data)
+            axpy(share, new, blob.data)
