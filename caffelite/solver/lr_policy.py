@@ -2,12 +2,15 @@
 
 Each takes the SolverParameter, i, and the solver's current_step, and returns (rate, current_step);
 only `step` and `multistep` move the step. That of `plateau` is moved by the solver's tests.
+Where Caffe computes in float32, so do they, to the last bit: with the C library's power, which is
+that of NumPy's numbers but not of its arrays, and 1 + gamma * i rounded once.
 """
 
 import numpy as np
 
 from ..errors import SolverError, did_you_mean
 
+single = np.float32
 POLICIES = {}
 
 
@@ -75,7 +78,8 @@ def exp(param, i, current_step):
 @_register
 def inv(param, i, current_step):
     """base_lr * (1 + gamma * i) ^ -power"""
-    return param.base_lr * np.power(1 + param.gamma * i, -param.power), current_step
+    growth = single(1 + param.gamma * i)
+    return single(param.base_lr) * growth ** -single(param.power), current_step
 
 
 @_register
@@ -92,13 +96,15 @@ def multistep(param, i, current_step):
 @_register
 def poly(param, i, current_step):
     """base_lr * (1 - i / max_iter) ^ power"""
-    return param.base_lr * np.power(1 - np.divide(i, param.max_iter), param.power), current_step
+    rest = 1 - single(i) / single(param.max_iter)
+    return single(param.base_lr) * rest ** single(param.power), current_step
 
 
 @_register
 def sigmoid(param, i, current_step):
     """base_lr / (1 + e ^ (-gamma * (i - stepsize)))"""
-    return param.base_lr / (1 + np.exp(-param.gamma * (i - param.stepsize))), current_step
+    decay = np.exp(-single(param.gamma) * (single(i) - single(param.stepsize)))
+    return single(param.base_lr) * (1 / (1 + decay)), current_step
 
 
 @_register
