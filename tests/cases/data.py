@@ -89,6 +89,7 @@ case(
 
 case("Input", [], "input_param { shape { dim: 2 dim: 3 } }", expect=lambda: np.zeros((2, 3)))
 case("Input", [], "input_param { shape { dim: 2 } }", tops=3, shapes=[(2,)] * 3)
+case("Input", [], "input_param { shape { dim: 2 } shape {} }", tops=2, shapes=[(2,), ()])
 case("Input", [], "", shapes=[(0,)])
 case(
     "Input",

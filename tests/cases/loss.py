@@ -175,6 +175,14 @@ case("Accuracy", [(3, 4), (3,)], values={0: [1.0], 1: [0, 1, 2]}, golden=0)  # t
 case("Accuracy", [(1, 2), (1,)], values={0: [np.nan, 3], 1: [0]}, golden=1)  # as in Caffe
 case("Accuracy", [(2, 2), (2,)], values={0: [1, 2], 1: [1.9, 0.9]}, golden=0.5)  # labels cut off
 case("Accuracy", SCORES, "accuracy_param { ignore_label: 3 }", values=labels(3), golden=0)
+case(
+    "Accuracy",
+    [(5, 3), (5,)],
+    "accuracy_param { ignore_label: 255 }",
+    tops=2,
+    values={0: [3, 1, 2, 1, 3, 2, 3, 2, 1, 1, 2, 3, 3, 2, 1], 1: [0, 0, 255, 2, 1]},
+    golden=[2 / 4, [1 / 2, 0 / 1, 1 / 1]],
+)
 case("Accuracy", SCORES, values=labels(0, 5, 1, 1), error="holds the label 5 at [1]")
 case("Accuracy", SCORES, values=labels(0, 1, 1, -1), error="label -1 at [3]: label below 0")
 case("Accuracy", SCORES, "accuracy_param { top_k: 6 }", error="top_k is 6, expected 1 to 5")

@@ -293,6 +293,7 @@ case(
     values=ties,
     expect=partial(ref.arg_max_along, axis=2, values=True),
 )
+case("ArgMax", [(2, 4)], "argmax_param { top_k: 4 }", expect=partial(ref.arg_max, k=4))
 case("ArgMax", [(2, 4)], "argmax_param { top_k: 5 }", error="expected 1 to 4")
 case("ArgMax", [(2, 4, 3)], "argmax_param { top_k: 5 axis: 1 }", error="5 of 4 values along axis 1")
 case("ArgMax", [(2, 4)], "argmax_param { top_k: 0 }", error="top_k: 0")
