@@ -138,6 +138,19 @@ def test_inner_product(shape, outputs, data):
         )
 
 
+@oracle("MarginInnerProduct")
+@given(samples=sides, values=sides, outputs=sides, seed=seeds)
+def test_inner_product_of_directions(samples, values, outputs, seed):
+    options = f"num_output: {outputs} weight_filler {{ value: 2 }}"
+    row = torch.full((outputs, values), 2, dtype=torch.double)
+    compare(
+        "MarginInnerProduct",
+        [normal(seed, (samples, values)), whole(seed, outputs, samples)],
+        f"margin_inner_product_param {{ {options} }} param {{ lr_mult: 0 }}",
+        lambda x, labels: functional.linear(x, functional.normalize(row)),
+    )
+
+
 @oracle("Embed")
 @given(shape=shapes(), words=sides, outputs=sides, seed=seeds)
 def test_embed(shape, words, outputs, seed):

@@ -72,6 +72,44 @@ for ratio in (1, -0.5):
     case("SeLuDropout", [(3, 4)], options, error=f"dropout_ratio is {ratio}, expected at least 0")
 
 
+def margin(options):
+    """Without a gradient to W, which is not the exact one."""
+    return f"margin_inner_product_param {{ num_output: 5 {options} }} param {{ lr_mult: 0 }}"
+
+
+FACES = [(4, 3), (4,)]
+case("MarginInnerProduct", FACES, margin(""), labels=(1, 5), expect=ref.margin_inner_product)
+for times, word in enumerate(("SINGLE", "DOUBLE", "TRIPLE", "QUADRUPLE"), 1):
+    case(
+        "MarginInnerProduct",
+        [(12, 3, 1), (12, 1)],
+        margin(f"type: {word} base: 8 gamma: 0.5 iteration: 5 lambda_min: 0.5"),
+        labels=(1, 5),
+        tops=2,
+        fixed_tops=[1],
+        gradient=times == 1,
+        expect=partial(ref.margin_inner_product, times=times, ratio=8 / (1 + 0.5 * 6)),
+    )
+case(
+    "MarginInnerProduct",
+    [(2, 6, 3), (2, 6)],
+    margin("type: DOUBLE axis: -1 base: 8 gamma: 1 power: 2 lambda_min: 3"),
+    labels=(1, 5),
+    gradient=False,
+    expect=lambda x, t, w: ref.margin_inner_product(x.reshape(-1, 3), t, w, times=2, ratio=3)[
+        0
+    ].reshape(*x.shape[:2], 5),
+)
+case("MarginInnerProduct", FACES, error="num_output is missing or 0")
+case("MarginInnerProduct", FACES, margin("axis: 2"), error="axis: 2 is out of range")
+case("MarginInnerProduct", FACES, margin("gamma: -1"), error="gamma is -1, expected at least 0")
+case("MarginInnerProduct", [(4, 3), (3,)], margin(""), error="expected 4 labels, one per sample")
+case("MarginInnerProduct", FACES, margin(""), values={1: [5]}, error="holds the label 5 at [0]")
+case(
+    "MarginInnerProduct", FACES, margin(""), labels=(1, 5), error="there is no gradient for labels"
+)
+
+
 def embed(more=""):
     return f"embed_param {{ num_output: 5 input_dim: 7 {more} }}"
 
