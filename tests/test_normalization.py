@@ -6,13 +6,13 @@ from caffelite.testing import TEST, TRAIN, make_layer
 
 @pytest.mark.parametrize("phase, mode", [(TRAIN, ""), (TEST, "use_global_stats: false")])
 def test_batch_norm_keeps_running_sums(phase, mode):
-    x = np.arange(24.0).reshape(2, 3, 4) ** 2
+    x = np.arange(6.0).reshape(2, 3, 1) ** 2
     options = f"batch_norm_param {{ moving_average_fraction: 0.5 {mode} }}"
     layer, bottom, top = make_layer("BatchNorm", [x], options, phase)
     layer.forward(bottom, top)
     layer.forward(bottom, top)
     mean, variance, factor = (blob.data for blob in layer.blobs)
-    rows = np.swapaxes(x, 0, 1).reshape(3, 8)
+    rows = np.swapaxes(x, 0, 1).reshape(3, 2)
     np.testing.assert_allclose(factor, [1.5])
     np.testing.assert_allclose(mean, 1.5 * rows.mean(1))
     np.testing.assert_allclose(variance, 1.5 * rows.var(1, ddof=1))
@@ -56,7 +56,7 @@ def test_x_is_copied_in_place_only_for_a_backward_pass(type):
 
 
 def test_channels_may_not_change_after_setup():
-    for type in ("BatchNorm", "Scale", "Bias"):
+    for type in ("BatchNorm", "Scale", "Bias", "PReLU"):
         layer, bottom, top = make_layer(type, [(2, 3, 4)])
         bottom[0].reshape(2, 4, 3)
         with pytest.raises(RuntimeError, match="as at setup"):
