@@ -170,7 +170,9 @@ case("MemoryData", [], _memory, error="net.set_input_arrays(data, labels)")
 case("MemoryData", [], "memory_data_param { batch_size: 2 }", error="must all be above 0")
 
 output = Path(_folder.name) / "output.h5"
-case("HDF5Output", [(3, 2), (3,)], f'hdf5_output_param {{ file_name: "{output}" }}', shapes=[])
+case(
+    "HDF5Output", [(3, 2, 4, 5), (3,)], f'hdf5_output_param {{ file_name: "{output}" }}', shapes=[]
+)
 case("HDF5Output", [(3, 2), (3,)], error="file_name is missing")
 case(
     "HDF5Output",
