@@ -1,6 +1,7 @@
 """Log lines on stderr as glog writes them, so that tools made for Caffe's logs can read ours."""
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -14,23 +15,33 @@ class GlogFormatter(logging.Formatter):
     """LMMDD HH:MM:SS.UUUUUU THREAD FILE:LINE] MESSAGE, L being I, W, E or F."""
 
     def format(self, record):
-        level = {logging.WARNING: "W", logging.ERROR: "E", logging.CRITICAL: "F"}
         stamp = time.strftime("%m%d %H:%M:%S", time.localtime(record.created))
         micros = int(record.created % 1 * 1e6)
         return (
-            f"{level.get(record.levelno, 'I')}{stamp}.{micros:06d} {threading.get_native_id():5d} "
+            f"{'IWEF'[_severity(record)]}{stamp}.{micros:06d} {threading.get_native_id():5d} "
             f"{record.filename}:{record.lineno}] {record.getMessage()}"
         )
 
 
+def _severity(record):
+    """What glog counts levels by: 0 information, 1 warnings, 2 errors, 3 fatal ones."""
+    return min(max(record.levelno - logging.INFO, 0) // 10, 3)
+
+
 class LineHandler(logging.Handler):
-    """Passes each formatted line to `write`; without one, to what is stderr at that moment."""
+    """Passes each formatted line to `write`; without one, to what is stderr at that moment.
+
+    GLOG_minloglevel in the environment leaves out lines of lower severity; scripts set it.
+    """
 
     def __init__(self, write=None):
         super().__init__()
         self.write = write or _write_to_stderr
 
     def emit(self, record):
+        least = os.environ.get("GLOG_minloglevel", "")
+        if least.isdecimal() and _severity(record) < int(least):
+            return
         try:
             self.write(self.format(record))
         except OSError:  # whoever read stderr is gone: no reason to stop

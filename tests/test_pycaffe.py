@@ -535,11 +535,14 @@ def test_a_timer_tells_milliseconds():
         ("init_log(1)", ["a warning"]),
         ("init_log(2, True)", []),
         ("init_log(0, False)", []),
+        ("init_log(); os.environ['GLOG_minloglevel'] = '1'", ["a warning"]),
+        ("init_log(); os.environ['GLOG_minloglevel'] = '2'", []),
+        ("init_log(); os.environ['GLOG_minloglevel'] = 'all'", ["a line", "a warning"]),
     ],
 )
 def test_the_log_goes_to_stderr_as_from_caffe(call, shown):
     code = f"""
-        import logging, caffelite as caffe
+        import os, caffelite as caffe
         caffe.{call}
         caffe.log("a line")
         caffe.set_mode_gpu()
