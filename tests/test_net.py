@@ -192,6 +192,7 @@ def test_gradients_of_several_readers_add_up():
             '"y" is already a top of layer "a"',
         ),
         (data("x", 2, 3) + layer("r", "Relu", "x", "x"), '"Relu"; did you mean "ReLU"'),
+        (data("x", 2, 3) + layer("r", "Recurrent", "x", "y"), "known are AbsVal, Accuracy, "),
         (data("x", 2, 3) + layer("r", "ReLU", "x x", "y"), "has 2 bottoms, expected 1"),
         (data("x", 2, 3) + layer("r", "ReLU", "x", "y z"), "has 2 tops, expected 1"),
         *[(data("x", 2, 3) + layer("d", source, "x", "y z"), "has 1 bottoms, expected 0")
@@ -454,6 +455,40 @@ def test_a_new_batch_size_passes_through():
     net.blobs["x"].reshape(1, 3)
     net.reshape()
     assert net.blobs["y"].shape == (1, 3)
+
+
+@pytest.mark.parametrize("shape", [(1,), (7, 3, 5)])
+def test_a_top_that_was_reshaped_gets_its_shape_back(shape):
+    net = build(data("x", 2, 3) + ip("a", "x", "y") + layer("r", "ReLU", "y", "y"))
+    net.blobs["x"].data[...] = 1
+    before = net.forward()["y"].copy()
+    net.blobs["y"].reshape(*shape)
+    np.testing.assert_array_equal(net.forward()["y"], before)
+    net.blobs["y"].reshape(*shape)
+    net.forward(start="r")  # a part of a net goes by what it is given
+    assert net.blobs["y"].shape == shape
+
+
+LRN = "force_backward: true\n" + data("x", 2, 3, 1, 1) + layer("n", "LRN", "x", "y")
+
+
+def test_backward_after_another_shape_is_refused():
+    net = build(LRN)
+    net.forward()
+    net.blobs["x"].reshape(900, 3, 1, 1)
+    with pytest.raises(NetError, match=r'"n" \(LRN\): a bottom or top has another shape'):
+        net.backward()
+    net.forward()
+    net.backward()
+
+
+def test_backward_before_forward_runs_where_it_can():
+    net = build(LRN)
+    net.blobs["y"].diff[...] = 1
+    assert (net.backward()["x"] == 1).all()
+    net = build(LRN + layer("d", "Dropout", "y", "z"))
+    with pytest.raises(NetError, match=r'"d" \(Dropout\): backward needs .*; run forward first'):
+        net.backward()
 
 
 def test_callbacks_see_every_layer():

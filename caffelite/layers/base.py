@@ -60,7 +60,7 @@ class Layer:
     keeps_signs
         whether top 0 is positive where bottom 0 is, or else gives it no gradient, and only there
     always_reshape
-        whether `reshape` runs before every forward, not only when a bottom's shape changed
+        whether `reshape` runs before every forward, not only when a blob's shape changed
     auto_top
         make anonymous tops up to the least number (losses)
     no_gradient
@@ -68,9 +68,10 @@ class Layer:
     needs_backward
         set by the Net before the first forward: whether backward runs, so that forward can do
         without copies that only backward reads
-    propagate_down, loss_weights, reshaped_for
-        set by the Net: bottoms that want a gradient, weights of the tops in the loss, shapes of the
-        bottoms at the last reshape
+    propagate_down, loss_weights
+        set by the Net: bottoms that want a gradient, weights of the tops in the loss
+    reshaped_for, ran_for
+        set by the Net: shapes of the bottoms and tops after the last reshape, and forward
     shard
         (rank, size) among processes that train together: of the samples of a source, counted
         through all passes, a data layer takes numbers rank, rank + size, rank + 2 size, ...
@@ -94,7 +95,8 @@ class Layer:
     auto_top = False
     no_gradient = ()
     needs_backward = True
-    propagate_down = loss_weights = reshaped_for = ()
+    propagate_down = loss_weights = ()
+    reshaped_for = ran_for = None
     shard = 0, 1
     followers = ()
 

@@ -180,7 +180,7 @@ class Net:
 
     def _reshape(self, layer):
         layer.reshape(layer.bottom_blobs, layer.top_blobs)
-        layer.reshaped_for = [blob.shape for blob in layer.bottom_blobs]
+        layer.reshaped_for = _shapes(layer)
 
     def _register_blobs(self, layer):
         """Enter a layer's learnable blobs; of several with one name, the first owns the values."""
@@ -405,12 +405,13 @@ class Net:
         for index, layers in self._steps.forward(start, end, watched):
             self._call("before_forward", index)
             for layer in layers:
-                shapes = [blob.shape for blob in layer.bottom_blobs]
-                if layer.always_reshape or layer.reshaped_for != shapes:
+                if layer.always_reshape or layer.reshaped_for != _shapes(layer):
                     self._reshape(layer)
                     _seed_losses(layer)
+            layers[0].forward(layers[0].bottom_blobs, layers[0].top_blobs)
+            for layer in layers:
+                layer.ran_for = _shapes(layer)
             layer = layers[0]
-            layer.forward(layer.bottom_blobs, layer.top_blobs)
             if watched:
                 self._steps.show(index, index)
             if any(layer.loss_weights):
@@ -427,7 +428,7 @@ class Net:
             layer = self.layers[index]
             self._call("before_backward", index)
             if layer.needs_backward:
-                layer.backward(layer.top_blobs, layer.propagate_down, layer.bottom_blobs)
+                _run_backward(layer)
                 if self.debug_info:
                     self._log_backward(layer)
             self._call("after_backward", index)
@@ -611,6 +612,23 @@ def _check_in_place(layer):
                 f'top[{index}] "{layer.top_names[index]}" is its bottom, too, but with these '
                 "options the layer cannot compute in place; give the top a name of its own"
             )
+
+
+def _run_backward(layer):
+    """A layer's backward, if it can: not all need that forward has run."""
+    if layer.ran_for not in (None, _shapes(layer)):
+        raise layer.error("a bottom or top has another shape than in forward; run forward first")
+    try:
+        layer.backward(layer.top_blobs, layer.propagate_down, layer.bottom_blobs)
+    except AttributeError:
+        if layer.ran_for is None:
+            raise layer.error("backward needs what forward leaves; run forward first") from None
+        raise
+
+
+def _shapes(layer):
+    """Those of all its blobs: users may reshape a bottom, to go on with that, and a top."""
+    return [blob.shape for blob in (*layer.bottom_blobs, *layer.top_blobs)]
 
 
 def _loss_weights(layer):

@@ -40,11 +40,10 @@ class Max:
 
     def __init__(self, layer):
         self.layer = weakref.proxy(layer)
-        self.argmax = None
 
     def forward(self, x, window, y):
         if self.layer.needs_backward or self.layer.num_tops > 1:
-            if self.argmax is None or self.argmax.shape != y.shape:
+            if np.shape(getattr(self, "argmax", 0)) != y.shape:
                 self.argmax = np.empty(y.shape, np.int32)
             pooling.max_forward(x, window, y, self.argmax)
         else:
