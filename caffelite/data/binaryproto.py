@@ -8,15 +8,14 @@ from google.protobuf.message import DecodeError
 from ..atomic import write_atomically
 from ..errors import DataError
 from ..proto.caffe_pb2 import BlobProto
+from .reading import opened
 
 
 def read(path):
     """The array in a .binaryproto file, in its own shape; legacy files give N, C, H, W."""
     try:
-        with open(path, "rb") as file:
+        with opened(path, "rb") as file:
             blob = BlobProto.FromString(file.read())
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
     except DecodeError:
         raise DataError(f"{path}: is not a .binaryproto (a BlobProto), or damaged") from None
     shape = (blob.num, blob.channels, blob.height, blob.width)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels import hsv
+from .reading import opened
 
 
 class Distort:
@@ -95,12 +96,10 @@ class Lighting:
 def read_axes(path):
     """s_i e_i as row i, from the "eigenvalues" and "eigenvectors" (in columns) of a JSON file."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with opened(path, encoding="utf-8") as file:
             content = json.load(file)
         values = np.array(content["eigenvalues"], float)
         vectors = np.array(content["eigenvectors"], float)
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise DataError(
             f'{path}: expected JSON with "eigenvalues" and "eigenvectors", as in the '

@@ -16,6 +16,7 @@ from . import binaryproto
 from .image_folder import read_folder
 from .image_list import read_list
 from .lmdb import LmdbWriter
+from .reading import opened
 from .statistics import Statistics
 
 log = logging.getLogger("caffelite")
@@ -93,11 +94,8 @@ def read_album(source, root=None, labels=None):
 
 def read_names(path):
     """The names in a text file, a line each."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            names = file.read().removesuffix("\n").split("\n")
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
+    with opened(path, encoding="utf-8", errors="surrogateescape") as file:
+        names = file.read().removesuffix("\n").split("\n")
     if names == [""]:
         raise DataError(f"{path}: is empty; expected a name a line")
     return names

@@ -11,6 +11,7 @@ import numpy as np
 from .. import rng
 from ..atomic import write_atomically
 from ..errors import CaffeliteError, DataError, missing_extra
+from .reading import opened
 
 # Deflate packs at most 1032 to 1: a file that declares more than that makes it up. Small datasets
 # may stand for themselves, unwritten ones read as zeros.
@@ -118,12 +119,10 @@ class Hdf5Source:
 def read_list(path):
     """The file names in a list file."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with opened(path, encoding="utf-8") as file:
             names = file.read().split()
     except UnicodeDecodeError:
         raise DataError(f"{path}: is no text file; expected a list of HDF5 file names") from None
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
     if not names:
         raise DataError(f"{path}: lists no HDF5 files")
     return names

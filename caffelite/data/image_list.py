@@ -7,6 +7,7 @@ from .. import rng
 from ..errors import DataError
 from .geometry import resized
 from .image import decode
+from .reading import opened
 
 log = logging.getLogger("caffelite")
 
@@ -82,11 +83,8 @@ def read_list(path, strict=False):
 
     That is warned about, or, `strict`, an error.
     """
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().removesuffix("\n").split("\n")
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
+    with opened(path, encoding="utf-8", errors="surrogateescape") as file:
+        lines = file.read().removesuffix("\n").split("\n")
     if lines == [""]:
         raise DataError(f"{path}: lists no pictures")
     entries, odd = [], []

@@ -9,6 +9,7 @@ from .. import rng
 from ..errors import DataError
 from ..kernels.resize import bilinear
 from .image import decode
+from .reading import opened
 
 
 class Window(NamedTuple):
@@ -30,29 +31,26 @@ def read_windows(path, root_folder, fg_threshold, bg_threshold):
     with an overlap from fg_threshold on are foreground, below bg_threshold background; others are
     dropped.
     """
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            words = _Words(path, file)
-            foreground, background = [], []
-            while (mark := words.next(None)) is not None:
-                if mark != "#":
-                    raise words.error(mark, '"#" at the start of a picture')
-                words.next(int)
-                picture = root_folder + words.next(str)
-                channels, _, _ = (words.next(int) for _ in range(3))
-                if channels != 3:
-                    raise words.error(channels, "3 channels: pictures are read in color")
-                for _ in range(words.next(int)):
-                    label, overlap = words.next(int), words.next(float)
-                    box = [words.next(int) for _ in range(4)]
-                    if overlap >= fg_threshold:
-                        if label <= 0:
-                            raise words.error(label, "a label above 0 for a foreground window")
-                        foreground.append(Window(picture, label, *box))
-                    elif overlap < bg_threshold:
-                        background.append(Window(picture, 0, *box))
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
+    with opened(path, encoding="utf-8", errors="surrogateescape") as file:
+        words = _Words(path, file)
+        foreground, background = [], []
+        while (mark := words.next(None)) is not None:
+            if mark != "#":
+                raise words.error(mark, '"#" at the start of a picture')
+            words.next(int)
+            picture = root_folder + words.next(str)
+            channels, _, _ = (words.next(int) for _ in range(3))
+            if channels != 3:
+                raise words.error(channels, "3 channels: pictures are read in color")
+            for _ in range(words.next(int)):
+                label, overlap = words.next(int), words.next(float)
+                box = [words.next(int) for _ in range(4)]
+                if overlap >= fg_threshold:
+                    if label <= 0:
+                        raise words.error(label, "a label above 0 for a foreground window")
+                    foreground.append(Window(picture, label, *box))
+                elif overlap < bg_threshold:
+                    background.append(Window(picture, 0, *box))
     for kind, found in (("foreground", foreground), ("background", background)):
         if not found:
             raise DataError(
@@ -213,14 +211,15 @@ class WindowLoader:
         out[part] *= self.scale
 
     def _picture(self, path):
-        try:
-            if self.files is None:
-                return decode(path, color=True)
+        encoded = path
+        if self.files is not None:
             if path not in self.files:
-                with open(path, "rb") as file:
+                with opened(path, "rb") as file:
                     self.files[path] = file.read()
-            return decode(self.files[path], color=True)
-        except (DataError, OSError) as problem:
+            encoded = self.files[path]
+        try:
+            return decode(encoded, color=True)
+        except DataError as problem:
             raise DataError(f"{path}: {problem}") from None
 
     def close(self):

@@ -151,6 +151,7 @@ case(
 )
 case("ImageData", [], listed("rand_skip: 7"), error="rand_skip: 7, but it lists 6 pictures only")
 case("ImageData", [], "image_data_param { source: 'none' }", error="none: cannot be read")
+case("ImageData", [], "image_data_param { source: 'a\\0b' }", error="cannot be read: embedded null")
 case("ImageData", [], "", error="source is missing")
 case(
     "ImageData",
