@@ -115,6 +115,17 @@ def test_in_place_changes_no_result(row, build):
         assert_same(blobs_together, blobs, 1e-9)
 
 
+CAFFES_IN_PLACE = set(
+    "BNLL BatchNorm Bias Clip Dropout ELU Exp Log MVN PReLU Power ReLU Scale Sigmoid Softmax Swish "
+    "TanH Threshold".split()
+)
+
+
+def test_layers_work_in_place_where_caffes_do():
+    able = {row.type for row in ROWS if row.type in CAFFES_IN_PLACE and row.build()[0].in_place}
+    assert able == CAFFES_IN_PLACE
+
+
 @every_row
 def test_blob_diffs_accumulate_and_bottom_diffs_are_overwritten(row, build):
     layer, bottom, top = build(row)

@@ -202,6 +202,9 @@ def test_gradients_of_several_readers_add_up():
         (data("x", 2, 3) + ip("a", "x", "y", more="param {} param {} param {}"), "3 param entries"),
         (data("x", 2, 3) + ip("a", "x", "y", more="loss_weight: 1 loss_weight: 1"),
          "has 2 loss_weight entries"),
+        (data("x", 2, 3) + data("t", 2, 3)
+         + layer("l", "EuclideanLoss", "x t", "", "loss_weight: 1 loss_weight: 1"),
+         "has 2 loss_weight entries, expected none or one per top, 1"),
     ],
 )  # fmt: skip
 def test_wiring_mistakes_are_named(text, message):
@@ -455,6 +458,9 @@ def test_a_new_batch_size_passes_through():
     net.blobs["x"].reshape(1, 3)
     net.reshape()
     assert net.blobs["y"].shape == (1, 3)
+    net.blobs["x"].reshape(1, 4)
+    with pytest.raises(NetError, match="expected 3 values from axis 1 on, not 4"):
+        net.forward()
 
 
 @pytest.mark.parametrize("shape", [(1,), (7, 3, 5)])
@@ -510,6 +516,17 @@ def test_loss_weights_scale_loss_and_gradient():
     assert net._forward(0, 2) == pytest.approx(18)
     net.backward()
     np.testing.assert_allclose(net.blobs["x"].diff, 3 * 2 / 4)
+
+
+def test_a_top_of_any_shape_counts_as_the_sum_of_its_values():
+    net = build("force_backward: true\n" + data("x", 2, 3) + layer("y", "Power", "x", "y",
+                "power_param { scale: 5 } loss_weight: 2"))  # fmt: skip
+    for shape in ((2, 3), (7, 4)):  # the second takes new memory
+        net.blobs["x"].reshape(*shape)
+        net.blobs["x"].data[...] = 1
+        assert net._forward(0, len(net.layers) - 1) == 2 * 5 * np.prod(shape)
+        net.backward()
+        np.testing.assert_array_equal(net.blobs["x"].diff, np.full(shape, 2 * 5))
 
 
 def test_the_old_constructor_form_still_works(tmp_path):

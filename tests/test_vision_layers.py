@@ -35,6 +35,14 @@ def test_gradients_nobody_asks_for_are_left_out(kind):
     assert not bottom[0].diff_allocated
 
 
+def test_crop_passes_over_its_second_bottom_even_if_asked():
+    layer, bottom, top = make_layer("Crop", [(1, 1, 2, 3), (1, 1, 1, 1)])
+    layer.forward(bottom, top)
+    bottom[1].diff[...], top[0].diff[...] = 7, 5
+    layer.backward(top, [True, True], bottom)
+    assert bottom[0].diff.ravel().tolist() == [5, 0, 0, 0, 0, 0] and bottom[1].diff == 7
+
+
 @pytest.mark.parametrize(
     ("kind", "shapes", "options", "macs"),
     [  # by hand: values of the larger side, times the weights that touch each

@@ -319,12 +319,13 @@ case("Filter", [(5, 3), (5,)], values={1: choice}, error="no gradient for the se
 case(
     "BatchReindex",
     [(4, 3, 2), (6,)],
-    values={1: [2, 0, 3, 2, 2, 0]},
+    values={1: [2, 0, 3.9, 2, 2, -0.9]},
     batch_axis=None,
     expect=lambda x, index: x[index.astype(int)],
 )
-case("BatchReindex", [(4, 3), (2,)], values={1: [0, 4]}, error="sample 4, expected 0 to 3")
-case("BatchReindex", [(4, 3), (2,)], values={1: [0, -1]}, error="sample -1, expected 0 to 3")
+for wrong in (4, -1, np.nan):
+    asks = f"asks for sample {wrong:g}, expected 0 to 3, bottom[0] has 4"
+    case("BatchReindex", [(4, 3), (2,)], values={1: [0, wrong]}, error=asks)
 case("BatchReindex", [(4, 3), (2, 1)], values={1: [0, 1]}, error="expected a single axis")
 case("BatchReindex", [(4, 3), (2,)], values={1: [0, 1]}, error="no gradient for the index")
 

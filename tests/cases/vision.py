@@ -280,6 +280,7 @@ for options, error in [
     ("kernel_h: 3 kernel_w: 2 pad_h: 1 pad_w: 2", "must be smaller than the kernel (3, 2)"),
     ("kernel_size: 3 pad: 1 pool: STOCHASTIC", "pad is not for pool: STOCHASTIC"),
     ("kernel_size: 3 global_pooling: true", "kernel_size and global_pooling are both given"),
+    ("kernel_w: 3 global_pooling: true", "kernel_w and global_pooling are both given"),
     ("global_pooling: true pad: 1", "global_pooling needs pad 0 and stride 1"),
     ("global_pooling: true stride: 2", "global_pooling needs pad 0 and stride 1"),
     ("kernel_size: 9", "height: a window of 9 does not fit into 5 with pad 0"),
@@ -361,6 +362,8 @@ case(
     batch_axis=None,
     expect=lambda x, like: x[2:, 1:],
 )
+case("Crop", [(2, 3, 6, 7), (1, 1, 4, 5, 9)], batch_axis=None,
+     expect=lambda x, like: x[:, :, :4, :5])  # fmt: skip
 CROP = [(2, 3, 6, 7), (2, 3, 4, 5)]
 case(
     **refused("Crop", CROP, "crop_param { offset: 3 }", "at least 7 on axis 2: offset 3 and size 4")

@@ -9,7 +9,7 @@ class BatchReindex(Layer):
 
     Bottom
         0: x, any shape with N samples
-        1: index, (M), whole numbers from 0 to N - 1; no gradient
+        1: index, (M), numbers from 0 to N - 1, fractions cut off; no gradient
     Top
         0: y, (M, ...)
     """
@@ -26,14 +26,14 @@ class BatchReindex(Layer):
         return [(*index, *shape[1:])]
 
     def forward(self, bottom, top):
-        samples = bottom[0].shape[0]
-        self.index = bottom[1].data.astype(np.intp)
-        wrong = self.index[(self.index < 0) | (self.index >= samples)]
+        samples, index = bottom[0].shape[0], bottom[1].data
+        wrong = index[~((index > -1) & (index < samples))]  # NaN, too
         if wrong.size:
             raise self.error(
-                f'bottom[1] "{self.param.bottom[1]}" asks for sample {wrong[0]}, expected 0 to '
+                f'bottom[1] "{self.param.bottom[1]}" asks for sample {wrong[0]:g}, expected 0 to '
                 f"{samples - 1}, bottom[0] has {samples}"
             )
+        self.index = index.astype(np.intp)
         np.take(bottom[0].data, self.index, 0, out=top[0].data)
 
     def backward(self, top, propagate_down, bottom):
