@@ -203,12 +203,18 @@ def test_multistep_moves_on_by_one_step_an_evaluation(lines):
 # Regularization
 
 
-def test_clipping_comes_before_averaging_and_decay():
+def test_gradients_are_clipped_by_their_common_norm(lines):
     diffs = [np.array([3.0]), np.array([4.0])]
     regularize.clip(diffs, 1.0)
     assert np.concatenate(diffs) == pytest.approx([0.6, 0.8])
+    assert lines() == [
+        "Gradient clipping: scaling down gradients (L2 norm 5 > 1) by scale factor 0.2"
+    ]
     regularize.clip(diffs, 2.0)
+    regularize.clip(diffs, -1.0)
     assert np.concatenate(diffs) == pytest.approx([0.6, 0.8])
+    regularize.clip(diffs, 0.0)
+    assert not np.concatenate(diffs).any()
 
 
 def test_decay_is_l2_or_l1():
@@ -498,6 +504,7 @@ def test_a_stop_request_interrupts_a_test(lines):
     solver.request("stop")
     solver.solve()
     assert solver.iter == 0
+    assert "Test interrupted." in lines()
     assert not any("Test net output" in line for line in lines())
 
 
@@ -606,7 +613,7 @@ def test_a_value_that_is_no_number_is_soon_forgotten():
 
 
 @pytest.mark.parametrize("form, ending", [("BINARYPROTO", ""), ("HDF5", ".h5")])
-def test_a_run_by_tests_resumes_with_the_same_bits(form, ending):
+def test_a_run_by_tests_resumes_with_the_same_bits(form, ending, lines):
     text = 'lr_policy: "plateau" gamma: 0.7 patience: 1 early_stop: 30 snapshot: 4 max_iter: 12 '
     text += f'monitor: "loss" snapshot_format: {form}'
     whole, resumed = watching(text), watching(text + " random_seed: 9")
@@ -614,7 +621,8 @@ def test_a_run_by_tests_resumes_with_the_same_bits(form, ending):
     assert 1 < whole.current_step < 11
     resumed.restore(f"s_iter_4.solverstate{ending}")
     assert resumed.progress.so_far.HasField("best")
-    resumed.solve()
+    resumed.solve(f"s_iter_4.solverstate{ending}")
+    assert f"Restoring previous solver status from s_iter_4.solverstate{ending}" in lines()
     assert same(whole, resumed)
     assert resumed.progress.so_far == whole.progress.so_far
     assert resumed.current_step == whole.current_step

@@ -359,8 +359,8 @@ class Solver:
         """
         self.state_before_tests = snapshot.state_of(self)
         for k in range(len(self.test_nets)):
-            if not self._pending("stop"):
-                self.test(k, judge=self._judge if k == 0 else None)
+            if self.test(k, judge=self._judge if k == 0 else None) is None:
+                break
 
     def _judge(self, loss, outputs):
         """Keep the best model, and move plateau's step on."""
@@ -383,7 +383,7 @@ class Solver:
     def test(self, k=0, judge=None):
         """Average the outputs of test net k over its test_iter batches, log and return them.
 
-        `judge(loss, outputs)` is called with the averages.
+        `judge(loss, outputs)` is called with the averages. A request to stop ends it with None.
         """
         net = self.test_nets[k]
         log.info("Iteration %d, Testing net (#%d)", self.iter, k)
