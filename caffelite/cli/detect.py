@@ -3,10 +3,11 @@
     caffelite detect windows.csv scores.csv --model deploy.prototxt --weights net.caffemodel
 
 WINDOWS is CSV whose first line names its columns: filename, xmin, ymin, xmax and ymax, in any
-order. If it ends in .txt, it has a picture's name in each line, for which selective search proposes
-windows; that takes the module selective_search_ijcv_with_python, which runs Matlab. OUT is CSV with
-filename, ymin, xmin, ymax, xmax and a score for each class; if it ends in .h5, it is what Caffe's
-detect.py writes, the table "df" of pandas, and needs the extra [pandas].
+order; they are places in the upright picture. If it ends in .txt, it has a picture's name in each
+line, for which selective search proposes windows; that takes the module
+selective_search_ijcv_with_python, which runs Matlab. OUT is CSV with filename, ymin, xmin, ymax,
+xmax and a score for each class; if it ends in .h5, it is what Caffe's detect.py writes, the table
+"df" of pandas, and needs the extra [pandas].
 
 A window is warped to the net's input with --context_pad pixels of the picture around it, and the
 mean beyond the picture's edge. What pictures go through (mean, scale) is found as caffelite

@@ -9,8 +9,8 @@ class ImageData(PrefetchedLayer):
     """Picture files from a list of names and labels, over and over; a thread reads ahead.
 
     Top
-        0: data, batch_size x channels x height x width, blue first; the shape of the first
-           picture of each batch, which the others must have too
+        0: data, batch_size x channels x height x width, blue first, upright as EXIF says; the
+           shape of the first picture of each batch, which the others must have too
         1: label, batch_size
     Options (image_data_param)
         source: text file with a line NAME LABEL for each picture

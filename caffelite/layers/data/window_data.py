@@ -16,7 +16,7 @@ class WindowData(PrefetchedLayer):
         1: label, batch_size; 0 for background
     Options (window_data_param)
         source: window file: for each picture `# index`, name, channels, height, width, number of
-            windows; for each window label, overlap, x1, y1, x2, y2
+            windows; for each window label, overlap, x1, y1, x2, y2, in the upright picture
         root_folder: what stands before each name [""]
         batch_size: windows in a batch
         fg_threshold: an overlap from this on makes a window foreground [0.5]
