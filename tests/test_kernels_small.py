@@ -1,0 +1,93 @@
+"""What small arrays go through computes the same as the kernels that larger ones go through."""
+
+import numpy as np
+import pytest
+
+from caffelite.kernels import affine, batch_norm, bias, convolve, gemm, small
+
+FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@pytest.fixture
+def both_ways(monkeypatch):
+    """Compare what a function leaves in arrays when they count as small, and when not."""
+
+    def compare(run, *arrays):
+        compiled, plain = ([a.copy() for a in arrays] for _ in range(2))
+        monkeypatch.setattr(small, "LIMIT", 0)
+        run(*compiled)
+        monkeypatch.setattr(small, "LIMIT", 1 << 40)
+        run(*plain)
+        for i, (got, want) in enumerate(zip(plain, compiled, strict=True)):
+            tolerance = 20 * np.finfo(got.dtype).eps * max(1, abs(want).max(initial=0))
+            np.testing.assert_allclose(got, want, 0, tolerance, err_msg=f"array {i}", strict=True)
+
+    return compare
+
+
+def noise(dtype, *shapes):
+    generator = np.random.default_rng(8)
+    return [generator.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+@FLOATS
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("trans", [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize(("m", "n", "k"), [(3, 5, 7), (1, 4, 40), (6, 1, 33), (2, 3, 0)])
+def test_gemm(both_ways, m, n, k, trans, accumulate, dtype):
+    a, b, c = noise(dtype, (k, m) if trans[0] else (m, k), (n, k) if trans[1] else (k, n), (m, n))
+    both_ways(lambda c: gemm.gemm(a, b, c, *trans, accumulate), c)
+
+
+CONVOLUTIONS = {  # x, w, y, (stride, pad, dilation), group
+    "plain": ((2, 3, 6, 5), (4, 3, 3, 3), (2, 4, 4, 3), ((1, 1), (0, 0), (1, 1)), 1),
+    "all": ((2, 4, 7, 9), (6, 2, 3, 2), (2, 6, 3, 10), ((2, 1), (1, 2), (2, 3)), 2),
+    "1x1": ((1, 5, 1, 1), (3, 5, 1, 1), (1, 3, 1, 1), ((1, 1), (0, 0), (1, 1)), 1),
+    "no axis": ((3, 4), (2, 4), (3, 2), ((), (), ()), 1),
+    "1 axis": ((2, 2, 8), (3, 2, 3), (2, 3, 3), ((2,), (0,), (1,)), 1),
+    "3 axes": (
+        (1, 2, 3, 4, 5),
+        (2, 2, 2, 2, 2),
+        (1, 2, 2, 3, 4),
+        ((1,) * 3, (0,) * 3, (1,) * 3),
+        1,
+    ),
+    "depthwise": ((2, 4, 5, 5), (4, 1, 3, 3), (2, 4, 5, 5), ((1, 1), (1, 1), (1, 1)), 4),
+    "no image": ((0, 3, 6, 5), (4, 3, 3, 3), (0, 4, 4, 3), ((1, 1), (0, 0), (1, 1)), 1),
+}
+
+
+@FLOATS
+@pytest.mark.parametrize("case", CONVOLUTIONS.values(), ids=list(CONVOLUTIONS))
+def test_convolution(both_ways, case, dtype):
+    *shapes, geometry, group = case
+    x, w, y = noise(dtype, *shapes)
+    ends = noise(dtype, (3, len(w)))[0]
+    for e, rectify in ((None, False), (ends, False), (ends, True)):
+        both_ways(lambda y, e=e, r=rectify: convolve.forward(x, w, y, *geometry, group, e, r), y)
+    both_ways(lambda dx: convolve.backward_input(w, y, dx, *geometry, group), x)
+    both_ways(lambda dw: convolve.backward_weight(x, y, dw, *geometry, group), w)
+
+
+@FLOATS
+@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize("shape", [(3, 4, 35), (1, 7, 1), (5, 1, 8), (0, 2, 3), (2, 3, 0)], ids=str)
+def test_channels(both_ways, shape, rectify, dtype):
+    y, x, dy, like_x = noise(dtype, *[shape] * 4)
+    center, slope, offset, *sums = noise(dtype, *[shape[1:2]] * 5)
+    both_ways(lambda y: affine.forward(x, center, slope, offset, rectify, y), y)
+    both_ways(
+        lambda dy, *out: affine.backward(y, dy, x, center, slope, rectify, *out), dy, like_x, *sums
+    )
+    both_ways(lambda *out: affine.sums(dy, x, center, *out), *sums)
+    both_ways(lambda dy, db: bias.backward(y, dy, rectify, db), dy, offset)
+    if x.size == 0:
+        return
+    both_ways(lambda *out: batch_norm.forward(x, 1e-3, slope, offset, rectify, *out), *sums, like_x)
+    mean, variance = x.mean((0, 2)), x.var((0, 2))
+    both_ways(
+        lambda dy, *out: batch_norm.backward(
+            y, dy, x, mean, variance, 1e-3, slope, rectify, *out
+        ),
+        dy, like_x, *sums,
+    )  # fmt: skip
