@@ -93,6 +93,7 @@ def test_bn_averages_statistics_of_batches_and_shields_them():
     x = np.arange(24.0).reshape(2, 3, 4) ** 2
     specs = "param { lr_mult: 2 } " * 4
     layer, bottom, top = make_layer("BN", [x], specs + "bn_param { momentum: 0.75 }")
+    assert [spec.decay_mult for spec in layer.param.param] == [1, 1, 0, 0]
     layer.forward(bottom, top)
     layer.forward(bottom, top)
     rows = np.swapaxes(x, 0, 1).reshape(3, 8)

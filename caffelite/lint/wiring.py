@@ -94,7 +94,7 @@ def same_name(view):
 
 
 # What often ends a branch on purpose: figures to be shown, results to be taken out.
-_RESULTS = {"Accuracy", "ArgMax", "DetectionOutput", "Sigmoid", "Softmax"}
+_RESULTS = {"Accuracy", "ArgMax", "DetectionOutput", "SegAccuracy", "Sigmoid", "Softmax"}
 # What, outside of training, a branch hardly ends with.
 _MIDDLE = {"BatchNorm", "Concat", "Dropout", "Eltwise", "LRN", "Pooling", "ReLU", "Scale"}
 

@@ -67,6 +67,9 @@ class MarginInnerProduct(Layer):
             raise self.shape_error(1, labels, f"{samples} labels, one per sample")
         return [(*shape[:axis], self.options.num_output), (1,)][: self.num_tops]
 
+    def macs(self, bottom_shapes, top_shapes):
+        return math.prod(bottom_shapes[0]) * self.options.num_output
+
     def _lambda(self):
         options = self.options
         falling = 1 + options.gamma * (options.iteration + self.position + 1)
