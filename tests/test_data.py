@@ -935,6 +935,40 @@ def test_windows_must_lie_in_their_pictures(window_file, window, options):
             run(made, 1)
 
 
+@pytest.mark.parametrize(
+    ("type", "options", "told"),
+    [
+        ("Data", "data_param { rand_skip: 5 }", "rand_skip does nothing here; the first sample is"),
+        ("Data", "data_param { force_encoded_color: true }", "force_encoded_color does nothing"),
+        ("ImageData", "image_data_param { scale: 5 }", "scale does nothing here; write it in"),
+        ("WindowData", "window_data_param { crop_size: 5 }", "crop_size does nothing here"),
+        ("WindowData", "transform_param { scale: 5 }", "scale of transform_param does nothing"),
+        ("MemoryData", "transform_param { scale: 5 }", "transform_param does nothing to arrays"),
+    ],
+)
+def test_fields_that_caffe_passes_over_change_nothing(
+    tmp_path, window_file, caplog, monkeypatch, type, options, told
+):
+    monkeypatch.setattr(logging.getLogger("caffelite"), "propagate", True)
+    x = pictures(1, (3, 20, 20))[0]
+    windows = window_file([(x, ["1 1 0 0 7 7", "0 0 0 0 7 7"])])
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/0.png 0\n")
+    text = {
+        "Data": f"""data_param {{ source: "{write_datums(tmp_path / "db", [x])}" backend: LMDB
+            batch_size: 1 }}""",
+        "ImageData": f'image_data_param {{ source: "{tmp_path}/list.txt" }}',
+        "WindowData": f"""window_data_param {{ source: "{windows}" batch_size: 1 }}
+            transform_param {{ crop_size: 8 }}""",
+        "MemoryData": "memory_data_param { batch_size: 1 channels: 3 height: 20 width: 20 }",
+    }[type]
+    made = make_layer(type, [], text + options, tops=2, dtype=np.float32)
+    assert told in caplog.text
+    if type == "MemoryData":
+        made[0].set_arrays(x[None], np.zeros(1))
+    want = x[:, :8, :8] if type == "WindowData" else x
+    np.testing.assert_array_equal(run(made, 1)[0][0][0], want)
+
+
 # Arrays of the user's
 
 
