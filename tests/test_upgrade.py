@@ -193,6 +193,12 @@ def test_an_unknown_v0_type_is_refused():
     )
 
 
+@pytest.mark.parametrize("name", ["new_height", "new_width"])
+def test_a_v0_number_that_lost_its_sign_is_refused(name):
+    with pytest.raises(NetError, match=f'^old.prototxt:1: layer "d": {name} must not be below 0'):
+        upgraded(f'layers {{ layer {{ name: "d" type: "images" {name}: -1 }} }}')
+
+
 def test_an_option_of_another_v0_type_is_dropped_and_reported(caplog):
     problems = []
     old = '\nlayers { layer { name: "r" type: "relu" stride: 2 hdf5_output_param {} } top: "t" }'

@@ -183,7 +183,12 @@ def _upgrade_v0_layer(entry, path, problems):
         elif name == "hdf5_output_param" and old.type == "hdf5_output":
             entry.hdf5_output_param.CopyFrom(value)
         elif old.type in V0_OPTIONS.get(name, ("", ""))[1].split():
-            _set(getattr(entry, V0_MESSAGES[old.type]), V0_OPTIONS[name][0], value)
+            try:
+                _set(getattr(entry, V0_MESSAGES[old.type]), V0_OPTIONS[name][0], value)
+            except ValueError:  # new_height and new_width took a sign once
+                raise NetError(
+                    f"{_at(entry, path)}: {name} must not be below 0, got {value}"
+                ) from None
         elif name not in ("type", "new_num", "new_channels"):
             problems.append(f'{_at(entry, path)}: a layer of type "{old.type}" has no {name}')
     entry.ClearField("layer")
