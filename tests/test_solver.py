@@ -404,6 +404,21 @@ def test_an_update_by_hand_tells_its_rate(lines):
     assert lines()[-2:] == ["Iteration 0, lr = 0.1", "Iteration 2, lr = 0.1"]
 
 
+CHANGING = """
+layer { name: "d" type: "DummyData" top: "x" top: "some" dummy_data_param {
+  shape { dim: 9 dim: 3 } shape { dim: 9 } data_filler { type: "uniform" min: -1 max: 1 } } }
+layer { name: "which" type: "Threshold" bottom: "some" top: "which" }
+layer { name: "found" type: "Filter" bottom: "x" bottom: "which" top: "found" }
+"""
+
+
+def test_outputs_that_change_their_shape_have_no_mean():
+    solver = caffelite.get_solver(param("test_iter: 20 test_interval: 5", CHANGING))
+    message = r'the output "found" has the shape \(\d, 3\) in batch \d, expected \(\d, 3\)'
+    with pytest.raises(CaffeliteError, match=message):
+        solver.test()
+
+
 def test_tests_of_no_batches_show_nothing(lines):
     """As in Caffe, where old solvers have test_iter: 0 to have no tests."""
     caffelite.get_solver(param("test_iter: 0 test_interval: 5")).solve()

@@ -49,40 +49,40 @@ def run(args):
     log.info("Running for %d iterations.", iterations)
     bar = make_bar(iterations, what=net.name or "testing") if quiet else None
     try:
-        loss, means = _average(net, iterations, log, bar)
+        means = _average(net, iterations, log, bar)
     finally:
         net.close()
         if bar:
             bar.close()
-    _log_means(net, loss, means, log)
+    _log_means(means, log)
     if args.json:
-        outputs = {name: mean.tolist() for name, mean in means.items()}
-        print(json.dumps({"iterations": iterations, "loss": loss, "outputs": outputs}))
+        outputs = {name: mean.tolist() for name, mean in means.outputs.items()}
+        print(json.dumps({"iterations": iterations, "loss": means.loss, "outputs": outputs}))
     else:
-        for name, value in numbers(means):
+        for name, value in numbers(means.outputs):
             print(f"{name} = {value}")
     return 0
 
 
 def _average(net, iterations, log, bar):
-    """The means of the loss and of each output over the batches."""
-    loss, totals = 0.0, {}
+    """The Means over the batches, each of which is logged."""
+    from ..net.means import Means
+
+    means = Means(net)
     for batch in range(iterations):
-        loss += net._forward(0, len(net.layers) - 1)
+        means.run()
         for name in net.outputs:
-            values = net.blobs[name].data
-            totals[name] = totals.get(name, 0.0) + values.astype("float64")
-            for value in values.flat:
+            for value in net.blobs[name].data.flat:
                 log.info("Batch %d, %s = %g", batch, name, value)
         if bar:
             bar.update()
-    return loss / iterations, {name: total / iterations for name, total in totals.items()}
+    return means
 
 
-def _log_means(net, loss, means, log):
-    log.info("Loss: %g", loss)
-    for name, mean in means.items():
-        weight = net.blob_loss_weights[name]
+def _log_means(means, log):
+    log.info("Loss: %g", means.loss)
+    for name, mean in means.outputs.items():
+        weight = means.net.blob_loss_weights[name]
         for value in mean.flat:
             part = f" (* {weight:g} = {weight * value:g} loss)" if weight else ""
             log.info("%s = %g%s", name, value, part)

@@ -12,6 +12,7 @@ import numpy as np
 from .. import rng
 from ..errors import SolverError, did_you_mean
 from ..net import Net
+from ..net.means import Means
 from ..proto import caffe_pb2
 from ..proto.text import read_net, read_solver
 from ..proto.upgrade import upgrade_solver
@@ -389,26 +390,22 @@ class Solver:
         log.info("Iteration %d, Testing net (#%d)", self.iter, k)
         net.share_with(self.net)
         net.debug_info = self.param.debug_info
-        batches = max(self.param.test_iter[k], 0)
-        totals, loss = {}, 0.0
-        for _ in range(batches):
+        means = Means(net)
+        for _ in range(self.param.test_iter[k]):
             if self._take_requests("snapshot"):
                 self.snapshot()
             if self._pending("stop"):
                 log.info("Test interrupted.")
                 return None
-            loss += net._forward(0, len(net.layers) - 1)
-            for name in net.outputs:
-                totals[name] = totals.get(name, 0.0) + net.blobs[name].data.astype(np.float64)
-        means = {name: total / batches for name, total in totals.items()}
-        loss = loss / batches if batches else math.nan
+            means.run()
+        loss, outputs = means.loss, means.outputs
         if self.param.test_compute_loss:
             log.info("Test loss: %g", loss)
-        _log_outputs("Test", net, means)
-        self._emit("test", iteration=self.iter, net=k, loss=loss, outputs=means)
+        _log_outputs("Test", net, outputs)
+        self._emit("test", iteration=self.iter, net=k, loss=loss, outputs=outputs)
         if judge:
-            judge(loss, means)
-        return means
+            judge(loss, outputs)
+        return outputs
 
     # Snapshots
 
