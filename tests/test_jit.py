@@ -32,6 +32,7 @@ def test_compiling_is_said_once_and_only_where_it_happens(tmp_path):
 
 def test_machine_code_is_kept_in_the_users_cache(tmp_path):
     environment = {"PATH": "", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "own")}
+    environment["CAFFELITE_SMALL"] = "0"
     subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, check=True)
     home = tmp_path / "own" if sys.platform == "linux" else tmp_path
     kept = {path.stem.split(".")[0] for path in home.rglob("caffelite/**/*.nbi")}

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from caffelite.kernels import affine, batch_norm, bias, convolve, gemm, small
+from caffelite.kernels import affine, axpy, batch_norm, bias, convolve, elementary, gemm, small
+
+from .reference import axpy as slow_axpy
+from .reference import elementary as slow_elementary
 
 FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -91,3 +94,24 @@ def test_channels(both_ways, shape, rectify, dtype):
         ),
         dy, like_x, *sums,
     )  # fmt: skip
+
+
+@FLOATS
+@pytest.mark.parametrize("name", ["exp", "tanh"])
+def test_elementary_functions(both_ways, name, dtype):
+    x, y = noise(dtype, (5, 7), (5, 7))
+    both_ways(lambda y: getattr(elementary, name)(x, y), y)
+    both_ways(lambda x: getattr(elementary, name)(x, x), x)
+    twin = np.empty(x.shape)
+    getattr(slow_elementary, name)(x, twin)
+    getattr(elementary, name)(x, y)
+    np.testing.assert_allclose(y, twin, 2 * np.finfo(dtype).eps)
+
+
+@FLOATS
+def test_axpy_agrees_with_its_twin(dtype):
+    x, y = noise(dtype, 1000, 1000)
+    got, want = y.copy(), y.astype(np.float64)
+    axpy.axpy(0.3, x, got)
+    slow_axpy.axpy(dtype(0.3), x.astype(np.float64), want)
+    assert abs(got - want).max() <= np.finfo(dtype).eps * abs(want).max()

@@ -14,7 +14,6 @@ import os
 
 import numpy as np
 
-from ._jit import kernel
 from .im2col import OUT, col2im_block, im2col_block
 
 LIMIT = int(os.environ.get("CAFFELITE_SMALL", 1 << 16))
@@ -144,17 +143,3 @@ def normalize_back(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, db
     common *= x.dtype.type(-1 / (x.shape[0] * x.shape[2]))
     dx += common
     dx /= deviation
-
-
-@kernel
-def exp(x, y):
-    """y = exp(x) for flat arrays, by the C library, as in Caffe."""
-    for i in range(x.size):
-        y[i] = math.exp(x[i])
-
-
-@kernel
-def tanh(x, y):
-    """y = tanh(x) for flat arrays, by the C library, as in Caffe."""
-    for i in range(x.size):
-        y[i] = math.tanh(x[i])

@@ -1,6 +1,6 @@
 import numpy as np
 
-from ...kernels import small
+from ...kernels import elementary
 from ..base import Layer, register
 from ..options import check_engine
 
@@ -25,13 +25,7 @@ class TanH(Layer):
         check_engine(self)
 
     def forward(self, bottom, top):
-        x, y = bottom[0].data, top[0].data
-        # Where y nears 1, its last bit decides 1 - y^2: not the fast float32 tanh, which is often
-        # off by one.
-        if small.is_small(x):
-            small.tanh(x.reshape(-1), y.reshape(-1))
-        else:
-            np.tanh(x, out=y, dtype=np.float64, casting="same_kind")
+        elementary.tanh(bottom[0].data, top[0].data)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from ...kernels import small
+from ...kernels import elementary
 from ..base import Layer, register
 from ..options import check_engine
 
@@ -11,10 +11,7 @@ def softmax(x, axis, out):
     `out` may be x.
     """
     np.subtract(x, x.max(axis, keepdims=True, initial=-np.inf), out=out)
-    if small.is_small(out):
-        small.exp(out.reshape(-1), out.reshape(-1))
-    else:
-        np.exp(out, out=out)
+    elementary.exp(out, out)
     out /= out.sum(axis, keepdims=True)
 
 
