@@ -5,8 +5,8 @@ import logging
 import os
 import sys
 import threading
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, nullcontext
+from functools import cache, wraps
 from types import ModuleType
 
 import numba
@@ -42,7 +42,7 @@ def kernel(function=None, *, parallel=False, any_order=False, fused=False):
     """Compile on first call and keep the machine code on disk.
 
     Serial kernels release the GIL and may run in any thread. Kernels with ``parallel=True`` use
-    `prange` and belong to the main thread: numba's workqueue layer allows one caller at a time.
+    `prange`: numba's workqueue layer allows one caller at a time, who is to be `taking_turns`.
     Division by zero follows IEEE rather than Python. Additions keep their written order
     (no fastmath), so the same inputs and thread count give the same bits. ``any_order=True`` lets
     the compiler regroup sums into vector lanes: the same bits each time, on one kind of CPU.
@@ -100,15 +100,34 @@ def thread_count():
     return 1 if alone else numba.get_num_threads()
 
 
+_turn = threading.RLock()
+
+
+def taking_turns(function):
+    """Decorator: one thread at a time runs what has parallel kernels, where numba demands that."""
+
+    @wraps(function)
+    def run(*args, **keywords):
+        with _turn if _layer() in (None, "workqueue") else nullcontext():
+            return function(*args, **keywords)
+
+    return run
+
+
+def _layer():
+    """The threading layer; None before the first parallel kernel."""
+    try:
+        return numba.threading_layer()
+    except ValueError:
+        return None
+
+
 _forked = False
 
 
 def _note_fork():
     global _forked
-    try:
-        _forked = numba.threading_layer() == "omp"
-    except ValueError:  # no parallel kernel has run
-        _forked = False
+    _forked = _layer() == "omp"
 
 
 if sys.platform == "linux":  # where it is GNU's OpenMP
