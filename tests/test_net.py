@@ -200,6 +200,8 @@ def test_gradients_of_several_readers_add_up():
         (data("x", 2, 3) + ip("a", "x", "y", more="propagate_down: true propagate_down: true"),
          "propagate_down has 2 entries"),
         (data("x", 2, 3) + ip("a", "x", "y", more="param {} param {} param {}"), "3 param entries"),
+        (data("x", 2, 3) + ip("a", "x", "y", more="blobs {} " * 3), "weight: .* brings 0 values"),
+        (data("x", 2, 3) + layer("r", "ReLU", "x", "x", "blobs {}"), "1 blobs in the net file"),
         (data("x", 2, 3) + ip("a", "x", "y", more="loss_weight: 1 loss_weight: 1"),
          "has 2 loss_weight entries"),
         (data("x", 2, 3) + data("t", 2, 3)

@@ -13,7 +13,7 @@ from .. import layers as _layers  # noqa: F401  (registers all types)
 from .. import rng
 from ..blob import Blob
 from ..errors import NetError
-from ..kernels._jit import lost_threads, taking_turns
+from ..kernels._jit import lost_threads
 from ..layers.base import TEST, TRAIN, create_layer
 from ..proto import caffe_pb2
 from ..proto.text import read_net
@@ -185,10 +185,11 @@ class Net:
     def _register_blobs(self, layer):
         """Enter a layer's learnable blobs; of several with one name, the first owns the values."""
         specs = layer.param.param
-        if len(specs) > len(layer.blobs):
-            raise layer.error(
-                f"has {len(specs)} param entries, but only {len(layer.blobs)} learnable blobs"
-            )
+        for what, given in (("param entries", specs), ("blobs in the net file", layer.param.blobs)):
+            if len(given) > len(layer.blobs):
+                raise layer.error(
+                    f"has {len(given)} {what}, but only {len(layer.blobs)} learnable blobs"
+                )
         for index, blob in enumerate(layer.blobs):
             spec = specs[index] if index < len(specs) else caffe_pb2.ParamSpec()
             entry = Learnable(
@@ -393,7 +394,6 @@ class Net:
             raise ValueError(f'the net has no layer "{name}"')
         return self._layer_names.index(name)
 
-    @taking_turns
     def _forward(self, start, end):
         """Run layers of indices `start` to `end`, both included; returns their summed loss."""
         if lost_threads():
@@ -423,7 +423,6 @@ class Net:
         self._steps.show(start, end)
         return loss
 
-    @taking_turns
     def _backward(self, start, end):
         """Run backward through layers of indices `start` down to `end`, both included."""
         for index in self._steps.backward(start, end, self._is_watched):
