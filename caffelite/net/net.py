@@ -13,7 +13,7 @@ from .. import layers as _layers  # noqa: F401  (registers all types)
 from .. import rng
 from ..blob import Blob
 from ..errors import NetError
-from ..kernels._jit import lost_threads
+from ..kernels._jit import lost_threads, taking_turns
 from ..layers.base import TEST, TRAIN, create_layer
 from ..proto import caffe_pb2
 from ..proto.text import read_net
@@ -394,6 +394,7 @@ class Net:
             raise ValueError(f'the net has no layer "{name}"')
         return self._layer_names.index(name)
 
+    @taking_turns
     def _forward(self, start, end):
         """Run layers of indices `start` to `end`, both included; returns their summed loss."""
         if lost_threads():
@@ -423,6 +424,7 @@ class Net:
         self._steps.show(start, end)
         return loss
 
+    @taking_turns
     def _backward(self, start, end):
         """Run backward through layers of indices `start` down to `end`, both included."""
         for index in self._steps.backward(start, end, self._is_watched):
