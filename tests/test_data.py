@@ -26,8 +26,10 @@ from caffelite.data.image_list import read_list
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
 from caffelite.data.prefetch import Prefetch
 from caffelite.data.transform import DataTransformer
+from caffelite.data.window import Cropper, Window
 from caffelite.errors import CaffeliteError, DataError
 from caffelite.io import load_image
+from caffelite.kernels.resize import bilinear
 from caffelite.proto.caffe_pb2 import BlobProto, Datum, TransformationParameter
 from caffelite.testing import TEST, TRAIN, make_layer
 
@@ -887,6 +889,23 @@ def test_context_outside_of_the_picture_stays_0(
         wanted = np.zeros((3, 8, 8))
         wanted[:, slice(*r), slice(*c)] = 40
         np.testing.assert_array_equal(x, wanted)
+
+
+def test_windows_at_random_are_cut_out_by_the_rule():
+    random, cut_off = np.random.default_rng(0), 0
+    for _ in range(300):
+        picture = random.integers(0, 256, (3, *random.integers(10, 60, 2)), np.uint8)
+        (y1, y2), (x1, x2) = (np.sort(random.integers(0, n, 2)) for n in picture.shape[1:])
+        size = int(random.integers(6, 40))
+        pad, square, flip = int(random.integers(0, size // 3)), *(random.random(2) < 0.5)
+        window = Window("", 1, *map(int, (x1, y1, x2, y2)))
+        pixels, top, left = Cropper(size, pad, square).crop(picture, window, flip)
+        got = np.zeros((3, size, size))
+        got[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = pixels
+        want = ref.crop_window(picture, window[2:], size, pad, square, flip, bilinear)
+        np.testing.assert_array_equal(got, want)
+        cut_off += pixels.shape != got.shape
+    assert 50 < cut_off < 250
 
 
 def test_the_middle_of_a_mean_file_is_subtracted(window_file, tmp_path):
