@@ -728,6 +728,20 @@ def test_a_state_carried_by_another_net_is_refused():
         other.restore("s_iter_4.solverstate")
 
 
+def test_a_state_that_carries_too_little_is_refused_before_anything_changes():
+    solver = caffelite.get_solver(param("", CARRYING))
+    solver.step(1)
+    _, path = solver.snapshot()
+    state = caffe_pb2.SolverState.FromString(Path(path).read_bytes())
+    state.carried[0].state[0].data.pop()
+    Path(path).write_bytes(state.SerializeToString())
+    solver.step(1)
+    before = weights(solver)
+    with pytest.raises(SolverError, match='layer "rnn" .* carries .* has other shapes'):
+        solver.restore(path)
+    assert solver.iter == 2 and same_arrays(before, weights(solver))
+
+
 def test_an_unseeded_run_resumes_with_the_same_bits():
     solver = param("snapshot: 4")
     solver.ClearField("random_seed")
@@ -925,6 +939,8 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_layer():
         (b"\xff" * 40, "not a .solverstate"),
         (b"\x08\x05", "holds 0 histories, expected 4"),
         (b"\x1a\x05", "not a .solverstate, or a damaged one"),
+        (b"\x1a\x03\x3a\x01\xff", "not a .solverstate, or a damaged one"),  # a blob's shape
+        (b"\x12\x01\xff", "not a .solverstate, or a damaged one"),  # learned_net
         (caffe_pb2.SolverState(iter=-1).SerializeToString(), "not a .solverstate"),
     ],
 )

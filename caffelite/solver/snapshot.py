@@ -155,6 +155,7 @@ def restore(solver, path):
                 f"{path}: history {index} has the shape {array.shape}, expected {target.shape}: it "
                 "was written for another net"
             )
+    carried = list(_carried(solver, state, path)) if state.HasField("seed") else []
     if state.learned_net:
         solver.net.copy_from(_find_model(state.learned_net, path))
     for target, array in zip(targets, arrays, strict=True):
@@ -165,7 +166,8 @@ def restore(solver, path):
     solver.progress.so_far.CopyFrom(state.progress)
     if state.HasField("seed"):
         _restore_streams(solver, state)
-        _restore_carried(solver, state, path)
+    for blob, values in carried:
+        blob.data[...] = values
 
 
 def _let_frozen_blobs_roll_out(solver):
@@ -184,19 +186,21 @@ def _restore_streams(solver, state):
             layer.seek(positions.get((net_name, layer.name), 0))
 
 
-def _restore_carried(solver, state, path):
+def _carried(solver, state, path):
+    """(blob, its values) of all that recurrent layers carry from batch to batch."""
     carried = {(of.net, of.layer): of.state for of in state.carried}
     for net_name, net in _nets(solver):
         for layer in net.layers:
             saved = carried.get((net_name, layer.name), [])
-            arrays = [_values(blob).reshape(tuple(blob.shape.dim)) for blob in saved]
-            if [a.shape for a in arrays] != [blob.shape for blob in layer.carried]:
+            arrays = [_values(blob) for blob in saved]
+            found = [(tuple(of.shape.dim), a.size) for of, a in zip(saved, arrays, strict=True)]
+            if found != [(blob.shape, blob.count) for blob in layer.carried]:
                 raise SolverError(
                     f"{path}: what {layer.at} carries from batch to batch has other shapes in it: "
                     "it was written for another net"
                 )
             for blob, array in zip(layer.carried, arrays, strict=True):
-                blob.data[...] = array
+                yield blob, array.reshape(blob.shape)
 
 
 def _find_model(recorded, state_path):
@@ -229,16 +233,18 @@ def _read_binary(path):
                 arrays.append(weights.read_blob(buffer, span).data)
             else:
                 message += wire.field(buffer, *field)
-    except ProtoError:
+    except (ProtoError, DecodeError):
         raise _damaged(path) from None
     return _parse(message, path), arrays
 
 
 def _parse(message, path):
     try:
-        return caffe_pb2.SolverState.FromString(message)
-    except DecodeError:
+        state = caffe_pb2.SolverState.FromString(message)
+        state.learned_net.encode()
+    except (DecodeError, AttributeError):  # protobuf gives a string that is no UTF-8 as bytes
         raise _damaged(path) from None
+    return state
 
 
 def _damaged(path):
