@@ -215,9 +215,10 @@ class Layer:
     def canonical_axis(self, axis, num_axes, option="axis"):
         """`axis` counted from the front; negative ones count from the end."""
         if not -num_axes <= axis < num_axes:
+            expected = f"{-num_axes} to {num_axes - 1}" if num_axes else "a bottom that has axes"
             raise self.error(
                 f"{option}: {axis} is out of range for a bottom with {num_axes} axes, "
-                f"expected {-num_axes} to {num_axes - 1}"
+                f"expected {expected}"
             )
         return axis % num_axes
 

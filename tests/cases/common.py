@@ -37,6 +37,7 @@ case(
 case("InnerProduct", [(40, 300)], ip(), expect=ref.inner_product)
 case("InnerProduct", [(3, 4)], "", error="num_output is missing or 0")
 case("InnerProduct", [(3, 4)], ip("axis: 2"), error="axis: 2 is out of range")
+case("InnerProduct", [()], ip(), error="with 0 axes, expected a bottom that has axes")
 case("InnerProduct", [(3, 4, 0)], ip(), error='bottom[0] "x0" has shape (3, 4, 0)')
 case("InnerProduct", [(3, 4)], ip('weight_filler { type: "foo" }'), error="weight: unknown filler")
 case("InnerProduct", [(3, 4)], ip('bias_filler { type: "foo" }'), error="bias: unknown filler")
