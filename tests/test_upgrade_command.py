@@ -108,6 +108,7 @@ def test_solvers_are_upgraded_with_the_nets_inside_them(folder):
         ("base_lr: 1 solver_tipe: SGD", 2, "solver_tipe"),
         (b"\0\1\2 something", 2, "neither text nor a .caffemodel"),
         (b"\x08\x01\x10\x01\x18\x01\x20\x01*\x04\0\0\0\0", 2, "nor a .caffemodel"),  # a BlobProto
+        (b"\x12\x04\x1a\x02\xff\0", 2, "a name that is not UTF-8"),  # layers { top: ... }
         (b"\x89HDF\r\n\x1a\n", 2, "HDF5"),
         ("layer { name: 'x' } layers { name: 'y' }", 1, "not both"),
         ("layers { layer { name: 'x' type: 'nonsense' } }", 1, "nonsense"),

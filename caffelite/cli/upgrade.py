@@ -36,13 +36,13 @@ def run(args):
         print(_USAGE, file=sys.stderr)
         return 1
     source, out = args.files
+    problems = []
     try:
         message, is_text = _read(source)
+        data = _upgraded(message, is_text, source, problems)
     except ProtoError as problem:
         print(problem, file=sys.stderr)
         return 2
-    problems = []
-    data = _upgraded(message, is_text, source, problems)
     _write(source, out, data)
     if args.json:
         print(json.dumps({"file": out, "upgraded": data is not None, "problems": problems}))
@@ -92,6 +92,8 @@ def _upgraded(message, is_text, path, problems):
     log.disabled = True  # it says that this command exists, and what `problems` say
     try:
         (upgrade.upgrade_solver if is_solver else upgrade.upgrade_net)(message, path, problems)
+    except UnicodeDecodeError as problem:  # a string of a binary file is decoded when looked at
+        raise ProtoError(f"{path}: holds a name that is not UTF-8, damaged: {problem}") from None
     finally:
         log.disabled = False
     return text.to_text(message).encode() if is_text else message.SerializeToString()
