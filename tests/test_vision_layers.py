@@ -21,9 +21,17 @@ def test_channels_and_number_of_axes_may_not_change(kind):
     assert top[0].shape == ((1, 4, 7, 2) if kind == "Convolution" else (1, 4, 11, 6))
 
 
-@pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
-def test_gradients_nobody_asks_for_are_left_out(kind):
-    layer, bottom, top = make_layer(kind, [(2, 3, 5, 6)], CONVOLUTION)
+@pytest.mark.parametrize(
+    "kind, options",
+    [
+        ("Convolution", CONVOLUTION),
+        ("Deconvolution", CONVOLUTION),
+        ("InnerProduct", "inner_product_param { num_output: 4 }"),
+        ("Embed", "embed_param { num_output: 4 input_dim: 2 }"),
+    ],
+)
+def test_gradients_nobody_asks_for_are_left_out(kind, options):
+    layer, bottom, top = make_layer(kind, [np.ones((2, 3, 5, 6))], options)
     layer.forward(bottom, top)
     top[0].diff[...] = 1
     for wanted in ([True, False], [False, True]):
