@@ -136,8 +136,8 @@ def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):
     watch(winograd_weight, "backward_weight", "winograd")
     for name in ("multiply_lines", "backward_weight"):
         watch(direct, name, "lines")
-    for name in ("_multiply_windows", "_weight_alone", "_weight_parallel"):
-        watch(convolve, name, "windows")
+    watch(convolve, "_multiply_windows", "windows")
+    watch(convolve._weight, "on", "windows")
     watch(convolve, "_scatter_windows", "scattered windows")
     for row in cases:
         if row.type == "Convolution" and row.error is None:

@@ -5,17 +5,26 @@ import logging
 import os
 import sys
 import threading
-from contextlib import contextmanager, nullcontext
-from functools import cache, wraps
-from types import ModuleType
+from contextlib import contextmanager
+from functools import cache
+from types import FunctionType, ModuleType
 
 import numba
+import numpy as np
 from numba import config
 from numba.core import event
 
 __all__ = ["kernel", "prange", "thread_count"]
 
 prange = numba.prange
+
+SMALL = int(os.environ.get("CAFFELITE_SMALL", 1 << 16))
+"""Most multiplications in a small product, see `small`; 0 sends all work to all threads."""
+ALONE = 32 * SMALL
+"""Multiplications up to which one thread does the work, in some 50 us. On an idle machine two would
+save half of that; on a busy one, what waits for a thread waits for milliseconds."""
+VALUE = 32
+"""Multiplications that take about as long as reading and writing a value."""
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -42,7 +51,7 @@ def kernel(function=None, *, parallel=False, any_order=False, fused=False):
     """Compile on first call and keep the machine code on disk.
 
     Serial kernels release the GIL and may run in any thread. Kernels with ``parallel=True`` use
-    `prange`: numba's workqueue layer allows one caller at a time, who is to be `taking_turns`.
+    `prange`, see `Parallel`.
     Division by zero follows IEEE rather than Python. Additions keep their written order
     (no fastmath), so the same inputs and thread count give the same bits. ``any_order=True`` lets
     the compiler regroup sums into vector lanes: the same bits each time, on one kind of CPU.
@@ -50,14 +59,43 @@ def kernel(function=None, *, parallel=False, any_order=False, fused=False):
     """
     if function is None:
         return lambda f: kernel(f, parallel=parallel, any_order=any_order, fused=fused)
+    options = {"fastmath": {*["reassoc"] * any_order, *["contract"] * fused}}
+    return Parallel(function, options) if parallel else _compiled(function, **options)
+
+
+class Parallel:
+    """A kernel with `prange`, compiled for all threads and for one, each when first wanted.
+
+    One does the work where threads are not worth waking; outside the main thread, since numba's
+    workqueue layer allows one caller at a time; and after a fork of a process with OpenMP threads,
+    which the child has lost: a parallel kernel would end it.
+    """
+
+    def __init__(self, function, options):
+        self.together = _compiled(function, parallel=True, **options)
+        # another name, since numba's cache on disk does not look at options
+        code, name = function.__code__, function.__name__ + "_alone"
+        twin = FunctionType(code, function.__globals__, name, function.__defaults__)
+        twin.__module__, twin.__qualname__ = function.__module__, name
+        self.alone = _compiled(twin, **options)
+
+    def on(self, threads):
+        """The one of the two for so many threads."""
+        return self.together if threads > 1 else self.alone
+
+    def __call__(self, *arguments):
+        values = sum(a.size for a in arguments if isinstance(a, np.ndarray))
+        return self.on(thread_count(values * VALUE))(*arguments)
+
+
+def _compiled(function, **options):
     with kept_in_user_cache():
         compiled = numba.njit(
             function,
             cache=True,
             nogil=True,
             error_model="numpy",
-            parallel=parallel,
-            fastmath={*["reassoc"] * any_order, *["contract"] * fused},
+            **options,
         )
     if not config.DISABLE_JIT:
         stamp_with_neighbours(compiled, function)
@@ -94,49 +132,26 @@ def _user_cache():
     return os.path.join(os.path.expanduser(root), "caffelite")
 
 
-def thread_count():
-    """Threads that a parallel kernel called now may use: 1 outside the main thread."""
-    alone = config.DISABLE_JIT or threading.current_thread() is not threading.main_thread()
+def thread_count(work):
+    """Threads for so many multiplications: 1 if they are few, or where `Parallel` says so."""
+    alone = work <= ALONE or config.DISABLE_JIT or _lost_threads
+    alone = alone or threading.current_thread() is not threading.main_thread()
     return 1 if alone else numba.get_num_threads()
 
 
-_turn = threading.RLock()
-
-
-def taking_turns(function):
-    """Decorator: one thread at a time runs what has parallel kernels, where numba demands that."""
-
-    @wraps(function)
-    def run(*args, **keywords):
-        with _turn if _layer() in (None, "workqueue") else nullcontext():
-            return function(*args, **keywords)
-
-    return run
-
-
-def _layer():
-    """The threading layer; None before the first parallel kernel."""
-    try:
-        return numba.threading_layer()
-    except ValueError:
-        return None
-
-
-_forked = False
+_lost_threads = False
 
 
 def _note_fork():
-    global _forked
-    _forked = _layer() == "omp"
+    global _lost_threads
+    try:
+        _lost_threads = numba.threading_layer() == "omp"
+    except ValueError:  # no parallel kernel has run
+        _lost_threads = False
 
 
 if sys.platform == "linux":  # where it is GNU's OpenMP
     os.register_at_fork(after_in_child=_note_fork)
-
-
-def lost_threads():
-    """Whether this process was forked from one with OpenMP threads: a parallel kernel ends it."""
-    return _forked
 
 
 def stamp_with_neighbours(compiled, function):

@@ -128,7 +128,7 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
     batch, inputs, outputs = x.shape[0], dw.shape[1], dw.shape[0] // group
     rows = inputs * int(np.prod(geometry[KERNEL]))
     pixels = int(np.prod(geometry[OUT]))
-    threads = thread_count()
+    threads = thread_count(dy.size * rows)
     row_block = min(rows, 22 * DOT_COLUMNS)
     column_block = max(BLOCK_BYTES // 2 // x.itemsize // row_block, 512)
     images = max(1, min(batch, column_block // pixels))
@@ -143,7 +143,7 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
     sums = dw.size * image_parts if image_parts > 1 else 0
     work = workspace(x.dtype, size * parts + sums)
     target = work[size * parts :] if sums else dw.reshape(-1)
-    run = _weight_parallel if parts > 1 else _weight_alone
+    run = _weight.on(parts)
     run(
         x.reshape(-1), dy.reshape(-1), target, geometry, batch, images, inputs, outputs, group,
         row_block, column_block, image_parts, output_parts, work, size, parts,
@@ -174,8 +174,8 @@ def _multiply(x, w, w_at, w_steps, y, geometry, sizes, ends=None, rectify=False)
 def _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes):
     """`_multiply` for any number of axes, by `im2col`."""
     inputs, outputs, group = sizes
-    batch, threads = x.shape[0], thread_count()
-    depth = inputs * int(np.prod(geometry[KERNEL]))
+    batch, depth = x.shape[0], inputs * int(np.prod(geometry[KERNEL]))
+    threads = thread_count(y.size * depth)
     pixels = int(np.prod(geometry[OUT]))
     per_vector = VECTOR_BYTES // x.itemsize
     panel = TILE_VECTORS * per_vector
@@ -196,7 +196,7 @@ def _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes):
     parts = min(threads, items)
     weights = group * outputs * depth
     work = workspace(x.dtype, weights + parts * (size + staging))
-    run = _windows_parallel if parts > 1 else _windows_alone
+    run = _windows.on(parts)
     run(
         x.reshape(-1), w.reshape(-1), w_at, np.array(w_steps, np.int64), y.reshape(-1), geometry,
         batch, images, inputs, outputs, group, depth_block, column_block, items,
@@ -261,21 +261,8 @@ def _copy_rows(rows, columns, a, a_at, a_step, c, c_at, c_step, accumulate):
             copy(columns, a, a_at + r * a_step, 1, c, c_at + r * c_step, 1)
 
 
-@kernel
-def _windows_alone(
-    x, w, w_at, w_steps, y, geometry, batch, images, inputs, outputs, group, depth_block,
-    column_block, items, work, weights, size, staging, parts,
-):  # fmt: skip
-    for item in range(group * -(-outputs // TILE_ROWS)):
-        pack_tile(w, w_at, w_steps, outputs, item, work, 0)
-    _windows_part(
-        x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block, items,
-        work, weights, size, staging, 1, 0,
-    )  # fmt: skip
-
-
 @kernel(parallel=True)
-def _windows_parallel(
+def _windows(
     x, w, w_at, w_steps, y, geometry, batch, images, inputs, outputs, group, depth_block,
     column_block, items, work, weights, size, staging, parts,
 ):  # fmt: skip
@@ -290,7 +277,8 @@ def _windows_parallel(
 
 def _scatter_windows(w, dy, dx, geometry, inputs, outputs, group, window):
     """dx = sum over windows of transposed weights times dy, for strided convolutions."""
-    batch, threads, itemsize = dx.shape[0], thread_count(), dx.itemsize
+    batch, itemsize = dx.shape[0], dx.itemsize
+    threads = thread_count(dy.size * inputs * window)
     pixels = int(np.prod(geometry[OUT]))
     panel = TILE_VECTORS * VECTOR_BYTES // itemsize
     column_block = max(BLOCK_BYTES // itemsize // max(outputs, 1) // panel * panel, panel)
@@ -304,7 +292,7 @@ def _scatter_windows(w, dy, dx, geometry, inputs, outputs, group, window):
     size = (outputs + channels * window) * step + panel
     weights = group * inputs * window * outputs
     work = workspace(dx.dtype, weights + parts * size)
-    run = _scatter_parallel if parts > 1 else _scatter_alone
+    run = _scatter.on(parts)
     run(
         w.reshape(-1), dy.reshape(-1), dx.reshape(-1), geometry, inputs, outputs, group, channels,
         column_block, items, work, weights, size, parts,
@@ -352,22 +340,8 @@ def _scatter_part(
             col2im_block(work, columns_at, step, geometry, 0, rows, p0, p1, dx, target)
 
 
-@kernel
-def _scatter_alone(
-    w, dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights,
-    size, parts,
-):  # fmt: skip
-    window = geometry[KERNEL].prod()
-    for item in range(group * -(-inputs // channels)):
-        _pack_transposed(w, inputs, outputs, group, window, channels, item, work)
-    _scatter_part(
-        dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights,
-        size, 1, 0,
-    )  # fmt: skip
-
-
 @kernel(parallel=True)
-def _scatter_parallel(
+def _scatter(
     w, dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights,
     size, parts,
 ):  # fmt: skip
@@ -431,19 +405,8 @@ def _weight_part(
                     )  # fmt: skip
 
 
-@kernel
-def _weight_alone(
-    x, dy, target, geometry, batch, images, inputs, outputs, group, row_block, column_block,
-    image_parts, output_parts, work, size, parts,
-):  # fmt: skip
-    _weight_part(
-        x, dy, target, geometry, batch, images, inputs, outputs, group, row_block, column_block,
-        image_parts, output_parts, work, size, 1, 0,
-    )  # fmt: skip
-
-
 @kernel(parallel=True)
-def _weight_parallel(
+def _weight(
     x, dy, target, geometry, batch, images, inputs, outputs, group, row_block, column_block,
     image_parts, output_parts, work, size, parts,
 ):  # fmt: skip

@@ -10,6 +10,7 @@ are stored apart. Register tiles then read the copy in place through these two t
 small images make up a band together.
 """
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -165,9 +166,10 @@ def _plan_lines(geometry, sizes, batch, itemsize, threads):
 
 def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
     """y = weights times windows of x, `finished`; `w_at` and `w_steps` as in `pack_tile`."""
-    plan = _plan_lines(geometry, sizes, x.shape[0], x.itemsize, thread_count())
+    threads = thread_count(y.size * sizes[0] * math.prod(geometry[2]))
+    plan = _plan_lines(geometry, sizes, x.shape[0], x.itemsize, threads)
     work = workspace(x.dtype, plan.weights + plan.parts * plan.size)
-    run = _lines_parallel if plan.parts > 1 else _lines_alone
+    run = _lines.on(plan.parts)
     run(
         x.reshape(-1), w.reshape(-1), w_at, np.array(w_steps, np.int64), y.reshape(-1),
         plan.band.layout, plan.band.offsets, plan.vectors, plan.segments,
@@ -289,22 +291,8 @@ def _lines_part(
                     done += run
 
 
-@kernel
-def _lines_alone(
-    x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
-    group, height, width, lines, plane, ends, finish, work, weights, size, items, parts,
-):  # fmt: skip
-    for item in range(group * -(-outputs // TILE_ROWS) if weights else 0):
-        pack_tile(w, w_at, w_steps, outputs, item, work, 0)
-    _lines_part(
-        x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs,
-        outputs, group, height, width, lines, plane, ends, finish, work, weights, size, items,
-        1, 0,
-    )  # fmt: skip
-
-
 @kernel(parallel=True)
-def _lines_parallel(
+def _lines(
     x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
     group, height, width, lines, plane, ends, finish, work, weights, size, items, parts,
 ):  # fmt: skip
@@ -322,7 +310,8 @@ def _lines_parallel(
 def backward_weight(x, dy, dw, geometry, group):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
     batch, inputs, outputs = x.shape[0], dw.shape[1], dw.shape[0] // group
-    threads, panel = thread_count(), TILE_VECTORS * VECTOR_BYTES // x.itemsize
+    threads = thread_count(dy.size * math.prod(dw.shape[1:]))
+    panel = TILE_VECTORS * VECTOR_BYTES // x.itemsize
     height, width = geometry[1]
     pixels, taps = height * width, geometry[2][0] * geometry[2][1]
     image_parts = min(threads, batch) if dw.size <= SMALL_WEIGHTS else 1
@@ -346,7 +335,7 @@ def backward_weight(x, dy, dw, geometry, group):
     work = workspace(x.dtype, parts * size + sums)
     target = work[parts * size :][:sums] if sums else dw.reshape(-1)
     target[:sums] = 0
-    run = _weight_parallel if parts > 1 else _weight_alone
+    run = _weight.on(parts)
     run(
         x.reshape(-1), dy.reshape(-1), target, band.layout, band.offsets, band.base, batch,
         images, inputs, outputs, group, height, width, lines, channels, band.plane, taps, padded,
@@ -446,19 +435,8 @@ def _weight_part(
         )  # fmt: skip
 
 
-@kernel
-def _weight_alone(
-    x, dy, target, layout, offsets, base, batch, images, inputs, outputs, group, height, width,
-    lines, channels, plane, taps, padded, image_parts, work, size, items, parts,
-):  # fmt: skip
-    _weight_part(
-        x, dy, target, layout, offsets, base, batch, images, inputs, outputs, group, height, width,
-        lines, channels, plane, taps, padded, image_parts, work, size, items, 1, 0,
-    )  # fmt: skip
-
-
 @kernel(parallel=True)
-def _weight_parallel(
+def _weight(
     x, dy, target, layout, offsets, base, batch, images, inputs, outputs, group, height, width,
     lines, channels, plane, taps, padded, image_parts, work, size, items, parts,
 ):  # fmt: skip

@@ -40,10 +40,10 @@ def gemm(a, b, out, trans_a=False, trans_b=False, accumulate=False):
     a_step, b_step, c_step = (_row_step(x) for x in (a, b, out))
     a_rs, a_cs = (1, a_step) if trans_a else (a_step, 1)
     b_rs, b_cs = (1, b_step) if trans_b else (b_step, 1)
-    row_parts, column_parts = _split(m, n, k, thread_count())
+    row_parts, column_parts = _split(m, n, thread_count(m * n * k))
     size = work_size(-(-m // row_parts), -(-n // column_parts), k, out.itemsize)
     work = workspace(out.dtype, size * row_parts * column_parts)
-    run = _gemm_parallel if row_parts * column_parts > 1 else _gemm_alone
+    run = _gemm.on(row_parts * column_parts)
     run(
         _flat(a), a_rs, a_cs, _flat(b), b_rs, b_cs, _flat(out), c_step,
         m, n, k, accumulate, work, size, row_parts, column_parts,
@@ -62,9 +62,9 @@ def _flat(x):
     return np.lib.stride_tricks.as_strided(x, (span,), (x.itemsize,))
 
 
-def _split(m, n, k, threads):
+def _split(m, n, threads):
     """How many parts of rows and of columns to cut C into: about a part per thread."""
-    if threads == 1 or m * n * k < 1 << 16:
+    if threads == 1:
         return 1, 1
     row_tiles, column_tiles = -(-m // TILE_ROWS), -(-n // 32)
     best = min(
@@ -217,32 +217,8 @@ def _gemm_part(
         )  # fmt: skip
 
 
-@kernel
-def _gemm_alone(
-    a,
-    a_rs,
-    a_cs,
-    b,
-    b_rs,
-    b_cs,
-    c,
-    c_step,
-    m,
-    n,
-    k,
-    accumulate,
-    work,
-    size,
-    row_parts,
-    column_parts,
-):
-    gemm_serial(
-        a, 0, a_rs, a_cs, b, 0, b_rs, b_cs, c, 0, c_step, m, n, k, accumulate, work, 0
-    )  # fmt: skip
-
-
 @kernel(parallel=True)
-def _gemm_parallel(
+def _gemm(
     a,
     a_rs,
     a_cs,

@@ -4,22 +4,10 @@ Both loops of a kernel say the same. Only where a loop names a single array does
 working in place is harmless, and use vector instructions.
 """
 
-from ._jit import kernel, prange, thread_count
+from ._jit import kernel, prange
 
 PART = 1 << 16
-"""Values that are one task for a thread; fewer are not worth waking one."""
-
-
-def forward(x, slope, y):
-    """y = x where x > 0, slope * x elsewhere; `slope` is of the arrays' dtype, y may be x."""
-    run = _forward_parallel if x.size > PART and thread_count() > 1 else forward_part
-    run(x, slope, y)
-
-
-def backward(x, dy, slope, dx):
-    """dx = dy where x > 0, slope * dy elsewhere; dx may be dy."""
-    run = _backward_parallel if x.size > PART and thread_count() > 1 else backward_part
-    run(x, dy, slope, dx)
+"""Values that are one task for a thread."""
 
 
 @kernel
@@ -44,14 +32,16 @@ def backward_part(x, dy, slope, dx):
 
 
 @kernel(parallel=True)
-def _forward_parallel(x, slope, y):
+def forward(x, slope, y):
+    """y = x where x > 0, slope * x elsewhere; `slope` is of the arrays' dtype, y may be x."""
     for part in prange((x.size + PART - 1) // PART):
         own = slice(part * PART, (part + 1) * PART)
         forward_part(x[own], slope, y[own])
 
 
 @kernel(parallel=True)
-def _backward_parallel(x, dy, slope, dx):
+def backward(x, dy, slope, dx):
+    """dx = dy where x > 0, slope * dy elsewhere; dx may be dy."""
     for part in prange((x.size + PART - 1) // PART):
         own = slice(part * PART, (part + 1) * PART)
         backward_part(x[own], dy[own], slope, dx[own])

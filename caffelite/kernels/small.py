@@ -10,13 +10,13 @@ precise sums. What the functions here compute is said there.
 """
 
 import math
-import os
 
 import numpy as np
 
+from ._jit import SMALL
 from .im2col import OUT, col2im_block, im2col_block
 
-LIMIT = int(os.environ.get("CAFFELITE_SMALL", 1 << 16))
+LIMIT = SMALL
 """Most multiplications in a small product. Compiled kernels win beyond, BLAS may start threads."""
 VALUE = 8
 """What a value of an array counts as, where no product is meant."""

@@ -38,7 +38,7 @@ def pays(geometry, x, sizes):
 def multiply(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
     """y = weights times windows of x, `finished`; `w_at` and `w_steps` as in `direct.pack_tile`."""
     inputs, outputs, group = sizes
-    batch, threads = x.shape[0], thread_count()
+    batch, threads = x.shape[0], thread_count(y.size * inputs * 9)
     panel = TILE_VECTORS * VECTOR_BYTES // x.itemsize
     (height, width), (out_height, out_width), _, _, (above, left), _ = geometry
     down, across = -(-out_height // 4), -(-out_width // 4)
@@ -58,7 +58,7 @@ def multiply(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
         + (above, left, panels, output_parts),
         np.int64,
     )
-    run = _winograd_parallel if parts > 1 else _winograd_alone
+    run = _winograd.on(parts)
     steps = np.array(w_steps, np.int64)
     run(
         x.reshape(-1), w.reshape(-1), w_at, steps, y.reshape(-1), sizes, ends, finish,
@@ -191,18 +191,8 @@ def _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, part):
                     t += run
 
 
-@kernel
-def _winograd_alone(
-    x, w, w_at, w_steps, y, sizes, ends, finish, work, weights, size, parts
-):  # fmt: skip
-    outputs, group = sizes[2], sizes[3]
-    for item in range(group * -(-outputs // TILE_ROWS)):
-        _transform_weights(w, w_at, w_steps, outputs, item, work, group)
-    _winograd_part(x, y, sizes, ends, finish, work, weights, size, 1, 0)
-
-
 @kernel(parallel=True)
-def _winograd_parallel(
+def _winograd(
     x, w, w_at, w_steps, y, sizes, ends, finish, work, weights, size, parts
 ):  # fmt: skip
     outputs, group = sizes[2], sizes[3]

@@ -5,6 +5,8 @@ The transpose of `winograd`'s forward: a window's gradient is G' [ sum over tile
 of the 36 points, the sum over tiles of many inputs and outputs is a matrix product.
 """
 
+import math
+
 import numpy as np
 
 from ._jit import kernel, prange, thread_count
@@ -34,7 +36,8 @@ def pays(geometry, x, sizes):
 def backward_weight(x, dy, dw, geometry, group):
     """dw += gradient of sum(dy * conv(x, w)) to w; `geometry` is one that `winograd.fits`."""
     batch, inputs, outputs = x.shape[0], dw.shape[1], dw.shape[0] // group
-    threads, per_vector = thread_count(), VECTOR_BYTES // x.itemsize
+    threads = thread_count(dy.size * math.prod(dw.shape[1:]))
+    per_vector = VECTOR_BYTES // x.itemsize
     panel = TILE_VECTORS * per_vector
     (height, width), (out_height, out_width), _, _, (above, left), _ = geometry
     down, across = -(-out_height // 4), -(-out_width // 4)
@@ -66,7 +69,7 @@ def backward_weight(x, dy, dw, geometry, group):
     target = work[gradients + threads * size :][:sums] if sums else dw.reshape(-1)
     target[:sums] = 0
     rows, pixels = np.arange(channels) * (TILES + per_vector), np.arange(TILES)
-    run = _parallel if threads > 1 else _alone
+    run = _sum_products.on(threads)
     run(
         x.reshape(-1), dy.reshape(-1), target, sizes, rows, pixels, work, gradients, size, threads
     )  # fmt: skip
@@ -152,20 +155,8 @@ def _add_products(x, target, sizes, rows, pixels, t0, item, work, work_at):
         )  # fmt: skip
 
 
-@kernel
-def _alone(x, dy, target, sizes, rows, pixels, work, work_at, size, threads):
-    batch, inputs, _, group = sizes[:4]
-    count, channels, panels = batch * sizes[8] * sizes[9], sizes[12], sizes[13]
-    parts, chunk, slices = sizes[14:17]
-    for t0 in range(0, count, chunk):
-        for item in range(group * panels * slices):
-            _transform_gradients(dy, sizes, t0, min(t0 + chunk, count), item, work, work_at)
-        for item in range(parts * group * -(-inputs // channels)):
-            _add_products(x, target, sizes, rows, pixels, t0, item, work, work_at)
-
-
 @kernel(parallel=True)
-def _parallel(x, dy, target, sizes, rows, pixels, work, work_at, size, threads):
+def _sum_products(x, dy, target, sizes, rows, pixels, work, work_at, size, threads):
     batch, inputs, _, group = sizes[:4]
     count, channels, panels = batch * sizes[8] * sizes[9], sizes[12], sizes[13]
     parts, chunk, slices = sizes[14:17]

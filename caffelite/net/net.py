@@ -13,7 +13,6 @@ from .. import layers as _layers  # noqa: F401  (registers all types)
 from .. import rng
 from ..blob import Blob
 from ..errors import NetError
-from ..kernels._jit import lost_threads, taking_turns
 from ..layers.base import TEST, TRAIN, create_layer
 from ..proto import caffe_pb2
 from ..proto.text import read_net
@@ -394,15 +393,8 @@ class Net:
             raise ValueError(f'the net has no layer "{name}"')
         return self._layer_names.index(name)
 
-    @taking_turns
     def _forward(self, start, end):
         """Run layers of indices `start` to `end`, both included; returns their summed loss."""
-        if lost_threads():
-            raise NetError(
-                "this process was forked from one in which nets have run, whose threads it lacks; "
-                'start it with multiprocessing.get_context("spawn"), or run all of them with '
-                "NUMBA_THREADING_LAYER=workqueue in the environment"
-            )
         loss, watched = 0.0, self._is_watched
         for index, layers in self._steps.forward(start, end, watched):
             self._call("before_forward", index)
@@ -424,7 +416,6 @@ class Net:
         self._steps.show(start, end)
         return loss
 
-    @taking_turns
     def _backward(self, start, end):
         """Run backward through layers of indices `start` down to `end`, both included."""
         for index in self._steps.backward(start, end, self._is_watched):
