@@ -1282,3 +1282,49 @@ def test_rows_are_shared_out_in_turn(h5, shuffle):
         for r in range(2)
     ]
     np.testing.assert_array_equal(np.stack(parts, 1).ravel(), whole[0][:40])
+
+
+def write_pairs(folder, pictures, labels):
+    """A list of pictures with their labels, gray all."""
+    lines = []
+    for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        Image.fromarray(picture).save(folder / f"p{i}.png")
+        Image.fromarray(label).save(folder / f"l{i}.png")
+        lines.append(f"p{i}.png l{i}.png\n")
+    (folder / "pairs.txt").write_text("".join(lines))
+    return f"source: '{folder}/pairs.txt' root_folder: '{folder}/' is_color: false"
+
+
+def test_labels_of_pixels_go_with_their_pictures_in_any_order(tmp_path):
+    numbers = np.arange(7, dtype=np.uint8)[:, None, None] + np.zeros((7, 2, 3), np.uint8)
+    options = write_pairs(tmp_path, 10 * numbers, numbers)
+    options = f"dense_image_data_param {{ {options} batch_size: 7 shuffle: true }}"
+    layer, bottom, top = make_layer("DenseImageData", [], options, tops=2, seed=3)
+    orders = []
+    for _ in range(2):
+        layer.forward(bottom, top)
+        np.testing.assert_array_equal(top[0].data, 10 * top[1].data)
+        orders.append(top[1].data[:, 0, 0, 0].tolist())
+    layer.close()
+    assert orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1]) == list(range(7))
+
+
+def test_labels_of_pixels_are_resized_to_the_nearest(tmp_path):
+    picture = np.random.default_rng(2).integers(0, 256, (6, 8), np.uint8)
+    options = write_pairs(tmp_path, [picture], [picture])
+    options = f"dense_image_data_param {{ {options} new_height: 3 new_width: 4 }}"
+    layer, bottom, top = make_layer("DenseImageData", [], options, tops=2)
+    layer.forward(bottom, top)
+    layer.close()
+    np.testing.assert_array_equal(top[1].data[0, 0], picture[::2, ::2])
+    assert (top[0].data != top[1].data).any()  # bilinear
+
+
+def test_pictures_of_any_size_pass_one_by_one(tmp_path):
+    pictures = [np.full((h, 5), h, np.uint8) for h in (2, 4)]
+    options = f"dense_image_data_param {{ {write_pairs(tmp_path, pictures, pictures)} }}"
+    layer, bottom, top = make_layer("DenseImageData", [], options, tops=2)
+    for h in (2, 4):
+        layer.forward(bottom, top)
+        assert top[0].shape == top[1].shape == (1, 1, h, 5) and (top[1].data == h).all()
+    layer.close()

@@ -55,10 +55,9 @@ max_iter: 100
 
 TEXTS = {
     "nothing wrong": DATA + CONV + SCORES + LOSS,
-    "a measure of pixels": INPUT
-    + """
-layer { name: "label" type: "Input" top: "label" input_param {
-        shape { dim: 2 dim: 1 dim: 9 dim: 9 } } }
+    "a measure of pixels": """
+layer { name: "data" type: "DenseImageData" top: "data" top: "label" dense_image_data_param {
+        source: "no/such/list" batch_size: 2 new_height: 9 new_width: 9 } }
 layer { name: "score" type: "Convolution" bottom: "data" top: "score" convolution_param {
         num_output: 4 kernel_size: 1 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }

@@ -26,7 +26,7 @@ COMPARED = {
 NOT_COMPARED = {
     "no operation, but a source or a sink of samples": [
         *["Data", "DummyData", "HDF5Data", "HDF5Output", "ImageData", "Input", "MemoryData"],
-        *["Parameter", "Silence", "WindowData"],
+        *["DenseImageData", "Parameter", "Silence", "WindowData"],
     ],
     "draws its own random numbers": ["Dropout", "SeLuDropout"],
     "a measure that none has": ["SegAccuracy"],

@@ -52,6 +52,7 @@ EXTENSIONS = {
     "proposal_param": 8266713,
     "bn_param": 90137,
     "upsample_param": 90138,
+    "dense_image_data_param": 90139,
     "lstm_param": 90140,
     "transpose_param": 90142,
     "reverse_param": 90143,

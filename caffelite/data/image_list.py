@@ -39,7 +39,7 @@ class ImageListSource:
         self.list_path, self.root_folder = list_path, root_folder
         self.color, self.size = color, size
         self.shuffle, self.rand_skip, self.seed = shuffle, rand_skip, 0
-        self.entries = read_list(list_path)
+        self.entries = self.read_entries(list_path)
         self._order = None, None
         if rand_skip > len(self):
             raise DataError(
@@ -51,11 +51,19 @@ class ImageListSource:
 
     def read(self, index):
         """(pixels, label) of picture `index`, counted through all passes."""
-        entry, label = self.entries[self._line(index)]
         try:
-            return read_picture(self.root_folder + entry, self.color, self.size), label
+            return self.read_entry(self.entries[self._line(index)])
         except DataError as problem:
             raise DataError(f"{self.name(index)}: {problem}") from None
+
+    def read_entries(self, list_path):
+        """What the lines of the list say."""
+        return read_list(list_path)
+
+    def read_entry(self, entry):
+        """(pixels, label) of what a line says."""
+        name, label = entry
+        return read_picture(self.root_folder + name, self.color, self.size), label
 
     def name(self, index):
         """How messages name a picture."""

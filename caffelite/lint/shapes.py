@@ -8,7 +8,8 @@ from ..layers import layer_types
 from ..layers.base import create_layer
 from .types import bottom_count, top_count
 
-_IN_FILES = {"Data", "ImageData", "HDF5Data", "WindowData"}  # where the shapes of these are
+_IMAGES = {"ImageData", "DenseImageData"}
+_IN_FILES = {"Data", "HDF5Data", "WindowData"} | _IMAGES  # where the shapes of these are
 _NOT_SET_UP = {"HDF5Output", "InfogainLoss", "Python"}  # would write, read, or run other code
 
 # Sizes where the text does not say them: channels, side of a picture, axes of further tops. What is
@@ -77,18 +78,20 @@ def _from_options(param, channels, side, further):
     options = getattr(param, layer_types()[param.type].options_field)
     transform = param.transform_param
     height = width = transform.crop_size
-    if not height and param.type == "ImageData":
+    if not height and param.type in _IMAGES:
         height, width = options.new_height, options.new_width
     guessed = not (height and width)
     if len(transform.mean_value) > 1:
         channels = len(transform.mean_value)
-    elif transform.force_gray or (param.type == "ImageData" and not options.is_color):
+    elif transform.force_gray or (param.type in _IMAGES and not options.is_color):
         channels = 1
     elif not guessed:
         channels = 3
     batch = (max(getattr(options, "batch_size", 1), 1),)
     data = (*batch, channels, *((side, side) if guessed else (height, width)))
     labels = batch + further if guessed else batch
+    if param.type == "DenseImageData":
+        labels = (*batch, 1, *data[2:])
     return Built(tops=(data, *[labels] * (len(param.top) - 1)), guessed=guessed)
 
 

@@ -1,6 +1,6 @@
 """Rules on what runs, but does not learn, or not what was meant."""
 
-SOURCES = {"Data", "ImageData", "HDF5Data", "MemoryData", "WindowData"}
+SOURCES = {"Data", "ImageData", "DenseImageData", "HDF5Data", "MemoryData", "WindowData"}
 _OF_CLASSES = {
     *["SoftmaxWithLoss", "FocalLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss"],
 }

@@ -3,7 +3,9 @@
 from ..errors import NetError
 from ..proto import caffe_pb2
 
-_SOURCES = ("Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData")
+_SOURCES = (
+    *("Data", "ImageData", "DenseImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData"),
+)
 _ANSWERS = {
     "SoftmaxWithLoss": "Softmax",
     "FocalLoss": "Softmax",

@@ -13,7 +13,7 @@ MOST_CONFUSED = 20  # pairs of classes that are named
 _SOFTMAX = ("SoftmaxWithLoss", "FocalLoss")
 _SCORING = ("Accuracy", *_SOFTMAX, "MultinomialLogisticLoss", "InfogainLoss", "HingeLoss")
 _MEASURING = ("EuclideanLoss", "SmoothL1Loss")
-_IN_PASSES = ("Data", "ImageData", "HDF5Data")  # each sample once, then again
+_IN_PASSES = ("Data", "ImageData", "DenseImageData", "HDF5Data")  # each sample once, then again
 
 
 def data_set(net):

@@ -2,6 +2,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from caffelite.testing import TEST, case
 
@@ -50,6 +51,28 @@ images/p0.png 3 36 44
 0 0.2 10 10 40 30
 """
 )
+
+pixels = np.random.default_rng(0).integers(0, 256, (3, 6, 8, 3), np.uint8)
+classes = np.random.default_rng(1).integers(0, 12, (3, 6, 8), np.uint8)
+for i in range(3):
+    Image.fromarray(pixels[i]).save(f"{_folder.name}/p{i}.png")
+    Image.fromarray(classes[i]).save(f"{_folder.name}/l{i}.png")
+for name, lines in {
+    "pairs": "p0.png l0.png\n  p1.png\tl1.png \np2.png l2.png\n\n",
+    "single": "p0.png l0.png\np1.png",
+    "gap": "p0.png l0.png\n\np1.png l1.png\n",
+    "nothing": "\n",
+    "unlike": f"p0.png {CAFFE}/data/images/p0.png\n",
+}.items():
+    (Path(_folder.name) / f"{name}.txt").write_text(
+        lines.replace("p0.png", f"{_folder.name}/p0.png", 1) if name == "unlike" else lines
+    )
+
+
+def pairs(options, name="pairs", transform=""):
+    root = "" if name == "unlike" else f"{_folder.name}/"
+    source = f'source: "{_folder.name}/{name}.txt" root_folder: "{root}"'
+    return f"dense_image_data_param {{ {source} {options} }} transform_param {{ {transform} }}"
 
 
 def windows(options, transform="crop_size: 16"):
@@ -153,6 +176,36 @@ case("ImageData", [], listed("rand_skip: 7"), error="rand_skip: 7, but it lists 
 case("ImageData", [], "image_data_param { source: 'none' }", error="none: cannot be read")
 case("ImageData", [], "image_data_param { source: 'a\\0b' }", error="cannot be read: embedded null")
 case("ImageData", [], "", error="source is missing")
+
+blue_first = pixels.transpose(0, 3, 1, 2)[:, ::-1].astype(float)
+case("DenseImageData", [], pairs("batch_size: 2"), golden=[blue_first[:2], classes[:2, None]])
+case(
+    "DenseImageData",
+    [],
+    pairs("batch_size: 3", transform="scale: 0.5 mean_value: 1 mean_value: 2 mean_value: 3"),
+    golden=[(blue_first - np.reshape([1, 2, 3], (3, 1, 1))) / 2, classes[:, None]],
+)
+case(
+    "DenseImageData",
+    [],
+    pairs("new_height: 3 new_width: 4 is_color: false shuffle: true"),
+    shapes=[(1, 1, 3, 4), (1, 1, 3, 4)],
+)
+for options, more, error in [
+    ("", {"name": "single"}, "single.txt:2: 1 words, expected the name of a picture and that of"),
+    ("", {"name": "gap"}, "gap.txt:2: 0 words, expected the name"),
+    ("", {"name": "nothing"}, "nothing.txt: lists no pictures"),
+    ("", {"name": "none"}, "none.txt: cannot be read: No such file"),
+    ("", {"name": "unlike"}, "6 x 8 pixels, but 36 x 44 labels in"),
+    ("rand_skip: 4", {}, "rand_skip: 4, but it lists 3 pictures only"),
+    ("new_width: 4", {}, "give both, or neither"),
+    ("batch_size: 0", {}, "batch_size: expected at least 1"),
+    ("", {"transform": "crop_size: 4"}, "crop_size moves pixels, and the labels do not follow"),
+    ("", {"transform": "mirror: true"}, "mirror moves pixels, and the labels do not follow"),
+    ("", {"transform": "resize_param { height: 4 width: 4 }"}, "resize_param moves pixels"),
+]:
+    case("DenseImageData", [], pairs(options, **more), error=error)
+case("DenseImageData", [], error="source is missing")
 case(
     "ImageData",
     [],

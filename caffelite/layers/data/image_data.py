@@ -30,6 +30,7 @@ class ImageData(PrefetchedLayer):
     """
 
     options_field = "image_data_param"
+    make_source = ImageListSource
     tops = 2
     ignored_options = {
         "scale": "write it in transform_param",
@@ -46,7 +47,7 @@ class ImageData(PrefetchedLayer):
                 f"new_height: {size[0]}, new_width: {size[1]}: give both, or neither, "
                 "to keep the sizes that the pictures have"
             )
-        return ImageListSource(
+        return self.make_source(
             options.source,
             options.root_folder,
             options.is_color,

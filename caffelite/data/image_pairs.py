@@ -1,0 +1,44 @@
+"""Picture files with pictures of labels, from a text file that lists them."""
+
+from ..errors import DataError
+from ..proto.caffe_pb2 import ResizeParameter
+from .geometry import resized
+from .image import decode
+from .image_list import ImageListSource, read_picture
+
+
+class ImagePairSource(ImageListSource):
+    """(pixels, labels) of the k-th pair of a list; labels are 1 x height x width, as stored.
+
+    The parameters are those of ImageListSource, but each line is `NAME LABEL_NAME`. Labels are
+    resized to the nearest pixel's.
+    """
+
+    def read_entries(self, list_path):
+        try:
+            with open(list_path, encoding="utf-8", errors="surrogateescape") as file:
+                lines = [line.split() for line in file]
+        except (OSError, ValueError) as problem:
+            reason = getattr(problem, "strerror", None) or problem
+            raise DataError(f"{list_path}: cannot be read: {reason}") from None
+        while lines and not lines[-1]:
+            del lines[-1]
+        for number, names in enumerate(lines, 1):
+            if len(names) != 2:
+                raise DataError(
+                    f"{list_path}:{number}: {len(names)} words, expected the name of a picture and "
+                    "that of its labels"
+                )
+        if not lines:
+            raise DataError(f"{list_path}: lists no pictures")
+        return [tuple(names) for names in lines]
+
+    def read_entry(self, entry):
+        picture, labels = (self.root_folder + name for name in entry)
+        pixels, classes = read_picture(picture, self.color, self.size), decode(labels, color=False)
+        if self.size:
+            classes = resized(classes, *self.size, [ResizeParameter.NEAREST])
+        if classes.shape[1:] != pixels.shape[1:]:
+            sizes = (" x ".join(map(str, array.shape[1:])) for array in (pixels, classes))
+            raise DataError('{} pixels, but {} labels in "{}"'.format(*sizes, labels))
+        return pixels, classes

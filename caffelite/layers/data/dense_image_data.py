@@ -1,0 +1,55 @@
+from ...data.image_pairs import ImagePairSource
+from ...data.transform import DataTransformer
+from ..base import TRAIN, register
+from ._prefetched import BatchLoader
+from .image_data import ImageData
+
+_PLACES = {
+    *["crop_size", "crop_h", "crop_w", "mirror", "mirror_vertical", "ten_crop", "test_size"],
+    *["resize_param", "random_resize_param", "random_aspect_ratio_param", "warp_param"],
+}
+
+
+@register("DenseImageData")
+class DenseImageData(ImageData):
+    """Picture files and pictures of their labels, from a list of both; a thread reads ahead.
+
+    Top
+        0: data, batch_size x channels x height x width, blue first; the shape of the first
+           picture of each batch, which the others must have too
+        1: labels, batch_size x 1 x height x width: the gray values of the labels' pictures
+    Options (dense_image_data_param)
+        source: text file with a line NAME LABEL_NAME for each pair
+        root_folder: what stands before each name [""]
+        batch_size: pairs in a batch [1]
+        new_height, new_width: resize to this, both or neither; labels to the nearest pixel's [0]
+        is_color: read pictures as blue, green, red, else as gray [true]
+        shuffle: another order in each pass [false]
+        rand_skip: start at random among the first rand_skip pairs [0]
+    Options (transform_param)
+        mean_file, mean_value: what to subtract from pictures
+        scale: factor of pictures, after the mean is subtracted [1]
+        distort_param, lighting_param, noise_std: as for Data
+        crop_size, mirror: refused, as is all that moves pixels: labels would have to follow
+    Source
+        Badrinarayanan, Kendall, Cipolla 2015, arXiv:1511.00561 (SegNet)
+    """
+
+    options_field = "dense_image_data_param"
+    ignored_options = {}
+    make_source = ImagePairSource
+
+    def make_loader(self):
+        for field, value in self.param.transform_param.ListFields():
+            if field.name in _PLACES and value:
+                raise self.error(f"{field.name} moves pixels, and the labels do not follow")
+        transformer = DataTransformer(self.param.transform_param, self.phase == TRAIN, self.dtype)
+        return PairLoader(self.open_source(), transformer, self.options.batch_size, self.dtype)
+
+
+class PairLoader(BatchLoader):
+    """loader(k): the arrays (data, labels), with a label for each pixel."""
+
+    def shapes(self):
+        data, (count,) = super().shapes()
+        return [data, (count, 1, *data[2:])]
