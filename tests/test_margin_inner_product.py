@@ -56,6 +56,7 @@ def test_lambda_falls_from_pass_to_pass_and_goes_on_where_it_was():
         shown.append(top[1].data.item())
     np.testing.assert_allclose(shown, [100 / 3, 100 / 5, 15, 15])
     np.testing.assert_allclose(np.linalg.norm(layer.weight.data, axis=1), 1)
+    assert layer.macs([(2, 4), (2,)], [(2, 3)]) == 2 * 3 * 4
     layer.seek(1)
     layer.forward(bottom, top)
     assert top[1].data == 20
