@@ -33,6 +33,7 @@ def param_name_dict():
 
 
 _param_names = param_name_dict()
+_layer_fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
 
 
 def to_proto(*tops):
@@ -62,6 +63,18 @@ def assign_proto(proto, name, value):
         _assign_all(getattr(proto, name), value)
     else:
         setattr(proto, name, _plain(value))
+
+
+def _way_out(option, own_fields):
+    """What may have been meant by an option that neither a layer nor its own message has."""
+    homes = [
+        name
+        for name, field in sorted(_layer_fields.items())
+        if field.message_type and option in field.message_type.fields_by_name
+    ]
+    if homes and not own_fields:
+        return f"; say MESSAGE=dict({option}=...), MESSAGE being one of {', '.join(homes)}"
+    return did_you_mean(option, [*own_fields, *_layer_fields])
 
 
 def _assign_all(proto, values):
@@ -128,13 +141,14 @@ class Function:
             layer.top.extend(self._name(top, names, autonames) for top in self.tops)
         layer.name = self._name(self.tops[0] if self.tops else self, names, autonames)
         own = f"{_param_names.get(self.type_name, '')}_param"
-        message = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name.get(own)
+        message = _layer_fields.get(own)
+        own_fields = message.message_type.fields_by_name if message else {}
         for key, value in self.params.items():
-            is_own = (
-                message is not None
-                and not key.endswith("param")
-                and key in message.message_type.fields_by_name
-            )
+            is_own = key in own_fields and not key.endswith("param")
+            if not is_own and key not in _layer_fields:
+                raise AttributeError(
+                    f'{self.type_name} has no option "{key}"{_way_out(key, own_fields)}'
+                )
             assign_proto(getattr(layer, own) if is_own else layer, key, value)
         layers[self] = layer
 

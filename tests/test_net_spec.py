@@ -113,5 +113,13 @@ def test_one_value_a_tuple_or_an_array_is_a_list():
 def test_mistakes_are_named():
     with pytest.raises(TypeError, match="ReLU input 0 is not a Top .type is <class 'tuple'>"):
         L.ReLU(L.Input(ntop=2))
-    with pytest.raises(AttributeError, match='no field "num_outputs"; did you mean|LayerParameter'):
-        to_proto(L.InnerProduct(L.Input(), num_outputs=3))
+    for layer, message in (
+        (L.InnerProduct(L.Input(), num_outputs=3),
+         'InnerProduct has no option "num_outputs"; did you mean "num_output"'),
+        (L.Bias(L.Input(), filler=dict(tipe="xavier")), 'no field "tipe"; did you mean "type"'),
+        (L.Im2col(L.Input(), dilation=2),
+         'Im2col has no option "dilation"; say MESSAGE=dict.dilation=....*convolution_param'),
+        (L.ReLU(L.Input(), nam="r"), 'ReLU has no option "nam"; did you mean "name"'),
+    ):  # fmt: skip
+        with pytest.raises(AttributeError, match=message):
+            to_proto(layer)
