@@ -461,11 +461,12 @@ def test_a_test_goes_on_where_the_last_one_ended():
 def test_debug_info_is_for_displayed_iterations_and_tests(lines):
     """What the net's own file says of it does not count."""
     text = "debug_info: true display: 2 test_iter: 1 test_interval: 3 test_initialization: false"
-    caffelite.get_solver(param(text, NET + "debug_info: true")).step(4)
+    caffelite.get_solver(param(text)).step(4)
     said = [t.split("]")[0].split("[")[-1] for t in lines() if "[Forward] Layer loss" in t]
     assert len(said) == 2 + 1, "iterations 0 and 2, and the test of iteration 3"
     seen = len(lines())
-    caffelite.get_solver(param("display: 1", NET + "debug_info: true")).step(1)
+    text = "display: 1 test_iter: 1 test_interval: 1"
+    caffelite.get_solver(param(text, NET + "debug_info: true")).step(1)
     assert not any("[Forward]" in t for t in lines()[seen:])
 
 
@@ -908,6 +909,8 @@ def test_what_ssd_says_of_its_tests_is_passed_over(lines):
         ('snapshot: 1 snapshot_prefix: "/dev/null/s"', '"/dev/null/s": cannot write there'),
         (f'snapshot: 1 snapshot_prefix: "{"x" * 240}"', "cannot write there: File name too long"),
         (r'snapshot: 1 snapshot_prefix: "a\0b"', "cannot write there: embedded null byte"),
+        ('weights: ""', 'weights: "": expected names of files, separated by commas'),
+        ('weights: "a.caffemodel,"', 'weights: "a.caffemodel,": expected names of files'),
         ('weights: "none.caffemodel"', "none.caffemodel: cannot read the weights: No such file"),
     ],
 )

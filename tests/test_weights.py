@@ -177,6 +177,15 @@ def test_hdf5_leaves_shared_blobs_out(tmp_path):
         assert file["data/a/0"].dtype == np.float32
 
 
+def test_hdf5_has_a_group_for_each_layer_of_the_built_net(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    silent = 'layer { name: "quiet" type: "Silence" bottom: "data" bottom: "data" }'
+    build(NET + silent).save_hdf5(tmp_path / "w.h5")
+    with h5py.File(tmp_path / "w.h5") as file:
+        assert sorted(file["data"]) == ["a", "b", "data", "data_data_0_split", "quiet"]
+        assert not len(file["data/quiet"]) and "diff" not in file
+
+
 def write(path, message):
     path.write_bytes(message.SerializeToString())
     return path

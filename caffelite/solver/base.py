@@ -185,11 +185,14 @@ class Solver:
         file, param = source
         return Net.from_param(param, file=file, seed=rng.derive(self.seed, index))
 
-    def _load_weights(self, names):
-        for name in names.split(","):
+    def _load_weights(self, text):
+        names = [name.strip() for name in text.split(",")]
+        if not all(names):
+            raise self.error(f'weights: "{text}": expected names of files, separated by commas')
+        for name in names:
             for net in (self.net, *self.test_nets):
-                log.info("Finetuning from %s", name.strip())
-                report = net.copy_from(name.strip())
+                log.info("Finetuning from %s", name)
+                report = net.copy_from(name)
                 if net is self.net:
                     for line in report.lines():
                         log.info("%s", line)
