@@ -314,7 +314,7 @@ def check_hdf5_name(name, at):
     """Raise an error for a layer name that an HDF5 group cannot have."""
     if name in ("", ".") or "/" in name or "\0" in name:
         raise WeightsError(
-            f'{at}: HDF5 cannot hold the layer name "{name}"; expected one without slashes; '
+            f'{at}: HDF5 cannot hold the layer name "{name}"; expected a name without slashes; '
             "rename the layer, or save a .caffemodel"
         )
 
