@@ -614,10 +614,10 @@ def _run_backward(layer):
         raise layer.error("a bottom or top has another shape than in forward; run forward first")
     try:
         layer.backward(layer.top_blobs, layer.propagate_down, layer.bottom_blobs)
-    except AttributeError:
-        if layer.ran_for is None:
-            raise layer.error("backward needs what forward leaves; run forward first") from None
-        raise
+    except AttributeError as problem:
+        if layer.ran_for is not None:
+            raise
+        raise layer.error("backward needs what forward leaves; run forward first") from problem
 
 
 def _shapes(layer):
