@@ -89,6 +89,29 @@ def test_scale_leaves_its_products_where_caffe_does(options, in_place, left):
     np.testing.assert_array_equal(bottom[0].diff, dy * x if left else dy if in_place else 7)
 
 
+@pytest.mark.parametrize(
+    "type, options, first",
+    [
+        ("Bias", "", 0),
+        ("Scale", "scale_param { bias_term: true }", 0),
+        ("BatchNorm", "batch_norm_param { scale_bias: true }", 3),
+        ("BN", "", 0),
+    ],
+)
+def test_blobs_that_do_not_learn_get_no_gradient(type, options, first):
+    """It would count in the norm that clip_gradients goes by."""
+    layer, bottom, top = make_layer(type, [(2, 3, 4)], options)
+    layer.forward(bottom, top)
+    for frozen in range(first, min(first + 2, len(layer.blobs))):
+        layer.param_propagate_down = [i != frozen for i in range(len(layer.blobs))]
+        for blob in layer.blobs:
+            blob.diff[...] = 0
+        top[0].diff[...] = bottom[0].data + 1
+        layer.backward(top, [True], bottom)
+        for i, blob in enumerate(layer.blobs[first : first + 2], first):
+            assert (blob.diff != 0).all() == (i != frozen)
+
+
 def test_bn_averages_statistics_of_batches_and_shields_them():
     x = np.arange(24.0).reshape(2, 3, 4) ** 2
     specs = "param { lr_mult: 2 } " * 4

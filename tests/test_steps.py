@@ -59,6 +59,9 @@ NETS = {
     "rectified": HEAD + conv("a", "x") + on("a", "ReLU") + TAIL % "a",
     "leaky": HEAD + conv("a", "x") + on("a", "Leaky") + TAIL % "a",
     "plain scale": HEAD + conv("a", "x") + on("a", "BatchNorm", "PlainScale") + TAIL % "a",
+    "frozen scale": (
+        HEAD + conv("a", "x") + on("a", "BatchNorm", "Scale", "ReLU") + TAIL % "a"
+    ).replace("scale_param {", "param { lr_mult: 0 } scale_param {"),
     "statistics only": HEAD + conv("a", "x") + on("a", "BatchNorm", "ReLU") + TAIL % "a",
     "fixed statistics": HEAD + conv("a", "x") + on("a", "Global", "Scale", "ReLU") + TAIL % "a",
     "fixed, no scale": HEAD + conv("a", "x") + on("a", "Global", "ReLU") + TAIL % "a",

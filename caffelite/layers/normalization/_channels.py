@@ -135,8 +135,10 @@ class ChannelNormalizer(Layer):
             slope = scale * inverse
             affine.backward(y, dy, x, self.mean, slope, self.rectify, dx, dscale, dbias)
             dscale *= inverse
+        owner = self.followers[0] if "Scale" in _types(self.followers) else self
+        learns = dict(zip(owner.blobs, owner.param_propagate_down, strict=True))
         for blob, gradient in ((scale_blob, dscale), (bias_blob, dbias)):
-            if blob is not None:
+            if learns.get(blob):
                 blob.diff.reshape(-1)[...] += gradient
         if self.followers and dx is not None and not np.may_share_memory(dx, dy):
             self._mask(y, dy)  # what the followers' backward leaves in their blob

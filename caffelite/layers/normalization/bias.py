@@ -40,7 +40,8 @@ class Bias(Broadcast):
             bottom[0].diff[...] = top[0].diff
         bias = self._bias(bottom)
         dbias = self.fold(top[0].diff, bias).sum(axis=(0, 2)).reshape(bias.shape)
-        if len(bottom) == 1:
+        if len(bottom) > 1:
+            if propagate_down[1]:
+                bias.diff[...] = dbias
+        elif self.param_propagate_down[0]:
             bias.diff[...] += dbias
-        elif propagate_down[1]:
-            bias.diff[...] = dbias

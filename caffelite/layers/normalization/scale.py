@@ -66,11 +66,12 @@ class Scale(Broadcast):
             affine.sums(dy, x, none, dscale, dbias)
             if self._leaves_products(bottom, top):
                 np.multiply(top[0].diff, bottom[0].data, out=bottom[0].diff)
-        if len(bottom) == 1:
+        if len(bottom) > 1:
+            if propagate_down[1]:
+                scale.diff[...] = dscale.reshape(scale.shape)
+        elif self.param_propagate_down[0]:
             scale.diff[...] += dscale.reshape(scale.shape)
-        elif propagate_down[1]:
-            scale.diff[...] = dscale.reshape(scale.shape)
-        if self.bias is not None:
+        if self.bias is not None and self.param_propagate_down[-1]:
             self.bias.diff[...] += dbias.reshape(scale.shape)
 
     def _leaves_products(self, bottom, top):
