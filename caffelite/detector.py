@@ -89,10 +89,10 @@ class Detector(Net):
         """A window of a picture; with `context_pad`, with what is around it, in the net's size."""
         if not self.context_pad:
             y0, x0, y1, x1 = (int(place) for place in window)
-            if not (0 <= y0 < y1 <= im.shape[0] and 0 <= x0 < x1 <= im.shape[1]):
+            if not (0 <= y0 < min(y1, im.shape[0]) and 0 <= x0 < min(x1, im.shape[1])):
                 raise CaffeliteError(
-                    f"the window ({y0}, {x0}, {y1}, {x1}), of ymin, xmin, ymax, xmax, does not lie "
-                    f"in the picture, {im.shape[0]} x {im.shape[1]}"
+                    f"the window ({y0}, {x0}, {y1}, {x1}), of ymin, xmin, ymax, xmax, covers "
+                    f"no pixels of the picture, or begins outside it: {im.shape[0]} x {im.shape[1]}"
                 )
             return im[y0:y1, x0:x1]
         spans = [
