@@ -119,7 +119,7 @@ def test_units_of_a_residual_net_run_as_printed(listing):
         ),
         (
             'base_lr: 0.01\nlr_policy: "poly"\npower: 0.5',
-            lambda t: 0.01 * (1 - t / 450000) ** 0.5,
+            lambda t: 0.01 * float(1 - np.float32(t) / 450000) ** 0.5,  # in float32, as in Caffe
         ),
         (
             'base_lr: 0.01\nlr_policy: "inv"\ngamma: 0.0001\npower: 0.75',
