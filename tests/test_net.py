@@ -480,6 +480,17 @@ def test_a_top_that_was_reshaped_gets_its_shape_back(shape):
 LRN = "force_backward: true\n" + data("x", 2, 3, 1, 1) + layer("n", "LRN", "x", "y")
 
 
+@pytest.mark.parametrize("index, shape, name", [(0, (2, 50), "weight"), (1, (3,), "bias")])
+def test_learnable_blobs_keep_their_shapes(index, shape, name):
+    net = build(
+        data("x", 1, 5)
+        + layer("ip", "InnerProduct", "x", "y", "inner_product_param { num_output: 2 }")
+    )
+    net.params["ip"][index].reshape(*shape)
+    with pytest.raises(NetError, match=rf"{name} has shape \({shape[0]},.*, as at setup"):
+        net.forward()
+
+
 def test_backward_after_another_shape_is_refused():
     net = build(LRN)
     net.forward()

@@ -71,7 +71,7 @@ class Layer:
     propagate_down, loss_weights
         set by the Net: bottoms that want a gradient, weights of the tops in the loss
     reshaped_for, ran_for
-        set by the Net: shapes of the bottoms and tops after the last reshape, and forward
+        set by the Net: shapes of all blobs after the last reshape, and forward
     shard
         (rank, size) among processes that train together: of the samples of a source, counted
         through all passes, a data layer takes numbers rank, rank + size, rank + 2 size, ...
@@ -110,6 +110,7 @@ class Layer:
         self.position = 0
         self.blobs = []
         self.blob_names = []
+        self.blob_shapes = []
         self.param_propagate_down = []
         self.options = getattr(param, self.options_field) if self.options_field else None
 
@@ -173,6 +174,15 @@ class Layer:
         least = self.tops if isinstance(self.tops, int) else self.tops[0]
         return max(len(self.param.top), least if self.auto_top else 0)
 
+    def check_blobs(self):
+        """Raise an error if a learnable blob was given another shape than it was made with."""
+        for name, blob, shape in zip(self.blob_names, self.blobs, self.blob_shapes, strict=False):
+            if blob.shape != shape:
+                raise self.error(
+                    f"{name} has shape {blob.shape}, expected {shape}, as at setup; for another "
+                    "shape, change the layer's options and build the net again"
+                )
+
     def add_blob(self, name, shape, fill=None):
         """Make the next learnable blob; `fill` is a FillerParameter, None for constant 0.
 
@@ -196,6 +206,7 @@ class Layer:
                 )
         self.blobs.append(blob)
         self.blob_names.append(name)
+        self.blob_shapes.append(blob.shape)
         self.param_propagate_down.append(True)
         return blob
 

@@ -178,6 +178,7 @@ class Net:
         return blob
 
     def _reshape(self, layer):
+        layer.check_blobs()
         layer.reshape(layer.bottom_blobs, layer.top_blobs)
         layer.reshaped_for = _shapes(layer)
 
@@ -621,8 +622,8 @@ def _run_backward(layer):
 
 
 def _shapes(layer):
-    """Those of all its blobs: users may reshape a bottom, to go on with that, and a top."""
-    return [blob.shape for blob in (*layer.bottom_blobs, *layer.top_blobs)]
+    """Those of all its blobs: users may reshape a bottom, to go on with that, and others."""
+    return [blob.shape for blob in (*layer.bottom_blobs, *layer.top_blobs, *layer.blobs)]
 
 
 def _loss_weights(layer):

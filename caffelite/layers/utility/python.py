@@ -203,6 +203,9 @@ class Python(base.Layer):
         what = f"{self.options.layer}.{method}"
         return self._guard(what, getattr(self.layer, method), *arguments)
 
+    def check_blobs(self):
+        """They are the user's."""
+
     def infer_shapes(self, bottom_shapes):
         """What the class makes of such bottoms, tried on blobs that nobody else uses."""
         bottom = [Blob(shape, self.dtype) for shape in bottom_shapes]
