@@ -44,7 +44,7 @@ def test_every_pass_draws_anew_and_a_position_brings_back_its_mask():
 
 
 def test_selu_dropout_keeps_mean_and_variance():
-    """Dropped values become a alpha + b, others a x + b; of standard normal x mean 0, variance 1."""
+    """Dropped values become a alpha + b, others a x + b; of normal x, mean 0 and variance 1."""
     x = np.random.default_rng(3).standard_normal((400, 500))
     options = "selu_dropout_param { dropout_ratio: 0.3 alpha: -1.75 }"
     layer, bottom, top = make_layer("SeLuDropout", [x], options)

@@ -57,7 +57,7 @@ def triplet_loss(anchors, likes, unlikes, margin=1.0):
 
 def seg_accuracy(x, labels, ignore=()):
     found, said = [], []
-    for (n, h, w), scores, label in samples(x, labels):
+    for _, scores, label in samples(x, labels):
         if label not in ignore:
             found.append(label)
             said.append(max(range(len(scores)), key=lambda k: (scores[k], k)))
