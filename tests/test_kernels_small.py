@@ -115,3 +115,15 @@ def test_axpy_agrees_with_its_twin(dtype):
     axpy.axpy(0.3, x, got)
     slow_axpy.axpy(dtype(0.3), x.astype(np.float64), want)
     assert abs(got - want).max() <= np.finfo(dtype).eps * abs(want).max()
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_infinite_is_no_concern_of_kernels(monkeypatch):
+    monkeypatch.setattr(small, "LIMIT", 1 << 40)
+    x, one = np.full((2, 3, 4), np.inf, np.float32), np.ones(3, np.float32)
+    affine.forward(x, 0 * one, 0 * one, one, True, x.copy())
+    mean, variance = one.copy(), one.copy()
+    batch_norm.forward(x, 1e-5, one, one, True, mean, variance, x.copy())
+    out = x.copy(), one.copy(), one.copy()
+    batch_norm.backward(x.copy(), x.copy(), x, mean, variance, 1e-5, one, True, *out)
+    gemm.gemm(np.zeros((3, 4), np.float32), x[0], np.empty((3, 3), np.float32), trans_b=True)

@@ -34,8 +34,7 @@ def gemm(a, b, out, trans_a=False, trans_b=False, accumulate=False):
     if m == 0 or n == 0:
         return
     if small.is_small_product(m, n, k):
-        product = np.matmul(a.T if trans_a else a, b.T if trans_b else b)
-        np.add(out, product, out=out) if accumulate else np.copyto(out, product)
+        small.gemm(a.T if trans_a else a, b.T if trans_b else b, out, accumulate)
         return
     a_step, b_step, c_step = (_row_step(x) for x in (a, b, out))
     a_rs, a_cs = (1, a_step) if trans_a else (a_step, 1)

@@ -31,6 +31,19 @@ def is_small_product(m, n, k):
     return max(m, VALUE) * max(n, VALUE) * k <= LIMIT
 
 
+silent = np.errstate(all="ignore")
+"""As kernels are about what is infinite or no number."""
+
+
+@silent
+def gemm(a, b, out, accumulate):
+    if accumulate:
+        out += a @ b
+    else:
+        np.matmul(a, b, out=out)
+
+
+@silent
 def convolve(x, w, y, geometry, group, ends, rectify):
     pixels = math.prod(geometry[OUT])
     weights, columns = _by_group(w, group), _columns(w, group, pixels)
@@ -42,6 +55,7 @@ def convolve(x, w, y, geometry, group, ends, rectify):
         scale(by_channel, *ends, rectify, by_channel)
 
 
+@silent
 def convolve_back(w, dy, dx, geometry, group):
     pixels = math.prod(geometry[OUT])
     weights, columns = _by_group(w, group).transpose(0, 2, 1), _columns(w, group, pixels)
@@ -54,6 +68,7 @@ def convolve_back(w, dy, dx, geometry, group):
         )
 
 
+@silent
 def weight_gradient(x, dy, dw, geometry, group):
     pixels = math.prod(geometry[OUT])
     gradient, columns = _by_group(dw, group), _columns(dw, group, pixels)
@@ -83,6 +98,7 @@ def _read_windows(image, geometry, columns):
     im2col_block(image.reshape(-1), 0, geometry, 0, rows, 0, pixels, columns.reshape(-1), 0, pixels)
 
 
+@silent
 def scale(x, center, slope, offset, rectify, y):
     np.subtract(x, center[:, None], out=y)
     y *= slope[:, None]
@@ -91,6 +107,7 @@ def scale(x, center, slope, offset, rectify, y):
         np.maximum(y, 0, out=y)
 
 
+@silent
 def scale_back(y, dy, x, center, slope, rectify, dx, dslope, doffset):
     if rectify:
         mask(y, dy)
@@ -98,17 +115,20 @@ def scale_back(y, dy, x, center, slope, rectify, dx, dslope, doffset):
     np.multiply(dy, slope[:, None], out=dx)
 
 
+@silent
 def scale_sums(dy, x, center, dslope, doffset):
     doffset[...] = 0
     add_bias_gradient(dy, doffset)
     dslope[...] = channel_sums(dy * (x - center[:, None]))
 
 
+@silent
 def mask(y, dy):
     """The gradient of a ReLU in place."""
     dy *= y > 0
 
 
+@silent
 def add_bias_gradient(dy, db):
     ones = np.ones(dy.shape[2], dy.dtype)
     for image in dy:
@@ -122,6 +142,7 @@ def channel_sums(x, factor=1):
     return np.ones(images, x.dtype) @ rows.reshape(images, channels)
 
 
+@silent
 def normalize(x, eps, gamma, beta, rectify, mean, variance, y):
     share = 1 / (x.shape[0] * x.shape[2])
     mean[...] = channel_sums(x, share)
@@ -131,6 +152,7 @@ def normalize(x, eps, gamma, beta, rectify, mean, variance, y):
     scale(y, np.zeros_like(beta), gamma, beta, rectify, y)
 
 
+@silent
 def normalize_back(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta):
     if rectify:
         mask(y, dy)
