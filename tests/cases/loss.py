@@ -121,18 +121,18 @@ case(
     "SoftmaxWithLoss",
     SCORES,
     values=labels(0, 3, 5, 1),
-    error='bottom[1] "x1" holds the label 5 at [2]: label >= number of outputs, which is 5 at '
-    'bottom[0] "x0"; expected 0 to 4',
+    error='bottom[1] "x1" holds the label 5 at [2]: label >= number of outputs; expected 0 to '
+    '4, for the 5 outputs of bottom[0] "x0"',
 )
 case("SoftmaxWithLoss", SCORES, values=labels(0, -1, 4, 1), error="label -1 at [1]: label below 0")
-case("SoftmaxWithLoss", SCORES, values=labels(0, np.nan, 4, 1), error="holds the label nan at [1]")
+case("SoftmaxWithLoss", SCORES, values=labels(0, np.nan, 4, 1), error="label nan at [1]: no number")
 case(
     "SoftmaxWithLoss",
     MAP,
     loss("ignore_label: 255"),
     values=labels(*range(255, 231, -1)),
-    error="label 254 at [0, 0, 0, 1]: label >= number of outputs, which is 5 at "
-    'bottom[0] "x0"; expected 0 to 4, or 255 to ignore a sample',
+    error="label 254 at [0, 0, 0, 1]: label >= number of outputs; expected 0 to 4, "
+    'or 255 to ignore a sample, for the 5 outputs of bottom[0] "x0"',
 )
 case("SoftmaxWithLoss", [(4, 5), (3,)], error='bottom[1] "x1" has shape (3,), expected 4 samples')
 case("SoftmaxWithLoss", [(4, 5), (4, 2)], error="expected 4 labels, not 8")

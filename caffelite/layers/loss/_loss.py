@@ -107,18 +107,21 @@ def read_labels(layer, blob, classes, ignore=None, index=1):
 
     Those in `ignore`, a number or a list, need not.
     """
-    with np.errstate(invalid="ignore"):  # NaN becomes a number far out of range
-        labels = blob.data.astype(np.int64)
-    wrong = (labels < 0) | (labels >= classes)
+    values = np.trunc(blob.data)
+    with np.errstate(invalid="ignore"):
+        labels = values.astype(np.int64)  # of NaN, any number
+    wrong = ~((values >= 0) & (values < classes))
     if ignore is not None:
         wrong &= ~np.isin(labels, ignore)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        side = ">= number of outputs" if labels[at] >= classes else "below 0"
+        problem = "label >= number of outputs" if values[at] >= classes else "label below 0"
+        if np.isnan(values[at]):
+            problem = "no number"
         raise layer.error(
             f'bottom[{index}] "{layer.param.bottom[index]}" holds the label '
-            f"{blob.data[at]:g} at {list(at)}: label {side}, which is {classes} at bottom[0] "
-            f'"{layer.param.bottom[0]}"; expected 0 to {classes - 1}'
+            f"{blob.data[at]:g} at {list(at)}: {problem}; expected 0 to {classes - 1}"
             + ("" if ignore is None else f", or {ignore} to ignore a sample")
+            + f', for the {classes} outputs of bottom[0] "{layer.param.bottom[0]}"'
         )
     return labels
