@@ -81,6 +81,19 @@ def test_nets_run_in_threads_and_forks(then, layer, require_threading_layer):
     assert done.stdout == "0.0\n"
 
 
+@pytest.mark.parametrize("value", ["", "-1", "1e4", "many"])
+def test_what_counts_as_small_must_be_a_number(value):
+    done = subprocess.run(
+        [sys.executable, "-c", "from caffelite.kernels import small; print(small.LIMIT)"],
+        env={**os.environ, "CAFFELITE_SMALL": value},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "65536\n"
+    assert done.stderr == f"CAFFELITE_SMALL is {value!r}, expected a number\n"
+
+
 def test_few_values_are_left_to_one_thread(monkeypatch):
     counts = []
     doubled = _jit.Parallel(lambda x: x.__imul__(2), {})

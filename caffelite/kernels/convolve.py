@@ -4,9 +4,10 @@ y[n, m, o] = sum over c, k of w[m, c, k] x[n, c, o * stride + k * dilation - pad
 of channels. x is (N, C, *in), w is (M, C / group, *kernel), y is (N, M, *out), any number of
 spatial axes, all contiguous and of one dtype. The shapes alone say how many outputs there are.
 
-Three ways, chosen by shape. `winograd` is for 3 by 3 with stride 1, `direct` reads lines in place
-for up to two axes. For the rest, each thread takes a run of pixels, writes their windows as a
-matrix small enough for its cache (`im2col`), and multiplies that by the packed weights.
+Small ones go through `small`. Else there are three ways, chosen by shape. `winograd` is for 3 by 3
+with stride 1, `direct` reads lines in place for up to two axes. For the rest, each thread takes a
+run of pixels, writes their windows as a matrix small enough for its cache (`im2col`), and
+multiplies that by the packed weights.
 
 Deconvolution swaps the roles: `backward_input` computes its top from its bottom.
 """
@@ -42,7 +43,9 @@ SMALL_WEIGHTS = 1 << 16
 
 
 def forward_path(x, w, y, stride, pad, dilation, group=1) -> str:
-    """How `forward` computes this: "winograd", "lines" or "windows"."""
+    """How `forward` computes this: "small", "winograd", "lines" or "windows"."""
+    if _is_small(y, w, group):
+        return "small"
     geometry = geometry_of(x.shape[2:], y.shape[2:], w.shape[2:], stride, pad, dilation)
     return _path(x, direct.canonical(geometry), (w.shape[1], w.shape[0] // group, group))
 
