@@ -80,6 +80,15 @@ def folded(layer, shape, option_axis):
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
+def check_same_shapes(layer, bottom_shapes):
+    """Raise unless all bottoms have the shape of bottom 0."""
+    first = tuple(bottom_shapes[0])
+    for index, shape in enumerate(bottom_shapes):
+        if tuple(shape) != first:
+            expected = f'{first}, the shape of bottom[0] "{layer.param.bottom[0]}"'
+            raise layer.shape_error(index, shape, expected)
+
+
 def check_label_count(layer, bottom_shapes, option_axis):
     """Raise unless bottom 1 holds one label for each score vector of bottom 0."""
     outer, _, inner = folded(layer, bottom_shapes[0], option_axis)

@@ -1,7 +1,7 @@
 import numpy as np
 
 from ..base import register
-from ._loss import Loss
+from ._loss import Loss, check_same_shapes
 
 
 @register("SmoothL1Loss")
@@ -36,10 +36,7 @@ class SmoothL1Loss(Loss):
 
     def infer_shapes(self, bottom_shapes):
         tops = super().infer_shapes(bottom_shapes)
-        for index, shape in enumerate(bottom_shapes):
-            if shape != bottom_shapes[0]:
-                expected = f'{bottom_shapes[0]}, the shape of bottom[0] "{self.param.bottom[0]}"'
-                raise self.shape_error(index, shape, expected)
+        check_same_shapes(self, bottom_shapes)
         return tops
 
     def forward(self, bottom, top):

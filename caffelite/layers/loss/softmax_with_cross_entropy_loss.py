@@ -3,7 +3,7 @@ import numpy as np
 from ..base import register
 from ..options import check_engine
 from ..utility.softmax import softmax
-from ._loss import Loss, folded
+from ._loss import Loss, check_same_shapes, folded
 
 SMALLEST = np.finfo(np.float32).tiny
 """Probabilities count as at least this in a logarithm."""
@@ -39,9 +39,7 @@ class SoftmaxWithCrossEntropyLoss(Loss):
     def infer_shapes(self, bottom_shapes):
         tops = super().infer_shapes(bottom_shapes)
         folded(self, bottom_shapes[0], self.options.axis)
-        if bottom_shapes[0] != bottom_shapes[1]:
-            expected = f'{bottom_shapes[0]}, the shape of bottom[0] "{self.param.bottom[0]}"'
-            raise self.shape_error(1, bottom_shapes[1], expected)
+        check_same_shapes(self, bottom_shapes)
         return tops
 
     def forward(self, bottom, top):
