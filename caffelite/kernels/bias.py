@@ -8,12 +8,8 @@ from ._jit import kernel, prange
 
 def backward(y, dy, rectify, db):
     """db[c] += sum of dy[:, c]; with `rectify`, dy = 0 where y is not above 0 first."""
-    if not small.is_small(dy):
-        _backward(y, dy, rectify, db)
-        return
-    if rectify:
-        small.mask(y, dy)
-    small.add_bias_gradient(dy, db)
+    run = small.bias_back if small.is_small(dy) else _backward
+    run(y, dy, rectify, db)
 
 
 @kernel(parallel=True)

@@ -13,11 +13,9 @@ import math
 
 import numpy as np
 
-from ._jit import SMALL
+from ._jit import SMALL as LIMIT
 from .im2col import OUT, col2im_block, im2col_block
 
-LIMIT = SMALL
-"""Most multiplications in a small product. Compiled kernels win beyond, BLAS may start threads."""
 VALUE = 8
 """What a value of an array counts as, where no product is meant."""
 
@@ -110,7 +108,7 @@ def scale(x, center, slope, offset, rectify, y):
 @silent
 def scale_back(y, dy, x, center, slope, rectify, dx, dslope, doffset):
     if rectify:
-        mask(y, dy)
+        _mask(y, dy)
     scale_sums(dy, x, center, dslope, doffset)
     np.multiply(dy, slope[:, None], out=dx)
 
@@ -118,24 +116,29 @@ def scale_back(y, dy, x, center, slope, rectify, dx, dslope, doffset):
 @silent
 def scale_sums(dy, x, center, dslope, doffset):
     doffset[...] = 0
-    add_bias_gradient(dy, doffset)
-    dslope[...] = channel_sums(dy * (x - center[:, None]))
+    _add_bias_gradient(dy, doffset)
+    dslope[...] = _channel_sums(dy * (x - center[:, None]))
 
 
 @silent
-def mask(y, dy):
+def bias_back(y, dy, rectify, db):
+    if rectify:
+        _mask(y, dy)
+    _add_bias_gradient(dy, db)
+
+
+def _mask(y, dy):
     """The gradient of a ReLU in place."""
     dy *= y > 0
 
 
-@silent
-def add_bias_gradient(dy, db):
+def _add_bias_gradient(dy, db):
     ones = np.ones(dy.shape[2], dy.dtype)
     for image in dy:
         db += image @ ones
 
 
-def channel_sums(x, factor=1):
+def _channel_sums(x, factor=1):
     """factor * the sum of x, N x C x S, for each channel: over pixels first, then over images."""
     images, channels, pixels = x.shape
     rows = x.reshape(images * channels, pixels) @ np.ones(pixels, x.dtype) * x.dtype.type(factor)
@@ -145,9 +148,9 @@ def channel_sums(x, factor=1):
 @silent
 def normalize(x, eps, gamma, beta, rectify, mean, variance, y):
     share = 1 / (x.shape[0] * x.shape[2])
-    mean[...] = channel_sums(x, share)
+    mean[...] = _channel_sums(x, share)
     np.subtract(x, mean[:, None], out=y)
-    variance[...] = channel_sums(y * y, share)
+    variance[...] = _channel_sums(y * y, share)
     y /= np.sqrt(variance + y.dtype.type(eps))[:, None]
     scale(y, np.zeros_like(beta), gamma, beta, rectify, y)
 
@@ -155,13 +158,13 @@ def normalize(x, eps, gamma, beta, rectify, mean, variance, y):
 @silent
 def normalize_back(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta):
     if rectify:
-        mask(y, dy)
+        _mask(y, dy)
     deviation = np.sqrt(variance + x.dtype.type(eps))[:, None]
     xhat = (x - mean[:, None]) / deviation
     scale_sums(dy, xhat, np.zeros_like(mean), dgamma, dbeta)
     np.multiply(dy, gamma[:, None], out=dx)
-    common = xhat * channel_sums(xhat * dx)[:, None]
-    common += channel_sums(dx)[:, None]
+    common = xhat * _channel_sums(xhat * dx)[:, None]
+    common += _channel_sums(dx)[:, None]
     common *= x.dtype.type(-1 / (x.shape[0] * x.shape[2]))
     dx += common
     dx /= deviation
