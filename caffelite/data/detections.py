@@ -5,6 +5,7 @@ import math
 import warnings
 
 from ..errors import DataError, missing_extra
+from .reading import opened
 
 COORDINATES = ("ymin", "xmin", "ymax", "xmax")
 
@@ -13,7 +14,7 @@ def read_windows(path):
     """{picture: [(ymin, xmin, ymax, xmax)]} of a CSV file whose first line names the columns."""
     found = {}
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with opened(path, encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, skipinitialspace=True)
             columns = [word.strip() for word in next(lines, [])]
             missing = {"filename", *COORDINATES}.difference(columns)

@@ -5,6 +5,7 @@ from ..proto.caffe_pb2 import ResizeParameter
 from .geometry import resized
 from .image import decode
 from .image_list import ImageListSource, read_picture
+from .reading import opened
 
 
 class ImagePairSource(ImageListSource):
@@ -15,12 +16,8 @@ class ImagePairSource(ImageListSource):
     """
 
     def read_entries(self, list_path):
-        try:
-            with open(list_path, encoding="utf-8", errors="surrogateescape") as file:
-                lines = [line.split() for line in file]
-        except (OSError, ValueError) as problem:
-            reason = getattr(problem, "strerror", None) or problem
-            raise DataError(f"{list_path}: cannot be read: {reason}") from None
+        with opened(list_path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.split() for line in file]
         while lines and not lines[-1]:
             del lines[-1]
         for number, names in enumerate(lines, 1):
