@@ -4,7 +4,13 @@ from ..errors import NetError
 from ..proto import caffe_pb2
 
 _SOURCES = (
-    *("Data", "ImageData", "DenseImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData"),
+    "Data",
+    "ImageData",
+    "DenseImageData",
+    "HDF5Data",
+    "MemoryData",
+    "WindowData",
+    "DummyData",
 )
 _ANSWERS = {
     "SoftmaxWithLoss": "Softmax",

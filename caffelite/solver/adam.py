@@ -29,7 +29,6 @@ class AdamSolver(Solver):
         axpy(1 - b1, g, h)
         h2 *= b2
         axpy(1 - b2, g * g, h2)
-        correction = math.sqrt(1 - b2**t) / (1 - b1**t)
-        g[...] = (
-            h / (np.sqrt(h2) + self.param.delta) * (g.dtype.type(rate) * g.dtype.type(correction))
-        )
+        number, correction = g.dtype.type, math.sqrt(1 - b2**t) / (1 - b1**t)
+        rate = number(rate) * number(correction)
+        g[...] = h / (np.sqrt(h2) + self.param.delta) * rate
