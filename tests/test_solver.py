@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -954,6 +955,16 @@ def test_broken_states_are_named(content, message):
         caffelite.get_solver(param()).restore("bad.solverstate")
     with pytest.raises(SolverError, match="none: cannot read"):
         caffelite.get_solver(param()).restore("none")
+
+
+def test_a_state_of_many_small_fields_is_read_in_one_go():
+    """When each field was added to a copy of all before it, this took 11 s, and 2 MB a minute."""
+    with open("many.solverstate", "wb") as file:
+        file.write(b"\x08\x07" * 400_000)  # iter: 7
+    begun = time.process_time()
+    with pytest.raises(SolverError, match="holds 0 histories"):
+        caffelite.get_solver(param()).restore("many.solverstate")
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize(

@@ -166,11 +166,12 @@ def _log_records(log):
 
     A piece of a record: checksum u32, length u16, kind u8 (1 whole, 2 first, 3 middle, 4 last).
     """
-    record, at = b"", 0
+    record, at = bytearray(), 0
     while at + 7 <= len(log):
         length, kind = struct.unpack_from("<HB", log, at + 4)
-        piece = log[at + 7 : at + 7 + length]
-        record = piece if kind in (1, 2) else record + piece
+        if kind in (1, 2):
+            record = bytearray()
+        record += log[at + 7 : at + 7 + length]
         if kind in (1, 4):
             yield record
         at += 7 + length

@@ -225,7 +225,7 @@ def _read_binary(path):
             buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as problem:
         raise SolverError(f"{path}: cannot read the solver state: {problem.strerror}") from None
-    message, arrays = b"", []
+    message, arrays = bytearray(), []
     try:
         for field in wire.fields(buffer, 0, len(buffer)):
             number, kind, span = field
@@ -235,7 +235,7 @@ def _read_binary(path):
                 message += wire.field(buffer, *field)
     except (ProtoError, DecodeError):
         raise _damaged(path) from None
-    return _parse(message, path), arrays
+    return _parse(bytes(message), path), arrays
 
 
 def _parse(message, path):
