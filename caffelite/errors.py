@@ -36,6 +36,11 @@ def where(file, line=0, column=0):
     return ":".join(str(part) for part in (file, line, column) if part)
 
 
+def short(found, length=40):
+    """What was found, without what is beyond `length` characters."""
+    return found if len(found) <= length else found[:length] + "..."
+
+
 def did_you_mean(word, known):
     """'; did you mean "X"?' for the nearest of `known`, or '' when none is near."""
     by_lower = {k.lower(): k for k in known}

@@ -19,7 +19,18 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {t: c for t, c in layer_types().items() if c.__module__.startswith("caffelite.")}
 
 ORDER = [  # a module imports from its own line and the lines above
-    {"errors", "proto", "kernels", "rng", "atomic", "glog", "graphviz", "as_caffe", "logs"},
+    {
+        "errors",
+        "proto",
+        "kernels",
+        "rng",
+        "atomic",
+        "glog",
+        "graphviz",
+        "as_caffe",
+        "logs",
+        "reading",
+    },
     {"curves"},
     {"blob", "filler"},
     {"data"},

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from ..atomic import write_atomically
 from ..errors import DataError
 from ..proto.caffe_pb2 import BlobProto
-from .reading import opened
+from ..reading import opened
 
 
 def read(path):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels import hsv
-from .reading import opened
+from ..reading import opened
 
 
 class Distort:

@@ -12,11 +12,11 @@ import numpy as np
 
 from ..atomic import write_atomically, written_together
 from ..errors import DataError, did_you_mean
+from ..reading import opened
 from . import binaryproto
 from .image_folder import read_folder
 from .image_list import read_list
 from .lmdb import LmdbWriter
-from .reading import opened
 from .statistics import Statistics
 
 log = logging.getLogger("caffelite")

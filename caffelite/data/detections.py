@@ -5,7 +5,7 @@ import math
 import warnings
 
 from ..errors import DataError, missing_extra
-from .reading import opened
+from ..reading import opened
 
 COORDINATES = ("ymin", "xmin", "ymax", "xmax")
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import rng
 from ..atomic import write_atomically
 from ..errors import CaffeliteError, DataError, missing_extra
-from .reading import opened
+from ..reading import opened
 
 # Deflate packs at most 1032 to 1: a file that declares more than that makes it up. Small datasets
 # may stand for themselves, unwritten ones read as zeros.

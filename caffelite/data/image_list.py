@@ -5,9 +5,9 @@ import re
 
 from .. import rng
 from ..errors import DataError
+from ..reading import opened
 from .geometry import resized
 from .image import decode
-from .reading import opened
 
 log = logging.getLogger("caffelite")
 

@@ -2,10 +2,10 @@
 
 from ..errors import DataError
 from ..proto.caffe_pb2 import ResizeParameter
+from ..reading import opened
 from .geometry import resized
 from .image import decode
 from .image_list import ImageListSource, read_picture
-from .reading import opened
 
 
 class ImagePairSource(ImageListSource):

@@ -8,8 +8,8 @@ import numpy as np
 from .. import rng
 from ..errors import DataError
 from ..kernels.resize import bilinear
+from ..reading import opened
 from .image import decode
-from .reading import opened
 
 
 class Window(NamedTuple):

@@ -13,9 +13,8 @@ import numpy as np
 from ..atomic import write_atomically
 from ..blob import MAX_AXES
 from ..data import hdf5
-from ..errors import WeightsError, missing_extra
+from ..errors import WeightsError, missing_extra, short
 from ..proto import caffe_pb2
-from ..proto.scan import short
 from . import weights
 
 ENDINGS = (".caffemodel", ".h5", ".hdf5", ".safetensors")

@@ -4,8 +4,8 @@ import re
 
 from google.protobuf.descriptor import FieldDescriptor as Field
 
-from ..errors import did_you_mean
-from .scan import TOKEN, Mistake, short
+from ..errors import did_you_mean, short
+from .scan import TOKEN, Mistake
 
 _RANGES = {
     Field.TYPE_INT32: (-(2**31), 2**31 - 1),

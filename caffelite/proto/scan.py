@@ -3,6 +3,8 @@
 import re
 from bisect import bisect_right
 
+from ..errors import short
+
 MAX_DEPTH = 50  # nets need about six; the parser recurses
 
 CLOSING = {"{": "}", "<": ">", "[": "]"}
@@ -175,7 +177,3 @@ def _never_closed(frame):
 def _opened(frame, text):
     line = text.count("\n", 0, frame.offset) + 1
     return f'"{short(frame.name)}", opened on line {line}'
-
-
-def short(found, length=40):
-    return found if len(found) <= length else found[:length] + "..."

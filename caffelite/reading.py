@@ -1,0 +1,253 @@
+"""The one way in for what others wrote: files that users name, and the text and numbers in them.
+
+Each function gives what it is asked for, or raises the error it is told to: where, what was
+expected, what came. So no file can end a command in a traceback, keep it waiting or fill memory,
+whatever it holds. Nobody opens, parses or converts foreign files and words past this module, which
+tests/test_reading.py holds all others to.
+"""
+
+import errno
+import functools
+import json
+import math
+import os
+import re
+import select
+import stat
+import sys
+
+from .errors import DataError, short
+
+MOST_LINE = 1 << 20  # characters of a line
+MOST_TEXT = 1 << 26  # characters of a text that is read at once, or that a pipe may give
+MOST_DATA = (1 << 31) - 1  # bytes of a binary file that is read at once: no message is larger
+MOST_DEPTH = 20  # levels of YAML
+MOST_AXES = 32
+INT32 = -(2**31), 2**31 - 1
+
+patience = 5  # seconds that a pipe with a name is waited for
+
+
+# Files
+
+
+def opened(path, mode="r", error=DataError, failing="cannot be read", piped=True, **how):
+    """The file, open for reading; where that cannot be, an error that says why.
+
+    Devices are refused, which may never end, and pipes that nobody writes into. So are all pipes
+    if `piped` is false: for those who look at a file twice, or map it. `how` are options of `open`.
+    """
+    try:
+        return open(path, mode, opener=functools.partial(_handle, piped=piped), **how)
+    except OSError as problem:
+        reason = problem.strerror
+    except ValueError as problem:  # no system takes such a name
+        reason = problem
+    raise error(f"{path}: {failing}: {reason}")
+
+
+def _handle(path, flags, piped):
+    """The descriptor of a file that can be read to its end; nothing is waited for without limit."""
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISFIFO(mode):
+            _check_pipe(path, handle, piped)
+        elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or os.isatty(handle)):
+            raise OSError(errno.EINVAL, "it is a device, which may never end; expected a file")
+        if hasattr(os, "O_NONBLOCK"):
+            os.set_blocking(handle, True)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _check_pipe(path, handle, piped):
+    if not piped:
+        raise OSError(errno.ESPIPE, "it is a pipe; expected a file: save what comes through it")
+    if not stat.S_ISFIFO(_mode(os.path.realpath(path))):
+        return  # that of <(...) or of a|b, which has no name: its writer was there first
+    waiting = select.poll()
+    waiting.register(handle, select.POLLIN)
+    if not waiting.poll(1000 * patience):
+        raise OSError(errno.ETIMEDOUT, f"nothing came through this pipe in {patience} seconds")
+
+
+def _mode(path):
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
+
+
+def data(path, most=MOST_DATA, error=DataError, failing="cannot be read", **how):
+    """The bytes in a file, `most` at most."""
+    with opened(path, "rb", error, failing, **how) as file:
+        most = min(most, os.fstat(file.fileno()).st_size or MOST_TEXT)  # a pipe tells no size
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise error(f"{path}: {failing}: has more than {most:,} bytes")
+    return content
+
+
+def text(path, most=MOST_TEXT, error=DataError, failing="cannot be read", errors="strict"):
+    """The text in a file, `most` characters at most."""
+    with opened(path, error=error, failing=failing, encoding="utf-8", errors=errors) as file:
+        try:
+            content = file.read(most + 1)
+        except UnicodeDecodeError as problem:
+            raise error(f"{path}: {failing}: {_not_text(problem)}") from None
+    if len(content) > most:
+        raise error(f"{path}: {failing}: has more than {most:,} characters")
+    return content
+
+
+def lines(path, error=DataError, encoding="utf-8", errors="surrogateescape", newline=None):
+    """Yield the lines of a text file, each with its end.
+
+    Bytes that are no UTF-8 pass through as names of files may have them, if `errors` is left out.
+    """
+    how = {"encoding": encoding, "errors": errors, "newline": newline}
+    with opened(path, error=error, **how) as file:
+        left = math.inf if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else MOST_TEXT
+        number = 0
+        try:
+            for number, line in enumerate(iter(lambda: file.readline(MOST_LINE + 1), ""), 1):
+                left -= len(line)
+                if len(line) > MOST_LINE or left < 0:
+                    most = f"a line of more than {MOST_LINE:,}" if left >= 0 else f"{MOST_TEXT:,}"
+                    raise error(f"{path}:{number}: expected text in lines, found {most} characters")
+                yield line
+        except UnicodeDecodeError as problem:
+            raise error(f"{path}:{number + 1}: cannot be read: {_not_text(problem)}") from None
+
+
+def _not_text(problem):
+    return f"byte 0x{problem.object[problem.start]:02x} is not UTF-8"
+
+
+# Numbers
+
+
+def integer(word, at, what="", least=INT32[0], most=INT32[1], error=DataError):
+    """The whole number that a word is, from `least` to `most`."""
+    found = re.fullmatch(r"\s*([+-]?)0*([0-9]{1,20})\s*", word, re.ASCII)
+    value = int(found[1] + found[2]) if found else None
+    if value is None or not least <= value <= most:
+        wanted = f"a whole number from {least} to {most}"
+        raise _unexpected(word, at, what, wanted, error)
+    return value
+
+
+def number(word, at, what="", error=DataError):
+    """The number that a word is; neither nan nor infinite."""
+    try:
+        value = math.nan if "_" in word else float(word)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise _unexpected(word, at, what, "a number", error)
+    return value
+
+
+def _unexpected(found, at, what, wanted, error):
+    prefix = "".join(f"{part}: " for part in (at, what) if part)
+    return error(f'{prefix}expected {wanted}, not "{short(found)}"')
+
+
+def shape(dims, at, least=0, most=INT32[1], error=DataError):
+    """The shape that a file declares, as a tuple: few axes, none below `least`, `most` values."""
+    dims = dims[: MOST_AXES + 1]  # before anything is computed of them
+    if (
+        len(dims) > MOST_AXES
+        or any(not least <= dim <= most for dim in dims)
+        or math.prod(max(dim, 1) for dim in dims) > most  # NumPy wants it small beside a 0, too
+    ):
+        found = " x ".join(map(str, dims[:8])) + " x ..." * (len(dims) > 8)
+        raise error(
+            f"{at}: declares the shape {found}; expected at most {MOST_AXES} axes, none below "
+            f"{least}, and at most {most} values"
+        )
+    return tuple(int(dim) for dim in dims)
+
+
+# JSON and YAML
+
+
+def json_object(source, at, error=DataError):
+    """The dict that a text is as JSON; what is in it is of any type yet."""
+    try:
+        found = json.loads(source)
+        if isinstance(found, dict):
+            if "\\u" in source:
+                json.dumps(found, ensure_ascii=False).encode()  # half of a pair cannot be written
+            return found
+        reason = f"expected an object, {{...}}, found {type(found).__name__}"
+    except RecursionError:
+        reason = "it is nested too deep"
+    except ValueError as problem:
+        reason = problem
+    raise error(f"{at}: cannot be read as JSON: {reason}")
+
+
+def finite(value):
+    """The float that a value in JSON is, or nan: for what is no number, or none that is finite."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) <= sys.float_info.max else math.nan
+
+
+def count(value, most=10**15):
+    """The int that a value in JSON is, from 0 to `most`, or None."""
+    number = finite(value)
+    return int(number) if 0 <= number <= most else None
+
+
+def yaml_mapping(source, at, error=DataError):
+    """The dict that a text is as YAML: numbers, strings, lists and dicts; None for another kind."""
+    import yaml
+
+    try:
+        found = yaml.load(source, _yaml_loader())
+    except (yaml.YAMLError, ValueError, LookupError) as problem:  # !!bool of no such word
+        raise error(f"{at}: {problem}") from None
+    return found if isinstance(found, dict) else None
+
+
+@functools.cache
+def _yaml_loader():
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Plain data alone: no dates, no objects, and no aliases, which make little grow large."""
+
+        depth = 0
+
+        def compose_node(self, parent, index):
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("aliases (*name) are not followed: write it out")
+            self.depth += 1
+            if self.depth > MOST_DEPTH:
+                raise yaml.YAMLError(f"nested deeper than {MOST_DEPTH} levels")
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+        def construct_yaml_int(self, node):
+            value = super().construct_yaml_int(node)
+            if abs(value) >= 1 << 63:
+                raise ValueError(f"the number {short(node.value)} is too large")
+            return value
+
+    plain = {f"tag:yaml.org,2002:{kind}" for kind in "null bool int float str seq map".split()}
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, words) for tag, words in resolvers if tag in plain]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Loader.yaml_constructors = {
+        tag: make
+        for tag, make in yaml.SafeLoader.yaml_constructors.items()
+        if tag in plain or tag is None
+    }
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+    return Loader
