@@ -343,7 +343,11 @@ layer { name: "s2" type: "Scale" bottom: "c2" top: "c2" } #! scale-without-bias
 layer { name: "c3" type: "Convolution" bottom: "c2" top: "c3" convolution_param { num_output: 8
         kernel_size: 3 bias_term: false } }
 layer { name: "bn3" type: "BatchNorm" bottom: "c3" top: "c3" }
-layer { name: "s3" type: "Scale" bottom: "c3" top: "c3" scale_param { bias_term: true } }""",
+layer { name: "s3" type: "Scale" bottom: "c3" top: "c3" scale_param { bias_term: true } }
+layer { name: "c4" type: "Convolution" bottom: "c3" top: "c4" convolution_param { num_output: 8
+        kernel_size: 3 bias_term: false } }
+layer { name: "bn4" type: "BatchNorm" bottom: "c4" top: "c4" batch_norm_param { scale_bias: true } }
+layer { name: "r4" type: "ReLU" bottom: "c4" top: "c4" }""",
     "a mirror in testing": DATA.replace(
         "{ crop_size: 32 }", "{ crop_size: 32\n mirror: true } #! mirror-in-test\n"
     )

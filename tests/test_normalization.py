@@ -46,6 +46,49 @@ def test_batch_norm_starts_scale_and_bias_from_fillers():
     assert [b.data.tolist() for b in layer.blobs[3:]] == [[1, 1, 1], [0, 0, 0]]
 
 
+@pytest.mark.parametrize(
+    "filler, starts",
+    [
+        ("scale_filler { value: 2 }", [[2, 2, 2], [0, 0, 0]]),
+        ("filler { value: 2 }", [[2, 2, 2], [0, 0, 0]]),
+        ("bias_filler { value: 7 }", [[1, 1, 1], [7, 7, 7]]),
+        ("scale_bias: false bias_filler { value: 7 }", [[1, 1, 1], [7, 7, 7]]),
+    ],
+)
+def test_a_filler_alone_gives_batch_norm_scale_and_bias(filler, starts):
+    """As in NVCaffe, where some nets say no more than that."""
+    layer, _, _ = make_layer("BatchNorm", [(2, 3)], f"batch_norm_param {{ {filler} }}")
+    assert [b.data.tolist() for b in layer.blobs[3:]] == starts
+
+
+@pytest.mark.parametrize(
+    "specs, rates",
+    [
+        ("", [0, 0, 0]),
+        ("param { lr_mult: 0 } param { lr_mult: 0 } param { lr_mult: 0 }", [0, 0, 0]),
+        ("param { lr_mult: 2 } param { lr_mult: 3 }", [0, 0, 0, 2, 3]),
+        ("param { decay_mult: 0 }", [0, 0, 0, 1]),
+        (
+            "param { lr_mult: 2 } param { lr_mult: 3 } param { lr_mult: 0 } param { lr_mult: 0 }",
+            [0, 0, 0, 2, 3],
+        ),
+    ],
+)
+def test_specs_of_scale_and_bias_in_front_are_put_behind_the_statistics(specs, rates):
+    """NVCaffe 0.15 had its blobs in that order, and nets for it still do."""
+    options = f"{specs} batch_norm_param {{ scale_bias: true }}"
+    layer, _, _ = make_layer("BatchNorm", [(2, 3)], options)
+    assert [spec.lr_mult for spec in layer.param.param] == rates
+    if "decay_mult" in specs:
+        assert layer.param.param[3].decay_mult == 0
+
+
+def test_a_learning_rate_of_statistics_is_still_refused_beside_scale_and_bias():
+    specs = "param { lr_mult: 1 } param { lr_mult: 1 } param { lr_mult: 1 } param { lr_mult: 0 }"
+    with pytest.raises(RuntimeError, match=r"param\[0\] has lr_mult 1, expected 0"):
+        make_layer("BatchNorm", [(2, 3)], f"{specs} batch_norm_param {{ scale_bias: true }}")
+
+
 @pytest.mark.parametrize("type", ["BatchNorm", "Scale"])
 def test_x_is_copied_in_place_only_for_a_backward_pass(type):
     for needed in (True, False):

@@ -155,6 +155,21 @@ class Layer:
         """Which of several ways forward takes for these shapes; "" where there is but one."""
         return ""
 
+    def arrange(self, shapes):
+        """Which of the blobs that a weights file has for it are its own, in its order.
+
+        `shapes` are those of the file; returns [(place in the file, shape to read it in)].
+        """
+        return list(enumerate(shapes))
+
+    def blobs_hint(self, count):
+        """What to say where a file has `count` blobs for it, and it has another number."""
+        return ""
+
+    def settle(self):
+        """Mend values from a file that are meant otherwise than here; returns what was done."""
+        return ""
+
     def macs(self, bottom_shapes, top_shapes):
         """Multiply-adds of one forward pass."""
         return 0

@@ -153,10 +153,12 @@ def linear_pair(view):
 
 
 def batch_norm_without_scale(view):
-    """BatchNorm has no learned scale and bias of its own; a Scale layer adds them."""
+    """BatchNorm without a learned scale and bias; a Scale layer adds them."""
     for i, layer in enumerate(view.layers):
-        readers = [view.layers[at].type for at in view.readers_of(i)]
-        if layer.type == "BatchNorm" and readers and not {"Scale", "Bias"} & set(readers):
+        built, readers = view.built[i].layer, [view.layers[at].type for at in view.readers_of(i)]
+        if layer.type != "BatchNorm" or (built is not None and built.has_scale):
+            continue
+        if readers and not {"Scale", "Bias"} & set(readers):
             yield i, 'no Scale follows; add type: "Scale" scale_param { bias_term: true }', "type"
 
 

@@ -129,6 +129,8 @@ class Net:
         _seed_losses(layer)
         self._log_tops(layer)
         self._register_blobs(layer)
+        if param.blobs and (mended := layer.settle()):
+            log.warning("%s: %s", layer.at, mended)
         param.ClearField("blobs")
         return (given + [1.0] * len(layer.blobs))[: len(layer.blobs)]
 
@@ -511,7 +513,11 @@ class Net:
         `path` may be several files, separated by commas. Returns a table of what was copied, what
         was not, and why.
         """
-        return weights.copy_from(self, path)
+        return self._conclude(weights.copy_from(self, path))
+
+    def _conclude(self, report):
+        report.settle(self.layers)
+        return report
 
     def share_with(self, other):
         """Use the weights of another net's layers of the same names, without copying."""
@@ -527,7 +533,7 @@ class Net:
 
     def load_hdf5(self, path):
         """Load weights from HDF5; returns a table, as `copy_from`."""
-        return weights.load_hdf5(self, path)
+        return self._conclude(weights.load_hdf5(self, path))
 
     # debug_info
 

@@ -15,10 +15,12 @@ _SHORT = {COPIED: "copied", NOT_IN_NET: "not in the net", NOT_IN_FILE: "not in t
 class Transfer:
     """What became of each layer with blobs, of the net or of the file; prints as a table.
 
-    `rows` are (file, layer name, outcome, shapes of its blobs).
+    `rows` are (file, layer name, outcome, shapes of its blobs), `filled` the blobs of the net that
+    took values over.
     """
 
     rows: list = field(default_factory=list)
+    filled: list = field(default_factory=list)
 
     def add(self, path, layer, outcome, shapes):
         """Enter a layer, unless it has no blobs."""
@@ -26,12 +28,24 @@ class Transfer:
             self.rows.append((path, layer, outcome, list(shapes)))
 
     def __add__(self, other):
-        return Transfer(self.rows + other.rows)
+        return Transfer(self.rows + other.rows, self.filled + other.filled)
 
     @property
     def copied(self):
         """Names of the layers that took values over."""
         return [layer for _, layer, outcome, _ in self.rows if outcome == COPIED]
+
+    def settle(self, layers):
+        """Let layers that took values over mend them; a warning tells which, and what was done."""
+        filled, mended = set(map(id, self.filled)), {}
+        for layer in layers:
+            if any(id(blob) in filled for blob in layer.blobs):
+                mended.setdefault(layer.settle(), []).append(f'"{layer.name}"')
+        mended.pop("", None)
+        paths = ", ".join(dict.fromkeys(row[0] for row in self.rows))
+        for what, names in mended.items():
+            layers = "layer" if len(names) == 1 else "layers"
+            log.warning("%s: %s %s: %s", paths, layers, ", ".join(names), what)
 
     def log(self):
         """Log how many layers were copied; a warning if none was."""

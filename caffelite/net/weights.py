@@ -4,7 +4,7 @@ import itertools
 import logging
 import mmap
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -96,6 +96,7 @@ def load_binary(net, path):
     with open(path, "rb") as file:
         for blob, source in plan:
             source.copy_to(blob, file)
+    report.filled += [blob for blob, _ in plan]
     return _finish(report, net, path, named)
 
 
@@ -111,8 +112,13 @@ def _pair(layer, saved, path):
     if len(saved) != len(layer.blobs):
         raise WeightsError(
             f"{layer.at}: {path} holds {len(saved)} blobs for this layer, "
-            f"expected {len(layer.blobs)}{_rename_hint}"
+            f"expected {len(layer.blobs)}{layer.blobs_hint(len(saved))}{_rename_hint}"
         )
+    shapes = [source.shape for source in saved]
+    saved = [
+        saved[at] if shape == shapes[at] else replace(saved[at], shape=shape, legacy=False)
+        for at, shape in layer.arrange(shapes)
+    ]
     for index, (blob, source) in enumerate(zip(layer.blobs, saved, strict=True)):
         if not source.fits(blob.shape):
             raise _misfit(layer, index, source.shape, path)
@@ -222,7 +228,8 @@ def load_hdf5(net, path):
         for blob, dataset in plan:
             target = blob.unfilled()
             if target.size:
-                dataset.read_direct(target)
+                dataset.read_direct(target.reshape(dataset.shape))
+        report.filled += [blob for blob, _ in plan]
         return _finish(report, net, path, set(layers))
 
 
@@ -239,15 +246,20 @@ def _pair_hdf5(net, layer, group, path):
     if len(group) > len(layer.blobs):
         raise WeightsError(
             f"{layer.at}: {path} holds {len(group)} blobs for this layer, "
-            f"expected {len(layer.blobs)}{_rename_hint}"
+            f"expected {len(layer.blobs)}{layer.blobs_hint(len(group))}{_rename_hint}"
         )
-    for index, blob in enumerate(layer.blobs):
-        if str(index) not in group and net.owner_of(blob) is not blob:
-            continue
-        dataset = hdf5.dataset(group, str(index), least_axes=0)
-        if dataset.shape != blob.shape:
-            raise _misfit(layer, index, dataset.shape, path)
-        yield blob, dataset
+    own = [
+        index
+        for index, blob in enumerate(layer.blobs)
+        if str(index) in group or net.owner_of(blob) is blob  # others may be with their owner
+    ]
+    saved = [hdf5.dataset(group, str(index), least_axes=0) for index in own]
+    shapes = [dataset.shape for dataset in saved]
+    places = layer.arrange(shapes) if len(own) == len(layer.blobs) else enumerate(shapes)
+    for index, (at, shape) in zip(own, places, strict=True):
+        if shape != layer.blobs[index].shape:
+            raise _misfit(layer, index, shape, path)
+        yield layer.blobs[index], saved[at]
 
 
 # Writing

@@ -56,6 +56,14 @@ case(
     blobs=STORED,
     expect=ref.batch_norm_stored,
 )
+for alone in ("scale_filler { value: 2 }", "filler { value: 2 }", "bias_filler { value: 7 }"):
+    case(
+        "BatchNorm",
+        [(4, 3, 5, 2)],
+        f"batch_norm_param {{ {alone} }}",
+        expect=ref.batch_norm,
+        empty=False,
+    )
 case(
     "BatchNorm",
     [(4, 3, 5)],

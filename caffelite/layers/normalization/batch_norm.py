@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 
 from ...kernels.axpy import axpy
@@ -11,7 +13,8 @@ class BatchNorm(ChannelNormalizer):
     """y = (x - mean) / sqrt(variance + eps), with statistics per channel (axis 1).
 
     In training they are those of the batch; running sums of them are kept, and used in testing.
-    Nets usually follow it with a Scale that has a bias_term.
+    Nets usually follow it with a Scale that has a bias_term; those of some descendants of Caffe ask
+    for a scale and a bias in the layer itself, by scale_bias or by a filler of either.
 
     Bottom
         0: x, at least 2 axes
@@ -20,19 +23,31 @@ class BatchNorm(ChannelNormalizer):
     Blobs
         mean, variance: running sums of batch statistics, (C); the variance sum is unbiased
         factor: what to divide these sums by, (1)
-        scale, bias: with scale_bias, (C): y = scale * (x - mean) / sqrt(variance + eps) + bias
+        scale, bias: if asked for, (C): y = scale * (x - mean) / sqrt(variance + eps) + bias
     Options (batch_norm_param)
         use_global_stats: use the stored statistics [in TEST]
         moving_average_fraction: what is left of the running sums at each batch [0.999]
         eps: added to the variance [1e-5]
-        scale_bias: also learn a scale and a bias [false]
+        scale_bias: also learn a scale and a bias [whether one of their fillers is given]
         scale_filler, filler: of the scale, two names of one thing [constant 1]
         bias_filler: of the bias [constant 0]
+
+    Weights files hold the blobs in this order, or, those of NVCaffe 0.15, as scale, bias, mean,
+    variance, factor. NVCaffe divides by no factor, and leaves 0 there: where the statistics of a
+    file are not 0 but their factor is, it counts as 1.
+
     Source
         Ioffe, Szegedy 2015, arXiv:1502.03167
     """
 
     options_field = "batch_norm_param"
+
+    def __init__(self, param, **context):
+        super().__init__(param, **context)
+        fillers = ("scale_filler", "filler", "bias_filler")
+        self.has_scale = self.options.scale_bias or any(map(self.options.HasField, fillers))
+        if self.has_scale:
+            _sort_specs(param.param)
 
     def setup(self, bottom_shapes):
         self.count_channels(bottom_shapes)
@@ -44,11 +59,31 @@ class BatchNorm(ChannelNormalizer):
         self.variance_sum = self.add_blob("variance", (c,))
         self.factor = self.add_blob("factor", (1,))
         self.freeze_blobs(range(3), "forward computes it, the solver must not change it")
-        if options.scale_bias:
+        if self.has_scale:
             filler = options.scale_filler if options.HasField("scale_filler") else options.filler
             one = caffe_pb2.FillerParameter(value=1)
             self.scale = self.add_blob("scale", (c,), filler if filler.ByteSize() else one)
             self.bias = self.add_blob("bias", (c,), options.bias_filler)
+
+    def arrange(self, shapes):
+        vectors = [tuple(size for size in shape if size != 1) or (1,) for shape in shapes]
+        order = (2, 3, 4, 0, 1) if _scale_first(shapes) else range(len(shapes))
+        return [(place, vectors[place]) for place in order]
+
+    def blobs_hint(self, count):
+        if self.has_scale and count == 3:
+            return "; its scale and bias may be those of a Scale layer: then it has none of its own"
+        if not self.has_scale and count == 5:
+            return "; batch_norm_param { scale_bias: true } gives it a scale and a bias, as there"
+        return ""
+
+    def settle(self):
+        if self.factor.data[0] or not (self.mean_sum.data.any() or self.variance_sum.data.any()):
+            return ""
+        self.factor.data[...] = 1
+        return (
+            "mean and variance come with a factor of 0, which Caffe multiplies them by: it is 1 now"
+        )
 
     def fixed_statistics(self):
         factor = self.factor.data[0]
@@ -71,3 +106,27 @@ class BatchNorm(ChannelNormalizer):
         ):
             np.multiply(blob.data, fraction, out=blob.data)
             axpy(share, new, blob.data)
+
+
+def _sort_specs(specs):
+    """Put the specs of a layer with scale and bias in the order of its blobs.
+
+    NVCaffe 0.15 had scale and bias in front; a learning rate there tells, as statistics have none.
+    """
+    rates = [spec.lr_mult for spec in specs]
+    if any(rates[:2]) and not any(rates[2:]):
+        for _ in range(3):
+            specs.add(lr_mult=0, decay_mult=0)
+        ordered = [*specs[len(rates) :], *specs[: min(2, len(rates))]]
+        ordered = [type(spec).FromString(spec.SerializeToString()) for spec in ordered]
+        del specs[:]
+        specs.extend(ordered)
+
+
+def _scale_first(shapes):
+    """Whether blobs are in the order of NVCaffe 0.15, with the factor, one number, at the end.
+
+    Of a single channel, all are one number; its files had 4 axes.
+    """
+    counts = [math.prod(shape) for shape in shapes]
+    return len(counts) == 5 and counts[4] == 1 and (counts[2] > 1 or len(shapes[4]) == 4)
