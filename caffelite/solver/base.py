@@ -125,7 +125,7 @@ class Solver:
         if param.early_stop < 0:
             raise SolverError(f"early_stop must be at least 0, not {param.early_stop}")
         if param.snapshot or param.early_stop:
-            snapshot.check_writable(param.snapshot_prefix)
+            snapshot.check_prefix(param.snapshot_prefix)
 
     def _train_source(self):
         """(file, NetParameter with its state) of the train net."""
@@ -201,7 +201,7 @@ class Solver:
 
     def solve(self, resume_file=None):
         """Train until max_iter, from a .solverstate if given; snapshot and test at the end."""
-        if self.param.snapshot_after_train:
+        if self.param.snapshot_after_train or self.param.snapshot or self.param.early_stop:
             snapshot.check_writable(self.param.snapshot_prefix)
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", self.param.lr_policy)

@@ -6,6 +6,8 @@ carry from batch to batch, in fields that Caffe passes over: a run resumed from 
 very bits of one that was never stopped.
 """
 
+import contextlib
+import errno
 import logging
 import mmap
 import os
@@ -27,16 +29,35 @@ _EXTRA = "caffelite_state"  # the dataset of an HDF5 state that holds what Caffe
 log = logging.getLogger("caffelite")
 
 
-def check_writable(prefix):
-    """Raise a SolverError if snapshots cannot be written at `prefix`; makes its directory."""
+def check_prefix(prefix):
+    """Raise a SolverError if snapshots cannot be written at `prefix`, as far as looking tells."""
     if not prefix:
         raise SolverError("snapshot_prefix must be set, since snapshots are to be written")
+    with _refused(prefix):
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(f"{prefix}_iter_12345678.solverstate.h5")
+        folder = os.path.dirname(os.path.abspath(prefix))
+        while not os.path.exists(folder):
+            folder = os.path.dirname(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def check_writable(prefix):
+    """Raise a SolverError if snapshots cannot be written at `prefix`; makes its directory."""
+    check_prefix(prefix)
     folder, name = os.path.split(prefix)
-    try:
+    with _refused(prefix):
         os.makedirs(folder or ".", exist_ok=True)
         tempfile.NamedTemporaryFile(
             prefix=f"{name}_iter_", suffix=".solverstate.h5", dir=folder or "."
         ).close()
+
+
+@contextlib.contextmanager
+def _refused(prefix):
+    try:
+        yield
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", problem)
         raise SolverError(f'snapshot_prefix "{prefix}": cannot write there: {reason}') from None
