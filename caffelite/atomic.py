@@ -14,33 +14,38 @@ def write_atomically(path, data):
     Whoever reads `path` meanwhile, or after a crash, finds the old file or the new one.
     """
     chunks = [data] if isinstance(data, (bytes, bytearray, memoryview)) else data
-    with _named_in_errors(path):
+    with named_in_errors(path):
         if os.path.exists(path) and not os.path.isfile(path):  # /dev/stdout, a pipe, a directory
             with open(path, "wb") as file:
                 file.writelines(chunks)
             return
         target = os.path.realpath(path)
-        with _replacing(target) as file:
-            file.writelines(chunks)
-        _sync_directory(os.path.dirname(target))
+        passing = make_passing(target)
+        try:
+            with open(passing, "wb") as file:
+                file.writelines(chunks)
+            take_place(passing, target)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(passing)
+            raise
 
 
-@contextmanager
-def _replacing(target):
-    """A file beside `target`, for writing, that takes its place when all went well."""
+def make_passing(target):
+    """Make an empty file beside `target`, to be filled and then to take its place."""
     folder, name = os.path.split(target)
-    handle, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".part", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.chmod(temporary, _permissions(target))
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    handle, passing = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".part", dir=folder)
+    os.close(handle)
+    return passing
+
+
+def take_place(passing, target):
+    """Put the file `passing`, which is whole and closed by now, in the place of `target`."""
+    os.chmod(passing, _permissions(target))
+    with open(passing, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(passing, target)
+    _sync_directory(os.path.dirname(target))
 
 
 def _permissions(target):
@@ -63,7 +68,8 @@ def _sync_directory(folder):
 
 
 @contextmanager
-def _named_in_errors(path):
+def named_in_errors(path):
+    """Say of `path` that it cannot be written where the system says so."""
     try:
         yield
     except OSError as problem:
@@ -82,7 +88,7 @@ def written_together(*paths):
     passing, made, new = {}, [], []
     try:
         for path in paths:
-            with _named_in_errors(path):
+            with named_in_errors(path):
                 folder, name = os.path.split(os.path.abspath(path))
                 if not os.path.exists(folder):
                     new.append(folder)
@@ -108,7 +114,7 @@ def _move_all(passing):
     moved = []
     try:
         for path, name in passing.items():
-            with _named_in_errors(path):
+            with named_in_errors(path):
                 os.rename(name, path)
                 moved.append(path)
     except BaseException:

@@ -23,6 +23,8 @@ def test_batches_are_written_one_behind_the_other(tmp_path):
     bottom[0].data[...], bottom[1].data[...] = 7, 8
     layer.reshape(bottom, top)
     layer.forward(bottom, top)
+    assert path.read_text() == "an old file"
+    layer.close()
     with h5py.File(path) as file:
         assert sorted(file) == ["data", "label"]
         assert file["data"].shape == (4, 2, 1, 1)
@@ -35,6 +37,7 @@ def test_no_samples_add_nothing(tmp_path):
     for first in (0, 2):
         layer, bottom, top = make(tmp_path / "out.h5", np.ones((first, 3)), np.ones(first))
         layer.forward(bottom, top)
+        layer.close()
         with h5py.File(tmp_path / "out.h5") as file:
             assert file["data"].shape == (2 * first, 3, 1, 1)
 

@@ -1,5 +1,6 @@
 """Flags that say which net is meant, and what several commands ask of a net."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -85,15 +86,35 @@ def allow_python(args):
             caffelite.allow_python(module)
 
 
-def open_net(path, phase, args, weights=None):
-    """The net of a prototxt in the phase "TRAIN" or "TEST", at the level and stages of `args`."""
+def open_net(path, phase, args, weights=None, writes=False):
+    """The net of a prototxt in the phase "TRAIN" or "TEST", at the level and stages of `args`.
+
+    Only where the command `writes` do layers write their files: others are there to look.
+    """
     from ..net import Net
     from ..proto import caffe_pb2
 
     allow_python(args)
-    return Net(
+    net = Net(
         path, caffe_pb2.Phase.Value(phase), level=args.level, stages=stages(args), weights=weights
     )
+    if not writes:
+        net.only_look()
+    return net
+
+
+@contextlib.contextmanager
+def running(*nets):
+    """Close the nets behind a run; one that fails leaves none of the files that layers write."""
+    try:
+        yield
+    except BaseException:
+        for net in nets:
+            net.discard()
+        raise
+    finally:
+        for net in nets:
+            net.close()
 
 
 def learnable_count(net, layer):

@@ -6,7 +6,7 @@ import json
 
 from ..glog import on_terminal, start_logging
 from ._flags import UsageError
-from ._nets import open_net, use_device
+from ._nets import open_net, running, use_device
 from ._progress import make_bar
 from ._table import table
 
@@ -21,12 +21,10 @@ def run(args):
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
-    net = open_net(args.model, "TEST", args, weights=args.weights)
-    try:
+    net = open_net(args.model, "TEST", args, weights=args.weights, writes=True)
+    with running(net):
         names = _names(net, args.labels)
         measures = _measure(net, args, quiet, log)
-    finally:
-        net.close()
     reports = [measure.report() for measure in measures]
     if args.confusion:
         _write_confusion(args.confusion, reports, names)

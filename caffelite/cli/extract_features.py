@@ -14,7 +14,7 @@ import json
 
 from ..glog import on_terminal, start_logging
 from ._flags import UsageError
-from ._nets import add_python_flag, add_state_flags, open_net, use_device
+from ._nets import add_python_flag, add_state_flags, open_net, running, use_device
 
 
 def add_arguments(parser):
@@ -47,13 +47,11 @@ def run(args):
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
-    net = open_net(args.model, "TEST", args, weights=args.weights)
-    try:
+    net = open_net(args.model, "TEST", args, weights=args.weights, writes=True)
+    with running(net):
         _check(net, places, args)
         log.info("Extracting Features")
         counts = _extract(net, places, args, quiet)
-    finally:
-        net.close()
     log.info("Successfully extracted the features!")
     made = [
         {"dataset": path, "blob": name, "shape": [counts[name], *net.blobs[name].shape[1:]]}

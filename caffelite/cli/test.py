@@ -16,7 +16,7 @@ import json
 
 from ..glog import on_terminal, start_logging
 from ._flags import UsageError
-from ._nets import add_device_flags, add_net_flags, open_net, use_device
+from ._nets import add_device_flags, add_net_flags, open_net, running, use_device
 
 
 def add_arguments(parser):
@@ -44,14 +44,14 @@ def run(args):
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
-    net = open_net(args.model, "TEST", args, weights=args.weights)
+    net = open_net(args.model, "TEST", args, weights=args.weights, writes=True)
     net.economize(forward_only=True)
     log.info("Running for %d iterations.", iterations)
     bar = make_bar(iterations, what=net.name or "testing") if quiet else None
     try:
-        means = _average(net, iterations, log, bar)
+        with running(net):
+            means = _average(net, iterations, log, bar)
     finally:
-        net.close()
         if bar:
             bar.close()
     _log_means(means, log)

@@ -19,6 +19,7 @@ from ._nets import (
     add_python_flag,
     add_state_flags,
     allow_python,
+    running,
     stages,
     use_device,
 )
@@ -63,7 +64,7 @@ def run(args):
     for net in solver.test_nets:
         net.economize(forward_only=True)
     with contextlib.ExitStack() as stack:
-        stack.callback(_close, solver)
+        stack.enter_context(running(solver.net, *solver.test_nets))
         if args.snapshot:
             log.info("Resuming from %s", args.snapshot)
             solver.restore(args.snapshot)
@@ -151,8 +152,3 @@ def _handler(solver, effect):
             solver.request(effect)
 
     return handle
-
-
-def _close(solver):
-    for net in (solver.net, *solver.test_nets):
-        net.close()

@@ -70,6 +70,8 @@ class Layer:
         without copies that only backward reads
     propagate_down, loss_weights
         set by the Net: bottoms that want a gradient, weights of the tops in the loss
+    writes
+        set by the net's owner: whether forward may write files; not where it is but looked at
     reshaped_for, ran_for
         set by the Net: shapes of all blobs after the last reshape, and forward
     shard
@@ -96,6 +98,7 @@ class Layer:
     no_gradient = ()
     needs_backward = True
     propagate_down = loss_weights = ()
+    writes = True
     reshaped_for = ran_for = None
     shard = 0, 1
     followers = ()
@@ -179,7 +182,10 @@ class Layer:
         self.position = position
 
     def close(self):
-        """Give back files and threads."""
+        """Give back files and threads; a file that was written is whole from now on."""
+
+    def discard(self):
+        """Give up what was to be written, since the run failed: half a file helps nobody."""
 
     # What they can use
 

@@ -10,7 +10,7 @@ from .types import bottom_count, top_count
 
 _IMAGES = {"ImageData", "DenseImageData"}
 _IN_FILES = {"Data", "HDF5Data", "WindowData"} | _IMAGES  # where the shapes of these are
-_NOT_SET_UP = {"HDF5Output", "InfogainLoss", "Python"}  # would write, read, or run other code
+_NOT_SET_UP = {"InfogainLoss", "Python"}  # would read, or run other code
 
 # Sizes where the text does not say them: channels, side of a picture, axes of further tops. What is
 # wrong with both guesses, in the same words, is wrong without them.

@@ -473,10 +473,20 @@ class Net:
             if entry.blob.diff_allocated:
                 entry.blob.diff[...] = 0
 
+    def only_look(self):
+        """From now on forward leaves all files alone: layers that write write nothing."""
+        for layer in self.layers:
+            layer.writes = False
+
     def close(self):
-        """Stop the threads and close the files of data layers."""
+        """Stop the threads of data layers, close files, and put those written in their places."""
         for layer in self.layers:
             layer.close()
+
+    def discard(self):
+        """Leave no file of those that layers write: what they hold so far is not all."""
+        for layer in self.layers:
+            layer.discard()
 
     def reseed(self, seed):
         """Give all layers the random streams that a net built with `seed` has."""

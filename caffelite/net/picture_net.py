@@ -53,6 +53,7 @@ class PictureNet:
             param = deploy(param, preparation.shape, model)
         param.force_backward = force_backward
         self.net = Net.from_param(param, model)
+        self.net.only_look()
         self.net.copy_from(weights)
         self.input, self.shape = self._input(model)
         self.output = self._output(model, output)
@@ -69,7 +70,7 @@ class PictureNet:
 
     def _output(self, model, wanted):
         tops = [name for layer in self.net.layers for name in layer.top_names]
-        outputs = [name for name in tops if name in self.net.outputs]
+        outputs = [name for name in tops if name in self.net.outputs] or tops  # all may be read
         if wanted is not None and wanted not in tops:
             raise NetError(f'{model}: has no blob "{wanted}"; its outputs are {", ".join(outputs)}')
         return wanted or outputs[-1]

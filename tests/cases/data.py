@@ -1,4 +1,6 @@
+import itertools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,17 @@ def with_arrays(row, data, labels):
         return made
 
     row.build = build_and_set
+
+
+def with_a_file_each(row):
+    """Let each layer of an HDF5Output row write a file of its own: one file has one writer."""
+    numbers = itertools.count()
+
+    def build(**how):
+        options = row.options.replace("output.h5", f"output{next(numbers)}.h5")
+        return replace(row, options=options).build(**how)
+
+    row.build = build
 
 
 def hdf5(options):
@@ -224,8 +237,13 @@ case("MemoryData", [], _memory, error="net.set_input_arrays(data, labels)")
 case("MemoryData", [], "memory_data_param { batch_size: 2 }", error="must all be above 0")
 
 output = Path(_folder.name) / "output.h5"
-case(
-    "HDF5Output", [(3, 2, 4, 5), (3,)], f'hdf5_output_param {{ file_name: "{output}" }}', shapes=[]
+with_a_file_each(
+    case(
+        "HDF5Output",
+        [(3, 2, 4, 5), (3,)],
+        f'hdf5_output_param {{ file_name: "{output}" }}',
+        shapes=[],
+    )
 )
 case("HDF5Output", [(3, 2), (3,)], error="file_name is missing")
 case(

@@ -1,40 +1,44 @@
+import atexit
+import logging
+import os
+import sys
+import weakref
+
+from ...atomic import make_passing, take_place
 from ...errors import DataError, missing_extra
 from ..base import Layer, register
+
+log = logging.getLogger("caffelite")
+
+NAMES = "data", "label"
 
 
 @register("HDF5Output")
 class HDF5Output(Layer):
     """Writes its bottoms to an HDF5 file, batch behind batch; needs the extra [hdf5].
 
+    The file is there whole or not at all: rows gather beside it, under a passing name, and take its
+    place when the net is closed or forgotten, or the program ends without an error. Nothing is
+    touched before the first forward, nor by the commands that only look, as summary and time do.
+
     Bottom
         0: what becomes the dataset "data", up to 4 axes
         1: what becomes the dataset "label", up to 4 axes, with as many samples
     Options (hdf5_output_param)
-        file_name: the file, from where the program runs; an old one is overwritten
+        file_name: the file, from where the program runs; an old one is replaced
     """
 
     options_field = "hdf5_output_param"
     bottoms = 2
     tops = 0
     no_gradient = (0, 1)
+    rows = None
 
     def setup(self, bottom_shapes):
         if not self.options.file_name:
             raise self.error("file_name is missing")
-        with self._open("w"):
-            pass
-
-    def _open(self, mode):
-        try:
-            import h5py
-        except ImportError:
-            raise missing_extra("h5py", "hdf5") from None
-        try:
-            return h5py.File(self.options.file_name, mode)
-        except OSError as problem:
-            raise self.error(
-                f'cannot write "{self.options.file_name}": {problem}', DataError
-            ) from problem
+        if os.path.isdir(self.options.file_name):
+            raise self._cannot_write("it is a directory")
 
     def infer_shapes(self, bottom_shapes):
         data, label = bottom_shapes
@@ -46,25 +50,136 @@ class HDF5Output(Layer):
         return []
 
     def forward(self, bottom, top):
-        with self._open("a") as file:
-            for name, blob in zip(("data", "label"), bottom, strict=True):
-                self._append(file, name, blob.data)
-
-    def _append(self, file, name, values):
-        """Add rows of 4 axes to a dataset."""
-        values = values.reshape(values.shape + (1,) * (4 - values.ndim))
-        if name not in file:
-            file.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]))
+        if not self.writes:
             return
-        rows = file[name]
-        if rows.shape[1:] != values.shape[1:]:
-            raise self.error(
-                f'the dataset "{name}" holds samples of shape {rows.shape[1:]}, '
-                f"this batch has {values.shape[1:]}"
-            )
-        start = len(rows)
-        rows.resize(start + len(values), axis=0)
-        rows[start:] = values
+        try:
+            if self.rows is None:
+                self.rows = _Rows(self.options.file_name, self.at)
+                self._forgotten = weakref.finalize(self, self.rows.finish)
+                self._forgotten.atexit = False  # _finish_all knows whether all went well
+            self.rows.append([_with_4_axes(blob.data) for blob in bottom])
+        except _Problem as problem:
+            raise self._cannot_write(problem) from problem.__cause__
 
     def backward(self, top, propagate_down, bottom):
         """Nothing to do: there is no gradient."""
+
+    def close(self):
+        self._end(_Rows.finish)
+
+    def discard(self):
+        self._end(_Rows.discard)
+
+    def _end(self, how):
+        rows, self.rows = self.rows, None
+        if rows is not None:
+            self._forgotten.detach()
+            how(rows)
+
+    def _cannot_write(self, why):
+        return self.error(f'cannot write "{self.options.file_name}": {why}', DataError)
+
+
+def _with_4_axes(values):
+    return values.reshape(values.shape + (1,) * (4 - values.ndim))
+
+
+class _Problem(Exception):
+    """Why the file cannot be written."""
+
+
+class _Rows:
+    """The rows of a file that is not in its place yet. It must not refer to the layer."""
+
+    in_work = {}  # {a file's real path: its _Rows}
+    begun = False
+
+    def __init__(self, path, writer):
+        self.path, self.target, self.writer = path, os.path.realpath(path), writer
+        self.process, self.h5py = os.getpid(), _h5py()
+        other = self.in_work.get(self.target)
+        if other is not None:
+            raise _Problem(f"{other.writer} is writing it; give each of them a file of its own")
+        try:
+            self.passing = make_passing(self.target)
+        except OSError as problem:
+            raise _Problem(problem.strerror) from problem
+        self.in_work[self.target] = self
+
+    def append(self, arrays):
+        """Add an array of rows to each of the datasets, or to none of them."""
+        if self.process != os.getpid():
+            raise _Problem(
+                "the process that this one was forked from is writing it; build the net here"
+            )
+        if self.in_work.get(self.target) is not self:
+            raise _Problem("an earlier batch could not be written; build the net anew")
+        try:
+            with self.h5py.File(self.passing, "a" if self.begun else "w") as file:
+                self.begun = True
+                for name, values in zip(NAMES, arrays, strict=True):
+                    self._check(file, name, values)
+                for name, values in zip(NAMES, arrays, strict=True):
+                    _append(file, name, values)
+        except (OSError, RuntimeError, ValueError) as problem:  # of h5py
+            self.discard()
+            raise _Problem(problem) from problem
+
+    def _check(self, file, name, values):
+        if name in file and file[name].shape[1:] != values.shape[1:]:
+            raise _Problem(
+                f'the dataset "{name}" holds samples of shape {file[name].shape[1:]}, this batch '
+                f"has {values.shape[1:]}"
+            )
+
+    def finish(self):
+        """Put the file in its place."""
+        if self._leave_work():
+            try:
+                take_place(self.passing, self.target)
+            except OSError as problem:
+                raise DataError(
+                    f'{self.writer}: cannot write "{self.path}": {problem.strerror}; what it was '
+                    f"to hold is in {self.passing}"
+                ) from problem
+
+    def discard(self):
+        """Remove what was written."""
+        if self._leave_work() and os.path.exists(self.passing):
+            os.unlink(self.passing)
+
+    def _leave_work(self):
+        """Whether these rows were still to be ended, and by this process."""
+        mine = self.process == os.getpid() and self.in_work.get(self.target) is self
+        if mine:
+            del self.in_work[self.target]
+        return mine
+
+
+def _append(file, name, values):
+    if name not in file:
+        file.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]))
+        return
+    rows = file[name]
+    start = len(rows)
+    rows.resize(start + len(values), axis=0)
+    rows[start:] = values
+
+
+def _h5py():
+    try:
+        import h5py
+    except ImportError:
+        raise missing_extra("h5py", "hdf5") from None
+    return h5py
+
+
+@atexit.register
+def _finish_all():
+    """End what is still open: with the file in its place, unless an error ends the program."""
+    failed = getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
+    for rows in list(_Rows.in_work.values()):
+        try:
+            (rows.discard if failed else rows.finish)()
+        except (DataError, OSError) as problem:
+            log.error("%s", problem)
