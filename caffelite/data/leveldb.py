@@ -29,7 +29,7 @@ class LevelDbSource:
         plyvel = _plyvel()
         self._error = plyvel.Error
         folder = tempfile.mkdtemp(prefix="caffelite.")
-        self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._remove_folder = weakref.finalize(self, _remove, folder, os.getpid())
         _link(self.path, folder)
         try:
             self._database = plyvel.DB(folder)
@@ -81,6 +81,12 @@ class LevelDbSource:
         self._records = None
         self._database.close()
         self._remove_folder()
+
+
+def _remove(folder, process):
+    """Remove the passing folder of this process; one that was forked meanwhile leaves it alone."""
+    if process == os.getpid():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

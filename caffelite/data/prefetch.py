@@ -4,6 +4,7 @@ import atexit
 import collections
 import itertools
 import logging
+import os
 import threading
 import weakref
 
@@ -16,7 +17,8 @@ class Prefetch:
     """Serves load(0), load(step), load(2 step), ... in order, up to `depth` of them loaded ahead.
 
     `load` runs in a thread of its own, which starts with the first batch that is asked for. It
-    must not refer to this object's owner: the thread ends when the owner is forgotten.
+    must not refer to this object's owner: the thread ends when the owner is forgotten. A forked
+    process has not got the thread, and starts one when it asks for a batch.
     """
 
     def __init__(self, load, step, depth):
@@ -25,7 +27,7 @@ class Prefetch:
 
     def batch(self, position):
         """load(position). Asking for another position than the next one drops what is ready."""
-        if self._worker is None or self._worker.position != position:
+        if self._worker is None or self._worker.lost or self._worker.position != position:
             self.close()
             self._worker = _Worker(self._load, position, self._step, self._depth)
             self._forgotten = weakref.finalize(self, self._worker.stop)
@@ -40,7 +42,7 @@ class Prefetch:
         worker, self._worker = self._worker, None
         if worker is not None:
             self._forgotten()
-            worker.thread.join()
+            worker.join()
 
 
 class _Worker:
@@ -52,11 +54,20 @@ class _Worker:
         self._ready = collections.deque()
         self._stopped = False
         self._changed = threading.Condition()
-        self.thread = threading.Thread(
+        self._process = os.getpid()
+        self._thread = threading.Thread(
             target=self._run, args=(load, position), name="caffelite prefetch", daemon=True
         )
         _Worker._all.add(self)
-        self.thread.start()
+        self._thread.start()
+
+    @property
+    def lost(self):
+        """Whether the thread is in the process that this one was forked from.
+
+        It may have held the lock in that moment, so nothing here can be waited for.
+        """
+        return self._process != os.getpid()
 
     def take(self):
         """The next batch, or the exception that loading it ended with."""
@@ -73,9 +84,15 @@ class _Worker:
 
     def stop(self):
         """Let the thread end after the batch it is at."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
+        if not self.lost:
+            with self._changed:
+                self._stopped = True
+                self._changed.notify_all()
+
+    def join(self, timeout=None):
+        """Wait for the thread's end."""
+        if not self.lost:
+            self._thread.join(timeout)
 
     def _run(self, load, position):
         while self._wanted():
@@ -109,4 +126,4 @@ def _stop_all():
     for worker in workers:
         worker.stop()
     for worker in workers:
-        worker.thread.join(timeout=10)
+        worker.join(timeout=10)

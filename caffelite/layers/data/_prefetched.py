@@ -1,6 +1,8 @@
 """What Data and ImageData share: batches from a source of samples, loaded by a thread."""
 
 import logging
+import os
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,9 @@ from ..base import TRAIN, Layer
 from ._naming import naming
 
 log = logging.getLogger("caffelite")
+
+_loaders = weakref.WeakSet()
+_of_the_parent = []  # loaders that a forked process leaves alone: it does not even close them
 
 _ALL = frozenset(TransformationParameter.DESCRIPTOR.fields_by_name)
 
@@ -52,9 +57,14 @@ class PrefetchedLayer(Layer):
             if field.name not in self.transforms:
                 log.warning("%s: %s of transform_param does nothing here", self.at, field.name)
         with naming(self):
-            self.loader = self.make_loader()
-            self._place_loader()
+            self._open()
             self.shapes = self.loader.shapes()
+
+    def _open(self):
+        self.process = os.getpid()
+        self.loader = self.make_loader()
+        _loaders.add(self.loader)
+        self._place_loader()
         self.batches = Prefetch(self.loader, self.options.batch_size, self.prefetch)
 
     def _place_loader(self):
@@ -64,6 +74,9 @@ class PrefetchedLayer(Layer):
         return self.shapes[: self.num_tops]
 
     def forward(self, bottom, top):
+        if self.process != os.getpid():  # a thread may have been at work when it was forked
+            with naming(self):
+                self._open()
         if (self.loader.seed, self.loader.shard) != (self.seed, self.shard):
             self.batches.close()  # what is loaded ahead no longer holds
             self._place_loader()
@@ -75,8 +88,13 @@ class PrefetchedLayer(Layer):
         self.position += self.options.batch_size
 
     def close(self):
-        self.batches.close()
-        self.loader.close()
+        if self.process == os.getpid():
+            self.batches.close()
+            self.loader.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _of_the_parent.extend(_loaders))
 
 
 class Sample(NamedTuple):
