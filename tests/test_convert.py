@@ -177,3 +177,24 @@ def test_names_and_endings_that_do_not_work_are_refused(folder, capsys):
         Path("broken").write_bytes(content)
         assert main(["convert", "broken", "out.h5"]) == 1
         assert "broken: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("first", ["caffemodel", "h5"])
+@pytest.mark.parametrize("last", ["caffemodel", "h5"])
+def test_weights_that_were_changed_are_converted_when_that_is_meant(
+    folder, first, last, caplog, capsys
+):
+    net, path, out = build(), f"changed.{first}", f"out.{last}"
+    (net.save if first == "caffemodel" else net.save_hdf5)(path)
+    content = bytearray(Path(path).read_bytes())
+    content[content.index(net.params["b2"][0].data.tobytes())] ^= 1
+    Path(path).write_bytes(content)
+    assert main(["convert", path, out]) == 1
+    assert not Path(out).exists() and "its weights are others" in capsys.readouterr().err
+    caplog.clear()
+    assert main(["convert", "--unchecked", path, out]) == 0
+    assert "it is taken as it is" in caplog.text
+    caplog.clear()
+    again = build(weights=out).params["b2"][0].data
+    assert (again != net.params["b2"][0].data).sum() == 1
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]

@@ -134,3 +134,10 @@ def test_a_file_can_be_upgraded_in_place(folder):
     Path("net").write_text(V0 % "")
     assert main(["upgrade", "net", "net"]) == 0
     assert len(text.read("net", NetParameter).layer) == 2
+
+
+def test_a_checksum_of_the_old_layers_is_left_out(folder):
+    old = NetParameter(checksum=5, layers=[{"name": "ip", "type": 14, "blobs": [{"data": [1, 2]}]}])
+    assert upgrade(old.SerializeToString()) == 0
+    new = NetParameter.FromString(Path("out").read_bytes())
+    assert new.layer[0].blobs[0].data == [1, 2] and not new.HasField("checksum")

@@ -6,7 +6,8 @@
 What IN is shows in the file; what OUT is to be, in its ending: .caffemodel, .h5 or .safetensors.
 Values are copied bit for bit, gradients are left behind. Old .caffemodels do not say how many axes
 a blob has: they need --model, the net. A .caffemodel that is made here has layers' names and
-weights, which is all that nets load.
+weights, which is all that nets load. Files of caffelite have a checksum, and one whose weights
+are others is refused; OUT has one that is right.
 """
 
 import json
@@ -21,6 +22,7 @@ def add_arguments(parser):
     flag("out", metavar="OUT", help="the file to make")
     flag("--model", metavar="FILE", help="the net's prototxt, for .caffemodels of before 2015")
     flag("--phase", default="TEST", type=str.upper, choices=PHASES, help="of the net [TEST]")
+    flag("--unchecked", action="store_true", help="convert even if IN's checksum is not right")
     flag("--json", action="store_true", help="print JSON")
     add_state_flags(parser)
     add_python_flag(parser)
@@ -35,7 +37,7 @@ def run(args):
             f"{', '.join(convert.ENDINGS)}"
         )
     net = open_net(args.model, args.phase, args) if args.model else None
-    layers = convert.read(args.source, net)
+    layers = convert.read(args.source, net, args.unchecked)
     convert.write(args.out, layers)
     count = sum(array.size for blobs in layers.values() for array in blobs.values())
     if args.json:

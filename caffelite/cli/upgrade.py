@@ -88,6 +88,8 @@ def _upgraded(message, is_text, path, problems):
     needed = upgrade.solver_needs_upgrade if is_solver else upgrade.net_needs_upgrade
     if not needed(message):
         return None
+    if not is_solver:
+        message.ClearField("checksum")  # it is of the layers as they were
     log = logging.getLogger("caffelite")
     log.disabled = True  # it says that this command exists, and what `problems` say
     try:

@@ -134,22 +134,49 @@ def open_file(path):
     h5py = _h5py()
     if not os.path.isfile(path):
         raise DataError(f"{path}: no such file (looked for from {os.getcwd()})")
+    with named_in_errors(path), h5py.File(path, "r") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def named_in_errors(path):
+    """Let what h5py raises on reading a damaged file be a DataError that names it."""
     try:
-        with h5py.File(path, "r") as file:
-            yield file
+        yield
     except CaffeliteError:
         raise
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as problem:  # of h5py
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as problem:
         raise DataError(f"{path}: cannot be read as HDF5: {problem}") from problem
 
 
 def write_file(path, fill):
-    """Let `fill(file)` make an HDF5 file, in memory, and then put it on disk in one step."""
+    """Let `fill(file)` make an HDF5 file, and put it on disk in one step."""
+    write_atomically(path, image(fill))
+
+
+def image(fill):
+    """Yield the bytes of the HDF5 file that `fill(file)` makes, in memory."""
     with _h5py().File("image", "w", driver="core", backing_store=False) as file:
         fill(file)
         file.flush()
-        image = file.id.get_file_image()
-    write_atomically(path, image)
+        content = file.id.get_file_image()
+    yield content
+
+
+def pieces(data):
+    """The values of a dataset in C order, in arrays of about a megabyte.
+
+    Chunks lie whole in one of them, so that none is unpacked twice; so they may be larger.
+    """
+    if not data.shape or not data.size:
+        yield data[()]
+        return
+    row = data.dtype.itemsize * math.prod(data.shape[1:])
+    step = max(1, (1 << 20) // row)
+    if data.chunks:
+        step = -(-step // data.chunks[0]) * data.chunks[0]
+    for start in range(0, data.shape[0], step):
+        yield data[start : start + step]
 
 
 def _h5py():

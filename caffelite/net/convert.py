@@ -15,24 +15,27 @@ from ..blob import MAX_AXES
 from ..data import hdf5
 from ..errors import WeightsError, missing_extra, short
 from ..proto import caffe_pb2
-from . import weights
+from . import checksum, weights, weights_file
 
 ENDINGS = (".caffemodel", ".h5", ".hdf5", ".safetensors")
 
 
-def read(path, net=None):
+def read(path, net=None, tolerant=False):
     """The weights in a file of any of the kinds, which shows in the file itself.
+
+    If the file has a checksum that is not that of its weights, that is an error, or, if `tolerant`,
+    a warning.
 
     Old .caffemodels give shapes as num, channels, height, width, which may have 1s in front that
     are none of the blob's; then the `net` tells the shapes.
     """
     path = os.fspath(path)
-    if weights.is_hdf5(path):
-        layers = _read_hdf5(path)
+    if weights_file.is_hdf5(path):
+        layers = _read_hdf5(path, tolerant)
     elif _is_safetensors(path):
         layers = _read_safetensors(path)
     else:
-        layers = _read_binary(path, net)
+        layers = _read_binary(path, net, tolerant)
     if not layers:
         raise WeightsError(f"{path}: no layer in it has weights")
     return layers
@@ -52,9 +55,9 @@ def write(path, layers):
 # .caffemodel
 
 
-def _read_binary(path, net):
+def _read_binary(path, net, tolerant):
     layers = {}
-    for name, saved in weights.read_binary(path):
+    for name, saved in weights_file.read_binary(path, tolerant):
         if saved and name not in layers:
             layers[name] = {
                 index: _array(blob, f'{path}: blob {index} of layer "{name}"', net, name, index)
@@ -84,19 +87,33 @@ def _array(saved, what, net, name, index):
 
 
 def _write_binary(path, layers):
+    for name, blobs in layers.items():
+        if sorted(blobs) != list(range(len(blobs))):
+            raise WeightsError(
+                f'{path}: layer "{name}" has the blobs {sorted(blobs)}: those missing are '
+                "shared with another layer, and HDF5 does not say with which; load the "
+                "weights into their net, and save that"
+            )
+    layers = {
+        name: {index: _of_protobuf(blobs[index]) for index in sorted(blobs)}
+        for name, blobs in layers.items()
+    }
+
     def chunks():
+        yield caffe_pb2.NetParameter(checksum=_checksum(layers)).SerializeToString()
         for name, blobs in layers.items():
-            if sorted(blobs) != list(range(len(blobs))):
-                raise WeightsError(
-                    f'{path}: layer "{name}" has the blobs {sorted(blobs)}: those missing are '
-                    "shared with another layer, and HDF5 does not say with which; load the "
-                    "weights into their net, and save that"
-                )
-            arrays = [_of_protobuf(blobs[index]) for index in sorted(blobs)]
-            messages = [weights.blob_message(array.shape, array) for array in arrays]
+            messages = [weights.blob_message(array.shape, array) for array in blobs.values()]
             yield from weights.layer_message(caffe_pb2.LayerParameter(name=name), messages)
 
     write_atomically(path, chunks())
+
+
+def _checksum(layers):
+    return checksum.of_lines(
+        checksum.line(name, index, array.shape, checksum.of_array(array))
+        for name, blobs in layers.items()
+        for index, array in blobs.items()
+    )
 
 
 def _of_protobuf(array):
@@ -106,22 +123,22 @@ def _of_protobuf(array):
 # HDF5
 
 
-def _read_hdf5(path):
+def _read_hdf5(path, tolerant):
     layers = {}
-    with hdf5.open_file(path) as file:
-        data = hdf5.group(file, "data")
-        for name in data:
-            group = hdf5.group(data, name)
-            if len(group):
-                layers[name] = {
-                    _index(path, f"{name}/{key}"): hdf5.dataset(group, key, least_axes=0)[()]
-                    for key in group
-                }
+    with weights_file.Hdf5File(path) as file:
+        file.check(tolerant)
+        for name in file.names:
+            blobs = {
+                _index(path, f"{name}/{key}"): blob.values for key, blob in file.blobs(name).items()
+            }
+            if blobs:
+                layers[name] = blobs
     return layers
 
 
 def _write_hdf5(path, layers):
     def fill(file):
+        file.attrs[weights_file.CHECKSUM] = np.uint32(_checksum(layers))
         for name, blobs in layers.items():
             weights.check_hdf5_name(name, path)
             group = file.create_group(f"data/{name}")

@@ -523,11 +523,7 @@ class Net:
         `path` may be several files, separated by commas. Returns a table of what was copied, what
         was not, and why.
         """
-        return self._conclude(weights.copy_from(self, path))
-
-    def _conclude(self, report):
-        report.settle(self.layers)
-        return report
+        return weights.copy_from(self, path)
 
     def share_with(self, other):
         """Use the weights of another net's layers of the same names, without copying."""
@@ -543,7 +539,7 @@ class Net:
 
     def load_hdf5(self, path):
         """Load weights from HDF5; returns a table, as `copy_from`."""
-        return self._conclude(weights.load_hdf5(self, path))
+        return weights.load_hdf5(self, path)
 
     # debug_info
 

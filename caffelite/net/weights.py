@@ -1,56 +1,22 @@
 """.caffemodel and HDF5 weights in and out, and sharing weights between nets."""
 
+import contextlib
 import itertools
 import logging
-import mmap
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from ..atomic import write_atomically
 from ..data import hdf5
-from ..errors import DataError, ProtoError, WeightsError
+from ..errors import DataError, WeightsError
 from ..proto import caffe_pb2, wire
+from . import checksum
 from .transfer import COPIED, NOT_IN_FILE, NOT_IN_NET, Transfer
+from .weights_file import CHECKSUM, BinaryFile, Hdf5File, is_hdf5
 
 log = logging.getLogger("caffelite")
-
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-
-@dataclass
-class SavedBlob:
-    """One BlobProto of a file: its shape, and views of its values."""
-
-    shape: tuple
-    legacy: bool  # shape came as num, channels, height, width
-    data: np.ndarray
-    diff: np.ndarray
-    place: int | None = None  # where in the file the values are, if in one piece
-
-    def copy_to(self, blob, file):
-        """Give a blob these values; `file` is the one that they are in, open.
-
-        Reading it anew, past the mapping, keeps a model of any size in memory once, not twice.
-        """
-        if self.place is not None and self.data.dtype == blob.dtype:
-            file.seek(self.place)
-            file.readinto(memoryview(blob.unfilled().reshape(-1)).cast("B"))
-        else:
-            blob.assign(self.data)
-        if self.diff.size:
-            blob.diff.reshape(-1)[...] = self.diff
-
-    def fits(self, shape):
-        """Whether the values may go into a blob of this shape.
-
-        A legacy shape is right-aligned: (1, 1, 1, N) fits (N).
-        """
-        if self.legacy:
-            return len(shape) <= 4 and (1,) * (4 - len(shape)) + tuple(shape) == self.shape
-        return tuple(shape) == self.shape
 
 
 # Reading
@@ -58,10 +24,7 @@ class SavedBlob:
 
 def copy_from(net, path):
     """Load weights files, one or several separated by commas; returns a Transfer."""
-    report = Transfer()
-    for one in _files(path):
-        report += load_hdf5(net, one) if is_hdf5(one) else load_binary(net, one)
-    return report
+    return load([net], _files(path))[0]
 
 
 def _files(path):
@@ -69,46 +32,86 @@ def _files(path):
     return [path] if os.path.exists(path) else [part.strip() for part in path.split(",")]
 
 
-def is_hdf5(path):
-    """Whether a weights file is HDF5, by its first bytes."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
-    except OSError as problem:
-        raise WeightsError(f"{path}: cannot read the weights: {problem.strerror}") from None
+def load(nets, paths):
+    """Load weights files, one after the other, into nets; returns a Transfer for each net.
+
+    Nothing is changed unless all of it is whole and fits.
+    """
+    with Loading(nets, paths) as loading:
+        loading.copy()
+        return loading.reports
 
 
-def load_binary(net, path):
-    """Load a .caffemodel; returns a Transfer. Nothing is changed unless all of it fits."""
-    targets = {}
+def load_hdf5(net, path):
+    """Load a .caffemodel.h5; returns a Transfer. Nothing is changed unless all of it fits."""
+    with Loading([net], [path], Hdf5File) as loading:
+        loading.copy()
+        return loading.reports[0]
+
+
+def _opened(path):
+    return Hdf5File(path) if is_hdf5(path) else BinaryFile(path)
+
+
+class Loading:
+    """Weights files, open, that are whole and fit some nets: all that can fail is behind it.
+
+    `steps` are ((layer name, index), blob, saved blob), `reports` a Transfer for each net.
+    """
+
+    def __init__(self, nets, paths, opened=_opened, tolerant=False):
+        self._nets, self.steps, self.reports = nets, [], [Transfer() for _ in nets]
+        with contextlib.ExitStack() as stack:
+            for path in paths:
+                file = stack.enter_context(opened(path))
+                file.check(tolerant)
+                pair = _pair_hdf5 if isinstance(file, Hdf5File) else _pair_binary
+                for net, report in zip(nets, self.reports, strict=True):
+                    steps = list(pair(net, file, report))
+                    report.filled += [blob for _, blob, _ in steps]
+                    self.steps += steps
+                    _report_missing(report, net, file)
+            self._close = stack.pop_all().close
+
+    def copy(self):
+        """Give the nets the values."""
+        for _, blob, saved in self.steps:
+            saved.copy_to(blob)
+        for net, report in zip(self._nets, self.reports, strict=True):
+            report.log()
+            report.settle(net.layers)
+
+    def digest(self, net):
+        """What tells the net's weights from all others, once they are copied."""
+        return _digest(net, [(where, blob, saved.crc) for where, blob, saved in self.steps])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._close()
+
+
+def _report_missing(report, net, file):
     for layer in net.layers:
-        targets.setdefault(layer.name, layer)
-    plan, report, named = [], Transfer(), set()
-    for name, saved in read_binary(path):
+        if layer.name not in file.names:
+            report.add(file.path, layer.name, NOT_IN_FILE, [blob.shape for blob in layer.blobs])
+
+
+def _pair_binary(net, file, report):
+    """Yield the steps that load a .caffemodel; of layers with one name the first has it."""
+    targets = {layer.name: layer for layer in reversed(net.layers)}
+    for name, saved in file.layers:
         shapes = [source.shape for source in saved]
-        named.add(name)
         if name not in targets:
             log.info("Ignoring source layer %s", name)
-            report.add(path, name, NOT_IN_NET, shapes)
+            report.add(file.path, name, NOT_IN_NET, shapes)
         elif saved or targets[name].blobs:
-            plan += _pair(targets[name], saved, path)
-            report.add(path, name, COPIED, shapes)
-    with open(path, "rb") as file:
-        for blob, source in plan:
-            source.copy_to(blob, file)
-    report.filled += [blob for blob, _ in plan]
-    return _finish(report, net, path, named)
+            yield from _pair_layer(targets[name], saved, file.path)
+            report.add(file.path, name, COPIED, shapes)
 
 
-def _finish(report, net, path, named):
-    for layer in net.layers:
-        if layer.name not in named:
-            report.add(path, layer.name, NOT_IN_FILE, [blob.shape for blob in layer.blobs])
-    report.log()
-    return report
-
-
-def _pair(layer, saved, path):
+def _pair_layer(layer, saved, path):
     if len(saved) != len(layer.blobs):
         raise WeightsError(
             f"{layer.at}: {path} holds {len(saved)} blobs for this layer, "
@@ -129,7 +132,7 @@ def _pair(layer, saved, path):
                     f'("{layer.blob_names[index]}"), expected {blob.count} for the shape '
                     f"{blob.shape}"
                 )
-    return zip(layer.blobs, saved, strict=True)
+        yield (layer.name, index), blob, source
 
 
 _rename_hint = "; to train this layer afresh, give it a name that the file does not hold"
@@ -142,124 +145,46 @@ def _misfit(layer, index, shape, path):
     )
 
 
-# (number of name, number of blobs) in LayerParameter, V1LayerParameter, V0LayerParameter
-_CURRENT, _V1, _V0 = (1, 7), (4, 6), (1, 50)
-
-
-def read_binary(path):
-    """[(layer name, [SavedBlob])] of a .caffemodel of any age, in file order.
-
-    The arrays view the mapped file, so a large model is neither parsed nor copied. Only names and
-    blobs are looked at: layers of any fork can be read.
-    """
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size == 0:
-            raise WeightsError(f"{path}: the file is empty, expected a .caffemodel")
-        buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        found = {2: [], 100: []}
-        for number, kind, span in wire.fields(buffer, 0, size):
-            if number in found and kind == wire.LENGTH:
-                layer = _read_layer(buffer, span, _CURRENT if number == 100 else _V1)
-                found[number].append(layer)
-    except (ProtoError, DecodeError, UnicodeDecodeError) as problem:
-        raise WeightsError(f"{path}: not a .caffemodel, or a damaged one: {problem}") from None
-    if not any(found.values()):
-        raise WeightsError(f"{path}: holds no layers; expected a .caffemodel")
-    if all(found.values()):
-        raise WeightsError(
-            f'{path}: has layers of today\'s form ("layer", {len(found[100])}) and of the old one '
-            f'("layers", {len(found[2])}), expected one kind; save it again from its net'
-        )
-    return found[100] or found[2]
-
-
-def _read_layer(buffer, span, numbers):
-    name_number, blobs_number = numbers
-    name, blobs = "", []
-    for number, kind, value in wire.fields(buffer, *span):
-        if kind != wire.LENGTH:
-            continue
-        if numbers is _V1 and number == 1:
-            name, blobs = _read_layer(buffer, value, _V0)
-        elif number == name_number:
-            name = str(buffer[value[0] : value[1]], "utf-8")
-        elif number == blobs_number:
-            blobs.append(read_blob(buffer, value))
-    return name, blobs
-
-
-def read_blob(buffer, span):
-    """The SavedBlob of a BlobProto, the bytes `span` of the buffer."""
-    parts = {number: [] for number in (5, 6, 8, 9)}
-    legacy, shape = {}, None
-    for number, kind, value in wire.fields(buffer, *span):
-        if number in parts and kind != wire.VARINT:
-            parts[number].append((kind, value))
-        elif number in (1, 2, 3, 4) and kind == wire.VARINT:
-            legacy[number] = value
-        elif number == 7 and kind == wire.LENGTH:
-            shape = tuple(caffe_pb2.BlobShape.FromString(buffer[value[0] : value[1]]).dim)
-    singles = [wire.numbers(buffer, parts[number], "<f4") for number in (5, 6)]
-    doubles = [wire.numbers(buffer, parts[number], "<f8") for number in (8, 9)]
-    data, diff = (d if d.size else s for s, d in zip(singles, doubles, strict=True))
-    if legacy:
-        shape = tuple(legacy.get(number, 0) for number in (1, 2, 3, 4))
-    runs = parts[8 if doubles[0].size else 5]
-    place = runs[0][1][0] if len(runs) == 1 and data.size else None
-    return SavedBlob(shape or (), bool(legacy), data, diff, place)
-
-
-def load_hdf5(net, path):
-    """Load a .caffemodel.h5; returns a Transfer. Nothing is changed unless all of it fits."""
-    path = os.fspath(path)
+def _pair_hdf5(net, file, report):
+    """Yield the steps that load an HDF5 file; of layers with one name the last has it."""
     targets = {layer.name: layer for layer in net.layers}
-    plan, report = [], Transfer()
-    with hdf5.open_file(path) as file:
-        layers = hdf5.group(file, "data")
-        for name in layers:
-            if name not in targets:
-                log.info("Ignoring source layer %s", name)
-                report.add(path, name, NOT_IN_NET, _shapes_hdf5(layers, name))
-                continue
-            plan += _pair_hdf5(net, targets[name], hdf5.group(layers, name), path)
-            report.add(path, name, COPIED, _shapes_hdf5(layers, name))
-        for blob, dataset in plan:
-            target = blob.unfilled()
-            if target.size:
-                dataset.read_direct(target.reshape(dataset.shape))
-        report.filled += [blob for blob, _ in plan]
-        return _finish(report, net, path, set(layers))
+    for name in file.names:
+        if name not in targets:
+            log.info("Ignoring source layer %s", name)
+            report.add(file.path, name, NOT_IN_NET, _shapes_hdf5(file, name))
+            continue
+        saved = file.blobs(name)
+        yield from _pair_layer_hdf5(net, file, targets[name], saved)
+        report.add(file.path, name, COPIED, [blob.shape for blob in saved.values()])
 
 
-def _shapes_hdf5(layers, name):
+def _shapes_hdf5(file, name):
     """The shapes of a layer's blobs; of something else, which nobody needs to read, nothing."""
     try:
-        group = hdf5.group(layers, name)
-        return [hdf5.dataset(group, index, least_axes=0).shape for index in group]
+        return [blob.shape for blob in file.blobs(name).values()]
     except DataError:
         return []
 
 
-def _pair_hdf5(net, layer, group, path):
-    if len(group) > len(layer.blobs):
+def _pair_layer_hdf5(net, file, layer, saved):
+    if len(saved) > len(layer.blobs):
         raise WeightsError(
-            f"{layer.at}: {path} holds {len(group)} blobs for this layer, "
-            f"expected {len(layer.blobs)}{layer.blobs_hint(len(group))}{_rename_hint}"
+            f"{layer.at}: {file.path} holds {len(saved)} blobs for this layer, "
+            f"expected {len(layer.blobs)}{layer.blobs_hint(len(saved))}{_rename_hint}"
         )
     own = [
         index
         for index, blob in enumerate(layer.blobs)
-        if str(index) in group or net.owner_of(blob) is blob  # others may be with their owner
+        if str(index) in saved or net.owner_of(blob) is blob  # others may be with their owner
     ]
-    saved = [hdf5.dataset(group, str(index), least_axes=0) for index in own]
-    shapes = [dataset.shape for dataset in saved]
+    sources = [saved.get(str(index)) or file.blob(layer.name, str(index)) for index in own]
+    shapes = [source.shape for source in sources]
     places = layer.arrange(shapes) if len(own) == len(layer.blobs) else enumerate(shapes)
     for index, (at, shape) in zip(own, places, strict=True):
         if shape != layer.blobs[index].shape:
-            raise _misfit(layer, index, shape, path)
-        yield layer.blobs[index], saved[at]
+            raise _misfit(layer, index, shape, file.path)
+        sources[at].check()
+        yield (layer.name, index), layer.blobs[index], sources[at]
 
 
 # Writing
@@ -267,9 +192,49 @@ def _pair_hdf5(net, layer, group, path):
 
 def save_binary(net, path, diff=False):
     """Write a .caffemodel: every layer of the built net with its options and its blobs."""
-    top = caffe_pb2.NetParameter(name=net.name).SerializeToString()
+    write_atomically(path, binary_contents(net, diff)[0])
+
+
+def save_hdf5(net, path, diff=False):
+    """Write a .caffemodel.h5: /data/LAYER/INDEX; a blob shared from another owner is left out."""
+    write_atomically(path, hdf5_contents(net, diff)[0])
+
+
+def binary_contents(net, diff=False):
+    """The chunks of a .caffemodel, and the digest of its weights."""
+    saved = _saved(net)
+    lines = [checksum.line(*where, blob.shape, crc) for where, blob, crc in saved]
+    if diff:
+        for where, blob, _ in saved:
+            crc = checksum.of_array(blob.diff)
+            lines.append(checksum.line(*where, blob.shape, crc, of="diff"))
+    top = caffe_pb2.NetParameter(name=net.name, checksum=checksum.of_lines(lines))
     layers = (_layer_chunks(layer, diff) for layer in net.layers)
-    write_atomically(path, itertools.chain([top], itertools.chain.from_iterable(layers)))
+    chunks = itertools.chain([top.SerializeToString()], itertools.chain.from_iterable(layers))
+    return chunks, _digest(net, saved)
+
+
+def _saved(net, dtype=None):
+    """[((layer name, index), blob, CRC of its values)], converted to `dtype` if given."""
+    crcs = {
+        blob: checksum.of_array(np.asarray(blob.data, dtype))
+        for layer in net.layers
+        for blob in layer.blobs
+    }
+    return [
+        ((layer.name, index), blob, crcs[blob])
+        for layer in net.layers
+        for index, blob in enumerate(layer.blobs)
+    ]
+
+
+def _digest(net, saved):
+    """What tells these weights of a net from all others: the checksum of those not shared."""
+    return checksum.of_lines(
+        checksum.line(*where, blob.shape, crc)
+        for where, blob, crc in saved
+        if net.owner_of(blob) is blob
+    )
 
 
 def _layer_chunks(layer, diff):
@@ -300,10 +265,12 @@ def blob_message(shape, data, diff=None):
     return chunks
 
 
-def save_hdf5(net, path, diff=False):
-    """Write a .caffemodel.h5: /data/LAYER/INDEX; a blob shared from another owner is left out."""
+def hdf5_contents(net, diff=False):
+    """The chunks of a .caffemodel.h5, and the digest of its weights, which is its checksum."""
+    digest = _digest(net, _saved(net, np.float32))
 
-    def write(file):
+    def fill(file):
+        file.attrs[CHECKSUM] = np.uint32(digest)
         for layer in net.layers:
             check_hdf5_name(layer.name, layer.at)
             if f"data/{layer.name}" in file:
@@ -319,7 +286,7 @@ def save_hdf5(net, path, diff=False):
                 if diff:
                     diffs.create_dataset(str(index), data=blob.diff, dtype="f4")
 
-    hdf5.write_file(path, write)
+    return hdf5.image(fill), digest
 
 
 def check_hdf5_name(name, at):

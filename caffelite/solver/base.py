@@ -13,6 +13,7 @@ from .. import rng
 from ..errors import SolverError, did_you_mean
 from ..net import Net
 from ..net.means import Means
+from ..net.weights import load as load_weights
 from ..proto import caffe_pb2
 from ..proto.text import read_net, read_solver
 from ..proto.upgrade import upgrade_solver
@@ -102,8 +103,7 @@ class Solver:
             {name: np.zeros(entry.blob.shape, self.net.dtype) for name in self.history_names}
             for entry in self.net.learnable
         ]
-        for weights in self.param.weights:
-            self._load_weights(weights)
+        self._load_weights()
 
     # Construction
 
@@ -185,17 +185,20 @@ class Solver:
         file, param = source
         return Net.from_param(param, file=file, seed=rng.derive(self.seed, index))
 
-    def _load_weights(self, text):
-        names = [name.strip() for name in text.split(",")]
-        if not all(names):
-            raise self.error(f'weights: "{text}": expected names of files, separated by commas')
-        for name in names:
-            for net in (self.net, *self.test_nets):
+    def _load_weights(self):
+        """Load the files of `weights` into all nets, or none into any."""
+        files = []
+        for text in self.param.weights:
+            names = [name.strip() for name in text.split(",")]
+            if not all(names):
+                raise self.error(f'weights: "{text}": expected names of files, separated by commas')
+            files += names
+        nets = [self.net, *self.test_nets]
+        for name in files:
+            for _ in nets:
                 log.info("Finetuning from %s", name)
-                report = net.copy_from(name)
-                if net is self.net:
-                    for line in report.lines():
-                        log.info("%s", line)
+        for line in load_weights(nets, files)[0].lines():
+            log.info("%s", line)
 
     # Training
 

@@ -20,7 +20,7 @@ from .. import rng
 from ..atomic import write_atomically
 from ..data import hdf5
 from ..errors import ProtoError, SolverError
-from ..net import weights
+from ..net import weights, weights_file
 from ..proto import caffe_pb2, wire
 
 _HISTORY = 3  # the field of a SolverState
@@ -251,7 +251,7 @@ def _read_binary(path):
         for field in wire.fields(buffer, 0, len(buffer)):
             number, kind, span = field
             if (number, kind) == (_HISTORY, wire.LENGTH):
-                arrays.append(weights.read_blob(buffer, span).data)
+                arrays.append(weights_file.read_blob(buffer, span).data)
             else:
                 message += wire.field(buffer, *field)
     except (ProtoError, DecodeError):

@@ -5,7 +5,7 @@ import base64
 import numpy as np
 
 from ..net import convert
-from ..net.weights import is_hdf5, read_binary
+from ..net.weights_file import is_hdf5, read_binary
 
 BINS = 64
 PIECE = 2**20  # values looked at together

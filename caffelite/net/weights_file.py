@@ -1,0 +1,292 @@
+"""Weights files as they are, whatever net they are for: .caffemodel and HDF5, read with distrust.
+
+Both are opened, asked for what they hold, and checked, before anyone takes values out of them.
+"""
+
+import contextlib
+import functools
+import logging
+import mmap
+import os
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from ..data import hdf5
+from ..errors import DataError, ProtoError, WeightsError
+from ..proto import caffe_pb2, wire
+from . import checksum
+
+log = logging.getLogger("caffelite")
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+CHECKSUM = "caffelite_checksum"  # the attribute of an HDF5 file, which Caffe does not look at
+
+
+def is_hdf5(path):
+    """Whether a weights file is HDF5, by its first bytes."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", problem)
+        raise WeightsError(f"{path}: cannot read the weights: {reason}") from None
+
+
+class _WeightsFile:
+    """An open file. `checksum` is what it says of itself, None if it says nothing.
+
+    A subclass gives `lines()`, what the checksum is of, and `close()`.
+    """
+
+    def check(self, tolerant=False):
+        """Raise a WeightsError if the values are others than were saved; or warn, if `tolerant`."""
+        if self.checksum is None or self.checksum == checksum.of_lines(self.lines()):
+            return
+        text = (
+            f"{self.path}: its weights are others than were saved in it (the checksum differs): "
+            "it is damaged, or was changed by a program that kept the checksum"
+        )
+        if not tolerant:
+            raise WeightsError(
+                f'{text}. If that is meant, "caffelite convert --unchecked {self.path} OUT" makes '
+                "a file of it that loads"
+            )
+        log.warning("%s; it is taken as it is", text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+# .caffemodel
+
+
+@dataclass
+class SavedBlob:
+    """One BlobProto of a file: its shape, and views of its values."""
+
+    shape: tuple
+    legacy: bool  # shape came as num, channels, height, width
+    data: np.ndarray
+    diff: np.ndarray
+    place: int | None = None  # where in the file the values are, if in one piece
+    file: BinaryIO | None = None  # the one that they are in, while it is open
+
+    @functools.cached_property
+    def crc(self):
+        """The CRC-32 of the values."""
+        if self.file is None or self.place is None:
+            return checksum.of_array(self.data)
+        return checksum.of_bytes(self.file, self.place, self.data.nbytes)
+
+    def copy_to(self, blob):
+        """Give a blob these values.
+
+        Reading the file anew, past the mapping, keeps a model of any size in memory once, not
+        twice.
+        """
+        if self.file and self.place is not None and self.data.dtype == blob.dtype:
+            self.file.seek(self.place)
+            read = self.file.readinto(memoryview(blob.unfilled().reshape(-1)).cast("B"))
+            if read != self.data.nbytes:
+                raise WeightsError(f"{self.file.name}: was cut off while it was read")
+        else:
+            blob.assign(self.data)
+        if self.diff.size:
+            blob.diff.reshape(-1)[...] = self.diff
+
+    def fits(self, shape):
+        """Whether the values may go into a blob of this shape.
+
+        A legacy shape is right-aligned: (1, 1, 1, N) fits (N).
+        """
+        if self.legacy:
+            return len(shape) <= 4 and (1,) * (4 - len(shape)) + tuple(shape) == self.shape
+        return tuple(shape) == self.shape
+
+
+class BinaryFile(_WeightsFile):
+    """A .caffemodel of any age; `layers` are [(layer name, [SavedBlob])] in file order.
+
+    The arrays view the mapped file, so a large model is neither parsed nor copied. Only names and
+    blobs are looked at: layers of any fork can be read.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self.file = open(path, "rb")
+        try:
+            self.layers, self.checksum = self._parse()
+        except BaseException:
+            self.close()
+            raise
+        self.names = {name for name, _ in self.layers}
+        for _, saved in self.layers:
+            for blob in saved:
+                blob.file = self.file
+
+    def close(self):
+        """Close the file; the arrays stay readable."""
+        self.file.close()
+
+    def lines(self):
+        """What the checksum is of."""
+        for name, saved in self.layers:
+            for index, blob in enumerate(saved):
+                yield checksum.line(name, index, blob.shape, blob.crc)
+                if blob.diff.size:
+                    crc = checksum.of_array(blob.diff)
+                    yield checksum.line(name, index, blob.shape, crc, of="diff")
+
+    def _parse(self):
+        path, size = self.path, os.fstat(self.file.fileno()).st_size
+        if size == 0:
+            raise WeightsError(f"{path}: the file is empty, expected a .caffemodel")
+        buffer = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ)
+        found, recorded = {2: [], 100: []}, None
+        try:
+            for number, kind, span in wire.fields(buffer, 0, size):
+                if number in found and kind == wire.LENGTH:
+                    layer = _read_layer(buffer, span, _CURRENT if number == 100 else _V1)
+                    found[number].append(layer)
+                elif number == _CHECKSUM and kind == wire.FIXED32:
+                    recorded = int.from_bytes(buffer[span[0] : span[1]], "little")
+        except (ProtoError, DecodeError, UnicodeDecodeError) as problem:
+            raise WeightsError(f"{path}: not a .caffemodel, or a damaged one: {problem}") from None
+        if not any(found.values()):
+            raise WeightsError(f"{path}: holds no layers; expected a .caffemodel")
+        if all(found.values()):
+            raise WeightsError(
+                f'{path}: has layers of today\'s form ("layer", {len(found[100])}) and of the old '
+                f'one ("layers", {len(found[2])}), expected one kind; save it again from its net'
+            )
+        return found[100] or found[2], recorded
+
+
+def read_binary(path, tolerant=False):
+    """[(layer name, [SavedBlob])] of a .caffemodel of any age, checked, in file order."""
+    with BinaryFile(path) as file:
+        file.check(tolerant)
+        return file.layers
+
+
+_CHECKSUM = caffe_pb2.NetParameter.CHECKSUM_FIELD_NUMBER
+
+# (number of name, number of blobs) in LayerParameter, V1LayerParameter, V0LayerParameter
+_CURRENT, _V1, _V0 = (1, 7), (4, 6), (1, 50)
+
+
+def _read_layer(buffer, span, numbers):
+    name_number, blobs_number = numbers
+    name, blobs = "", []
+    for number, kind, value in wire.fields(buffer, *span):
+        if kind != wire.LENGTH:
+            continue
+        if numbers is _V1 and number == 1:
+            name, blobs = _read_layer(buffer, value, _V0)
+        elif number == name_number:
+            name = str(buffer[value[0] : value[1]], "utf-8")
+        elif number == blobs_number:
+            blobs.append(read_blob(buffer, value))
+    return name, blobs
+
+
+def read_blob(buffer, span):
+    """The SavedBlob of a BlobProto, the bytes `span` of the buffer."""
+    parts = {number: [] for number in (5, 6, 8, 9)}
+    legacy, shape = {}, None
+    for number, kind, value in wire.fields(buffer, *span):
+        if number in parts and kind != wire.VARINT:
+            parts[number].append((kind, value))
+        elif number in (1, 2, 3, 4) and kind == wire.VARINT:
+            legacy[number] = value
+        elif number == 7 and kind == wire.LENGTH:
+            shape = tuple(caffe_pb2.BlobShape.FromString(buffer[value[0] : value[1]]).dim)
+    singles = [wire.numbers(buffer, parts[number], "<f4") for number in (5, 6)]
+    doubles = [wire.numbers(buffer, parts[number], "<f8") for number in (8, 9)]
+    data, diff = (d if d.size else s for s, d in zip(singles, doubles, strict=True))
+    if legacy:
+        shape = tuple(legacy.get(number, 0) for number in (1, 2, 3, 4))
+    runs = parts[8 if doubles[0].size else 5]
+    place = runs[0][1][0] if len(runs) == 1 and data.size else None
+    return SavedBlob(shape or (), bool(legacy), data, diff, place)
+
+
+# HDF5
+
+
+@dataclass
+class Hdf5Blob:
+    """One dataset of an open HDF5 file."""
+
+    path: str
+    dataset: object
+
+    @property
+    def shape(self):
+        """That of the values."""
+        return self.dataset.shape
+
+    @property
+    def values(self):
+        """All of them, in memory."""
+        with hdf5.named_in_errors(self.path):
+            return self.dataset[()]
+
+    @functools.cached_property
+    def crc(self):
+        """The CRC-32 of the values."""
+        crc = 0
+        with hdf5.named_in_errors(self.path):
+            for values in hdf5.pieces(self.dataset):
+                crc = checksum.of_array(values, crc)
+        return crc
+
+    def check(self):
+        """Raise a DataError if a chunk cannot be read; what lies in one piece can be."""
+        if self.dataset.chunks:
+            _ = self.crc
+
+    def copy_to(self, blob):
+        """Give a blob these values."""
+        target = blob.unfilled()
+        if target.size:
+            with hdf5.named_in_errors(self.path):
+                self.dataset.read_direct(target.reshape(self.shape))
+
+
+class Hdf5File(_WeightsFile):
+    """HDF5 weights, open: /data/LAYER/INDEX."""
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(hdf5.open_file(self.path))
+            self.data = hdf5.group(file, "data")
+            self.names = list(self.data)  # of layers, as in BinaryFile
+            self.checksum = file.attrs.get(CHECKSUM)
+            if not isinstance(self.checksum, np.integer | None):
+                raise DataError(f'{path}: its attribute "{CHECKSUM}" is no number: damaged')
+            self.close = stack.pop_all().close
+
+    def lines(self):
+        """What the checksum is of."""
+        for name in self.names:
+            for index, blob in self.blobs(name).items():
+                yield checksum.line(name, index, blob.shape, blob.crc)
+
+    def blobs(self, name):
+        """{index, as text: Hdf5Blob} of a layer."""
+        with hdf5.named_in_errors(self.path):
+            return {index: self.blob(name, index) for index in hdf5.group(self.data, name)}
+
+    def blob(self, name, index):
+        """One Hdf5Blob of a layer."""
+        with hdf5.named_in_errors(self.path):
+            group = hdf5.group(self.data, name)
+            return Hdf5Blob(self.path, hdf5.dataset(group, index, least_axes=0))
