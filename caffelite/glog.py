@@ -50,6 +50,8 @@ class LineHandler(logging.Handler):
 
 def _write_to_stderr(line):
     """Above a bar, if there may be one."""
+    if sys.stderr is None:  # it is closed; what is printed to None goes to stdout
+        return
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
     if bars:
         bars.write(line, file=sys.stderr)
@@ -65,7 +67,7 @@ def set_verbosity(level):
 
 def on_terminal():
     """Whether bars are shown instead of log lines: on a terminal, unless other things are asked."""
-    return _verbosity == 0 and sys.stderr.isatty()
+    return _verbosity == 0 and sys.stderr is not None and sys.stderr.isatty()
 
 
 def start_logging(quiet=False, write=None):

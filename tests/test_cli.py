@@ -15,7 +15,7 @@ import pytest
 import caffelite
 from caffelite.cli import commands, main
 from caffelite.cli._flags import Parser
-from caffelite.glog import GlogFormatter, start_logging
+from caffelite.glog import GlogFormatter, on_terminal, start_logging
 from caffelite.proto import caffe_pb2
 
 NET = """
@@ -98,7 +98,7 @@ def test_help_names_all_commands_and_exit_codes(capsys):
     out = capsys.readouterr().out
     for name in commands():
         assert re.search(rf"^  {name} +[A-Z]\w+ ", out, re.M), name
-    for code in (0, 1, 2, 130):
+    for code in (0, 1, 2, 130, 143):
         assert re.search(rf"^  {code} +\w", out, re.M)
 
 
@@ -208,6 +208,49 @@ def test_a_reader_that_goes_away_is_no_mistake(folder):
     process = caffelite_process("layers")
     process.stdout.close()
     assert process.stderr.read() == "" and process.wait(120) == 0
+
+
+def in_a_shell(command):
+    """(exit code, stdout, stderr) of a command with redirections."""
+    line = f'exec "{sys.executable}" -m caffelite {command}'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+streams = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux devices")
+
+
+@streams
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
+def test_training_goes_on_without_anybody_to_tell(folder, closed):
+    said = in_a_shell(f"train --solver solver.prototxt --log log.jsonl {closed}")
+    assert said == (0, "", "")
+    assert Path("tiny_iter_4.solverstate").exists()
+    events = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
+    assert events[-1]["event"] == "done"  # and nothing else has got into the file
+
+
+@streams
+def test_training_goes_on_when_its_reader_is_gone(folder):
+    process = caffelite_process("train", "--solver", "solver.prototxt")
+    process.stderr.readline()
+    process.stderr.close()
+    assert process.wait(120) == 0
+    assert Path("tiny_iter_4.solverstate").exists()
+
+
+@streams
+@pytest.mark.parametrize("words", ["summary net.prototxt", "layers", "--help", "-version"])
+def test_an_answer_that_cannot_be_written_is_an_error(folder, words):
+    """Whether it fails at the end, as a short one, or on the way."""
+    assert in_a_shell(f"{words} >/dev/full") == (1, "", "stdout: No space left on device\n")
+
+
+def test_nothing_is_logged_to_a_closed_stderr(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    start_logging().info("a line")
+    assert not on_terminal()
+    assert capsys.readouterr().out == ""
 
 
 # Log lines
@@ -423,6 +466,30 @@ def test_sigint_stops_with_a_snapshot(folder):
 
 
 @posix
+def test_sigterm_stops_with_a_snapshot_and_its_own_exit_code(folder):
+    code, lines = train_until([(100, signal.SIGTERM)])
+    messages = log_of("\n".join(lines))
+    assert code == 143 and messages[-2:] == ["Optimization stopped early.", "Optimization Done."]
+    (state,) = Path().glob("tiny_iter_*.solverstate")
+    assert int(re.search(r"\d+", state.name)[0]) > 100
+
+
+@posix
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_stops_at_once(number, code, folder, monkeypatch):
+    from caffelite.solver import Solver
+
+    def step(solver, n):
+        for _ in range(3):  # nobody heeds the first one
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(Solver, "step", step)
+    assert main(["train", "-solver=solver.prototxt"]) == code
+    assert not list(Path().glob("tiny_iter_*"))
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+
+
+@posix
 def test_sighup_takes_a_snapshot_and_goes_on(folder):
     code, _ = train_until([(50, signal.SIGHUP), (200, signal.SIGINT)])
     states = sorted(int(re.search(r"\d+", p.name)[0]) for p in Path().glob("*.solverstate"))
@@ -431,8 +498,9 @@ def test_sighup_takes_a_snapshot_and_goes_on(folder):
 
 @posix
 def test_effects_of_signals_can_be_chosen(folder):
-    flags = ["-sigint_effect=none", "-sighup_effect", "stop"]
-    code, _ = train_until([(50, signal.SIGINT), (200, signal.SIGHUP)], *flags)
+    flags = ["-sigint_effect=none", "-sighup_effect", "stop", "-sigterm_effect=none"]
+    signals = [(50, signal.SIGINT), (100, signal.SIGTERM), (200, signal.SIGHUP)]
+    code, _ = train_until(signals, *flags)
     (state,) = Path().glob("tiny_iter_*.solverstate")
     assert code == 0 and int(re.search(r"\d+", state.name)[0]) > 200
 

@@ -12,13 +12,15 @@ import pkgutil
 import sys
 
 from ..errors import CaffeliteError, did_you_mean
+from ._streams import give_up_stdout, steady, unwritten
 
 EXIT_CODES = """\
 exit codes:
   0    done
   1    a mistake in what was given (a file, an option in it, a shape): stderr says which
   2    a mistake on the command line
-  130  interrupted by Ctrl-C"""
+  130  interrupted by Ctrl-C
+  143  training was stopped by SIGTERM, as schedulers send it, and has written a snapshot"""
 
 _USAGE = """\
 usage: caffelite COMMAND [FLAGS]
@@ -37,13 +39,20 @@ the same. "caffelite COMMAND --help" explains those of one command.
 
 def main(argv=None):
     """Run the command that `argv` names; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    with steady():
+        code = _code(sys.argv[1:] if argv is None else list(argv))
+        problem = unwritten()
+        if problem is None:
+            return code
+        give_up_stdout()
+        if isinstance(problem, BrokenPipeError):  # whoever read it has had enough
+            return code
+        return code or _fail(f"{problem.filename}: {problem.strerror}", 1)
+
+
+def _code(argv):
     try:
-        code = _dispatch(sys.argv[1:] if argv is None else list(argv))
-        sys.stdout.flush()
-        return code
+        return _dispatch(argv)
     except SystemExit as leave:
         return leave.code or 0
     except KeyboardInterrupt:
@@ -51,7 +60,6 @@ def main(argv=None):
     except CaffeliteError as error:  # may be of another class, too: that of a Python layer's error
         return _fail(error, 1)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError as error:
         return _fail(f"out of memory: {error}" if str(error) else "out of memory", 1)

@@ -5,7 +5,9 @@
     caffelite train --solver solver.prototxt --weights pretrained.caffemodel
 
 On a terminal a bar shows how far it is; elsewhere stderr gets the log lines that Caffe writes.
-Ctrl-C ends training after the iteration at hand, with a snapshot; a second one ends it at once.
+Ctrl-C ends training after the iteration at hand, with a snapshot; a second one ends it at once. So
+does SIGTERM, which schedulers and containers send before they kill; the exit code is then 143, and
+--snapshot goes on from there.
 """
 
 import contextlib
@@ -25,6 +27,7 @@ from ._nets import (
 )
 
 _EFFECTS = ("stop", "snapshot", "none")
+_TERMINATED = 128 + 15  # what a shell says of a program that SIGTERM has ended
 
 
 def add_arguments(parser):
@@ -35,7 +38,7 @@ def add_arguments(parser):
     flag("--iterations", type=int, metavar="N", help="train until iteration N, not max_iter")
     flag("--phase", type=str.upper, choices=PHASES, help="phase of the train net [TRAIN]")
     add_state_flags(parser)
-    for name, default in (("sigint", "stop"), ("sighup", "snapshot")):
+    for name, default in (("sigint", "stop"), ("sigterm", "stop"), ("sighup", "snapshot")):
         flag(
             f"--{name}_effect",
             default=default,
@@ -69,11 +72,12 @@ def run(args):
             log.info("Resuming from %s", args.snapshot)
             solver.restore(args.snapshot)
         _listen(solver, args, quiet, stack)
-        stack.enter_context(_signals(solver, args))
+        asked = stack.enter_context(_signals(solver, args))
         log.info("Starting Optimization")
         solver.solve()
         log.info("Optimization Done.")
-    return 0
+    unfinished = solver.iter < solver.param.max_iter
+    return _TERMINATED if unfinished and ("SIGTERM", "stop") in asked else 0
 
 
 def _solver_param(args, log):
@@ -126,29 +130,32 @@ def _listen(solver, args, quiet, stack):
 
 @contextlib.contextmanager
 def _signals(solver, args):
-    """Let SIGINT and SIGHUP ask the solver for what their flags say."""
-    wanted = {"SIGINT": args.sigint_effect, "SIGHUP": args.sighup_effect}
-    before = {}
+    """Let signals ask the solver for what their flags say; the list of (signal, what was asked)."""
+    wanted = {
+        "SIGINT": args.sigint_effect,
+        "SIGTERM": args.sigterm_effect,
+        "SIGHUP": args.sighup_effect,
+    }
+    asked, before = [], {}
     for name, effect in wanted.items():
         if hasattr(signal, name):  # Windows has no SIGHUP
             number = getattr(signal, name)
-            before[number] = signal.signal(number, _handler(solver, effect))
+            before[number] = signal.signal(number, _handler(solver, name, effect, asked))
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _handler(solver, effect):
+def _handler(solver, name, effect, asked):
     """What a signal runs; a second one that stops does so at once."""
-    asked = []
 
     def handle(number, frame):
-        if effect == "stop" and asked:
-            raise KeyboardInterrupt
+        if (name, "stop") in asked:
+            raise SystemExit(_TERMINATED) if name == "SIGTERM" else KeyboardInterrupt
         if effect != "none":
-            asked.append(effect)
+            asked.append((name, effect))
             solver.request(effect)
 
     return handle
