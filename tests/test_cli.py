@@ -14,8 +14,10 @@ import pytest
 
 import caffelite
 from caffelite.cli import commands, main
+from caffelite.cli._events import EventLog
 from caffelite.cli._flags import Parser
 from caffelite.glog import GlogFormatter, on_terminal, start_logging
+from caffelite.logs import read_log
 from caffelite.proto import caffe_pb2
 
 NET = """
@@ -433,6 +435,54 @@ def test_no_stage_is_the_stage_without_a_name(folder, capsys, words, made):
     )
     assert main(["time", "-model=net.prototxt", "-iterations=1", *words]) == 0
     assert ("Creating Layer odd" in log_of(capsys.readouterr().err)) == made
+
+
+def test_a_cut_off_line_of_a_log_is_ended(folder, capsys):
+    """Else the first event of the next run would be lost, too."""
+    Path("log.jsonl").write_text('{"event": "train", "iteration": 0, "lo')
+    assert main(["train", "-solver=solver.prototxt", "-log=log.jsonl"]) == 0
+    assert "log.jsonl: its last line is cut off" in capsys.readouterr().err
+    cut, *lines = Path("log.jsonl").read_text().splitlines()
+    assert cut == '{"event": "train", "iteration": 0, "lo'
+    assert [json.loads(line)["event"] for line in lines[:2]] == ["test", "train"]
+    run = read_log("log.jsonl")
+    assert [row.iteration for row in run.train] == [0, 2]
+    assert main(["train", "-solver=solver.prototxt", "-log=log.jsonl"]) == 0
+    assert "cut off" not in capsys.readouterr().err
+
+
+@streams
+def test_training_goes_on_where_its_log_cannot_be_written(folder, capsys):
+    assert main(["train", "-solver=solver.prototxt", "-log=/dev/full"]) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("W")]
+    assert [PREFIX.sub("", line, count=1) for line in warnings] == [
+        "/dev/full: cannot be written: No space left on device; training goes on without its log",
+        "/dev/full: 7 events could not be written",
+    ]
+    assert Path("tiny_iter_4.solverstate").exists()
+
+
+def test_a_log_goes_on_once_there_is_room(folder):
+    """A line of which only a part found room is ended, so that the next one is whole."""
+    room = [5, 0, 0, None, None]
+
+    class Disk:
+        def write(self, data):
+            left = room.pop(0)
+            if left == 0:
+                raise OSError(28, "No space left on device")
+            return disk.write(data[:left])
+
+        def close(self):
+            disk.close()
+
+    events = EventLog("log.jsonl")
+    disk, events.file = events.file, Disk()
+    for iteration in range(4):
+        events({"event": "snapshot", "iteration": iteration})
+    events.close()
+    cut, *lines = Path("log.jsonl").read_text().splitlines()
+    assert cut == '{"eve' and [json.loads(line)["iteration"] for line in lines] == [2, 3]
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals differ")

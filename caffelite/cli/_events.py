@@ -1,18 +1,34 @@
 """Training events as JSON lines."""
 
 import json
+import logging
 import math
+import os
 import time
 
 import numpy as np
 
+log = logging.getLogger("caffelite")
+
 
 class EventLog:
-    """A solver's listener that appends a line to a file per train, test, snapshot, ... event."""
+    """A solver's listener that appends a line to a file per train, test, snapshot, ... event.
+
+    Training is worth more than its log: where the disk is full, it goes on, with a warning, and so
+    does the log once there is room.
+    """
 
     def __init__(self, path):
-        self.file = open(path, "a", encoding="utf-8")
+        self.path, self.lost = path, 0
+        self.file = open(path, "ab", buffering=0)
         self.waiting = None  # a train event, until the step that it belongs to tells its rate
+        self.at_start_of_line = _ends_a_line(path)
+        if not self.at_start_of_line:
+            log.warning(
+                "%s: its last line is cut off, as a run that is killed leaves it; it is ended here "
+                "and passed over by what reads the file",
+                path,
+            )
 
     def __call__(self, event):
         if event["event"] == "train":
@@ -25,11 +41,36 @@ class EventLog:
 
     def _write(self, event):
         line = {key: _plain(value) for key, value in event.items()} | {"time": time.time()}
-        self.file.write(json.dumps(line) + "\n")
-        self.file.flush()
+        start = "" if self.at_start_of_line else "\n"
+        try:
+            self._append(f"{start}{json.dumps(line)}\n".encode())
+        except OSError as problem:
+            if not self.lost:
+                log.warning(
+                    "%s: cannot be written: %s; training goes on without its log",
+                    *(self.path, problem.strerror),
+                )
+            self.lost += 1
+
+    def _append(self, data):
+        self.at_start_of_line = False
+        while data:
+            data = data[self.file.write(data) :]
+        self.at_start_of_line = True
 
     def close(self):
+        if self.lost:
+            log.warning("%s: %d events could not be written", self.path, self.lost)
         self.file.close()
+
+
+def _ends_a_line(path):
+    """Whether what is appended to the file starts a line."""
+    if not os.path.isfile(path) or not os.path.getsize(path):
+        return True
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def _plain(value):

@@ -5,6 +5,9 @@
     caffelite train --solver solver.prototxt --weights pretrained.caffemodel
 
 On a terminal a bar shows how far it is; elsewhere stderr gets the log lines that Caffe writes.
+--log appends what happens to a file, for caffelite plot, parse_log and view; where it cannot be
+written, training goes on, with a warning.
+
 Ctrl-C ends training after the iteration at hand, with a snapshot; a second one ends it at once. So
 does SIGTERM, which schedulers and containers send before they kill; the exit code is then 143, and
 --snapshot goes on from there.
