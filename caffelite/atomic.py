@@ -13,22 +13,35 @@ def write_atomically(path, data):
 
     Whoever reads `path` meanwhile, or after a crash, finds the old file or the new one.
     """
-    chunks = [data] if isinstance(data, (bytes, bytearray, memoryview)) else data
-    with named_in_errors(path):
-        if os.path.exists(path) and not os.path.isfile(path):  # /dev/stdout, a pipe, a directory
-            with open(path, "wb") as file:
-                file.writelines(chunks)
-            return
-        target = os.path.realpath(path)
-        passing = make_passing(target)
-        try:
-            with open(passing, "wb") as file:
-                file.writelines(chunks)
-            take_place(passing, target)
-        except BaseException:
+    write_all_atomically({path: data})
+
+
+def write_all_atomically(contents):
+    """Make files of {path: data}; the first takes its place when all of them are on disk."""
+    passing = {}
+    try:
+        for path, data in contents.items():
+            chunks = [data] if isinstance(data, (bytes, bytearray, memoryview)) else data
+            with named_in_errors(path):
+                if os.path.exists(path) and not os.path.isfile(path):  # /dev/stdout, a pipe, ...
+                    with open(path, "wb") as file:
+                        file.writelines(chunks)
+                    continue
+                target = os.path.realpath(path)
+                passing[path] = make_passing(target), target
+                with open(passing[path][0], "wb") as file:
+                    file.writelines(chunks)
+                _finish(*passing[path])
+        for path, (temporary, target) in passing.items():
+            with named_in_errors(path):
+                os.replace(temporary, target)
+    except BaseException:
+        for temporary, _ in passing.values():
             with suppress(OSError):
-                os.unlink(passing)
-            raise
+                os.unlink(temporary)
+        raise
+    for folder in {os.path.dirname(target) for _, target in passing.values()}:
+        _sync_directory(folder)
 
 
 def make_passing(target):
@@ -41,11 +54,16 @@ def make_passing(target):
 
 def take_place(passing, target):
     """Put the file `passing`, which is whole and closed by now, in the place of `target`."""
+    _finish(passing, target)
+    os.replace(passing, target)
+    _sync_directory(os.path.dirname(target))
+
+
+def _finish(passing, target):
+    """Give a file the permissions that `target` is to have, and see it on disk."""
     os.chmod(passing, _permissions(target))
     with open(passing, "rb+") as file:
         os.fsync(file.fileno())
-    os.replace(passing, target)
-    _sync_directory(os.path.dirname(target))
 
 
 def _permissions(target):

@@ -37,6 +37,11 @@ def add_arguments(parser):
     flag = parser.add_argument
     flag("--solver", required=True, metavar="FILE", help="the solver's prototxt")
     flag("--snapshot", metavar="FILE", help="a .solverstate to go on from")
+    flag(
+        "--allow-other-weights",
+        action="store_true",
+        help="go on from a state though its model holds other weights than it was written with",
+    )
     flag("--weights", metavar="A,B", help="weights to start from, instead of the solver's own")
     flag("--iterations", type=int, metavar="N", help="train until iteration N, not max_iter")
     flag("--phase", type=str.upper, choices=PHASES, help="phase of the train net [TRAIN]")
@@ -58,6 +63,8 @@ def run(args):
         raise UsageError(
             "--snapshot and --weights exclude each other: a snapshot brings its own weights"
         )
+    if args.allow_other_weights and not args.snapshot:
+        raise UsageError("--allow-other-weights says how to go on from a state: give --snapshot")
     quiet = on_terminal()
     log = start_logging(quiet)
     param = _solver_param(args, log)
@@ -73,7 +80,7 @@ def run(args):
         stack.enter_context(running(solver.net, *solver.test_nets))
         if args.snapshot:
             log.info("Resuming from %s", args.snapshot)
-            solver.restore(args.snapshot)
+            solver.restore(args.snapshot, args.allow_other_weights)
         _listen(solver, args, quiet, stack)
         asked = stack.enter_context(_signals(solver, args))
         log.info("Starting Optimization")

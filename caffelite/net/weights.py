@@ -71,7 +71,7 @@ class Loading:
                     report.filled += [blob for _, blob, _ in steps]
                     self.steps += steps
                     _report_missing(report, net, file)
-            self._close = stack.pop_all().close
+            self.close = stack.pop_all().close
 
     def copy(self):
         """Give the nets the values."""
@@ -89,7 +89,7 @@ class Loading:
         return self
 
     def __exit__(self, *_):
-        self._close()
+        self.close()
 
 
 def _report_missing(report, net, file):

@@ -421,9 +421,13 @@ class Solver:
         self._emit("snapshot", iteration=self.iter, model=model, state=state)
         return model, state
 
-    def restore(self, path):
-        """Go on from a .solverstate, or .solverstate.h5, and the model file that it names."""
-        snapshot.restore(self, os.fspath(path))
+    def restore(self, path, allow_other_weights=False):
+        """Go on from a .solverstate, or .solverstate.h5, and the model file that it names.
+
+        A model with other weights than the state was written with is refused, unless
+        `allow_other_weights` says that they were changed on purpose.
+        """
+        snapshot.restore(self, os.fspath(path), allow_other_weights)
 
     def share_weights(self, net):
         """Let `net` use the train net's weights, by layer name."""

@@ -3,7 +3,8 @@
 A state holds the iteration, the model's path, the schedule's step and the histories. Beyond Caffe
 it holds the seed, how far each layer's random or data stream has come, and what recurrent layers
 carry from batch to batch, in fields that Caffe passes over: a run resumed from it ends with the
-very bits of one that was never stopped.
+very bits of one that was never stopped. It has a checksum, and the digest of its model's weights: a
+model of the same name with other weights is refused.
 """
 
 import contextlib
@@ -12,15 +13,16 @@ import logging
 import mmap
 import os
 import tempfile
+import zlib
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from .. import rng
-from ..atomic import write_atomically
+from ..atomic import write_all_atomically
 from ..data import hdf5
 from ..errors import ProtoError, SolverError
-from ..net import weights, weights_file
+from ..net import checksum, weights, weights_file
 from ..proto import caffe_pb2, wire
 
 _HISTORY = 3  # the field of a SolverState
@@ -67,20 +69,27 @@ def _refused(prefix):
 
 
 def write(solver):
-    """Write both files of a snapshot; returns (model path, state path)."""
-    prefix = f"{solver.param.snapshot_prefix}_iter_{solver.iter}"
+    """Write both files of a snapshot; returns (model path, state path).
+
+    The model takes its place when the state, too, is on disk, so that they come as a pair.
+    """
     check_writable(solver.param.snapshot_prefix)
-    if solver.param.snapshot_format == caffe_pb2.SolverParameter.HDF5:
-        model, state, kind = f"{prefix}.caffemodel.h5", f"{prefix}.solverstate.h5", "HDF5"
-        save, save_state = solver.net.save_hdf5, _write_hdf5
-    else:
-        model, state, kind = f"{prefix}.caffemodel", f"{prefix}.solverstate", "binary proto"
-        save, save_state = solver.net.save, _write_binary
+    prefix = f"{solver.param.snapshot_prefix}_iter_{solver.iter}"
+    is_hdf5 = _writes_hdf5(solver)
+    ending, kind = (".h5", "HDF5") if is_hdf5 else ("", "binary proto")
+    model, state = f"{prefix}.caffemodel{ending}", f"{prefix}.solverstate{ending}"
     log.info("Snapshotting to %s file %s", kind, model)
-    save(model, solver.param.snapshot_diff)
+    contents = weights.hdf5_contents if is_hdf5 else weights.binary_contents
+    chunks, digest = contents(solver.net, solver.param.snapshot_diff)
     log.info("Snapshotting solver state to %s file %s", kind, state)
-    save_state(solver, state, model)
+    message = _state_message(solver, model, digest)
+    state_chunks = (_hdf5_chunks if is_hdf5 else _binary_chunks)(message, _histories(solver))
+    write_all_atomically({model: chunks, state: state_chunks})
     return model, state
+
+
+def _writes_hdf5(solver):
+    return solver.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
 
 
 def _histories(solver):
@@ -90,7 +99,7 @@ def _histories(solver):
 
 def write_best(solver):
     """Write the model as PREFIX_best, over the one before; returns its path."""
-    is_hdf5 = solver.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
+    is_hdf5 = _writes_hdf5(solver)
     path = f"{solver.param.snapshot_prefix}_best.caffemodel{'.h5' if is_hdf5 else ''}"
     log.info("Iteration %d is the best so far: keeping it as %s", solver.iter, path)
     (solver.net.save_hdf5 if is_hdf5 else solver.net.save)(path)
@@ -119,11 +128,24 @@ def _blob_proto(array):
     return caffe_pb2.BlobProto.FromString(b"".join(weights.blob_message(array.shape, array)))
 
 
-def _state_message(solver, model):
+def _state_message(solver, model, digest):
     state = caffe_pb2.SolverState()
     state.CopyFrom(solver.state_before_tests or state_of(solver))
-    state.learned_net = model
+    state.learned_net, state.weights_digest = model, digest
+    state.checksum = _checksum(state, _histories(solver))
     return state
+
+
+def _checksum(state, histories):
+    """Of all that a state holds but its model's path: files may be renamed."""
+    rest = caffe_pb2.SolverState()
+    rest.CopyFrom(state)
+    rest.ClearField("learned_net")
+    rest.ClearField("checksum")
+    crc = zlib.crc32(rest.SerializeToString(deterministic=True))
+    for array in histories:
+        crc = checksum.of_array(array, crc)
+    return crc
 
 
 def _nets(solver):
@@ -132,54 +154,48 @@ def _nets(solver):
         yield f"test{k}", net
 
 
-def _write_binary(solver, path, model):
-    chunks = [_state_message(solver, model).SerializeToString()]
-    for array in _histories(solver):
+def _binary_chunks(state, histories):
+    yield state.SerializeToString()
+    for array in histories:
         blob = weights.blob_message(array.shape, array)
-        chunks += [wire.header(_HISTORY, sum(map(len, blob))), *blob]
-    write_atomically(path, chunks)
+        yield wire.header(_HISTORY, sum(map(len, blob)))
+        yield from blob
 
 
-def _write_hdf5(solver, path, model):
-    state = _state_message(solver, model)
-
+def _hdf5_chunks(state, histories):
     def fill(file):
         file.create_dataset("iter", data=np.array([state.iter], "i4"))
-        hdf5.put_text(file, "learned_net", model)
+        hdf5.put_text(file, "learned_net", state.learned_net)
         file.create_dataset("current_step", data=np.array([state.current_step], "i4"))
         history = file.create_group("history")
-        for index, array in enumerate(_histories(solver)):
+        for index, array in enumerate(histories):
             history.create_dataset(str(index), data=array)
         file.create_dataset(_EXTRA, data=np.frombuffer(state.SerializeToString(), "u1"))
 
-    hdf5.write_file(path, fill)
+    return hdf5.image(fill)
 
 
 # Restoring
 
 
-def restore(solver, path):
-    """Bring `solver` to the state in the file, the model that it names included."""
-    is_hdf5 = path.endswith(".h5")
-    state, arrays = _read_hdf5(path) if is_hdf5 else _read_binary(path)
-    if min(state.iter, state.current_step) < 0:
-        raise _damaged(path)
-    targets = _histories(solver)
-    if len(arrays) != len(targets):
-        raise SolverError(
-            f"{path}: holds {len(arrays)} histories, expected {len(targets)}: it was written by "
-            f"another type of solver than {solver.type}, or for another net"
-        )
-    for index, (target, array) in enumerate(zip(targets, arrays, strict=True)):
-        if array.size != target.size or (is_hdf5 and array.shape != target.shape):
-            raise SolverError(
-                f"{path}: history {index} has the shape {array.shape}, expected {target.shape}: it "
-                "was written for another net"
-            )
+def restore(solver, path, allow_other_weights=False):
+    """Bring `solver` to the state in the file, the model that it names included.
+
+    Nothing is changed unless both are whole, fit the solver, and belong together; with
+    `allow_other_weights` the model may hold others than the state was written with.
+    """
+    state, arrays = _read_hdf5(path) if path.endswith(".h5") else _read_binary(path)
+    _check_fit(solver, state, arrays, path)
     carried = list(_carried(solver, state, path)) if state.HasField("seed") else []
+    if state.HasField("checksum") and state.checksum != _checksum(state, arrays):
+        raise SolverError(
+            f"{path}: holds something else than was saved in it (the checksum differs): it is "
+            "damaged; take another snapshot. Who changes a state on purpose clears its checksum"
+        )
     if state.learned_net:
-        solver.net.copy_from(_find_model(state.learned_net, path))
-    for target, array in zip(targets, arrays, strict=True):
+        with _model_of(solver, state, path, allow_other_weights) as model:
+            model.copy()
+    for target, array in zip(_histories(solver), arrays, strict=True):
         target[...] = array.reshape(target.shape)
     _let_frozen_blobs_roll_out(solver)
     solver.iter, solver.current_step = state.iter, state.current_step
@@ -189,6 +205,41 @@ def restore(solver, path):
         _restore_streams(solver, state)
     for blob, values in carried:
         blob.data[...] = values
+
+
+def _check_fit(solver, state, arrays, path):
+    if min(state.iter, state.current_step) < 0:
+        raise _damaged(path)
+    targets = _histories(solver)
+    if len(arrays) != len(targets):
+        raise SolverError(
+            f"{path}: holds {len(arrays)} histories, expected {len(targets)}: it was written by "
+            f"another type of solver than {solver.type}, or for another net"
+        )
+    for index, (target, array) in enumerate(zip(targets, arrays, strict=True)):
+        if array.size != target.size or (path.endswith(".h5") and array.shape != target.shape):
+            raise SolverError(
+                f"{path}: history {index} has the shape {array.shape}, expected {target.shape}: it "
+                "was written for another net"
+            )
+
+
+def _model_of(solver, state, path, allow_other_weights):
+    """The Loading of the state's model, checked to be that."""
+    file = _find_model(state, path)
+    model = weights.Loading([solver.net], [file], tolerant=allow_other_weights)
+    if not state.HasField("weights_digest") or model.digest(solver.net) == state.weights_digest:
+        return model
+    text = f"{file}: holds other weights than {path} was written with"
+    if not allow_other_weights:
+        model.close()
+        raise SolverError(
+            f"{text} (it names {state.learned_net}): put its own model beside it, or go on with "
+            "these weights by --allow-other-weights, in Python restore(..., "
+            "allow_other_weights=True)"
+        )
+    log.warning("%s; going on with these weights, as --allow-other-weights says", text)
+    return model
 
 
 def _let_frozen_blobs_roll_out(solver):
@@ -224,13 +275,20 @@ def _carried(solver, state, path):
                 yield blob, array.reshape(blob.shape)
 
 
-def _find_model(recorded, state_path):
-    """The model where the state says it is, or else beside the state."""
-    beside = os.path.join(os.path.dirname(state_path), os.path.basename(recorded))
-    if not os.path.exists(recorded) and os.path.exists(beside):
-        log.warning("%s is not there; taking %s", recorded, beside)
+def _find_model(state, path):
+    """The model beside the state; or else, and first for states of Caffe, where the state says."""
+    named = state.learned_net
+    beside = os.path.join(os.path.dirname(path), os.path.basename(named))
+    if not os.path.exists(beside):
+        return named
+    if state.HasField("weights_digest"):
         return beside
-    return recorded
+    if not os.path.exists(named):
+        log.warning("%s is not there; taking %s", named, beside)
+        return beside
+    if not os.path.samefile(named, beside):
+        log.warning("%s names %s, which is taken, as in Caffe, and not %s", path, named, beside)
+    return named
 
 
 def _values(blob):
