@@ -9,6 +9,7 @@ import os
 
 import numpy as np
 
+from . import reading
 from .errors import NetError, did_you_mean
 
 FILLERS = {}
@@ -128,13 +129,10 @@ def file(array, param, generator):
 
 
 def _numbers(path, count):
+    at = f'filler file "{path}"'
     if not os.path.isfile(path):  # a device or a pipe may never end
-        raise NetError(f'filler file "{path}": no such file (looked for from {os.getcwd()})')
-    try:
-        with open(path, encoding="utf-8") as text:
-            numbers = np.array(text.read().split(), np.float64)
-    except (OSError, ValueError) as problem:
-        raise NetError(f'filler file "{path}": cannot be read: {problem}') from None
-    if len(numbers) != count:
-        raise NetError(f'filler file "{path}": has {len(numbers)} numbers, expected {count}')
-    return numbers
+        raise NetError(f"{at}: no such file (looked for from {os.getcwd()})")
+    words = reading.text(path, most=100 * count + (1 << 20), error=NetError).split()
+    if len(words) != count:
+        raise NetError(f"{at}: has {len(words)} numbers, expected {count}")
+    return np.array([reading.number(word, at, error=NetError) for word in words])

@@ -40,7 +40,7 @@ class LineHandler(logging.Handler):
 
     def emit(self, record):
         least = os.environ.get("GLOG_minloglevel", "")
-        if least.isdecimal() and _severity(record) < int(least):
+        if least.isdecimal() and _severity(record) < int(least[:9]):
             return
         try:
             self.write(self.format(record))

@@ -4,14 +4,16 @@ Both give the same rows. Lines that are neither are passed over: logs hold what 
 and other programs say, too.
 """
 
-import json
+import itertools
 import math
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .errors import DataError
+from .reading import count, finite, json_object, opened
 
 _NUMBER = r"(-?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|nan|inf))"
 _STAMP = re.compile(r"[IWEF](?:\d{4})?(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})")
@@ -21,9 +23,10 @@ _OUTPUT = re.compile(
 )
 _LOSS = re.compile(rf"Iteration \d+(?: \(.*\))?, loss = {_NUMBER}")
 _TEST_LOSS = re.compile(rf"Test loss: {_NUMBER}")
-_TEST_NET = re.compile(r"Testing net \(#(\d+)\)")
+_TEST_NET = re.compile(r"Testing net \(#(\d{1,9})\)")
 _RATE = re.compile(rf"Iteration \d+, lr = {_NUMBER}")
 _LONGEST = 1 << 16  # characters of a line that are looked at
+_LATEST = 1 << 33  # seconds, in the year 2242, that a file may claim to be of
 
 
 @dataclass
@@ -47,11 +50,10 @@ class Row:
 
     def named_outputs(self):
         """(name, value) of each output; "prob[3]" in an array, "loss#1" of the second test net."""
-        names = [name for name, _ in self.outputs]
-        counts = {}
+        totals, counts = Counter(name for name, _ in self.outputs), Counter()
         for name, value in self.outputs:
-            index = counts[name] = counts.get(name, -1) + 1
-            label = f"{name}[{index}]" if names.count(name) > 1 else name
+            label = f"{name}[{counts[name]}]" if totals[name] > 1 else name
+            counts[name] += 1
             yield f"{label}#{self.net}" if self.net else label, value
 
 
@@ -66,14 +68,15 @@ class Run:
 def read_log(path):
     """The Run that a log tells of; a DataError where it tells of none."""
     path = os.fspath(path)
-    with open(path, encoding="utf-8", errors="replace") as file:
-        start = file.read(1)
-        file.seek(0)
+    with opened(path, encoding="utf-8", errors="replace") as file:
         lines = iter(lambda: file.readline(_LONGEST), "")
-        if start == "{":
+        first = next(lines, "")
+        lines = itertools.chain([first], lines)
+        written = min(max(os.fstat(file.fileno()).st_mtime, 0), _LATEST)
+        if first.startswith("{"):
             run = _from_events(lines)
         else:
-            run = _from_lines(lines, datetime.fromtimestamp(os.path.getmtime(path)).year)
+            run = _from_lines(lines, datetime.fromtimestamp(written).year)
     if not run.train and not run.test:
         raise DataError(
             f"{path}: tells of no training; expected a log with lines such as "
@@ -86,26 +89,24 @@ def _from_events(lines):
     run, start, rate = Run(), None, math.nan
     for line in lines:
         try:
-            event = json.loads(line)
-            kind, iteration = event["event"], int(event["iteration"])
-            time = float(event["time"])
-        except (ValueError, TypeError, KeyError):
+            event = json_object(line, "")
+        except DataError:
             continue  # the last line of a run that was killed may be cut off
+        iteration, time = count(event.get("iteration")), finite(event.get("time"))
+        if iteration is None or math.isnan(time):
+            continue
         start = time if start is None else start
+        kind, net, outputs = (event.get(key) for key in ("event", "net", "outputs"))
         if kind not in ("train", "test"):
             continue
-        row = Row(iteration, time - start, rate, net=event.get("net", 0), begun=time - start)
-        row.loss = _number(event.get("loss"))
-        for name, value in (event.get("outputs") or {}).items():
-            row.outputs += [(name, _number(one)) for one in _flat(value)]
+        row = Row(iteration, time - start, rate, net=count(net) or 0, begun=time - start)
+        row.loss = finite(event.get("loss"))
+        for name, value in outputs.items() if isinstance(outputs, dict) else ():
+            row.outputs += [(name, finite(one)) for one in _flat(value)]
         if kind == "train":
-            row.rate = rate = _number(event.get("lr"))
+            row.rate = rate = finite(event.get("lr"))
         getattr(run, kind).append(row)
     return run
-
-
-def _number(value):
-    return float(value) if isinstance(value, (int, float)) else math.nan
 
 
 def _flat(value):

@@ -8,6 +8,7 @@ tests/test_reading.py holds all others to.
 
 import errno
 import functools
+import itertools
 import json
 import math
 import os
@@ -21,8 +22,10 @@ from .errors import DataError, short
 MOST_LINE = 1 << 20  # characters of a line
 MOST_TEXT = 1 << 26  # characters of a text that is read at once, or that a pipe may give
 MOST_DATA = (1 << 31) - 1  # bytes of a binary file that is read at once: no message is larger
-MOST_DEPTH = 20  # levels of YAML
+MOST_DEPTH = 64  # levels of JSON and YAML: twice the axes that there are
+MOST_YAML = 1 << 16  # characters: its parser takes its time
 MOST_AXES = 32
+MOST_VALUES = 1 << 40  # of an array
 INT32 = -(2**31), 2**31 - 1
 
 patience = 5  # seconds that a pipe with a name is waited for
@@ -39,11 +42,9 @@ def opened(path, mode="r", error=DataError, failing="cannot be read", piped=True
     """
     try:
         return open(path, mode, opener=functools.partial(_handle, piped=piped), **how)
-    except OSError as problem:
-        reason = problem.strerror
-    except ValueError as problem:  # no system takes such a name
-        reason = problem
-    raise error(f"{path}: {failing}: {reason}")
+    except (OSError, ValueError) as problem:  # ValueError: no system takes such a name
+        reason = getattr(problem, "strerror", problem)
+        raise error(f"{path}: {failing}: {reason}") from problem
 
 
 def _handle(path, flags, piped):
@@ -103,13 +104,12 @@ def text(path, most=MOST_TEXT, error=DataError, failing="cannot be read", errors
     return content
 
 
-def lines(path, error=DataError, encoding="utf-8", errors="surrogateescape", newline=None):
-    """Yield the lines of a text file, each with its end.
+def lines(path, wanted="text", encoding="utf-8", errors="surrogateescape", newline=None):
+    """Yield the lines of a text file, each with its end; `wanted` is what it should be.
 
     Bytes that are no UTF-8 pass through as names of files may have them, if `errors` is left out.
     """
-    how = {"encoding": encoding, "errors": errors, "newline": newline}
-    with opened(path, error=error, **how) as file:
+    with opened(path, encoding=encoding, errors=errors, newline=newline) as file:
         left = math.inf if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else MOST_TEXT
         number = 0
         try:
@@ -117,10 +117,11 @@ def lines(path, error=DataError, encoding="utf-8", errors="surrogateescape", new
                 left -= len(line)
                 if len(line) > MOST_LINE or left < 0:
                     most = f"a line of more than {MOST_LINE:,}" if left >= 0 else f"{MOST_TEXT:,}"
-                    raise error(f"{path}:{number}: expected text in lines, found {most} characters")
+                    raise DataError(f"{path}:{number}: expected {wanted}, found {most} characters")
                 yield line
         except UnicodeDecodeError as problem:
-            raise error(f"{path}:{number + 1}: cannot be read: {_not_text(problem)}") from None
+            at, found = f"{path}:{number + 1}", _not_text(problem)
+            raise DataError(f"{at}: expected {wanted}, but {found}") from None
 
 
 def _not_text(problem):
@@ -140,14 +141,15 @@ def integer(word, at, what="", least=INT32[0], most=INT32[1], error=DataError):
     return value
 
 
-def number(word, at, what="", error=DataError):
-    """The number that a word is; neither nan nor infinite."""
+def number(word, at, what="", limit=math.inf, error=DataError):
+    """The number that a word is, below `limit` in size; neither nan nor infinite."""
     try:
         value = math.nan if "_" in word else float(word)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise _unexpected(word, at, what, "a number", error)
+    if not abs(value) < limit:
+        wanted = "a number" if limit == math.inf else f"a number below {limit:g}"
+        raise _unexpected(word, at, what, wanted, error)
     return value
 
 
@@ -156,45 +158,53 @@ def _unexpected(found, at, what, wanted, error):
     return error(f'{prefix}expected {wanted}, not "{short(found)}"')
 
 
-def shape(dims, at, least=0, most=INT32[1], error=DataError):
-    """The shape that a file declares, as a tuple: few axes, none below `least`, `most` values."""
-    dims = dims[: MOST_AXES + 1]  # before anything is computed of them
-    if (
-        len(dims) > MOST_AXES
-        or any(not least <= dim <= most for dim in dims)
-        or math.prod(max(dim, 1) for dim in dims) > most  # NumPy wants it small beside a 0, too
-    ):
-        found = " x ".join(map(str, dims[:8])) + " x ..." * (len(dims) > 8)
-        raise error(
-            f"{at}: declares the shape {found}; expected at most {MOST_AXES} axes, none below "
-            f"{least}, and at most {most} values"
-        )
-    return tuple(int(dim) for dim in dims)
+def shape(dims, size):
+    """The shape that a file declares for `size` values, as a tuple; None if that cannot be."""
+    if len(dims) > MOST_AXES or not all(0 <= dim <= MOST_VALUES for dim in dims):
+        return None
+    room = math.prod(max(dim, 1) for dim in dims)  # NumPy wants it small beside a 0, too
+    return tuple(dims) if room <= MOST_VALUES and math.prod(dims) == size else None
 
 
 # JSON and YAML
 
 
-def json_object(source, at, error=DataError):
+def json_object(source, at, wanted="JSON, an object {...}", error=DataError):
     """The dict that a text is as JSON; what is in it is of any type yet."""
     try:
+        _check_depth(source)
         found = json.loads(source)
         if isinstance(found, dict):
             if "\\u" in source:
                 json.dumps(found, ensure_ascii=False).encode()  # half of a pair cannot be written
             return found
-        reason = f"expected an object, {{...}}, found {type(found).__name__}"
-    except RecursionError:
-        reason = "it is nested too deep"
+        reason = f"found a {type(found).__name__}"
     except ValueError as problem:
         reason = problem
-    raise error(f"{at}: cannot be read as JSON: {reason}")
+    raise error(f"{at}: expected {wanted}: {reason}")
+
+
+def _check_depth(source):
+    """Raise a ValueError for JSON that whoever goes through it could not get to the bottom of."""
+    if source.count("[") + source.count("{") <= MOST_DEPTH:
+        return
+    steps = ((found[0] in "[{") - (found[0] in "]}") for found in _BRACKET.finditer(source))
+    if max(itertools.accumulate(steps)) > MOST_DEPTH:
+        raise ValueError(f"nested deeper than {MOST_DEPTH} levels")
+
+
+_BRACKET = re.compile(r'[\[{\]}]|"[^"\\]*(?:\\.[^"\\]*)*"?')
+
+
+def is_number(value):
+    """Whether a value in JSON is a number, and none that is too large for a float."""
+    return isinstance(value, float) or (type(value) is int and abs(value) <= sys.float_info.max)
 
 
 def finite(value):
     """The float that a value in JSON is, or nan: for what is no number, or none that is finite."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) <= sys.float_info.max else math.nan
+    value = float(value) if is_number(value) else math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def count(value, most=10**15):
@@ -207,6 +217,8 @@ def yaml_mapping(source, at, error=DataError):
     """The dict that a text is as YAML: numbers, strings, lists and dicts; None for another kind."""
     import yaml
 
+    if len(source) > MOST_YAML:
+        raise error(f"{at}: has {len(source):,} characters, expected {MOST_YAML:,} at most")
     try:
         found = yaml.load(source, _yaml_loader())
     except (yaml.YAMLError, ValueError, LookupError) as problem:  # !!bool of no such word

@@ -192,7 +192,7 @@ def test_broken_original_files_are_refused(tmp_path, original, capsys, name, cha
         (["mnist"], "mnist needs --idx DIR"),
         (["mnist-5k", "--idx", "x"], "--idx belongs to mnist"),
         (["pictures", "--pad", "2"], "--pad is for digits"),
-        (["mnist-5k", "--pad", "-1"], "expected a number from 0 to 99"),
+        (["mnist-5k", "--pad", "-1"], "expected a whole number from 0 to 99"),
     ],
 )
 def test_flags_must_fit_together(words, message, capsys):

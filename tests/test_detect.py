@@ -110,13 +110,19 @@ def test_windows_may_be_proposed(folder, capsys, monkeypatch):
         ("", "windows.csv:1: lacks the columns filename, xmax, xmin, ymax, ymin"),
         ("filename,xmin,ymin,xmax,ymax\n", "names no windows"),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2,3\n", "windows.csv:2: has 4 columns, expected 5"),
-        ("filename,xmin,ymin,xmax,ymax\na.png,1,2,3,x\n", "windows.csv:2: could not convert"),
-        ("filename,xmin,ymin,xmax,ymax\na.png,1,2,3,nan\n", "windows.csv:2: expected finite"),
+        (
+            "filename,xmin,ymin,xmax,ymax\na.png,1,2,3,x\n",
+            "windows.csv:2: ymax: expected a number below",
+        ),
+        (
+            "filename,xmin,ymin,xmax,ymax\na.png,1,2,3,nan\n",
+            "windows.csv:2: ymax: expected a number below",
+        ),
         ("filename,xmin,ymin,xmax,ymax\nnone.png,1,2,3,4\n", "none.png: no picture"),
         ("filename,xmin,ymin,xmax,ymax\na.png,50,50,60,60\n", "a.png: the window"),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2,1,2\n", "a.png: the window"),
         ("filename,xmin,ymin,xmax,ymax\na.png,-3,0,5,6\n", "a.png: the window"),
-        (b"\xff\xfe\x00", "cannot be read as CSV"),
+        (b"\xff\xfe\x00", "windows.csv:1: expected CSV, but byte 0xff is not UTF-8"),
     ],
 )
 def test_broken_windows_are_named_and_leave_nothing(folder, content, message, capsys):

@@ -162,13 +162,13 @@ def test_numbers_from_a_file(net):
     ("text", "problem"),
     [
         (b"1 2 3 4 5", "has 5 numbers, expected 6"),
-        (b"1 2 3 4 5 six", "could not convert"),
-        (b"\xff\xfe", "codec can't decode"),
+        (b"1 2 3 4 5 six", 'expected a number, not "six'),
+        (b"\xff\xfe", "byte 0xff is not UTF-8"),
         (None, "no such file"),
     ],
 )
 def test_a_file_that_does_not_fit(net, text, problem):
-    with pytest.raises(NetError, match=f'ip.*filler file "numbers.txt".*{problem}'):
+    with pytest.raises(NetError, match=f"ip.*numbers.txt.*{problem}"):
         net(text)
 
 

@@ -4,6 +4,7 @@ import argparse
 import re
 
 from ..errors import did_you_mean
+from ..reading import integer, number
 
 _FLAG = re.compile(r"--?([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
 _TRUTH = dict.fromkeys(("true", "t", "1", "yes", "y"), True) | dict.fromkeys(
@@ -13,6 +14,16 @@ _TRUTH = dict.fromkeys(("true", "t", "1", "yes", "y"), True) | dict.fromkeys(
 
 class UsageError(Exception):
     """A mistake on the command line that shows only when a command looks at its flags together."""
+
+
+def int32(text):
+    """The number of a flag that counts something: what fits into 32 bits, as in files."""
+    return integer(text, "", error=argparse.ArgumentTypeError)
+
+
+def finite(text):
+    """The number of a flag, neither nan nor infinite."""
+    return number(text, "", error=argparse.ArgumentTypeError)
 
 
 class Parser(argparse.ArgumentParser):

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 
-from ._flags import UsageError
+from ._flags import UsageError, int32
 
 PHASES = ("TRAIN", "TEST")
 STATISTICS = ("mean", "variance", "factor")  # what normalizing layers call the blobs they count in
@@ -24,7 +24,7 @@ def add_net_flags(parser, positional=False):
 
 def add_state_flags(parser):
     """--level and --stage."""
-    parser.add_argument("--level", type=int, default=0, metavar="N", help="level of the net [0]")
+    parser.add_argument("--level", type=int32, default=0, metavar="N", help="level of the net [0]")
     parser.add_argument(
         "--stage", default="", metavar="A,B", help="stages of the net, separated by commas"
     )
@@ -43,7 +43,7 @@ def add_python_flag(parser):
 
 def add_device_flags(parser):
     """--threads, and --gpu, which Caffe's command lines bring along."""
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to run on [all cores]")
+    parser.add_argument("--threads", type=int32, metavar="N", help="threads to run on [all cores]")
     parser.add_argument("--gpu", metavar="IDS", help="taken and passed over: all runs on the CPU")
 
 

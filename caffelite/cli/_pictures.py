@@ -3,7 +3,8 @@
 import argparse
 import re
 
-from ._flags import UsageError
+from ..reading import number
+from ._flags import UsageError, finite
 from ._nets import stages
 
 
@@ -21,7 +22,7 @@ def add_mean_flags(parser):
     flag("--train_val", metavar="FILE", help="take what pictures go through from this net")
     flag("--mean", metavar="FILE", help="the mean picture, a .binaryproto")
     flag("--mean_value", type=_values, metavar="B,G,R", help="the mean of each channel, or of all")
-    flag("--scale", type=float, metavar="X", help="factor, after the mean is subtracted")
+    flag("--scale", type=finite, metavar="X", help="factor, after the mean is subtracted")
 
 
 def picture_size(text):
@@ -34,12 +35,8 @@ def picture_size(text):
 
 
 def _values(text):
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected numbers, as 104,117,123, not {text!r}"
-        ) from None
+    at, error = "expected numbers, as 104,117,123", argparse.ArgumentTypeError
+    return [number(word, at, error=error) for word in text.split(",")]
 
 
 def preparation_of(args, model, log):

@@ -3,11 +3,10 @@
 import os
 import re
 
-import yaml
-
 import caffelite
 
 from ..errors import DataError, did_you_mean
+from ..reading import text, yaml_mapping
 from ._flags import UsageError
 
 
@@ -37,9 +36,9 @@ def known(name):
 
 def card(name):
     """(the facts at the head of a net's readme.md, the prose below)."""
-    with open(_readme(folder("models"), name), encoding="utf-8") as file:
-        _, facts, prose = file.read().split("---\n", 2)
-    return yaml.safe_load(facts), prose.strip()
+    path = _readme(folder("models"), name)
+    _, facts, prose = text(path).split("---\n", 2)
+    return yaml_mapping(facts, path), prose.strip()
 
 
 def _readme(models, name):

@@ -24,7 +24,7 @@ import os
 import sys
 
 from ..glog import on_terminal, start_logging
-from ._flags import UsageError
+from ._flags import UsageError, int32
 from ._nets import (
     add_device_flags,
     add_python_flag,
@@ -42,7 +42,7 @@ def add_arguments(parser):
     flag("--model", action="append", required=True, metavar="FILE", help="the net's prototxt")
     flag("--weights", action="append", required=True, metavar="FILE", help="its weights")
     flag("--labels", metavar="FILE", help="names of the classes, a line each")
-    flag("--top", type=int, default=5, metavar="N", help="classes to name for a picture [5]")
+    flag("--top", type=int32, default=5, metavar="N", help="classes to name for a picture [5]")
     flag("--crops", default="1", choices=("1", "10", "multi"), help="to average over [1]")
     flag("--output", metavar="BLOB", help="the net's scores [its last output]")
     add_preparation_flags(parser)

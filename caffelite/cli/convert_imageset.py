@@ -13,7 +13,7 @@ import os
 import sys
 
 from ..glog import on_terminal, start_logging
-from ._flags import UsageError
+from ._flags import UsageError, int32
 
 
 def add_arguments(parser):
@@ -24,8 +24,8 @@ def add_arguments(parser):
     flag("--gray", action="store_true", help="store 1 channel, not blue, green and red")
     flag("--shuffle", action="store_true", help="store them in random order")
     flag("--backend", default="lmdb", choices=("lmdb", "leveldb"), help="[lmdb]")
-    flag("--resize_width", type=int, default=0, metavar="N", help="resize to this width")
-    flag("--resize_height", type=int, default=0, metavar="N", help="... and height [as they are]")
+    flag("--resize_width", type=int32, default=0, metavar="N", help="resize to this width")
+    flag("--resize_height", type=int32, default=0, metavar="N", help="... and height [as they are]")
     flag("--check_size", action="store_true", help="all must have the size of the first")
     flag("--encoded", action="store_true", help="store files, not pixels")
     flag(

@@ -20,12 +20,11 @@ with .gz or without. Databases that are there already and hold the same are left
 """
 
 import argparse
-import contextlib
 import json
-import re
 import sys
 
 from ..glog import on_terminal, start_logging
+from ..reading import integer, number
 from ._flags import UsageError
 from ._pictures import picture_size
 
@@ -63,22 +62,18 @@ def add_arguments(parser):
 
 
 def _share(text):
-    with contextlib.suppress(ValueError):
-        if 0 <= float(text) < 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, not {text!r}")
+    share = number(text, "", error=argparse.ArgumentTypeError)
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, not {text!r}")
+    return share
 
 
 def _seed(text):
-    if not re.fullmatch(r"\d{1,9}", text):
-        raise argparse.ArgumentTypeError(f"expected a number of up to 9 digits, not {text!r}")
-    return int(text)
+    return integer(text, "", least=0, most=10**9 - 1, error=argparse.ArgumentTypeError)
 
 
 def _pad(text):
-    if not re.fullmatch(r"\d{1,2}", text):
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 99, not {text!r}")
-    return int(text)
+    return integer(text, "", least=0, most=99, error=argparse.ArgumentTypeError)
 
 
 def run(args):

@@ -18,7 +18,7 @@ import json
 import os
 
 from ..glog import on_terminal, start_logging
-from ._flags import UsageError
+from ._flags import UsageError, int32
 from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
 from ._pictures import add_mean_flags, preparation_of
 
@@ -33,7 +33,7 @@ def add_arguments(parser):
         "--model", required=True, metavar="FILE", help="the net's prototxt, for use: with an Input"
     )
     flag("--weights", required=True, metavar="FILE", help="its weights")
-    flag("--context_pad", type=int, default=16, metavar="N", help="pixels around a window [16]")
+    flag("--context_pad", type=int32, default=16, metavar="N", help="pixels around a window [16]")
     add_mean_flags(parser)
     flag("--json", action="store_true", help="print JSON")
     add_state_flags(parser)
@@ -56,11 +56,11 @@ def run(args):
 
     from ..atomic import written_together
     from ..detector import proposals
+    from ..reading import lines
 
     allow_python(args)
     if args.windows.lower().endswith(".txt"):
-        with open(args.windows, encoding="utf-8") as file:
-            windows = proposals(file.read().split("\n"))
+        windows = proposals(line.removesuffix("\n") for line in lines(args.windows))
     else:
         windows = read_windows(args.windows)
     detector = _detector(args, log)

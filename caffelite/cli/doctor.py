@@ -15,6 +15,8 @@ import re
 import shutil
 import sys
 
+from ..errors import DataError
+from ..reading import opened
 from ._color import paint
 from ._table import file_size
 
@@ -76,10 +78,10 @@ def _machine():
 
 def _processor():
     try:
-        with open("/proc/cpuinfo") as file:
+        with opened("/proc/cpuinfo") as file:
             found = re.search(r"^model name\s*:\s*(.+)$", file.read(), re.MULTILINE)
             return found[1] if found else platform.machine()
-    except OSError:
+    except DataError:
         return platform.processor() or platform.machine()
 
 

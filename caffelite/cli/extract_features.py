@@ -13,7 +13,8 @@ or none; what is there already is not replaced.
 import json
 
 from ..glog import on_terminal, start_logging
-from ._flags import UsageError
+from ..reading import integer
+from ._flags import UsageError, int32
 from ._nets import add_python_flag, add_state_flags, open_net, running, use_device
 
 
@@ -27,7 +28,7 @@ def add_arguments(parser):
     flag("kind", metavar="DB_TYPE", help="lmdb, leveldb, hdf5 or npz")
     flag("mode", metavar="CPU", nargs="?", help="CPU or GPU; all runs on the CPU")
     flag("gpu", metavar="DEVICE", nargs="?", help="taken and passed over")
-    flag("--threads", type=int, metavar="N", help="threads to run on [all cores]")
+    flag("--threads", type=int32, metavar="N", help="threads to run on [all cores]")
     flag("--json", action="store_true", help="print JSON")
     add_state_flags(parser)
     add_python_flag(parser)
@@ -39,8 +40,8 @@ def run(args):
     places = _places(args)
     if args.kind not in KINDS:
         raise UsageError(f'DB_TYPE "{args.kind}": expected one of {", ".join(KINDS)}')
-    if args.batches != "all" and not (args.batches.isdecimal() and int(args.batches)):
-        raise UsageError(f'NUM_BATCHES "{args.batches}": expected a number from 1 on, or all')
+    if args.batches != "all":
+        args.batches = integer(args.batches, "NUM_BATCHES", least=1, error=UsageError)
     if args.mode not in (None, "CPU", "GPU"):
         raise UsageError(f'"{args.mode}": expected CPU or GPU')
     args.gpu = (args.gpu or "0") if args.mode == "GPU" else None
@@ -98,7 +99,7 @@ def _extent(net, places, args):
     from ..net.evaluation import data_set
 
     if args.batches != "all":
-        return int(args.batches), None
+        return args.batches, None
     known = data_set(net)
     if known is None:
         raise UsageError("how many samples the net's data have is not known: give NUM_BATCHES")

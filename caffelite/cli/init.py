@@ -11,6 +11,7 @@ are those from DIR:
 
 import os
 
+from .. import reading
 from . import _zoo
 
 
@@ -44,8 +45,7 @@ def _texts(name):
     """{file to make: what is in it}. Prototxts too long to be kept are written by the program."""
     texts, sources = {}, _files(name)
     for file, source in sources.items():
-        with open(source, encoding="utf-8") as stream:
-            texts[file] = stream.read()
+        texts[file] = reading.text(source)
     if "deploy.prototxt" not in sources:
         from ..models.program import program
 

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 
-from ._flags import UsageError
+from ._flags import UsageError, int32
 
 _PICTURES = (".svg", ".png", ".pdf")
 
@@ -24,7 +24,7 @@ def add_arguments(parser):
     flag("--out", metavar="FILE", help="the picture to make, .svg, .png or .pdf")
     flag("--x", default="iteration", choices=("iteration", "seconds"), help="[iteration]")
     flag("--y", default="", metavar="A,B", help='what to show: "loss,accuracy" [all there is]')
-    flag("--smooth", type=int, default=1, metavar="N", help="show means of N training values [1]")
+    flag("--smooth", type=int32, default=1, metavar="N", help="show means of N training values [1]")
     flag("--log-y", action="store_true", help="logarithmic axes for losses")
     flag("--json", action="store_true", help="print the curves as JSON")
 

@@ -15,7 +15,7 @@ targets the errors. Equal scores count as wrong, as in the layer Accuracy.
 import json
 
 from ..glog import on_terminal, start_logging
-from ._flags import UsageError
+from ._flags import UsageError, int32
 from ._nets import add_device_flags, add_net_flags, open_net, running, use_device
 
 
@@ -23,7 +23,7 @@ def add_arguments(parser):
     add_net_flags(parser)
     flag = parser.add_argument
     flag("--weights", required=True, metavar="FILE", help="the weights, .caffemodel or HDF5")
-    flag("--iterations", type=int, metavar="N", help="batches to run [50; with --report all]")
+    flag("--iterations", type=int32, metavar="N", help="batches to run [50; with --report all]")
     flag("--report", action="store_true", help="tell how well the net does over its whole data set")
     flag("--confusion", metavar="FILE", help="write the confusion matrix as CSV; implies --report")
     flag("--labels", metavar="FILE", help="names for --report, a line a class [beside the data]")

@@ -12,7 +12,7 @@ import json
 import time
 
 from ..glog import on_terminal, start_logging
-from ._flags import UsageError
+from ._flags import UsageError, int32
 from ._nets import PHASES, add_device_flags, add_net_flags, open_net, use_device
 from ._table import table
 
@@ -20,7 +20,7 @@ from ._table import table
 def add_arguments(parser):
     add_net_flags(parser)
     flag = parser.add_argument
-    flag("--iterations", type=int, default=50, metavar="N", help="times to run the net [50]")
+    flag("--iterations", type=int32, default=50, metavar="N", help="times to run the net [50]")
     flag("--phase", default="TRAIN", type=str.upper, choices=PHASES, help="[TRAIN]")
     flag("--json", action="store_true", help="print JSON")
     add_device_flags(parser)

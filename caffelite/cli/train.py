@@ -17,7 +17,7 @@ import contextlib
 import signal
 
 from ..glog import on_terminal, start_logging
-from ._flags import UsageError
+from ._flags import UsageError, int32
 from ._nets import (
     PHASES,
     add_device_flags,
@@ -43,7 +43,7 @@ def add_arguments(parser):
         help="go on from a state though its model holds other weights than it was written with",
     )
     flag("--weights", metavar="A,B", help="weights to start from, instead of the solver's own")
-    flag("--iterations", type=int, metavar="N", help="train until iteration N, not max_iter")
+    flag("--iterations", type=int32, metavar="N", help="train until iteration N, not max_iter")
     flag("--phase", type=str.upper, choices=PHASES, help="phase of the train net [TRAIN]")
     add_state_flags(parser)
     for name, default in (("sigint", "stop"), ("sigterm", "stop"), ("sighup", "snapshot")):

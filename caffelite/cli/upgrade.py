@@ -19,6 +19,8 @@ import logging
 import re
 import sys
 
+from .. import reading
+from ..atomic import write_atomically
 from ..errors import ProtoError
 
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1f]")  # control characters that text has no use for
@@ -38,12 +40,12 @@ def run(args):
     source, out = args.files
     problems = []
     try:
-        message, is_text = _read(source)
+        message, is_text, before = _read(source)
         data = _upgraded(message, is_text, source, problems)
     except ProtoError as problem:
         print(problem, file=sys.stderr)
         return 2
-    _write(source, out, data)
+    write_atomically(out, before if data is None else data)
     if args.json:
         print(json.dumps({"file": out, "upgraded": data is not None, "problems": problems}))
     else:
@@ -54,30 +56,25 @@ def run(args):
 
 
 def _read(path):
-    """(NetParameter or SolverParameter, whether the file is text)"""
+    """(NetParameter or SolverParameter, whether the file is text, its bytes)"""
     from google.protobuf.message import DecodeError
 
     from ..proto import caffe_pb2, text
 
-    try:
-        with open(path, "rb") as file:
-            start = file.read(4096)
-    except OSError as problem:
-        raise ProtoError(f"{path}: cannot be read: {problem.strerror}") from None
-    if start.startswith(b"\x89HDF"):
+    data = reading.data(path, error=ProtoError)
+    if data.startswith(b"\x89HDF"):
         raise ProtoError(f"{path}: is HDF5, which has no old forms")
-    if not _BINARY.search(start):
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return text.read(path, text.likely_class(file.read())), True
+    if not _BINARY.search(data, 0, 4096):
+        likely = text.likely_class(data.decode("utf-8", "replace"))
+        return text.of_bytes(data, likely, path), True, data
     net = caffe_pb2.NetParameter()
     try:
-        with open(path, "rb") as file:
-            net.ParseFromString(file.read())
+        net.ParseFromString(data)
     except DecodeError:
         net.Clear()
     if not (net.layer or net.layers):
         raise ProtoError(f"{path}: neither text nor a .caffemodel, or a damaged one")
-    return net, False
+    return net, False, data
 
 
 def _upgraded(message, is_text, path, problems):
@@ -99,12 +96,3 @@ def _upgraded(message, is_text, path, problems):
     finally:
         log.disabled = False
     return text.to_text(message).encode() if is_text else message.SerializeToString()
-
-
-def _write(source, out, data):
-    from ..atomic import write_atomically
-
-    if data is None:
-        with open(source, "rb") as file:
-            data = file.read()
-    write_atomically(out, data)

@@ -17,7 +17,8 @@ import sys
 import threading
 
 from ..errors import CaffeliteError
-from ._flags import UsageError
+from ..reading import integer
+from ._flags import UsageError, int32
 from ._nets import PHASES, add_net_flags, allow_python, stages
 
 
@@ -31,7 +32,7 @@ def add_arguments(parser):
         metavar="C,H,W",
         help="shape to assume of a sample where the net's data is not there to be read",
     )
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="[any that is free]")
+    parser.add_argument("--port", type=int32, default=0, metavar="N", help="[any that is free]")
     parser.add_argument(
         "--browser",
         action=argparse.BooleanOptionalAction,
@@ -83,10 +84,11 @@ def _shape(words):
     """(C, H, W) of --data-shape, or None."""
     if words is None:
         return None
-    sizes = [int(word) if word.isdecimal() else 0 for word in words.split(",")]
-    if len(sizes) != 3 or not all(0 < size < 2**20 for size in sizes):
+    sizes = words.split(",")
+    if len(sizes) != 3:
         raise UsageError(f"--data-shape: expected C,H,W such as 3,224,224, not {words!r}")
-    return tuple(sizes)
+    how = {"least": 1, "most": 2**20 - 1, "error": UsageError}
+    return tuple(integer(size, "--data-shape: C,H,W such as 3,224,224", **how) for size in sizes)
 
 
 def _server(data, port):

@@ -18,7 +18,7 @@ the flags that tell.
 import json
 
 from ..errors import CaffeliteError, did_you_mean
-from ._flags import UsageError
+from ._flags import UsageError, int32
 from ._nets import (
     add_device_flags,
     add_python_flag,
@@ -41,12 +41,19 @@ def add_arguments(parser):
     flag("--picture", metavar="FILE", help="the picture that the net is to see")
     flag("--layer", metavar="NAME", help="the layer to look at [the first convolution]")
     flag(
-        "--class", type=int, dest="index", metavar="N", help="the class to look for [the likeliest]"
+        "--class",
+        type=int32,
+        dest="index",
+        metavar="N",
+        help="the class to look for [the likeliest]",
     )
     flag(
-        "--window", type=int, metavar="N", help="side of what hides a part [a fifth of the picture]"
+        "--window",
+        type=int32,
+        metavar="N",
+        help="side of what hides a part [a fifth of the picture]",
     )
-    flag("--stride", type=int, metavar="N", help="how far it moves [a quarter of the window]")
+    flag("--stride", type=int32, metavar="N", help="how far it moves [a quarter of the window]")
     flag("--json", action="store_true", help="print JSON")
     add_preparation_flags(parser)
     add_state_flags(parser)

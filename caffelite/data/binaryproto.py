@@ -5,27 +5,26 @@ import math
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from .. import reading
 from ..atomic import write_atomically
 from ..errors import DataError
 from ..proto.caffe_pb2 import BlobProto
-from ..reading import opened
 
 
 def read(path):
     """The array in a .binaryproto file, in its own shape; legacy files give N, C, H, W."""
     try:
-        with opened(path, "rb") as file:
-            blob = BlobProto.FromString(file.read())
+        blob = BlobProto.FromString(reading.data(path))
     except DecodeError:
         raise DataError(f"{path}: is not a .binaryproto (a BlobProto), or damaged") from None
-    shape = (blob.num, blob.channels, blob.height, blob.width)
-    if blob.HasField("shape"):
-        shape = tuple(blob.shape.dim)
+    dims = (blob.num, blob.channels, blob.height, blob.width)
+    dims = blob.shape.dim if blob.HasField("shape") else dims
     values = blob.double_data or blob.data
-    if math.prod(shape) != len(values) or min(shape, default=0) < 0 or not values:
+    shape = reading.shape(dims, len(values))
+    if shape is None or not values:
+        dims = tuple(dims[: reading.MOST_AXES + 1])
         raise DataError(
-            f"{path}: declares the shape {shape}, {math.prod(shape)} values, "
-            f"but holds {len(values)}"
+            f"{path}: declares the shape {dims}, {math.prod(dims)} values, but holds {len(values)}"
         )
     return np.array(values, np.float64 if blob.double_data else np.float32).reshape(shape)
 

@@ -1,12 +1,10 @@
 """Steps that change the values of a picture: brightness, contrast, saturation, hue, noise."""
 
-import json
-
 import numpy as np
 
+from .. import reading
 from ..errors import DataError
 from ..kernels import hsv
-from ..reading import opened
 
 
 class Distort:
@@ -95,16 +93,13 @@ class Lighting:
 
 def read_axes(path):
     """s_i e_i as row i, from the "eigenvalues" and "eigenvectors" (in columns) of a JSON file."""
+    wanted = 'JSON with "eigenvalues" and "eigenvectors", as in a statistics.json'
+    content = reading.json_object(reading.text(path), path, wanted)
     try:
-        with opened(path, encoding="utf-8") as file:
-            content = json.load(file)
         values = np.array(content["eigenvalues"], float)
         vectors = np.array(content["eigenvectors"], float)
-    except (ValueError, KeyError, TypeError):
-        raise DataError(
-            f'{path}: expected JSON with "eigenvalues" and "eigenvectors", as in the '
-            "statistics.json of caffelite dataset"
-        ) from None
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise DataError(f"{path}: expected {wanted}") from None
     count = values.size
     if values.shape != (count,) or vectors.shape != (count, count):
         raise DataError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..atomic import write_atomically, written_together
 from ..errors import DataError, did_you_mean
-from ..reading import opened
+from ..reading import lines
 from . import binaryproto
 from .image_folder import read_folder
 from .image_list import read_list
@@ -94,9 +94,8 @@ def read_album(source, root=None, labels=None):
 
 def read_names(path):
     """The names in a text file, a line each."""
-    with opened(path, encoding="utf-8", errors="surrogateescape") as file:
-        names = file.read().removesuffix("\n").split("\n")
-    if names == [""]:
+    names = [line.removesuffix("\n") for line in lines(path)]
+    if not any(names[:2]):
         raise DataError(f"{path}: is empty; expected a name a line")
     return names
 

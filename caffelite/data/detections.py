@@ -1,11 +1,10 @@
 """Windows of pictures in a file, and tables of their scores: what detectors read and write."""
 
 import csv
-import math
 import warnings
 
+from .. import reading
 from ..errors import DataError, missing_extra
-from ..reading import opened
 
 COORDINATES = ("ymin", "xmin", "ymax", "xmax")
 
@@ -14,19 +13,19 @@ def read_windows(path):
     """{picture: [(ymin, xmin, ymax, xmax)]} of a CSV file whose first line names the columns."""
     found = {}
     try:
-        with opened(path, encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, skipinitialspace=True)
-            columns = [word.strip() for word in next(lines, [])]
-            missing = {"filename", *COORDINATES}.difference(columns)
-            if missing:
-                raise DataError(
-                    f"{path}:1: lacks the columns {', '.join(sorted(missing))}; expected a first "
-                    "line such as filename,xmin,ymin,xmax,ymax"
-                )
-            for words in filter(None, lines):
-                name, window = _window(f"{path}:{lines.line_num}", columns, words)
-                found.setdefault(name, []).append(window)
-    except (UnicodeDecodeError, csv.Error) as problem:
+        text = reading.lines(path, "CSV", encoding="utf-8-sig", errors="strict", newline="")
+        lines = csv.reader(text, skipinitialspace=True)
+        columns = [word.strip() for word in next(lines, [])]
+        missing = {"filename", *COORDINATES}.difference(columns)
+        if missing:
+            raise DataError(
+                f"{path}:1: lacks the columns {', '.join(sorted(missing))}; expected a first "
+                "line such as filename,xmin,ymin,xmax,ymax"
+            )
+        for words in filter(None, lines):
+            name, window = _window(f"{path}:{lines.line_num}", columns, words)
+            found.setdefault(name, []).append(window)
+    except csv.Error as problem:
         raise DataError(f"{path}: cannot be read as CSV: {problem}") from None
     if not found:
         raise DataError(f"{path}: names no windows")
@@ -37,12 +36,7 @@ def _window(at, columns, words):
     if len(words) != len(columns):
         raise DataError(f"{at}: has {len(words)} columns, expected {len(columns)}")
     values = dict(zip(columns, words, strict=True))
-    try:
-        window = [float(values[name]) for name in COORDINATES]
-    except ValueError as problem:
-        raise DataError(f"{at}: {problem}") from None
-    if not all(map(math.isfinite, window)):
-        raise DataError(f"{at}: expected finite numbers, found {','.join(words)}")
+    window = [reading.number(values[name], at, name, limit=1 << 31) for name in COORDINATES]
     return values["filename"], tuple(int(x) if x.is_integer() else x for x in window)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import rng
 from ..atomic import write_atomically
 from ..errors import CaffeliteError, DataError, missing_extra
-from ..reading import opened
+from ..reading import lines
 
 # Deflate packs at most 1032 to 1: a file that declares more than that makes it up. Small datasets
 # may stand for themselves, unwritten ones read as zeros.
@@ -118,11 +118,8 @@ class Hdf5Source:
 
 def read_list(path):
     """The file names in a list file."""
-    try:
-        with opened(path, encoding="utf-8") as file:
-            names = file.read().split()
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is no text file; expected a list of HDF5 file names") from None
+    text = lines(path, "a list of HDF5 file names", errors="strict")
+    names = [name for line in text for name in line.split()]
     if not names:
         raise DataError(f"{path}: lists no HDF5 files")
     return names

@@ -5,13 +5,13 @@ import re
 
 from .. import rng
 from ..errors import DataError
-from ..reading import opened
+from ..reading import integer, lines
 from .geometry import resized
 from .image import decode
 
 log = logging.getLogger("caffelite")
 
-_LABEL = re.compile(r"\s*([+-]?\d+)")
+_LABEL = re.compile(r"\s*([+-]?\d+)", re.ASCII)
 
 
 class ImageListSource:
@@ -91,20 +91,17 @@ def read_list(path, strict=False):
 
     That is warned about, or, `strict`, an error.
     """
-    with opened(path, encoding="utf-8", errors="surrogateescape") as file:
-        lines = file.read().removesuffix("\n").split("\n")
-    if lines == [""]:
-        raise DataError(f"{path}: lists no pictures")
     entries, odd = [], []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines(path), 1):
+        line = line.removesuffix("\n")
         name, space, text = line.rpartition(" ")
         found = _LABEL.match(text)
-        label = int(found[1]) if found else 0
-        if not -(2**31) <= label < 2**31:
-            raise DataError(f"{path}:{number}: the label {label} does not fit into 32 bits")
+        label = integer(found[1], f"{path}:{number}", "the label") if found else 0
         if not space or not found or found.end() < len(text.rstrip()):
             odd.append(f'{path}:{number}: expected a label, a whole number, at the end of "{line}"')
         entries.append((name if space else line, label))
+    if entries in ([], [("", 0)]):
+        raise DataError(f"{path}: lists no pictures")
     if odd and strict:
         raise DataError(odd[0])
     if odd:

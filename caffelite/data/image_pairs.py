@@ -2,7 +2,7 @@
 
 from ..errors import DataError
 from ..proto.caffe_pb2 import ResizeParameter
-from ..reading import opened
+from ..reading import lines
 from .geometry import resized
 from .image import decode
 from .image_list import ImageListSource, read_picture
@@ -16,19 +16,18 @@ class ImagePairSource(ImageListSource):
     """
 
     def read_entries(self, list_path):
-        with opened(list_path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = [line.split() for line in file]
-        while lines and not lines[-1]:
-            del lines[-1]
-        for number, names in enumerate(lines, 1):
+        pairs = [line.split() for line in lines(list_path)]
+        while pairs and not pairs[-1]:
+            del pairs[-1]
+        for number, names in enumerate(pairs, 1):
             if len(names) != 2:
                 raise DataError(
                     f"{list_path}:{number}: {len(names)} words, expected the name of a picture and "
                     "that of its labels"
                 )
-        if not lines:
+        if not pairs:
             raise DataError(f"{list_path}: lists no pictures")
-        return [tuple(names) for names in lines]
+        return [tuple(names) for names in pairs]
 
     def read_entry(self, entry):
         picture, labels = (self.root_folder + name for name in entry)

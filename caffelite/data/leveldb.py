@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from ..atomic import written_together
 from ..errors import DataError, missing_extra
+from ..reading import data, text
 
 log = logging.getLogger("caffelite")
 
@@ -126,10 +127,8 @@ def _link(path, folder):
     an interrupted program may have left.
     """
     try:
-        with open(os.path.join(path, "CURRENT"), encoding="ascii") as file:
-            manifest = file.read().strip()
-        with open(os.path.join(path, os.path.basename(manifest)), "rb") as file:
-            tables = _live_tables(file.read())
+        manifest = text(os.path.join(path, "CURRENT"), most=1000).strip()
+        tables = _live_tables(data(os.path.join(path, os.path.basename(manifest))))
         names = os.listdir(path)
         for name in names:
             if name in ("CURRENT", manifest) or name.endswith(".log"):

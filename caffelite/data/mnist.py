@@ -2,11 +2,13 @@
 
 import gzip
 import importlib.util
+import math
 import os
 import zlib
 
 import numpy as np
 
+from .. import reading
 from ..errors import DataError, missing_extra
 from .datum import from_pixels
 from .hdf5 import MOST_PACKED
@@ -81,8 +83,9 @@ def _read_pair(folder, images_name, labels_name):
 def read_idx(folder, name, axes):
     """The uint8 array in an IDX file: magic 0 0 8 AXES, then a big-endian u32 for each axis."""
     path = _find(folder, name)
+    packed = path.endswith(".gz")
     try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+        with reading.opened(path, "rb") as raw, gzip.open(raw) if packed else raw as file:
             header = file.read(4 + 4 * axes)
             shape = tuple(
                 int.from_bytes(header[i : i + 4], "big") for i in range(4, 4 + 4 * axes, 4)
@@ -92,12 +95,12 @@ def read_idx(folder, name, axes):
                     f"{path}: starts with {header.hex() or 'nothing'}, expected 000008{axes:02x} "
                     f"and 4 bytes for each of {axes} axes, as in an IDX file"
                 )
-            count = int(np.prod(shape, dtype=object))
-            most = os.path.getsize(path) * (MOST_PACKED if path.endswith(".gz") else 1)
+            count = math.prod(shape)
+            most = os.path.getsize(path) * (MOST_PACKED if packed else 1)
             values = file.read(count + 1) if count <= most else b""
     except (OSError, EOFError, zlib.error) as problem:
         raise DataError(f"{path}: cannot be read: {problem}") from None
-    if len(values) != count:
+    if reading.shape(shape, len(values)) is None:
         more = "more" if len(values) > count else "fewer"
         raise DataError(f"{path}: holds {more} values than its header says, {shape}")
     return np.frombuffer(values, np.uint8).reshape(shape)

@@ -5,6 +5,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from .. import reading
 from ..errors import DataError
 from ..proto.caffe_pb2 import Datum
 from .datum import from_pixels
@@ -42,8 +43,7 @@ class Storing:
         ending = os.path.splitext(path)[1][1:].lower()
         kind = self.kind.lower() or ending
         if self.size is None and ending.replace("jpeg", "jpg") == kind.replace("jpeg", "jpg"):
-            with open(path, "rb") as file:
-                data = file.read()
+            data = reading.data(path)
             own = decode(data)
             if not self.alike or len(own) == len(pixels):
                 return Datum(data=data, label=label, encoded=True), own

@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import rng
+from .. import reading, rng
 from ..errors import DataError
 from ..kernels.resize import bilinear
-from ..reading import opened
 from .image import decode
 
 
@@ -31,26 +30,25 @@ def read_windows(path, root_folder, fg_threshold, bg_threshold):
     with an overlap from fg_threshold on are foreground, below bg_threshold background; others are
     dropped.
     """
-    with opened(path, encoding="utf-8", errors="surrogateescape") as file:
-        words = _Words(path, file)
-        foreground, background = [], []
-        while (mark := words.next(None)) is not None:
-            if mark != "#":
-                raise words.error(mark, '"#" at the start of a picture')
-            words.next(int)
-            picture = root_folder + words.next(str)
-            channels, _, _ = (words.next(int) for _ in range(3))
-            if channels != 3:
-                raise words.error(channels, "3 channels: pictures are read in color")
-            for _ in range(words.next(int)):
-                label, overlap = words.next(int), words.next(float)
-                box = [words.next(int) for _ in range(4)]
-                if overlap >= fg_threshold:
-                    if label <= 0:
-                        raise words.error(label, "a label above 0 for a foreground window")
-                    foreground.append(Window(picture, label, *box))
-                elif overlap < bg_threshold:
-                    background.append(Window(picture, 0, *box))
+    words = _Words(path)
+    foreground, background = [], []
+    while (mark := words.next()) is not None:
+        if mark != "#":
+            raise words.error(mark, '"#" at the start of a picture')
+        words.integer()
+        picture = root_folder + words.one("a name")
+        channels, _, _ = (words.integer() for _ in range(3))
+        if channels != 3:
+            raise words.error(channels, "3 channels: pictures are read in color")
+        for _ in range(words.integer()):
+            label, overlap = words.integer(), words.number()
+            box = [words.integer() for _ in range(4)]
+            if overlap >= fg_threshold:
+                if label <= 0:
+                    raise words.error(label, "a label above 0 for a foreground window")
+                foreground.append(Window(picture, label, *box))
+            elif overlap < bg_threshold:
+                background.append(Window(picture, 0, *box))
     for kind, found in (("foreground", foreground), ("background", background)):
         if not found:
             raise DataError(
@@ -63,24 +61,33 @@ def read_windows(path, root_folder, fg_threshold, bg_threshold):
 class _Words:
     """The words of a file, with the line they are on for messages."""
 
-    def __init__(self, path, lines):
+    def __init__(self, path):
         self.path, self.line = path, 0
-        self._words = self._split(lines)
+        self._words = self._split()
 
-    def _split(self, lines):
-        for self.line, line in enumerate(lines, 1):
+    def _split(self):
+        for line in reading.lines(self.path):
+            self.line += 1
             yield from line.split()
 
-    def next(self, kind):
-        """The next word as `kind`; with None as it is, or None at the end of the file."""
-        word = next(self._words, None)
-        if kind is None:
-            return word
-        try:
-            return kind(word)
-        except (TypeError, ValueError):
-            wanted = "a whole number" if kind is int else "a number"
-            raise self.error("the end of the file" if word is None else word, wanted) from None
+    def next(self):
+        """The next word, or None at the end of the file."""
+        return next(self._words, None)
+
+    def one(self, wanted):
+        """The next word, which has to be there."""
+        word = self.next()
+        if word is None:
+            raise self.error("the end of the file", wanted)
+        return word
+
+    def integer(self):
+        """The next word, a whole number."""
+        return reading.integer(self.one("a whole number"), f"{self.path}:{self.line}")
+
+    def number(self):
+        """The next word, a number."""
+        return reading.number(self.one("a number"), f"{self.path}:{self.line}")
 
     def error(self, found, expected):
         return DataError(f"{self.path}:{self.line}: found {found}, expected {expected}")
@@ -214,8 +221,7 @@ class WindowLoader:
         encoded = path
         if self.files is not None:
             if path not in self.files:
-                with opened(path, "rb") as file:
-                    self.files[path] = file.read()
+                self.files[path] = reading.data(path)
             encoded = self.files[path]
         try:
             return decode(encoded, color=True)

@@ -4,14 +4,13 @@ In between they are {layer name: {index of the blob: array}}. In safetensors, bl
 is called "conv1/0", as it is in HDF5.
 """
 
-import math
 import os
 import re
 
 import numpy as np
 
+from .. import reading
 from ..atomic import write_atomically
-from ..blob import MAX_AXES
 from ..data import hdf5
 from ..errors import WeightsError, missing_extra, short
 from ..proto import caffe_pb2
@@ -78,12 +77,10 @@ def _array(saved, what, net, name, index):
         if index >= len(blobs) or not saved.fits(blobs[index].shape):
             raise WeightsError(f"{what}, {shape}, does not fit the net")
         shape = blobs[index].shape
-    try:
-        if len(shape) <= MAX_AXES and math.prod(shape) == saved.data.size:
-            return saved.data.reshape(shape)
-    except ValueError:  # axes that are negative, or too long for numpy beside one of 0
-        pass
-    raise WeightsError(f"{what} holds {saved.data.size} values, which is not its shape {shape}")
+    if reading.shape(shape, saved.data.size) is not None:
+        return saved.data.reshape(shape)
+    declared = short(str(shape), 200)
+    raise WeightsError(f"{what} holds {saved.data.size} values, which is not its shape {declared}")
 
 
 def _write_binary(path, layers):
@@ -153,7 +150,7 @@ def _write_hdf5(path, layers):
 
 def _is_safetensors(path):
     """A length, as 8 bytes, and so much JSON."""
-    with open(path, "rb") as file:
+    with weights_file.opened(path) as file:
         start = file.read(9)
         return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= os.path.getsize(path)
 
@@ -173,7 +170,7 @@ def _read_safetensors(path):
 def _index(path, key):
     if not re.search(r"/(0|[1-9][0-9]{0,8})$", key):
         raise WeightsError(f'{path}: "{short(key)}" is none of Caffe\'s; expected LAYER/NUMBER')
-    return int(key.rpartition("/")[2])
+    return reading.integer(key.rpartition("/")[2], path)
 
 
 def _write_safetensors(path, layers):

@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
-import yaml
 from google.protobuf import json_format
 
+from .. import reading
 from ..data.datum import DatumSource
 from ..data.image_list import ImageListSource
 from ..data.transform import read_mean
@@ -17,6 +17,8 @@ from .deploy import data_layer
 from .passes import filter_layers
 
 Transformation = caffe_pb2.TransformationParameter
+
+MOST_SIDE = 9999  # pixels, as those of --resize
 
 
 @dataclass
@@ -57,8 +59,8 @@ class Preparation:
             made.size = _as_size(card.get("resize"))
         except (json_format.ParseError, AttributeError, TypeError, ValueError) as problem:
             raise DataError(f"{path}: transform_param, resize: {problem}") from None
-        if card.get("labels"):
-            made.names = os.path.join(os.path.dirname(path), str(card["labels"]))
+        if isinstance(card.get("labels"), str):
+            made.names = os.path.join(os.path.dirname(path), card["labels"])
         return made
 
 
@@ -66,21 +68,19 @@ def _card(path):
     """The facts at the head of a readme.md, {} if it has none or is not there."""
     if not os.path.isfile(path):
         return {}
-    try:
-        with open(path, encoding="utf-8") as file:
-            before, *parts = file.read().split("---\n", 2)
-        card = yaml.safe_load(parts[0]) if not before and len(parts) == 2 else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise DataError(f"{path}: cannot be read as a model's card: {problem}") from None
-    return card if isinstance(card, dict) else {}
+    before, *parts = reading.text(path, errors="replace").split("---\n", 2)
+    if before or len(parts) < 2:
+        return {}
+    return reading.yaml_mapping(parts[0], f"{path}: cannot be read as a model's card") or {}
 
 
 def _as_size(value):
     if value is None:
         return None
-    numbers = value if isinstance(value, list) else [value, value]
-    height, width = (int(number) for number in numbers)
-    return height, width
+    sides = value if isinstance(value, list) else [value, value]
+    if len(sides) != 2 or not all(reading.count(side, MOST_SIDE) for side in sides):
+        raise ValueError(f"resize: expected HEIGHT, or [HEIGHT, WIDTH], 1 to {MOST_SIDE}")
+    return tuple(map(reading.count, sides))
 
 
 def _stored_shape(layer):

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from .. import reading
 from ..data import hdf5
 from ..errors import DataError, ProtoError, WeightsError
 from ..proto import caffe_pb2, wire
@@ -27,12 +28,13 @@ CHECKSUM = "caffelite_checksum"  # the attribute of an HDF5 file, which Caffe do
 
 def is_hdf5(path):
     """Whether a weights file is HDF5, by its first bytes."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", problem)
-        raise WeightsError(f"{path}: cannot read the weights: {reason}") from None
+    with opened(path) as file:
+        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+
+
+def opened(path):
+    """A file of weights, open; a pipe is none, since they are read in several rounds."""
+    return reading.opened(path, "rb", WeightsError, "cannot read the weights", piped=False)
 
 
 class _WeightsFile:
@@ -119,7 +121,7 @@ class BinaryFile(_WeightsFile):
 
     def __init__(self, path):
         self.path = path
-        self.file = open(path, "rb")
+        self.file = opened(path)
         try:
             self.layers, self.checksum = self._parse()
         except BaseException:

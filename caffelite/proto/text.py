@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from ..atomic import write_atomically
 from ..errors import ProtoError, where
+from ..reading import opened
 from . import caffe_pb2
 from .diagnose import diagnose
 from .scan import Mistake, Place, scan, top_level_names
@@ -39,7 +40,12 @@ def read_solver(path):
 def read(path, message_class):
     """The message of a prototxt as the file has it, whatever its age."""
     path = os.fspath(path)
-    message = parse(read_text(path, message_class), message_class, path)
+    return of_bytes(_read_bytes(path), message_class, path)
+
+
+def of_bytes(data, message_class, path):
+    """The message of a prototxt whose bytes these are."""
+    message = parse(_decode(data, path, message_class), message_class, path)
     if not message.ListFields():
         raise _not_text(path, message_class, "is empty")
     return message
@@ -131,17 +137,15 @@ def _follow(message, steps):
 
 
 def _read_bytes(path):
+    if os.path.isdir(path):
+        raise ProtoError(f"{path}: is a directory, expected a prototxt")
     try:
-        with open(path, "rb") as file:
+        with opened(path, "rb", ProtoError) as file:
             return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise ProtoError(f"{path}: no such file{_similar_file(path)}") from None
-    except IsADirectoryError:
-        raise ProtoError(f"{path}: is a directory, expected a prototxt") from None
-    except (OSError, ValueError) as problem:
-        raise ProtoError(
-            f"{path}: cannot be read: {getattr(problem, 'strerror', problem)}"
-        ) from None
+    except ProtoError as problem:
+        if isinstance(problem.__cause__, FileNotFoundError):
+            raise ProtoError(f"{path}: no such file{_similar_file(path)}") from None
+        raise
 
 
 def _similar_file(path):

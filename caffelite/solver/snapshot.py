@@ -24,6 +24,7 @@ from ..data import hdf5
 from ..errors import ProtoError, SolverError
 from ..net import checksum, weights, weights_file
 from ..proto import caffe_pb2, wire
+from ..reading import opened
 
 _HISTORY = 3  # the field of a SolverState
 _EXTRA = "caffelite_state"  # the dataset of an HDF5 state that holds what Caffe does not
@@ -297,13 +298,11 @@ def _values(blob):
 
 def _read_binary(path):
     """The state, and its histories apart: views of the mapped file, which may be large."""
-    try:
-        with open(path, "rb") as file:
-            if not os.fstat(file.fileno()).st_size:
-                raise SolverError(f"{path}: the file is empty, expected a .solverstate")
-            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as problem:
-        raise SolverError(f"{path}: cannot read the solver state: {problem.strerror}") from None
+    failing = "cannot read the solver state"
+    with opened(path, "rb", SolverError, failing, piped=False) as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise SolverError(f"{path}: the file is empty, expected a .solverstate")
+        buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     message, arrays = bytearray(), []
     try:
         for field in wire.fields(buffer, 0, len(buffer)):

@@ -1,8 +1,10 @@
 """Read the curves of a training run from its JSON lines, while the run goes on."""
 
-import json
 import math
 import os
+
+from ..errors import DataError
+from ..reading import count, finite, integer, is_number, json_object, opened
 
 MOST = 2**20  # bytes read at a time
 MOST_VALUES = 8  # of one output that get a curve each
@@ -21,13 +23,13 @@ class RunLog:
         are the first: at the start, and when the file was replaced or shortened. "more" asks to
         read on at once; a line that has no end yet is left for later.
         """
-        try:
-            with open(self.path, "rb") as file:
-                return self._read(file, cursor)
-        except FileNotFoundError:
+        if not os.path.lexists(self.path):
             return _answer([], "", restart=True, state="waiting for the file")
-        except OSError as problem:
-            return _answer([], "", restart=True, state=f"cannot be read: {problem.strerror}")
+        try:
+            with opened(self.path, "rb", piped=False) as file:
+                return self._read(file, cursor)
+        except DataError as problem:
+            return _answer([], "", restart=True, state=str(problem))
 
     def _read(self, file, cursor):
         facts = os.fstat(file.fileno())
@@ -62,28 +64,35 @@ def _answer(points, cursor, restart, more=False, passed_over=0, state=""):
 def _position(file, cursor, facts):
     """Where to read on: the end of the last answer, or 0 where the file is another by now."""
     inode, _, offset = cursor.partition("-")
-    if inode != str(facts.st_ino) or not offset.isdecimal() or len(offset) > 18:
+    if inode != str(facts.st_ino):
         return 0
-    offset = int(offset)
-    return offset if offset <= facts.st_size else 0
+    try:
+        return integer(offset, "cursor", least=0, most=facts.st_size)
+    except DataError:
+        return 0
 
 
 def _point(line):
     """What an event says, or None for a line that is none."""
     try:
-        event = json.loads(line)
-        name, iteration = event["event"], event["iteration"]
-        if not isinstance(name, str) or type(iteration) is not int:
-            return None
-        values = dict(_values(event)) if name in ("train", "test") else {}
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        event = json_object(line.decode("utf-8", "replace"), "")
+    except DataError:
         return None
+    name, iteration = event.get("event"), count(event.get("iteration"))
+    if not isinstance(name, str) or iteration is None:
+        return None
+    values = {}
+    if name in ("train", "test"):
+        if not is_number(event.get("loss")) or not isinstance(event.get("outputs"), dict):
+            return None
+        values = dict(_values(name, event))
     return {"event": name[:40], "iteration": iteration, "values": values}
 
 
-def _values(event):
+def _values(name, event):
     """(curve, number): the loss, the rate, and the numbers of each output."""
-    which = event["event"] + (f" #{event['net']}" if event.get("net") else "")
+    net = count(event.get("net"))
+    which = name + (f" #{net}" if net else "")
     yield f"{which} loss", _number(event["loss"])
     if "lr" in event:
         yield "lr", _number(event["lr"])
@@ -99,7 +108,5 @@ def _values(event):
 
 def _number(value):
     """`value` as a curve can show it: None where it is not finite."""
-    if value is None:
-        return None
-    value = float(value)
-    return value if math.isfinite(value) else None
+    value = finite(value)
+    return None if math.isnan(value) else value

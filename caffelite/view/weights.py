@@ -4,6 +4,7 @@ import base64
 
 import numpy as np
 
+from .. import reading
 from ..net import convert
 from ..net.weights_file import is_hdf5, read_binary
 
@@ -36,7 +37,7 @@ class Weights:
 
 def _shape(blob):
     """A blob's shape; where it is of the wrong size, that of a flat array."""
-    return blob.shape if np.prod(blob.shape, dtype=np.int64) == blob.data.size else (-1,)
+    return (-1,) if reading.shape(blob.shape, blob.data.size) is None else blob.shape
 
 
 def _describe(values):
