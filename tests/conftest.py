@@ -1,10 +1,15 @@
+"""The default run draws the same numbers each time; `pytest --random` draws others."""
+
 import importlib
 import logging
 import os
 import signal
+import zlib
 
+import hypothesis
 import pytest
 
+from caffelite import rng
 from caffelite.glog import set_verbosity
 
 THREADING_LAYERS = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"}
@@ -12,9 +17,15 @@ THREADING_LAYERS = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"
 
 def pytest_addoption(parser):
     parser.addoption("--runslow", action="store_true", help="run the tests marked slow, too")
+    parser.addoption(
+        "--random", action="store_true", help="draw other examples and seeds each time"
+    )
 
 
-def pytest_configure():
+def pytest_configure(config):
+    hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+    hypothesis.settings.register_profile("random", deadline=None, print_blob=True)
+    hypothesis.settings.load_profile("random" if config.getoption("--random") else "repeatable")
     # arrays of tests are small, and tests are of the kernels that work on larger ones
     os.environ.setdefault("CAFFELITE_SMALL", "0")
     # a shell without job control lets what runs in its background, and their children, ignore it
@@ -41,6 +52,13 @@ def require_threading_layer():
             pytest.skip(str(problem))
 
     return require
+
+
+@pytest.fixture(autouse=True)
+def seeds_of_the_test(request):
+    """Nets that are given no seed get one that depends on the test alone."""
+    if not request.config.getoption("--random"):
+        rng.set_random_seed(zlib.crc32(request.node.nodeid.encode()))
 
 
 @pytest.fixture(autouse=True)

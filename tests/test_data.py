@@ -508,7 +508,7 @@ def threads():
 
 
 def wait_until(condition):
-    for _ in range(500):
+    for _ in range(6000):
         if condition():
             return True
         time.sleep(0.01)
@@ -530,7 +530,12 @@ def test_batches_come_in_order_and_no_more_than_depth_are_ready():
 def test_waiting_is_logged_each_thousandth_time(caplog, monkeypatch):
     monkeypatch.setattr("caffelite.data.prefetch._waits", itertools.count(999))
     caplog.set_level("INFO", "caffelite")
-    batches = Prefetch(lambda k: time.sleep(0.02), step=1, depth=4)
+    # each batch is there once it is waited for
+    batches = Prefetch(
+        lambda k: wait_until(lambda: batches._worker and batches._worker._changed._waiters),
+        step=1,
+        depth=4,
+    )
     for k in (5, 50, 500):
         batches.batch(k)
     assert caplog.messages == ["Waiting for data"]

@@ -523,7 +523,7 @@ PIECES = [
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # protobuf's, of odd escapes
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_half_typed_text_is_a_finding_not_an_error(data):
     """Text that is cut off, or has pieces taken out of it or put into it, gives findings."""

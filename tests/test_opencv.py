@@ -50,7 +50,7 @@ few, several = st.integers(1, 5), st.integers(4, 9)
 
 
 @pytest.mark.parametrize("type", LAYERS)
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=10)
 @given(shape=st.tuples(few, few, several, several), seed=st.integers(0, 2**32 - 1))
 def test_opencv_reads_and_runs_the_same(tmp_path_factory, type, shape, seed):
     prototxt = tmp_path_factory.mktemp("opencv") / "net.prototxt"

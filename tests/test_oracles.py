@@ -38,7 +38,7 @@ NOT_COMPARED = {
 def oracle(*types):
     """Mark a test of these types, to be run on a few examples."""
     COMPARED.update(types)
-    return settings(max_examples=10, deadline=None, derandomize=True)
+    return settings(max_examples=10)
 
 
 def shapes(smallest=1, largest=4):

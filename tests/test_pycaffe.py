@@ -521,11 +521,11 @@ def test_a_seed_makes_nets_repeat_themselves(small):
 
 
 def test_a_timer_tells_milliseconds():
-    timer = caffe.Timer()
+    timer, before = caffe.Timer(), time.perf_counter()
     timer.start()
     time.sleep(0.02)
     timer.stop()
-    assert 19 < timer.ms < 2000
+    assert 19 < timer.ms <= (time.perf_counter() - before) * 1e3
 
 
 @pytest.mark.parametrize(

@@ -408,7 +408,8 @@ def messages(descriptor, depth=3):
     fields = [f for f in descriptor.fields if f.name != "source_line"]
     if depth == 0:
         fields = [field for field in fields if not field.message_type]
-    chosen = st.lists(st.sampled_from(fields), max_size=4, unique_by=lambda f: f.name)
+    one = st.sampled_from(fields) if fields else st.nothing()
+    chosen = st.lists(one, max_size=4, unique_by=lambda f: f.name)
     return chosen.flatmap(
         lambda found: st.fixed_dictionaries({f.name: values(f, depth) for f in found})
     ).map(lambda content: getattr(caffe_pb2, descriptor.name)(**content))
@@ -438,7 +439,7 @@ def values(field, depth):
     return st.lists(one, max_size=3) if hasattr(default, "append") else one
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.sampled_from([NetParameter, SolverParameter, LayerParameter]).flatmap(
         lambda message_class: messages(message_class.DESCRIPTOR)
@@ -505,7 +506,7 @@ WORDS = [
 ]
 
 
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 @given(
     st.one_of(
         st.text(),
@@ -518,7 +519,7 @@ def test_no_text_breaks_the_reader(source):
     outcome(source, SolverParameter)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.integers(0, len(LENET)), st.integers(0, 20), st.one_of(st.sampled_from(WORDS), st.text()))
 def test_no_damage_breaks_the_reader(start, length, instead):
     outcome(LENET[:start] + instead + LENET[start + length :])
@@ -530,7 +531,7 @@ def test_a_file_cut_off_is_refused_or_whole(end):
     assert net is None or len(net.layer) == LENET[:end].count("\n}")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
 def test_no_file_breaks_the_reader(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "f.prototxt"
@@ -561,16 +562,17 @@ def test_no_file_breaks_the_reader(tmp_path_factory, data):
     ids=range(13),
 )
 def test_monotonous_texts_end_soon(source):
-    start = time.perf_counter()
+    start = time.process_time()
     outcome(source)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_twenty_thousand_lines_are_read_in_two_seconds(file):
+    """Of the processor's time: what else the machine does is no matter."""
     layer = LENET.partition("}\nlayer")[2]
     path = file(("layer" + layer) * 1700)
     assert Path(path).read_bytes().count(b"\n") > 20000
-    start = time.perf_counter()
+    start = time.process_time()
     net = text.read_net(path)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert len(net.layer) == 1700 and net.layer[1].source_line == 14

@@ -425,7 +425,7 @@ def server(tmp_path):
 
 def ask(server, path, method="GET", body=None, token=None, **headers):
     """(status, headers, bytes) of a request below the token's folder."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
     token = server.token if token is None else token
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, f"/{token}/{path}" if token else path, body, headers)
@@ -573,7 +573,7 @@ def test_sizes_are_bounded(server):
     ["", "\0\0\0\0", "GET", "GET / HTTP/9.9", "X / HTTP/1.1", "GET / HTTP/1.1\r\nHost", "GET /"],
 )
 def test_what_is_no_request_does_no_harm(server, raw):
-    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=120) as connection:
         connection.sendall(raw.encode() + b"\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(4096):
@@ -641,11 +641,11 @@ def test_the_command_prints_its_address_and_ends_on_ctrl_c(tmp_path):
     process = start(tmp_path / "net.prototxt")
     url = process.stdout.readline().strip()
     host, _, token = url.removeprefix("http://").rstrip("/").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=20)
+    connection = http.client.HTTPConnection(host, timeout=120)
     connection.request("GET", f"/{token}/net")
     assert json.loads(connection.getresponse().read())["text"] == NET
     process.send_signal(signal.SIGINT)  # with a connection that is still open
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130 and not out and "Traceback" not in err
     assert token not in err and err.splitlines()[-1] == "interrupted"
 
@@ -658,7 +658,7 @@ def test_browsers_are_started_with_the_code_which_others_may_see(tmp_path, monke
     (tmp_path / "net.prototxt").write_text(NET)
     assert main(["view", str(tmp_path / "net.prototxt")]) == 0
     printed = capsys.readouterr().out.strip()
-    url = opened.get(timeout=20)
+    url = opened.get(timeout=120)
     assert url.startswith("http://127.0.0.1:") and not url.endswith("/")
     assert printed.endswith("/") and printed.split("/")[3] not in url
 
