@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 import caffelite
+from caffelite.cli import main
+from caffelite.cli._nets import STATISTICS
 from caffelite.models.blocks import basic, small, small_pre_activated, small_resnet
 from caffelite.models.program import Program, program
 from caffelite.proto.caffe_pb2 import TRAIN
@@ -399,3 +401,20 @@ def test_a_net_runs_forward_and_backward(name):
             assert np.isfinite(blob.diff).all(), layer.name
     first = next(layer for layer in net.layers if layer.blobs)
     assert first.blobs[0].diff.any(), "no gradient gets there"
+
+
+@pytest.mark.parametrize("name", [*by_cost()])
+def test_the_deploy_net_is_timed_backward_too(name, capsys, monkeypatch):
+    nets, backward = {}, caffelite.Net._backward
+
+    def watched(net, *layers):
+        nets[id(net)] = net
+        return backward(net, *layers)
+
+    monkeypatch.setattr(caffelite.Net, "_backward", watched)
+    model = ROOT / "models" / name / "deploy.prototxt"
+    assert main(["time", "--model", str(model), "--iterations=1", "--phase=TEST"]) == 0
+    (net,) = nets.values()
+    for layer in net.layers:
+        for role, blob in zip(layer.blob_names, layer.blobs, strict=True):
+            assert blob.diff_allocated or role in STATISTICS, layer.name

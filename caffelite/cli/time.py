@@ -3,8 +3,8 @@
     caffelite time --model deploy.prototxt --iterations 10
 
 stdout gets a table of the averages, or JSON; stderr the log lines that Caffe writes, or on a
-terminal a bar. Backward is timed for
-every layer, those too that training would skip.
+terminal a bar. Backward is timed where training would run it; in a net that has nothing to learn
+towards, such as one for deployment, everywhere, as with force_backward.
 """
 
 import contextlib
@@ -37,11 +37,13 @@ def run(args):
     net = open_net(args.model, args.phase, args)
     with contextlib.ExitStack() as stack:
         stack.callback(net.close)
+        learning = _with_backward(net, args, log)
+        stack.callback(learning.close)
         bar = stack.enter_context(make_bar(args.iterations, what="timing")) if quiet else None
-        _warm_up(net, log)
+        _warm_up(net, learning, log)
         log.info("*** Benchmark begins ***")
         log.info("Testing for %d iterations.", args.iterations)
-        forward, backward, total = _measure(net, args.iterations, log, bar)
+        forward, backward, total = _measure(net, learning, args.iterations, log, bar)
     _log_averages(net, forward, backward, total, args.iterations, log)
     if args.json:
         print(json.dumps(_report(net, forward, backward, args)))
@@ -50,36 +52,49 @@ def run(args):
     return 0
 
 
-def _warm_up(net, log):
+def _with_backward(net, args, log):
+    """The net whose backward is timed: `net` itself, unless none of its layers would run it.
+
+    Forward of `net` is timed as it is: what only backward reads is not kept for it.
+    """
+    if any(layer.needs_backward for layer in net.layers):
+        return net
+    from ..proto.text import read_net
+
+    log.info("No layer needs backward computation: timing it as with force_backward.")
+    param = read_net(args.model)
+    param.force_backward = True
+    forced = open_net(param, args.phase, args)
+    forced.share_with(net)
+    return forced
+
+
+def _warm_up(net, learning, log):
     """Once through the net, so that compiling and allocating are not measured."""
-    last = len(net.layers) - 1
     log.info("Performing Forward")
-    log.info("Initial loss: %g", net._forward(0, last))
+    log.info("Initial loss: %g", net._forward(0, len(net.layers) - 1))
     log.info("Performing Backward")
-    for layer in reversed(net.layers):
-        _backward(layer)
+    learning.forward_backward()
 
 
-def _backward(layer):
-    layer.backward(layer.top_blobs, layer.propagate_down, layer.bottom_blobs)
-
-
-def _measure(net, iterations, log, bar):
+def _measure(net, learning, iterations, log, bar):
     """Mean milliseconds per layer, forward and backward, and the milliseconds of it all."""
     count = len(net.layers)
     forward, backward = [0.0] * count, [0.0] * count
-    start = time.perf_counter()
+    total = 0.0
     for iteration in range(iterations):
-        before = time.perf_counter()
-        for i in range(count):
-            forward[i] += _milliseconds(net._forward, i, i) / iterations
-        for i in reversed(range(count)):
-            backward[i] += _milliseconds(_backward, net.layers[i]) / iterations
-        took = (time.perf_counter() - before) * 1e3
+        there = [_milliseconds(net._forward, i, i) for i in range(count)]
+        if learning is not net:
+            learning._forward(0, count - 1)
+        back = [_milliseconds(learning._backward, i, i) for i in reversed(range(count))]
+        for times, once in (forward, there), (backward, reversed(back)):
+            times[:] = (mean + took / iterations for mean, took in zip(times, once, strict=True))
+        took = sum(there) + sum(back)
+        total += took
         log.info("Iteration: %d forward-backward time: %g ms.", iteration + 1, took)
         if bar:
             bar.update()
-    return forward, backward, (time.perf_counter() - start) * 1e3
+    return forward, backward, total
 
 
 def _milliseconds(function, *arguments):
