@@ -1,25 +1,23 @@
 """LMDB databases, the records that Caffe's own tools read and write: data format 0.9."""
 
-import collections
+import bisect
 import contextlib
 import logging
 import os
 import shutil
 import tempfile
-import threading
-import weakref
-from dataclasses import dataclass
 
 import lmdb
 
 from ..errors import DataError
-from . import _lmdb_pages
+from ._lmdb_pages import LargeValue, Pages
 
 log = logging.getLogger("caffelite")
 
 COMMIT_RECORDS = 1000  # records a transaction, as in Caffe's tools
 COMMIT_BYTES = 1 << 26  # or this many bytes: an open transaction lives in memory
 FIRST_MAP_SIZE = 1 << 24
+MOST_TRIES = 1000  # to read what is written meanwhile
 
 # Since version 3 the package knows a second data format, which Caffe cannot read.
 _FORMAT = {"lib_version": 0} if hasattr(lmdb.Environment, "lib_version") else {}
@@ -28,21 +26,25 @@ _FORMAT = {"lib_version": 0} if hasattr(lmdb.Environment, "lib_version") else {}
 class LmdbSource:
     """The records of a database in key order, by number; record n is record 0 again.
 
-    One thread at a time. Going on to the next record is free, any other number walks the keys.
+    One thread at a time. Going on to the next record is free; any other is found by its key, or by
+    walking from the nearest one before it that was read. Nothing is locked, and no file is made:
+    where a transaction ends while records are read, they are read anew from what it left. There
+    are as many records as when the database was opened; what is put behind them later counts for
+    the next who opens it, as in Caffe, which reads what it opened to the end.
     """
 
     def __init__(self, path):
         self.path = os.fspath(path)
-        database = _acquire(self.path)
-        self._give_back = weakref.finalize(self, _release, database)
-        self._give_back.atexit = False
-        self._transaction = database.environment.begin()
-        self._cursor = self._transaction.cursor()
-        self._length = self._transaction.stat()["entries"]
+        self._pages = Pages(self.path)
+        self._length = self._pages.entries
         if self._length == 0:
             self.close()
             raise DataError(f"{self.path}: the database is empty")
-        self.at = -1  # number of the record read last, on which the cursor stands
+        self._moved = False  # whether it was written since
+        self._starts, self._keys = [0], [b""]  # numbers of records, and the keys to find them by
+        self._seek(0, b"")
+        self._whole(self._pages.check_end)
+        self.at = -1  # number of the record read last
 
     def __len__(self):
         return self._length
@@ -50,72 +52,90 @@ class LmdbSource:
     def record(self, index):
         """(key, value), as bytes, of record `index` modulo the length."""
         index %= self._length
-        try:
-            if self.at < 0 or index < self.at:
-                if self.at > 0:
-                    log.info("Restarting data prefetching from start.")
-                self._cursor.first()
-                self.at = 0
-            while self.at < index:
-                self._cursor.next()
-                self.at += 1
-            return self._cursor.item()
-        except lmdb.Error as problem:
-            raise DataError(f"{self.path}: record {index} cannot be read: {problem}") from None
+        if index < self.at:
+            log.info("Restarting data prefetching from start.")
+        if not self._start <= index < self._end:
+            self._turn_to(index)
+        self.at, place = index, index - self._start
+        key, value = self._records.keys[place], self._records.value(place)
+        if isinstance(value, LargeValue):
+            value = self._whole(self._large, key, value)
+        return key, value
 
     def close(self):
-        """Give the database back; it closes when its last source does."""
-        self._cursor = self._transaction = None
-        self._give_back()
+        """Close the file."""
+        self._pages.close()
 
+    # Records `_start` to `_end` - 1 are at hand, as they are in `_snapshot`; the next ones have
+    # keys from `_after` on.
 
-# LMDB forbids to open a database twice in one process, but a train and a test net may well read the
-# same one: sources share it, and count.
+    def _turn_to(self, index):
+        """Have record `index` at hand, with those after it."""
+        if index != self._end:
+            known = bisect.bisect_right(self._starts, index) - 1
+            self._seek(self._starts[known], self._keys[known])
+        while index >= self._end:
+            self._records = self._whole(self._next_records)
+            self._snapshot, self._after = self._pages.snapshot, self._records.keys[-1] + b"\0"
+            self._start, self._end = self._end, self._end + len(self._records.keys)
+            if self._start > self._starts[-1]:
+                self._starts.append(self._start)
+                self._keys.append(self._records.keys[0])
 
-_databases = {}
-_lock = threading.Lock()
-_released = collections.deque()  # sources end in any thread, even while one holds the lock
+    def _seek(self, number, key):
+        """Let the next record be `number`, and have this key, or the next one after it."""
+        self._start = self._end = number
+        self._after, self._walk = key, None
 
+    def _next_records(self):
+        if self._walk is None:
+            self._walk = self._pages.records(self._after)
+        records = next(self._walk, None)
+        if records is None:
+            raise DataError(f"{self.path}: ends after {self._end} records, expected {self._length}")
+        return records
 
-@dataclass
-class _Database:
-    file: tuple  # what identifies it, and its key in _databases
-    environment: lmdb.Environment
-    users: int = 0
+    def _large(self, key, value):
+        """The bytes of a large value, which has its place in `_snapshot`."""
+        if self._snapshot is not self._pages.snapshot:
+            records = next(self._pages.records(key), None)
+            if records is None or records.keys[0] != key:
+                raise DataError(f"{self.path}: the record {key!r} was removed while it was read")
+            value = records.value(0)
+        return self._pages.large(value) if isinstance(value, LargeValue) else value
 
-
-def _acquire(path):
-    file = _lmdb_pages.check(path)
-    with _lock:
-        _close_unused()
-        if file not in _databases:
+    def _whole(self, read, *arguments):
+        """What read(*arguments) gives, while no transaction ends; where one does, read anew."""
+        for _ in range(MOST_TRIES):
             try:
-                environment = lmdb.open(
-                    path, readonly=True, lock=False, create=False, max_dbs=0, **_FORMAT
-                )
-            except lmdb.Error as problem:
-                raise DataError(f"{path}: cannot be read as an LMDB: {problem}") from None
-            _databases[file] = _Database(file, environment)
-        _databases[file].users += 1
-        return _databases[file]
+                found = read(*arguments)
+                if not self._pages.moved():
+                    return found
+            except DataError:
+                self._walk = None
+                if not self._pages.moved():
+                    raise
+            self._renew()
+        raise DataError(
+            f"{self.path}: is written faster than it can be read: {MOST_TRIES} attempts to read a "
+            "record were overtaken; wait for the end, or read a copy"
+        )
 
-
-def _release(database):
-    _released.append(database)
-    if _lock.acquire(blocking=False):  # whoever has it, or comes next, will do it otherwise
-        try:
-            _close_unused()
-        finally:
-            _lock.release()
-
-
-def _close_unused():
-    while _released:
-        database = _released.popleft()
-        database.users -= 1
-        if database.users == 0:
-            del _databases[database.file]
-            database.environment.close()
+    def _renew(self):
+        self._pages.renew()
+        self._walk = None
+        if self._pages.entries < self._length:
+            raise DataError(
+                f"{self.path}: had {self._length} records when it was opened, and "
+                f"{self._pages.entries} now: it was written while it was read"
+            )
+        if not self._moved:
+            self._moved = True
+            log.warning(
+                "%s: is written while it is read; what is put behind its %d records is not read "
+                "before it is opened again, and what changes among them is read as it is then",
+                *(self.path, self._length),
+            )
 
 
 class LmdbWriter:
