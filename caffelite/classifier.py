@@ -16,6 +16,7 @@ class Classifier(Net):
     model_file, pretrained_file : the net's prototxt, and its weights
     image_dims : (height, width) to resize pictures to before cropping [the net's own]
     mean, input_scale, raw_scale, channel_swap : see `caffelite.io.Transformer`
+    allow_missing : whether layers that the weights lack may keep what their fillers gave them
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Classifier(Net):
         input_scale=None,
         raw_scale=None,
         channel_swap=None,
+        allow_missing=False,
     ):
-        super().__init__(model_file, TEST, weights=pretrained_file)
+        super().__init__(model_file, TEST)
+        self.copy_from(pretrained_file, missing="warn" if allow_missing else "refuse")
         self.transformer = transformer_for(self, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
         self.image_dims = self.crop_dims if image_dims is None else image_dims

@@ -17,6 +17,7 @@ class Detector(Net):
     model_file, pretrained_file : the net's prototxt, and its weights
     mean, input_scale, raw_scale, channel_swap : see `caffelite.io.Transformer`
     context_pad : pixels of the picture around a window, counted in the net's input
+    allow_missing : whether layers that the weights lack may keep what their fillers gave them
     """
 
     def __init__(
@@ -28,8 +29,10 @@ class Detector(Net):
         raw_scale=None,
         channel_swap=None,
         context_pad=None,
+        allow_missing=False,
     ):
-        super().__init__(model_file, TEST, weights=pretrained_file)
+        super().__init__(model_file, TEST)
+        self.copy_from(pretrained_file, missing="warn" if allow_missing else "refuse")
         self.transformer = transformer_for(self, mean, input_scale, raw_scale, channel_swap)
         self.configure_crop(context_pad)
 

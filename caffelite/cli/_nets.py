@@ -47,6 +47,15 @@ def add_device_flags(parser):
     parser.add_argument("--gpu", metavar="IDS", help="taken and passed over: all runs on the CPU")
 
 
+def add_missing_flag(parser):
+    """--allow-missing."""
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="let layers that the weights lack keep what their fillers gave them",
+    )
+
+
 def use_device(args):
     """Set what runs the net, before kernels are imported, and log it."""
     log = logging.getLogger("caffelite")
@@ -89,17 +98,18 @@ def allow_python(args):
 def open_net(path, phase, args, weights=None, writes=False):
     """The net of a prototxt in the phase "TRAIN" or "TEST", at the level and stages of `args`.
 
-    Only where the command `writes` do layers write their files: others are there to look.
+    Only where the command `writes` do layers write their files: others are there to look. `weights`
+    have to hold all of its layers, unless --allow-missing says otherwise.
     """
     from ..net import Net
     from ..proto import caffe_pb2
 
     allow_python(args)
-    net = Net(
-        path, caffe_pb2.Phase.Value(phase), level=args.level, stages=stages(args), weights=weights
-    )
+    net = Net(path, caffe_pb2.Phase.Value(phase), level=args.level, stages=stages(args))
     if not writes:
         net.only_look()
+    if weights is not None:
+        net.copy_from(weights, missing="warn" if args.allow_missing else "refuse")
     return net
 
 

@@ -27,6 +27,7 @@ from ..glog import on_terminal, start_logging
 from ._flags import UsageError, int32
 from ._nets import (
     add_device_flags,
+    add_missing_flag,
     add_python_flag,
     add_state_flags,
     allow_python,
@@ -41,6 +42,7 @@ def add_arguments(parser):
     flag("pictures", nargs="+", metavar="PICTURE", help="a picture, a folder, or a pattern")
     flag("--model", action="append", required=True, metavar="FILE", help="the net's prototxt")
     flag("--weights", action="append", required=True, metavar="FILE", help="its weights")
+    add_missing_flag(parser)
     flag("--labels", metavar="FILE", help="names of the classes, a line each")
     flag("--top", type=int32, default=5, metavar="N", help="classes to name for a picture [5]")
     flag("--crops", default="1", choices=("1", "10", "multi"), help="to average over [1]")
@@ -128,7 +130,16 @@ def _open(args, model, weights, found):
     from ..net.picture_net import PictureNet
 
     try:
-        return PictureNet(model, weights, found, args.crops, args.output, args.level, stages(args))
+        return PictureNet(
+            model,
+            weights,
+            found,
+            args.crops,
+            args.output,
+            args.level,
+            stages(args),
+            allow_missing=args.allow_missing,
+        )
     except DataError as problem:
         by = f"by {found.origin}, " if found.origin not in ("", model) else ""
         raise DataError(f"{model}: {by}{problem}; --mean and --resize say otherwise") from None

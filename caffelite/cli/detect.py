@@ -19,7 +19,14 @@ import os
 
 from ..glog import on_terminal, start_logging
 from ._flags import UsageError, int32
-from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
+from ._nets import (
+    add_device_flags,
+    add_missing_flag,
+    add_python_flag,
+    add_state_flags,
+    allow_python,
+    use_device,
+)
 from ._pictures import add_mean_flags, preparation_of
 
 _AT_ONCE = 64  # windows; the thousands of one picture would take gigabytes
@@ -33,6 +40,7 @@ def add_arguments(parser):
         "--model", required=True, metavar="FILE", help="the net's prototxt, for use: with an Input"
     )
     flag("--weights", required=True, metavar="FILE", help="its weights")
+    add_missing_flag(parser)
     flag("--context_pad", type=int32, default=16, metavar="N", help="pixels around a window [16]")
     add_mean_flags(parser)
     flag("--json", action="store_true", help="print JSON")
@@ -98,4 +106,5 @@ def _detector(args, log):
         raw_scale=255,
         channel_swap=(2, 1, 0),
         context_pad=args.context_pad,
+        allow_missing=args.allow_missing,
     )

@@ -15,7 +15,7 @@ import json
 from ..glog import on_terminal, start_logging
 from ..reading import integer
 from ._flags import UsageError, int32
-from ._nets import add_python_flag, add_state_flags, open_net, running, use_device
+from ._nets import add_missing_flag, add_python_flag, add_state_flags, open_net, running, use_device
 
 
 def add_arguments(parser):
@@ -28,6 +28,7 @@ def add_arguments(parser):
     flag("kind", metavar="DB_TYPE", help="lmdb, leveldb, hdf5 or npz")
     flag("mode", metavar="CPU", nargs="?", help="CPU or GPU; all runs on the CPU")
     flag("gpu", metavar="DEVICE", nargs="?", help="taken and passed over")
+    add_missing_flag(parser)
     flag("--threads", type=int32, metavar="N", help="threads to run on [all cores]")
     flag("--json", action="store_true", help="print JSON")
     add_state_flags(parser)

@@ -16,13 +16,14 @@ import json
 
 from ..glog import on_terminal, start_logging
 from ._flags import UsageError, int32
-from ._nets import add_device_flags, add_net_flags, open_net, running, use_device
+from ._nets import add_device_flags, add_missing_flag, add_net_flags, open_net, running, use_device
 
 
 def add_arguments(parser):
     add_net_flags(parser)
     flag = parser.add_argument
     flag("--weights", required=True, metavar="FILE", help="the weights, .caffemodel or HDF5")
+    add_missing_flag(parser)
     flag("--iterations", type=int32, metavar="N", help="batches to run [50; with --report all]")
     flag("--report", action="store_true", help="tell how well the net does over its whole data set")
     flag("--confusion", metavar="FILE", help="write the confusion matrix as CSV; implies --report")

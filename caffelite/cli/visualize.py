@@ -21,6 +21,7 @@ from ..errors import CaffeliteError, did_you_mean
 from ._flags import UsageError, int32
 from ._nets import (
     add_device_flags,
+    add_missing_flag,
     add_python_flag,
     add_state_flags,
     allow_python,
@@ -37,6 +38,7 @@ def add_arguments(parser):
     flag("what", choices=_KINDS, metavar="WHAT", help=", ".join(_KINDS))
     flag("out", metavar="OUT.png", help="the picture to make")
     flag("--weights", required=True, metavar="FILE", help="the weights")
+    add_missing_flag(parser)
     flag("--model", metavar="FILE", help="the net's prototxt")
     flag("--picture", metavar="FILE", help="the picture that the net is to see")
     flag("--layer", metavar="NAME", help="the layer to look at [the first convolution]")
@@ -110,6 +112,7 @@ def _of_a_picture(args):
         level=args.level,
         stages=stages(args),
         force_backward=args.what == "saliency",
+        allow_missing=args.allow_missing,
     )
     x = net.crops(args.picture)[0]
     if args.what == "features":

@@ -17,7 +17,7 @@ from ..layers.base import TEST, TRAIN, create_layer
 from ..proto import caffe_pb2
 from ..proto.text import read_net
 from ..proto.upgrade import upgrade_net
-from . import batches, memory, passes, weights
+from . import batches, memory, passes, transfer, weights
 from .plan import plan_backward
 from .steps import Steps
 
@@ -93,6 +93,7 @@ class Net:
         self.debug_info = param.debug_info
         self.blobs, self.layers = OrderedDict(), []
         self.learnable, self._owners, self._named = [], {}, {}
+        self._filled = set()  # ids of the blobs, owners of their values, that a file gave these
         self._producers, self._callbacks = {}, {}
         self._values = 0  # of the tops so far, those in place counted again
         lr_mults = []
@@ -205,6 +206,8 @@ class Net:
             )
             owner = self._named.setdefault(spec.name, entry) if spec.name else entry
             self._owners[id(blob)] = owner.blob
+            if index < len(layer.param.blobs):
+                self._filled.add(id(owner.blob))
             if owner is entry:
                 self.learnable.append(entry)
             else:
@@ -517,17 +520,36 @@ class Net:
 
     # Weights
 
-    def copy_from(self, path):
+    def copy_from(self, path, missing=transfer.WARN):
         """Load weights, .caffemodel or HDF5, into the layers of the same names.
 
         `path` may be several files, separated by commas. Returns a table of what was copied, what
-        was not, and why.
+        was not, and why. Where layers have no values of a file, `missing` tells what to do: "warn";
+        "refuse", raise an error; "report", in the table alone, as is meant for fine-tuning.
         """
-        return weights.copy_from(self, path)
+        if missing not in transfer.MISSING:
+            raise ValueError(f"missing: expected one of {transfer.MISSING}, not {missing!r}")
+        return weights.copy_from(self, path, missing)
+
+    def mark_filled(self, blobs):
+        """Take note that these blobs have values of a file or another net."""
+        self._filled.update(id(self.owner_of(blob)) for blob in blobs)
+
+    def unfilled_layers(self, coming=()):
+        """[(layer, those of its learnable blobs with values of no file or other net)].
+
+        The blobs `coming` are about to have some.
+        """
+        filled = self._filled.union(id(self.owner_of(blob)) for blob in coming)
+        found = [
+            (layer, [b for b in layer.blobs if b.count and id(self.owner_of(b)) not in filled])
+            for layer in self.layers
+        ]
+        return [(layer, blobs) for layer, blobs in found if blobs]
 
     def share_with(self, other):
         """Use the weights of another net's layers of the same names, without copying."""
-        weights.share_layers(self, other)
+        self.mark_filled(weights.share_layers(self, other))
 
     def save(self, path, diff=False):
         """Write the weights as a .caffemodel."""

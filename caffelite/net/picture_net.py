@@ -30,6 +30,7 @@ class PictureNet:
         sizes, whose short sides are 8/7 to 11/7 of the net's input
     output : the blob of the scores [the last output]
     force_backward : whether gradients are to reach the picture
+    allow_missing : whether layers that the weights lack may keep what their fillers gave them
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class PictureNet:
         level=0,
         stages=(),
         force_backward=False,
+        allow_missing=False,
     ):
         param = of_test_phase(model, level, stages)
         if data_layer(param) is not None:
@@ -54,7 +56,7 @@ class PictureNet:
         param.force_backward = force_backward
         self.net = Net.from_param(param, model)
         self.net.only_look()
-        self.net.copy_from(weights)
+        self.net.copy_from(weights, missing="warn" if allow_missing else "refuse")
         self.input, self.shape = self._input(model)
         self.output = self._output(model, output)
         self.size, self.transformer = self._transformer(preparation, crops)

@@ -3,6 +3,8 @@
 import logging
 from dataclasses import dataclass, field
 
+from ..errors import WeightsError, did_you_mean
+
 log = logging.getLogger("caffelite")
 
 COPIED = "copied"
@@ -10,17 +12,24 @@ NOT_IN_NET = "skipped: the net has no layer of this name"
 NOT_IN_FILE = "left as it was: the file has no layer of this name"
 _SHORT = {COPIED: "copied", NOT_IN_NET: "not in the net", NOT_IN_FILE: "not in the file"}
 
+WARN, REFUSE, REPORT = "warn", "refuse", "report"
+MISSING = (WARN, REFUSE, REPORT)
+"""What may be done about layers that no file has values for: the last is to say nothing of them."""
+
+_MOST_UNUSED = 20  # names of layers of the file that are told; those missing are told all
+
 
 @dataclass
 class Transfer:
     """What became of each layer with blobs, of the net or of the file; prints as a table.
 
     `rows` are (file, layer name, outcome, shapes of its blobs), `filled` the blobs of the net that
-    took values over.
+    took values over, `missing` the names of its layers that have no values of any file.
     """
 
     rows: list = field(default_factory=list)
     filled: list = field(default_factory=list)
+    missing: list = field(default_factory=list)
 
     def add(self, path, layer, outcome, shapes):
         """Enter a layer, unless it has no blobs."""
@@ -42,16 +51,45 @@ class Transfer:
             if any(id(blob) in filled for blob in layer.blobs):
                 mended.setdefault(layer.settle(), []).append(f'"{layer.name}"')
         mended.pop("", None)
-        paths = ", ".join(dict.fromkeys(row[0] for row in self.rows))
         for what, names in mended.items():
             layers = "layer" if len(names) == 1 else "layers"
-            log.warning("%s: %s %s: %s", paths, layers, ", ".join(names), what)
+            log.warning("%s: %s %s: %s", self._paths(), layers, ", ".join(names), what)
 
-    def log(self):
-        """Log how many layers were copied; a warning if none was."""
-        for path, line in self._titles():
-            copied = any(row[0] == path and row[2] == COPIED for row in self.rows)
-            log.log(logging.INFO if copied else logging.WARNING, line)
+    def judge(self, net, way):
+        """Log what was copied; warn of files that gave nothing, and of what is missing in the net.
+
+        A net whose layers are not all filled raises an error where `way` is REFUSE.
+        """
+        lines = []
+        for path, title in self._titles():
+            if any(row[0] == path and row[2] == COPIED for row in self.rows):
+                log.info(title)
+            else:
+                lines.append(title)
+        unfilled = net.unfilled_layers(self.filled)
+        self.missing = [layer.name for layer, _ in unfilled]
+        unused = list(dict.fromkeys(row[1] for row in self.rows if row[2] == NOT_IN_NET))
+        if unfilled and way != REPORT:
+            lines.append(self._told(net, unfilled, unused))
+        if lines and unused:
+            lines.append(f"not used of the weights: {_some(unused)}")
+        if unfilled and way == REFUSE:
+            raise WeightsError("; ".join([*lines, _WAY_OUT]))
+        if lines:
+            log.warning("; ".join(lines))
+
+    def _told(self, net, unfilled, unused):
+        """Which layers are missing, all of them."""
+        place = f"{net.file}: " if net.file else ""
+        count = sum(bool(layer.blobs) for layer in net.layers)
+        missing = ", ".join(_describe(*one, unused) for one in unfilled)
+        return (
+            f"{place}not in {self._paths()}: {len(unfilled)} of the net's {count} layers with "
+            f"weights, which have only what their fillers gave them: {missing}"
+        )
+
+    def _paths(self):
+        return ", ".join(dict.fromkeys(row[0] for row in self.rows))
 
     def _titles(self):
         for path in dict.fromkeys(row[0] for row in self.rows):
@@ -73,6 +111,32 @@ class Transfer:
         return "\n".join(self.lines())
 
     __repr__ = __str__
+
+
+_WAY_OUT = (
+    "give the layers the names that the file has, or give the file that has them, or both as A,B; "
+    "--allow-missing, in Python allow_missing=True, lets them through"
+)
+
+
+def _some(names):
+    """As many of the names as one reads."""
+    more = len(names) - _MOST_UNUSED
+    told = ", ".join(f'"{name}"' for name in names[:_MOST_UNUSED])
+    return told + (f" and {more} more" if more > 0 else "")
+
+
+def _describe(layer, blobs, unused):
+    """What is missing of a layer, with the name in the file that is nearest to its own."""
+    line = f"line {layer.param.source_line}: " if layer.param.source_line else ""
+    of = f" of {len(layer.blobs)}" if len(blobs) < len(layer.blobs) else ""
+    plural = "s" if len(blobs) > 1 or of else ""
+    values = sum(blob.count for blob in blobs)
+    hint = did_you_mean(layer.name, unused).removeprefix("; ")
+    return (
+        f'"{layer.name}" ({line}{len(blobs)}{of} blob{plural}, {values} values'
+        f"{'; ' * bool(hint)}{hint})"
+    )
 
 
 def _shapes(shapes):

@@ -13,7 +13,7 @@ from ..data import hdf5
 from ..errors import DataError, WeightsError
 from ..proto import caffe_pb2, wire
 from . import checksum
-from .transfer import COPIED, NOT_IN_FILE, NOT_IN_NET, Transfer
+from .transfer import COPIED, NOT_IN_FILE, NOT_IN_NET, WARN, Transfer
 from .weights_file import CHECKSUM, BinaryFile, Hdf5File, is_hdf5
 
 log = logging.getLogger("caffelite")
@@ -22,9 +22,9 @@ log = logging.getLogger("caffelite")
 # Reading
 
 
-def copy_from(net, path):
+def copy_from(net, path, missing=WARN):
     """Load weights files, one or several separated by commas; returns a Transfer."""
-    return load([net], _files(path))[0]
+    return load([net], _files(path), missing)[0]
 
 
 def _files(path):
@@ -32,13 +32,14 @@ def _files(path):
     return [path] if os.path.exists(path) else [part.strip() for part in path.split(",")]
 
 
-def load(nets, paths):
+def load(nets, paths, missing=WARN):
     """Load weights files, one after the other, into nets; returns a Transfer for each net.
 
-    Nothing is changed unless all of it is whole and fits.
+    Nothing is changed unless all of it is whole and fits, and, where `missing` is REFUSE, fills the
+    nets.
     """
     with Loading(nets, paths) as loading:
-        loading.copy()
+        loading.copy(missing)
         return loading.reports
 
 
@@ -73,12 +74,14 @@ class Loading:
                     _report_missing(report, net, file)
             self.close = stack.pop_all().close
 
-    def copy(self):
-        """Give the nets the values."""
+    def copy(self, missing=WARN):
+        """Give the nets the values, after a look at what they do not have for `missing`."""
+        for net, report in zip(self._nets, self.reports, strict=True):
+            report.judge(net, missing)
         for _, blob, saved in self.steps:
             saved.copy_to(blob)
         for net, report in zip(self._nets, self.reports, strict=True):
-            report.log()
+            net.mark_filled(report.filled)
             report.settle(net.layers)
 
     def digest(self, net):
@@ -302,7 +305,11 @@ def check_hdf5_name(name, at):
 
 
 def share_layers(net, other):
-    """Let `net`'s learnable blobs use the values of `other`'s layers of the same names."""
+    """Let `net`'s learnable blobs use the values of `other`'s layers of the same names.
+
+    Returns these blobs.
+    """
+    shared = []
     sources = {layer.name: layer for layer in reversed(other.layers)}
     for layer in net.layers:
         source = sources.get(layer.name)
@@ -316,3 +323,5 @@ def share_layers(net, other):
             )
         for blob, owner in zip(layer.blobs, source.blobs, strict=True):
             blob.share_data(owner)
+            shared.append(blob)
+    return shared

@@ -95,6 +95,7 @@ class Solver:
         self.test_nets = [
             self._make_net(source, k + 1) for k, source in enumerate(self._test_sources())
         ]
+        self._warned_of = set()  # numbers of test nets with layers that the train net lacks
         try:
             self.progress = Progress(self)
         except SolverError as problem:
@@ -197,7 +198,7 @@ class Solver:
         for name in files:
             for _ in nets:
                 log.info("Finetuning from %s", name)
-        for line in load_weights(nets, files)[0].lines():
+        for line in load_weights(nets, files, missing="report")[0].lines():
             log.info("%s", line)
 
     # Training
@@ -395,6 +396,7 @@ class Solver:
         net = self.test_nets[k]
         log.info("Iteration %d, Testing net (#%d)", self.iter, k)
         net.share_with(self.net)
+        self._warn_of_untrained(k)
         net.debug_info = self.param.debug_info
         means = Means(net)
         for _ in range(self.param.test_iter[k]):
@@ -412,6 +414,17 @@ class Solver:
         if judge:
             judge(loss, outputs)
         return outputs
+
+    def _warn_of_untrained(self, k):
+        """Say once of which layers test net k has weights of its own, by their fillers."""
+        names = [f'"{layer.name}"' for layer, _ in self.test_nets[k].unfilled_layers()]
+        if names and k not in self._warned_of:
+            self._warned_of.add(k)
+            log.warning(
+                "%s: test net #%d computes with what fillers gave its layers %s: the train net, "
+                "whose weights it shares by names of layers, has none of these",
+                *(self.file, k, ", ".join(names)),
+            )
 
     # Snapshots
 
