@@ -8,6 +8,8 @@ import time
 
 import numpy as np
 
+from ..reading import opened
+
 log = logging.getLogger("caffelite")
 
 
@@ -68,7 +70,7 @@ def _ends_a_line(path):
     """Whether what is appended to the file starts a line."""
     if not os.path.isfile(path) or not os.path.getsize(path):
         return True
-    with open(path, "rb") as file:
+    with opened(path, "rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() == b"\n"
 
