@@ -4,12 +4,15 @@ import http.client
 import json
 import os
 import queue
+import random
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +27,7 @@ from caffelite.view.net_file import ChangedOnDiskError, NetFile
 from caffelite.view.page_data import MOST_TEXT, PageData
 from caffelite.view.run_log import MOST, RunLog
 from caffelite.view.server import MOST_BODY, Server
-from caffelite.view.weights import Weights
+from caffelite.view.weights import Weights, _describe
 
 NET = """name: "small"
 layer { name: "data" type: "Input" top: "data"
@@ -365,8 +368,6 @@ def test_pixels_of_filters_go_from_black_to_white_in_rgb(tmp_path):
 
 
 def test_large_blobs_are_looked_at_in_pieces():
-    from caffelite.view.weights import _describe
-
     values = np.random.default_rng(0).normal(3, 2, 3_000_001).astype(np.float32)
     values[7], values[2_500_000] = np.inf, 0
     finite = np.delete(values, 7).astype(np.float64)
@@ -617,6 +618,122 @@ def test_many_requests_at_once(server, tmp_path):
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(visit, range(40))) == [1] * 40
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\nb\0", "line 2: the character U+0000"),
+        ("\ud800", "line 1: the character U+D800"),
+        ("\udfff\n", "line 1: the character U+DFFF"),
+        ("é" * (MOST_TEXT // 2 + 1), "more than 8 MB"),
+    ],
+)
+def test_what_no_text_file_holds_is_refused(server, tmp_path, text, said):
+    version = json.loads(ask(server, "net")[2])["version"]
+    for name, more in (("save", {"version": version}), ("graph", {"phase": "TEST"}), ("lint", {})):
+        status, answer = post(server, name, {"text": text, **more})
+        assert status in (400, 413) and said in answer["error"], name
+    status, _ = post(server, "save", {"text": "# \U0001f600 é \x07\n", "version": version})
+    assert status == 200 and (tmp_path / "net.prototxt").read_text() == "# \U0001f600 é \x07\n"
+
+
+# fmt: off
+ODD = ["", "\0", "\ud800", "\x1b[2J", "%", "..", "é", "\u202e", "x" * 5000, "1e999", "NaN", "null",
+       "[", '"', "'", "TEST", "TRAIN", "0-0", "conv", "1" * 5000, "layer {", NET, "\r\n", " "]
+# fmt: on
+
+
+def odd_request(draw, server):
+    """The bytes of a request: what a page sends, with something odd in it, by `draw`, a Random."""
+    name = draw.choice(["", "net", "run", "weights", "graph", "lint", "save", "page.js", "none"])
+    method = draw.choice(["GET", "POST", "POST", "POST", "HEAD", "PUT", "OPTIONS", "GE\0T"])
+    keys = draw.choice([("text", "phase"), ("text",), ("text", "version"), ("layer",), ("cursor",)])
+    values = [draw.choice([*ODD, 1, 1e300, None, True, [], {}, [[]], {"text": "x"}]) for _ in keys]
+    body = json.dumps(dict(zip(keys, values, strict=True))).encode()
+    if draw.random() < 0.2:
+        body = bytearray(body)
+        body[draw.randrange(len(body))] = draw.randrange(256)
+    words = [f"{k}={v}" for k, v in zip(keys, values, strict=True)]
+    query = draw.choice(["", "?" + "&".join(words)]).replace("\n", "%0A").replace(" ", "+")
+    host = f"127.0.0.1:{server.server_port}"
+    heads = {
+        "Host": draw.choice([host] * 9 + ["evil.example"]),
+        "Origin": draw.choice([f"http://{host}"] * 9 + ["null"]),
+        "Content-Length": draw.choice([len(body)] * 9 + [0, len(body) - 1, "-1", "1e3", "9" * 20]),
+        draw.choice(["Expect", "Transfer-Encoding", "Cookie", "X"]): draw.choice(
+            ["100-continue", "chunked", "x" * 1000, "é"]
+        ),
+        "Connection": "close",
+    }
+    start = f"{method} /{server.token}/{name}{query} HTTP/{draw.choice(['1.1'] * 9 + ['1.0'])}"
+    lines = [start, *(f"{key}: {value}" for key, value in heads.items()), "", ""]
+    return "\r\n".join(lines).encode("utf-8", "replace") + body
+
+
+def answer_to(server, raw):
+    """The status lines of what the server says until it hangs up."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=60) as connection:
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    return [int(code) for code in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answer)]
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_odd_requests_get_an_answer_and_change_no_file(server, tmp_path, count):
+    server.data.stored_weights = huge_weights(tmp_path)
+    (tmp_path / "log.jsonl").write_text(event(1))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    told = set()
+    for seed in range(count):
+        raw = odd_request(random.Random(seed), server)
+        codes = answer_to(server, raw)
+        assert codes and all(code not in (500, 502) for code in codes), (seed, raw[:500])
+        told.update(codes)
+    assert {200, 400, 403, 404, 422, 501} <= told
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def huge_weights(folder):
+    net = caffe_pb2.NetParameter()
+    blob = net.layer.add(name="conv", type="Convolution").blobs.add()
+    blob.shape.dim.extend([1, 1, 2, 2])
+    blob.double_data.extend([1e300, -1.7e308, 1.7e308, 0])
+    (folder / "huge.caffemodel").write_bytes(net.SerializeToString())
+    return Weights(str(folder / "huge.caffemodel"))
+
+
+def test_values_at_the_ends_of_their_type_have_a_histogram(server, tmp_path):
+    server.data.stored_weights = huge_weights(tmp_path)
+    status, _, body = ask(server, "weights?layer=conv")
+    [blob] = json.loads(body)["blobs"]
+    assert status == 200 and (blob["min"], blob["max"]) == (-1.7e308, 1.7e308)
+    assert blob["mean"] == pytest.approx(0.25e300, rel=1e-6)
+    assert blob["std"] == pytest.approx(1.7e308 / 2**0.5)
+    assert sum(blob["histogram"]) == 4 and blob["zeros"] == 1
+    ends = np.array([-3.4e38, 3.4e38, 1e-30, 0], np.float32).reshape(1, 1, 2, 2)
+    told = _describe(ends)
+    assert sum(told["histogram"]) == 4 and told["zeros"] == 1
+    assert told["std"] == pytest.approx(3.4e38 / 2**0.5, rel=1e-6)
+    assert told["filters"]["count"] == 1
+
+
+def test_many_connections_may_wait(tmp_path):
+    """Nobody accepts them here; more than fit are reset, or wait for a second try."""
+    (tmp_path / "net.prototxt").write_text(NET)
+    data = PageData(NetFile(str(tmp_path / "net.prototxt")), state())
+    with Server(data) as server, ExitStack() as stack:
+        for _ in range(50):
+            place = "127.0.0.1", server.server_port
+            stack.enter_context(socket.create_connection(place, timeout=0.5))
+
+
+def test_who_sends_more_than_is_wanted_gets_the_answer(server):
+    """A connection that is closed on unread data is reset, and the answer lost."""
+    head = f"POST /x/save HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 20}\r\n\r\n".encode()
+    for _ in range(20):
+        assert answer_to(server, head + bytes(1 << 20)) == [403]
 
 
 def test_a_bug_is_told_and_the_server_goes_on(server, monkeypatch):

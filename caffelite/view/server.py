@@ -18,8 +18,12 @@ page's files are looked up in a table, never by path.
 import hmac
 import http.server
 import json
+import re
 import secrets
+import socket
 import threading
+import time
+from contextlib import suppress
 from http import HTTPStatus
 from importlib import resources
 from urllib.parse import parse_qs, urlsplit
@@ -32,6 +36,7 @@ ADDRESS = "127.0.0.1"
 GETS = {"net": (), "weights": ("layer",), "run": ("cursor",)}
 POSTS = {"graph": ("text", "phase"), "lint": ("text",), "save": ("text", "version")}
 MOST_BODY = 2 * MOST_TEXT  # as JSON, which escapes newlines
+LINGER = 2  # seconds in which a refused sender can finish
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; worker-src 'self'; img-src 'self' data:; base-uri 'none'; "
@@ -49,6 +54,7 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # lone surrogates are halves of characters
 
 
 class Refusal(Exception):
@@ -63,6 +69,7 @@ class Server(http.server.ThreadingHTTPServer):
     """Serves a PageData until `serve_forever` is interrupted; port 0 takes one that is free."""
 
     daemon_threads = True
+    request_queue_size = 128  # connections that may wait: a page asks for many things at once
 
     def __init__(self, data, port=0):
         super().__init__((ADDRESS, port), _Handler)
@@ -102,6 +109,21 @@ def _page_files():
 def _same(word, secret):
     """Whether they are equal, in a time that does not tell how much of them is."""
     return hmac.compare_digest(word.encode("utf-8", "replace"), secret.encode())
+
+
+def _check_text(text):
+    """Refuse what no file of text can hold."""
+    if len(text) > MOST_TEXT or len(text.encode(errors="replace")) > MOST_TEXT:
+        raise Refusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MOST_TEXT >> 20} MB of text"
+        )
+    bad = _NO_TEXT.search(text)
+    if bad:
+        line = text.count("\n", 0, bad.start()) + 1
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST,
+            f"line {line}: the character U+{ord(bad[0]):04X} cannot be in a file of text",
+        )
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -158,6 +180,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         values = [given.get(key) for key in POSTS[name]]
         if not all(isinstance(value, str) for value in values):
             raise Refusal(HTTPStatus.BAD_REQUEST, f"expected text for {POSTS[name]}")
+        for value in values:
+            _check_text(value)
         return self._ask(name, values)
 
     def _ask(self, name, values):
@@ -195,6 +219,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(key, str(value))
         self.end_headers()
         self.wfile.write(body)
+
+    def finish(self):
+        """Close the connection, but not on a sender: that would reset it, and lose the answer."""
+        super().finish()
+        end = time.monotonic() + LINGER
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(LINGER)
+            while time.monotonic() < end and self.connection.recv(1 << 16):
+                pass
 
     def send_error(self, code, message=None, explain=None):
         """What the base class says of requests that are none."""
