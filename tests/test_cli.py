@@ -558,13 +558,35 @@ def test_effects_of_signals_can_be_chosen(folder):
 
 
 @posix
-def test_a_signal_while_still_building_ends_with_its_code(folder):
+@pytest.mark.parametrize(
+    "number, code, said",
+    [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "terminated\n")],
+)
+def test_a_signal_while_still_building_ends_with_its_code(folder, number, code, said):
     os.mkfifo("late.prototxt")
     process = caffelite_process("summary", "late.prototxt")
     with open("late.prototxt", "w"):  # opens once the command reads it
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-    assert process.stderr.read() == "interrupted\n"
+        process.send_signal(number)
+        assert process.wait(60) == code
+    assert process.stderr.read() == said
+
+
+@posix
+def test_sigterm_leaves_nothing_half_done(folder, monkeypatch):
+    """As an error does, it ends what is being written under a passing name."""
+    from caffelite.data import features
+
+    def write(self, rows):
+        assert [name for name in os.listdir() if name.startswith(".made")]
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(features.KINDS["npz"], "write", write)
+    Path("solver.prototxt").write_text(SOLVER)
+    assert main(["train", "-solver=solver.prototxt"]) == 0
+    words = ["extract_features", "tiny_iter_4.caffemodel", "net.prototxt", "y", "made.npz", "2"]
+    assert main([*words, "npz"]) == 143
+    assert not [name for name in os.listdir() if "made" in name]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def on_a_terminal(*words):

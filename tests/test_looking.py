@@ -97,6 +97,11 @@ LOOKS = [
     "parse_log run.jsonl OUT",
     "plot run.jsonl",
     "layers HDF5Output",
+    "models",
+    "doctor",
+    "convert trained.caffemodel OUT/w.h5 --model train_val.prototxt",
+    "upgrade deploy.prototxt OUT/new.prototxt",
+    "compute_image_mean samples_lmdb OUT/mean.binaryproto --backend lmdb",
 ]
 
 

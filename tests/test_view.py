@@ -401,6 +401,8 @@ def test_saving_keeps_newlines_and_refuses_what_changed_meanwhile(tmp_path):
     file = NetFile(str(path))
     version = file.save('name: "b"\n# é\n', file.read()[1])
     assert path.read_bytes() == b'name: "b"\r\n# \xc3\xa9\r\n' and version == file.read()[1]
+    version = file.save("# pasted\r\n", version)
+    assert path.read_bytes() == b"# pasted\r\n"
     path.write_text('name: "c"\n')
     with pytest.raises(ChangedOnDiskError, match="changed on disk"):
         file.save('name: "d"\n', version)

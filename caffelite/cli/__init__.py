@@ -5,14 +5,19 @@ docstring is its help. What takes long to import is imported in `run`, so that h
 """
 
 import ast
+import contextlib
 import importlib
 import importlib.util
 import os
 import pkgutil
+import signal
 import sys
+import threading
 
 from ..errors import CaffeliteError, did_you_mean
 from ._streams import give_up_stdout, steady, unwritten
+
+TERMINATED = 128 + 15  # what a shell says of a program that SIGTERM has ended
 
 EXIT_CODES = """\
 exit codes:
@@ -20,7 +25,7 @@ exit codes:
   1    a mistake in what was given (a file, an option in it, a shape): stderr says which
   2    a mistake on the command line
   130  interrupted by Ctrl-C
-  143  training was stopped by SIGTERM, as schedulers send it, and has written a snapshot"""
+  143  ended by SIGTERM, as schedulers send it; training has written a snapshot first"""
 
 _USAGE = """\
 usage: caffelite COMMAND [FLAGS]
@@ -39,7 +44,7 @@ the same. "caffelite COMMAND --help" explains those of one command.
 
 def main(argv=None):
     """Run the command that `argv` names; returns the exit code."""
-    with steady():
+    with steady(), _sigterm_as_exit():
         code = _code(sys.argv[1:] if argv is None else list(argv))
         problem = unwritten()
         if problem is None:
@@ -48,6 +53,24 @@ def main(argv=None):
         if isinstance(problem, BrokenPipeError):  # whoever read it has had enough
             return code
         return code or _fail(f"{problem.filename}: {problem.strerror}", 1)
+
+
+@contextlib.contextmanager
+def _sigterm_as_exit():
+    """Let SIGTERM end the block as an exception does, so that what is half done is removed."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number, frame):
+    raise SystemExit(_fail("terminated", TERMINATED))
 
 
 def _code(argv):

@@ -17,6 +17,7 @@ import contextlib
 import signal
 
 from ..glog import on_terminal, start_logging
+from . import TERMINATED
 from ._flags import UsageError, int32
 from ._nets import (
     PHASES,
@@ -30,7 +31,6 @@ from ._nets import (
 )
 
 _EFFECTS = ("stop", "snapshot", "none")
-_TERMINATED = 128 + 15  # what a shell says of a program that SIGTERM has ended
 
 
 def add_arguments(parser):
@@ -87,7 +87,7 @@ def run(args):
         solver.solve()
         log.info("Optimization Done.")
     unfinished = solver.iter < solver.param.max_iter
-    return _TERMINATED if unfinished and ("SIGTERM", "stop") in asked else 0
+    return TERMINATED if unfinished and ("SIGTERM", "stop") in asked else 0
 
 
 def _solver_param(args, log):
@@ -163,7 +163,7 @@ def _handler(solver, name, effect, asked):
 
     def handle(number, frame):
         if (name, "stop") in asked:
-            raise SystemExit(_TERMINATED) if name == "SIGTERM" else KeyboardInterrupt
+            raise SystemExit(TERMINATED) if name == "SIGTERM" else KeyboardInterrupt
         if effect != "none":
             asked.append((name, effect))
             solver.request(effect)

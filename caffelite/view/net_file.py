@@ -6,7 +6,7 @@ import threading
 from ..atomic import write_atomically
 from ..errors import CaffeliteError
 from ..proto.caffe_pb2 import NetParameter
-from ..proto.text import read_text
+from ..proto.text import read_text, with_plain_newlines
 
 
 class ChangedOnDiskError(CaffeliteError):
@@ -32,7 +32,7 @@ class NetFile:
             if now != version:
                 raise ChangedOnDiskError(f"{self.path} was changed on disk; nothing was saved")
             if "\r\n" in before:
-                text = text.replace("\n", "\r\n")
+                text = with_plain_newlines(text).replace("\n", "\r\n")
             write_atomically(self.path, text.encode())
         return _version(text)
 
