@@ -11,13 +11,31 @@ import numpy as np
 
 from . import reading
 from .errors import NetError, did_you_mean
+from .proto.given import given
 
 FILLERS = {}
 
 
-def _register(fill):
-    FILLERS[fill.__name__] = fill
-    return fill
+def _register(*options):
+    """Decorator: a filler of the function's name, which reads these options."""
+
+    def add(fill):
+        fill.reads = options
+        FILLERS[fill.__name__] = fill
+        return fill
+
+    return add
+
+
+def unread(param):
+    """(option, words) of what a FillerParameter gives and its type does not look at."""
+    if param.type not in FILLERS:
+        return
+    own = FILLERS[param.type].reads
+    reads = f"which reads {' and '.join(own)}" if own else "which has no options"
+    for option in given(param):
+        if option.path[0] not in ("type", *own):
+            yield option.path[0], f'it is of type "{param.type}", {reads}'
 
 
 def check(param, shape):
@@ -67,19 +85,19 @@ def _fan(param, shape):
     return {"FAN_IN": fan_in, "FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}[norm]
 
 
-@_register
+@_register("value")
 def constant(array, param, generator):
     """Value."""
     array[...] = param.value
 
 
-@_register
+@_register("min", "max")
 def uniform(array, param, generator):
     """U[min, max]."""
     array[...] = generator.uniform(param.min, param.max, array.shape)
 
 
-@_register
+@_register("mean", "std", "sparse")
 def gaussian(array, param, generator):
     """N(mean, std); with sparse >= 0 each value is kept with probability sparse / shape[0]."""
     array[...] = generator.standard_normal(array.shape, np.float32)
@@ -89,7 +107,7 @@ def gaussian(array, param, generator):
         array *= generator.random(array.shape) < param.sparse / _outputs(array.shape)
 
 
-@_register
+@_register()
 def positive_unitball(array, param, generator):
     """U[0, 1], then each index of axis 0 divided by its sum."""
     values = generator.random(array.shape)
@@ -98,21 +116,21 @@ def positive_unitball(array, param, generator):
     array[...] = values
 
 
-@_register
+@_register("variance_norm")
 def xavier(array, param, generator):
     """U[-s, s] with s = sqrt(3 / n).  Glorot, Bengio 2010."""
     s = math.sqrt(3 / _fan(param, array.shape))
     array[...] = generator.uniform(-s, s, array.shape)
 
 
-@_register
+@_register("variance_norm")
 def msra(array, param, generator):
     """N(0, sqrt(2 / n)).  He, Zhang, Ren, Sun 2015, arXiv:1502.01852."""
     array[...] = generator.standard_normal(array.shape, np.float32)
     array *= math.sqrt(2 / _fan(param, array.shape))
 
 
-@_register
+@_register()
 def bilinear(array, param, generator):
     """Interpolation weights for a Deconvolution: (1 - |x/f - c|) (1 - |y/f - c|) everywhere,
     with f = ceil(k / 2) and c = (k - 1) / (2 f) for a k x k kernel."""
@@ -122,7 +140,7 @@ def bilinear(array, param, generator):
     array[...] = ramp[:, None] * ramp
 
 
-@_register
+@_register("file")
 def file(array, param, generator):
     """The numbers in a text file, in the order of the blob, with anything blank between them."""
     array[...] = _numbers(param.file, array.size).reshape(array.shape)

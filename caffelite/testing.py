@@ -8,6 +8,7 @@
 `case` adds a row to a table; tests/test_layers.py asks every question of every row.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from .blob import Blob
 from .layers import create_layer
 from .layers.base import TEST, TRAIN
 from .proto import caffe_pb2
+
+log = logging.getLogger("caffelite")
 
 __all__ = ["TEST", "TRAIN", "Case", "case", "cases", "check_gradient", "make_layer"]
 
@@ -272,6 +275,8 @@ def make_layer(
     top = [Blob(dtype=dtype) for _ in range(layer.num_tops)]
     if in_place:
         top[0] = bottom[0]
+    for line in layer.check_options():
+        log.warning("%s", line)
     layer.setup([b.shape for b in bottom])
     layer.reshape(bottom, top)
     return layer, bottom, top

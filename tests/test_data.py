@@ -970,7 +970,11 @@ def test_windows_must_lie_in_their_pictures(window_file, window, options):
         ("ImageData", "image_data_param { scale: 5 }", "scale does nothing here; write it in"),
         ("WindowData", "window_data_param { crop_size: 5 }", "crop_size does nothing here"),
         ("WindowData", "transform_param { scale: 5 }", "scale of transform_param does nothing"),
-        ("MemoryData", "transform_param { scale: 5 }", "transform_param does nothing to arrays"),
+        (
+            "MemoryData",
+            "transform_param { scale: 5 }",
+            "transform_param does nothing here; transform",
+        ),
     ],
 )
 def test_fields_that_caffe_passes_over_change_nothing(

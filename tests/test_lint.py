@@ -197,6 +197,12 @@ layer { name: "a" type: "Pooling" bottom: "data" top: "a"
     + CONV
     + SCORES
     + LOSS,
+    "options that are refused": INPUT
+    + """
+layer { name: "a" type: "Pooling" bottom: "data" top: "a"
+        pooling_param { kernel_size: 2
+                        engine: CUDNN } } #! refused-option
+""",
     "lr_mult on nothing": DATA
     + CONV
     + """

@@ -6,8 +6,12 @@ from .. import filler, rng
 from ..blob import Blob
 from ..errors import NetError, did_you_mean, where
 from ..proto import caffe_pb2
+from ..proto.given import declared, given
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
+
+ONE_ENGINE = "there is one engine"
+ONE_PRECISION = "all numbers of a net have one precision"
 
 _types = {}
 
@@ -46,6 +50,12 @@ class Layer:
 
     options_field
         name of its message in LayerParameter; `self.options` is that message
+    more_options
+        names of the messages in LayerParameter that it reads beside that one
+    ignored, refused
+        {option: words} of options that do nothing here (why, or what to write instead), and of
+        those that are an error (a predicate, with {type} for the type's name); see `unread`, and
+        `Given.look_up` for the keys. Parents' tables count, too; None takes back what they say.
     bottoms, tops
         how many: a number, or (least, most) with None for no limit
     in_place
@@ -86,6 +96,16 @@ class Layer:
 
     type = None
     options_field = None
+    more_options = ()
+    ignored = {
+        "engine": ONE_ENGINE,
+        "forward_type": ONE_PRECISION,
+        "backward_type": ONE_PRECISION,
+        "forward_math": ONE_PRECISION,
+        "backward_math": ONE_PRECISION,
+        "param.force_mult": "there is no force regularization",
+    }
+    refused = {"engine: CUDNN": "needs a GPU; write engine: CAFFE or leave the line out"}
     bottoms = 1
     tops = 1
     in_place = False
@@ -187,7 +207,48 @@ class Layer:
     def discard(self):
         """Give up what was to be written, since the run failed: half a file helps nobody."""
 
+    def moot(self):
+        """{option: words}, as `ignored`, of those that other options of this layer rule out."""
+        if getattr(self.options, "bias_term", True):
+            return {}
+        return {f"{self.options_field}.bias_filler": "there is no bias: bias_term is false"}
+
     # What they can use
+
+    def unread(self):
+        """(kind, path, words) of each option given that is not done.
+
+        kind is "refused", "ignored", or "foreign": a message for layers of other types.
+        """
+        refused, ignored = declared(type(self), "refused"), declared(type(self), "ignored")
+        ignored |= self.moot()
+        own, told = {self.options_field, *self.more_options}, None
+        for option in given(self.param):
+            inside = told is not None and option.path[: len(told)] == told
+            if words := option.look_up(refused, by_name=not inside):
+                words = words.format(type=self.type)
+                yield "refused", option.path, f"{option.name} {words}"
+            elif inside:
+                continue
+            elif (words := option.look_up(ignored)) is not None:
+                told, owner = option.path, option.owner
+                where_else = f" of {owner}" if owner not in (None, self.options_field) else ""
+                yield "ignored", told, f"{option.name}{where_else} does nothing here; {words}"
+            elif option.path[0].endswith("_param") and option.path[0] not in own:
+                told = option.path
+                yield "foreign", told, f"a layer of type {self.type} does not read {told[0]}"
+            elif isinstance(option.value, caffe_pb2.FillerParameter):
+                for name, words in filler.unread(option.value):
+                    told = *option.path, name
+                    yield "ignored", told, f"{name} of {option.names[-1]} does nothing; {words}"
+
+    def check_options(self):
+        """Raise an error for an option that is refused; returns lines on those that do nothing."""
+        found = list(self.unread())
+        for kind, _, words in found:
+            if kind == "refused":
+                raise self.error(words)
+        return [f"{self.at}: {words}" for _, _, words in found]
 
     @property
     def num_tops(self):

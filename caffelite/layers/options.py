@@ -3,11 +3,7 @@
 Each function takes the layer, reads `layer.options` and raises `layer.error` for what is refused.
 """
 
-
-def check_engine(layer):
-    """Refuse `engine: CUDNN`, which exists on a GPU alone."""
-    if layer.options.engine == layer.options.CUDNN:
-        raise layer.error("engine: CUDNN needs a GPU; write engine: CAFFE or leave the line out")
+COMPRESSION = "it is an option of CmpConvolution and CmpInnerProduct alone"
 
 
 def axis_or_dim(layer, dim, num_axes):

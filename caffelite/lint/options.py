@@ -1,41 +1,31 @@
 """Rules on options that do nothing."""
 
-import inspect
-import re
-from functools import cache
-
-from ..layers import layer_types
+from ..net.net import unread
+from .types import created
 
 
 def foreign_options(view):
     """The options of another type."""
-    for i, layer in enumerate(view.layers):
-        own = _options_of(layer.type)
-        if own is None:
-            continue
-        for field, _ in layer.ListFields():
-            if field.name.endswith("_param") and field.name not in own:
-                yield i, f"a layer of type {layer.type} does not read {field.name}", field.name
-
-
-@cache
-def _options_of(type_name):
-    """The option fields that a type reads: its own, and those its docstring tells of."""
-    layer = layer_types().get(type_name)
-    if layer is None:
-        return None
-    told = re.findall(r"^Options \((\w+)\)$", inspect.getdoc(layer) or "", re.MULTILINE)
-    return {layer.options_field, *told}
+    yield from _unread(view, "foreign")
 
 
 def ignored_option(view):
-    """An option that Caffe reads no more, or that says nothing."""
-    known = layer_types()
-    for i, layer in enumerate(view.layers):
-        kind = known.get(layer.type)
-        for option, instead in getattr(kind, "ignored_options", {}).items():
-            if getattr(layer, kind.options_field).HasField(option):
-                yield i, f"{option} does nothing here; {instead}", kind.options_field, option
+    """An option that changes nothing."""
+    yield from _unread(view, "ignored")
+    for path, words in unread(view.net):
+        yield None, words, *path
+
+
+def refused_option(view):
+    """An option that the type, or this program, does not have."""
+    yield from _unread(view, "refused")
+
+
+def _unread(view, wanted):
+    for i, layer in created(view):
+        for kind, path, words in layer.unread():
+            if kind == wanted:
+                yield i, words, *path
 
 
 def param_on_nothing(view):

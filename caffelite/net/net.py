@@ -13,8 +13,9 @@ from .. import layers as _layers  # noqa: F401  (registers all types)
 from .. import rng
 from ..blob import Blob
 from ..errors import NetError
-from ..layers.base import TEST, TRAIN, create_layer
+from ..layers.base import ONE_ENGINE, ONE_PRECISION, TEST, TRAIN, create_layer
 from ..proto import caffe_pb2
+from ..proto.given import given
 from ..proto.text import read_net
 from ..proto.upgrade import upgrade_net
 from . import batches, memory, passes, transfer, weights
@@ -54,6 +55,23 @@ class Net:
     Net(file, weights, phase) works too, as in old pycaffe.
     """
 
+    ignored = {  # as in Layer
+        "engine": ONE_ENGINE,
+        "default_conv_algos_override": ONE_ENGINE,
+        "default_cudnn_math_override": ONE_ENGINE,
+        "default_forward_type": ONE_PRECISION,
+        "default_backward_type": ONE_PRECISION,
+        "default_forward_math": ONE_PRECISION,
+        "default_backward_math": ONE_PRECISION,
+        "global_grad_scale": "gradients are float32, which need no scale",
+        "global_grad_scale_adaptive": "gradients are float32, which need no scale",
+        "compile_net_state": "layers that can run in one step do",
+        "eltwise_mem_sharing": "memory is shared where it can be",
+        "bn_stats_batch_size": "BatchNorm's statistics are of the whole batch",
+        "reduce_buckets": "gradients are exchanged whole",
+        "multinode": "every process has the whole net",
+    }
+
     def __init__(
         self,
         network_file,
@@ -70,23 +88,29 @@ class Net:
         param.state.phase = phase
         param.state.level = level
         param.state.stage.extend(stages or [])
-        self._build(param, np.dtype(dtype), rng.next_seed() if seed is None else seed)
+        self._build(param, np.dtype(dtype), rng.next_seed() if seed is None else seed, set())
         if weights is not None:
             self.copy_from(weights)
 
     @classmethod
-    def from_param(cls, param, file="", dtype=np.float32, seed=None):
-        """The net of a NetParameter that brings its own `state`; `file` is for messages."""
+    def from_param(cls, param, file="", dtype=np.float32, seed=None, warned=None):
+        """The net of a NetParameter that brings its own `state`; `file` is for messages.
+
+        `warned`, a set, holds what need not be said again, and gets what is said now.
+        """
         net = cls.__new__(cls)
         net.file = os.fspath(file)
-        net._build(param, np.dtype(dtype), rng.next_seed() if seed is None else seed)
+        seed = rng.next_seed() if seed is None else seed
+        net._build(param, np.dtype(dtype), seed, set() if warned is None else warned)
         return net
 
     # Construction
 
-    def _build(self, param, dtype, seed):
+    def _build(self, param, dtype, seed, warned):
         if dtype not in (np.float32, np.float64):
             raise TypeError(f"a net computes in float32 or float64, not in {dtype}")
+        at = f"{self.file}: " if self.file else ""
+        _warn_once([f"{at}{words}" for _, words in unread(param)], warned)
         param = passes.filter_layers(param, self.file)
         param = passes.insert_splits(param, self.file)
         self.name, self.phase, self.dtype = param.name, param.state.phase, dtype
@@ -98,7 +122,7 @@ class Net:
         self._values = 0  # of the tops so far, those in place counted again
         lr_mults = []
         for index, layer_param in enumerate(param.layer):
-            lr_mults.append(self._add_layer(layer_param, rng.derive(seed, index)))
+            lr_mults.append(self._add_layer(layer_param, rng.derive(seed, index), warned))
         self._plan(lr_mults, param.force_backward)
         self._share_named()
         self._steps = Steps(self.layers)
@@ -108,7 +132,7 @@ class Net:
             log.info("This network produces output %s", name)
         log.info("Network initialization done.")
 
-    def _add_layer(self, param, seed):
+    def _add_layer(self, param, seed, warned):
         """Create, wire and set up one layer; returns the lr_mult of its blobs, as the file has it.
 
         A layer may add specs of its own (BatchNorm freezes its statistics); those do not count
@@ -120,7 +144,8 @@ class Net:
         log.info("Creating Layer %s", layer.name)
         self._wire(layer)
         log.info("Setting up %s", layer.name)
-        given = [spec.lr_mult for spec in param.param]
+        _warn_once(layer.check_options(), warned)
+        lr_mults = [spec.lr_mult for spec in param.param]
         shapes = [blob.shape for blob in layer.bottom_blobs]
         layer.setup(shapes)
         _check_in_place(layer)
@@ -133,7 +158,7 @@ class Net:
         if param.blobs and (mended := layer.settle()):
             log.warning("%s: %s", layer.at, mended)
         param.ClearField("blobs")
-        return (given + [1.0] * len(layer.blobs))[: len(layer.blobs)]
+        return (lr_mults + [1.0] * len(layer.blobs))[: len(layer.blobs)]
 
     def _log_tops(self, layer):
         for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
@@ -188,10 +213,10 @@ class Net:
     def _register_blobs(self, layer):
         """Enter a layer's learnable blobs; of several with one name, the first owns the values."""
         specs = layer.param.param
-        for what, given in (("param entries", specs), ("blobs in the net file", layer.param.blobs)):
-            if len(given) > len(layer.blobs):
+        for what, items in (("param entries", specs), ("blobs in the net file", layer.param.blobs)):
+            if len(items) > len(layer.blobs):
                 raise layer.error(
-                    f"has {len(given)} {what}, but only {len(layer.blobs)} learnable blobs"
+                    f"has {len(items)} {what}, but only {len(layer.blobs)} learnable blobs"
                 )
         for index, blob in enumerate(layer.blobs):
             spec = specs[index] if index < len(specs) else caffe_pb2.ParamSpec()
@@ -655,6 +680,22 @@ def _run_backward(layer):
         raise layer.error("backward needs what forward leaves; run forward first") from problem
 
 
+def unread(param):
+    """(path, words) of each option of a NetParameter itself that does nothing."""
+    for option in given(param, only=Net.ignored):
+        if len(option.path) == 1:
+            name = option.path[0]
+            yield option.path, f"{name} does nothing here; {Net.ignored[name]}"
+
+
+def _warn_once(lines, warned):
+    """Log those that are not in the set `warned`, and enter them there."""
+    for line in lines:
+        if line not in warned:
+            log.warning("%s", line)
+            warned.add(line)
+
+
 def _shapes(layer):
     """Those of all its blobs: users may reshape a bottom, to go on with that, and others."""
     return [blob.shape for blob in (*layer.bottom_blobs, *layer.top_blobs, *layer.blobs)]
@@ -706,17 +747,17 @@ def _adopt(layer, index, owner, sharer, spec):
         owner.layer,
         owner.index,
     )
-    for option, given in (("lr_mult", "lr_given"), ("decay_mult", "decay_given")):
-        if not getattr(sharer, given):
+    for option, is_given in (("lr_mult", "lr_given"), ("decay_mult", "decay_given")):
+        if not getattr(sharer, is_given):
             continue
-        if getattr(owner, given) and getattr(owner, option) != getattr(sharer, option):
+        if getattr(owner, is_given) and getattr(owner, option) != getattr(sharer, option):
             raise layer.error(
                 f'blob {index} shares "{spec.name}" with layer "{owner.layer}", which has '
                 f"{option} {getattr(owner, option):g}, expected the same, not "
                 f"{getattr(sharer, option):g}"
             )
         setattr(owner, option, getattr(sharer, option))
-        setattr(owner, given, True)
+        setattr(owner, is_given, True)
 
 
 def _log_mean(direction, layer, what, values):

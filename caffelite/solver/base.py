@@ -85,6 +85,7 @@ class Solver:
         self.current_step = 0
         self.state_before_tests = None
         self._callbacks, self._listeners, self._requests = [], [], []
+        self._warned = set()  # what is said of the nets, most of which have the same layers
         try:
             self.check()
         except SolverError as problem:
@@ -184,7 +185,8 @@ class Solver:
 
     def _make_net(self, source, index):
         file, param = source
-        return Net.from_param(param, file=file, seed=rng.derive(self.seed, index))
+        seed = rng.derive(self.seed, index)
+        return Net.from_param(param, file=file, seed=seed, warned=self._warned)
 
     def _load_weights(self):
         """Load the files of `weights` into all nets, or none into any."""

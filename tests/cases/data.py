@@ -110,6 +110,40 @@ case(
     + "transform_param { crop_size: 30 mirror: true }",
     shapes=[(7, 3, 30, 30)],
 )
+distort = """distort_param { brightness_prob: 0.9 brightness_delta: 20 contrast_prob: 0.9
+    contrast_lower: 0.5 contrast_upper: 1.5 saturation_prob: 0.9 saturation_lower: 0.5
+    saturation_upper: 1.5 hue_prob: 0.9 hue_delta: 20 random_order_prob: 0.9 }"""
+warp = "warp_param { rotation: 9 shear: 5 shift: 0.1 local: 2 pad_mode: CONSTANT pad_value: 9 }"
+steps = [
+    distort,
+    warp,
+    """resize_param { height: 20 width: 30 resize_mode: FIT_LARGE_SIZE_AND_PAD pad_value: 9
+        interp_mode: AREA }""",
+    "random_resize_param { min_size: 20 max_size: 30 resize_param { interp_mode: AREA } }",
+    """random_aspect_ratio_param { min_area_ratio: 0.1 max_area_ratio: 0.4 max_attempt: 3
+        aspect_ratio_change: 0.7 resize_param { interp_mode: AREA } }""",
+    f'lighting_param {{ pca_file: "{_folder.name}/statistics.json" }}',
+]
+Path(_folder.name, "statistics.json").write_text(
+    '{"eigenvalues": [4, 2, 1], "eigenvectors": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}'
+)
+for step in steps:
+    transform = f"transform_param {{ crop_size: 12 {step} }}"
+    case("Data", [], database("raw_lmdb") + transform, shapes=[(4, 3, 12, 12)])
+    case("ImageData", [], listed("batch_size: 4") + transform, shapes=[(4, 3, 12, 12), (4,)])
+for step in (steps[0], steps[-1]):
+    case("DenseImageData", [], pairs("", transform=step), shapes=[(1, 3, 6, 8), (1, 1, 6, 8)])
+for more, count in (("ten_crop: true", 10), ("test_size: 20 test_size: 30", 2)):
+    transform = f"transform_param {{ crop_size: 12 {more} }}"
+    shapes = [(4 * count, 3, 12, 12), (4,)]
+    case("Data", [], database("raw_lmdb") + transform, tops=2, phase=TEST, shapes=shapes)
+    case("ImageData", [], listed("batch_size: 4") + transform, phase=TEST, shapes=shapes)
+case(
+    "Data",
+    [],
+    database("encoded_lmdb") + "transform_param { force_gray: true }",
+    shapes=[(4, 1, 32, 40)],
+)
 case("Data", [], database("raw_lmdb", backend=""), error="write backend: LMDB")
 case("Data", [], database("no_such_lmdb"), error="no such directory")
 case("Data", [], database("raw_lmdb", ""), error="batch_size")

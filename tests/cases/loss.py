@@ -230,6 +230,13 @@ case(
 )
 case(
     "SigmoidCrossEntropyLoss",
+    [(4, 6)] * 2,
+    loss("normalization: PRE_FIXED pre_fixed_normalizer: 8"),
+    values=TARGETS,
+    expect=lambda x, t: ref.sigmoid_cross_entropy_loss(x, t) * 4 / 8,
+)
+case(
+    "SigmoidCrossEntropyLoss",
     [(4, 3)] * 2,
     loss("ignore_label: 0"),
     values={1: [-0.5, 0.9, 1.1, -1.2, 0.4]},
@@ -284,6 +291,13 @@ case(
     tops=2,
     expect=lambda x, t, h: [ref.infogain_loss(x, t, h), ref.softmax(x)],
     fixed_tops=[1],
+)
+case(
+    "InfogainLoss",
+    SCORES + MATRIX,
+    loss("normalization: PRE_FIXED pre_fixed_normalizer: 8"),
+    labels=(1, 5),
+    expect=lambda x, t, h: ref.infogain_loss(x, t, h) * 4 / 8,
 )
 case(
     "InfogainLoss",
@@ -374,6 +388,20 @@ for gamma in (0, 0.5, 2):  # a probability of 1, and the smallest
         golden=-np.log(np.float32(1.17549435e-38)) / 2,
         gradient=False,
     )
+case(
+    "FocalLoss",
+    SCORES,
+    loss("normalization: PRE_FIXED pre_fixed_normalizer: 8"),
+    labels=(1, 5),
+    expect=lambda x, t: ref.focal_loss(x, t) * 4 / 8,
+)
+case(
+    "FocalLoss",
+    MAP,
+    loss("weight_by_label_freqs: true class_weighting: [2, 2, 2, 2, 2]"),
+    labels=(1, 5),
+    expect=lambda x, t: 2 * ref.focal_loss(x, t),
+)
 FOCAL = "focal_loss_param {{ {} }}".format
 case("FocalLoss", SCORES, FOCAL("alpha: 0"), error="alpha is 0, expected a number above 0")
 case("FocalLoss", SCORES, FOCAL("gamma: -1"), error="gamma is -1, expected at least 0")

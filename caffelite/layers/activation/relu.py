@@ -1,6 +1,5 @@
 from ...kernels import relu
 from ..base import Layer, register
-from ..options import check_engine
 
 
 @register("ReLU")
@@ -15,7 +14,7 @@ class ReLU(Layer):
         0: y, the shape of x; may reuse x's memory if negative_slope >= 0
     Options (relu_param)
         negative_slope: slope below 0 (leaky ReLU) [0]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     Source
         Nair, Hinton 2010; with a slope: Maas, Hannun, Ng 2013
     """
@@ -32,7 +31,6 @@ class ReLU(Layer):
         return "signs" if self.param.bottom == self.param.top else None
 
     def setup(self, bottom_shapes):
-        check_engine(self)
         self.slope = self.dtype.type(self.options.negative_slope)
 
     def forward(self, bottom, top):

@@ -14,7 +14,7 @@ class ReLU6(ReLU):
         0: y, the shape of x; may reuse x's memory if negative_slope >= 0
     Options (relu6_param)
         negative_slope: slope below 0 [0]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     Source
         Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10
     """

@@ -1,7 +1,6 @@
 import numpy as np
 
 from ..base import Layer, register
-from ..options import check_engine
 
 
 def sigmoid(x, out):
@@ -21,15 +20,12 @@ class Sigmoid(Layer):
     Top
         0: y, the shape of x; may reuse x's memory
     Options (sigmoid_param)
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     """
 
     options_field = "sigmoid_param"
     in_place = True
     reads_top = "values"
-
-    def setup(self, bottom_shapes):
-        check_engine(self)
 
     def forward(self, bottom, top):
         sigmoid(bottom[0].data, out=top[0].data)

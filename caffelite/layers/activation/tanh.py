@@ -2,7 +2,6 @@ import numpy as np
 
 from ...kernels import elementary
 from ..base import Layer, register
-from ..options import check_engine
 
 
 @register("TanH")
@@ -14,15 +13,12 @@ class TanH(Layer):
     Top
         0: y, the shape of x; may reuse x's memory
     Options (tanh_param)
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     """
 
     options_field = "tanh_param"
     in_place = True
     reads_top = "values"
-
-    def setup(self, bottom_shapes):
-        check_engine(self)
 
     def forward(self, bottom, top):
         elementary.tanh(bottom[0].data, top[0].data)

@@ -2,6 +2,7 @@ import math
 
 from ...kernels.gemm import gemm
 from ..base import Layer, register
+from ..options import COMPRESSION
 
 
 @register("InnerProduct")
@@ -25,6 +26,11 @@ class InnerProduct(Layer):
     """
 
     options_field = "inner_product_param"
+    ignored = {
+        "inner_product_param.sparse_ratio": COMPRESSION,
+        "inner_product_param.class_num": COMPRESSION,
+        "inner_product_param.quantize_term": COMPRESSION,
+    }
 
     def setup(self, bottom_shapes):
         options, shape = self.options, bottom_shapes[0]

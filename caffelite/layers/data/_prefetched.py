@@ -1,6 +1,5 @@
 """What Data and ImageData share: batches from a source of samples, loaded by a thread."""
 
-import logging
 import os
 import weakref
 from typing import NamedTuple
@@ -11,16 +10,22 @@ from ... import rng
 from ...data.prefetch import Prefetch
 from ...data.transform import DataTransformer
 from ...errors import DataError
-from ...proto.caffe_pb2 import TransformationParameter
+from ...proto.caffe_pb2 import ResizeParameter
 from ..base import TRAIN, Layer
 from ._naming import naming
 
-log = logging.getLogger("caffelite")
+IN_TRANSFORM = "write it in transform_param"
+_DETECTION = "it is for layers with boxes"
 
 _loaders = weakref.WeakSet()
 _of_the_parent = []  # loaders that a forked process leaves alone: it does not even close them
 
-_ALL = frozenset(TransformationParameter.DESCRIPTOR.fields_by_name)
+
+def only_interp_mode(step):
+    """What to say of the other options of the resize_param that a step of transform_param has."""
+    names = set(ResizeParameter.DESCRIPTOR.fields_by_name) - {"interp_mode"}
+    words = f"of this message, {step} reads interp_mode"
+    return {f"transform_param.{step}.resize_param.{name}": words for name in sorted(names)}
 
 
 class PrefetchedLayer(Layer):
@@ -33,8 +38,18 @@ class PrefetchedLayer(Layer):
 
     bottoms = 0
     prefetch = 4  # batches loaded ahead, where the options do not say
-    ignored_options = {}  # option that does nothing: what to write instead
-    transforms = _ALL - {"noise_param", "emit_constraint", "expand_param", "scale_factors"}
+    more_options = ("transform_param",)
+    ignored = {
+        "transform_param.noise_param": _DETECTION,
+        "transform_param.emit_constraint": _DETECTION,
+        "transform_param.expand_param": _DETECTION,
+        "transform_param.scale_factors": "write resize_param or random_resize_param",
+        "transform_param.resize_param.prob": "every picture is resized",
+        "transform_param.resize_param.height_scale": "there are no boxes to scale",
+        "transform_param.resize_param.width_scale": "there are no boxes to scale",
+        **only_interp_mode("random_resize_param"),
+        **only_interp_mode("random_aspect_ratio_param"),
+    }
 
     def open_source(self):
         """The source that the options name."""
@@ -50,12 +65,6 @@ class PrefetchedLayer(Layer):
             raise self.error("source is missing")
         if self.options.batch_size == 0:
             raise self.error("batch_size: expected at least 1; it is the samples in a batch")
-        for option, instead in self.ignored_options.items():
-            if self.options.HasField(option):
-                log.warning("%s: %s does nothing here; %s", self.at, option, instead)
-        for field, _ in self.param.transform_param.ListFields():
-            if field.name not in self.transforms:
-                log.warning("%s: %s of transform_param does nothing here", self.at, field.name)
         with naming(self):
             self._open()
             self.shapes = self.loader.shapes()

@@ -2,7 +2,7 @@ import logging
 
 from ...data.datum import DatumSource
 from ..base import register
-from ._prefetched import PrefetchedLayer
+from ._prefetched import IN_TRANSFORM, PrefetchedLayer
 
 log = logging.getLogger("caffelite")
 
@@ -44,13 +44,15 @@ class Data(PrefetchedLayer):
 
     options_field = "data_param"
     tops = (1, 2)
-    ignored_options = {
-        "scale": "write it in transform_param",
-        "mean_file": "write it in transform_param",
-        "crop_size": "write it in transform_param",
-        "mirror": "write it in transform_param",
-        "rand_skip": "the first sample is always the first record",
-        "force_encoded_color": "write force_color in transform_param",
+    ignored = {
+        "data_param.scale": IN_TRANSFORM,
+        "data_param.mean_file": IN_TRANSFORM,
+        "data_param.crop_size": IN_TRANSFORM,
+        "data_param.mirror": IN_TRANSFORM,
+        "data_param.rand_skip": "the first sample is always the first record",
+        "data_param.force_encoded_color": "write force_color in transform_param",
+        "data_param.shuffle": "records come in the order of their keys",
+        "data_param.side": "labels are numbers here, not grids of boxes",
     }
 
     def setup(self, bottom_shapes):

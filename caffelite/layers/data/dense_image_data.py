@@ -4,10 +4,10 @@ from ..base import TRAIN, register
 from ._prefetched import BatchLoader
 from .image_data import ImageData
 
-_PLACES = {
-    *["crop_size", "crop_h", "crop_w", "mirror", "mirror_vertical", "ten_crop", "test_size"],
-    *["resize_param", "random_resize_param", "random_aspect_ratio_param", "warp_param"],
-}
+_PLACES = [
+    *("crop_size", "crop_h", "crop_w", "mirror", "mirror_vertical", "ten_crop", "test_size"),
+    *("resize_param", "random_resize_param", "random_aspect_ratio_param", "warp_param"),
+]
 
 
 @register("DenseImageData")
@@ -36,13 +36,12 @@ class DenseImageData(ImageData):
     """
 
     options_field = "dense_image_data_param"
-    ignored_options = {}
+    refused = {
+        f"transform_param.{name}": "moves pixels, and the labels do not follow" for name in _PLACES
+    }
     make_source = ImagePairSource
 
     def make_loader(self):
-        for field, value in self.param.transform_param.ListFields():
-            if field.name in _PLACES and value:
-                raise self.error(f"{field.name} moves pixels, and the labels do not follow")
         transformer = DataTransformer(self.param.transform_param, self.phase == TRAIN, self.dtype)
         return PairLoader(self.open_source(), transformer, self.options.batch_size, self.dtype)
 

@@ -16,14 +16,11 @@ class HDF5Data(Layer):
     """
 
     options_field = "hdf5_data_param"
+    refused = {"transform_param": "does nothing here: transform the data before storing them"}
     bottoms = 0
     tops = (1, None)
 
     def setup(self, bottom_shapes):
-        if self.param.HasField("transform_param"):
-            raise self.error(
-                "transform_param does nothing here: transform the data before storing them"
-            )
         if not self.options.source:
             raise self.error("source is missing")
         if self.options.batch_size == 0:

@@ -1,7 +1,7 @@
 from ...data.image_list import ImageListSource
 from ...errors import DataError
 from ..base import register
-from ._prefetched import PrefetchedLayer
+from ._prefetched import IN_TRANSFORM, PrefetchedLayer
 
 
 @register("ImageData")
@@ -32,11 +32,13 @@ class ImageData(PrefetchedLayer):
     options_field = "image_data_param"
     make_source = ImageListSource
     tops = 2
-    ignored_options = {
-        "scale": "write it in transform_param",
-        "mean_file": "write it in transform_param",
-        "crop_size": "write it in transform_param",
-        "mirror": "write it in transform_param",
+    ignored = {
+        "image_data_param.scale": IN_TRANSFORM,
+        "image_data_param.mean_file": IN_TRANSFORM,
+        "image_data_param.crop_size": IN_TRANSFORM,
+        "image_data_param.mirror": IN_TRANSFORM,
+        "transform_param.force_color": "is_color says how to decode",
+        "transform_param.force_gray": "is_color says how to decode",
     }
 
     def open_source(self):

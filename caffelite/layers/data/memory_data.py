@@ -1,11 +1,7 @@
-import logging
-
 import numpy as np
 
 from ...errors import DataError
 from ..base import Layer, register
-
-log = logging.getLogger("caffelite")
 
 
 @register("MemoryData")
@@ -20,6 +16,7 @@ class MemoryData(Layer):
     """
 
     options_field = "memory_data_param"
+    ignored = {"transform_param": "transform arrays before you set them"}
     bottoms = 0
     tops = 2
 
@@ -27,8 +24,6 @@ class MemoryData(Layer):
         self.data = self.labels = None
         if min(self.infer_shapes([])[0]) == 0:
             raise self.error("batch_size, channels, height and width must all be above 0")
-        if self.param.HasField("transform_param"):
-            log.warning("%s: transform_param does nothing to arrays: transform them first", self.at)
 
     def infer_shapes(self, bottom_shapes):
         options = self.options

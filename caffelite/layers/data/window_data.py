@@ -3,8 +3,9 @@ import numpy as np
 from ...data.transform import read_mean
 from ...data.window import Cropper, WindowLoader, read_windows
 from ...errors import DataError
+from ...proto.caffe_pb2 import TransformationParameter
 from ..base import register
-from ._prefetched import PrefetchedLayer
+from ._prefetched import IN_TRANSFORM, PrefetchedLayer
 
 
 @register("WindowData")
@@ -35,13 +36,17 @@ class WindowData(PrefetchedLayer):
 
     options_field = "window_data_param"
     tops = 2
-    ignored_options = {
-        "mean_file": "write it in transform_param",
-        "crop_size": "write it in transform_param",
-        "mirror": "write it in transform_param",
+    ignored = {
+        "window_data_param.mean_file": IN_TRANSFORM,
+        "window_data_param.crop_size": IN_TRANSFORM,
+        "window_data_param.mirror": IN_TRANSFORM,
+        **{
+            f"transform_param.{name}": "windows know crop_size, mean and mirror alone"
+            for name in TransformationParameter.DESCRIPTOR.fields_by_name
+            if name not in ("crop_size", "mean_file", "mean_value", "mirror")
+        },
+        "transform_param.scale": "write it in window_data_param",
     }
-
-    transforms = frozenset({"crop_size", "mean_file", "mean_value", "mirror"})
 
     def make_loader(self):
         options, transform = self.options, self.param.transform_param

@@ -6,6 +6,8 @@ import numpy as np
 
 from ..base import Layer
 
+_NOT_HERE = "is not an option of {type}; leave the line out"
+
 
 class Loss(Layer):
     """Base of losses of scores (bottom 0) against labels or targets (bottom 1), as one number.
@@ -23,12 +25,20 @@ class Loss(Layer):
     no_gradient = (1,)
 
     default_normalization = "VALID"
-    loss_options = ()  # of the rarer fields of loss_param, those that a child knows
+    refused = {
+        "loss_param.label_smoothing": _NOT_HERE,
+        "loss_param.weight_by_label_freqs": _NOT_HERE,
+        "loss_param.target_is_prob": _NOT_HERE,
+    }
+    ignored = {"loss_param.class_weighting": "this loss weighs no classes"}
 
-    def setup(self, bottom_shapes):
-        for field in ("label_smoothing", "weight_by_label_freqs", "target_is_prob"):
-            if getattr(self.param.loss_param, field) and field not in self.loss_options:
-                raise self.error(f"{field} is not an option of {self.type}; leave the line out")
+    def moot(self):
+        param, found = self.param.loss_param, super().moot()
+        if param.normalization != param.PRE_FIXED:
+            found["loss_param.pre_fixed_normalizer"] = "it acts with normalization: PRE_FIXED"
+        if param.HasField("normalization"):
+            found["loss_param.normalize"] = "normalization counts, its newer form"
+        return found
 
     def infer_shapes(self, bottom_shapes):
         first, second = (shape[:1] for shape in bottom_shapes[:2])

@@ -32,7 +32,6 @@ class CenterLoss(Loss):
     options_field = "center_loss_param"
 
     def setup(self, bottom_shapes):
-        super().setup(bottom_shapes)
         options, shape = self.options, bottom_shapes[0]
         if options.num_output < 1:
             raise self.error("num_output is missing or 0, expected the number of classes")

@@ -30,16 +30,19 @@ class FocalLoss(SoftmaxWithLoss):
         Lin, Goyal, Girshick, He, Dollar 2017, arXiv:1708.02002
     """
 
+    more_options = ("focal_loss_param", "loss_param")
+    ignored = {"focal_loss_param.beta": "it is of type: LINEAR"}
+    refused = {
+        "focal_loss_param.type: LINEAR": "is not computed, in Caffe's forks neither; use ORIGIN"
+    }
+
     def setup(self, bottom_shapes):
-        super().setup(bottom_shapes)
         focal = self.param.focal_loss_param
         self.alpha, self.gamma = focal.alpha, focal.gamma
         if not self.alpha > 0:
             raise self.error(f"alpha is {self.alpha:g}, expected a number above 0")
         if not self.gamma >= 0:
             raise self.error(f"gamma is {self.gamma:g}, expected at least 0")
-        if focal.type == focal.LINEAR:
-            raise self.error("type: LINEAR is not computed, in Caffe's forks neither; use ORIGIN")
 
     def cost(self, p):
         return self.alpha * (1 - p) ** self.gamma * super().cost(p)

@@ -35,14 +35,18 @@ class InfogainLoss(Loss):
     """
 
     options_field = "infogain_loss_param"
+    more_options = ("loss_param",)
+    refused = {"loss_param.normalize": "is the old form; write normalization: VALID or BATCH_SIZE"}
     bottoms = (2, 3)
     tops = (1, 2)
     no_gradient = (1, 2)
 
+    def moot(self):
+        if len(self.param.bottom) < 3:
+            return super().moot()
+        return super().moot() | {"infogain_loss_param.source": "H is bottom[2]"}
+
     def setup(self, bottom_shapes):
-        super().setup(bottom_shapes)
-        if self.param.loss_param.HasField("normalize"):
-            raise self.error("normalize is the old form; write normalization: VALID or BATCH_SIZE")
         self.file_matrix = None
         if len(bottom_shapes) < 3:
             if not self.options.source:

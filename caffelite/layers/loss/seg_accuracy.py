@@ -19,10 +19,11 @@ class SegAccuracy(Layer):
     Options (seg_accuracy_param)
         ignore_label: pixels with these labels do not count
         reset: false: count on from batch to batch [true]
-        metric: not read
+        metric: changes nothing: the top holds all of them
     """
 
     options_field = "seg_accuracy_param"
+    ignored = {"seg_accuracy_param.metric": "the top holds all three"}
     bottoms = 2
     no_gradient = (0, 1)
 

@@ -24,6 +24,7 @@ class SigmoidCrossEntropyLoss(Loss):
         pre_fixed_normalizer: see normalization [1]
     """
 
+    more_options = ("loss_param",)
     default_normalization = "BATCH_SIZE"
 
     def infer_shapes(self, bottom_shapes):

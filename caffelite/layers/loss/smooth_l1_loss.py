@@ -29,7 +29,6 @@ class SmoothL1Loss(Loss):
     no_gradient = (2, 3)
 
     def setup(self, bottom_shapes):
-        super().setup(bottom_shapes)
         if not self.options.sigma > 0:
             raise self.error(f"sigma is {self.options.sigma:g}, expected a number above 0")
         self.sigma2 = self.options.sigma**2

@@ -1,7 +1,6 @@
 import numpy as np
 
 from ..base import register
-from ..options import check_engine
 from ..utility.softmax import softmax
 from ._loss import Loss, check_same_shapes, folded
 
@@ -23,18 +22,20 @@ class SoftmaxWithCrossEntropyLoss(Loss):
         0: L, one number
     Options (softmax_param)
         axis: of the classes [1]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     Options (loss_param)
         normalize: samples are all positions; false: those before `axis` alone [true]
         target_is_prob: t holds probabilities, which add up to 1 along `axis` [false]
     """
 
     options_field = "softmax_param"
-    loss_options = ("target_is_prob",)
-
-    def setup(self, bottom_shapes):
-        super().setup(bottom_shapes)
-        check_engine(self)
+    more_options = ("loss_param",)
+    refused = {"loss_param.target_is_prob": None}
+    ignored = {
+        "loss_param.ignore_label": "there are no labels, but scores or probabilities",
+        "loss_param.normalization": "write normalize: what the sum is divided by follows from it",
+        "loss_param.pre_fixed_normalizer": "write normalize: it says what the sum is divided by",
+    }
 
     def infer_shapes(self, bottom_shapes):
         tops = super().infer_shapes(bottom_shapes)

@@ -1,7 +1,6 @@
 import numpy as np
 
 from ..base import register
-from ..options import check_engine
 from ..utility.softmax import softmax
 from ._loss import Loss, check_label_count, folded, read_labels
 
@@ -21,7 +20,7 @@ class SoftmaxWithLoss(Loss):
         1: p, the shape of x, if asked for
     Options (softmax_param)
         axis: of the classes [1]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     Options (loss_param)
         ignore_label: samples with this label do not count
         normalization: the normalizer (at least 1): FULL, all labels; VALID, those not ignored;
@@ -34,13 +33,16 @@ class SoftmaxWithLoss(Loss):
     """
 
     options_field = "softmax_param"
+    more_options = ("loss_param",)
     tops = (1, 2)
+    refused = {"loss_param.weight_by_label_freqs": None}
+    ignored = {"loss_param.class_weighting": None}
 
-    loss_options = ("weight_by_label_freqs",)
-
-    def setup(self, bottom_shapes):
-        super().setup(bottom_shapes)
-        check_engine(self)
+    def moot(self):
+        found = super().moot()
+        if not self.param.loss_param.weight_by_label_freqs:
+            found["loss_param.class_weighting"] = "it acts with weight_by_label_freqs: true"
+        return found
 
     def infer_shapes(self, bottom_shapes):
         super().infer_shapes(bottom_shapes)

@@ -32,10 +32,12 @@ class BN(ChannelNormalizer):
         bn_mode: LEARN: the statistics of the batch, always; INFERENCE: y = scale * x + bias [LEARN]
         var_eps: added to the variance in the other form [1e-9]
         moving_average, across_spatial, axis: refused where they change anything
-        decay, engine: ignored
+        decay, engine: change nothing
     """
 
     options_field = "bn_param"
+    ignored = {"bn_param.decay": "moving_average is not supported"}
+    refused = {"engine: CUDNN": None}
     tops = (1, 3)
 
     def setup(self, bottom_shapes):

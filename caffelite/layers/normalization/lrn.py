@@ -1,6 +1,5 @@
 from ...kernels import lrn
 from ..base import Layer, register
-from ..options import check_engine
 
 
 @register("LRN")
@@ -24,15 +23,19 @@ class LRN(Layer):
         beta: exponent [0.75]
         norm_region: ACROSS_CHANNELS or WITHIN_CHANNEL [ACROSS_CHANNELS]
         k: added to the sum; only across channels [1]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     Source
         Krizhevsky, Sutskever, Hinton 2012
     """
 
     options_field = "lrn_param"
 
+    def moot(self):
+        if self.options.norm_region == self.options.ACROSS_CHANNELS:
+            return super().moot()
+        return super().moot() | {"lrn_param.k": "WITHIN_CHANNEL has 1"}
+
     def setup(self, bottom_shapes):
-        check_engine(self)
         options = self.options
         if options.local_size % 2 == 0:
             raise self.error(f"local_size is {options.local_size}, expected an odd number")

@@ -31,6 +31,7 @@ class Recurrent(Layer):
     """
 
     options_field = "recurrent_param"
+    ignored = {"recurrent_param.debug_info": "write it in the net or the solver"}
     num_states = 1
     rows = 1
     sequence_axes = 2  # of x, that its steps and streams lie along

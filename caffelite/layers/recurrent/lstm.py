@@ -35,7 +35,7 @@ class LSTM(Recurrent):
         peephole: add p * c to the sums of the gates, c_(t-1) for i and f, c_t for o [false]
         coupled: i = 1 - f; everywhere the rows i are missing [false]
         forget_bias: add to the sum of f [0]
-        debug_info: ignored
+        debug_info: does nothing
     Source
         Hochreiter, Schmidhuber 1997; Gers, Schraudolph, Schmidhuber 2002 (peepholes);
         Greff, Srivastava, Koutnik, Steunebrink, Schmidhuber 2015, arXiv:1503.04069 (coupled)

@@ -28,14 +28,13 @@ class RNN(Recurrent):
         weight_filler, bias_filler: of all weights, of both biases [constant 0]
         expose_hidden: take the first state as a bottom and give the last as a top [false]
         peephole, coupled, forget_bias: refused, they are for an LSTM
-        debug_info: ignored
+        debug_info: does nothing
     """
 
-    def setup(self, bottom_shapes):
-        options = self.options
-        if options.peephole or options.coupled or options.forget_bias:
-            raise self.error("peephole, coupled and forget_bias are options of an LSTM")
-        super().setup(bottom_shapes)
+    refused = {
+        f"recurrent_param.{option}": "is an option of an LSTM"
+        for option in ("peephole", "coupled", "forget_bias")
+    }
 
     def add_hidden_blobs(self):
         options, h = self.options, self.units

@@ -141,10 +141,11 @@ class Python(base.Layer):
             caffelite.allow_python("MODULE") or --allow-python MODULE
         layer: name of the class
         param_str: text for the class, its `self.param_str`
-        share_in_parallel: ignored
+        share_in_parallel: does nothing
     """
 
     options_field = "python_param"
+    ignored = {"python_param.share_in_parallel": "every process has layers of its own"}
     bottoms = (0, None)
     tops = (0, None)
     in_place = True

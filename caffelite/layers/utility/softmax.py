@@ -2,7 +2,6 @@ import numpy as np
 
 from ...kernels import elementary
 from ..base import Layer, register
-from ..options import check_engine
 
 
 def softmax(x, axis, out):
@@ -25,15 +24,12 @@ class Softmax(Layer):
         0: y, the shape of x; may reuse x's memory
     Options (softmax_param)
         axis: of the classes, along which y adds up to 1 [1]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     """
 
     options_field = "softmax_param"
     in_place = True
     reads_top = "values"
-
-    def setup(self, bottom_shapes):
-        check_engine(self)
 
     def infer_shapes(self, bottom_shapes):
         self.canonical_axis(self.options.axis, len(bottom_shapes[0]))

@@ -4,7 +4,6 @@ import numpy as np
 
 from ...kernels import bias, relu
 from .._by_channel import by_channel
-from ..options import check_engine
 from ._sliding import Sliding
 
 
@@ -24,7 +23,6 @@ class Convolve(Sliding):
             raise self.error(
                 f"{len(bottom_shapes)} bottoms and {self.num_tops} tops, expected a top per bottom"
             )
-        check_engine(self)
         self.num_output = self.options.num_output
         if self.num_output < 1:
             raise self.error("num_output is missing or 0, expected at least 1")

@@ -3,13 +3,19 @@
 import math
 
 from ..base import Layer
-from ..options import per_axis
+from ..options import COMPRESSION, per_axis
 
 
 class Sliding(Layer):
     """Reads axis, kernel, stride, pad and dilation; gives top sizes; folds batch axes into one."""
 
     options_field = "convolution_param"
+    ignored = {
+        "convolution_param.force_nd_im2col": "any number of axes goes the same way",
+        "convolution_param.sparse_ratio": COMPRESSION,
+        "convolution_param.class_num": COMPRESSION,
+        "convolution_param.quantize_term": COMPRESSION,
+    }
 
     def set_geometry(self, shape):
         self.num_axes = len(shape)

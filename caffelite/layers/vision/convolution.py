@@ -31,7 +31,7 @@ class Convolution(Convolve):
         weight_filler, bias_filler: initial values [constant 0]
         axis: of the channels; axes before are batch, axes after are space [1]
         force_nd_im2col: accepted, changes nothing [false]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     Source
         LeCun et al. 1989; with dilation: Yu, Koltun 2015, arXiv:1511.07122
     """

@@ -30,7 +30,7 @@ class Deconvolution(Convolve):
         weight_filler, bias_filler: initial values; "bilinear" upsamples [constant 0]
         axis: of the channels; axes before are batch, axes after are space [1]
         force_nd_im2col: accepted, changes nothing [false]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     Source
         Long, Shelhamer, Darrell 2015, arXiv:1411.4038
     """

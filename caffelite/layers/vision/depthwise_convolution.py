@@ -25,6 +25,11 @@ class DepthwiseConvolution(Convolution):
         Howard et al. 2017, arXiv:1704.04861
     """
 
+    def moot(self):
+        if self.options.group in (1, self.options.num_output):
+            return super().moot()
+        return super().moot() | {"convolution_param.group": "each channel is a group"}
+
     def find_group(self):
         if self.num_output != self.channels:
             raise self.error(

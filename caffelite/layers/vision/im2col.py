@@ -23,6 +23,12 @@ class Im2col(Sliding):
         force_nd_im2col: accepted, changes nothing [false]
     """
 
+    ignored = {
+        f"convolution_param.{option}": "windows are unrolled, and that is all"
+        for option in ("num_output", "bias_term", "group", "weight_filler", "bias_filler")
+    }
+    refused = {"engine: CUDNN": None}
+
     def setup(self, bottom_shapes):
         self.set_geometry(bottom_shapes[0])
         if not self.kernel:

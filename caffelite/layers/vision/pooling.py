@@ -1,5 +1,5 @@
 from ..base import Layer, register
-from ..options import check_engine, pair
+from ..options import pair
 from ._pool import METHODS, out_shape
 
 
@@ -32,7 +32,7 @@ class Pooling(Layer):
         global_pooling: one window over the whole map, whatever its size [false]
         round_mode: CEIL or FLOOR, for the size of the top [CEIL]
         ceil_mode: false is round_mode: FLOOR [true]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     Source
         Stochastic: Zeiler, Fergus 2013, arXiv:1301.3557
     """
@@ -41,7 +41,6 @@ class Pooling(Layer):
     tops = (1, 2)
 
     def setup(self, bottom_shapes):
-        check_engine(self)
         options = self.options
         self.method = options.PoolMethod.Name(options.pool)
         self.reads_top = "values" if self.method in ("L2", "STOCHASTIC") else None

@@ -1,7 +1,6 @@
 import numpy as np
 
 from ..base import Layer, register
-from ..options import check_engine
 from ._pool import METHODS, out_shape
 
 MAX_LEVELS = 31  # no blob has 2^31 rows
@@ -21,7 +20,7 @@ class SPP(Layer):
     Options (spp_param)
         pyramid_height: number of levels
         pool: MAX, AVE or STOCHASTIC [MAX]
-        engine: DEFAULT or CAFFE, which are the same [DEFAULT]
+        engine: changes nothing; CUDNN is refused [DEFAULT]
     Source
         He, Zhang, Ren, Sun 2014, arXiv:1406.4729
     """
@@ -29,7 +28,6 @@ class SPP(Layer):
     options_field = "spp_param"
 
     def setup(self, bottom_shapes):
-        check_engine(self)
         options = self.options
         if not 1 <= options.pyramid_height <= MAX_LEVELS:
             raise self.error(
