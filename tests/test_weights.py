@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 import caffelite
 from caffelite.data import hdf5
 from caffelite.errors import CaffeliteError, WeightsError
-from caffelite.net import weights_file
+from caffelite.net import convert, weights_file
 from caffelite.proto import caffe_pb2, wire
 
 NET = """
@@ -222,6 +222,53 @@ def test_unpacked_and_double_values_are_read():
     np.testing.assert_array_equal(blob.data, [0, 1, 2])
     double = caffe_pb2.BlobProto(data=[1, 2], double_data=[3, 4]).SerializeToString()
     np.testing.assert_array_equal(weights_file.read_blob(double, (0, len(double))).data, [3, 4])
+
+
+def raw_blob(values, kind, dtype):
+    """A BlobProto as NVCaffe writes it: the type of the values, and their bytes."""
+    raw = np.array(values, dtype).tobytes()
+    shape = caffe_pb2.BlobProto(shape={"dim": np.shape(values)}).SerializeToString()
+    kind = b"" if kind is None else wire.varint(10 << 3) + wire.varint(kind)
+    return shape + kind + wire.header(12, len(raw)) + raw
+
+
+@pytest.mark.parametrize("kind, dtype", [(None, "<f8"), (0, "<f8"), (1, "<f4"), (2, "<f2")])
+@pytest.mark.parametrize("net_dtype", [np.float32, np.float64])
+def test_values_as_nvcaffe_writes_them_are_read(tmp_path, kind, dtype, net_dtype):
+    """Half precision, too: a file of it was refused for holding 0 values."""
+    blobs = [
+        raw_blob(values, kind, dtype)
+        for values in ([[0.5, 1, 2], [3, 4, 5], [6, 7, 8]], [9, 10, -1])
+    ]
+    layer = wire.header(1, 1) + b"a" + b"".join(wire.header(7, len(b)) + b for b in blobs)
+    (tmp_path / "w.caffemodel").write_bytes(wire.header(100, len(layer)) + layer)
+    net = build(dtype=net_dtype)
+    net.copy_from(tmp_path / "w.caffemodel")
+    assert net.params["a"][0].data.ravel().tolist() == [0.5, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert net.params["a"][1].data.tolist() == [9, 10, -1]
+    for ending in ("caffemodel", "h5", "safetensors"):
+        if ending == "safetensors":
+            pytest.importorskip("safetensors")
+        found = convert.read(tmp_path / "w.caffemodel")
+        convert.write(tmp_path / f"made.{ending}", found)
+        again = convert.read(tmp_path / f"made.{ending}")
+        assert again["a"][1].tolist() == [9, 10, -1]
+
+
+@pytest.mark.parametrize(
+    "blob, expected",
+    [
+        (raw_blob([1, 2, 3], 3, "<i4"), "values of type 3, expected one of"),
+        (raw_blob([1, 2, 3], 1, "<f2"), "6 bytes are no run of 4-byte values"),
+        (raw_blob([1, 2], 1, "<f4"), r"shape \(2,\).*expected \(3,\)"),
+    ],
+)
+def test_values_as_nvcaffe_writes_them_are_checked(tmp_path, blob, expected):
+    first = raw_blob(np.zeros((3, 3)), 1, "<f4")
+    layer = wire.header(1, 1) + b"a" + b"".join(wire.header(7, len(b)) + b for b in (first, blob))
+    (tmp_path / "w.caffemodel").write_bytes(wire.header(100, len(layer)) + layer)
+    with pytest.raises(WeightsError, match=expected):
+        build().copy_from(tmp_path / "w.caffemodel")
 
 
 @pytest.mark.parametrize(

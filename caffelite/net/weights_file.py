@@ -199,14 +199,19 @@ def _read_layer(buffer, span, numbers):
 
 
 def read_blob(buffer, span):
-    """The SavedBlob of a BlobProto, the bytes `span` of the buffer."""
-    parts = {number: [] for number in (5, 6, 8, 9)}
-    legacy, shape = {}, None
+    """The SavedBlob of a BlobProto, the bytes `span` of the buffer.
+
+    NVCaffe has a field of its own for the values, and one for their type.
+    """
+    parts = {number: [] for number in (5, 6, 8, 9, _RAW)}
+    legacy, shape, raw_type = {}, None, 0
     for number, kind, value in wire.fields(buffer, *span):
         if number in parts and kind != wire.VARINT:
             parts[number].append((kind, value))
         elif number in (1, 2, 3, 4) and kind == wire.VARINT:
             legacy[number] = value
+        elif number == _RAW_TYPE and kind == wire.VARINT:
+            raw_type = value
         elif number == 7 and kind == wire.LENGTH:
             shape = tuple(caffe_pb2.BlobShape.FromString(buffer[value[0] : value[1]]).dim)
     singles = [wire.numbers(buffer, parts[number], "<f4") for number in (5, 6)]
@@ -215,8 +220,20 @@ def read_blob(buffer, span):
     if legacy:
         shape = tuple(legacy.get(number, 0) for number in (1, 2, 3, 4))
     runs = parts[8 if doubles[0].size else 5]
+    if parts[_RAW] and not data.size:
+        runs, data = parts[_RAW][-1:], _raw_values(buffer, parts[_RAW][-1:], raw_type)
     place = runs[0][1][0] if len(runs) == 1 and data.size else None
     return SavedBlob(shape or (), bool(legacy), data, diff, place)
+
+
+_RAW_TYPE, _RAW = 10, 12
+_RAW_TYPES = {0: "<f8", 1: "<f4", 2: "<f2"}
+
+
+def _raw_values(buffer, runs, kind):
+    if kind not in _RAW_TYPES:
+        raise ProtoError(f"values of type {kind}, expected one of {sorted(_RAW_TYPES)}: floats")
+    return wire.numbers(buffer, runs, _RAW_TYPES[kind])
 
 
 # HDF5
