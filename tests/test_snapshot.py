@@ -1,6 +1,9 @@
 """Snapshots: whole pairs of a model and its state, or an error that says what is wrong."""
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from google.protobuf import text_format
 
 import caffelite
+from caffelite import lock
 from caffelite.cli import main
 from caffelite.errors import CaffeliteError
 from caffelite.proto import caffe_pb2
@@ -207,3 +211,185 @@ def test_the_model_takes_its_place_when_the_state_is_on_disk_too(monkeypatch):
     with pytest.raises(CaffeliteError, match=r"s_iter_3.caffemodel: cannot be written: full"):
         one.snapshot()
     assert sorted(os.listdir()) == sorted(paths)
+
+
+# Two trainings at one prefix
+
+ENDLESS = """
+import caffelite
+from google.protobuf import text_format
+from caffelite.proto import caffe_pb2
+param = text_format.Parse(open("solver.prototxt").read(), caffe_pb2.SolverParameter())
+param.max_iter = 10**9
+solver = caffelite.get_solver(param)
+solver.add_listener(lambda event: event["event"] == "snapshot" and print(1, flush=True))
+solver.solve()
+"""
+
+
+def test_a_prefix_is_of_one_training_at_a_time(capsys):
+    Path("solver.prototxt").write_text(text_format.MessageToString(param("", "snapshot: 2")))
+    words = ["train", "-solver=solver.prototxt"]
+    other = subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline()
+        assert main(words) == 1
+        said = capsys.readouterr().err
+        assert f'"s": another training writes its snapshots there (process {other.pid} on' in said
+        with pytest.raises(CaffeliteError, match="another training writes its snapshots there"):
+            solver().snapshot()
+        elsewhere = solver(text='snapshot_prefix: "t"')
+        elsewhere.solve()
+    finally:
+        other.kill()
+        other.communicate()
+    assert os.path.exists(".s.lock"), "nobody removed it, and nobody holds it"
+    assert main(words) == 0
+    assert not os.path.exists(".s.lock") and not os.path.exists(".t.lock")
+
+
+def test_in_one_process_solvers_may_share_a_prefix():
+    one, two = solver(), solver()
+    with one.holding_prefix():
+        two.snapshot()
+        with two.holding_prefix():
+            assert os.path.exists(".s.lock")
+        assert os.path.exists(".s.lock")
+    assert sorted(os.listdir()) == ["s_iter_0.caffemodel", "s_iter_0.solverstate"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
+def test_a_forked_process_does_not_hold_its_parents_prefix():
+    with solver().holding_prefix():
+        child = os.fork()
+        if not child:
+            try:
+                solver().snapshot()
+            except CaffeliteError:
+                os._exit(3)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        assert os.path.exists(".s.lock")
+
+
+def test_where_the_file_system_has_no_locks_training_goes_on(monkeypatch, caplog):
+    monkeypatch.setattr(
+        lock, "_lock", lambda handle: (_ for _ in ()).throw(OSError(95, "no locks"))
+    )
+    trained(1).snapshot()
+    assert "s.lock: cannot be locked: no locks" in caplog.text
+    assert sorted(os.listdir()) == ["s_iter_1.caffemodel", "s_iter_1.solverstate"]
+
+
+def test_what_killed_processes_left_half_written_is_removed(caplog):
+    mine = [
+        ".s_iter_2.caffemodel.a1_b2c3d.part",
+        ".s_iter_12.solverstate.h5.abcdefgh.part",
+        ".s_best.caffemodel.abcdefgh.part",
+    ]
+    others = [".s2_iter_2.caffemodel.abcdefgh.part", ".s_iter_x.caffemodel.abcdefgh.part", ".part"]
+    for name in mine + others:
+        Path(name).write_bytes(b"half")
+    with caplog.at_level("INFO", "caffelite"):
+        solver(text="max_iter: 1").solve()
+    assert sorted(os.listdir()) == sorted([*others, "s_iter_1.caffemodel", "s_iter_1.solverstate"])
+    assert f"Removed {mine[0]}, which a killed process left" in caplog.text
+
+
+# --resume and --keep
+
+
+def train(*words, text="snapshot: 2", ending=""):
+    Path("solver.prototxt").write_text(text_format.MessageToString(param(ending, text)))
+    return main(["train", "-solver=solver.prototxt", *words])
+
+
+def kept(kind="solverstate"):
+    return sorted(int(re.search(r"iter_(\d+)", p.name)[1]) for p in Path().glob(f"*.{kind}*"))
+
+
+@FORMS
+def test_resume_goes_on_from_the_latest_whole_pair(ending, capsys):
+    whole = trained(6, ending)
+    assert train("--resume", "--iterations=4", ending=ending) == 0
+    assert 'snapshot_prefix "s": no snapshot there to resume from: starting afresh' in (
+        capsys.readouterr().err
+    )
+    model = Path(f"s_iter_4.caffemodel{ending}")
+    model.write_bytes(model.read_bytes()[:-4])
+    assert train("--resume", ending=ending) == 0
+    said = capsys.readouterr().err
+    assert "passing it over" in said and f"Resuming from s_iter_2.solverstate{ending}" in said
+    last = solver()
+    assert last.resume() == f"s_iter_6.solverstate{ending}"
+    np.testing.assert_equal(all_of(last)[:3], all_of(whole)[:3])
+
+
+def test_resume_does_not_write_over_snapshots_that_are_damaged(capsys):
+    assert train("--iterations=2") == 0
+    os.remove("s_iter_2.caffemodel")
+    assert train("--resume") == 1
+    said = capsys.readouterr().err
+    assert "none of the 1 snapshots there can be gone on from" in said and "passing it over" in said
+    assert kept() == [2]
+
+
+def test_resume_tells_of_a_snapshot_of_a_later_time(caplog):
+    trained(4).snapshot()
+    trained(2).snapshot()
+    os.utime("s_iter_4.solverstate", (1, 1))
+    assert solver().resume() == "s_iter_4.solverstate"
+    assert "s_iter_2.solverstate was written later; --snapshot goes on from it" in caplog.text
+
+
+def test_weights_are_for_the_start_alone():
+    trained(1, text="random_seed: 9").net.save("w.caffemodel")
+    words = ("--resume", "--weights=w.caffemodel")
+    assert train(*words, "--iterations=1") == 0
+    first = solver()
+    first.resume()
+    expected = trained(1, text='weights: "w.caffemodel"')
+    np.testing.assert_equal(all_of(first)[0], all_of(expected)[0])
+    os.remove("w.caffemodel")
+    assert train(*words) == 0
+    assert train("--resume", "--snapshot=s_iter_6.solverstate") == 2
+
+
+@FORMS
+def test_keep_removes_this_runs_older_snapshots_alone(ending):
+    trained(3, ending).snapshot()
+    trained(4, ending, "random_seed: 8").snapshot()
+    one = solver(ending, "snapshot: 1 test_iter: 1 test_interval: 2 early_stop: 9")
+    one.keep = 2
+    seen = []
+    one.add_listener(lambda e: e["event"] == "snapshot" and seen.append(kept()))
+    one.solve()
+    assert seen == [[1, 3, 4], [1, 2, 3, 4], [2, 3, 4], [3, 4], [4, 5], [5, 6]]
+    assert kept() == [5, 6] and os.path.exists(f"s_best.caffemodel{ending}")
+
+
+def test_keep_goes_on_in_a_resumed_run_and_leaves_other_runs_alone():
+    trained(1, text="random_seed: 8").snapshot()
+    text = "snapshot: 2 max_iter: 12"
+    assert train("--keep=2", "--iterations=6", text=text) == 0
+    assert kept() == [1, 4, 6]
+    trained(4, text="random_seed: 8").snapshot()  # another run takes the name over
+    assert train("--keep=2", "--resume", "--iterations=8", text=text) == 0
+    assert kept() == kept("caffemodel") == [1, 4, 6, 8]
+    resumed = Path("s_iter_8.solverstate").read_bytes()
+    for path in Path().glob("s_iter_*"):
+        path.unlink()
+    assert train("--keep=2", "--iterations=8", text=text) == 0
+    assert Path("s_iter_8.solverstate").read_bytes() == resumed, "as if it had never stopped"
+    assert train("--keep=0") == 2
+
+
+def test_nothing_is_removed_if_the_new_pair_cannot_be_written(monkeypatch):
+    one = trained(1)
+    one.keep = 1
+    one.snapshot()
+    one.step(1)
+    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(CaffeliteError, match="cannot be written: full"):
+        one.snapshot()
+    assert kept() == [1]

@@ -25,6 +25,7 @@ ORDER = [  # a module imports from its own line and the lines above
         "kernels",
         "rng",
         "atomic",
+        "lock",
         "glog",
         "graphviz",
         "as_caffe",

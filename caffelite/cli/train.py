@@ -3,6 +3,7 @@
     caffelite train --solver solver.prototxt
     caffelite train --solver solver.prototxt --snapshot lenet_iter_500.solverstate
     caffelite train --solver solver.prototxt --weights pretrained.caffemodel
+    caffelite train --solver solver.prototxt --resume --keep 3
 
 On a terminal a bar shows how far it is; elsewhere stderr gets the log lines that Caffe writes.
 --log appends what happens to a file, for caffelite plot, parse_log and view; where it cannot be
@@ -38,6 +39,12 @@ def add_arguments(parser):
     flag("--solver", required=True, metavar="FILE", help="the solver's prototxt")
     flag("--snapshot", metavar="FILE", help="a .solverstate to go on from")
     flag(
+        "--resume",
+        action="store_true",
+        help="go on from the latest whole snapshot at snapshot_prefix; if there is none, begin",
+    )
+    flag("--keep", type=int, metavar="N", help="keep but the N newest snapshots of this run [all]")
+    flag(
         "--allow-other-weights",
         action="store_true",
         help="go on from a state though its model holds other weights than it was written with",
@@ -63,8 +70,14 @@ def run(args):
         raise UsageError(
             "--snapshot and --weights exclude each other: a snapshot brings its own weights"
         )
-    if args.allow_other_weights and not args.snapshot:
-        raise UsageError("--allow-other-weights says how to go on from a state: give --snapshot")
+    if args.snapshot and args.resume:
+        raise UsageError("--snapshot and --resume exclude each other: one names what to go on from")
+    if args.allow_other_weights and not (args.snapshot or args.resume):
+        raise UsageError(
+            "--allow-other-weights says how to go on from a state: give --snapshot or --resume"
+        )
+    if args.keep is not None and args.keep < 1:
+        raise UsageError(f"--keep: expected at least 1, not {args.keep}")
     quiet = on_terminal()
     log = start_logging(quiet)
     param = _solver_param(args, log)
@@ -72,12 +85,17 @@ def run(args):
     from ..solver import get_solver
 
     allow_python(args)
+    _choose_weights(param, args)
     solver = get_solver(param, file=args.solver)
     solver.net.economize()
     for net in solver.test_nets:
         net.economize(forward_only=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(running(solver.net, *solver.test_nets))
+        solver.keep = args.keep
+        stack.enter_context(solver.holding_prefix())
+        if args.resume:
+            solver.resume(args.allow_other_weights)
         if args.snapshot:
             log.info("Resuming from %s", args.snapshot)
             solver.restore(args.snapshot, args.allow_other_weights)
@@ -102,10 +120,6 @@ def _solver_param(args, log):
         )
     if args.iterations is not None:
         param.max_iter = args.iterations
-    if args.weights or args.snapshot:
-        param.ClearField("weights")
-    if args.weights:
-        param.weights.append(args.weights)
     if args.phase:
         param.train_state.phase = caffe_pb2.Phase.Value(args.phase)
     if param.train_state.level != args.level and param.train_state.HasField("level"):
@@ -118,6 +132,17 @@ def _solver_param(args, log):
     param.train_state.level = args.level
     param.train_state.stage.extend(stages(args))
     return param
+
+
+def _choose_weights(param, args):
+    """Those of --weights instead of the solver's own; none if a snapshot brings them."""
+    from ..solver.prefix import states
+
+    going_on = args.snapshot or (args.resume and states(param.snapshot_prefix))
+    if args.weights or going_on:
+        param.ClearField("weights")
+    if args.weights and not going_on:
+        param.weights.append(args.weights)
 
 
 def _listen(solver, args, quiet, stack):

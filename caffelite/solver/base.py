@@ -1,5 +1,6 @@
 """Solver: the training loop, testing, callbacks. Update rules are in their own files."""
 
+import contextlib
 import logging
 import math
 import os
@@ -17,7 +18,7 @@ from ..net.weights import load as load_weights
 from ..proto import caffe_pb2
 from ..proto.text import read_net, read_solver
 from ..proto.upgrade import upgrade_solver
-from . import lr_policy, regularize, snapshot
+from . import lr_policy, prefix, regularize, snapshot
 from .progress import Progress
 
 log = logging.getLogger("caffelite")
@@ -84,6 +85,8 @@ class Solver:
         self.iter = 0
         self.current_step = 0
         self.state_before_tests = None
+        self.keep = None  # how many snapshots of this run to keep; None: all
+        self.written = []  # those snapshots, if it keeps but some
         self._callbacks, self._listeners, self._requests = [], [], []
         self._warned = set()  # what is said of the nets, most of which have the same layers
         try:
@@ -127,7 +130,7 @@ class Solver:
         if param.early_stop < 0:
             raise SolverError(f"early_stop must be at least 0, not {param.early_stop}")
         if param.snapshot or param.early_stop:
-            snapshot.check_prefix(param.snapshot_prefix)
+            prefix.check_prefix(param.snapshot_prefix)
 
     def _train_source(self):
         """(file, NetParameter with its state) of the train net."""
@@ -207,8 +210,21 @@ class Solver:
 
     def solve(self, resume_file=None):
         """Train until max_iter, from a .solverstate if given; snapshot and test at the end."""
-        if self.param.snapshot_after_train or self.param.snapshot or self.param.early_stop:
-            snapshot.check_writable(self.param.snapshot_prefix)
+        with self.holding_prefix():
+            self._solve(resume_file)
+
+    @contextlib.contextmanager
+    def holding_prefix(self):
+        """Keep other processes from writing snapshots at this solver's prefix, if it writes any."""
+        if not (self.param.snapshot_after_train or self.param.snapshot or self.param.early_stop):
+            yield
+            return
+        prefix.check_writable(self.param.snapshot_prefix)
+        with prefix.held(self.param.snapshot_prefix):
+            prefix.clear_leftovers(self.param.snapshot_prefix)
+            yield
+
+    def _solve(self, resume_file):
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", self.param.lr_policy)
         if resume_file:
@@ -443,6 +459,13 @@ class Solver:
         `allow_other_weights` says that they were changed on purpose.
         """
         snapshot.restore(self, os.fspath(path), allow_other_weights)
+
+    def resume(self, allow_other_weights=False):
+        """Restore the latest snapshot at snapshot_prefix that is whole; returns its path.
+
+        None where there is no snapshot yet. Damaged ones are passed over, with a warning.
+        """
+        return snapshot.resume(self, allow_other_weights)
 
     def share_weights(self, net):
         """Let `net` use the train net's weights, by layer name."""

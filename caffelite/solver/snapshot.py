@@ -7,12 +7,9 @@ very bits of one that was never stopped. It has a checksum, and the digest of it
 model of the same name with other weights is refused.
 """
 
-import contextlib
-import errno
 import logging
 import mmap
 import os
-import tempfile
 import zlib
 
 import numpy as np
@@ -21,49 +18,17 @@ from google.protobuf.message import DecodeError
 from .. import rng
 from ..atomic import write_all_atomically
 from ..data import hdf5
-from ..errors import ProtoError, SolverError
+from ..errors import CaffeliteError, ProtoError, SolverError
+from ..glog import NOTICE
 from ..net import checksum, weights, weights_file
 from ..proto import caffe_pb2, wire
 from ..reading import opened
+from . import prefix
 
 _HISTORY = 3  # the field of a SolverState
 _EXTRA = "caffelite_state"  # the dataset of an HDF5 state that holds what Caffe does not
 
 log = logging.getLogger("caffelite")
-
-
-def check_prefix(prefix):
-    """Raise a SolverError if snapshots cannot be written at `prefix`, as far as looking tells."""
-    if not prefix:
-        raise SolverError("snapshot_prefix must be set, since snapshots are to be written")
-    with _refused(prefix):
-        with contextlib.suppress(FileNotFoundError):
-            os.stat(f"{prefix}_iter_12345678.solverstate.h5")
-        folder = os.path.dirname(os.path.abspath(prefix))
-        while not os.path.exists(folder):
-            folder = os.path.dirname(folder)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-def check_writable(prefix):
-    """Raise a SolverError if snapshots cannot be written at `prefix`; makes its directory."""
-    check_prefix(prefix)
-    folder, name = os.path.split(prefix)
-    with _refused(prefix):
-        os.makedirs(folder or ".", exist_ok=True)
-        tempfile.NamedTemporaryFile(
-            prefix=f"{name}_iter_", suffix=".solverstate.h5", dir=folder or "."
-        ).close()
-
-
-@contextlib.contextmanager
-def _refused(prefix):
-    try:
-        yield
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", problem)
-        raise SolverError(f'snapshot_prefix "{prefix}": cannot write there: {reason}') from None
 
 
 # Writing
@@ -72,21 +37,62 @@ def _refused(prefix):
 def write(solver):
     """Write both files of a snapshot; returns (model path, state path).
 
-    The model takes its place when the state, too, is on disk, so that they come as a pair.
+    The model takes its place when the state, too, is on disk, so that they come as a pair. Then
+    older pairs are removed, if the solver keeps but so many.
     """
-    check_writable(solver.param.snapshot_prefix)
-    prefix = f"{solver.param.snapshot_prefix}_iter_{solver.iter}"
+    prefix.check_writable(solver.param.snapshot_prefix)
+    with prefix.held(solver.param.snapshot_prefix):
+        paths = _write(solver)
+        _remove_old(solver)
+    return paths
+
+
+def _write(solver):
+    start = f"{solver.param.snapshot_prefix}_iter_{solver.iter}"
     is_hdf5 = _writes_hdf5(solver)
     ending, kind = (".h5", "HDF5") if is_hdf5 else ("", "binary proto")
-    model, state = f"{prefix}.caffemodel{ending}", f"{prefix}.solverstate{ending}"
+    model, state = f"{start}.caffemodel{ending}", f"{start}.solverstate{ending}"
     log.info("Snapshotting to %s file %s", kind, model)
     contents = weights.hdf5_contents if is_hdf5 else weights.binary_contents
     chunks, digest = contents(solver.net, solver.param.snapshot_diff)
     log.info("Snapshotting solver state to %s file %s", kind, state)
+    if solver.keep:
+        this = caffe_pb2.WrittenSnapshot(iter=solver.iter, weights_digest=digest)
+        solver.written = [other for other in solver.written if other.iter != this.iter] + [this]
     message = _state_message(solver, model, digest)
     state_chunks = (_hdf5_chunks if is_hdf5 else _binary_chunks)(message, _histories(solver))
     write_all_atomically({model: chunks, state: state_chunks})
     return model, state
+
+
+def _remove_old(solver):
+    """Remove the pairs this run wrote, but the newest `keep`; others that took a name over stay."""
+    while solver.keep and len(solver.written) > solver.keep:
+        old = solver.written.pop(0)
+        for ending in prefix.ENDINGS:
+            start = f"{solver.param.snapshot_prefix}_iter_{old.iter}"
+            model, state = f"{start}.caffemodel{ending}", f"{start}.solverstate{ending}"
+            if os.path.exists(state) and _digest_in(state) == old.weights_digest:
+                for path in (state, model):  # at no time a state without its model
+                    _remove(path)
+
+
+def _digest_in(path):
+    """The digest of the weights that a state was written with; None if it cannot be read."""
+    try:
+        if not path.endswith(".h5"):
+            return _read_binary(path)[0].weights_digest
+        with hdf5.open_file(path) as file:
+            return _parse(hdf5.dataset(file, _EXTRA)[()].tobytes(), path).weights_digest
+    except CaffeliteError:
+        return None
+
+
+def _remove(path):
+    try:
+        os.unlink(path)
+    except OSError as problem:
+        log.warning("%s: cannot be removed: %s", path, problem.strerror)
 
 
 def _writes_hdf5(solver):
@@ -133,6 +139,8 @@ def _state_message(solver, model, digest):
     state = caffe_pb2.SolverState()
     state.CopyFrom(solver.state_before_tests or state_of(solver))
     state.learned_net, state.weights_digest = model, digest
+    if solver.keep:
+        state.written.extend(solver.written[-solver.keep - 1 :])
     state.checksum = _checksum(state, _histories(solver))
     return state
 
@@ -179,6 +187,36 @@ def _hdf5_chunks(state, histories):
 # Restoring
 
 
+def resume(solver, allow_other_weights=False):
+    """Restore the latest snapshot at the solver's prefix that is whole; returns its path, or None.
+
+    None says that there is no snapshot. If there are some, and none of them is whole, going on
+    afresh would write over them: that is an error.
+    """
+    found = prefix.states(solver.param.snapshot_prefix)
+    for path in found:
+        try:
+            restore(solver, path, allow_other_weights)
+        except CaffeliteError as problem:
+            log.warning("%s; passing it over", problem)
+            continue
+        log.log(NOTICE, "Resuming from %s", path)
+        last = max(found, key=os.path.getmtime)
+        if os.path.getmtime(last) > os.path.getmtime(path) and found.index(last) > found.index(
+            path
+        ):
+            log.warning("%s was written later; --snapshot goes on from it, if that is meant", last)
+        return path
+    at = f'snapshot_prefix "{solver.param.snapshot_prefix}"'
+    if found:
+        raise SolverError(
+            f"{at}: none of the {len(found)} snapshots there can be gone on from, for the reasons "
+            "above; move them away to start afresh"
+        )
+    log.log(NOTICE, "%s: no snapshot there to resume from: starting afresh", at)
+    return None
+
+
 def restore(solver, path, allow_other_weights=False):
     """Bring `solver` to the state in the file, the model that it names included.
 
@@ -200,7 +238,7 @@ def restore(solver, path, allow_other_weights=False):
         target[...] = array.reshape(target.shape)
     _let_frozen_blobs_roll_out(solver)
     solver.iter, solver.current_step = state.iter, state.current_step
-    solver.state_before_tests = None
+    solver.state_before_tests, solver.written = None, list(state.written)
     solver.progress.so_far.CopyFrom(state.progress)
     if state.HasField("seed"):
         _restore_streams(solver, state)
