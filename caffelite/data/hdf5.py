@@ -12,11 +12,14 @@ from .. import rng
 from ..atomic import write_atomically
 from ..errors import CaffeliteError, DataError, missing_extra
 from ..reading import lines
+from ._hdf5_trial import Trial
 
 # Deflate packs at most 1032 to 1: a file that declares more than that makes it up. Small datasets
 # may stand for themselves, unwritten ones read as zeros.
 MOST_PACKED = 1032
 SMALL = 1 << 26
+
+_trial = Trial()
 
 
 class Hdf5Source:
@@ -83,7 +86,7 @@ class Hdf5Source:
 
     def _inspect(self, path):
         """The number of rows of a file, after checking everything that can be wrong with it."""
-        with open_file(path) as file:
+        with open_file(path, values=False) as file:
             datasets = [dataset(file, name) for name in self.names]
             rows = {data.shape[0] for data in datasets}
             if len(rows) != 1:
@@ -126,11 +129,17 @@ def read_list(path):
 
 
 @contextlib.contextmanager
-def open_file(path):
-    """An HDF5 file, open for reading; damage that shows only while it is read is named, too."""
+def open_file(path, values=True):
+    """An HDF5 file, open for reading; damage that shows only while it is read is named, too.
+
+    Another process reads it first; without `values`, only what the file holds, not its values.
+    """
     h5py = _h5py()
     if not os.path.isfile(path):
         raise DataError(f"{path}: no such file (looked for from {os.getcwd()})")
+    failure = _trial.failure(path, values)
+    if failure is not None:
+        raise DataError(f"{path}: cannot be read as HDF5: it is damaged: {failure}")
     with named_in_errors(path), h5py.File(path, "r") as file:
         yield file
 
