@@ -1,4 +1,4 @@
-"""Make LMDBs of your own pictures, or of a data set to start with.
+"""Make LMDBs of your own pictures, or of a data set to start with; check databases.
 
   caffelite dataset pictures --out data --resize 64 --test 0.2     a folder for each class
   caffelite dataset list.txt --root pictures --out data            lines NAME LABEL
@@ -6,6 +6,7 @@
   caffelite dataset mnist-5k --pad 2 --out data/padded             32 x 32 pixels, not 28 x 28
   caffelite dataset digits-8x8 --out data            1,797 small ones
   caffelite dataset mnist --idx DIR --out data       all 70,000, from the original files
+  caffelite dataset check data/train_lmdb            is it whole?
 
 Pictures become OUT/train_lmdb and, with --test, OUT/test_lmdb, shuffled, and with the same share of
 each class in both. OUT/mean.binaryproto is the mean picture of OUT/train_lmdb; OUT/statistics.json
@@ -17,6 +18,11 @@ mnist and mnist-5k become OUT/mnist_train_lmdb and OUT/mnist_test_lmdb, digits-8
 [demo]; 4,000 and 1,437 digits are for training, 1,000 and 360 for testing. DIR holds
 train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte,
 with .gz or without. Databases that are there already and hold the same are left as they are.
+
+`check` reads a database to its end, an LMDB or a LevelDB: every page, every key, every Datum, every
+picture in one. It says what it found; where something is wrong, it names the first faults and ends
+with exit code 1. Bytes of pixels that are others than were stored are no fault it can see in an
+LMDB, which keeps no checksums.
 """
 
 import argparse
@@ -28,6 +34,7 @@ from ..reading import integer, number
 from ._flags import UsageError
 from ._pictures import picture_size
 
+_MOST_NAMED = 20  # faults, one by one
 _DIGITS = ("mnist-5k", "mnist", "digits-8x8")
 _OF_PICTURES = {
     "root": None, "labels": None, "resize": None, "crop": False, "gray": False, "encode": None,
@@ -40,8 +47,9 @@ def add_arguments(parser):
     flag(
         "source",
         metavar="SOURCE",
-        help="folder of class folders, list, mnist-5k, mnist or digits-8x8",
+        help="folder of class folders, list, mnist-5k, mnist, digits-8x8, or check",
     )
+    flag("database", metavar="DATABASE", nargs="?", help="what to check")
     flag("--out", default="data", metavar="DIR", help="where to [data]")
     flag("--idx", metavar="DIR", help="mnist: where the original files are")
     flag("--pad", type=_pad, default=0, metavar="N", help="digits: a border of N zeros [0]")
@@ -77,7 +85,58 @@ def _pad(text):
 
 
 def run(args):
+    if args.database is not None:
+        if args.source != "check":
+            raise UsageError(f"expected one SOURCE, or check DATABASE; not also {args.database}")
+        return _check(args)
     return _digits(args) if args.source in _DIGITS else _pictures(args)
+
+
+def _refuse_flags_of_pictures(args):
+    for name, default in _OF_PICTURES.items():
+        if getattr(args, name) != default:
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
+
+
+def _check(args):
+    from tqdm import tqdm
+
+    from ..data.check import check
+
+    _refuse_flags_of_pictures(args)
+    report = check(
+        args.database,
+        lambda records, total: tqdm(
+            records, args.database, total, unit=" records", leave=False, disable=not on_terminal()
+        ),
+    )
+    facts = {
+        "database": args.database,
+        "kind": report.kind,
+        "records": report.records,
+        "pages": report.pages,
+        "shapes": {" x ".join(map(str, shape)): n for shape, n in sorted(report.shapes.items())},
+        "labels": {str(label): count for label, count in sorted(report.labels.items())},
+        "faults": report.faults,
+    }
+    print(json.dumps(facts) if args.json else "\n".join(_check_lines(facts)))
+    return 1 if report.faults else 0
+
+
+def _check_lines(facts):
+    shapes, labels = facts["shapes"], facts["labels"]
+    pages = f" in {facts['pages']} pages" if facts["pages"] else ""
+    yield f"{facts['database']}: {facts['kind']}, {facts['records']} records{pages}"
+    if shapes:
+        sizes = next(iter(shapes)) if len(shapes) == 1 else f"{len(shapes)} sizes"
+        span = f"{min(map(int, labels))} to {max(map(int, labels))}"
+        yield f"pictures: {sum(shapes.values())}, {sizes}; {len(labels)} labels, {span}"
+    faults = facts["faults"]
+    yield from faults[:_MOST_NAMED]
+    if len(faults) > _MOST_NAMED:
+        yield f"and {len(faults) - _MOST_NAMED} more faults"
+    yield "damaged" if faults else "whole"
 
 
 def _digits(args):
@@ -93,10 +152,7 @@ def _digits(args):
         raise UsageError("mnist needs --idx DIR, the directory of the original files")
     if args.source != "mnist" and args.idx is not None:
         raise UsageError(f"--idx belongs to mnist; {args.source} brings its digits along")
-    for name, default in _OF_PICTURES.items():
-        if getattr(args, name) != default:
-            flag = "--" + name.replace("_", "-")
-            raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
+    _refuse_flags_of_pictures(args)
     if args.source == "mnist":
         parts = mnist.mnist(args.idx)
     else:

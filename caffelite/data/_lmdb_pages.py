@@ -303,13 +303,19 @@ class Pages:
 
     def large(self, value):
         """The bytes of a LargeValue."""
+        self.large_pages(value)
+        return self._read(value.page * self._page_size + _HEADER, value.size)
+
+    def large_pages(self, value):
+        """The number of pages that a LargeValue has."""
         number, size = value
         self._check_place(number, _HEADER + size)
-        at = number * self._page_size
-        flags, low, high = self._head_of(self._read(at, _HEADER), number)
-        if flags & _KIND != _LARGE or (low | high << 16) * self._page_size < _HEADER + size:
+        head = self._read(number * self._page_size, _HEADER)
+        flags, low, high = self._head_of(head, number)
+        count = low | high << 16
+        if flags & _KIND != _LARGE or count * self._page_size < _HEADER + size:
             raise self._damaged(number, f"is no place for a value of {size} bytes")
-        return self._read(at + _HEADER, size)
+        return count
 
     def _read_pages(self, numbers):
         """The bytes of some pages, those in a row read at once."""
