@@ -89,6 +89,17 @@ def test_one_warning_names_all_layers_whose_factor_is_0(tmp_path, caplog):
     assert 'layers "bn", "third": ' in record.message
 
 
+def test_the_nets_of_a_solver_say_it_once(tmp_path, caplog):
+    path = write(tmp_path / "w.caffemodel", [MEAN, VARIANCE, [0]])
+    net = NET.replace("CHANNELS", "3").replace("OPTIONS", "")
+    net += 'layer { name: "l" type: "EuclideanLoss" bottom: "bn" bottom: "data" top: "l" }'
+    solver = f"""
+        base_lr: 1 lr_policy: "fixed" weights: "{path}" test_iter: 1 test_interval: 5
+        net_param {{ {net} }}"""
+    caffelite.get_solver(text_format.Parse(solver, caffe_pb2.SolverParameter()))
+    assert caplog.text.count("factor of 0") == 1
+
+
 def test_statistics_in_the_net_file_with_a_factor_of_0_are_used_as_they_are(caplog):
     blobs = "".join(
         f"blobs {{ data: {data} shape {{ dim: {len(data)} }} }}" for data in (MEAN, VARIANCE, [0])

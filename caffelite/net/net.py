@@ -156,7 +156,7 @@ class Net:
         self._log_tops(layer)
         self._register_blobs(layer)
         if param.blobs and (mended := layer.settle()):
-            log.warning("%s: %s", layer.at, mended)
+            _warn_once([f"{layer.at}: {mended}"], warned)
         param.ClearField("blobs")
         return (lr_mults + [1.0] * len(layer.blobs))[: len(layer.blobs)]
 

@@ -36,27 +36,25 @@ class Transfer:
         if shapes:
             self.rows.append((path, layer, outcome, list(shapes)))
 
-    def __add__(self, other):
-        return Transfer(self.rows + other.rows, self.filled + other.filled)
-
     @property
     def copied(self):
         """Names of the layers that took values over."""
         return [layer for _, layer, outcome, _ in self.rows if outcome == COPIED]
 
     def settle(self, layers):
-        """Let layers that took values over mend them; a warning tells which, and what was done."""
+        """Let layers that took values over mend them; returns lines of which, and what was done."""
         filled, mended = set(map(id, self.filled)), {}
         for layer in layers:
             if any(id(blob) in filled for blob in layer.blobs):
                 mended.setdefault(layer.settle(), []).append(f'"{layer.name}"')
         mended.pop("", None)
-        for what, names in mended.items():
-            layers = "layer" if len(names) == 1 else "layers"
-            log.warning("%s: %s %s: %s", self._paths(), layers, ", ".join(names), what)
+        return [
+            f"{self._paths()}: layer{'s' * (len(names) > 1)} {', '.join(names)}: {what}"
+            for what, names in mended.items()
+        ]
 
     def judge(self, net, way):
-        """Log what was copied; warn of files that gave nothing, and of what is missing in the net.
+        """Log what was copied; returns a line, or none, of what was not, and of what is missing.
 
         A net whose layers are not all filled raises an error where `way` is REFUSE.
         """
@@ -75,8 +73,7 @@ class Transfer:
             lines.append(f"not used of the weights: {_some(unused)}")
         if unfilled and way == REFUSE:
             raise WeightsError("; ".join([*lines, _WAY_OUT]))
-        if lines:
-            log.warning("; ".join(lines))
+        return ["; ".join(lines)] if lines else []
 
     def _told(self, net, unfilled, unused):
         """Which layers are missing, all of them."""

@@ -76,13 +76,15 @@ class Loading:
 
     def copy(self, missing=WARN):
         """Give the nets the values, after a look at what they do not have for `missing`."""
-        for net, report in zip(self._nets, self.reports, strict=True):
-            report.judge(net, missing)
+        pairs = list(zip(self._nets, self.reports, strict=True))
+        warnings = [line for net, report in pairs for line in report.judge(net, missing)]
         for _, blob, saved in self.steps:
             saved.copy_to(blob)
-        for net, report in zip(self._nets, self.reports, strict=True):
+        for net, report in pairs:
             net.mark_filled(report.filled)
-            report.settle(net.layers)
+            warnings += report.settle(net.layers)
+        for line in dict.fromkeys(warnings):  # the nets of a solver have the same to say
+            log.warning("%s", line)
 
     def digest(self, net):
         """What tells the net's weights from all others, once they are copied."""

@@ -83,7 +83,8 @@ class BatchNorm(ChannelNormalizer):
             return ""
         self.factor.data[...] = 1
         return (
-            "mean and variance come with a factor of 0, which Caffe multiplies them by: it is 1 now"
+            "mean and variance come with a factor of 0, for which Caffe takes both as 0; they are "
+            "used as they are, as in NVCaffe"
         )
 
     def fixed_statistics(self):
