@@ -6,10 +6,9 @@ Pictures are height x width x channels here, float32, channels in the order red,
 import math
 
 import numpy as np
-from PIL import Image
 
 from .data.datum import pixels
-from .data.image import upright
+from .data.picture_file import opened_picture, tiles, upright
 from .errors import DataError, NetError, missing_extra
 from .proto import caffe_pb2
 
@@ -74,13 +73,16 @@ def datum_to_array(datum):
 def load_image(filename, color=True):
     """An upright picture from 0 to 1, height x width x 3; without `color`, height x width x 1."""
     try:
-        with Image.open(filename) as picture:
-            image = _in_unit_range(upright(picture))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
-        raise DataError(f"{filename}: no picture that can be read: {problem}") from None
-    if color:
-        return np.broadcast_to(image, (*image.shape[:2], 3)).copy()
-    return image if image.shape[2] == 1 else image @ _LUMINANCE
+        with opened_picture(filename) as file:
+            picture = upright(file)
+            image = np.empty((picture.height, picture.width, 3 if color else 1), np.float32)
+            for place, part in tiles(picture):
+                values = _in_unit_range(part)
+                luminance = not color and values.shape[2] == 3
+                image[place] = values @ _LUMINANCE if luminance else values
+    except DataError as problem:
+        raise DataError(f"{filename}: {problem}") from None
+    return image
 
 
 _LUMINANCE = np.array([[0.2125], [0.7154], [0.0721]], np.float32)

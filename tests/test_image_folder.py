@@ -27,6 +27,11 @@ def test_class_folders_are_labels_in_the_order_of_their_names(tmp_path):
     ]
 
 
+def test_pictures_that_cannot_be_read_are_not_left_out_in_silence(tmp_path):
+    fill(tmp_path, "a/1.avif", "a/2.EPS", "a/3.h5", "a/4.pdf", "a/5.webp")
+    assert [name for name, _ in read_folder(tmp_path)[0]] == ["a/1.avif", "a/2.EPS", "a/5.webp"]
+
+
 def test_a_link_in_a_circle_ends(tmp_path):
     fill(tmp_path, "a/1.jpg")
     (tmp_path / "a" / "up").symlink_to(tmp_path)

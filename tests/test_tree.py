@@ -98,6 +98,16 @@ def test_no_file_is_a_drawer_for_odds_and_ends(path):
     assert stem not in {"util", "utils", "helper", "helpers", "misc", "tools"}
 
 
+def test_pictures_come_in_by_one_door():
+    """Elsewhere a file could reach any of Pillow's decoders, some of which start programs."""
+    texts = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in FILES}
+    users = {
+        path for path, text in texts.items() if re.search(r"^\s*(from|import) PIL", text, re.M)
+    }
+    assert users == {"data/picture_file.py", "data/image.py"}
+    assert not any(re.search(r"\bImage\.(open|OPEN|init)\b", texts[path]) for path in users)
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_lives_in_the_file_of_its_name(name):
     stem = LAYERS[name].__module__.rpartition(".")[2]

@@ -99,11 +99,9 @@ def run(args):
 
 def _find(words):
     """The picture files that folders, patterns and names stand for."""
-    from PIL import Image
-
+    from ..data.picture_file import is_picture_name
     from ..errors import DataError
 
-    endings = frozenset(Image.registered_extensions())
     paths = []
     for word in words:
         if os.path.isdir(word):
@@ -111,7 +109,7 @@ def _find(words):
                 os.path.join(place, name)
                 for place, _, files in os.walk(word)
                 for name in files
-                if os.path.splitext(name)[1].lower() in endings
+                if is_picture_name(name)
             )
             if not found:
                 raise DataError(f"{word}: holds no pictures")

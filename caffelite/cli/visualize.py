@@ -180,12 +180,10 @@ def _score_layer(net):
 
 
 def _write(path, pixels):
-    import io
-
-    from PIL import Image
+    """A .png of height x width, or of height x width x 3: red, green, blue."""
+    import numpy as np
 
     from ..atomic import write_atomically
+    from ..data.image import encode
 
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "png")
-    write_atomically(path, data.getvalue())
+    write_atomically(path, encode(np.atleast_3d(pixels).transpose(2, 0, 1)[::-1], "png"))

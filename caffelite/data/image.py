@@ -1,24 +1,15 @@
-"""Encoded pictures (PNG, JPEG and whatever else Pillow reads) to pixels, and back."""
+"""Encoded pictures to pixels, and back."""
 
 import io
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import DataError
+from .picture_file import ENDINGS, opened_picture, tiles, upright, upright_size
 
 _GRAY_MODES = ("1", "L", "LA")
 _DEEP_MODES = ("I", "F")  # and "I;16", "I;16B", ...: more than 8 bits a sample
-_ORIENTATION = 0x0112  # of EXIF; 1 is upright
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def decode(encoded, color=None):
@@ -28,55 +19,66 @@ def decode(encoded, color=None):
     (True) or 1 (False); None keeps gray, color, and color with alpha as they are. All are upright,
     and the upper 8 bits of 16, even with None, where OpenCV keeps them as they are stored.
     """
-    try:
-        with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as file:
-            if color is False:
-                file.draft("L", None)  # a JPEG holds gray values as they are
-            picture = _eight_bits(upright(file), file.format)
-            mode = _target_mode(picture, color)
-            pixels = np.asarray(picture.convert(mode))
-    except UnidentifiedImageError:
-        raise DataError("no picture that can be decoded: of no known format") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
-        raise DataError(f"no picture that can be decoded: {problem}") from None
+    with opened_picture(encoded) as file:
+        if color is False:
+            file.draft("L", None)  # a JPEG holds gray values as they are
+        picture = upright(file)
+        channels, (width, height) = _channels(picture, file.format, color), picture.size
+        pixels = np.empty((channels, height, width), np.uint8)
+        for (rows, columns), part in tiles(picture):
+            _fill(pixels[:, rows, columns], part)
+    return pixels
+
+
+def decoded_shape(encoded, color=None):
+    """The shape of what `decode` gives, without decoding."""
+    with opened_picture(encoded) as file:
+        return _channels(file, file.format, color), *upright_size(file)
+
+
+def _is_deep(picture):
+    return picture.mode.partition(";")[0] in _DEEP_MODES
+
+
+def _is_transparent(picture):
+    return picture.mode.endswith("A") or "transparency" in picture.info
+
+
+def _channels(picture, format, color):
+    mode, deep = picture.mode, _is_deep(picture)
+    if deep and not (mode.startswith("I;16") or (mode, format) == ("I", "PNG")):
+        raise DataError(f"picture has {mode} samples, expected 8 or 16 bits a sample")
+    if color is not None:
+        return 3 if color else 1
+    return 1 if deep else 4 if _is_transparent(picture) else 1 if mode in _GRAY_MODES else 3
+
+
+def _fill(pixels, picture):
+    """Fill channels x height x width with those of a picture, decoded and upright."""
+    if _is_deep(picture):  # the upper 8 bits of 16, as Pillow takes them itself with color
+        pixels[...] = np.asarray(picture) >> 8
+        return
+    mode = "RGB" if len(pixels) == 3 else "RGBA" if len(pixels) == 4 else "L"
+    if mode == "L" and picture.mode not in _GRAY_MODES:
+        pixels[0] = _gray(*np.asarray(_converted(picture, "RGB")).transpose(2, 0, 1))
+        return
+    values = np.asarray(_converted(picture, mode))
     if mode == "L":
-        return pixels[None]
-    order = [2, 1, 0, 3] if mode == "RGBA" else [2, 1, 0]
-    pixels = pixels.transpose(2, 0, 1)[order]
-    return _gray(*pixels) if color is False else pixels
+        pixels[0] = values
+        return
+    pixels[:3] = values[:, :, 2::-1].transpose(2, 0, 1)
+    if mode == "RGBA":
+        pixels[3] = values[:, :, 3]
 
 
-def upright(picture):
-    """The picture turned, or mirrored, as its EXIF orientation says."""
-    picture.load()  # which turns a TIFF, and finds what a PNG says at its end
-    try:
-        turn = _TURNS.get(picture.getexif().get(_ORIENTATION))
-    except Exception:  # damaged EXIF raises nearly anything, and does no harm to the pixels
-        turn = None
-    return picture if turn is None else picture.transpose(turn)
+def _converted(picture, mode):
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _eight_bits(picture, format):
-    """The picture with 8 bits a sample: the upper ones of 16. Pillow does so itself with color."""
-    if picture.mode.partition(";")[0] not in _DEEP_MODES:
-        return picture
-    sixteen = picture.mode.startswith("I;16") or (picture.mode, format) == ("I", "PNG")
-    if not sixteen:
-        raise DataError(f"picture has {picture.mode} samples, expected 8 or 16 bits a sample")
-    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-
-
-def _target_mode(picture, color):
-    transparent = picture.mode.endswith("A") or "transparency" in picture.info
-    if color is None:
-        return "RGBA" if transparent else "L" if picture.mode in _GRAY_MODES else "RGB"
-    return "L" if picture.mode in _GRAY_MODES and not color else "RGB"
-
-
-def _gray(blue, green, red):
+def _gray(red, green, blue):
     """0.299 red + 0.587 green + 0.114 blue, as libpng rounds it."""
     weighted = np.uint32(9797) * red + np.uint32(19234) * green + np.uint32(3737) * blue
-    return (weighted >> 15).astype(np.uint8)[None]
+    return weighted >> 15
 
 
 def encode(pixels, kind):
@@ -89,8 +91,8 @@ def encode(pixels, kind):
 
 
 def format_of(kind):
-    """Pillow's name for the format of files that end in .KIND."""
-    name = Image.registered_extensions().get("." + kind.lower())
-    if name not in Image.SAVE or name not in Image.OPEN:
+    """Pillow's name for the format of files that end in .KIND, one that can be read again."""
+    name = ENDINGS.get("." + kind.lower())
+    if name not in Image.SAVE:
         raise DataError(f'cannot write pictures of the type "{kind}"; try png or jpg')
     return name

@@ -2,9 +2,8 @@
 
 import os
 
-from PIL import Image
-
 from ..errors import DataError
+from .picture_file import is_picture_name
 
 
 def read_folder(folder):
@@ -15,7 +14,6 @@ def read_folder(folder):
     Pictures are told by their endings. What is hidden, and what lies in `folder` itself, is left
     out; links to class folders are followed, links to folders within them are not.
     """
-    endings = frozenset(Image.registered_extensions())
     try:
         with os.scandir(folder) as content:
             classes = sorted(e.name for e in content if e.is_dir() and not _hidden(e.name))
@@ -25,7 +23,7 @@ def read_folder(folder):
         raise DataError(f"{folder}: holds no folders; expected one for each class, with pictures")
     entries = []
     for label, name in enumerate(classes):
-        pictures = sorted(_pictures(os.fspath(folder), name, endings))
+        pictures = sorted(_pictures(os.fspath(folder), name))
         if not pictures:
             raise DataError(
                 f"{os.path.join(folder, name)}: holds no pictures; add some, or remove the "
@@ -35,7 +33,7 @@ def read_folder(folder):
     return entries, classes
 
 
-def _pictures(folder, class_name, endings):
+def _pictures(folder, class_name):
     """The pictures below a class folder, as paths from `folder` on."""
 
     def fail(problem):
@@ -44,7 +42,7 @@ def _pictures(folder, class_name, endings):
     for place, folders, files in os.walk(os.path.join(folder, class_name), onerror=fail):
         folders[:] = [name for name in folders if not _hidden(name)]
         for name in files:
-            if not _hidden(name) and os.path.splitext(name)[1].lower() in endings:
+            if not _hidden(name) and is_picture_name(name):
                 path = os.path.relpath(os.path.join(place, name), folder)
                 yield path.replace(os.sep, "/")
 
