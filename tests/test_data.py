@@ -816,6 +816,22 @@ def test_lists_of_no_pictures_are_refused(tmp_path, content, message):
         run(image_layer(tmp_path / "list.txt", "batch_size: 2"), 1)
 
 
+def test_a_net_is_built_without_decoding_pictures(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(sideways(6))
+    (tmp_path / "list.txt").write_text("a.jpg 1")
+    (tmp_path / "pairs.txt").write_text("a.jpg a.jpg")
+    monkeypatch.setattr("caffelite.data.image.upright", None)  # which decodes
+    for options, shape in (("", (1, 3, 41, 30)), ("new_height: 9 new_width: 7", (1, 3, 9, 7))):
+        assert image_layer(tmp_path / "list.txt", options)[0].shapes == [shape, (1,)]
+    options = f'dense_image_data_param {{ source: "{tmp_path}/pairs.txt" is_color: false '
+    options += f'root_folder: "{tmp_path}/" }}'
+    layer = make_layer("DenseImageData", [], options, tops=2)[0]
+    assert layer.shapes == [(1, 1, 41, 30), (1, 1, 41, 30)]
+    encoded = Datum(data=sideways(6), encoded=True).SerializeToString()
+    source = DatumSource(write(tmp_path / "db", numbered([encoded])))
+    assert source.shape(0) == (3, 41, 30)
+
+
 # Windows
 
 
@@ -1330,6 +1346,17 @@ def test_labels_of_pixels_are_resized_to_the_nearest(tmp_path):
     layer.close()
     np.testing.assert_array_equal(top[1].data[0, 0], picture[::2, ::2])
     assert (top[0].data != top[1].data).any()  # bilinear
+
+
+def test_a_damaged_picture_of_labels_is_named(tmp_path):
+    picture = np.zeros((6, 8), np.uint8)
+    options = f"dense_image_data_param {{ {write_pairs(tmp_path, [picture] * 2, [picture] * 2)} }}"
+    layer, bottom, top = make_layer("DenseImageData", [], options, tops=2)
+    layer.forward(bottom, top)
+    (tmp_path / "l1.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match='pairs.txt:2: ".*p1.png": labels ".*l1.png": no picture'):
+        run((layer, bottom, top), 6)
+    layer.close()
 
 
 def test_pictures_of_any_size_pass_one_by_one(tmp_path):

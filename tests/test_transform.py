@@ -31,6 +31,9 @@ class Pictures:
     def read(self, index):
         return self.images[index % len(self.images)], index
 
+    def shape(self, index):
+        return self.read(index)[0].shape
+
     def name(self, index):
         return f"picture {index % len(self.images)}"
 

@@ -1,11 +1,13 @@
 """Datum: one sample, as the records of a database hold it."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from ..errors import DataError
 from ..proto.caffe_pb2 import DataParameter, Datum
-from .image import decode
+from .image import decode, decoded_shape
 from .leveldb import LevelDbSource
 from .lmdb import LmdbSource
 
@@ -38,8 +40,19 @@ class DatumSource:
     def read(self, index):
         """(pixels, label) of record `index` modulo the length."""
         datum = self.datum(index)
-        try:
+        with self._naming(index):
             return pixels(datum, self.color), datum.label
+
+    def shape(self, index):
+        """The shape of its pixels; of an encoded picture only the head is read."""
+        datum = self.datum(index)
+        with self._naming(index):
+            return decoded_shape(datum.data, self.color) if datum.encoded else pixels(datum).shape
+
+    @contextmanager
+    def _naming(self, index):
+        try:
+            yield
         except DataError as problem:
             raise DataError(f"{self.name(index)}: {problem}") from None
 

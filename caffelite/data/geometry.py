@@ -30,16 +30,19 @@ _BORDERS = {
 
 def resized(image, height, width, interp_mode=(), random=None):
     """The picture in another size, by one of the modes listed, drawn at random; none: LINEAR."""
-    if height * width > MOST_PIXELS:
-        raise DataError(
-            f"{image.shape[1]} x {image.shape[2]} pixels would become {height} x {width}"
-        )
-    if image.shape[1:] == (height, width):
+    if resized_shape(image.shape, height, width) == image.shape:
         return image
     mode = interp_mode[0] if interp_mode else ResizeParameter.LINEAR
     if len(interp_mode) > 1:
         mode = interp_mode[random.integers(len(interp_mode))]
     return _MODES[mode](image, height, width)
+
+
+def resized_shape(shape, height, width):
+    """The shape of what `resized` makes of a picture of this shape."""
+    if height * width > MOST_PIXELS:
+        raise DataError(f"{shape[1]} x {shape[2]} pixels would become {height} x {width}")
+    return shape[0], height, width
 
 
 def with_short_side(shape, size):

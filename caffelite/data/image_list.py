@@ -6,8 +6,8 @@ import re
 from .. import rng
 from ..errors import DataError
 from ..reading import integer, lines
-from .geometry import resized
-from .image import decode
+from .geometry import resized, resized_shape
+from .image import decode, decoded_shape
 
 log = logging.getLogger("caffelite")
 
@@ -56,6 +56,13 @@ class ImageListSource:
         except DataError as problem:
             raise DataError(f"{self.name(index)}: {problem}") from None
 
+    def shape(self, index):
+        """The shape of pixels of picture `index`, of which only the head is read."""
+        try:
+            return self.shape_of_entry(self.entries[self._line(index)])
+        except DataError as problem:
+            raise DataError(f"{self.name(index)}: {problem}") from None
+
     def read_entries(self, list_path):
         """What the lines of the list say."""
         return read_list(list_path)
@@ -64,6 +71,10 @@ class ImageListSource:
         """(pixels, label) of what a line says."""
         name, label = entry
         return read_picture(self.root_folder + name, self.color, self.size), label
+
+    def shape_of_entry(self, entry):
+        """The shape of pixels of what a line names."""
+        return picture_shape(self.root_folder + entry[0], self.color, self.size)
 
     def name(self, index):
         """How messages name a picture."""
@@ -113,3 +124,9 @@ def read_picture(path, color=True, size=None):
     """Pixels of a picture file, channels x height x width, resized to `size` if given."""
     pixels = decode(path, color)
     return pixels if size is None else resized(pixels, *size)
+
+
+def picture_shape(path, color=True, size=None):
+    """The shape of what `read_picture` gives."""
+    shape = decoded_shape(path, color)
+    return shape if size is None else resized_shape(shape, *size)

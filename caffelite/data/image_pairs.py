@@ -1,11 +1,13 @@
 """Picture files with pictures of labels, from a text file that lists them."""
 
+from contextlib import contextmanager
+
 from ..errors import DataError
 from ..proto.caffe_pb2 import ResizeParameter
 from ..reading import lines
 from .geometry import resized
 from .image import decode
-from .image_list import ImageListSource, read_picture
+from .image_list import ImageListSource, picture_shape, read_picture
 
 
 class ImagePairSource(ImageListSource):
@@ -31,10 +33,32 @@ class ImagePairSource(ImageListSource):
 
     def read_entry(self, entry):
         picture, labels = (self.root_folder + name for name in entry)
-        pixels, classes = read_picture(picture, self.color, self.size), decode(labels, color=False)
+        pixels = read_picture(picture, self.color, self.size)
+        with _naming_labels(labels):
+            classes = decode(labels, color=False)
         if self.size:
             classes = resized(classes, *self.size, [ResizeParameter.NEAREST])
-        if classes.shape[1:] != pixels.shape[1:]:
-            sizes = (" x ".join(map(str, array.shape[1:])) for array in (pixels, classes))
-            raise DataError('{} pixels, but {} labels in "{}"'.format(*sizes, labels))
+        _check_alike(pixels.shape, classes.shape, labels)
         return pixels, classes
+
+    def shape_of_entry(self, entry):
+        shape, labels = super().shape_of_entry(entry), self.root_folder + entry[1]
+        with _naming_labels(labels):
+            shape_of_labels = picture_shape(labels, color=False, size=self.size)
+        _check_alike(shape, shape_of_labels, labels)
+        return shape
+
+
+@contextmanager
+def _naming_labels(path):
+    """Let a DataError say that it is of the picture of the labels."""
+    try:
+        yield
+    except DataError as problem:
+        raise DataError(f'labels "{path}": {problem}') from None
+
+
+def _check_alike(shape, shape_of_labels, labels):
+    if shape[1:] != shape_of_labels[1:]:
+        sizes = (" x ".join(map(str, size[1:])) for size in (shape, shape_of_labels))
+        raise DataError('{} pixels, but {} labels in "{}"'.format(*sizes, labels))

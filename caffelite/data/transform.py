@@ -51,9 +51,14 @@ class DataTransformer:
         self.before = _steps_before(param, train, self.crop)
         self.after = _steps_after(param) if train else []
 
+    @property
+    def prepares(self):
+        """Whether `prepare` does anything."""
+        return bool(self.before or self.test_sizes)
+
     def prepare(self, image, random):
         """The pictures that `transform` is to take crops of: one, or one for each test_size."""
-        if not (self.before or self.test_sizes):
+        if not self.prepares:
             return [image]
         if image.dtype != np.uint8:
             raise DataError(

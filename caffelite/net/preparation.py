@@ -98,7 +98,7 @@ def _stored_shape(layer):
         else:
             return None
         try:
-            return source.read(0)[0].shape
+            return source.shape(0)
         finally:
             source.close()
     except CaffeliteError:

@@ -31,9 +31,10 @@ def only_interp_mode(step):
 class PrefetchedLayer(Layer):
     """Serves samples of a source in order; `position` counts those delivered.
 
-    A subclass makes its source in `open_source`. A source has read(k) -> (pixels, label),
-    name(k) for messages, and close(); k goes on past the end, where the source starts over. What
-    is random about its order depends on its attribute `seed`.
+    A subclass makes its source in `open_source`. A source has read(k) -> (pixels, label), shape(k)
+    of these pixels without reading them all, name(k) for messages, and close(); k goes on past the
+    end, where the source starts over. What is random about its order depends on its attribute
+    `seed`.
     """
 
     bottoms = 0
@@ -137,8 +138,8 @@ class BatchLoader:
         self._seed = self.source.seed = seed
 
     def shapes(self):
-        """The shapes of data and labels: of the first sample's size."""
-        shape = self._sample(0).shapes[0]
+        """The shapes of data and labels: of the first sample's size, decoded if steps change it."""
+        shape = self._sample(0).shapes[0] if self.transformer.prepares else self._first_shape()
         return [(self.batch_size * self.transformer.views, *shape), (self.batch_size,)]
 
     def __call__(self, position):
@@ -165,6 +166,14 @@ class BatchLoader:
         except DataError as problem:
             raise self._named(problem, index) from None
         return Sample(index, label, images, shapes)
+
+    def _first_shape(self):
+        rank, _ = self.shard
+        shape = self.source.shape(rank)
+        try:
+            return self.transformer.output_shape(shape)
+        except DataError as problem:
+            raise self._named(problem, rank) from None
 
     def _finish(self, values, index):
         try:
