@@ -1,6 +1,7 @@
 """The one door for pictures: what comes in, what does not, and what damage does."""
 
 import io
+import os
 import random
 import subprocess
 import sys
@@ -101,6 +102,17 @@ def test_a_picture_from_a_pipe_is_read(tmp_path):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, input=as_file(colors(), "png"), capture_output=True, check=True)
     assert done.stdout == b"(3, 30, 41)\n"
+
+
+def test_a_picture_that_never_comes_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("caffelite.reading.patience", 0.05)
+    os.mkfifo(tmp_path / "cat.jpg")
+    for path, why in (
+        (tmp_path / "cat.jpg", "nothing came through"),
+        ("/dev/zero", "it is a device"),
+    ):
+        with pytest.raises(DataError, match=f"no picture that can be decoded: {why}"):
+            decode(path)
 
 
 # Sizes

@@ -23,6 +23,7 @@ from PIL import (
 )
 
 from ..errors import DataError
+from ..reading import MOST_TEXT, opened
 
 _READERS = {
     "JPEG": JpegImagePlugin.jpeg_factory,
@@ -125,7 +126,12 @@ def opened_picture(encoded):
 def _file(encoded):
     if isinstance(encoded, bytes):
         return io.BytesIO(encoded)
-    return nullcontext(encoded) if hasattr(encoded, "read") else open(encoded, "rb")
+    if hasattr(encoded, "read"):
+        return nullcontext(encoded)
+    try:
+        return opened(encoded, "rb")
+    except DataError as problem:
+        raise problem.__cause__ from None  # without the name
 
 
 def _picture(file):
@@ -137,7 +143,7 @@ def _picture(file):
     if file.seekable():
         file.seek(0)
     else:
-        file = io.BytesIO(head + file.read())
+        file = io.BytesIO(head + file.read(MOST_TEXT))
     if format == "WEBP" and not getattr(WebPImagePlugin, "SUPPORTED", True):
         raise DataError("this Pillow was built without WebP")
     limit = most_pixels()
