@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -211,6 +212,56 @@ def test_the_model_takes_its_place_when_the_state_is_on_disk_too(monkeypatch):
     with pytest.raises(CaffeliteError, match=r"s_iter_3.caffemodel: cannot be written: full"):
         one.snapshot()
     assert sorted(os.listdir()) == sorted(paths)
+
+
+def killed_while_it_writes(one, replaced):
+    """Let a process end by SIGKILL in one.snapshot(), once so many files are in their places."""
+    child = os.fork()
+    if not child:
+        replace, done = os.replace, []
+
+        def kill(*paths):
+            if len(done) == replaced:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done.append(replace(*paths))
+
+        os.replace = kill
+        try:
+            one.snapshot()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
+@pytest.mark.parametrize("replaced, resumed", [(0, 2), (1, 2), (2, 3)])
+@FORMS
+def test_a_kill_while_a_pair_is_written_leaves_a_whole_one(ending, replaced, resumed):
+    one = trained(2, ending)
+    one.snapshot()
+    expected = {2: all_of(one)}
+    one.step(1)
+    expected[3] = all_of(one)
+    assert killed_while_it_writes(one, replaced) == (replaced < 2)
+    other = solver()
+    assert other.resume() == f"s_iter_{resumed}.solverstate{ending}"
+    np.testing.assert_equal(all_of(other), expected[resumed])
+    with other.holding_prefix():
+        assert not [name for name in os.listdir() if name.endswith(".part")]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
+def test_a_kill_between_files_that_replace_those_of_another_run_is_noticed(caplog):
+    one, two = trained(1), trained(2, text="random_seed: 8")
+    one.snapshot()
+    expected = all_of(one)
+    one.step(1)
+    one.snapshot()
+    assert killed_while_it_writes(two, 1)
+    other = solver()
+    assert other.resume() == "s_iter_1.solverstate"
+    np.testing.assert_equal(all_of(other), expected)
+    assert "s_iter_2.caffemodel: holds other weights than s_iter_2.solverstate" in caplog.text
 
 
 # Two trainings at one prefix

@@ -93,8 +93,8 @@ def run(args):
     with contextlib.ExitStack() as stack:
         stack.enter_context(running(solver.net, *solver.test_nets))
         solver.keep = args.keep
-        stack.enter_context(solver.holding_prefix())
         if args.resume:
+            stack.enter_context(solver.holding_prefix())
             solver.resume(args.allow_other_weights)
         if args.snapshot:
             log.info("Resuming from %s", args.snapshot)
