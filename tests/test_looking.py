@@ -185,8 +185,8 @@ def rows_of(path="out.h5"):
 
 
 def only_whole(folder):
-    """No file under a passing name."""
-    return not [name for name in os.listdir(folder) if name.endswith(".part")]
+    """No file under a passing name, and no lock."""
+    return not [name for name in os.listdir(folder) if name.endswith((".part", ".lock"))]
 
 
 @pytest.mark.parametrize(
@@ -235,6 +235,31 @@ def test_a_file_has_one_writer(folder):
     other.forward()
     other.close()
     assert rows_of() == (4, 4)
+
+
+def test_a_file_has_one_writing_process(folder):
+    """Its rows would be those of whoever ends last; what a killed one left is removed."""
+    code = """
+from caffelite import TEST, Net
+net = Net("deploy.prototxt", TEST)
+net.forward()
+print(flush=True)
+input()
+"""
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    other.stdout.readline()
+    net = make()
+    with pytest.raises(CaffeliteError, match=f"another process writes it, process {other.pid}"):
+        net.forward()
+    other.kill()
+    other.communicate()
+    assert not only_whole(folder)
+    net.forward()
+    net.close()
+    assert rows_of() == (2, 2)
+    assert only_whole(folder)
 
 
 def test_forgetting_a_net_finishes_its_file(folder):

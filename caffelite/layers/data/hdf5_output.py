@@ -1,11 +1,14 @@
 import atexit
+import contextlib
 import logging
 import os
+import re
 import sys
 import weakref
 
 from ...atomic import make_passing, take_place
 from ...errors import DataError, missing_extra
+from ...lock import HeldElsewhere, locked
 from ..base import Layer, register
 
 log = logging.getLogger("caffelite")
@@ -100,9 +103,16 @@ class _Rows:
         other = self.in_work.get(self.target)
         if other is not None:
             raise _Problem(f"{other.writer} is writing it; give each of them a file of its own")
+        folder, name = os.path.split(self.target)
+        self.lock = contextlib.ExitStack()
         try:
+            self.lock.enter_context(locked(os.path.join(folder, f".{name}.lock")))
+            _clear_leftovers(folder, name)
             self.passing = make_passing(self.target)
+        except HeldElsewhere as problem:
+            raise _Problem(f"another process writes it, {problem}") from problem
         except OSError as problem:
+            self.lock.close()
             raise _Problem(problem.strerror) from problem
         self.in_work[self.target] = self
 
@@ -135,18 +145,20 @@ class _Rows:
     def finish(self):
         """Put the file in its place."""
         if self._leave_work():
-            try:
-                take_place(self.passing, self.target)
-            except OSError as problem:
-                raise DataError(
-                    f'{self.writer}: cannot write "{self.path}": {problem.strerror}; what it was '
-                    f"to hold is in {self.passing}"
-                ) from problem
+            with self.lock:
+                try:
+                    take_place(self.passing, self.target)
+                except OSError as problem:
+                    raise DataError(
+                        f'{self.writer}: cannot write "{self.path}": {problem.strerror}; what it '
+                        f"was to hold is in {self.passing}"
+                    ) from problem
 
     def discard(self):
         """Remove what was written."""
-        if self._leave_work() and os.path.exists(self.passing):
-            os.unlink(self.passing)
+        if self._leave_work():
+            with self.lock, contextlib.suppress(OSError):
+                os.unlink(self.passing)
 
     def _leave_work(self):
         """Whether these rows were still to be ended, and by this process."""
@@ -154,6 +166,13 @@ class _Rows:
         if mine:
             del self.in_work[self.target]
         return mine
+
+
+def _clear_leftovers(folder, name):
+    """Remove what killed processes left of a file whose lock is held."""
+    for entry in os.listdir(folder):
+        if re.fullmatch(rf"\.{re.escape(name[:100])}\.\w{{8}}\.part", entry):
+            os.unlink(os.path.join(folder, entry))
 
 
 def _append(file, name, values):
