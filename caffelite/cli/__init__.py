@@ -69,13 +69,19 @@ def _sigterm_as_exit():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+class _Terminated(SystemExit):
+    """SIGTERM came."""
+
+
 def _terminate(number, frame):
-    raise SystemExit(_fail("terminated", TERMINATED))
+    raise _Terminated  # what prints here would meet what prints already
 
 
 def _code(argv):
     try:
         return _dispatch(argv)
+    except _Terminated:
+        return _fail("terminated", TERMINATED)
     except SystemExit as leave:
         return leave.code or 0
     except KeyboardInterrupt:

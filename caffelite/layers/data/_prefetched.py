@@ -71,11 +71,11 @@ class PrefetchedLayer(Layer):
             self.shapes = self.loader.shapes()
 
     def _open(self):
-        self.process = os.getpid()
         self.loader = self.make_loader()
         _loaders.add(self.loader)
         self._place_loader()
         self.batches = Prefetch(self.loader, self.options.batch_size, self.prefetch)
+        self.process = os.getpid()
 
     def _place_loader(self):
         self.loader.seed, self.loader.shard = self.seed, self.shard
