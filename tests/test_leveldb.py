@@ -194,6 +194,16 @@ def test_a_damaged_table_is_an_error_not_another_value(tmp_path, damage):
             read()
 
 
+def test_a_damaged_log_is_an_error_not_fewer_records(tmp_path):
+    folder = write(tmp_path / "db", numbered(3000))
+    (log,) = folder.glob("*.log")
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 1
+    log.write_bytes(data)
+    with pytest.raises(DataError, match="cannot be read as a LevelDB: .*checksum mismatch"):
+        LevelDbSource(folder)
+
+
 def test_a_broken_datum_is_named(tmp_path):
     good = from_pixels(np.zeros((1, 2, 2), np.uint8), 0).SerializeToString()
     folder = write(tmp_path / "db", [(b"a", good), (b"b", b"\xff\xff")])

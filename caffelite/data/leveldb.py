@@ -33,7 +33,7 @@ class LevelDbSource:
         self._remove_folder = weakref.finalize(self, _remove, folder, os.getpid())
         _link(self.path, folder)
         try:
-            self._database = plyvel.DB(folder)
+            self._database = plyvel.DB(folder, paranoid_checks=True)  # what is lost is an error
         except plyvel.Error as problem:
             raise DataError(f"{self.path}: cannot be read as a LevelDB: {problem}") from None
         self._length = None  # not known before the last record is reached
