@@ -212,6 +212,14 @@ def test_training_writes_the_file_of_its_net(folder, capfd):
     assert only_whole(folder)
 
 
+def test_a_layer_of_both_phases_writes_for_one_of_them(folder, capfd):
+    """Its rows of training and of tests would stand one among the other."""
+    assert main(["train", "--solver", "solver.prototxt"]) == 1
+    assert "include { phase: TEST }" in capfd.readouterr().err.splitlines()[-1]
+    assert Path("out.h5").read_bytes() == b"the work of a week"
+    assert only_whole(folder)
+
+
 def test_a_run_that_fails_leaves_the_file_of_before(folder, capfd):
     words = "extract_features trained.caffemodel train_val.prototxt ip none/such/x.npz 2 npz"
     Path("none").write_text("no folder")

@@ -102,7 +102,10 @@ class _Rows:
         self.process, self.h5py = os.getpid(), _h5py()
         other = self.in_work.get(self.target)
         if other is not None:
-            raise _Problem(f"{other.writer} is writing it; give each of them a file of its own")
+            raise _Problem(
+                f"{other.writer} is writing it; give each a file of its own, or, where it is the "
+                "same layer of a net for training and of one for tests, include { phase: TEST }"
+            )
         folder, name = os.path.split(self.target)
         self.lock = contextlib.ExitStack()
         try:
