@@ -19,10 +19,11 @@ from PIL import Image
 
 from caffelite import rng
 from caffelite.data import binaryproto
-from caffelite.data.datum import DatumSource, from_pixels, pixels
+from caffelite.data.datum import DATABASES, DatumSource, from_pixels, pixels
 from caffelite.data.hdf5 import Hdf5Source
 from caffelite.data.image import decode
 from caffelite.data.image_list import read_list
+from caffelite.data.leveldb import new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
 from caffelite.data.prefetch import Prefetch
 from caffelite.data.transform import DataTransformer
@@ -643,6 +644,76 @@ def test_seek_goes_to_a_sample_and_to_the_draws_that_belong_to_it(tmp_path, opti
         layer.seek(8)
         assert_same(run((layer, bottom, top), 3), straight[2:5])
         layer.close()
+
+
+def shuffled(kind, path, batch_size, **how):
+    """A Data layer over 40 records, each a pixel of its number."""
+    images = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1)
+    if not path.exists():
+        if kind == "LMDB":
+            write_datums(path, images, range(40))
+        else:
+            with new_leveldb(path) as database:
+                for i, image in enumerate(images):
+                    database.put(b"%08d" % i, from_pixels(image, i).SerializeToString())
+    options = f'data_param {{ source: "{path}" backend: {kind} batch_size: {batch_size} '
+    return make_layer("Data", [], options + "shuffle: true }", tops=2, dtype=np.float32, **how)
+
+
+@pytest.mark.parametrize("kind", ["LMDB", "LEVELDB"])
+def test_shuffled_records_come_once_in_each_pass_wherever_they_start(tmp_path, kind):
+    if kind == "LEVELDB":
+        pytest.importorskip("plyvel")
+    made = shuffled(kind, tmp_path / "db", 40, seed=1)
+    straight = run(made, 4)
+    for data, labels in straight:
+        assert sorted(labels) == list(range(40))
+        np.testing.assert_array_equal(data.ravel(), labels)
+    assert len({tuple(labels) for _, labels in straight}) == 4, "another order in each pass"
+    assert_same(run(shuffled(kind, tmp_path / "db", 40, seed=1), 4), straight)
+    assert (run(shuffled(kind, tmp_path / "db", 40, seed=2), 1)[0][1] != straight[0][1]).any()
+    resumed = shuffled(kind, tmp_path / "db", 10, seed=1)
+    resumed[0].seek(70)
+    got = np.concatenate([labels for _, labels in run(resumed, 9)])
+    np.testing.assert_array_equal(got, np.concatenate([ls for _, ls in straight])[70:])
+    parts = []
+    for rank in range(2):
+        layer, bottom, top = shuffled(kind, tmp_path / "db", 20, seed=1)
+        layer.shard = rank, 2
+        parts.append(run((layer, bottom, top), 1)[0][1])
+    np.testing.assert_array_equal(np.stack(parts, 1).ravel(), straight[0][1])
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "leveldb"])
+@pytest.mark.parametrize("size", [20, 1000, 9000])
+def test_any_record_is_found_without_walking_there(tmp_path, monkeypatch, kind, size):
+    count = 1200
+    records = [(b"%08d" % i, b"%08d" % i + b"x" * size) for i in range(count)]
+    if kind == "lmdb":
+        write(tmp_path / "db", records)
+    else:
+        pytest.importorskip("plyvel")
+        with new_leveldb(tmp_path / "db") as database:
+            for key, value in records:
+                database.put(key, value)
+    source = DATABASES[kind](tmp_path / "db")
+    step = "_next_records" if kind == "lmdb" else "_next"
+    advance, steps = getattr(type(source), step), 0
+
+    def counted(self):
+        nonlocal steps
+        steps += 1
+        return advance(self)
+
+    source.record(count - 1)
+    monkeypatch.setattr(type(source), step, counted)
+    at_most = 8 if kind == "lmdb" else (1 << 14) // size + 3
+    for index in np.random.default_rng(0).permutation(count).tolist():
+        steps = 0
+        assert source.record(index) == records[index]
+        assert steps <= at_most
+        assert source.at == index
+    source.close()
 
 
 def test_a_new_seed_holds_from_the_next_batch_on(tmp_path):

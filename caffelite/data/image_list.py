@@ -8,6 +8,7 @@ from ..errors import DataError
 from ..reading import integer, lines
 from .geometry import resized, resized_shape
 from .image import decode, decoded_shape
+from .order import Order
 
 log = logging.getLogger("caffelite")
 
@@ -38,9 +39,8 @@ class ImageListSource:
     ):
         self.list_path, self.root_folder = list_path, root_folder
         self.color, self.size = color, size
-        self.shuffle, self.rand_skip, self.seed = shuffle, rand_skip, 0
+        self.order, self.rand_skip, self.seed = Order(shuffle), rand_skip, 0
         self.entries = self.read_entries(list_path)
-        self._order = None, None
         if rand_skip > len(self):
             raise DataError(
                 f"{list_path}: rand_skip: {rand_skip}, but it lists {len(self)} pictures only"
@@ -84,14 +84,7 @@ class ImageListSource:
     def _line(self, index):
         if self.rand_skip:
             index += int(rng.generator(self.seed, 4).integers(self.rand_skip))
-        number, place = divmod(index, len(self))
-        if not self.shuffle:
-            return place
-        key, order = self._order
-        if key != (self.seed, number):
-            order = rng.generator(self.seed, 2, number).permutation(len(self))
-            self._order = (self.seed, number), order
-        return int(order[place])
+        return self.order.place(index, len(self), self.seed)
 
     def close(self):
         """Nothing is held open."""

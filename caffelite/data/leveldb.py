@@ -1,5 +1,6 @@
 """LevelDB databases, which Caffe's tools write, too; needs the extra [leveldb]."""
 
+import bisect
 import logging
 import os
 import shutil
@@ -15,14 +16,18 @@ from ..reading import data, text
 log = logging.getLogger("caffelite")
 
 _BLOCK = 1 << 15
+_MARK = 1 << 14  # bytes between records that are found by their keys
 
 
 class LevelDbSource:
     """The records of a database in key order, by number; after the last comes the first again.
 
-    Going on to the next record is free, any other number walks the keys. Nothing is written into
-    the database: LevelDB, which tidies up where it opens, is given a passing folder.
+    Going on to the next record is free; any other is found by its key, or by walking from the
+    nearest one before it that was read, some KB away. Nothing is written into the database:
+    LevelDB, which tidies up where it opens, is given a passing folder.
     """
+
+    in_turn = True  # whether a step back is another pass, which the log tells of
 
     def __init__(self, path):
         self.path = os.fspath(path)
@@ -37,12 +42,15 @@ class LevelDbSource:
         except plyvel.Error as problem:
             raise DataError(f"{self.path}: cannot be read as a LevelDB: {problem}") from None
         self._length = None  # not known before the last record is reached
-        self._rewind()
+        self._starts, self._keys = [], []  # numbers of records, and the keys to find them by
+        self._walked = 0  # bytes since the last of these
+        self._go_to(0, b"")
         if self._next() is None:
             raise DataError(f"{self.path}: the database is empty")
 
     def __len__(self):
         if self._length is None:
+            self._turn_to(self._starts[-1])
             while self._next() is not None:
                 pass
             self._length = self.at + 1
@@ -52,18 +60,25 @@ class LevelDbSource:
         """(key, value), as bytes, of record `index`; `at` is its number within the database."""
         if self._length is not None:
             index %= self._length
-        if index < self.at:
+        if index < self.at and self.in_turn:
             log.info("Restarting data prefetching from start.")
-            self._rewind()
+        self._turn_to(index)
         while self.at < index:
             if self._next() is None:
                 self._length = self.at + 1
                 return self.record(index)
         return self._item
 
-    def _rewind(self):
-        self._records = self._database.iterator(verify_checksums=True)
-        self.at, self._item = -1, None
+    def _turn_to(self, index):
+        """Stand at or before record `index`, as near as can be without walking."""
+        known = bisect.bisect_right(self._starts, index) - 1
+        if not self._starts[known] <= self.at <= index:
+            self._go_to(self._starts[known], self._keys[known])
+
+    def _go_to(self, number, key):
+        """Let the next record be `number`, which has this key."""
+        self._records = self._database.iterator(start=key, verify_checksums=True)
+        self.at, self._item = number - 1, None
 
     def _next(self):
         """Go on by one record; None, and no further, at the end."""
@@ -75,7 +90,18 @@ class LevelDbSource:
             ) from None
         if item is not None:
             self.at, self._item = self.at + 1, item
+            self._mark(*item)
         return item
+
+    def _mark(self, key, value):
+        """Note where this record is, if it is the first so far and none is near."""
+        if self._starts and self.at <= self._starts[-1]:
+            return
+        if not self._starts or self._walked >= _MARK:
+            self._starts.append(self.at)
+            self._keys.append(key)
+            self._walked = 0
+        self._walked += len(key) + len(value)
 
     def close(self):
         """Close the database."""

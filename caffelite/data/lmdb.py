@@ -33,6 +33,8 @@ class LmdbSource:
     the next who opens it, as in Caffe, which reads what it opened to the end.
     """
 
+    in_turn = True  # whether a step back is another pass, which the log tells of
+
     def __init__(self, path):
         self.path = os.fspath(path)
         self._pages = Pages(self.path)
@@ -52,7 +54,7 @@ class LmdbSource:
     def record(self, index):
         """(key, value), as bytes, of record `index` modulo the length."""
         index %= self._length
-        if index < self.at:
+        if self.in_turn and index < self.at:
             log.info("Restarting data prefetching from start.")
         if not self._start <= index < self._end:
             self._turn_to(index)
@@ -78,9 +80,10 @@ class LmdbSource:
             self._records = self._whole(self._next_records)
             self._snapshot, self._after = self._pages.snapshot, self._records.keys[-1] + b"\0"
             self._start, self._end = self._end, self._end + len(self._records.keys)
-            if self._start > self._starts[-1]:
-                self._starts.append(self._start)
-                self._keys.append(self._records.keys[0])
+            at = bisect.bisect_left(self._starts, self._start)
+            if self._starts[at : at + 1] != [self._start]:
+                self._starts.insert(at, self._start)
+                self._keys.insert(at, self._records.keys[0])
 
     def _seek(self, number, key):
         """Let the next record be `number`, and have this key, or the next one after it."""

@@ -23,6 +23,7 @@ class Data(PrefetchedLayer):
         backend: LMDB, or LEVELDB, which needs the extra [leveldb] [LEVELDB]
         batch_size: samples in a batch
         prefetch: batches loaded ahead [4]
+        shuffle: another order in each pass, which follows from the seed [false]
     Options (transform_param)
         crop_size: take crop_size x crop_size pixels; anywhere in TRAIN, the middle in TEST [0]
         mean_file, mean_value: what to subtract: a .binaryproto, or a value for each channel
@@ -51,7 +52,6 @@ class Data(PrefetchedLayer):
         "data_param.mirror": IN_TRANSFORM,
         "data_param.rand_skip": "the first sample is always the first record",
         "data_param.force_encoded_color": "write force_color in transform_param",
-        "data_param.shuffle": "records come in the order of their keys",
         "data_param.side": "labels are numbers here, not grids of boxes",
     }
 
@@ -69,5 +69,5 @@ class Data(PrefetchedLayer):
         if source.color is not None and not first.encoded:
             log.warning("%s: force_color and force_gray act on encoded pictures only", self.at)
         if self.num_tops > 1 and not first.HasField("label"):
-            log.warning("%s: %s has no label; it counts as 0", self.at, source.name(0))
+            log.warning("%s: %s has no label; it counts as 0", self.at, source.record_name(0))
         return source
