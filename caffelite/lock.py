@@ -34,9 +34,7 @@ def locked(path):
     path = os.path.realpath(path)
     with _guard:
         held = _held.get(path)
-        if (
-            held is None or held[1] != os.getpid()
-        ):  # a forked process has none of its parent's locks
+        if held is None or held[1] != os.getpid():  # a fork has none of its parent's locks
             held = _held[path] = [_take(path), os.getpid(), 0]
         held[2] += 1
     try:

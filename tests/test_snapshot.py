@@ -435,6 +435,14 @@ def test_keep_goes_on_in_a_resumed_run_and_leaves_other_runs_alone():
     assert train("--keep=0") == 2
 
 
+def test_a_resumed_run_may_keep_fewer():
+    text = "snapshot: 1 max_iter: 12"
+    assert train("--keep=4", "--iterations=4", text=text) == 0
+    assert kept() == [1, 2, 3, 4]
+    assert train("--keep=1", "--resume", "--iterations=5", text=text) == 0
+    assert kept() == kept("caffemodel") == [5]
+
+
 def test_nothing_is_removed_if_the_new_pair_cannot_be_written(monkeypatch):
     one = trained(1)
     one.keep = 1
@@ -443,4 +451,4 @@ def test_nothing_is_removed_if_the_new_pair_cannot_be_written(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(CaffeliteError, match="cannot be written: full"):
         one.snapshot()
-    assert kept() == [1]
+    assert kept() == [1] and [past.iter for past in one.written] == [1]

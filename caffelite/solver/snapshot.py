@@ -56,17 +56,17 @@ def _write(solver):
     contents = weights.hdf5_contents if is_hdf5 else weights.binary_contents
     chunks, digest = contents(solver.net, solver.param.snapshot_diff)
     log.info("Snapshotting solver state to %s file %s", kind, state)
-    if solver.keep:
-        this = caffe_pb2.WrittenSnapshot(iter=solver.iter, weights_digest=digest)
-        solver.written = [other for other in solver.written if other.iter != this.iter] + [this]
-    message = _state_message(solver, model, digest)
+    this = caffe_pb2.WrittenSnapshot(iter=solver.iter, weights_digest=digest)
+    written = [other for other in solver.written if other.iter != solver.iter] + [this]
+    message = _state_message(solver, model, digest, written)
     state_chunks = (_hdf5_chunks if is_hdf5 else _binary_chunks)(message, _histories(solver))
     write_all_atomically({model: chunks, state: state_chunks})
+    solver.written = written if solver.keep else []
     return model, state
 
 
 def _remove_old(solver):
-    """Remove the pairs this run wrote, but the newest `keep`; others that took a name over stay."""
+    """Remove the pairs that this run wrote and does not keep; others that took a name over stay."""
     while solver.keep and len(solver.written) > solver.keep:
         old = solver.written.pop(0)
         for ending in prefix.ENDINGS:
@@ -135,12 +135,12 @@ def _blob_proto(array):
     return caffe_pb2.BlobProto.FromString(b"".join(weights.blob_message(array.shape, array)))
 
 
-def _state_message(solver, model, digest):
+def _state_message(solver, model, digest, written):
     state = caffe_pb2.SolverState()
     state.CopyFrom(solver.state_before_tests or state_of(solver))
     state.learned_net, state.weights_digest = model, digest
     if solver.keep:
-        state.written.extend(solver.written[-solver.keep - 1 :])
+        state.written.extend(written[-solver.keep - 1 :])
     state.checksum = _checksum(state, _histories(solver))
     return state
 
