@@ -13,12 +13,15 @@ import pytest
 import caffelite
 import tests.cases  # noqa: F401  (fills the table)
 from caffelite import Net, filler, get_solver, testing
-from caffelite.errors import CaffeliteError
+from caffelite.blob import Blob
+from caffelite.errors import CaffeliteError, SolverError
 from caffelite.layers import layer_types
 from caffelite.layers.base import Layer, create_layer
 from caffelite.lint import lint_text
 from caffelite.proto import caffe_pb2
 from caffelite.proto.given import Given, declared, given
+from caffelite.solver.base import Solver, solver_types, unread
+from caffelite.solver.lr_policy import POLICIES, rate_at
 from caffelite.testing import cases
 
 LAYER = caffe_pb2.LayerParameter.DESCRIPTOR
@@ -233,10 +236,10 @@ def test_options_change_something_or_are_told_of(kind, tmp_path, monkeypatch, qu
     for path in list(missing):
         if path in told(rows[0], as_text(path, values(options[path])[-1])):
             del missing[path]
-    unread = set(missing)
-    for row in rows if unread else ():
-        unread -= read_by(row, monkeypatch)
-    assert not unread, sorted(".".join(path) for path in unread)
+    left = set(missing)
+    for row in rows if left else ():
+        left -= read_by(row, monkeypatch)
+    assert not left, sorted(".".join(path) for path in left)
 
 
 @every_type
@@ -281,12 +284,13 @@ def test_options_of_other_types_are_warned_about(field):
 
 
 def attributes(*folders):
-    """The names of all attributes that the code in folders of the package looks up."""
+    """The names of all attributes that the code in folders of the package looks up, or spells."""
     found = set()
     for folder in folders:
         for path in sorted((Path(caffelite.__file__).parent / folder).rglob("*.py")):
-            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            found |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+            tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            nodes = [n for n in tree if isinstance(n, (ast.Attribute, ast.Constant))]
+            found |= {getattr(node, "attr", getattr(node, "value", "")) for node in nodes}
     return found
 
 
@@ -337,6 +341,87 @@ def test_lint_says_the_same():
     said = {finding.message for finding in found}
     assert said == {want for want in said if any(want in line for line in map(str, found))}
     assert all(any(f.message[:40] in line for line in SAID) for f in found)
+
+
+# Solvers
+
+SOLVER = caffe_pb2.SolverParameter.DESCRIPTOR
+
+
+def solver_param(**options):
+    net = caffe_pb2.NetParameter()
+    testing.text_format.Merge(DATA, net)
+    net.layer.add(name="s", type="Silence", bottom=["a"])
+    given = {"base_lr": 1, "lr_policy": "fixed", "max_iter": 9, "weight_decay": 0.1} | options
+    return caffe_pb2.SolverParameter(net_param=net, **given)
+
+
+def test_options_of_solvers_are_read_or_warned_about():
+    of_rules = {n for kind in (*solver_types().values(), *POLICIES.values()) for n in kind.reads}
+    read = attributes("solver", "proto", "cli")
+    names = {field.name for field in SOLVER.fields}
+    assert names - of_rules - Solver.ignored.keys() <= read
+    assert of_rules | Solver.ignored.keys() <= names
+
+
+@pytest.mark.parametrize("name", sorted({n for policy in POLICIES.values() for n in policy.reads}))
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_policies_say_which_options_they_do_not_read(policy, name):
+    plain = {"gamma": 0.5, "power": 2, "stepsize": 3, "stepvalue": [9], "patience": 3}
+    other = {"gamma": 0.25, "power": 3, "stepsize": 1, "stepvalue": [2], "patience": 4}
+
+    def rates(options):
+        return [rate_at(solver_param(lr_policy=policy, **options), i, i // 3)[0] for i in range(9)]
+
+    moves = rates(plain) != rates(plain | {name: other[name]})
+    told = name in dict(unread(solver_param(lr_policy=policy, **{name: other[name]})))
+    assert told == (name not in POLICIES[policy].reads)
+    assert moves == (not told) or name == "patience"  # which solvers go by
+
+
+@pytest.mark.parametrize(
+    "name", sorted({n for kind in solver_types().values() for n in kind.reads})
+)
+@pytest.mark.parametrize("type", solver_types())
+def test_update_rules_say_which_options_they_do_not_read(type, name):
+    steps = []
+    for value in (0.5, 0.25):
+        solver = solver_types()[type].__new__(solver_types()[type])
+        solver.param, solver.iter = solver_param(type=type, **{name: value}), 3
+        history = {key: np.full(3, 0.5) for key in solver.history_names}
+        blob = Blob((3,), np.float64)
+        blob.diff[...] = 2
+        solver.update(blob, history, 1)
+        steps.append(blob.diff.copy())
+    told = name in dict(unread(solver.param))
+    assert told == np.array_equal(*steps)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"stepsize": 3}, 'lr_policy: "fixed" does not look at stepsize'),
+        ({"lr_policy": "poly"}, 'lr_policy: "poly" goes by power, which is not given'),
+        ({"rms_decay": 0.5}, "SGD does not look at rms_decay"),
+        ({"device_id": 1}, "device_id does nothing here; there is no GPU"),
+        ({"monitor": "loss"}, 'monitor does nothing without early_stop or lr_policy: "plateau"'),
+        ({"regularization_type": "L1", "weight_decay": 0}, "regularization_type does nothing"),
+        ({"solver_mode": 1, "momentum2": 0.999, "gamma": 0, "patience": 5}, ""),
+    ],
+)
+def test_solvers_warn_of_options_that_do_nothing(options, words, monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("caffelite"), "propagate", True)
+    get_solver(solver_param(**options), file="solver.prototxt")
+    said = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(said) == bool(words)
+    assert all(line.startswith(f"solver.prototxt: {words}") for line in said)
+
+
+def test_a_schedule_without_its_gamma_is_refused():
+    for policy in sorted(POLICIES):
+        if "gamma" in POLICIES[policy].reads:
+            with pytest.raises(SolverError, match=f'"{policy}" goes by gamma, which is not given'):
+                get_solver(solver_param(lr_policy=policy, stepsize=1))
 
 
 # Fillers

@@ -2,27 +2,11 @@
 
 from ..errors import SolverError, did_you_mean
 from ..solver import lr_policy, regularize
-from ..solver.base import solver_types
+from ..solver.base import solver_types, unread
 from .net import lint_net
 from .old_form import old_forms
 
 _TRAIN_NETS = ("train_net_param", "train_net", "net_param", "net")
-_OF_POLICY = {  # what the rate depends on, beside base_lr
-    "step": {"gamma", "stepsize"},
-    "exp": {"gamma"},
-    "inv": {"gamma", "power"},
-    "multistep": {"gamma", "stepvalue"},
-    "poly": {"power"},
-    "sigmoid": {"gamma", "stepsize"},
-    "plateau": {"gamma", "patience"},
-}
-_WITH_DEFAULT = {"patience"}
-_OF_TYPE = {  # solver types that look at an option
-    "momentum": {"SGD", "Nesterov", "AdaDelta", "Adam"},
-    "momentum2": {"Adam"},
-    "rms_decay": {"RMSProp"},
-    "delta": {"AdaGrad", "RMSProp", "AdaDelta", "Adam"},
-}
 
 
 def lint_solver(param):
@@ -85,22 +69,14 @@ def schedule(param):
     except SolverError as problem:
         yield str(problem), "lr_policy"
         return
-    for name in sorted(_OF_POLICY.get(param.lr_policy, set()) - _WITH_DEFAULT):
-        if not (len(param.stepvalue) if name == "stepvalue" else param.HasField(name)):
-            yield f'lr_policy: "{param.lr_policy}" goes by {name}, which is not given', "lr_policy"
+    for _, words in lr_policy.missing(param):
+        yield words, "lr_policy"
 
 
 def unread_option(param):
-    """An option that this policy or type does not look at."""
-    if param.lr_policy in lr_policy.POLICIES:
-        own = _OF_POLICY.get(param.lr_policy, set())
-        for name in sorted(set().union(*_OF_POLICY.values()) - own):
-            if len(param.stepvalue) if name == "stepvalue" else param.HasField(name):
-                yield f'lr_policy: "{param.lr_policy}" does not look at {name}', name
-    for name, types in _OF_TYPE.items():
-        if param.HasField(name) and getattr(param, name) and param.type in solver_types():
-            if param.type not in types:
-                yield f"{param.type} does not look at {name}", name
+    """An option that this policy or type, or the solver as a whole, does not look at."""
+    for name, words in unread(param):
+        yield words, name
 
 
 def rate_grows(param):

@@ -9,6 +9,7 @@ class AdaDeltaSolver(Solver):
     """h <- m h + (1 - m) g^2;  u = g sqrt((delta + h2) / (delta + h));
     h2 <- m h2 + (1 - m) u^2;  w -= rate u, with m = momentum.  Zeiler 2012, arXiv:1212.5701"""
 
+    reads = ("momentum", "delta")
     history_names = ("squares", "updates")
 
     def update(self, blob, history, rate):

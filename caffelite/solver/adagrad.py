@@ -8,6 +8,7 @@ from .base import Solver, register_solver
 class AdaGradSolver(Solver):
     """h <- h + g^2;  w -= rate g / (sqrt(h) + delta).  Duchi, Hazan, Singer 2011"""
 
+    reads = ("delta",)
     history_names = ("squares",)
 
     def check(self):

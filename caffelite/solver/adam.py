@@ -13,6 +13,7 @@ class AdamSolver(Solver):
     w -= rate sqrt(1 - b2^t) / (1 - b1^t) h / (sqrt(h2) + delta), with b1 = momentum,
     b2 = momentum2, t = iter + 1.  Kingma, Ba 2015, arXiv:1412.6980"""
 
+    reads = ("momentum", "momentum2", "delta")
     history_names = ("mean", "squares")
 
     def check(self):

@@ -16,6 +16,7 @@ from ..net import Net
 from ..net.means import Means
 from ..net.weights import load as load_weights
 from ..proto import caffe_pb2
+from ..proto.given import given
 from ..proto.text import read_net, read_solver
 from ..proto.upgrade import upgrade_solver
 from . import lr_policy, prefix, regularize, snapshot
@@ -65,6 +66,27 @@ def _read(solver):
     return os.fspath(solver), read_solver(solver)
 
 
+def unread(param):
+    """(option, words) of each option given that does nothing in a SolverParameter."""
+    yield from lr_policy.unread(param)
+    kind = _solvers.get(param.type)
+    of_rules = {name for other in _solvers.values() for name in other.reads}
+    for option in given(param, only=of_rules | Solver.ignored.keys()):
+        name = option.path[0]
+        if name in Solver.ignored:
+            yield name, f"{name} does nothing here; {Solver.ignored[name]}"
+        elif kind is not None and name not in kind.reads:
+            yield name, f"{param.type} does not look at {name}"
+    if param.monitor and not param.early_stop and param.lr_policy != "plateau":
+        yield "monitor", 'monitor does nothing without early_stop or lr_policy: "plateau"'
+    if param.HasField("regularization_type") and not param.weight_decay:
+        yield "regularization_type", "regularization_type does nothing without weight_decay"
+
+
+def _missing(param):
+    return lr_policy.missing(param) if param.lr_policy else ()
+
+
 class Solver:
     """Trains `net`, and tests it now and then on `test_nets`.
 
@@ -77,7 +99,16 @@ class Solver:
     """
 
     type = None
+    reads = ()  # the options of update rules that it looks at
     history_names = ()
+    ignored = {  # as in Layer
+        "eval_type": "tests show the means of the net's outputs",
+        "ap_version": "tests show the means of the net's outputs",
+        "show_per_class_result": "tests show the means of the net's outputs",
+        "plateau_winsize": "write patience: plateau goes by test passes",
+        "device_id": "there is no GPU",
+        "layer_wise_reduce": "backward never waits for an exchange of gradients",
+    }
 
     def __init__(self, solver, file=""):
         read_file, self.param = _read(solver)
@@ -93,6 +124,8 @@ class Solver:
             self.check()
         except SolverError as problem:
             raise SolverError(f"{self.file + ': ' if self.file else ''}{problem}") from None
+        for _, words in (*unread(self.param), *_missing(self.param)):
+            log.warning("%s%s", f"{self.file}: " if self.file else "", words)
         seed = self.param.random_seed
         self.seed = seed if seed >= 0 else rng.next_seed()
         self.net = self._make_net(self._train_source(), 0)
@@ -118,11 +151,6 @@ class Solver:
         if param.lr_policy:
             lr_policy.check(param)
         regularize.check(param)
-        if param.eval_type != "classification":
-            log.warning(
-                'eval_type: "%s" does nothing: tests show the means of the net\'s outputs',
-                param.eval_type,
-            )
         if param.average_loss < 1:
             raise SolverError(f"average_loss must be at least 1, not {param.average_loss}")
         if param.iter_size < 1:

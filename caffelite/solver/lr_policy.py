@@ -9,14 +9,44 @@ that of NumPy's numbers but not of its arrays, and 1 + gamma * i rounded once.
 import numpy as np
 
 from ..errors import SolverError, did_you_mean
+from ..proto.given import given
 
 single = np.float32
 POLICIES = {}
 
 
-def _register(policy):
-    POLICIES[policy.__name__] = policy
-    return policy
+def _register(*options):
+    """Decorator: a policy of the function's name, which reads these options beside base_lr."""
+
+    def add(policy):
+        policy.reads = options
+        POLICIES[policy.__name__] = policy
+        return policy
+
+    return add
+
+
+def missing(param):
+    """(option, words) of each option that the policy goes by and that is neither given nor has
+    a default."""
+    for name in POLICIES[param.lr_policy].reads:
+        field = param.DESCRIPTOR.fields_by_name[name]
+        value = getattr(param, name)
+        there = len(value) > 0 if hasattr(value, "extend") else param.HasField(name)
+        if not there and not field.has_default_value:
+            yield name, f'lr_policy: "{param.lr_policy}" goes by {name}, which is not given'
+
+
+def unread(param):
+    """(option, words) of each option given that is for other policies than this one."""
+    own = POLICIES[param.lr_policy].reads if param.lr_policy in POLICIES else None
+    others = {name for policy in POLICIES.values() for name in policy.reads}
+    for option in given(param, only=others) if own is not None else ():
+        if option.path[0] not in own:
+            yield (
+                option.path[0],
+                f'lr_policy: "{param.lr_policy}" does not look at {option.path[0]}',
+            )
 
 
 def check(param):
@@ -41,6 +71,9 @@ def check(param):
         )
     if param.lr_policy == "plateau" and param.patience < 1:
         raise SolverError(f'lr_policy "plateau" needs patience above 0, not {param.patience}')
+    for name, words in missing(param):
+        if name == "gamma":  # it would count as 0, and so would the rate, soon
+            raise SolverError(words)
 
 
 def rate_at(param, i, current_step):
@@ -56,33 +89,33 @@ def rate_at(param, i, current_step):
     return float(rate), current_step
 
 
-@_register
+@_register()
 def fixed(param, i, current_step):
     """base_lr"""
     return param.base_lr, current_step
 
 
-@_register
+@_register("gamma", "stepsize")
 def step(param, i, current_step):
     """base_lr * gamma ^ floor(i / stepsize)"""
     current_step = i // param.stepsize
     return param.base_lr * np.power(param.gamma, current_step), current_step
 
 
-@_register
+@_register("gamma")
 def exp(param, i, current_step):
     """base_lr * gamma ^ i"""
     return param.base_lr * np.power(param.gamma, i), current_step
 
 
-@_register
+@_register("gamma", "power")
 def inv(param, i, current_step):
     """base_lr * (1 + gamma * i) ^ -power"""
     growth = single(1 + param.gamma * i)
     return single(param.base_lr) * growth ** -single(param.power), current_step
 
 
-@_register
+@_register("gamma", "stepvalue")
 def multistep(param, i, current_step):
     """base_lr * gamma ^ current_step; the step moves on by one where i reaches its stepvalue.
 
@@ -93,21 +126,21 @@ def multistep(param, i, current_step):
     return param.base_lr * np.power(param.gamma, current_step), current_step
 
 
-@_register
+@_register("power")
 def poly(param, i, current_step):
     """base_lr * (1 - i / max_iter) ^ power"""
     rest = 1 - single(i) / single(param.max_iter)
     return single(param.base_lr) * rest ** single(param.power), current_step
 
 
-@_register
+@_register("gamma", "stepsize")
 def sigmoid(param, i, current_step):
     """base_lr / (1 + e ^ (-gamma * (i - stepsize)))"""
     decay = np.exp(-single(param.gamma) * (single(i) - single(param.stepsize)))
     return single(param.base_lr) * (1 / (1 + decay)), current_step
 
 
-@_register
+@_register("gamma", "patience")
 def plateau(param, i, current_step):
     """base_lr * gamma ^ current_step; a step after `patience` tests that did not improve."""
     return param.base_lr * np.power(param.gamma, current_step), current_step

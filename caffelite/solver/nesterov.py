@@ -9,6 +9,7 @@ class NesterovSolver(Solver):
     Nesterov 1983; Sutskever, Martens, Dahl, Hinton 2013.
     """
 
+    reads = ("momentum",)
     history_names = ("momentum",)
 
     def update(self, blob, history, rate):

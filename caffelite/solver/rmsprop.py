@@ -12,6 +12,7 @@ class RMSPropSolver(Solver):
     Tieleman, Hinton 2012
     """
 
+    reads = ("rms_decay", "delta")
     history_names = ("squares",)
 
     def check(self):

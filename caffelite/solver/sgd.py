@@ -9,6 +9,7 @@ class SGDSolver(Solver):
     The learning rate is inside the history, so a change of rate acts on new gradients only.
     """
 
+    reads = ("momentum",)
     history_names = ("momentum",)
 
     def update(self, blob, history, rate):
