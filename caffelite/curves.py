@@ -64,7 +64,7 @@ def _series(rows, phase):
         if phase == "train":
             values[RATE] = row.rate
         for name, value in values.items():
-            if math.isfinite(value):
+            if math.isfinite(value) and math.isfinite(row.seconds):
                 found.setdefault(name, []).append((row, value))
     return found
 
@@ -87,11 +87,19 @@ def _same(curve, other):
 
 
 def _smoothed(values, count):
-    """The mean of each value and the count - 1 before it."""
-    return [
-        math.fsum(values[max(0, i + 1 - count) : i + 1]) / min(count, i + 1)
-        for i in range(len(values))
-    ]
+    """The mean of each value and the count - 1 before it, each from the sum before, exactly."""
+    exact = [_in_least_floats(value) for value in values]
+    means, total = [], 0
+    for i, value in enumerate(exact):
+        total += value - (exact[i - count] if i >= count else 0)
+        means.append(total / (min(count, i + 1) << 1074))
+    return means
+
+
+def _in_least_floats(value):
+    """A float as a multiple of 2^-1074, the least there is: an int."""
+    numerator, denominator = value.as_integer_ratio()
+    return (numerator << 1074) // denominator
 
 
 def _chosen(found, wanted):

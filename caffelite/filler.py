@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from . import reading
+from . import reading, rng
 from .errors import NetError, did_you_mean
 from .proto.given import given
 
@@ -94,7 +94,7 @@ def constant(array, param, generator):
 @_register("min", "max")
 def uniform(array, param, generator):
     """U[min, max]."""
-    array[...] = generator.uniform(param.min, param.max, array.shape)
+    array[...] = rng.uniform(generator, param.min, param.max, array.shape)
 
 
 @_register("mean", "std", "sparse")
@@ -120,7 +120,7 @@ def positive_unitball(array, param, generator):
 def xavier(array, param, generator):
     """U[-s, s] with s = sqrt(3 / n).  Glorot, Bengio 2010."""
     s = math.sqrt(3 / _fan(param, array.shape))
-    array[...] = generator.uniform(-s, s, array.shape)
+    array[...] = rng.uniform(generator, -s, s, array.shape)
 
 
 @_register("variance_norm")

@@ -128,6 +128,15 @@ def _not_text(problem):
     return f"byte 0x{problem.object[problem.start]:02x} is not UTF-8"
 
 
+def utf8(name, what, error=DataError):
+    """A name from the command line, which is to stand in a message: those hold UTF-8 alone."""
+    try:
+        name.encode()
+        return name
+    except UnicodeEncodeError:
+        raise error(f'{what}: "{name}" is not UTF-8; rename it, or go into its folder') from None
+
+
 # Numbers
 
 
@@ -169,19 +178,28 @@ def shape(dims, size):
 # JSON and YAML
 
 
-def json_object(source, at, wanted="JSON, an object {...}", error=DataError):
-    """The dict that a text is as JSON; what is in it is of any type yet."""
+def json_object(source, at, wanted="JSON, an object {...}", error=DataError, halves=False):
+    """The dict that a text is as JSON; what is in it is of any type yet.
+
+    Strings are whole characters, so that they can be written; with `halves` that is left to others.
+    """
     try:
         _check_depth(source)
         found = json.loads(source)
         if isinstance(found, dict):
-            if "\\u" in source:
-                json.dumps(found, ensure_ascii=False).encode()  # half of a pair cannot be written
+            if not halves:
+                _check_characters(source, found)
             return found
         reason = f"found a {type(found).__name__}"
     except ValueError as problem:
         reason = problem
     raise error(f"{at}: expected {wanted}: {reason}")
+
+
+def _check_characters(source, found):
+    """Raise a ValueError for half of a pair, \\ud800: what holds one cannot be written."""
+    if "\\u" in source.lower():
+        json.dumps(found, ensure_ascii=False).encode()
 
 
 def _check_depth(source):
@@ -221,6 +239,7 @@ def yaml_mapping(source, at, error=DataError):
         raise error(f"{at}: has {len(source):,} characters, expected {MOST_YAML:,} at most")
     try:
         found = yaml.load(source, _yaml_loader())
+        _check_characters(source, found)
     except (yaml.YAMLError, ValueError, LookupError) as problem:  # !!bool of no such word
         raise error(f"{at}: {problem}") from None
     return found if isinstance(found, dict) else None

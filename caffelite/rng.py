@@ -33,6 +33,11 @@ def derive(seed, *key):
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0])
 
 
+def uniform(random, low, high, shape=None):
+    """U[low, high) of a numpy Generator, for which -0.0 is below 0.0, and an error."""
+    return random.uniform(low + 0.0, high + 0.0, shape)
+
+
 def generator(seed, *key):
     """The numpy Generator that belongs to (seed, key): the same one each time it is asked for."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

@@ -14,8 +14,10 @@ import caffelite
 from caffelite.cli import main
 from caffelite.data import binaryproto
 from caffelite.data.image_list import read_picture
+from caffelite.errors import DataError
 from caffelite.io import load_image
 from caffelite.net.deploy import data_layer, deploy
+from caffelite.net.preparation import Preparation
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import parse, write_net
 
@@ -363,3 +365,12 @@ def test_a_softmax_keeps_its_axis(tmp_path):
     assert made.layer[1].softmax_param.axis == 2
     write_net(made, tmp_path / "net.prototxt")
     assert caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TEST).outputs == ["prob"]
+
+
+def test_a_card_of_aliases_is_refused_at_once(tmp_path):
+    """Ten lines of ten aliases each stand for ten thousand million words: it took 30 s and more."""
+    lines = [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 10)]
+    text = "\n".join(["---", "a0: &a0 [1]", *lines, "transform_param: *a9", "---", ""])
+    (tmp_path / "readme.md").write_text(text)
+    with pytest.raises(DataError, match=r"readme.md: cannot be read as a model's card: aliases"):
+        Preparation.of_card(str(tmp_path / "readme.md"))

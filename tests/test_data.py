@@ -1438,3 +1438,15 @@ def test_pictures_of_any_size_pass_one_by_one(tmp_path):
         layer.forward(bottom, top)
         assert top[0].shape == top[1].shape == (1, 1, h, 5) and (top[1].data == h).all()
     layer.close()
+
+
+def test_a_chunk_that_unpacks_to_a_thousand_times_its_size_is_refused(tmp_path):
+    """A file of 100 KB asked for 100 MB; and ten times as much for one ten times as large."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        shape = (1, 100 << 20)
+        data = file.create_dataset("x", (1, 1), "u1", chunks=shape, maxshape=shape, compression=9)
+        data[0] = 1
+    (tmp_path / "list").write_text(str(tmp_path / "x.h5"))
+    with pytest.raises(DataError, match="is packed in chunks of 104857600 bytes"):
+        Hdf5Source(str(tmp_path / "list"), ["x"])

@@ -175,3 +175,10 @@ def test_a_file_that_does_not_fit(net, text, problem):
 def test_a_file_without_an_end_is_refused():
     with pytest.raises(NetError, match='filler file "/dev/zero": no such file'):
         filled('type: "file" file: "/dev/zero"')
+
+
+def test_a_zero_may_have_a_sign():
+    """NumPy refuses U(0, -0.0)."""
+    values = np.ones((2, 3), np.float32)
+    filler.fill(values, FillerParameter(type="uniform", min=0, max=-0.0), rng.generator(1))
+    assert not values.any()

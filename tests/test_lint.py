@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from random import Random
 
@@ -603,3 +604,16 @@ def test_the_rules_are_listed(capsys):
     assert main(["lint", "--ignore=unused-tops", "x"]) == 2
     assert 'did you mean "unused-top"?' in capsys.readouterr().err
     assert main(["lint"]) == 2
+
+
+@pytest.mark.parametrize("bottom", ["d", "none{}"])
+def test_lint_is_linear_in_layers(bottom):
+    """2,500 readers of one blob took 14 s, as many unknown bottoms two minutes."""
+    layers = (
+        f'layer {{ name: "r{k}" type: "ReLU" bottom: "{bottom.format(k)}" top: "r{k}" }}\n'
+        for k in range(1500)
+    )
+    text = 'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 2 } } }\n'
+    begun = time.process_time()
+    assert len(lint_text(text + "".join(layers))) >= 1499
+    assert time.process_time() - begun < 6

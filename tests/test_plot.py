@@ -2,16 +2,19 @@
 
 import io
 import json
+import math
 import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from caffelite import curves
 from caffelite.cli import main
 from caffelite.cli._text_plot import lines
 from caffelite.curves import Curve, labels, panels
@@ -161,3 +164,25 @@ def test_colors_are_for_terminals_without_no_color():
 def test_mistakes(words, code, said, capsys):
     assert main(["plot", *words]) == code
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("extra", [[], ["--log-y"], ["--x", "seconds"], ["--smooth", "2"]])
+def test_numbers_at_the_ends_of_what_floats_can_be_are_plotted(extra, tmp_path, capsys):
+    losses = (1e308, 1.7e308, -1.7e308, 5e-324, 0.0)
+    rows = [
+        {"event": "train", "iteration": 10**15 - 9 + k, "time": loss, "loss": loss, "lr": loss}
+        for k, loss in enumerate(losses)
+    ]
+    rows.append({"event": "train", "iteration": 1, "time": 1, "loss": -1, "lr": [], "outputs": 7})
+    path = tmp_path / "log"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert main(["plot", str(path), *extra]) == 0
+    assert "loss" in capsys.readouterr().out
+
+
+def test_smoothing_takes_no_longer_for_a_longer_mean():
+    values = [float(k % 7) for k in range(20_000)]
+    begun = time.process_time()
+    smooth = curves._smoothed(values, 10_000)
+    assert time.process_time() - begun < 5
+    assert smooth[:2] == [0, 0.5] and smooth[-1] == math.fsum(values[-10_000:]) / 10_000

@@ -1022,3 +1022,40 @@ def test_no_space_leaves_nothing_half_written(monkeypatch):
         solver.step(1)
     monkeypatch.setattr(os, "write", write)
     assert sorted(os.listdir()) == before
+
+
+# Numbers that are too large
+
+
+def test_an_unknown_monitor_is_named_even_where_nothing_goes_by_it():
+    with pytest.raises(SolverError, match='monitor: test net 0 has no output "acuracy"'):
+        caffelite.get_solver(param('monitor: "acuracy" test_iter: 1 test_interval: 1'))
+
+
+def test_iterations_end_where_a_state_can_count_no_further():
+    solver = caffelite.get_solver(param())
+    solver.iter = 2**31 - 2
+    solver.step(1)
+    solver.snapshot()
+    with pytest.raises(SolverError, match="iteration 2147483648 is beyond the last"):
+        solver.step(1)
+
+
+@pytest.mark.parametrize("field", ["best_iter", "tests_since_best", "tests_since_step"])
+@pytest.mark.parametrize("value", [-1, 2**31 - 1])
+def test_a_state_whose_counts_cannot_be_is_refused(field, value):
+    _, path = caffelite.get_solver(param()).snapshot()
+    state = caffe_pb2.SolverState.FromString(Path(path).read_bytes())
+    setattr(state.progress, field, value)
+    state.ClearField("checksum")
+    Path(path).write_bytes(state.SerializeToString())
+    with pytest.raises(SolverError, match="not a .solverstate, or a damaged one"):
+        caffelite.get_solver(param()).restore(path)
+
+
+def test_a_folder_whose_name_is_not_utf8_is_no_snapshot_prefix():
+    folder = os.fsdecode(b"\xff")
+    os.mkdir(folder)
+    Path(folder, "solver.prototxt").write_text("base_lr: 1")
+    with pytest.raises(CaffeliteError, match="snapshot_prefix, which .* is not UTF-8"):
+        caffelite.get_solver(f"{folder}/solver.prototxt")

@@ -815,3 +815,15 @@ def test_mistakes_are_told(words, code, said, tmp_path, monkeypatch, capsys):
     assert main([*words, "--no-browser"]) == code
     err = capsys.readouterr().err
     assert said in err and "Traceback" not in err
+
+
+def test_weights_whose_shape_cannot_be_are_shown_flat(tmp_path):
+    path = tmp_path / "w.caffemodel"
+    net = caffe_pb2.NetParameter()
+    for k, dims in enumerate([[-1, -3], [2**40, 2**40], [1] * 70]):
+        layer = net.layer.add(name=f"l{k}", type="InnerProduct")
+        layer.blobs.add(shape={"dim": dims}, data=[1, 2, 3])
+    path.write_bytes(net.SerializeToString())
+    weights = Weights(str(path))
+    for k in range(3):
+        assert weights.describe(f"l{k}")[0]["shape"] == [3]

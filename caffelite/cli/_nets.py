@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 
+from ..reading import utf8
 from ._flags import UsageError, int32
 
 PHASES = ("TRAIN", "TEST")
@@ -82,7 +83,7 @@ def _set_threads(count):
 
 def stages(args):
     """The list that --stage stands for; as in Caffe, of nothing the stage "" alone."""
-    return args.stage.split(",")
+    return utf8(args.stage, "--stage").split(",")
 
 
 def allow_python(args):

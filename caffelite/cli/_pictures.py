@@ -3,7 +3,7 @@
 import argparse
 import re
 
-from ..reading import number
+from ..reading import number, utf8
 from ._flags import UsageError, finite
 from ._nets import stages
 
@@ -55,7 +55,7 @@ def preparation_of(args, model, log):
         transform.ClearField("mean_value")
         transform.ClearField("mean_file")
         transform.mean_value.extend(args.mean_value or [])
-        transform.mean_file = args.mean or ""
+        transform.mean_file = utf8(args.mean or "", "--mean")
     if args.scale is not None:
         transform.scale = args.scale
     if transform.mean_file and (args.resize or not found.size):

@@ -24,12 +24,13 @@ def lines(title, curves, width=80, height=12, log=False):
     cells = {}
     for k, curve in enumerate(shown):
         for column, y in _sampled(curve, left, right, columns):
-            row = round((y - low) / (high - low) * (height - 1)) if high > low else height // 2
+            row = round(_share(y, low, high) * (height - 1)) if high > low else height // 2
             cells[row, column] = k
     result = [paint(title, "bold")]
     for row in reversed(range(height)):
-        value = low + (high - low) * row / (height - 1)
-        label = f"{10**value if log else value:.4g}" if row % 4 == 3 or row == 0 else ""
+        share = row / (height - 1)
+        value = low * (1 - share) + high * share
+        label = f"{_power(value) if log else value:.4g}" if row % 4 == 3 or row == 0 else ""
         marks = (_mark(cells.get((row, column))) for column in range(columns))
         result.append(f"{label:>{_MARGIN}} │{''.join(marks)}".rstrip())
     result.append(" " * (_MARGIN + 1) + "└" + "─" * columns)
@@ -41,6 +42,18 @@ def lines(title, curves, width=80, height=12, log=False):
     return result
 
 
+def _share(value, low, high):
+    """How far from low to high a value is, from 0 to 1; no difference is too large for a float."""
+    if math.isinf(high - low):
+        value, low, high = value / 2, low / 2, high / 2
+    return (value - low) / (high - low)
+
+
+def _power(exponent):
+    """10^exponent, or what is as good where that rounds to more than a float can be."""
+    return math.pow(10, min(exponent, 308.25))
+
+
 def _mark(k):
     return " " if k is None else paint(_MARKS[k % len(_MARKS)], _COLORS[k % len(_COLORS)])
 
@@ -49,10 +62,10 @@ def _sampled(points, left, right, columns):
     """(column, y) in each column from the first to the last point, along straight lines."""
 
     def column_of(x):
-        return round((x - left) / (right - left) * (columns - 1)) if right > left else 0
+        return round(_share(x, left, right) * (columns - 1)) if right > left else 0
 
-    for (x, y), (next_x, next_y) in zip(points, [*points[1:], points[-1]], strict=True):
+    for (x, y), (next_x, next_y) in zip(points, [*points[1:], *points[-1:]], strict=True):
         start, stop = column_of(x), column_of(next_x)
         for column in range(start, max(stop, start + 1)):
             share = (column - start) / (stop - start) if stop > start else 0
-            yield column, y + share * (next_y - y)
+            yield column, y * (1 - share) + share * next_y

@@ -18,6 +18,7 @@ import contextlib
 import signal
 
 from ..glog import on_terminal, start_logging
+from ..reading import utf8
 from . import TERMINATED
 from ._flags import UsageError, int32
 from ._nets import (
@@ -142,7 +143,7 @@ def _choose_weights(param, args):
     if args.weights or going_on:
         param.ClearField("weights")
     if args.weights and not going_on:
-        param.weights.append(args.weights)
+        param.weights.append(utf8(args.weights, "--weights"))
 
 
 def _listen(solver, args, quiet, stack):

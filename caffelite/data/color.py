@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import reading
+from .. import reading, rng
 from ..errors import DataError
 from ..kernels import hsv
 
@@ -42,13 +42,13 @@ class Distort:
             )
         early = random.random() < 0.5
         if random.random() < p.brightness_prob:
-            image = linear(image, 1, random.uniform(-p.brightness_delta, p.brightness_delta))
+            image = linear(image, 1, rng.uniform(random, -p.brightness_delta, p.brightness_delta))
         if early:
             image = self._contrast(image, random)
         if random.random() < p.saturation_prob:
-            image = hsv.adjust(image, random.uniform(p.saturation_lower, p.saturation_upper))
+            image = hsv.adjust(image, rng.uniform(random, p.saturation_lower, p.saturation_upper))
         if random.random() < p.hue_prob:
-            image = hsv.adjust(image, delta=random.uniform(-p.hue_delta, p.hue_delta))
+            image = hsv.adjust(image, delta=rng.uniform(random, -p.hue_delta, p.hue_delta))
         if not early:
             image = self._contrast(image, random)
         if random.random() < p.random_order_prob:
@@ -58,7 +58,7 @@ class Distort:
     def _contrast(self, image, random):
         p = self.param
         if random.random() < p.contrast_prob:
-            image = linear(image, random.uniform(p.contrast_lower, p.contrast_upper), 0)
+            image = linear(image, rng.uniform(random, p.contrast_lower, p.contrast_upper), 0)
         return image
 
 

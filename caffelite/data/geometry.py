@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from .. import rng
 from ..errors import DataError
 from ..kernels import resize, warp
 from ..proto.caffe_pb2 import ResizeParameter
@@ -180,8 +181,8 @@ class RandomAspectRatio:
         return resized(image, height, width, self.interp_mode, random)
 
     def _draw(self, shape, random):
-        side = math.sqrt(shape[1] * shape[2] * random.uniform(*self.parts))
-        change = random.uniform(self.change, 1 / self.change)
+        side = math.sqrt(shape[1] * shape[2] * rng.uniform(random, *self.parts))
+        change = rng.uniform(random, self.change, 1 / self.change)
         sides = max(1, int(side * change)), max(1, int(side / change))
         return sides if random.random() < 0.5 else sides[::-1]
 

@@ -18,6 +18,7 @@ from ._hdf5_trial import Trial
 # may stand for themselves, unwritten ones read as zeros.
 MOST_PACKED = 1032
 SMALL = 1 << 26
+USUALLY_PACKED = 100  # to 1, what a large chunk may be
 
 _trial = Trial()
 
@@ -220,6 +221,12 @@ def dataset(parent, name, least_axes=1):
     size, stored = math.prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size()
     if size > max(SMALL, MOST_PACKED * stored):
         raise DataError(f"{at} declares {size} bytes, {data.shape}, but only {stored} are stored")
+    chunk = math.prod(data.chunks or ()) * data.dtype.itemsize
+    if data.id.get_create_plist().get_nfilters() and chunk > max(SMALL, USUALLY_PACKED * stored):
+        raise DataError(
+            f"{at} is packed in chunks of {chunk} bytes, {data.chunks}, which have to be unpacked "
+            f"whole, but only {stored} are stored; store it again with smaller chunks"
+        )
     return data
 
 

@@ -55,7 +55,7 @@ def _merged(rule, states):
             place = None if i is None else view.indices[i]
             found.setdefault((place, text, tuple(fields)), []).append(view)
     for (place, text, fields), where in found.items():
-        having = [view for view in states if place is None or place in view.indices]
+        having = [view for view in states if place is None or place in view.places]
         if len(where) == len(having):
             yield place, text, fields
         elif rule not in IN_EVERY_STATE:

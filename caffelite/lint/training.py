@@ -57,7 +57,7 @@ def no_label(view):
     for i, layer in enumerate(view.layers):
         if layer.type not in _OF_LABELS or len(layer.bottom) < 2:
             continue
-        if (i, 1) in view.source or layer.bottom[1] in {t for ly in view.layers for t in ly.top}:
+        if (i, 1) in view.source or layer.bottom[1] in view.producers:
             continue
         for source, data in enumerate(view.layers):
             if data.type in SOURCES and len(data.top) == 1:

@@ -47,16 +47,30 @@ class View:
         return [at for k in range(len(self.layers[i].top)) for at, _ in self.readers[i, k]]
 
     @cached_property
+    def places(self):
+        """The `indices`, to look one up."""
+        return frozenset(self.indices)
+
+    @cached_property
+    def producers(self):
+        """{blob: the places here of the layers that have it as a top, in order}"""
+        found = {}
+        for i, layer in enumerate(self.layers):
+            for name in layer.top:
+                found.setdefault(name, []).append(i)
+        return found
+
+    @cached_property
     def built(self):
         """What each layer becomes; see `shapes.build`."""
         return build(self)
 
-    @property
+    @cached_property
     def trains(self):
         """Whether this is the state in which a loss makes weights learn."""
         return self.phase == "TRAIN" and any(any(loss_weights(ly)) for ly in self.layers)
 
-    @property
+    @cached_property
     def net_has_loss(self):
         """Whether the net has a loss in any state."""
         return any(any(loss_weights(layer)) for layer in self.net.layer)

@@ -5,19 +5,23 @@ from ..layers.base import TEST
 from .types import created
 from .view import loss_weights
 
+MOST_COMPARED = 20  # names that are compared with all others, for one that was meant
+
 
 def unknown_bottom(view):
     """A bottom that no layer before produces."""
+    compared = 0
     for i, layer in enumerate(view.layers):
         for j, name in enumerate(layer.bottom):
             if (i, j) in view.source:
                 continue
-            later = next((ly for ly in view.layers[i + 1 :] if name in ly.top), None)
+            hint = ""
+            later = next((at for at in view.producers.get(name, ()) if at > i), None)
             if later is not None:
-                hint = f'; layer "{later.name}" does, but comes too late'
-            else:
-                earlier = [top for before in view.layers[:i] for top in before.top]
-                hint = did_you_mean(name, earlier)
+                hint = f'; layer "{view.layers[later].name}" does, but comes too late'
+            elif compared < MOST_COMPARED:
+                compared += 1
+                hint = did_you_mean(name, [top for ly in view.layers[:i] for top in ly.top])
             yield i, f'bottom "{name}": no layer before it produces this blob{hint}', "bottom", j
 
 

@@ -1,5 +1,7 @@
 """Memory that blobs use in turn: what is never needed at the same time need not lie apart."""
 
+import bisect
+import heapq
 from dataclasses import dataclass
 
 from ..blob import Blob
@@ -87,20 +89,20 @@ class _Lives:
 
     def share(self):
         """Let each piece move into one that is free again by then, the best fit there is."""
-        free, in_use = [], []
+        free, in_use = [], []  # the smallest first; a heap, what is free again soonest on top
         for piece, (start, end) in sorted(self.span.items(), key=lambda item: item[1]):
             if piece in self.fixed:
                 continue
-            free += [home for home in in_use if home.until < start]
-            in_use = [home for home in in_use if home.until >= start]
+            while in_use and in_use[0].until < start:
+                bisect.insort(free, heapq.heappop(in_use), key=_Home.room)
             size = max(blob.count for blob in self.blobs[piece])
-            home = min(free, key=lambda h: (h.size < size, abs(h.size - size)), default=None)
-            if home is None:
-                home = _Home(next(iter(self.blobs[piece])))
+            fitting = bisect.bisect_left(free, size, key=_Home.room)
+            if free:
+                home = free.pop(min(fitting, len(free) - 1))
             else:
-                free.remove(home)
+                home = _Home(next(iter(self.blobs[piece])))
             home.until, home.size = end, max(home.size, size)
-            in_use.append(home)
+            heapq.heappush(in_use, home)
             for blob in self.blobs[piece]:
                 (blob.share_diff if self.diff else blob.share_data)(home.owner)
 
@@ -112,3 +114,10 @@ class _Home:
     owner: Blob
     size: int = 0
     until: int = 0
+
+    def room(self):
+        """The `size`, to sort by."""
+        return self.size
+
+    def __lt__(self, other):
+        return self.until < other.until

@@ -249,7 +249,8 @@ class Net:
         """Names of the tops that no later layer reads, sorted by their bytes."""
         unread = set()
         for layer in self.layers:
-            unread = (unread - set(layer.bottom_names)) | set(layer.top_names)
+            unread.difference_update(layer.bottom_names)
+            unread.update(layer.top_names)
         return sorted(unread - {AUTOMATIC}, key=str.encode)
 
     def owner_of(self, blob):

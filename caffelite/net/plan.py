@@ -91,32 +91,36 @@ def find_apart(layers, chains, planned):
     """
     absorbed = {head + 1 + i for head, rest in chains.items() for i in range(len(rest))}
     apart, writers = [], {}  # by blob name: those since it was last kept apart
+    read = {}  # by blob name: what backward of these writers reads of it
     for index, layer in enumerate(layers):
         for place, name in enumerate(layer.top_names):
-            before = writers.get(name, [])
+            before = writers.setdefault(name, [])
             in_place = layer.bottom_names[place : place + 1] == [name] and index not in absorbed
             if in_place and (
-                any(_spoils(layer, layers[i]) for i in before)
-                or (planned and _saves_a_copy(layer, [layers[i] for i in before]))
+                _spoils(layer, read[name])
+                or (planned and len(before) == 1 and _saves_a_copy(layer, layers[before[0]]))
             ):
                 apart.append((before, index, place))
-                before = []
-            writers[name] = [*before, index]
+                before = writers[name] = []
+            if not before:
+                read[name] = set()
+            before.append(index)
+            if layer.needs_backward:
+                read[name].add(layer.reads_top)
     return apart
 
 
-def _spoils(layer, writer):
-    """Whether an in-place layer changes what backward of `writer` reads of its top."""
-    read = writer.reads_top if writer.needs_backward else None
-    return read == "values" or (read == "signs" and not layer.keeps_signs)
+def _spoils(layer, read):
+    """Whether an in-place layer changes what backward of others reads of their top."""
+    return "values" in read or ("signs" in read and not layer.keeps_signs)
 
 
-def _saves_a_copy(layer, writers):
+def _saves_a_copy(layer, writer):
     return (
         layer.keeps_bottom
         and layer.needs_backward
-        and len(layer.top_names) == len(writers) == 1
-        and bool(writers[0].blobs)
-        and writers[0].bottom_names != writers[0].top_names
-        and not any(writers[0].loss_weights)
+        and len(layer.top_names) == 1
+        and bool(writer.blobs)
+        and writer.bottom_names != writer.top_names
+        and not any(writer.loss_weights)
     )

@@ -8,7 +8,8 @@ below has a predicate that says whether it is needed; a net that needs none is l
 import logging
 import os
 
-from ..errors import NetError, SolverError, did_you_mean, where
+from ..errors import NetError, ProtoError, SolverError, did_you_mean, where
+from ..reading import utf8
 from . import caffe_pb2
 from .old_names import (
     SOLVER_TYPES,
@@ -102,9 +103,11 @@ def complete_snapshot_prefix(solver, path):
     """Unset: the solver file without its ending. A directory: the file's stem in there."""
     stem = os.path.splitext(os.path.basename(path))[0]
     if not solver.HasField("snapshot_prefix"):
-        solver.snapshot_prefix = os.path.join(os.path.dirname(path), stem)
+        prefix = os.path.join(os.path.dirname(path), stem)
+        solver.snapshot_prefix = utf8(prefix, "snapshot_prefix, which is not given", ProtoError)
     elif os.path.isdir(solver.snapshot_prefix):
-        solver.snapshot_prefix = os.path.join(solver.snapshot_prefix, stem)
+        prefix = os.path.join(solver.snapshot_prefix, stem)
+        solver.snapshot_prefix = utf8(prefix, "snapshot_prefix", ProtoError)
     return solver
 
 

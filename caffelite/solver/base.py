@@ -24,6 +24,7 @@ from .progress import Progress
 
 log = logging.getLogger("caffelite")
 
+MOST_ITERATIONS = 2**31 - 1
 PIECE = 1 << 16  # values of a blob that are updated at a time
 
 _solvers = {}
@@ -276,6 +277,10 @@ class Solver:
     def step(self, n):
         """Train for `n` iterations; returns whether a request to stop ended it before."""
         end = self.iter + n
+        if end > MOST_ITERATIONS:
+            raise self.error(
+                f"iteration {end} is beyond the last that a .solverstate tells, {MOST_ITERATIONS}"
+            )
         self._losses = deque(maxlen=self.param.average_loss)
         self._display_timer = time.perf_counter(), self.iter
         while self.iter < end:

@@ -21,15 +21,16 @@ class Progress:
         self.name = solver.param.monitor
         self.rises = False
         self.so_far = caffe_pb2.TestProgress()
-        if not (solver.param.early_stop or solver.param.lr_policy == "plateau"):
-            return
-        if not solver.test_nets:
+        is_used = solver.param.early_stop or solver.param.lr_policy == "plateau"
+        if is_used and not solver.test_nets:
             raise SolverError("plateau and early_stop go by test passes, but there is no test net")
-        if solver.param.test_iter[0] < 1:
+        if is_used and solver.param.test_iter[0] < 1:
             raise SolverError(
                 "plateau and early_stop go by test passes, but the first test_iter is "
                 f"{solver.param.test_iter[0]}, so there is nothing to go by"
             )
+        if not solver.test_nets:
+            return
         net = solver.test_nets[0]
         if self.name and self.name not in net.outputs:
             hint = did_you_mean(self.name, net.outputs) or f"; it has {', '.join(net.outputs)}"

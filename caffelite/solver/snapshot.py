@@ -28,6 +28,8 @@ from . import prefix
 _HISTORY = 3  # the field of a SolverState
 _EXTRA = "caffelite_state"  # the dataset of an HDF5 state that holds what Caffe does not
 
+MOST_STEPS = 1 << 30  # of a schedule, and tests: more than a run comes to, with room to count on
+
 log = logging.getLogger("caffelite")
 
 
@@ -247,7 +249,9 @@ def restore(solver, path, allow_other_weights=False):
 
 
 def _check_fit(solver, state, arrays, path):
-    if min(state.iter, state.current_step) < 0:
+    done = state.progress
+    counts = state.current_step, done.best_iter, done.tests_since_best, done.tests_since_step
+    if state.iter < 0 or not all(0 <= count <= MOST_STEPS for count in counts):
         raise _damaged(path)
     targets = _histories(solver)
     if len(arrays) != len(targets):

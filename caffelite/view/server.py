@@ -28,7 +28,8 @@ from http import HTTPStatus
 from importlib import resources
 from urllib.parse import parse_qs, urlsplit
 
-from ..errors import CaffeliteError
+from ..errors import CaffeliteError, DataError
+from ..reading import json_object
 from .net_file import ChangedOnDiskError
 from .page_data import MOST_TEXT
 
@@ -197,12 +198,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             most = MOST_TEXT >> 20
             raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {most} MB of text")
         try:
-            found = json.loads(self.rfile.read(int(length)))
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise Refusal(HTTPStatus.BAD_REQUEST, "expected a JSON object")
-        return found
+            return json_object(self.rfile.read(int(length)).decode(), "the request", halves=True)
+        except (UnicodeDecodeError, DataError) as problem:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"{problem}") from None
 
     def _refuse(self, status, why):
         self.close_connection = True  # the body may be unread
