@@ -295,13 +295,17 @@ def attributes(*folders):
 
 
 @pytest.mark.parametrize(
-    "name", ["LayerParameter", "NetParameter", "NetState", "NetStateRule", "ParamSpec"]
+    "name",
+    [
+        *("NetParameter", "LayerParameter", "ParamSpec", "NetState", "NetStateRule"),
+        *("V1LayerParameter", "V0LayerParameter", "SolverState", "Datum", "BlobShape"),
+    ],
 )
-def test_fields_around_layers_are_read_or_warned_about(name):
-    """Nets read them, or upgrade them; of no use here is what Layer and Net say is."""
+def test_fields_of_other_messages_are_read_or_warned_about(name):
+    """Those around layers, of old forms and of files: read, upgraded, or told of."""
     names = {field.name for field in getattr(caffe_pb2, name).DESCRIPTOR.fields}
     told = {key.rpartition(".")[2] for kind in (Layer, Net) for key in declared(kind, "ignored")}
-    read = attributes("net", "proto", "layers")
+    read = attributes("net", "proto", "layers", "data", "solver")
     of_types = {field.name for field in OTHERS}
     assert names - of_types - told <= read
     assert Net.ignored.keys() <= set(caffe_pb2.NetParameter.DESCRIPTOR.fields_by_name)
