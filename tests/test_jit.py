@@ -38,7 +38,7 @@ def test_machine_code_is_kept_in_the_users_cache(tmp_path):
     environment["CAFFELITE_SMALL"] = "0"
     subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, check=True)
     home = tmp_path / "own" if sys.platform == "linux" else tmp_path
-    kept = {path.stem.split(".")[0] for path in home.rglob("caffelite/**/*.nbi")}
+    kept = {path.stem.split(".")[0] for path in home.rglob("caffelite/**/*.nbc")}
     assert {"affine", "relu"} <= kept
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import _jit, _tiles, convolve, gemm, im2col
+from caffelite.kernels import _cache, _tiles, convolve, gemm, im2col
 
 from .reference import convolve as slow_convolve
 from .reference import gemm as slow_gemm
@@ -208,12 +208,14 @@ def test_convolve_without_images():
 
 
 @pytest.mark.skipif(not JIT, reason="nothing is cached without compilation")
-def test_cache_notices_edits_in_the_modules_a_kernel_uses():
-    names = _jit.kernel_modules("caffelite.kernels.winograd")
+def test_cache_notices_edits_in_the_modules_a_kernel_uses(monkeypatch):
+    names = _cache.kernel_modules("caffelite.kernels.winograd")
     for module in "winograd", "_winograd_tiles", "_tiles", "_simd", "_link":
         assert f"caffelite.kernels.{module}" in names
-    stamp = gemm.gemm_serial._cache._cache_file._source_stamp
-    assert len(stamp) == 1 + len(_jit.kernel_modules("caffelite.kernels.gemm"))
+    before = _cache.KernelCache(gemm.gemm_serial.py_func, None).stamp
+    assert before == gemm.gemm_serial._cache.stamp
+    monkeypatch.setattr(_cache, "_source", lambda module: f"{module}, edited")
+    assert before != _cache.KernelCache(gemm.gemm_serial.py_func, None).stamp
 
 
 @pytest.mark.skipif(not JIT, reason="compares threads")

@@ -145,12 +145,12 @@ def _kernels(problems):
         import numba
         from numba.core.registry import cpu_target
 
-        from ..kernels import _jit, _simd
+        from ..kernels import _cache, _simd
     except Exception as problem:
         problems.append(f"kernels cannot be compiled: {problem}")
         return {}
     numba.get_num_threads()  # starts the threads, and so the layer
-    folder = _jit.cache_folder()
+    folder = _cache.cache_folder()
     if not _is_writable(folder):
         problems.append(f"{folder} cannot be written: kernels are compiled anew in every run")
     if numba.config.DISABLE_JIT:

@@ -1,18 +1,18 @@
 """The one place where numba options are set."""
 
-import hashlib
 import logging
 import os
 import sys
 import threading
-from contextlib import contextmanager
-from functools import cache
-from types import FunctionType, ModuleType
+from types import FunctionType
 
 import numba
 import numpy as np
 from numba import config
 from numba.core import event
+
+from ._cache import KernelCache
+from ._link import provide
 
 __all__ = ["kernel", "prange", "thread_count"]
 
@@ -74,6 +74,9 @@ class Parallel:
     One does the work where threads are not worth waking; outside the main thread, since numba's
     workqueue layer allows one caller at a time; and after a fork of a process with OpenMP threads,
     which the child has lost: a parallel kernel would end it.
+
+    What a loop over `prange` needs for itself is made before it, since an exception in it, such as
+    MemoryError, would get lost with its thread, and the results with it.
     """
 
     def __init__(self, function, options):
@@ -89,52 +92,14 @@ class Parallel:
         return self.together if threads > 1 else self.alone
 
     def __call__(self, *arguments):
-        values = sum(a.size for a in arguments if isinstance(a, np.ndarray))
-        return self.on(thread_count(values * VALUE))(*arguments)
+        return self.on(threads_over(*arguments))(*arguments)
 
 
 def _compiled(function, **options):
-    with kept_in_user_cache():
-        compiled = numba.njit(
-            function,
-            cache=True,
-            nogil=True,
-            error_model="numpy",
-            **options,
-        )
+    compiled = numba.njit(function, nogil=True, error_model="numpy", **options)
     if not config.DISABLE_JIT:
-        stamp_with_neighbours(compiled, function)
+        compiled._cache = KernelCache(function, provide)
     return compiled
-
-
-@contextmanager
-def kept_in_user_cache():
-    """Keep machine code in the user's cache folder, unless NUMBA_CACHE_DIR says where.
-
-    Beside the sources, where numba would keep it, it outlives an uninstall: what is left of the
-    package's folder then hides a version that is installed as editable.
-    """
-    before = config.CACHE_DIR
-    config.CACHE_DIR = cache_folder()
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = before
-
-
-def cache_folder():
-    """Where machine code is kept."""
-    return config.CACHE_DIR or _user_cache()
-
-
-def _user_cache():
-    if sys.platform == "win32":
-        root = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    elif sys.platform == "darwin":
-        root = "~/Library/Caches"
-    else:
-        root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return os.path.join(os.path.expanduser(root), "caffelite")
 
 
 def thread_count(work):
@@ -142,6 +107,12 @@ def thread_count(work):
     alone = work <= ALONE or config.DISABLE_JIT or _lost_threads
     alone = alone or threading.current_thread() is not threading.main_thread()
     return 1 if alone else numba.get_num_threads()
+
+
+def threads_over(*arguments):
+    """Threads for going once over those of the arguments that are arrays."""
+    values = sum(a.size for a in arguments if isinstance(a, np.ndarray))
+    return thread_count(values * VALUE)
 
 
 _lost_threads = False
@@ -157,34 +128,3 @@ def _note_fork():
 
 if sys.platform == "linux":  # where it is GNU's OpenMP
     os.register_at_fork(after_in_child=_note_fork)
-
-
-def stamp_with_neighbours(compiled, function):
-    """Make the disk cache notice edits in the kernel modules that `function`'s module imports.
-
-    Numba watches the defining file alone, but inlines callees from other files.
-    """
-    cache_file = getattr(compiled._cache, "_cache_file", None)
-    if cache_file is not None:
-        neighbours = [_source_digest(name) for name in kernel_modules(function.__module__)]
-        cache_file._source_stamp = (cache_file._source_stamp, *neighbours)
-
-
-def kernel_modules(name):
-    """Sorted names of the modules beside this one that module `name` uses, itself included."""
-    pending, seen = [name], set()
-    while pending:
-        name = pending.pop()
-        if name not in seen and name.startswith(_PACKAGE + ".") and name in sys.modules:
-            seen.add(name)
-            for value in list(vars(sys.modules[name]).values()):
-                is_module = isinstance(value, ModuleType)
-                home = getattr(value, "__name__" if is_module else "__module__", None)
-                pending.append(home if isinstance(home, str) else "")
-    return sorted(seen)
-
-
-@cache
-def _source_digest(name):
-    source = getattr(sys.modules[name].__spec__.loader, "get_source", lambda name: "")(name)
-    return hashlib.sha256((source or "").encode()).digest()

@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from ._link import linked
+from ._link import call, linked
 
 INDEX = ir.IntType(64)
 INT32 = ir.IntType(32)
@@ -83,17 +83,12 @@ def call_linked(name, layout, argument_types, variants=()):
             else:
                 actual.append(value)
 
-        def call(symbol, arguments):
-            kind = ir.FunctionType(ir.VoidType(), [INDEX] * len(arguments))
-            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
-            builder.call(function, arguments)
-
         if variants:
             with choose(builder, actual[0], variants) as each:
                 for variant in each:
-                    call(f"caffelite_{name}{variant}{suffix}", actual[1:])
+                    call(builder, f"{name}{variant}{suffix}", actual[1:])
         else:
-            call(f"caffelite_{name}{suffix}", actual)
+            call(builder, f"{name}{suffix}", actual)
         return context.get_dummy_value()
 
     return types.void(*signature_types), emit

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ._link import linked
+from ._link import call, linked
 from ._simd import INDEX, INT32, choose, code, count_up, operation
 
 LOWEST = float(np.finfo(np.float32).min)
@@ -163,9 +163,7 @@ def _call(name, x, y, argmax=None):
         actual = [x, builder.sub(size, x_at), *values[2:8], y]
         if corner:
             actual += [address(10, y_at)[0], *corner]
-        kind = ir.FunctionType(ir.VoidType(), [INDEX] * len(actual))
-        symbol = f"caffelite_{name}_{signature.args[0].dtype}"
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), actual)
+        call(builder, f"{name}_{signature.args[0].dtype}", actual)
         return context.get_dummy_value()
 
     return types.void(x, i, i, i, i, i, i, i, y, i, *([] if argmax is None else [argmax, i])), emit
