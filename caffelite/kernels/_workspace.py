@@ -22,3 +22,8 @@ def workspace(dtype, size):
         start = -raw.ctypes.data % _ALIGN
         blocks[key] = raw[start : start + size * itemsize].view(dtype)
     return blocks[key]
+
+
+def workspace_rows(dtype, threads, size):
+    """A row of workspace for each thread: (threads, size)."""
+    return workspace(dtype, threads * size)[: threads * size].reshape(threads, size)

@@ -24,7 +24,17 @@ from ._tiles import AS_IS, DOT_COLUMNS, MAPPED, RECTIFIED, TILE_ROWS, TILE_VECTO
 from ._workspace import workspace
 from .direct import pack_tile
 from .gemm import multiply_packed, multiply_rows, pack_rows, spaced
-from .im2col import DILATION, IN, KERNEL, OUT, PAD, STRIDE, col2im_block, geometry_of, im2col_block
+from .im2col import (
+    DILATION,
+    IN,
+    KERNEL,
+    OUT,
+    PAD,
+    STRIDE,
+    col2im_block,
+    geometry_of,
+    im2col_block,
+)
 
 _forced = os.environ.get("CAFFELITE_CONVOLUTION")
 FORCED = None if _forced is None else _forced.split(",")
@@ -210,7 +220,7 @@ def _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes):
 @kernel
 def _windows_part(
     x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block, items,
-    work, weights, size, staging, parts, part,
+    work, weights, size, staging, parts, part, offsets,
 ):  # fmt: skip
     """The `part`-th share of (images, group, pixels) blocks of y."""
     plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
@@ -231,7 +241,7 @@ def _windows_part(
             for n in range(n0, n1):
                 im2col_block(
                     x, (n * group + g) * inputs * plane, geometry, k0, k1, p0, p1,
-                    work, columns_at + (n - n0) * pixels, step,
+                    work, columns_at + (n - n0) * pixels, step, offsets,
                 )  # fmt: skip
             if images == 1:
                 target = (n0 * group + g) * outputs * pixels + p0
@@ -271,10 +281,11 @@ def _windows(
 ):  # fmt: skip
     for item in prange(group * -(-outputs // TILE_ROWS)):
         pack_tile(w, w_at, w_steps, outputs, np.int64(item), work, 0)
+    offsets = np.empty((parts, geometry.shape[1]), np.int64)
     for part in prange(parts):
         _windows_part(
             x, y, geometry, batch, images, inputs, outputs, group, depth_block, column_block,
-            items, work, weights, size, staging, parts, np.int64(part),
+            items, work, weights, size, staging, parts, np.int64(part), offsets[part],
         )  # fmt: skip
 
 
@@ -316,7 +327,7 @@ def _pack_transposed(w, inputs, outputs, group, window, channels, item, out):
 @kernel
 def _scatter_part(
     dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights, size,
-    parts, part,
+    parts, part, offsets,
 ):  # fmt: skip
     """The `part`-th share of (image, group, channels) blocks of dx."""
     plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
@@ -340,7 +351,7 @@ def _scatter_part(
                 work, (g * inputs + c0) * window * outputs, outputs, 0,
                 work, dy_at, step, work, columns_at, step, False,
             )  # fmt: skip
-            col2im_block(work, columns_at, step, geometry, 0, rows, p0, p1, dx, target)
+            col2im_block(work, columns_at, step, geometry, 0, rows, p0, p1, dx, target, offsets)
 
 
 @kernel(parallel=True)
@@ -351,17 +362,18 @@ def _scatter(
     window = geometry[KERNEL].prod()
     for item in prange(group * -(-inputs // channels)):
         _pack_transposed(w, inputs, outputs, group, window, channels, np.int64(item), work)
+    offsets = np.empty((parts, geometry.shape[1]), np.int64)
     for part in prange(parts):
         _scatter_part(
             dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work,
-            weights, size, parts, np.int64(part),
+            weights, size, parts, np.int64(part), offsets[part],
         )  # fmt: skip
 
 
 @kernel
 def _weight_part(
     x, dy, target, geometry, batch, images, inputs, outputs, group, row_block, column_block,
-    image_parts, output_parts, work, size, parts, part,
+    image_parts, output_parts, work, size, parts, part, offsets,
 ):  # fmt: skip
     """The `part`-th share of (images, group, rows of windows, outputs) blocks of dw."""
     plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
@@ -392,7 +404,7 @@ def _weight_part(
                 for n in range(n0, n1):
                     im2col_block(
                         x, (n * group + g) * inputs * plane, geometry, k0, k1, p0, p1,
-                        work, columns_at + (n - n0) * pixels, step,
+                        work, columns_at + (n - n0) * pixels, step, offsets,
                     )  # fmt: skip
                 for i0 in range(m0, m1, ROW_BLOCK):
                     i1 = min(i0 + ROW_BLOCK, m1)
@@ -413,8 +425,10 @@ def _weight(
     x, dy, target, geometry, batch, images, inputs, outputs, group, row_block, column_block,
     image_parts, output_parts, work, size, parts,
 ):  # fmt: skip
+    offsets = np.empty((parts, geometry.shape[1]), np.int64)
     for part in prange(parts):
         _weight_part(
             x, dy, target, geometry, batch, images, inputs, outputs, group, row_block,
             column_block, image_parts, output_parts, work, size, parts, np.int64(part),
+            offsets[part],
         )  # fmt: skip

@@ -331,6 +331,7 @@ def backward_weight(x, dy, dw, geometry, group):
     padded = -(-outputs // panel) * panel
     parts = min(threads, items)
     size = channels * (taps * padded + images * band.plane) + (images * lines * width + 1) * panel
+    size += (panel // TILE_VECTORS) ** 2  # for `add_turned`, where maps are tiny
     sums = dw.size * image_parts if image_parts > 1 else 0
     work = workspace(x.dtype, parts * size + sums)
     target = work[parts * size :][:sums] if sums else dw.reshape(-1)
@@ -365,17 +366,19 @@ def turn(dy, dy_at, dy_step, rows, columns, out, out_at, out_step):
 
 
 @kernel
-def add_turned(x, x_at, x_step, rows, columns, out, out_at, out_step):
-    """out[j, i] += x[i, j]; rows of x are whole vectors long."""
+def add_turned(x, x_at, x_step, rows, columns, out, out_at, out_step, turned_at):
+    """out[j, i] += x[i, j]; rows of x are whole vectors long.
+
+    From x[turned_at] on, a square of as many values as a vector has, squared, is work space.
+    """
     square = lanes(out)
-    turned = np.empty(square * square, out.dtype)
     for i in range(0, rows, square):
         for j in range(0, columns, square):
             source, to = x_at + i * x_step + j, out_at + j * out_step + i
             if i + square <= rows:
-                transpose(x, source, x_step, turned, 0, square)
+                transpose(x, source, x_step, x, turned_at, square)
                 for k in range(min(square, columns - j)):
-                    add(square, turned, k * square, 1, out, to + k * out_step, 1)
+                    add(square, x, turned_at + k * square, 1, out, to + k * out_step, 1)
             else:
                 for k in range(min(square, columns - j)):
                     add(rows - i, x, source + k, x_step, out, to + k * out_step, 1)
@@ -432,6 +435,7 @@ def _weight_part(
         add_turned(
             work, sums_at, padded, rows, outputs,
             target, ((image_part * group + g) * outputs * inputs + c0) * taps, inputs * taps,
+            turned_at,
         )  # fmt: skip
 
 

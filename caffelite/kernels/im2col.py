@@ -4,6 +4,7 @@ Row (c, k...) of the matrix holds, for every output position o, the input value 
 o * stride + k * dilation - pad, or zero outside the image: shape (C * prod(k), prod(out)).
 
 Sizes travel as one int64 array, `geometry`, of shape (6, spatial axes): see `IN` to `DILATION`.
+`offsets` has a place for each axis, where a thread notes the window position it is at.
 """
 
 import numpy as np
@@ -30,8 +31,9 @@ def im2col(x, col, kernel_shape, stride, pad, dilation):
     pixels = int(np.prod(geometry[OUT]))
     if col.size:
         im2col_block(
-            x.reshape(-1), 0, geometry, 0, col.size // pixels, 0, pixels, col.reshape(-1), 0, pixels
-        )
+            x.reshape(-1), 0, geometry, 0, col.size // pixels, 0, pixels,
+            col.reshape(-1), 0, pixels, np.empty_like(geometry[0]),
+        )  # fmt: skip
 
 
 def col2im(col, x, kernel_shape, stride, pad, dilation):
@@ -42,8 +44,9 @@ def col2im(col, x, kernel_shape, stride, pad, dilation):
     x[...] = 0
     if col.size:
         col2im_block(
-            col.reshape(-1), 0, pixels, geometry, 0, col.size // pixels, 0, pixels, x.reshape(-1), 0
-        )
+            col.reshape(-1), 0, pixels, geometry, 0, col.size // pixels, 0, pixels,
+            x.reshape(-1), 0, np.empty_like(geometry[0]),
+        )  # fmt: skip
 
 
 def _out_shape(col, axes):
@@ -74,11 +77,10 @@ def _input_line(geometry, line, offsets):
 
 
 @kernel
-def im2col_block(x, x_at, geometry, k0, k1, p0, p1, out, out_at, out_step):
+def im2col_block(x, x_at, geometry, k0, k1, p0, p1, out, out_at, out_step, offsets):
     """Rows k0..k1, columns p0..p1 of the matrix for the image at x[x_at:], rows out_step apart."""
     width_in, width, stride = geometry[IN, -1], geometry[OUT, -1], geometry[STRIDE, -1]
     plane = geometry[IN].prod()
-    offsets = np.empty(geometry.shape[1], np.int64)
     for k in range(k0, k1):
         channel = _window_offsets(geometry, k, offsets)
         shift = offsets[-1]
@@ -104,11 +106,10 @@ def im2col_block(x, x_at, geometry, k0, k1, p0, p1, out, out_at, out_step):
 
 
 @kernel
-def col2im_block(col, col_at, col_step, geometry, k0, k1, p0, p1, x, x_at):
+def col2im_block(col, col_at, col_step, geometry, k0, k1, p0, p1, x, x_at, offsets):
     """Add rows k0..k1, columns p0..p1 of a matrix to the image at x[x_at:]."""
     width_in, width, stride = geometry[IN, -1], geometry[OUT, -1], geometry[STRIDE, -1]
     plane = geometry[IN].prod()
-    offsets = np.empty(geometry.shape[1], np.int64)
     for k in range(k0, k1):
         channel = _window_offsets(geometry, k, offsets)
         shift = offsets[-1]

@@ -6,7 +6,8 @@ dx are (planes, height, width), y and dy (planes, rows, columns). Threads take w
 
 import numpy as np
 
-from ._jit import kernel, prange
+from ._jit import kernel, prange, threads_over
+from ._workspace import workspace_rows
 
 
 @kernel
@@ -18,47 +19,62 @@ def _positions(size, count, low, share):
         share[i] = at - low[i]
 
 
-@kernel(parallel=True)
 def forward(x, y):
     """y = x resized."""
+    threads = threads_over(x, y)
+    _forward.on(threads)(x, y, workspace_rows(x.dtype, threads, x.shape[2] + 1))
+
+
+def backward(dy, dx):
+    """dx = the transpose of `forward`, applied to dy."""
+    threads = threads_over(dy, dx)
+    _backward.on(threads)(dy, dx, workspace_rows(dx.dtype, threads, dx.shape[2] + 1))
+
+
+@kernel(parallel=True)
+def _forward(x, y, lines):
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     low_h, low_w = np.empty(rows, np.int64), np.empty(columns, np.int64)
     share_h, share_w = np.empty(rows, x.dtype), np.empty(columns, x.dtype)
     _positions(height, rows, low_h, share_h)
     _positions(width, columns, low_w, share_w)
-    for p in prange(planes):
-        line = np.empty(width + 1, x.dtype)
-        for i in range(rows):
-            above, below = x[p, low_h[i]], x[p, min(low_h[i] + 1, height - 1)]
-            for w in range(width):
-                line[w] = above[w] + share_h[i] * (below[w] - above[w])
-            line[width] = line[width - 1]
-            for j in range(columns):
-                left, right = line[low_w[j]], line[low_w[j] + 1]
-                y[p, i, j] = left + share_w[j] * (right - left)
+    threads = len(lines)
+    for thread in prange(threads):
+        line = lines[thread]
+        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
+            for i in range(rows):
+                above, below = x[p, low_h[i]], x[p, min(low_h[i] + 1, height - 1)]
+                for w in range(width):
+                    line[w] = above[w] + share_h[i] * (below[w] - above[w])
+                line[width] = line[width - 1]
+                for j in range(columns):
+                    left, right = line[low_w[j]], line[low_w[j] + 1]
+                    y[p, i, j] = left + share_w[j] * (right - left)
 
 
 @kernel(parallel=True)
-def backward(dy, dx):
-    """dx = the transpose of `forward`, applied to dy. line[width] only ever takes zeros."""
+def _backward(dy, dx, lines):
+    """line[width] only ever takes zeros."""
     planes, height, width = dx.shape
     rows, columns = dy.shape[1:]
     low_h, low_w = np.empty(rows, np.int64), np.empty(columns, np.int64)
     share_h, share_w = np.empty(rows, dx.dtype), np.empty(columns, dx.dtype)
     _positions(height, rows, low_h, share_h)
     _positions(width, columns, low_w, share_w)
-    for p in prange(planes):
-        line = np.empty(width + 1, dx.dtype)
-        dx[p] = 0
-        for i in range(rows):
-            line[:] = 0
-            for j in range(columns):
-                right = share_w[j] * dy[p, i, j]
-                line[low_w[j]] += dy[p, i, j] - right
-                line[low_w[j] + 1] += right
-            above, below = dx[p, low_h[i]], dx[p, min(low_h[i] + 1, height - 1)]
-            for w in range(width):
-                part = share_h[i] * line[w]
-                above[w] += line[w] - part
-                below[w] += part
+    threads = len(lines)
+    for thread in prange(threads):
+        line = lines[thread]
+        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
+            dx[p] = 0
+            for i in range(rows):
+                line[:] = 0
+                for j in range(columns):
+                    right = share_w[j] * dy[p, i, j]
+                    line[low_w[j]] += dy[p, i, j] - right
+                    line[low_w[j] + 1] += right
+                above, below = dx[p, low_h[i]], dx[p, min(low_h[i] + 1, height - 1)]
+                for w in range(width):
+                    part = share_h[i] * line[w]
+                    above[w] += line[w] - part
+                    below[w] += part

@@ -11,7 +11,8 @@ planes, so their number changes no bit of a result.
 
 import numpy as np
 
-from ._jit import kernel, prange
+from ._jit import kernel, prange, threads_over
+from ._workspace import workspace_rows
 
 BLOCK = 256
 """Pixels per task across channels: the rows a window needs stay in the first-level cache."""
@@ -48,49 +49,65 @@ def _channel_scales(x, c, reach, start, k, factor, s):
         s[i] = k + factor * s[i]
 
 
-@kernel(parallel=True)
 def across_forward(x, reach, k, alpha, beta, y):
     """y = x s^-beta with windows of channels. x and y are (images, channels, pixels)."""
+    threads = threads_over(x, y)
+    work = workspace_rows(x.dtype, threads, BLOCK)
+    _across_forward.on(threads)(x, reach, k, alpha, beta, y, work)
+
+
+@kernel(parallel=True)
+def _across_forward(x, reach, k, alpha, beta, y, work):
     images, channels, pixels = x.shape
     blocks = -(-pixels // BLOCK)
     number = x.dtype.type
     k, factor, beta = number(k), number(alpha / (2 * reach + 1)), number(beta)
-    for item in prange(images * blocks):
-        n, start = item // blocks, item % blocks * BLOCK
-        stop = min(start + BLOCK, pixels)
-        s = np.empty(stop - start, x.dtype)
-        for c in range(channels):
-            _channel_scales(x[n], c, reach, start, k, factor, s)
-            _times_power(x[n, c, start:stop], s, beta, y[n, c, start:stop])
+    items, threads = images * blocks, len(work)
+    for thread in prange(threads):
+        for item in range(thread * items // threads, (thread + 1) * items // threads):
+            n, start = item // blocks, item % blocks * BLOCK
+            stop = min(start + BLOCK, pixels)
+            s = work[thread, : stop - start]
+            for c in range(channels):
+                _channel_scales(x[n], c, reach, start, k, factor, s)
+                _times_power(x[n, c, start:stop], s, beta, y[n, c, start:stop])
+
+
+def across_backward(x, dy, reach, k, alpha, beta, dx):
+    """dx for `across_forward`."""
+    threads = threads_over(x, dy, dx)
+    work = workspace_rows(x.dtype, threads, (1 + x.shape[1]) * BLOCK)
+    _across_backward.on(threads)(x, dy, reach, k, alpha, beta, dx, work)
 
 
 @kernel(parallel=True)
-def across_backward(x, dy, reach, k, alpha, beta, dx):
-    """dx for `across_forward`."""
+def _across_backward(x, dy, reach, k, alpha, beta, dx, work):
     images, channels, pixels = x.shape
     blocks = -(-pixels // BLOCK)
     number = x.dtype.type
     k, factor, beta = number(k), number(alpha / (2 * reach + 1)), number(beta)
     slope = 2 * factor * beta
-    for item in prange(images * blocks):
-        n, start = item // blocks, item % blocks * BLOCK
-        stop = min(start + BLOCK, pixels)
-        s, t = np.empty(stop - start, x.dtype), np.empty((channels, stop - start), x.dtype)
-        for c in range(channels):
-            row, out, product = x[n, c, start:stop], dx[n, c, start:stop], t[c]
-            _channel_scales(x[n], c, reach, start, k, factor, s)
-            _times_power(dy[n, c, start:stop], s, beta, out)
-            for i in range(s.size):
-                product[i] = out[i] * row[i] / s[i]
-        for c in range(channels):
-            s[:] = 0
-            for j in range(max(c - reach, 0), min(c + reach + 1, channels)):
-                product = t[j]
+    items, threads = images * blocks, len(work)
+    for thread in prange(threads):
+        for item in range(thread * items // threads, (thread + 1) * items // threads):
+            n, start = item // blocks, item % blocks * BLOCK
+            stop = min(start + BLOCK, pixels)
+            s, t = work[thread, : stop - start], work[thread, BLOCK:].reshape(channels, BLOCK)
+            for c in range(channels):
+                row, out, product = x[n, c, start:stop], dx[n, c, start:stop], t[c]
+                _channel_scales(x[n], c, reach, start, k, factor, s)
+                _times_power(dy[n, c, start:stop], s, beta, out)
                 for i in range(s.size):
-                    s[i] += product[i]
-            row, out = x[n, c, start:stop], dx[n, c, start:stop]
-            for i in range(s.size):
-                out[i] -= slope * row[i] * s[i]
+                    product[i] = out[i] * row[i] / s[i]
+            for c in range(channels):
+                s[:] = 0
+                for j in range(max(c - reach, 0), min(c + reach + 1, channels)):
+                    product = t[j]
+                    for i in range(s.size):
+                        s[i] += product[i]
+                row, out = x[n, c, start:stop], dx[n, c, start:stop]
+                for i in range(s.size):
+                    out[i] -= slope * row[i] * s[i]
 
 
 @kernel
@@ -105,10 +122,9 @@ def _add_shifted(x, reach, total):
 
 
 @kernel
-def _box_sum(x, reach, total):
-    """total = sum of x over the window at each place of a plane."""
+def _box_sum(x, reach, total, line):
+    """total = sum of x over the window at each place of a plane; `line` is work space."""
     height, width = x.shape
-    line = np.empty(width, x.dtype)
     for h in range(height):
         line[:] = 0
         for row in range(max(h - reach, 0), min(h + reach + 1, height)):
@@ -119,42 +135,69 @@ def _box_sum(x, reach, total):
 
 
 @kernel
-def _plane_scales(x, reach, k, factor, squares, s):
-    """s = k + factor * sum of x^2 over windows of the plane; `squares` is work space."""
+def _plane_scales(x, reach, k, factor, squares, s, line):
+    """s = k + factor * sum of x^2 over windows; `squares` and `line` are work space."""
     for h in range(x.shape[0]):
         for w in range(x.shape[1]):
             squares[h, w] = x[h, w] * x[h, w]
-    _box_sum(squares, reach, s)
+    _box_sum(squares, reach, s, line)
     for h in range(x.shape[0]):
         for w in range(x.shape[1]):
             s[h, w] = k + factor * s[h, w]
 
 
-@kernel(parallel=True)
+@kernel
+def _two_planes_and_a_line(work, shape):
+    """Work space cut into two arrays of this shape, and a line of them."""
+    height, width = shape
+    size = height * width
+    first, second = work[:size], work[size : 2 * size]
+    return first.reshape(height, width), second.reshape(height, width), work[2 * size :]
+
+
+def _plane_workspace(x, threads):
+    return workspace_rows(x.dtype, threads, (2 * x.shape[1] + 1) * x.shape[2])
+
+
 def within_forward(x, reach, k, alpha, beta, y):
     """y = x s^-beta with square windows in each plane. x and y are (planes, height, width)."""
-    number = x.dtype.type
-    k, factor, beta = number(k), number(alpha / (2.0 * reach + 1) ** 2), number(beta)
-    for p in prange(x.shape[0]):
-        squares, s = np.empty(x.shape[1:], x.dtype), np.empty(x.shape[1:], x.dtype)
-        _plane_scales(x[p], reach, k, factor, squares, s)
-        _times_power(x[p].reshape(-1), s.reshape(-1), beta, y[p].reshape(-1))
+    threads = threads_over(x, y)
+    _within_forward.on(threads)(x, reach, k, alpha, beta, y, _plane_workspace(x, threads))
 
 
 @kernel(parallel=True)
+def _within_forward(x, reach, k, alpha, beta, y, work):
+    number = x.dtype.type
+    k, factor, beta = number(k), number(alpha / (2.0 * reach + 1) ** 2), number(beta)
+    planes, threads = len(x), len(work)
+    for thread in prange(threads):
+        squares, s, line = _two_planes_and_a_line(work[thread], x.shape[1:])
+        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
+            _plane_scales(x[p], reach, k, factor, squares, s, line)
+            _times_power(x[p].reshape(-1), s.reshape(-1), beta, y[p].reshape(-1))
+
+
 def within_backward(x, dy, reach, k, alpha, beta, dx):
     """dx for `within_forward`."""
+    threads = threads_over(x, dy, dx)
+    _within_backward.on(threads)(x, dy, reach, k, alpha, beta, dx, _plane_workspace(x, threads))
+
+
+@kernel(parallel=True)
+def _within_backward(x, dy, reach, k, alpha, beta, dx, work):
     number = x.dtype.type
     k, factor, beta = number(k), number(alpha / (2.0 * reach + 1) ** 2), number(beta)
     slope = 2 * factor * beta
-    for p in prange(x.shape[0]):
-        t, s = np.empty(x.shape[1:], x.dtype), np.empty(x.shape[1:], x.dtype)
-        _plane_scales(x[p], reach, k, factor, t, s)
-        _times_power(dy[p].reshape(-1), s.reshape(-1), beta, dx[p].reshape(-1))
-        for h in range(x.shape[1]):
-            for w in range(x.shape[2]):
-                t[h, w] = dx[p, h, w] * x[p, h, w] / s[h, w]
-        _box_sum(t, reach, s)
-        for h in range(x.shape[1]):
-            for w in range(x.shape[2]):
-                dx[p, h, w] -= slope * x[p, h, w] * s[h, w]
+    planes, threads = len(x), len(work)
+    for thread in prange(threads):
+        t, s, line = _two_planes_and_a_line(work[thread], x.shape[1:])
+        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
+            _plane_scales(x[p], reach, k, factor, t, s, line)
+            _times_power(dy[p].reshape(-1), s.reshape(-1), beta, dx[p].reshape(-1))
+            for h in range(x.shape[1]):
+                for w in range(x.shape[2]):
+                    t[h, w] = dx[p, h, w] * x[p, h, w] / s[h, w]
+            _box_sum(t, reach, s, line)
+            for h in range(x.shape[1]):
+                for w in range(x.shape[2]):
+                    dx[p, h, w] -= slope * x[p, h, w] * s[h, w]

@@ -5,10 +5,13 @@ i * stride_h - pad_h and column j * stride_w - pad_w and is clipped to the plane
 whole planes, so their number changes no bit of a result. All arrays are contiguous.
 """
 
+import math
+
 import numpy as np
 
-from ._jit import kernel, prange
+from ._jit import kernel, prange, threads_over
 from ._windows import window_argmax, window_max, window_sum
+from ._workspace import workspace_rows
 
 
 @kernel
@@ -127,23 +130,33 @@ def average_forward(x, window, y):
             own[o] /= size[o]
 
 
-@kernel(parallel=True)
 def average_backward(dy, window, dx):
     """dx = for each value, the sum of dy / window size over the windows that cover it."""
+    threads = threads_over(dy, dx)
+    plane, width = math.prod(dy.shape[1:]), dx.shape[2]
+    _average_backward.on(threads)(dy, window, dx, workspace_rows(dx.dtype, threads, plane + width))
+
+
+@kernel(parallel=True)
+def _average_backward(dy, window, dx, work):
+    """Of `work`, a row holds the shares of one plane, and a line of dx."""
     planes, height, width = dx.shape
     rows, columns = dy.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
     sizes = np.empty((rows, columns), dy.dtype)
     _window_sizes(window, height, width, sizes)
-    for p in prange(planes):
-        share = np.empty((rows, columns), dy.dtype)
-        own, given, size = share.reshape(-1), dy[p].reshape(-1), sizes.reshape(-1)
-        for o in range(own.size):
-            own[o] = given[o] / size[o]
-        if stride_h == 1 and stride_w == 1 and own.size > 1:
-            _gather(share, kernel_h, kernel_w, pad_h, pad_w, dx[p])
-        else:
-            _scatter(share, window, dx[p])
+    threads = len(work)
+    for thread in prange(threads):
+        own, line = work[thread, : rows * columns], work[thread, rows * columns :]
+        share, size = own.reshape(rows, columns), sizes.reshape(-1)
+        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
+            given = dy[p].reshape(-1)
+            for o in range(own.size):
+                own[o] = given[o] / size[o]
+            if stride_h == 1 and stride_w == 1 and own.size > 1:
+                _gather(share, kernel_h, kernel_w, pad_h, pad_w, dx[p])
+            else:
+                _scatter(share, window, dx[p], line)
 
 
 @kernel
@@ -160,10 +173,10 @@ def _gather(share, kernel_h, kernel_w, pad_h, pad_w, dx):
 
 
 @kernel
-def _scatter(share, window, dx):
+def _scatter(share, window, dx, line):
+    """The shares of each row of windows add up in `line`, which the rows under them take."""
     height, width = dx.shape
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
-    line = np.empty(width, dx.dtype)
     dx[:] = 0
     for i in range(share.shape[0]):
         line[:] = 0

@@ -62,8 +62,9 @@ def convolve_back(w, dy, dx, geometry, group):
         np.matmul(weights, product, out=columns)
         rows = columns.size // pixels
         col2im_block(
-            columns.reshape(-1), 0, pixels, geometry, 0, rows, 0, pixels, image.reshape(-1), 0
-        )
+            columns.reshape(-1), 0, pixels, geometry, 0, rows, 0, pixels, image.reshape(-1), 0,
+            np.empty_like(geometry[0]),
+        )  # fmt: skip
 
 
 @silent
@@ -93,7 +94,10 @@ def _columns(w, group, pixels):
 def _read_windows(image, geometry, columns):
     pixels = columns.shape[2]
     rows = columns.size // pixels
-    im2col_block(image.reshape(-1), 0, geometry, 0, rows, 0, pixels, columns.reshape(-1), 0, pixels)
+    im2col_block(
+        image.reshape(-1), 0, geometry, 0, rows, 0, pixels, columns.reshape(-1), 0, pixels,
+        np.empty_like(geometry[0]),
+    )  # fmt: skip
 
 
 @silent

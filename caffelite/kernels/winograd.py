@@ -67,8 +67,11 @@ def multiply(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
 
 
 @kernel
-def _transform_weights(w, w_at, w_steps, outputs, item, out, group):
-    """Transform and pack the weights of one tile of outputs: point, tile, input, output."""
+def _transform_weights(w, w_at, w_steps, outputs, item, out, group, windows_at):
+    """Transform and pack the weights of one tile of outputs: point, tile, input, output.
+
+    In out[windows_at:], the 3 by 3 windows of all outputs lie beside each other on the way.
+    """
     group_step, row_step, input_step, tap_step, inputs, _ = w_steps
     tiles = -(-outputs // TILE_ROWS)
     g, t = item // tiles, item % tiles
@@ -76,20 +79,19 @@ def _transform_weights(w, w_at, w_steps, outputs, item, out, group):
     rows, square = last - first, lanes(out)
     target = (g * outputs + first) * inputs
     step = max(square, TILE_ROWS)
-    windows = np.empty(max(step, 9) * step, out.dtype)
     for c in range(inputs):
         source = w_at + g * group_step + first * row_step + c * input_step
         low = min(source, source + 8 * tap_step)
         if square >= max(TILE_ROWS, 9) and low + square * row_step + square <= len(w):
-            transpose(w, low, row_step, windows, 0, step)
+            transpose(w, low, row_step, out, windows_at, step)
         else:
             for k in range(9):
-                copy(rows, w, low + k, row_step, windows, k * step, 1)
+                copy(rows, w, low + k, row_step, out, windows_at + k * step, 1)
         # turned weights have the last tap first
         tap0 = source - low
         for r in range(0, rows, square):
             winograd_weight(
-                rows - r, windows, tap0 * step + r, tap_step * step,
+                rows - r, out, windows_at + tap0 * step + r, tap_step * step,
                 out, target + c * rows + r, group * outputs * inputs,
             )  # fmt: skip
 
@@ -196,7 +198,10 @@ def _winograd(
     x, w, w_at, w_steps, y, sizes, ends, finish, work, weights, size, parts
 ):  # fmt: skip
     outputs, group = sizes[2], sizes[3]
-    for item in prange(group * -(-outputs // TILE_ROWS)):
-        _transform_weights(w, w_at, w_steps, outputs, np.int64(item), work, group)
+    tiles = group * -(-outputs // TILE_ROWS)
+    for part in prange(parts):
+        own = weights + np.int64(part) * size
+        for item in range(part * tiles // parts, (part + 1) * tiles // parts):
+            _transform_weights(w, w_at, w_steps, outputs, np.int64(item), work, group, own)
     for part in prange(parts):
         _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, np.int64(part))

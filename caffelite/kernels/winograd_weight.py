@@ -151,7 +151,7 @@ def _add_products(x, target, sizes, rows, pixels, t0, item, work, work_at):
         row = (part * group + g) * outputs + m * panel
         add_turned(
             work, windows_at, panel, 9 * count, min(panel, outputs - m * panel),
-            target, (row * inputs + c0) * 9, inputs * 9,
+            target, (row * inputs + c0) * 9, inputs * 9, totals_at,
         )  # fmt: skip
 
 
