@@ -1,6 +1,8 @@
 """diff: layers added, removed, changed and moved, by their fields."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,11 @@ def test_mistakes(old, new, said, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert main(["diff", old, new]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_files_may_come_through_pipes(tmp_path):
+    """caffelite diff <(git show HEAD:net.prototxt) net.prototxt"""
+    words = 'exec "$0" -m caffelite diff <(echo "name: \'a\'") <(echo "name: \'b\'")'
+    command = ["bash", "-c", words, sys.executable]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 'name: "a" → "b"' in told.stdout

@@ -42,14 +42,16 @@ def _read(*paths):
     from ..proto import caffe_pb2, text
     from ..proto.upgrade import upgrade_net, upgrade_solver
 
-    kinds = [text.likely_class(text.read_text(path, caffe_pb2.NetParameter)) for path in paths]
+    texts = [text.read_text(path, caffe_pb2.NetParameter) for path in paths]  # of pipes, but once
+    kinds = [text.likely_class(one) for one in texts]
     if kinds[0] is not kinds[1]:
         words = ["a net" if kind is caffe_pb2.NetParameter else "a solver" for kind in kinds]
         raise CaffeliteError(
             f"{paths[0]} is {words[0]}, {paths[1]} is {words[1]}; expected two of one kind"
         )
     upgrade = upgrade_net if kinds[0] is caffe_pb2.NetParameter else upgrade_solver
-    return [upgrade(text.read(path, kinds[0]), path) for path in paths]
+    pairs = zip(texts, paths, strict=True)
+    return [upgrade(text.of_text(one, kinds[0], path), path) for one, path in pairs]
 
 
 def _lines(change):

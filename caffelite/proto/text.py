@@ -45,7 +45,12 @@ def read(path, message_class):
 
 def of_bytes(data, message_class, path):
     """The message of a prototxt whose bytes these are."""
-    message = parse(_decode(data, path, message_class), message_class, path)
+    return of_text(_decode(data, path, message_class), message_class, path)
+
+
+def of_text(text, message_class, path):
+    """The message of a prototxt that holds this text; an empty one is an error."""
+    message = parse(text, message_class, path)
     if not message.ListFields():
         raise _not_text(path, message_class, "is empty")
     return message
