@@ -425,6 +425,7 @@ SCALARS = {
     Field.TYPE_INT64: st.integers(-(2**63), 2**63 - 1),
     Field.TYPE_UINT32: st.integers(0, 2**32 - 1),
     Field.TYPE_UINT64: st.integers(0, 2**64 - 1),
+    Field.TYPE_FIXED32: st.integers(0, 2**32 - 1),
 }
 
 
@@ -437,6 +438,13 @@ def values(field, depth):
         one = SCALARS[field.type]
     default = getattr(getattr(caffe_pb2, field.containing_type.name)(), field.name)
     return st.lists(one, max_size=3) if hasattr(default, "append") else one
+
+
+def test_every_kind_of_field_is_drawn():
+    drawn = {*SCALARS, Field.TYPE_ENUM, Field.TYPE_MESSAGE}
+    for message in caffe_pb2.DESCRIPTOR.message_types_by_name.values():
+        for field in message.fields:
+            assert field.type in drawn, field.full_name
 
 
 @settings(max_examples=200)
