@@ -1,4 +1,4 @@
-"""From a folder of JPEGs to what a net says of a new one, by the commands in README."""
+"""From a folder of JPEGs to what a net says of a new one, as docs/pages/pictures.md does it."""
 
 import re
 import shlex
@@ -16,10 +16,10 @@ COLORS = {"blue": (30, 60, 200), "green": (40, 170, 60), "red": (200, 40, 50)}
 
 
 def commands():
-    """The lines that README shows under "Your own pictures"."""
-    part = (ROOT / "README.md").read_text().partition("## Your own pictures")[2]
-    lines = re.search(r"```console\n(.*?)```", part, re.S)[1].splitlines()
-    return [shlex.split(line) for line in lines]
+    """[words of each line] that the page shows."""
+    page = (ROOT / "docs" / "pages" / "pictures.md").read_text()
+    blocks = re.findall(r"```console\n(.*?)```", page, re.S)
+    return [shlex.split(line) for line in "".join(blocks).splitlines()]
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def pictures(tmp_path, monkeypatch):
     save("new.jpg", COLORS["red"])
 
 
-def test_the_commands_do_what_readme_says(pictures, capsys):
+def test_the_commands_do_what_the_page_says(pictures, capsys):
     pytest.importorskip("matplotlib")
     solver = Path("solvers/pictures.prototxt")
     solver.write_text(solver.read_text().replace("max_iter: 600", "max_iter: 12"))
     net = Path("models/pictures/train_val.prototxt")
     net.write_text(net.read_text().replace("batch_size: 64", "batch_size: 16"))
-    install, *shown = commands()
+    install, *shown, check = commands()
     assert install[:2] == ["pip", "install"]
     outputs = {}
     for program, name, *words in shown:
@@ -57,6 +57,7 @@ def test_the_commands_do_what_readme_says(pictures, capsys):
         words = [word.replace("iter_600", "iter_12") for word in words]
         assert main([name, *words]) == 0, capsys.readouterr().err
         outputs[name] = capsys.readouterr().out
+    assert main(check[1:]) == 0
     assert list(outputs) == ["dataset", "train", "plot", "test", "classify"]
     assert "data/train_lmdb: 48 pictures, 3 x 32 x 32; 3 classes, 16 pictures" in outputs["dataset"]
     assert "data/test_lmdb: 12 pictures" in outputs["dataset"]

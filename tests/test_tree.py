@@ -1,9 +1,8 @@
-"""The tree is as the README says: names, import order, a row per layer, a twin per kernel."""
+"""The tree: names, import order, a row per layer, a twin per kernel, as architecture.md says."""
 
 import ast
 import inspect
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -161,16 +160,6 @@ def test_layers_take_and_give_as_many_blobs_as_caffes():
     for counts, types in COUNTS.items():
         for type in types.split():
             assert (LAYERS[type].bottoms, LAYERS[type].tops) == counts, type
-
-
-def test_the_readme_lists_the_layers_there_are():
-    command = [sys.executable, "-m", "caffelite", "layers", "--markdown"]
-    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    readme = (PACKAGE.parent / "README.md").read_text()
-    (shown,) = re.findall(
-        "<!-- made by: caffelite layers --markdown -->\n(.*)<!-- end -->", readme, re.S
-    )
-    assert shown == made, "put what caffelite layers --markdown prints there"
 
 
 @pytest.mark.parametrize("name", LAYERS)

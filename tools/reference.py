@@ -111,7 +111,11 @@ def _layers():
         main(["layers", "--markdown"])
     types = {name: cls for name, cls in layer_types().items() if _is_ours(cls)}
     lines = ["# Layers", "", _made_by("`caffelite layers --markdown` and the layers' docstrings")]
-    lines += ["", "`caffelite layers TYPE` prints all about one, options and defaults included.", ""]
+    lines += [
+        "",
+        "`caffelite layers TYPE` prints all about one, options and defaults included.",
+        "",
+    ]
     lines += [table.getvalue()]
     for name, layer in types.items():
         lines += [f"## {name}", "", _prose(inspect.getdoc(layer)), ""]
@@ -142,7 +146,9 @@ def _api():
 
 def _is_public(name, thing, module):
     mine = getattr(thing, "__module__", None) == module
-    return mine and not name.startswith("_") and (inspect.isclass(thing) or inspect.isroutine(thing))
+    return (
+        mine and not name.startswith("_") and (inspect.isclass(thing) or inspect.isroutine(thing))
+    )
 
 
 def _entry(path, thing, heading):

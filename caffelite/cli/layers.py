@@ -15,7 +15,7 @@ from ._flags import UsageError
 
 def add_arguments(parser):
     parser.add_argument("type", nargs="?", metavar="TYPE", help="a layer type, as in a prototxt")
-    parser.add_argument("--markdown", action="store_true", help="the catalogue as in README.md")
+    parser.add_argument("--markdown", action="store_true", help="the catalogue as a table")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
