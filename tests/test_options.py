@@ -14,14 +14,14 @@ import caffelite
 import tests.cases  # noqa: F401  (fills the table)
 from caffelite import Net, filler, get_solver, testing
 from caffelite.blob import Blob
-from caffelite.errors import CaffeliteError, SolverError
+from caffelite.errors import CaffeliteError
 from caffelite.layers import layer_types
 from caffelite.layers.base import Layer, create_layer
 from caffelite.lint import lint_text
 from caffelite.proto import caffe_pb2
 from caffelite.proto.given import Given, declared, given
 from caffelite.solver.base import Solver, solver_types, unread
-from caffelite.solver.lr_policy import POLICIES, rate_at
+from caffelite.solver.lr_policy import POLICIES, missing, rate_at
 from caffelite.testing import cases
 
 LAYER = caffe_pb2.LayerParameter.DESCRIPTOR
@@ -421,11 +421,13 @@ def test_solvers_warn_of_options_that_do_nothing(options, words, monkeypatch, ca
     assert all(line.startswith(f"solver.prototxt: {words}") for line in said)
 
 
-def test_a_schedule_without_its_gamma_is_refused():
-    for policy in sorted(POLICIES):
-        if "gamma" in POLICIES[policy].reads:
-            with pytest.raises(SolverError, match=f'"{policy}" goes by gamma, which is not given'):
-                get_solver(solver_param(lr_policy=policy, stepsize=1))
+def test_a_schedule_without_its_gamma_runs_as_in_caffe_and_is_told_of():
+    for policy in POLICIES:
+        param = solver_param(lr_policy=policy, stepsize=1, stepvalue=[1], power=1)
+        told = "gamma" in POLICIES[policy].reads
+        words = f'lr_policy: "{policy}" goes by gamma, which is not given and counts as 0'
+        assert dict(missing(param)) == ({"gamma": words} if told else {})
+        assert rate_at(param, 3, 0)[0] >= 0
 
 
 # Fillers

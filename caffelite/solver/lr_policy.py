@@ -32,9 +32,14 @@ def missing(param):
     for name in POLICIES[param.lr_policy].reads:
         field = param.DESCRIPTOR.fields_by_name[name]
         value = getattr(param, name)
-        there = len(value) > 0 if hasattr(value, "extend") else param.HasField(name)
+        several = hasattr(value, "extend")
+        there = len(value) > 0 if several else param.HasField(name)
         if not there and not field.has_default_value:
-            yield name, f'lr_policy: "{param.lr_policy}" goes by {name}, which is not given'
+            instead = "" if several else " and counts as 0"
+            yield (
+                name,
+                f'lr_policy: "{param.lr_policy}" goes by {name}, which is not given{instead}',
+            )
 
 
 def unread(param):
@@ -71,9 +76,6 @@ def check(param):
         )
     if param.lr_policy == "plateau" and param.patience < 1:
         raise SolverError(f'lr_policy "plateau" needs patience above 0, not {param.patience}')
-    for name, words in missing(param):
-        if name == "gamma":  # it would count as 0, and so would the rate, soon
-            raise SolverError(words)
 
 
 def rate_at(param, i, current_step):
