@@ -1290,6 +1290,17 @@ def test_files_must_agree_with_each_other(h5):
         Hdf5Source(h5({"x": np.zeros((3, 5)), "y": np.zeros(2)}), ["x", "y"])
 
 
+@pytest.mark.parametrize(
+    "now", [rows(4, 6), rows(4, 9), {"x": np.zeros((4, 5)), "y": np.zeros(4)}]
+)
+def test_a_file_that_has_other_rows_when_it_is_reached_is_an_error(h5, now):
+    source = Hdf5Source(h5(rows(0, 4), rows(4, 8)), ["x", "y"])
+    source.read(0, 4)
+    h5(rows(0, 4), now)
+    with pytest.raises(DataError, match=r'1.h5: "x" has the shape \(.*\) now, and had \(4, 2\)'):
+        source.read(4, 4)
+
+
 def test_without_h5py_the_extra_is_named(h5, monkeypatch):
     name = h5(rows(0, 3))
     monkeypatch.setitem(sys.modules, "h5py", None)

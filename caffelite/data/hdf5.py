@@ -73,7 +73,7 @@ class Hdf5Source:
         file = int(self._file_order[place])
         if self._file != file:
             self._arrays = self._file = None  # free the last file before the next one comes
-            self._arrays = self._load(self.files[file])
+            self._arrays = self._load(file)
         if (self._pass, self._file) != (this_pass, file):
             self._row_order = self._shuffled(self._rows[file], 3, number, file)
             self._pass, self._file = this_pass, file
@@ -109,11 +109,18 @@ class Hdf5Source:
                 )
         return rows.pop()
 
-    def _load(self, path):
-        arrays = []
+    def _load(self, number):
+        """The datasets of a file, which have to be as they were when the source was opened."""
+        path, arrays = self.files[number], []
         with open_file(path) as file:
-            for name in self.names:
+            for name, row_shape in zip(self.names, self.row_shapes, strict=True):
                 data = dataset(file, name)
+                if data.shape != (self._rows[number], *row_shape):
+                    raise DataError(
+                        f'{path}: "{name}" has the shape {data.shape} now, and had '
+                        f"{(self._rows[number], *row_shape)} when it was opened: it was written "
+                        "while it was read"
+                    )
                 arrays.append(np.empty(data.shape, self.dtype))
                 if data.size:
                     data.read_direct(arrays[-1])
