@@ -1,12 +1,14 @@
 """LevelDB databases as sources."""
 
 import os
+import shutil
 import stat
 import sys
 
 import numpy as np
 import pytest
 
+from caffelite.data import leveldb
 from caffelite.data.datum import DatumSource, from_pixels
 from caffelite.data.leveldb import LevelDbSource, new_leveldb
 from caffelite.data.lmdb import LmdbWriter
@@ -86,6 +88,39 @@ def test_a_table_that_an_interrupted_program_left_is_not_overwritten(tmp_path):
     assert len(source) == 3000
     source.close()
     assert content(folder) == before
+
+
+def test_a_database_that_is_made_anew_while_it_is_read_is_an_error(tmp_path):
+    def make(value):
+        shutil.rmtree(tmp_path / "db", ignore_errors=True)
+        records = [(b"%08d" % i, value * 1000) for i in range(1000)]
+        return write(tmp_path / "db", records, write_buffer_size=70_000, compression=None)
+
+    source = LevelDbSource(make(b"1"))
+    read = [source.record(i)[1][:1] for i in range(100)]
+    make(b"2")
+    with pytest.raises(DataError, match=r"db: was written anew while it was read: \d+\.ldb is anot"):
+        read += [source.record(i)[1][:1] for i in range(100, 1000)]
+    assert set(read) == {b"1"}
+    source.close()
+
+
+def test_a_database_is_read_on_while_files_come_that_it_does_not_have(tmp_path):
+    source = LevelDbSource(write(tmp_path / "db", numbered(3000), write_buffer_size=100_000))
+    for i in range(0, 3000, 500):
+        (tmp_path / "db" / f"note{i}").write_text("")
+        assert source.record(i)[0] == b"%08d" % i
+    source.close()
+
+
+def test_a_database_that_never_stands_still_is_not_opened(tmp_path, monkeypatch):
+    folder = write(tmp_path / "db", numbered(3000), write_buffer_size=100_000)
+    seen = iter(range(1000))
+    monkeypatch.setattr(
+        leveldb.shutil, "copyfile", lambda _, to: (folder / f"n{next(seen)}").write_text("")
+    )
+    with pytest.raises(DataError, match="is written while it is opened"):
+        LevelDbSource(folder)
 
 
 def test_a_manifest_of_many_blocks_is_read(tmp_path):

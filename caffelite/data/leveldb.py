@@ -17,6 +17,7 @@ log = logging.getLogger("caffelite")
 
 _BLOCK = 1 << 15
 _MARK = 1 << 14  # bytes between records that are found by their keys
+_MOST_TRIES = 10  # to open what is written meanwhile
 
 
 class LevelDbSource:
@@ -24,7 +25,8 @@ class LevelDbSource:
 
     Going on to the next record is free; any other is found by its key, or by walking from the
     nearest one before it that was read, some KB away. Nothing is written into the database:
-    LevelDB, which tidies up where it opens, is given a passing folder.
+    LevelDB, which tidies up where it opens, is given a passing folder. It opens each table when it
+    is reached: one that is another by then is an error.
     """
 
     in_turn = True  # whether a step back is another pass, which the log tells of
@@ -36,7 +38,7 @@ class LevelDbSource:
         self._error = plyvel.Error
         folder = tempfile.mkdtemp(prefix="caffelite.")
         self._remove_folder = weakref.finalize(self, _remove, folder, os.getpid())
-        _link(self.path, folder)
+        self._stamp, self._tables = _link_whole(self.path, folder)
         try:
             self._database = plyvel.DB(folder, paranoid_checks=True)  # what is lost is an error
         except plyvel.Error as problem:
@@ -88,10 +90,27 @@ class LevelDbSource:
             raise DataError(
                 f"{self.path}: record {self.at + 1} cannot be read: {problem}"
             ) from None
+        self._check_tables()
         if item is not None:
             self.at, self._item = self.at + 1, item
             self._mark(*item)
         return item
+
+    def _check_tables(self):
+        """Raise a DataError if a table is another than when the database was opened.
+
+        Those that are gone are LevelDB's affair, which keeps open what it has reached.
+        """
+        now = _stamp(self.path)
+        if now == self._stamp:
+            return
+        for table, stamp in self._tables.items():
+            if _stamp(table) not in (None, stamp):
+                raise DataError(
+                    f"{self.path}: was written anew while it was read: "
+                    f"{os.path.basename(table)} is another file than before"
+                )
+        self._stamp = now
 
     def _mark(self, key, value):
         """Note where this record is, if it is the first so far and none is near."""
@@ -146,10 +165,31 @@ def _check(path):
         raise DataError(f"{path}: expected a LevelDB, a directory that holds CURRENT")
 
 
+def _stamp(path):
+    """What changes when a file is replaced, or the files in a folder; None if it is not there."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _link_whole(path, folder):
+    """Link a database while no file comes or goes; (stamp of its folder, {table: its stamp})."""
+    for _ in range(_MOST_TRIES):
+        stamp = _stamp(path)
+        tables = {table: _stamp(table) for table in _link(path, folder)}
+        if _stamp(path) == stamp:
+            return stamp, tables
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+    raise DataError(f"{path}: is written while it is opened; wait for the end, or read a copy")
+
+
 def _link(path, folder):
     """Make `folder` the same database, with copies of all but its tables, and links to those.
 
-    Only tables in use are linked, those that the manifest names: LevelDB overwrites others, which
+    Yields the paths of these tables. Only tables in use are linked, those that the manifest names: LevelDB overwrites others, which
     an interrupted program may have left.
     """
     try:
@@ -164,7 +204,9 @@ def _link(path, folder):
     for name in names:
         number, ending = os.path.splitext(name)
         if ending in (".ldb", ".sst") and number.isdecimal() and int(number) in tables:
-            os.symlink(os.path.join(os.path.abspath(path), name), os.path.join(folder, name))
+            table = os.path.join(os.path.abspath(path), name)
+            os.symlink(table, os.path.join(folder, name))
+            yield table
 
 
 def _live_tables(manifest):
