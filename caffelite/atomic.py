@@ -1,11 +1,15 @@
 """Files that are there whole, or not at all."""
 
 import os
+import re
 import shutil
 import tempfile
+import zlib
 from contextlib import contextmanager, suppress
 
 from .errors import CaffeliteError
+
+_LONG = 100  # bytes of a name; file systems end at 255, with what passing names add
 
 
 def write_atomically(path, data):
@@ -47,9 +51,22 @@ def write_all_atomically(contents):
 def make_passing(target):
     """Make an empty file beside `target`, to be filled and then to take its place."""
     folder, name = os.path.split(target)
-    handle, passing = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".part", dir=folder)
+    handle, passing = tempfile.mkstemp(prefix=passing_start(name), suffix=".part", dir=folder)
     os.close(handle)
     return passing
+
+
+def is_passing(entry, name):
+    """Whether a file beside one of the name `name` was made to take its place."""
+    return re.fullmatch(rf"{re.escape(passing_start(name))}\w{{8}}\.part", entry) is not None
+
+
+def passing_start(name):
+    """What passing names begin with: the name, or of a long one its start and its checksum."""
+    raw = os.fsencode(name)
+    if len(raw) > _LONG:
+        name = f"{os.fsdecode(raw[:_LONG]).encode(errors='ignore').decode()}~{zlib.crc32(raw):08x}"
+    return f".{name}."
 
 
 def take_place(passing, target):
@@ -111,7 +128,7 @@ def written_together(*paths):
                 if not os.path.exists(folder):
                     new.append(folder)
                     os.makedirs(folder)
-                made.append(tempfile.mkdtemp(prefix=f".{name[:100]}.", dir=folder))
+                made.append(tempfile.mkdtemp(prefix=passing_start(name), dir=folder))
                 passing[path] = os.path.join(made[-1], name)
         yield passing
         _move_all(passing)

@@ -150,3 +150,9 @@ def test_what_is_there_stays(tmp_path):
     with pytest.raises(CaffeliteError, match="folder: exists already"):
         make_both([tmp_path / "file", tmp_path / "folder"])
     assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_name_of_as_many_bytes_as_there_may_be_is_written(tmp_path):
+    name = "漢" * 85
+    write_atomically(tmp_path / name, b"new")
+    assert os.listdir(tmp_path) == [name]

@@ -48,3 +48,14 @@ def test_samples_of_another_shape_are_refused(tmp_path):
     layer.reshape(bottom, top)
     with pytest.raises(RuntimeError, match=r"holds samples of shape \(3, 1, 1\)"):
         layer.forward(bottom, top)
+
+
+def test_files_whose_long_names_begin_alike_do_not_disturb_each_other(tmp_path):
+    paths = [tmp_path / f"{'x' * 100}_{k}.h5" for k in range(2)]
+    made = [make(path, np.full((2, 3), k), np.full(2, k)) for k, path in enumerate(paths)]
+    for layer, bottom, top in made:
+        layer.forward(bottom, top)
+        layer.close()
+    for k, path in enumerate(paths):
+        with h5py.File(path) as file:
+            np.testing.assert_array_equal(file["data"], np.full((4, 3, 1, 1), k))

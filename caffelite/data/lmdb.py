@@ -9,6 +9,7 @@ import tempfile
 
 import lmdb
 
+from ..atomic import passing_start
 from ..errors import DataError
 from ._lmdb_pages import LargeValue, Pages
 
@@ -158,7 +159,7 @@ class LmdbWriter:
         folder, name = os.path.split(self.path)
         with self._reporting():
             os.makedirs(folder, exist_ok=True)
-            self._folder = tempfile.mkdtemp(prefix=f".{name}.", dir=folder)
+            self._folder = tempfile.mkdtemp(prefix=passing_start(name), dir=folder)
             try:
                 self._environment = lmdb.open(
                     self._folder, map_size=FIRST_MAP_SIZE, lock=False, sync=False, **_FORMAT

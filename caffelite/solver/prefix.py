@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 
+from ..atomic import passing_start
 from ..errors import SolverError
 from ..lock import HeldElsewhere, locked
 
@@ -55,7 +56,7 @@ def held(prefix):
     folder, name = os.path.split(prefix)
     try:
         taken = contextlib.ExitStack()
-        taken.enter_context(locked(os.path.join(folder, f".{name}.lock")))
+        taken.enter_context(locked(os.path.join(folder, f"{passing_start(name)}lock")))
     except HeldElsewhere as problem:
         raise SolverError(
             f'snapshot_prefix "{prefix}": another training writes its snapshots there ({problem}); '

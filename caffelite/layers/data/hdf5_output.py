@@ -2,11 +2,10 @@ import atexit
 import contextlib
 import logging
 import os
-import re
 import sys
 import weakref
 
-from ...atomic import make_passing, take_place
+from ...atomic import is_passing, make_passing, passing_start, take_place
 from ...errors import DataError, missing_extra
 from ...lock import HeldElsewhere, locked
 from ..base import Layer, register
@@ -109,7 +108,7 @@ class _Rows:
         folder, name = os.path.split(self.target)
         self.lock = contextlib.ExitStack()
         try:
-            self.lock.enter_context(locked(os.path.join(folder, f".{name}.lock")))
+            self.lock.enter_context(locked(os.path.join(folder, f"{passing_start(name)}lock")))
             _clear_leftovers(folder, name)
             self.passing = make_passing(self.target)
         except HeldElsewhere as problem:
@@ -174,7 +173,7 @@ class _Rows:
 def _clear_leftovers(folder, name):
     """Remove what killed processes left of a file whose lock is held."""
     for entry in os.listdir(folder):
-        if re.fullmatch(rf"\.{re.escape(name[:100])}\.\w{{8}}\.part", entry):
+        if is_passing(entry, name):
             os.unlink(os.path.join(folder, entry))
 
 
