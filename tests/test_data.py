@@ -1290,9 +1290,7 @@ def test_files_must_agree_with_each_other(h5):
         Hdf5Source(h5({"x": np.zeros((3, 5)), "y": np.zeros(2)}), ["x", "y"])
 
 
-@pytest.mark.parametrize(
-    "now", [rows(4, 6), rows(4, 9), {"x": np.zeros((4, 5)), "y": np.zeros(4)}]
-)
+@pytest.mark.parametrize("now", [rows(4, 6), rows(4, 9), {"x": np.zeros((4, 5)), "y": np.zeros(4)}])
 def test_a_file_that_has_other_rows_when_it_is_reached_is_an_error(h5, now):
     source = Hdf5Source(h5(rows(0, 4), rows(4, 8)), ["x", "y"])
     source.read(0, 4)

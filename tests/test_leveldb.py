@@ -99,7 +99,9 @@ def test_a_database_that_is_made_anew_while_it_is_read_is_an_error(tmp_path):
     source = LevelDbSource(make(b"1"))
     read = [source.record(i)[1][:1] for i in range(100)]
     make(b"2")
-    with pytest.raises(DataError, match=r"db: was written anew while it was read: \d+\.ldb is anot"):
+    with pytest.raises(
+        DataError, match=r"db: was written anew while it was read: \d+\.ldb is anot"
+    ):
         read += [source.record(i)[1][:1] for i in range(100, 1000)]
     assert set(read) == {b"1"}
     source.close()

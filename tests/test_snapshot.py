@@ -376,6 +376,14 @@ def test_resume_goes_on_from_the_latest_whole_pair(ending, capsys):
     np.testing.assert_equal(all_of(last)[:3], all_of(whole)[:3])
 
 
+def test_resume_passes_over_what_only_has_the_name_of_a_state(caplog):
+    trained(2).snapshot()
+    os.symlink("nowhere", "s_iter_8.solverstate")
+    os.mkdir("s_iter_9.solverstate")
+    assert solver().resume() == "s_iter_2.solverstate"
+    assert caplog.text.count("passing it over") == 2
+
+
 def test_resume_does_not_write_over_snapshots_that_are_damaged(capsys):
     assert train("--iterations=2") == 0
     os.remove("s_iter_2.caffemodel")

@@ -76,8 +76,14 @@ def states(prefix):
         match = re.fullmatch(rf"{re.escape(name)}_iter_([0-9]+)\.solverstate(\.h5)?", entry)
         if match:
             path = os.path.join(folder, entry)
-            found.append((int(match[1]), os.path.getmtime(path), path))
+            with contextlib.suppress(FileNotFoundError):  # it is being removed
+                found.append((int(match[1]), written(path), path))
     return [path for _, _, path in sorted(found, reverse=True)]
+
+
+def written(path):
+    """When a state was written; of a link, which may lead nowhere, when that was made."""
+    return os.lstat(path).st_mtime
 
 
 def clear_leftovers(prefix):

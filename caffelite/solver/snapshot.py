@@ -203,10 +203,8 @@ def resume(solver, allow_other_weights=False):
             log.warning("%s; passing it over", problem)
             continue
         log.log(NOTICE, "Resuming from %s", path)
-        last = max(found, key=os.path.getmtime)
-        if os.path.getmtime(last) > os.path.getmtime(path) and found.index(last) > found.index(
-            path
-        ):
+        last = max(found[found.index(path) :], key=prefix.written)
+        if prefix.written(last) > prefix.written(path):
             log.warning("%s was written later; --snapshot goes on from it, if that is meant", last)
         return path
     at = f'snapshot_prefix "{solver.param.snapshot_prefix}"'
