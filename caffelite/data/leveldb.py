@@ -189,8 +189,8 @@ def _link_whole(path, folder):
 def _link(path, folder):
     """Make `folder` the same database, with copies of all but its tables, and links to those.
 
-    Yields the paths of these tables. Only tables in use are linked, those that the manifest names: LevelDB overwrites others, which
-    an interrupted program may have left.
+    Yields the paths of these tables. Only tables in use are linked, those that the manifest names:
+    LevelDB overwrites others, which an interrupted program may have left.
     """
     try:
         manifest = text(os.path.join(path, "CURRENT"), most=1000).strip()
