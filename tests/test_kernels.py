@@ -90,6 +90,13 @@ WINDOWS = [
     ((8, 8), (3, 3), (1, 1), (0, 0), (1, 1), (5, 4)),
     ((2, 5), (3, 3), (2, 2), (0, 0), (1, 1), (1, 2)),
     ((2, 3), (3, 5), (1, 1), (0, 1), (1, 2), (2, 2)),
+    ((11, 9), (10, 8), (1, 1), (0, 0), (1, 1), None),
+    ((9, 1), (3, 1), (2, 3), (1, 0), (1, 2), None),
+    ((1, 9, 1), (1, 3, 1), (1, 1, 1), (0, 1, 1), (1, 1, 1), None),
+    ((1, 1), (1, 1), (1, 2), (0, 0), (1, 1), None),
+    ((40, 2), (3, 2), (2, 1), (2, 0), (2, 1), None),
+    ((40, 3), (4, 2), (1, 1), (3, 1), (1, 2), None),
+    ((3, 24, 2), (2, 3, 1), (1, 1, 2), (1, 1, 1), (1, 1, 1), None),
     ((4, 5, 6), (2, 3, 2), (1, 2, 1), (1, 0, 1), (1, 1, 2), None),
     ((3, 4, 2, 5), (2, 2, 1, 3), (1, 2, 1, 1), (0, 1, 0, 1), (1, 1, 1, 1), None),
 ]
@@ -153,6 +160,8 @@ SEVERAL_BLOCKS = pytest.mark.parametrize(
         (((40, 50), (1, 1), (1, 1), (0, 0), (1, 1), None), (1, 300, 30, 1)),
         (((7, 7), (3, 3), (1, 1), (1, 1), (1, 1), None), (9, 20, 40, 2)),
         (((13, 13), (1, 1), (1, 1), (0, 0), (1, 1), None), (8, 40, 30, 1)),
+        (((71, 70), (70, 70), (1, 1), (0, 0), (1, 1), None), (3, 2, 3, 1)),
+        (((3000, 4), (7, 2), (2, 1), (3, 0), (1, 1), None), (1, 20, 3, 1)),
     ],
     ids=str,
 )
@@ -169,6 +178,21 @@ def test_convolve_over_several_blocks(window, counts):
 def test_convolve_by_windows_over_several_blocks(window, counts, monkeypatch):
     monkeypatch.setattr(convolve, "FORCED", [])
     check_convolve(window, counts, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size", "turned"),
+    [((3, 3), (14, 14), True), ((5, 5), (10, 10), True), ((480, 1), (482, 65536), False)],
+)
+def test_weights_are_not_turned_to_multiply_zeros(kernel, size, turned, monkeypatch):
+    """Turned, 480 x 1 weights on 3 x 65,536 pixels took 160 times the products that there are."""
+    ways = []
+    monkeypatch.setattr(convolve, "_multiply", lambda *_: ways.append(True))
+    monkeypatch.setattr(convolve, "_scatter_windows", lambda *_: ways.append(False))
+    out = tuple(i - k + 1 for i, k in zip(size, kernel, strict=True))
+    w, dy, dx = (np.empty((1, 1, *shape), np.float32) for shape in (kernel, out, size))
+    convolve.backward_input(w, dy, dx, (1, 1), (0, 0), (1, 1))
+    assert ways == [turned]
 
 
 def check_convolve(window, counts, dtype):

@@ -48,6 +48,8 @@ STAGED_TILES = 8
 """Tiles of y computed beside y when a block spans images."""
 ROW_BLOCK = 64
 """Rows of dy per block in `backward_weight`."""
+TURNED_PIXELS = 4
+"""Pixels of x for one of y up to which `backward_input` turns weights around."""
 SMALL_WEIGHTS = 1 << 16
 """Weights fewer than this are summed per thread, each over its share of the images."""
 
@@ -71,6 +73,15 @@ def _path(x, plane, sizes):
 def _wants(algorithm, x, plane, sizes):
     able = _allowed("winograd") and winograd.fits(plane)
     return able and bool(FORCED or algorithm.pays(plane, x, sizes))
+
+
+def _turning_pays(geometry):
+    """Whether to convolve dy with turned weights: at stride 1, if few products are with zeros.
+
+    It looks at windows around each pixel of x, of which only those of y are in dy.
+    """
+    pixels, of_y = (math.prod(geometry[row].tolist()) for row in (IN, OUT))
+    return (geometry[STRIDE] == 1).all() and pixels <= TURNED_PIXELS * of_y
 
 
 def _allowed(path):
@@ -112,7 +123,7 @@ def backward_input(w, dy, dx, stride, pad, dilation, group=1):
         return
     inputs, outputs = w.shape[1], w.shape[0] // group
     window = int(np.prod(geometry[KERNEL]))
-    if (geometry[STRIDE] == 1).all():
+    if _turning_pays(geometry):
         # the convolution of dy with the weights turned around
         turned = geometry[[OUT, IN, KERNEL, STRIDE, PAD, DILATION]]
         turned[PAD] = geometry[DILATION] * (geometry[KERNEL] - 1) - geometry[PAD]
@@ -290,26 +301,32 @@ def _windows(
 
 
 def _scatter_windows(w, dy, dx, geometry, inputs, outputs, group, window):
-    """dx = sum over windows of transposed weights times dy, for strided convolutions."""
+    """dx = sum over windows of transposed weights times dy.
+
+    A block is some rows of the windows of a panel of pixels or more, of several images if small.
+    """
     batch, itemsize = dx.shape[0], dx.itemsize
     threads = thread_count(dy.size * inputs * window)
     pixels = int(np.prod(geometry[OUT]))
     panel = TILE_VECTORS * VECTOR_BYTES // itemsize
     column_block = max(BLOCK_BYTES // itemsize // max(outputs, 1) // panel * panel, panel)
-    column_block = min(column_block, -(-max(pixels, 1) // panel) * panel)
+    column_block = min(column_block, -(-pixels // panel) * panel)
+    images = max(1, min(column_block // pixels, batch))
+    row_tiles = 1 + BLOCK_BYTES // itemsize // (column_block * TILE_ROWS)
     channels = max(1, min(inputs, BLOCK_BYTES // itemsize // (column_block * window)))
-    if batch * group * -(-inputs // channels) < threads:
+    image_blocks = -(-batch // images)
+    if image_blocks * group * -(-inputs // channels) < threads:
         channels = max(1, -(-inputs // threads))
-    items = batch * group * -(-inputs // channels)
+    items = image_blocks * group * -(-inputs // channels)
     parts = min(threads, items)
     step = spaced(column_block, panel // TILE_VECTORS)
-    size = (outputs + channels * window) * step + panel
+    size = (outputs + min(channels * window, row_tiles * TILE_ROWS)) * step + panel
     weights = group * inputs * window * outputs
     work = workspace(dx.dtype, weights + parts * size)
     run = _scatter.on(parts)
     run(
-        w.reshape(-1), dy.reshape(-1), dx.reshape(-1), geometry, inputs, outputs, group, channels,
-        column_block, items, work, weights, size, parts,
+        w.reshape(-1), dy.reshape(-1), dx.reshape(-1), geometry, batch, images, inputs, outputs,
+        group, channels, row_tiles, column_block, items, work, weights, size, parts,
     )  # fmt: skip
 
 
@@ -326,10 +343,10 @@ def _pack_transposed(w, inputs, outputs, group, window, channels, item, out):
 
 @kernel
 def _scatter_part(
-    dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights, size,
-    parts, part, offsets,
+    dy, dx, geometry, batch, images, inputs, outputs, group, channels, row_tiles, column_block,
+    items, work, weights, size, parts, part, offsets,
 ):  # fmt: skip
-    """The `part`-th share of (image, group, channels) blocks of dx."""
+    """The `part`-th share of (images, group, channels) blocks of dx."""
     plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
     window = geometry[KERNEL].prod()
     blocks = -(-inputs // channels)
@@ -337,27 +354,39 @@ def _scatter_part(
     dy_at = weights + part * size
     columns_at = dy_at + outputs * step
     for item in range(part * items // parts, (part + 1) * items // parts):
-        n, g, c0 = item // (group * blocks), item // blocks % group, item % blocks * channels
+        g, c0 = item // blocks % group, item % blocks * channels
+        n0 = item // (group * blocks) * images
+        n1 = min(n0 + images, batch)
         c1 = min(c0 + channels, inputs)
-        target = ((n * group + g) * inputs + c0) * plane
-        clear((c1 - c0) * plane, dx, target)
         rows = (c1 - c0) * window
+        tiles = -(-rows // TILE_ROWS)
+        for n in range(n0, n1):
+            clear((c1 - c0) * plane, dx, ((n * group + g) * inputs + c0) * plane)
         for p0 in range(0, pixels, column_block):
             p1 = min(p0 + column_block, pixels)
-            source = (n * group + g) * outputs * pixels + p0
-            _copy_rows(outputs, p1 - p0, dy, source, pixels, work, dy_at, step, False)
-            multiply_packed(
-                rows, 0, -(-rows // TILE_ROWS), p1 - p0, outputs,
-                work, (g * inputs + c0) * window * outputs, outputs, 0,
-                work, dy_at, step, work, columns_at, step, False,
-            )  # fmt: skip
-            col2im_block(work, columns_at, step, geometry, 0, rows, p0, p1, dx, target, offsets)
+            for n in range(n0, n1):
+                source = (n * group + g) * outputs * pixels + p0
+                to = dy_at + (n - n0) * pixels
+                _copy_rows(outputs, p1 - p0, dy, source, pixels, work, to, step, False)
+            for t in range(0, tiles, row_tiles):
+                end = min(t + row_tiles, tiles)
+                multiply_packed(
+                    rows, t, end, (n1 - n0) * (p1 - p0), outputs,
+                    work, (g * inputs + c0) * window * outputs, outputs, 0,
+                    work, dy_at, step, work, columns_at, step, False,
+                )  # fmt: skip
+                k0, k1 = t * rows // tiles, end * rows // tiles
+                for n in range(n0, n1):
+                    col2im_block(
+                        work, columns_at + (n - n0) * pixels, step, geometry, k0, k1, p0, p1,
+                        dx, ((n * group + g) * inputs + c0) * plane, offsets,
+                    )  # fmt: skip
 
 
 @kernel(parallel=True)
 def _scatter(
-    w, dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work, weights,
-    size, parts,
+    w, dy, dx, geometry, batch, images, inputs, outputs, group, channels, row_tiles, column_block,
+    items, work, weights, size, parts,
 ):  # fmt: skip
     window = geometry[KERNEL].prod()
     for item in prange(group * -(-inputs // channels)):
@@ -365,8 +394,8 @@ def _scatter(
     offsets = np.empty((parts, geometry.shape[1]), np.int64)
     for part in prange(parts):
         _scatter_part(
-            dy, dx, geometry, inputs, outputs, group, channels, column_block, items, work,
-            weights, size, parts, np.int64(part), offsets[part],
+            dy, dx, geometry, batch, images, inputs, outputs, group, channels, row_tiles,
+            column_block, items, work, weights, size, parts, np.int64(part), offsets[part],
         )  # fmt: skip
 
 

@@ -14,14 +14,19 @@ from ._simd import add, clear, copy
 
 IN, OUT, KERNEL, STRIDE, PAD, DILATION = range(6)
 """Rows of `geometry`."""
+TALL = 4
+"""An output with this many times more lines than columns is copied column by column."""
 
 
 def geometry_of(in_shape, out_shape, kernel_shape, stride, pad, dilation):
-    """The geometry array; without spatial axes there is one axis of size 1."""
-    rows = (in_shape, out_shape, kernel_shape, stride, pad, dilation)
-    if len(in_shape) == 0:
-        rows = ((1,), (1,), (1,), (1,), (0,), (1,))
-    return np.array(rows, np.int64)
+    """The geometry array. Axes of size 1 are left out, but for one, where there is no other."""
+    geometry = np.array((in_shape, out_shape, kernel_shape, stride, pad, dilation), np.int64)
+    if 1 in in_shape:
+        needed = (geometry[: KERNEL + 1] > 1).any(axis=0) | (geometry[PAD] > 0)
+        geometry = np.ascontiguousarray(geometry[:, needed])
+    if geometry.shape[1] == 0:
+        return np.array(((1,), (1,), (1,), (1,), (0,), (1,)), np.int64)
+    return geometry
 
 
 def im2col(x, col, kernel_shape, stride, pad, dilation):
@@ -63,10 +68,13 @@ def _window_offsets(geometry, k, offsets):
 
 
 @kernel
-def _input_line(geometry, line, offsets):
-    """Where in a channel the input line for output line `line` starts; -1 outside the image."""
-    start, size = 0, geometry[IN, -1]
-    for axis in range(geometry.shape[1] - 2, -1, -1):
+def _input_start(geometry, line, offsets, axes):
+    """Where in a channel the input for output `line` starts; -1 outside the image.
+
+    Lines, for which `axes` is 1, are counted over all axes but the last one; for 2, planes are.
+    """
+    start, size = 0, geometry[IN, -axes:].prod()
+    for axis in range(geometry.shape[1] - axes - 1, -1, -1):
         line, at = divmod(line, geometry[OUT, axis])
         at = at * geometry[STRIDE, axis] + offsets[axis]
         if at < 0 or at >= geometry[IN, axis]:
@@ -77,22 +85,79 @@ def _input_line(geometry, line, offsets):
 
 
 @kernel
+def _is_tall(geometry):
+    return geometry.shape[1] > 1 and geometry[OUT, -2] >= TALL * geometry[OUT, -1]
+
+
+@kernel
+def _column(geometry, plane, j, offsets, p0, p1):
+    """Column j of a plane of output: (first, low, high, last, start, step).
+
+    Lines `first` to `last` have a pixel among p0..p1, and `low` to `high` of them read the image:
+    line i at start + i * step of a channel.
+    """
+    height, width, stride = geometry[OUT, -2], geometry[OUT, -1], geometry[STRIDE, -2]
+    pixel = plane * height * width + j
+    first = max(-((pixel - p0) // width), 0)
+    last = max(min(-((pixel - p1) // width), height), first)
+    at, above = j * geometry[STRIDE, -1] + offsets[-1], offsets[-2]
+    start = _input_start(geometry, plane, offsets, 2)
+    low = high = last
+    if start >= 0 and 0 <= at < geometry[IN, -1]:
+        low = min(max(-(above // stride), first), last)
+        high = max(min(-((above - geometry[IN, -2]) // stride), last), low)
+    width_in = geometry[IN, -1]
+    return first, low, high, last, start + above * width_in + at, stride * width_in
+
+
+@kernel
+def _read_columns(x, x_at, geometry, offsets, p0, p1, out, out_at):
+    """A row of `im2col_block` for a tall output; pixel 0 belongs at out[out_at]."""
+    height, width = geometry[OUT, -2], geometry[OUT, -1]
+    for plane in range(p0 // (height * width), -(-p1 // (height * width))):
+        for j in range(width):
+            first, low, high, last, start, step = _column(geometry, plane, j, offsets, p0, p1)
+            to = out_at + plane * height * width + j
+            for i in range(first, low):
+                out[to + i * width] = 0
+            for i in range(low, high):
+                out[to + i * width] = x[x_at + start + i * step]
+            for i in range(high, last):
+                out[to + i * width] = 0
+
+
+@kernel
+def _add_columns(col, col_at, geometry, offsets, p0, p1, x, x_at):
+    """A row of `col2im_block` for a tall output; pixel 0 lies at col[col_at]."""
+    height, width = geometry[OUT, -2], geometry[OUT, -1]
+    for plane in range(p0 // (height * width), -(-p1 // (height * width))):
+        for j in range(width):
+            _, low, high, _, start, step = _column(geometry, plane, j, offsets, p0, p1)
+            source = col_at + plane * height * width + j
+            for i in range(low, high):
+                x[x_at + start + i * step] += col[source + i * width]
+
+
+@kernel
 def im2col_block(x, x_at, geometry, k0, k1, p0, p1, out, out_at, out_step, offsets):
     """Rows k0..k1, columns p0..p1 of the matrix for the image at x[x_at:], rows out_step apart."""
     width_in, width, stride = geometry[IN, -1], geometry[OUT, -1], geometry[STRIDE, -1]
-    plane = geometry[IN].prod()
+    plane, tall = geometry[IN].prod(), _is_tall(geometry)
     for k in range(k0, k1):
         channel = _window_offsets(geometry, k, offsets)
         shift = offsets[-1]
         first = -(shift // stride)
         last = -((shift - width_in) // stride)
         target = out_at + (k - k0) * out_step
+        if tall:
+            _read_columns(x, x_at + channel * plane, geometry, offsets, p0, p1, out, target - p0)
+            continue
         p = p0
         while p < p1:
             line = p // width
             j0 = p - line * width
             j1 = min(width, j0 + p1 - p)
-            start = _input_line(geometry, line, offsets)
+            start = _input_start(geometry, line, offsets, 1)
             low, high = j1, j1
             if start >= 0:
                 low = min(max(first, j0), j1)
@@ -109,18 +174,22 @@ def im2col_block(x, x_at, geometry, k0, k1, p0, p1, out, out_at, out_step, offse
 def col2im_block(col, col_at, col_step, geometry, k0, k1, p0, p1, x, x_at, offsets):
     """Add rows k0..k1, columns p0..p1 of a matrix to the image at x[x_at:]."""
     width_in, width, stride = geometry[IN, -1], geometry[OUT, -1], geometry[STRIDE, -1]
-    plane = geometry[IN].prod()
+    plane, tall = geometry[IN].prod(), _is_tall(geometry)
     for k in range(k0, k1):
         channel = _window_offsets(geometry, k, offsets)
         shift = offsets[-1]
         first = -(shift // stride)
         last = -((shift - width_in) // stride)
+        if tall:
+            source = col_at + (k - k0) * col_step - p0
+            _add_columns(col, source, geometry, offsets, p0, p1, x, x_at + channel * plane)
+            continue
         p = p0
         while p < p1:
             line = p // width
             j0 = p - line * width
             j1 = min(width, j0 + p1 - p)
-            start = _input_line(geometry, line, offsets)
+            start = _input_start(geometry, line, offsets, 1)
             if start >= 0:
                 source = col_at + (k - k0) * col_step + p - p0 - j0
                 to = x_at + channel * plane + start + shift
