@@ -14,7 +14,7 @@ from google.protobuf import text_format
 import caffelite
 from caffelite import lock
 from caffelite.cli import main
-from caffelite.errors import CaffeliteError
+from caffelite.errors import CaffeliteError, WeightsError
 from caffelite.proto import caffe_pb2
 
 NET = """
@@ -175,6 +175,42 @@ def test_no_flipped_bit_of_values_in_an_hdf5_state_loads():
         flipped[at] ^= 1 << at % 8
         Path(path).write_bytes(flipped)
         refused(path, "holds something else than was saved in it|damaged")
+
+
+TWICE = """
+    layer { name: "d" type: "DummyData" top: "x" dummy_data_param { shape { dim: 2 dim: 3 } } }
+    layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param {
+        num_output: 3 weight_filler { type: "xavier" } } }
+    layer { name: "ip" type: "InnerProduct" bottom: "y" top: "z" inner_product_param {
+        num_output: 3 weight_filler { type: "xavier" } } }
+    layer { name: "loss" type: "Reduction" bottom: "z" top: "loss" loss_weight: 1 }
+"""
+
+
+def test_layers_of_one_name_are_told_of_and_not_gone_on_from(caplog):
+    made = [param(), param(), param()]
+    for one in made:
+        one.ClearField("net_param")
+        text_format.Parse(TWICE, one.net_param)
+    caffelite.get_solver(made[0]).solve()
+    assert 'several layers with weights have the name "ip"' in caplog.text
+    with pytest.raises(WeightsError, match='1 of the net\'s 2 layers .* "ip"'):
+        caffelite.get_solver(made[1]).restore("s_iter_6.solverstate")
+    caffelite.get_solver(made[2]).restore("s_iter_6.solverstate", allow_other_weights=True)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [(TWICE, "HDF5 holds one layer of a name"), (NET.replace('"ip"', '"a/ip"'), "a/ip")],
+)
+def test_what_hdf5_cannot_hold_is_said_before_training(net, message):
+    made = param(".h5")
+    made.ClearField("net_param")
+    text_format.Parse(net, made.net_param)
+    one = caffelite.get_solver(made)
+    with pytest.raises(WeightsError, match=message):
+        one.solve()
+    assert one.iter == 0
 
 
 @FORMS

@@ -142,7 +142,7 @@ def open_file(path, values=True):
 
     Another process reads it first; without `values`, only what the file holds, not its values.
     """
-    h5py = _h5py()
+    h5py = package()
     if not os.path.isfile(path):
         raise DataError(f"{path}: no such file (looked for from {os.getcwd()})")
     failure = _trial.failure(path, values)
@@ -170,7 +170,7 @@ def write_file(path, fill):
 
 def image(fill):
     """Yield the bytes of the HDF5 file that `fill(file)` makes, in memory."""
-    with _h5py().File("image", "w", driver="core", backing_store=False) as file:
+    with package().File("image", "w", driver="core", backing_store=False) as file:
         fill(file)
         file.flush()
         content = file.id.get_file_image()
@@ -193,7 +193,8 @@ def pieces(data):
         yield data[start : start + step]
 
 
-def _h5py():
+def package():
+    """h5py, or an error that says where it comes from."""
     try:
         import h5py
     except ImportError:
@@ -203,7 +204,7 @@ def _h5py():
 
 def group(parent, name):
     """The group `name` of an open file or group, stored in this very file."""
-    h5py = _h5py()
+    h5py = package()
 
     found = _stored_here(parent, name)
     if not isinstance(found, h5py.Group):
@@ -213,7 +214,7 @@ def group(parent, name):
 
 def dataset(parent, name, least_axes=1):
     """The dataset `name` of an open file or group: numbers, stored in this very file."""
-    h5py = _h5py()
+    h5py = package()
 
     at = _at(parent, name)
     data = _stored_here(parent, name)
@@ -239,7 +240,7 @@ def dataset(parent, name, least_axes=1):
 
 def text(parent, name):
     """The scalar string `name` of an open file or group, stored in this very file."""
-    h5py = _h5py()
+    h5py = package()
 
     data = _stored_here(parent, name)
     if not isinstance(data, h5py.Dataset) or data.shape != () or data.dtype.kind not in "SO":
@@ -251,7 +252,7 @@ def text(parent, name):
 
 def put_text(parent, name, value):
     """Store a scalar string of fixed length with a null behind it, which readers in C go by."""
-    h5py = _h5py()
+    h5py = package()
 
     raw = os.fsencode(value)
     kind = h5py.h5t.C_S1.copy()
@@ -264,7 +265,7 @@ def _at(parent, name):
 
 
 def _stored_here(parent, name):
-    h5py = _h5py()
+    h5py = package()
 
     link = parent.get(name, getlink=True) if "/" not in name else None
     if link is None:

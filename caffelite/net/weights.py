@@ -272,17 +272,12 @@ def blob_message(shape, data, diff=None):
 
 def hdf5_contents(net, diff=False):
     """The chunks of a .caffemodel.h5, and the digest of its weights, which is its checksum."""
+    check_hdf5(net)
     digest = _digest(net, _saved(net, np.float32))
 
     def fill(file):
         file.attrs[CHECKSUM] = np.uint32(digest)
         for layer in net.layers:
-            check_hdf5_name(layer.name, layer.at)
-            if f"data/{layer.name}" in file:
-                raise WeightsError(
-                    f"{layer.at}: HDF5 holds one layer of a name, and another has this one, too; "
-                    "rename one of the two, or save a .caffemodel"
-                )
             values = file.create_group(f"data/{layer.name}")
             diffs = file.create_group(f"diff/{layer.name}") if diff else None
             for index, blob in enumerate(layer.blobs):
@@ -292,6 +287,20 @@ def hdf5_contents(net, diff=False):
                     diffs.create_dataset(str(index), data=blob.diff, dtype="f4")
 
     return hdf5.image(fill), digest
+
+
+def check_hdf5(net):
+    """Raise an error for a net whose weights HDF5 cannot hold, or where the package is missing."""
+    hdf5.package()
+    names = set()
+    for layer in net.layers:
+        check_hdf5_name(layer.name, layer.at)
+        if layer.name in names:
+            raise WeightsError(
+                f"{layer.at}: HDF5 holds one layer of a name, and another has this one, too; "
+                "rename one of the two, or save a .caffemodel"
+            )
+        names.add(layer.name)
 
 
 def check_hdf5_name(name, at):

@@ -248,7 +248,7 @@ class Solver:
         if not (self.param.snapshot_after_train or self.param.snapshot or self.param.early_stop):
             yield
             return
-        prefix.check_writable(self.param.snapshot_prefix)
+        snapshot.check(self)
         with prefix.held(self.param.snapshot_prefix):
             prefix.clear_leftovers(self.param.snapshot_prefix)
             yield

@@ -21,6 +21,7 @@ from ..data import hdf5
 from ..errors import CaffeliteError, ProtoError, SolverError
 from ..glog import NOTICE
 from ..net import checksum, weights, weights_file
+from ..net.transfer import REFUSE, WARN
 from ..proto import caffe_pb2, wire
 from ..reading import opened
 from . import prefix
@@ -34,6 +35,21 @@ log = logging.getLogger("caffelite")
 
 
 # Writing
+
+
+def check(solver):
+    """Raise an error, before it trains, for what would keep a solver's snapshots from being made."""
+    prefix.check_writable(solver.param.snapshot_prefix)
+    if _writes_hdf5(solver):
+        weights.check_hdf5(solver.net)
+    names = [layer.name for layer in solver.net.layers if layer.blobs]
+    twice = sorted({f'"{name}"' for name in names if names.count(name) > 1})
+    if twice:
+        log.warning(
+            "several layers with weights have the name %s: files hold them by name, so training "
+            "cannot go on from a snapshot; give each a name of its own",
+            " and ".join(twice),
+        )
 
 
 def write(solver):
@@ -233,7 +249,8 @@ def restore(solver, path, allow_other_weights=False):
         )
     if state.learned_net:
         with _model_of(solver, state, path, allow_other_weights) as model:
-            model.copy()
+            whole = state.HasField("weights_digest") and not allow_other_weights
+            model.copy(REFUSE if whole else WARN)
     for target, array in zip(_histories(solver), arrays, strict=True):
         target[...] = array.reshape(target.shape)
     _let_frozen_blobs_roll_out(solver)

@@ -6,7 +6,8 @@ import sys
 import weakref
 
 from ...atomic import is_passing, make_passing, passing_start, take_place
-from ...errors import DataError, missing_extra
+from ...data import hdf5
+from ...errors import DataError
 from ...lock import HeldElsewhere, locked
 from ..base import Layer, register
 
@@ -98,7 +99,7 @@ class _Rows:
 
     def __init__(self, path, writer):
         self.path, self.target, self.writer = path, os.path.realpath(path), writer
-        self.process, self.h5py = os.getpid(), _h5py()
+        self.process, self.h5py = os.getpid(), hdf5.package()
         other = self.in_work.get(self.target)
         if other is not None:
             raise _Problem(
@@ -185,14 +186,6 @@ def _append(file, name, values):
     start = len(rows)
     rows.resize(start + len(values), axis=0)
     rows[start:] = values
-
-
-def _h5py():
-    try:
-        import h5py
-    except ImportError:
-        raise missing_extra("h5py", "hdf5") from None
-    return h5py
 
 
 @atexit.register
