@@ -20,6 +20,7 @@ import pytest
 
 import caffelite
 from caffelite.cli import main
+from caffelite.errors import CaffeliteError
 from caffelite.proto import caffe_pb2
 from caffelite.view.fold import repeats
 from caffelite.view.graph import describe
@@ -815,6 +816,17 @@ def test_mistakes_are_told(words, code, said, tmp_path, monkeypatch, capsys):
     assert main([*words, "--no-browser"]) == code
     err = capsys.readouterr().err
     assert said in err and "Traceback" not in err
+
+
+def test_weights_that_are_cut_off_while_they_are_shown_are_an_error(tmp_path):
+    path = tmp_path / "w.caffemodel"
+    layer = caffe_pb2.LayerParameter(name="ip")
+    layer.blobs.add(data=[1.0] * 100_000).shape.dim.append(100_000)
+    path.write_bytes(caffe_pb2.NetParameter(layer=[layer]).SerializeToString())
+    weights = Weights(str(path))
+    os.truncate(path, 10)
+    with pytest.raises(CaffeliteError, match="w.caffemodel: was cut off while it was read"):
+        weights.describe("ip")
 
 
 def test_weights_whose_shape_cannot_be_are_shown_flat(tmp_path):

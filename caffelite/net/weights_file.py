@@ -82,7 +82,7 @@ class SavedBlob:
     @functools.cached_property
     def crc(self):
         """The CRC-32 of the values."""
-        if self.file is None or self.place is None:
+        if not self._in_one_piece:
             return checksum.of_array(self.data)
         return checksum.of_bytes(self.file, self.place, self.data.nbytes)
 
@@ -92,15 +92,29 @@ class SavedBlob:
         Reading the file anew, past the mapping, keeps a model of any size in memory once, not
         twice.
         """
-        if self.file and self.place is not None and self.data.dtype == blob.dtype:
-            self.file.seek(self.place)
-            read = self.file.readinto(memoryview(blob.unfilled().reshape(-1)).cast("B"))
-            if read != self.data.nbytes:
-                raise WeightsError(f"{self.file.name}: was cut off while it was read")
+        if self._in_one_piece and self.data.dtype == blob.dtype:
+            self._read_into(blob.unfilled().reshape(-1))
         else:
             blob.assign(self.data)
         if self.diff.size:
             blob.diff.reshape(-1)[...] = self.diff
+
+    def read(self):
+        """The values, in memory. Of a file that was cut off, a mapping would end the process."""
+        if not self._in_one_piece:
+            return self.data
+        values = np.empty(self.data.size, self.data.dtype)
+        self._read_into(values)
+        return values
+
+    @property
+    def _in_one_piece(self):
+        return self.file is not None and self.place is not None
+
+    def _read_into(self, values):
+        self.file.seek(self.place)
+        if self.file.readinto(memoryview(values).cast("B")) != values.nbytes:
+            raise WeightsError(f"{self.file.name}: was cut off while it was read")
 
     def fits(self, shape):
         """Whether the values may go into a blob of this shape.

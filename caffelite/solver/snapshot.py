@@ -38,7 +38,7 @@ log = logging.getLogger("caffelite")
 
 
 def check(solver):
-    """Raise an error, before it trains, for what would keep a solver's snapshots from being made."""
+    """Raise an error, before it trains, for what would keep a solver from writing snapshots."""
     prefix.check_writable(solver.param.snapshot_prefix)
     if _writes_hdf5(solver):
         weights.check_hdf5(solver.net)

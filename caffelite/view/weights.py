@@ -1,12 +1,13 @@
 """What the page shows of a layer's learned values: a histogram of each blob, and filters."""
 
 import base64
+import threading
 
 import numpy as np
 
 from .. import reading
 from ..net import convert
-from ..net.weights_file import is_hdf5, read_binary
+from ..net.weights_file import BinaryFile, SavedBlob, is_hdf5
 
 BINS = 64
 PIECE = 2**20  # values looked at together
@@ -19,21 +20,24 @@ class Weights:
     """The weights file of `caffelite view`; values are read from it when a layer is looked at."""
 
     def __init__(self, path):
-        self.path = path
+        self.path, self._one_at_a_time = path, threading.Lock()
         if is_hdf5(path) or path.endswith(".safetensors"):
             found = convert.read(path)
             self.layers = {name: [blobs[k] for k in sorted(blobs)] for name, blobs in found.items()}
         else:
-            self.layers = {
-                name: [blob.data.reshape(_shape(blob)) for blob in saved]
-                for name, saved in reversed(read_binary(path))
-                if saved
-            }
+            file = BinaryFile(path)  # open as long as a blob refers to it
+            file.check()
+            self.layers = {name: saved for name, saved in reversed(file.layers) if saved}
 
     def describe(self, layer):
         """[{shape, histogram, ...}] for each blob of a layer, or None if the file has no such."""
         blobs = self.layers.get(layer)
-        return None if blobs is None else [_describe(blob) for blob in blobs]
+        with self._one_at_a_time:
+            return None if blobs is None else [_describe(_values(blob)) for blob in blobs]
+
+
+def _values(blob):
+    return blob.read().reshape(_shape(blob)) if isinstance(blob, SavedBlob) else blob
 
 
 def _shape(blob):
