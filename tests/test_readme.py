@@ -107,10 +107,17 @@ def registries(monkeypatch):
     monkeypatch.setattr(solvers, "_solvers", dict(solvers._solvers))
 
 
-@pytest.fixture
-def lenet(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """As the folder that `caffelite demo` makes, but with few digits, of noise; with pictures."""
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path_factory.mktemp("lenet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        _make()
+    return folder
+
+
+def _make():
     assert main(["init", "lenet", "."]) == 0
     random = np.random.default_rng(0)
     for name in ("train", "test"):
@@ -124,12 +131,20 @@ def lenet(tmp_path, monkeypatch):
     for name in ("blue", "red"):
         Path("pictures", name).mkdir(parents=True)
         for i in range(10):
-            Image.effect_noise((40, 40), 50).save(f"pictures/{name}/{i}.jpg")
+            noise = random.integers(0, 256, (40, 40, 3)).astype(np.uint8)
+            Image.fromarray(noise).save(f"pictures/{name}/{i}.jpg")
     shutil.copy("pictures/red/0.jpg", "new.jpg")
     Path("old_net.prototxt").write_text(OLD_NET)
     shorten("solver.prototxt")
     shorten("solvers/pictures.prototxt")
     assert main(["train", "--solver", "solver.prototxt", "--log", "lenet.jsonl", "-q"]) == 0
+
+
+@pytest.fixture
+def lenet(made, tmp_path, monkeypatch):
+    """A copy of that folder is the current one."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
