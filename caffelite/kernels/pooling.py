@@ -13,6 +13,10 @@ from ._jit import kernel, prange, threads_over
 from ._windows import window_argmax, window_max, window_sum
 from ._workspace import workspace_rows
 
+GATHERED = 4
+"""Pixels for one window up to which the gradient of an average is gathered at stride 1: of many
+more, most of what is looked at lies outside the windows."""
+
 
 @kernel
 def _span(at, kernel, stride, pad, size):
@@ -153,7 +157,7 @@ def _average_backward(dy, window, dx, work):
             given = dy[p].reshape(-1)
             for o in range(own.size):
                 own[o] = given[o] / size[o]
-            if stride_h == 1 and stride_w == 1 and own.size > 1:
+            if stride_h == 1 and stride_w == 1 and height * width <= GATHERED * own.size:
                 _gather(share, kernel_h, kernel_w, pad_h, pad_w, dx[p])
             else:
                 _scatter(share, window, dx[p], line)
