@@ -59,7 +59,6 @@ _STARTS = {
     "a PAM": [b"P7"],
     "a PFM": [b"PF\n", b"Pf\n"],
     "a FITS": [b"SIMPLE  ="],
-    "a DICOM": [bytes(128) + b"DICM"],
     "an SGI": [b"\x01\xda"],
     "an HDF5": [b"\x89HDF\r\n\x1a\n"],
     "a numpy (.npy)": [b"\x93NUMPY"],
