@@ -531,9 +531,15 @@ def test_sigterm_stops_with_a_snapshot_and_its_own_exit_code(folder):
 def test_a_second_signal_stops_at_once(number, code, folder, monkeypatch):
     from caffelite.solver import Solver
 
+    clock = [0.0]
+    monkeypatch.setattr("caffelite.cli.train.time.monotonic", lambda: clock[0])
+
     def step(solver, n):
-        for _ in range(3):  # nobody heeds the first one
+        for clock[0] in (0, 0.9):  # nobody heeds the first one, nor its echo
             signal.raise_signal(number)
+        clock[0] = 1
+        signal.raise_signal(number)
+        raise AssertionError("the signal did nothing")
 
     monkeypatch.setattr(Solver, "step", step)
     assert main(["train", "-solver=solver.prototxt"]) == code

@@ -16,6 +16,7 @@ does SIGTERM, which schedulers and containers send before they kill; the exit co
 
 import contextlib
 import signal
+import time
 
 from ..glog import on_terminal, start_logging
 from ..reading import utf8
@@ -31,6 +32,8 @@ from ._nets import (
     stages,
     use_device,
 )
+
+AT_ONCE = 1.0  # seconds after which a second signal is one of its own
 
 _EFFECTS = ("stop", "snapshot", "none")
 
@@ -185,10 +188,17 @@ def _signals(solver, args):
 
 
 def _handler(solver, name, effect, asked):
-    """What a signal runs; a second one that stops does so at once."""
+    """What a signal runs; a second one that stops, after AT_ONCE, does not wait for a snapshot.
+
+    Before, it is the first one again: supervisors signal a process, and then its group.
+    """
+    first = []
 
     def handle(number, frame):
+        first.append(time.monotonic())
         if (name, "stop") in asked:
+            if first[-1] - first[0] < AT_ONCE:
+                return
             raise SystemExit(TERMINATED) if name == "SIGTERM" else KeyboardInterrupt
         if effect != "none":
             asked.append((name, effect))
