@@ -23,6 +23,8 @@ def broken(path, mode):
         time.sleep(100)
     if "break" in path:
         os.kill(os.getpid(), signal.SIGSEGV)
+    if "kill" in path:
+        os.kill(os.getpid(), signal.SIGKILL)
     return real(path, mode)
 
 h5py.File = broken
@@ -33,7 +35,7 @@ h5py.File = broken
 def trial(monkeypatch):
     """A process in which files with certain names do what damaged ones have done."""
     monkeypatch.setattr(_hdf5_trial, "_START", BREAKING + _hdf5_trial._START)
-    monkeypatch.setattr(_hdf5_trial, "PATIENCE", 1)
+    monkeypatch.setattr(_hdf5_trial, "PATIENCE", 3)
     made = _hdf5_trial.Trial()
     monkeypatch.setattr(hdf5, "_trial", made)
     yield made
@@ -52,6 +54,7 @@ def write(path):
     [
         ("break.h5", "break.h5: cannot be read as HDF5: it is damaged: SIGSEGV ends a process"),
         ("hang.h5", "hang.h5: cannot be read as HDF5: it is damaged: .* comes to no end"),
+        ("kill.h5", "kill.h5: cannot be read as HDF5: signal 9 ended, twice, the process"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

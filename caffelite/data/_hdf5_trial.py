@@ -18,6 +18,11 @@ from functools import partial
 PATIENCE = 60  # seconds for one object, or 64 MB of it
 IDLE = 10  # seconds after which the process goes
 _PIECE = 1 << 26
+_OF_DAMAGE = {
+    getattr(signal, name)
+    for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL")
+    if hasattr(signal, name)
+}
 _DEEPEST = 8  # no file of ours, or of Caffe, has as many groups in groups
 
 _START = (
@@ -54,14 +59,19 @@ class Trial:
 
     def _read(self, path, values):
         request = json.dumps((path, values, PATIENCE)) + "\n"
-        if not self._ask(request) and not self._ask(request, anew=True):
-            return None  # no other process can be had here, as where Python is built in
-        if self._process.stdout.readline():
-            return None
-        code = self._process.wait()
-        if code < 0:
-            return f"{signal.Signals(-code).name} ends a process that reads it"
-        return f"a process that reads it comes to no end ({PATIENCE} s, exit code {code})"
+        for _ in range(2):
+            if not self._ask(request) and not self._ask(request, anew=True):
+                return None  # no other process can be had here, as where Python is built in
+            if self._process.stdout.readline():
+                return None
+            code = self._process.wait()
+            if code >= 0:
+                reason = f"comes to no end ({PATIENCE} s, exit code {code})"
+                return f"it is damaged: a process that reads it {reason}"
+            if -code in _OF_DAMAGE:
+                return f"it is damaged: {signal.Signals(-code).name} ends a process that reads it"
+        # else somebody ended it, which says nothing about the file
+        return f"signal {-code} ended, twice, the process that was to try it; is memory short?"
 
     def _ask(self, request, anew=False):
         """Whether the process took a request."""

@@ -147,7 +147,7 @@ def open_file(path, values=True):
         raise DataError(f"{path}: no such file (looked for from {os.getcwd()})")
     failure = _trial.failure(path, values)
     if failure is not None:
-        raise DataError(f"{path}: cannot be read as HDF5: it is damaged: {failure}")
+        raise DataError(f"{path}: cannot be read as HDF5: {failure}")
     with named_in_errors(path), h5py.File(path, "r") as file:
         yield file
 
