@@ -42,7 +42,13 @@ def run(args):
     if args.kind not in KINDS:
         raise UsageError(f'DB_TYPE "{args.kind}": expected one of {", ".join(KINDS)}')
     if args.batches != "all":
-        args.batches = integer(args.batches, "NUM_BATCHES", least=1, error=UsageError)
+        given = args.batches
+        try:
+            args.batches = integer(given, "NUM_BATCHES", least=1, error=UsageError)
+        except UsageError:
+            raise UsageError(
+                f'NUM_BATCHES "{given}": expected a number from 1 on, or all'
+            ) from None
     if args.mode not in (None, "CPU", "GPU"):
         raise UsageError(f'"{args.mode}": expected CPU or GPU')
     args.gpu = (args.gpu or "0") if args.mode == "GPU" else None
