@@ -61,13 +61,17 @@ def seeds_of_the_test(request):
         rng.set_random_seed(zlib.crc32(request.node.nodeid.encode()))
 
 
-@pytest.fixture(autouse=True)
-def logging_as_before():
-    """Take back what a command run in this process sets up for its own log."""
+def _fresh_log():
     logger = logging.getLogger("caffelite")
-    before = logger.level, logger.propagate, list(logger.handlers)
-    yield
-    logger.setLevel(before[0])
-    logger.propagate = before[1]
-    logger.handlers[:] = before[2]
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
+    logger.handlers.clear()
     set_verbosity(0)
+
+
+@pytest.fixture(autouse=True)
+def log_of_the_test():
+    """Leave nothing of what commands that run in this process set up for their own log."""
+    _fresh_log()
+    yield
+    _fresh_log()
