@@ -6,28 +6,32 @@ The names below load what they need when first used, so that `import caffelite` 
 import importlib
 import os
 
+from ._old_paths import find_old_paths
+
 __version__ = "0.1.0"
 
 _here = os.path.dirname(os.path.abspath(__file__))
 if not os.path.isdir(os.path.join(_here, "models")):  # a checkout has models/ and solvers/ beside
     __path__.append(os.path.dirname(_here))
 
+find_old_paths()
+
 _HOMES = {
     "net": ["Net"],
     "blob": ["Blob"],
     "layers.utility.python": ["Layer", "allow_python"],
     "errors": ["CaffeliteError"],
-    "as_caffe": ["install_as_caffe"],
+    "pycaffe.as_caffe": ["install_as_caffe"],
     "proto.caffe_pb2": ["TRAIN", "TEST"],
     "rng": ["set_random_seed"],
-    "net_spec": ["NetSpec", "to_proto", "params"],
+    "pycaffe.net_spec": ["NetSpec", "to_proto", "params"],
     "solver": [
         *["Solver", "get_solver", "SGDSolver", "NesterovSolver", "AdaGradSolver"],
         *["RMSPropSolver", "AdaDeltaSolver", "AdamSolver"],
     ],
-    "classifier": ["Classifier"],
-    "detector": ["Detector"],
-    "_caffe": [
+    "pycaffe.classifier": ["Classifier"],
+    "pycaffe.detector": ["Detector"],
+    "pycaffe._caffe": [
         *["set_mode_cpu", "set_mode_gpu", "set_device", "layer_type_list", "init_log", "log"],
         *["solver_count", "set_solver_count", "solver_rank", "set_solver_rank"],
         *["set_multiprocess", "has_nccl", "NCCL", "Timer"],

@@ -21,7 +21,7 @@ from caffelite.data.image_list import ImageListSource, read_list
 from caffelite.data.image_pairs import ImagePairSource
 from caffelite.data.transform import DataTransformer
 from caffelite.errors import CaffeliteError
-from caffelite.net.preparation import Preparation
+from caffelite.predict.preprocessing import Preparation
 from caffelite.proto.caffe_pb2 import TransformationParameter
 from caffelite.solver import get_solver
 from caffelite.view.run_log import RunLog

@@ -16,8 +16,8 @@ from caffelite.data import binaryproto
 from caffelite.data.image_list import read_picture
 from caffelite.errors import DataError
 from caffelite.io import load_image
-from caffelite.net.deploy import data_layer, deploy
-from caffelite.net.preparation import Preparation
+from caffelite.predict.deploy import data_layer, deploy
+from caffelite.predict.preprocessing import Preparation
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import parse, write_net
 

@@ -18,7 +18,7 @@ from caffelite.cli._events import EventLog
 from caffelite.cli._flags import Parser
 from caffelite.glog import GlogFormatter, on_terminal, start_logging
 from caffelite.layers import layer_types
-from caffelite.logs import read_log
+from caffelite.pictures.logs import read_log
 from caffelite.proto import caffe_pb2
 
 NET = """

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from caffelite.cli import main
-from caffelite.net_diff import compare
 from caffelite.proto import caffe_pb2
+from caffelite.proto.diff import compare
 from caffelite.proto.text import parse
 
 ROOT = Path(__file__).parent.parent

@@ -220,7 +220,7 @@ def test_names_cannot_break_out_of_their_labels():
 def graphviz():
     if not shutil.which("dot"):
         pytest.importorskip("pygraphviz")
-    from caffelite.graphviz import render
+    from caffelite.pictures.graphviz import render
 
     return render
 
@@ -312,8 +312,8 @@ def test_a_failing_graphviz_leaves_no_picture(folder, monkeypatch, capsys):
 def test_without_graphviz_the_way_out_is_named(folder, monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    from caffelite import graphviz
     from caffelite.errors import CaffeliteError
+    from caffelite.pictures import graphviz
 
     with pytest.raises(CaffeliteError, match=r"pip install 'caffelite\[draw\]'"):
         graphviz.render("digraph {}", "svg")

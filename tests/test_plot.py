@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from caffelite import curves
 from caffelite.cli import main
 from caffelite.cli._text_plot import lines
-from caffelite.curves import Curve, labels, panels
-from caffelite.logs import Row, Run
+from caffelite.pictures import curves
+from caffelite.pictures.curves import Curve, labels, panels
+from caffelite.pictures.logs import Row, Run
 
 GOLDEN = Path(__file__).parent / "golden" / "parse_log" / "run.log"
 
@@ -90,7 +90,7 @@ def test_pictures(kind, tmp_path, capsys):
 def test_a_picture_shows_the_curve(tmp_path):
     """The blue line of the accuracy rises: its pixels on the left are below those on the right."""
     pytest.importorskip("matplotlib")
-    from caffelite.cli._curves_picture import picture
+    from caffelite.pictures.plot import picture
 
     data = picture({"a": [Curve("r", "test", [0, 1], [0.0, 1.0])]}, "iteration", False, "png")
     pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)

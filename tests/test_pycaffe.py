@@ -1,7 +1,9 @@
 """What scripts written for pycaffe do: nets, blobs, solvers and the functions around them."""
 
 import gc
+import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 import time
@@ -555,3 +557,17 @@ def test_the_log_goes_to_stderr_as_from_caffe(call, shown):
     for line, word in zip(lines, shown, strict=True):
         letter, text = {"a line": ("I", "] a line"), "a warning": ("W", "] set_mode_gpu:")}[word]
         assert line[0] == letter and text in line
+
+
+@pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(caffe.pycaffe.__path__)])
+def test_a_module_of_pycaffe_is_found_below_the_package_too(name):
+    code = f"import caffelite.{name}, caffelite.pycaffe.{name}, caffelite, sys\n"
+    code += (
+        f"assert caffelite.{name} is caffelite.pycaffe.{name} is sys.modules['caffelite.{name}']"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_no_module_is_not_found_there():
+    with pytest.raises(ModuleNotFoundError, match="caffelite.iodine"):
+        importlib.import_module("caffelite.iodine")

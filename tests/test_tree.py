@@ -17,40 +17,29 @@ PACKAGE = Path(__file__).parent.parent / "caffelite"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {t: c for t, c in layer_types().items() if c.__module__.startswith("caffelite.")}
 
-ORDER = [  # a module imports from its own line and the lines above
-    {
-        "errors",
-        "proto",
-        "kernels",
-        "rng",
-        "atomic",
-        "lock",
-        "glog",
-        "graphviz",
-        "as_caffe",
-        "logs",
-        "reading",
-    },
-    {"curves"},
+ORDER = [  # a room imports from its own line and the lines above
+    {"errors", "proto", "kernels", "rng", "atomic", "lock", "glog", "reading", "_old_paths"},
     {"blob", "filler"},
     {"data"},
-    {"layers", "io"},
+    {"layers"},
     {"net", "testing"},
-    {"solver", "classifier", "detector"},
-    {"lint", "visualize"},
-    {"onnx_export", "parallel"},
-    {"_caffe", "pycaffe"},  # the names of pycaffe
+    {"measures"},
+    {"solver"},
+    {"pictures"},
+    {"predict", "pycaffe"},
     {"models"},
-    {"cli", "view", "__main__"},
+    {"lint"},
+    {"view"},
+    {"cli", "__main__"},
 ]
-ONLY_PROTO = {"net_diff", "net_spec", "draw", "draw_pydot", "notebook", "coord_map"}
-SAYS_TEXT = {"proto", "errors", "atomic", "graphviz"}
+LATE = {("layers", "pycaffe"), ("net", "pictures")}  # within functions: what scripts look up there
 
 
-def imports(path):
-    """Names below caffelite that a file imports, anywhere in it, as tuples: ("net", "plan")."""
+def imports(path, anywhere=True):
+    """Names below caffelite that a file imports, or only at its top, as tuples: ("net", "plan")."""
     package = path.relative_to(PACKAGE.parent).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if anywhere else tree.body:
         if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             base += tuple(node.module.split(".")) if node.module else ()
@@ -77,17 +66,14 @@ def part_of(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_point_one_way(path):
     here = part_of(path)
-    if here == "__init__":  # the package's own names, looked up when used
-        return
+    at_the_top = set(imports(path, anywhere=False))
     for name in imports(path):
         there = name[0]
         if there == "__version__":
             continue
-        if here in ONLY_PROTO:
-            assert there in SAYS_TEXT | ONLY_PROTO, f"{path} imports {there}"
-        elif here == "kernels":
+        if here == "kernels":
             assert there == "kernels", f"a kernel knows arrays and numbers only; {path}"
-        elif there not in ONLY_PROTO:
+        elif here != "__init__" and ((here, there) not in LATE or name in at_the_top):
             assert rank(there) <= rank(here), f"{path} imports {there}, which comes later"
 
 

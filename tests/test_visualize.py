@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import caffelite
-from caffelite import visualize
 from caffelite.cli import main
 from caffelite.errors import NetError
+from caffelite.predict import visualize
 
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param {

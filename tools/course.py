@@ -26,14 +26,14 @@ if __package__ in (None, ""):  # run as a script: find caffelite uninstalled, to
 import caffelite  # noqa: E402
 from caffelite.atomic import write_atomically  # noqa: E402
 from caffelite.cli import main as command  # noqa: E402
-from caffelite.cli._curves_picture import picture  # noqa: E402
-from caffelite.curves import Curve  # noqa: E402
 from caffelite.data import mnist  # noqa: E402
-from caffelite.logs import read_log  # noqa: E402
 from caffelite.models import blocks  # noqa: E402
 from caffelite.models.blocks import MSRA, XAVIER, gaussian  # noqa: E402
 from caffelite.models.program import Program, Samples  # noqa: E402
 from caffelite.net_spec import layers as L  # noqa: E402
+from caffelite.pictures.curves import Curve  # noqa: E402
+from caffelite.pictures.logs import read_log  # noqa: E402
+from caffelite.pictures.plot import picture  # noqa: E402
 from caffelite.proto.caffe_pb2 import TEST, SolverParameter  # noqa: E402
 from caffelite.proto.text import read_solver, to_text  # noqa: E402
 

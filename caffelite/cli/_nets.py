@@ -9,7 +9,6 @@ from ..reading import utf8
 from ._flags import UsageError, int32
 
 PHASES = ("TRAIN", "TEST")
-STATISTICS = ("mean", "variance", "factor")  # what normalizing layers call the blobs they count in
 
 
 def add_net_flags(parser, positional=False):
@@ -133,5 +132,5 @@ def learnable_count(net, layer):
     return sum(
         blob.count
         for name, blob in zip(layer.blob_names, layer.blobs, strict=True)
-        if name not in STATISTICS and net.owner_of(blob) is blob
+        if name not in layer.statistics and net.owner_of(blob) is blob
     )

@@ -45,7 +45,7 @@ def preparation_of(args, model, log):
 
     from ..data.transform import read_mean
     from ..errors import DataError
-    from ..net.preparation import preparation, subtract_from_channels
+    from ..predict.preprocessing import preparation, subtract_from_channels
 
     if args.mean and args.mean_value:
         raise UsageError("--mean and --mean_value exclude each other")

@@ -38,7 +38,7 @@ def run(args):
 def _names(net, labels):
     """The names of the classes in the file `labels`, or in the one beside the net's data."""
     from ..data.dataset import read_names
-    from ..net.preparation import names_beside
+    from ..predict.preprocessing import names_beside
 
     beside = (names_beside(layer.param) for layer in net.layers)
     labels = labels or next(filter(None, beside), None)
@@ -47,7 +47,7 @@ def _names(net, labels):
 
 def _measure(net, args, quiet, log):
     from ..errors import NetError
-    from ..net import evaluation
+    from ..measures import evaluation
 
     measures = evaluation.make_measures(net)
     if not measures:

@@ -125,7 +125,7 @@ def _find(words):
 
 def _open(args, model, weights, found):
     from ..errors import DataError
-    from ..net.picture_net import PictureNet
+    from ..predict.picture_net import PictureNet
 
     try:
         return PictureNet(

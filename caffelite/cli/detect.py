@@ -63,7 +63,7 @@ def run(args):
     from tqdm import tqdm
 
     from ..atomic import written_together
-    from ..detector import proposals
+    from ..pycaffe.detector import proposals
     from ..reading import lines
 
     allow_python(args)
@@ -89,9 +89,9 @@ def run(args):
 def _detector(args, log):
     import numpy as np
 
-    from ..detector import Detector
     from ..errors import DataError
-    from ..net.preparation import subtract_from_channels
+    from ..predict.preprocessing import subtract_from_channels
+    from ..pycaffe.detector import Detector
 
     transform = preparation_of(args, args.model, log).transform
     subtract_from_channels(transform)

@@ -25,7 +25,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..net_diff import compare
+    from ..proto.diff import compare
 
     changes = compare(*_read(args.old, args.new))
     if args.json:

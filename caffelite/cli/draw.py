@@ -54,8 +54,8 @@ def run(args):
             f"{', '.join('.' + known for known in _PICTURES + _TEXT)}"
         )
     from ..atomic import write_atomically
-    from ..draw import dot_text
-    from ..graphviz import render
+    from ..pictures.draw import dot_text
+    from ..pictures.graphviz import render
     from ..proto.text import read_net
 
     net = read_net(model)
@@ -92,8 +92,8 @@ def _views(net, model, phases, args):
 
 def _view(net, phase, args):
     """Which layers the net has in this phase."""
-    from ..draw import View
     from ..net.passes import filter_layers
+    from ..pictures.draw import View
     from ..proto import caffe_pb2
 
     single = caffe_pb2.NetParameter()

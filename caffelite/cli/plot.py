@@ -35,15 +35,15 @@ def run(args):
         raise UsageError(f"{args.out}: expected an ending of {', '.join(_PICTURES)}")
     if args.smooth < 1:
         raise UsageError(f"--smooth must be at least 1, not {args.smooth}")
-    from ..curves import labels, panels
-    from ..logs import read_log
+    from ..pictures.curves import labels, panels
+    from ..pictures.logs import read_log
 
     runs = dict(zip(labels(args.logs), map(read_log, args.logs), strict=True))
     wanted = [name for name in args.y.split(",") if name]
     found = panels(runs, args.x, args.smooth, wanted)
     if args.out:
         from ..atomic import write_atomically
-        from ._curves_picture import picture
+        from ..pictures.plot import picture
 
         write_atomically(args.out, picture(found, args.x, args.log_y, kind[1:]))
     if args.json:
@@ -56,7 +56,7 @@ def run(args):
 
 
 def _print_as_text(found, log):
-    from ..curves import is_loss
+    from ..pictures.curves import is_loss
     from ._text_plot import lines
 
     width = shutil.get_terminal_size().columns

@@ -25,9 +25,9 @@ def add_arguments(parser):
 def run(args):
     import runpy
 
-    from ..as_caffe import install_as_caffe
     from ..errors import CaffeliteError
     from ..glog import start_logging
+    from ..pycaffe.as_caffe import install_as_caffe
     from ._flags import UsageError
 
     if not args.script:

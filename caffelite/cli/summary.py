@@ -100,7 +100,7 @@ def _plan_lines(plan, layers):
 
 def _wiring(model):
     """What each layer of a file reads, makes and is told, of both phases."""
-    from ..draw import facts
+    from ..pictures.draw import facts
     from ..proto.caffe_pb2 import Phase
     from ..proto.text import read_net
 

@@ -67,7 +67,7 @@ def run(args):
 
 def _average(net, iterations, log, bar):
     """The Means over the batches, each of which is logged."""
-    from ..net.means import Means
+    from ..measures.means import Means
 
     means = Means(net)
     for batch in range(iterations):

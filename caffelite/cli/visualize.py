@@ -81,7 +81,7 @@ def run(args):
 
 def _filters(args):
     from ..net import convert
-    from ..visualize import filters
+    from ..predict.visualize import filters
 
     found = {
         name: blobs[0]
@@ -100,7 +100,7 @@ def _filters(args):
 
 def _of_a_picture(args):
     from ..glog import start_logging
-    from ..net.picture_net import PictureNet
+    from ..predict.picture_net import PictureNet
 
     log = start_logging(quiet=True)
     use_device(args)
@@ -123,13 +123,13 @@ def _of_a_picture(args):
         raise UsageError(f"--class: expected 0 to {len(scores) - 1}, not {index}")
     told = {"class": index, "score": float(scores[index])}
     values = (_occlusion if args.what == "occlusion" else _saliency)(args, net, x, index)
-    from ..visualize import picture_of, side_by_side
+    from ..predict.visualize import picture_of, side_by_side
 
     return side_by_side(picture_of(x), values), told
 
 
 def _features(args, net, x):
-    from ..visualize import feature_maps
+    from ..predict.visualize import feature_maps
 
     layers = net.net.layer_dict
     first = next((name for name, layer in layers.items() if layer.type == "Convolution"), None)
@@ -150,7 +150,7 @@ def _occlusion(args, net, x, index):
     from tqdm import tqdm
 
     from ..glog import on_terminal
-    from ..visualize import occlusion, occlusion_count
+    from ..predict.visualize import occlusion, occlusion_count
 
     window = args.window or max(1, min(x.shape[1:]) // 5)
     stride = args.stride or max(1, window // 4)
@@ -164,7 +164,7 @@ def _occlusion(args, net, x, index):
 
 
 def _saliency(args, net, x, index):
-    from ..visualize import saliency
+    from ..predict.visualize import saliency
 
     return saliency(net.net, net.input, x, _score_layer(net), index)
 

@@ -13,6 +13,6 @@ def __getattr__(name):
     """`caffelite.layers.TYPE(...)` describes a layer in Python, as `caffe.layers` does."""
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ..net_spec import layers
+    from ..pycaffe.net_spec import layers
 
     return getattr(layers, name)

@@ -60,6 +60,8 @@ class Layer:
         how many: a number, or (least, most) with None for no limit
     in_place
         whether a top may reuse its bottom's memory, backward included
+    statistics
+        names of its blobs that count what it sees, and that no solver learns
     carried
         blobs whose values go on from one batch to the next, and with a snapshot
     keeps_bottom
@@ -109,6 +111,7 @@ class Layer:
     bottoms = 1
     tops = 1
     in_place = False
+    statistics = ()
     carried = ()
     keeps_bottom = False
     reads_top = None

@@ -304,7 +304,7 @@ class Net:
 
     def _repr_html_(self):
         """A picture and a table, for Jupyter."""
-        from ..notebook import net_page
+        from ..pictures.notebook import net_page
 
         return net_page(self)
 

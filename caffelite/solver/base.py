@@ -12,8 +12,8 @@ import numpy as np
 
 from .. import rng
 from ..errors import SolverError, did_you_mean
+from ..measures.means import Means
 from ..net import Net
-from ..net.means import Means
 from ..net.weights import load as load_weights
 from ..proto import caffe_pb2
 from ..proto.given import given

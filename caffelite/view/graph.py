@@ -8,11 +8,10 @@ import itertools
 
 from google.protobuf import text_format
 
-from ..cli._nets import STATISTICS
-from ..draw import facts, kind
 from ..errors import CaffeliteError, NetError
 from ..lint.view import View
 from ..net import Net
+from ..pictures.draw import facts, kind
 from ..proto import caffe_pb2
 from ..proto.scan import Mistake, Place
 from ..proto.text import parse_or_mistake, with_plain_newlines, without_lines
@@ -152,7 +151,7 @@ class _Measure:
         specs = itertools.chain(layer.param.param, itertools.repeat(caffe_pb2.ParamSpec()))
         for name, blob, spec in zip(layer.blob_names, layer.blobs, specs, strict=False):
             if spec.name not in self.shared:
-                told["statistics" if name in STATISTICS else "learnable"] += blob.count
+                told["statistics" if name in layer.statistics else "learnable"] += blob.count
         own = sum(
             top.count
             for top in layer.top_blobs

@@ -41,6 +41,7 @@ class BatchNorm(ChannelNormalizer):
     """
 
     options_field = "batch_norm_param"
+    statistics = ("mean", "variance", "factor")
     refused = {"engine: CUDNN": None}  # files of NVCaffe have it and mean no other numbers
 
     def __init__(self, param, **context):

@@ -7,7 +7,6 @@ import sys
 import traceback
 import weakref
 
-from ...as_caffe import install_as_caffe
 from ...blob import Blob
 from ...errors import did_you_mean
 from .. import base
@@ -172,6 +171,8 @@ class Python(base.Layer):
                     f"{name} on the command line"
                 )
             if "caffe" not in sys.modules:
+                from ...pycaffe.as_caffe import install_as_caffe
+
                 install_as_caffe()
             self._import(name)
         members = vars(sys.modules[name])

@@ -18,8 +18,8 @@ from collections import Counter, OrderedDict
 
 import numpy as np
 
-from .errors import did_you_mean
-from .proto import caffe_pb2
+from ..errors import did_you_mean
+from ..proto import caffe_pb2
 
 
 def param_name_dict():
@@ -187,7 +187,7 @@ class NetSpec:
 
     def _repr_html_(self):
         """A picture and a table, for Jupyter."""
-        from .notebook import spec_page
+        from ..pictures.notebook import spec_page
 
         return spec_page(self.to_proto())
 

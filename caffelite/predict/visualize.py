@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .errors import NetError
+from ..errors import NetError
 
 MOST_PLANES = 16384
 

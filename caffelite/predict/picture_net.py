@@ -8,10 +8,10 @@ from .. import rng
 from ..data.image_list import read_picture
 from ..data.transform import DataTransformer
 from ..errors import DataError, NetError
+from ..net import Net
 from ..proto import caffe_pb2
 from .deploy import data_layer, deploy
-from .net import Net
-from .preparation import of_test_phase, subtract_from_channels
+from .preprocessing import of_test_phase, subtract_from_channels
 
 log = logging.getLogger("caffelite")
 

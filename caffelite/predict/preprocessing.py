@@ -11,10 +11,10 @@ from ..data.datum import DatumSource
 from ..data.image_list import ImageListSource
 from ..data.transform import read_mean
 from ..errors import CaffeliteError, DataError, NetError
+from ..net.passes import filter_layers
 from ..proto import caffe_pb2
 from ..proto.text import read_net
 from .deploy import data_layer
-from .passes import filter_layers
 
 Transformation = caffe_pb2.TransformationParameter
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from ..errors import CaffeliteError
+from ..net import Net
+from ..proto.caffe_pb2 import TEST
 from .classifier import transformer_for
-from .errors import CaffeliteError
 from .io import load_image, resize_image
-from .net import Net
-from .proto.caffe_pb2 import TEST
 
 
 class Detector(Net):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from .errors import CaffeliteError
+from ..errors import CaffeliteError
 
 _BY_PYGRAPHVIZ = """\
 import sys, pygraphviz

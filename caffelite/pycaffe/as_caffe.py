@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from .errors import CaffeliteError
+from ..errors import CaffeliteError
 
 _PARTS = (
     *("", ".proto", ".proto.caffe_pb2", ".io", ".net_spec", ".classifier", ".detector"),

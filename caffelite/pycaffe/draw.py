@@ -1,17 +1,17 @@
 """NetParameter -> pydot graph: the pictures that pycaffe's caffe.draw makes.
 
 Layers are boxes, blobs octagons, and a layer in place a green box beside its blob. Pictures with
-more in them are `caffelite.draw.dot_text`'s.
+more in them are `dot_text`'s.
 """
 
 import re
 
-from .atomic import write_atomically
-from .errors import missing_extra
-from .graphviz import render
-from .proto import caffe_pb2
+from ..atomic import write_atomically
+from ..errors import missing_extra
+from ..pictures.draw import HAVE_LR_MULT, View, dot_text, lr_mults  # noqa: F401  (all of it found as caffelite.draw)
+from ..pictures.graphviz import render
+from ..proto import caffe_pb2
 
-LEARNING = ("Convolution", "Deconvolution", "InnerProduct")
 _COLORS = {
     "Convolution": "#FF5050",
     "Deconvolution": "#FF5050",
@@ -41,10 +41,9 @@ def get_edge_label(layer):
 
 def get_layer_lr_mult(layer):
     """(lr_mult of the weight, of the bias) of a convolution or an InnerProduct."""
-    if layer.type not in LEARNING:
-        raise ValueError(f"{layer.type} layers have no lr_mult; {', '.join(LEARNING)} have")
-    given = [spec.lr_mult for spec in layer.param][:2]
-    return tuple(given + [1.0] * (2 - len(given)))
+    if layer.type not in HAVE_LR_MULT:
+        raise ValueError(f"{layer.type} layers have no lr_mult; {', '.join(HAVE_LR_MULT)} have")
+    return lr_mults(layer)
 
 
 def get_layer_label(layer, rankdir, display_lrm=False):
@@ -60,7 +59,7 @@ def get_layer_label(layer, rankdir, display_lrm=False):
         options = layer.convolution_param
         lists = (options.kernel_size, 1), (options.stride, 1), (options.pad, 0)
         words += _window(*([*values, default][0] for values, default in lists))
-    if display_lrm and layer.type in LEARNING:
+    if display_lrm and layer.type in HAVE_LR_MULT:
         words.append("lr mult: {:.1f}, {:.1f}".format(*get_layer_lr_mult(layer)))
     separator = " " if rankdir in ("TB", "BT") else r"\n"
     return f'"{separator.join(words)}"'

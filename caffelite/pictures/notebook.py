@@ -4,10 +4,10 @@ import html
 
 from google.protobuf import text_format
 
+from ..errors import CaffeliteError
+from ..proto import caffe_pb2
 from .draw import View, dot_text
-from .errors import CaffeliteError
 from .graphviz import render
-from .proto import caffe_pb2
 
 
 def spec_page(net):

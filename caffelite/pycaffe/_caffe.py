@@ -3,13 +3,13 @@
 import logging
 import time
 
-from .blob import Blob
-from .errors import CaffeliteError
-from .layers.base import layer_types
-from .layers.utility.python import BlobVec, Layer
-from .net import Net
-from .rng import set_random_seed
-from .solver import (
+from ..blob import Blob
+from ..errors import CaffeliteError
+from ..layers.base import layer_types
+from ..layers.utility.python import BlobVec, Layer
+from ..net import Net
+from ..rng import set_random_seed
+from ..solver import (
     AdaDeltaSolver,
     AdaGradSolver,
     AdamSolver,
@@ -127,7 +127,7 @@ def init_log(level=0, stderr=True):
 
     There are no log files; with `stderr` false, nothing is written.
     """
-    from .glog import start_logging
+    from ..glog import start_logging
 
     levels = (logging.INFO, logging.WARNING, logging.ERROR)
     chosen = levels[level] if level < len(levels) else logging.CRITICAL

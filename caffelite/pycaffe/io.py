@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from .data.datum import pixels
-from .data.picture_file import opened_picture, tiles, upright
-from .errors import DataError, NetError, missing_extra
-from .proto import caffe_pb2
+from ..data.datum import pixels
+from ..data.picture_file import opened_picture, tiles, upright
+from ..errors import DataError, NetError, missing_extra
+from ..proto import caffe_pb2
 
 # Messages
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from ..errors import NetError
+from ..net import Net
+from ..proto.caffe_pb2 import TEST
 from . import io
-from .errors import NetError
-from .net import Net
-from .proto.caffe_pb2 import TEST
 
 
 class Classifier(Net):

@@ -4,7 +4,7 @@ import math
 import os
 from dataclasses import dataclass
 
-from .errors import CaffeliteError, did_you_mean
+from ..errors import CaffeliteError, did_you_mean
 
 LOSS, RATE = "loss", "learning rate"
 
@@ -24,7 +24,7 @@ def panels(runs, x="iteration", smooth=1, wanted=()):
 
     Parameters
     ----------
-    runs : {label: caffelite.logs.Run}
+    runs : {label: caffelite.pictures.logs.Run}
     x : "iteration" or "seconds"
     smooth : number of values in training whose mean is shown
     wanted : names of panels; all, if empty

@@ -3,18 +3,6 @@
 import html
 from dataclasses import dataclass, field
 
-from .draw_pydot import (  # noqa: F401  (caffe.draw of pycaffe)
-    LEARNING,
-    choose_color_by_layertype,
-    draw_net,
-    draw_net_to_file,
-    get_edge_label,
-    get_layer_label,
-    get_layer_lr_mult,
-    get_pooling_types_dict,
-    get_pydot_graph,
-)
-
 _FONT = "Helvetica,Arial,sans-serif"
 _LONGEST = 48  # characters of a name that are shown
 
@@ -35,6 +23,7 @@ _KINDS = {
     ),
     "other": ("#f4f2e6", "#b5ad83", ("",)),
 }
+HAVE_LR_MULT = ("Convolution", "Deconvolution", "InnerProduct")
 _PHASE_COLORS = {"TRAIN": "#b3540a", "TEST": "#0a6a74"}
 _EDGE_COLOR = "#5b6673"
 _WRONG = "#c00000"
@@ -170,8 +159,8 @@ class _Graph:
         learnable = max((view.learnable.get(index, 0) for view in self.views), default=0)
         if learnable:
             told.append(f"{learnable:,} learnable")
-        if self.with_lrm and layer.type in LEARNING:
-            told.append("lr_mult {:g}, {:g}".format(*get_layer_lr_mult(layer)))
+        if self.with_lrm and layer.type in HAVE_LR_MULT:
+            told.append("lr_mult {:g}, {:g}".format(*lr_mults(layer)))
         if told:
             small = f"<FONT POINT-SIZE='10' COLOR='#4d5660'>{_text(' · '.join(told), 80)}</FONT>"
             first = (
@@ -241,6 +230,12 @@ class _Graph:
                 color = _PHASE_COLORS.get(next(iter(by_phase)), _EDGE_COLOR)
                 options += f', style=dashed, color="{color}"'
             yield f"  {tail} -> {head} [{options}];"
+
+
+def lr_mults(layer):
+    """(lr_mult of the weight, of the bias) of a layer that has both."""
+    given = [spec.lr_mult for spec in layer.param][:2]
+    return tuple(given + [1.0] * (2 - len(given)))
 
 
 def _shape(shapes):

@@ -2,8 +2,8 @@
 
 import io
 
-from ..curves import is_loss
 from ..errors import missing_extra
+from .curves import is_loss
 
 # Told apart by people with any kind of color vision.  Okabe, Ito 2008
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -1,0 +1,27 @@
+"""pycaffe's surface: what scripts know as `caffe.NAME` is a module of this room.
+
+Each is found as `caffelite.NAME`, too (see `caffelite._old_paths`), and as `caffe.NAME` after
+`caffelite.install_as_caffe()`. The package itself is `caffe.pycaffe`: nets and solvers, loaded when
+first used.
+"""
+
+import importlib
+
+_HOMES = {"..net": ["Net"], "..layers.utility.python": ["Layer"]}
+_HOMES["..solver"] = [
+    *["AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NesterovSolver", "RMSPropSolver"],
+    *["SGDSolver", "get_solver"],
+]
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name):
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(_HOME_OF[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_HOME_OF})
