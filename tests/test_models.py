@@ -13,7 +13,6 @@ import yaml
 
 import caffelite
 from caffelite.cli import main
-from caffelite.cli._nets import STATISTICS
 from caffelite.models.blocks import basic, small, small_pre_activated, small_resnet
 from caffelite.models.program import Program, program
 from caffelite.proto.caffe_pb2 import TRAIN
@@ -417,4 +416,4 @@ def test_the_deploy_net_is_timed_backward_too(name, capsys, monkeypatch):
     (net,) = nets.values()
     for layer in net.layers:
         for role, blob in zip(layer.blob_names, layer.blobs, strict=True):
-            assert blob.diff_allocated or role in STATISTICS, layer.name
+            assert blob.diff_allocated or role in layer.statistics, layer.name
