@@ -44,7 +44,7 @@ def net_of(type, bottoms, tops="l", more=""):
 )
 def test_force_backward_leaves_labels_alone(type, bottoms, moved):
     net = net_of(type, bottoms, more="force_backward: true ")
-    assert net.layers[-1].propagate_down == [name in moved for name in bottoms]
+    assert net.nodes[-1].propagate_down == [name in moved for name in bottoms]
     net.forward_backward()
     assert net.blob_loss_weights == {"x": 0, "y": 0, "t": 0, "h": 0, "l": 1}
 

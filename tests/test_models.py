@@ -41,12 +41,13 @@ def card(name):
 def described(net):
     """A built net as the recorded facts have it: Split layers left out, their readers rewired."""
     source, layers = {}, []
-    for layer in net.layers:
-        bottoms = [source.get(name, name) for name in layer.bottom_names]
+    for node in net.nodes:
+        layer = node.layer
+        bottoms = [source.get(name, name) for name in node.bottom_names]
         if layer.type == "Split":
-            source.update(dict.fromkeys(layer.top_names, bottoms[0]))
+            source.update(dict.fromkeys(node.top_names, bottoms[0]))
             continue
-        tops = zip(layer.top_names, layer.top_blobs, strict=True)
+        tops = zip(node.top_names, node.top_blobs, strict=True)
         layers.append(
             {
                 "name": layer.name,
@@ -71,22 +72,20 @@ def count(net, statistics):
 def depth(net):
     """Layers with weights on the longest path."""
     reached = {}
-    for layer in net.layers:
-        below = max((reached[name] for name in layer.bottom_names), default=0)
-        weighs = layer.type in ("Convolution", "InnerProduct")
-        reached.update(dict.fromkeys(layer.top_names, below + weighs))
+    for node in net.nodes:
+        below = max((reached[name] for name in node.bottom_names), default=0)
+        weighs = node.layer.type in ("Convolution", "InnerProduct")
+        reached.update(dict.fromkeys(node.top_names, below + weighs))
     return max(reached.values())
 
 
 def multiply_adds(net):
     """Of one sample."""
-    return sum(map(layer_macs, net.layers)) / net.blobs["data"].shape[0]
+    return sum(map(node_macs, net.nodes)) / net.blobs["data"].shape[0]
 
 
-def layer_macs(layer):
-    return layer.macs(
-        *([b.shape for b in blobs] for blobs in (layer.bottom_blobs, layer.top_blobs))
-    )
+def node_macs(node):
+    return node.layer.macs(*node.shapes)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name.removesuffix(".json.gz"))
@@ -338,12 +337,12 @@ def test_blocks_survive_less_often_the_deeper_they_are():
 def test_the_modules_of_googlenet_are_those_of_the_paper(module, maps, size, thousands, millions):
     net = deployed("googlenet")
     assert net.blobs[f"inception_{module}/output"].shape[1:] == (maps, size, size)
-    layers = [layer for layer in net.layers if layer.name.startswith(f"inception_{module}/")]
-    weights = sum(layer.blobs[0].count for layer in layers if layer.blobs)
+    nodes = [node for node in net.nodes if node.layer.name.startswith(f"inception_{module}/")]
+    weights = sum(node.layer.blobs[0].count for node in nodes if node.layer.blobs)
     if thousands:
         assert weights / 1024 == pytest.approx(thousands, rel=0.02)
     if millions:
-        assert sum(map(layer_macs, layers)) / 10 / 1e6 == pytest.approx(millions, abs=1)
+        assert sum(map(node_macs, nodes)) / 10 / 1e6 == pytest.approx(millions, abs=1)
 
 
 def test_the_modules_of_inception_bn_have_the_maps_of_the_paper():
@@ -393,11 +392,11 @@ def test_a_net_runs_forward_and_backward(name):
     net.forward()
     net.clear_param_diffs()
     net.backward()
-    for layer in net.layers:
-        for blob in layer.top_blobs:
-            assert np.isfinite(blob.data).all(), layer.name
-        for blob in layer.blobs:
-            assert np.isfinite(blob.diff).all(), layer.name
+    for node in net.nodes:
+        for blob in node.top_blobs:
+            assert np.isfinite(blob.data).all(), node.layer.name
+        for blob in node.layer.blobs:
+            assert np.isfinite(blob.diff).all(), node.layer.name
     first = next(layer for layer in net.layers if layer.blobs)
     assert first.blobs[0].diff.any(), "no gradient gets there"
 

@@ -237,7 +237,7 @@ def test_a_net_without_layers_does_nothing():
 def test_in_place_layers_share_the_blob():
     net = build(data("x", 2, 3) + ip("a", "x", "y") + layer("r", "ReLU", "y", "y"))
     assert list(net.blobs) == ["x", "y"] and net.outputs == ["y"]
-    assert net.layers[2].top_blobs[0] is net.layers[1].top_blobs[0]
+    assert net.nodes[2].top_blobs[0] is net.nodes[1].top_blobs[0]
 
 
 def test_a_loss_without_a_top_gets_an_anonymous_one():
@@ -255,7 +255,7 @@ def test_a_loss_without_a_top_gets_an_anonymous_one():
 
 def plan_of(text, **more):
     net = build(text, **more)
-    return {ly.name: (ly.needs_backward, ly.propagate_down) for ly in net.layers}
+    return {node.layer.name: (node.needs_backward, node.propagate_down) for node in net.nodes}
 
 
 LOSS = data("x", 4, 3) + data("t", 4, 2)
@@ -361,7 +361,7 @@ def test_force_backward_leaves_alone_what_has_no_gradient(type, bottoms, options
     inputs = "".join(data(name, *sizes[name]) for name in bottoms.split())
     tops = "y z" if type == "LSTMUnit" else "y"
     net = build("force_backward: true\n" + inputs + layer("l", type, bottoms, tops, options))
-    assert net.layers[-1].propagate_down == wants
+    assert net.nodes[-1].propagate_down == wants
     net.forward_backward()
 
 

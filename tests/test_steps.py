@@ -140,7 +140,7 @@ def test_a_convolution_takes_fixed_statistics_along(monkeypatch):
     assert {net.layers[head].name for head in net._steps.chains} == {"a_0", "b_0", "sum"}
     net.economize(forward_only=True)
     found = {
-        net.layers[head].name: [layer.name for layer in followers]
+        net.layers[head].name: [node.layer.name for node in followers]
         for head, followers in net._steps.chains.items()
     }
     assert found == {"a": ["a_0", "a_1", "a_2"], "b": ["b_0", "b_1"], "sum": ["sum_0"]}
@@ -157,11 +157,11 @@ def test_float32_agrees_within_rounding(monkeypatch):
 def test_chains_are_what_the_net_says(monkeypatch):
     steps = build(RESIDUAL, True, monkeypatch)._steps
     found = {
-        steps.layers[head].name: [layer.name for layer in followers]
+        steps.nodes[head].layer.name: [node.layer.name for node in followers]
         for head, followers in steps.chains.items()
     }
     assert found == {"a_0": ["a_1", "a_2"], "b_0": ["b_1"], "sum": ["sum_0"]}
-    assert [[steps.layers[i].name for i in apart.writers] for apart in steps.apart] == [
+    assert [[steps.nodes[i].layer.name for i in apart.writers] for apart in steps.apart] == [
         ["a"],
         ["b"],
     ]

@@ -299,7 +299,8 @@ def race_layers(ours, theirs, repeats):
             if repeat >= 0:
                 passes[side].append(times)
     rows = []
-    for layer in [*ours.net.layers, None]:
+    for node in [*ours.net.nodes, None]:
+        layer = node.layer if node else None
         name = layer.name if layer else "Split"
         ms = {
             side: [min(times[name][way] for times in runs) for way in (0, 1)]
@@ -308,16 +309,15 @@ def race_layers(ours, theirs, repeats):
         }
         rows.append({"layer": name, "type": layer.type if layer else "Split", "ms": ms})
         if layer:
-            shapes = [b.shape for b in layer.bottom_blobs], [b.shape for b in layer.top_blobs]
-            rows[-1]["shape"] = [list(shape) for shape in shapes[1]]
-            rows[-1]["macs"] = [layer.macs(*shapes), backward_macs(layer, *shapes)]
+            rows[-1]["shape"] = [list(shape) for shape in node.shapes[1]]
+            rows[-1]["macs"] = [layer.macs(*node.shapes), backward_macs(node)]
     return rows
 
 
-def backward_macs(layer, *shapes):
+def backward_macs(node):
     """Multiply-adds of the gradients that the plan asks for: to the weights, to the bottom."""
-    wanted = any(layer.param_propagate_down) + any(layer.propagate_down)
-    return layer.macs(*shapes) * wanted if layer.needs_backward else 0
+    wanted = any(node.layer.param_propagate_down) + any(node.propagate_down)
+    return node.layer.macs(*node.shapes) * wanted if node.needs_backward else 0
 
 
 def peak_memory(folder, batch, threads, args):

@@ -115,11 +115,11 @@ def _view(net, phase, args):
 
 def _measure(view, net, built):
     """Take shapes and counts from the built net, whose layers are the view's and some splits."""
-    layers = iter(built.layers)
+    nodes = iter(built.nodes)
     for index in view.layers:
         wanted = net.layer[index]
-        layer = next(ly for ly in layers if (ly.name, ly.type) == (wanted.name, wanted.type))
-        for k, blob in enumerate(layer.top_blobs[: len(wanted.top)]):
+        node = next(n for n in nodes if (n.layer.name, n.layer.type) == (wanted.name, wanted.type))
+        for k, blob in enumerate(node.top_blobs[: len(wanted.top)]):
             view.shapes[index, k] = blob.shape
-        view.learnable[index] = learnable_count(built, layer)
+        view.learnable[index] = learnable_count(built, node.layer)
     built.close()

@@ -42,8 +42,13 @@ def run(args):
         print(json.dumps(layers) if args.json else "\n".join(lines))
         return 0
     net = open_net(model, args.phase, args)
-    splits = {n: ly.param.bottom[0] for ly in net.layers if _is_inserted(ly) for n in ly.top_names}
-    layers = [_facts(net, layer, splits) for layer in net.layers if not _is_inserted(layer)]
+    splits = {
+        name: node.bottom_names[0]
+        for node in net.nodes
+        if _is_inserted(node.layer)
+        for name in node.top_names
+    }
+    layers = [_facts(net, node, splits) for node in net.nodes if not _is_inserted(node.layer)]
     plan = _plan(net, args.phase) if args.plan else None
     net.close()
     totals = {
@@ -65,17 +70,16 @@ def _plan(net, phase):
     """How the net runs in `caffelite train` or `test`; changes the net as these do."""
     steps = {}
     for index, followers in net.chains.items():
-        steps |= {layer.name: net.layers[index].name for layer in followers}
+        steps |= {node.layer.name: net.layers[index].name for node in followers}
     paths = {}
-    for layer in net.layers:
-        shapes = [[b.shape for b in blobs] for blobs in (layer.bottom_blobs, layer.top_blobs)]
-        paths[layer.name] = layer.path(*shapes)
+    for node in net.nodes:
+        paths[node.layer.name] = node.layer.path(*node.shapes)
     from ..net import memory
 
     kind = "diff" if phase == "TRAIN" else "data"
-    apart = memory.size(net.layers, kind)
+    apart = memory.size(net.nodes, kind)
     net.economize(forward_only=phase == "TEST")
-    in_turn = memory.size(net.layers, kind)
+    in_turn = memory.size(net.nodes, kind)
     return {
         "in_step_with": steps,
         "path": {name: path for name, path in paths.items() if path},
@@ -130,21 +134,20 @@ def _is_inserted(layer):
     return layer.type == "Split" and layer.name.endswith("_split")
 
 
-def _facts(net, layer, splits):
-    bottoms = [blob.shape for blob in layer.bottom_blobs]
-    tops = [blob.shape for blob in layer.top_blobs]
+def _facts(net, node, splits):
+    layer, (bottoms, tops) = node.layer, node.shapes
     learnable = learnable_count(net, layer)
     owned = sum(blob.count for blob in layer.blobs if net.owner_of(blob) is blob)
     own_tops = sum(
         top.count
-        for top in layer.top_blobs
-        if not any(top.shares_data_with(bottom) for bottom in layer.bottom_blobs)
+        for top in node.top_blobs
+        if not any(top.shares_data_with(bottom) for bottom in node.bottom_blobs)
     )
     return {
         "name": layer.name,
         "type": layer.type,
         "bottom": [splits.get(name, name) for name in layer.param.bottom],
-        "top": [{"name": n, "shape": list(s)} for n, s in zip(layer.top_names, tops, strict=True)],
+        "top": [{"name": n, "shape": list(s)} for n, s in zip(node.top_names, tops, strict=True)],
         "learnable": learnable,
         "statistics": owned - learnable,
         "macs": int(layer.macs(bottoms, tops)),

@@ -57,7 +57,7 @@ def _with_backward(net, args, log):
 
     Forward of `net` is timed as it is: what only backward reads is not kept for it.
     """
-    if any(layer.needs_backward for layer in net.layers):
+    if any(node.needs_backward for node in net.nodes):
         return net
     from ..proto.text import read_net
 

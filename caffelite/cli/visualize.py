@@ -140,9 +140,10 @@ def _features(args, net, x):
     net.net.blobs[net.input].reshape(1, *x.shape)
     net.net.reshape()
     net.net.forward(end=name, **{net.input: x[None]})
-    if not layers[name].top_blobs or len(layers[name].top_blobs[0].shape) != 4:
+    tops = [net.net.blobs[top] for top in net.net.top_names[name]]
+    if not tops or len(tops[0].shape) != 4:
         raise layers[name].error("makes no maps: its top has no height and width")
-    values = layers[name].top_blobs[0].data[0]
+    values = tops[0].data[0]
     return feature_maps(values), {"layer": name, "shape": " x ".join(map(str, values.shape))}
 
 
@@ -173,10 +174,10 @@ def _score_layer(net):
     """The layer whose top holds the scores before they become probabilities."""
     name = net.output
     while True:
-        layer = next(layer for layer in reversed(net.net.layers) if name in layer.top_names)
-        if layer.type not in ("Softmax", "Sigmoid", "Split"):
-            return layer
-        name = layer.bottom_names[0]
+        node = next(node for node in reversed(net.net.nodes) if name in node.top_names)
+        if node.layer.type not in ("Softmax", "Sigmoid", "Split"):
+            return node.layer
+        name = node.bottom_names[0]
 
 
 def _write(path, pixels):

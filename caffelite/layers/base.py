@@ -77,15 +77,18 @@ class Layer:
         make anonymous tops up to the least number (losses)
     no_gradient
         bottoms that never get a gradient (labels): force_backward leaves them alone
+
+    Whoever runs a layer tells it what it cannot know by itself, in these attributes; a layer never
+    sets them, and knows neither the net it is in nor the layers beside it:
+
     needs_backward
-        set by the Net before the first forward: whether backward runs, so that forward can do
-        without copies that only backward reads
-    propagate_down, loss_weights
-        set by the Net: bottoms that want a gradient, weights of the tops in the loss
+        whether backward will run: else forward can do without copies that only backward reads
+    param_propagate_down
+        which of its learnable blobs want a gradient, a truth value each
     writes
-        set by the net's owner: whether forward may write files; not where it is but looked at
-    reshaped_for, ran_for
-        set by the Net: shapes of all blobs after the last reshape, and forward
+        whether forward may write files: not where a net is but looked at
+    seed, position
+        of its random numbers or data, see `random` and `seek`
     shard
         (rank, size) among processes that train together: of the samples of a source, counted
         through all passes, a data layer takes numbers rank, rank + size, rank + 2 size, ...
@@ -120,9 +123,7 @@ class Layer:
     auto_top = False
     no_gradient = ()
     needs_backward = True
-    propagate_down = loss_weights = ()
     writes = True
-    reshaped_for = ran_for = None
     shard = 0, 1
     followers = ()
 

@@ -27,10 +27,11 @@ def data_set(net):
 def make_measures(net):
     """A Classification or Regression for each pair of blobs that the net's losses compare."""
     measures, origin = {}, {}
-    for layer in net.layers:
-        bottoms = [origin.get(name, name) for name in layer.bottom_names]
+    for node in net.nodes:
+        layer = node.layer
+        bottoms = [origin.get(name, name) for name in node.bottom_names]
         if layer.type == "Split":
-            origin.update(dict.fromkeys(layer.top_names, bottoms[0]))
+            origin.update(dict.fromkeys(node.top_names, bottoms[0]))
         elif layer.type in _SCORING:
             made = measures.setdefault(tuple(bottoms[:2]), Classification(*bottoms[:2]))
             made.take_options(layer)

@@ -7,47 +7,47 @@ from dataclasses import dataclass
 from ..blob import Blob
 
 
-def share_diffs(layers, kept):
+def share_diffs(nodes, kept):
     """Let blobs between layers use common memory for diffs, each while backward needs its own.
 
     A diff lives from the layer that writes it, the last of its readers in forward order, to the one
     whose top it is. `kept` names blobs whose diffs stay apart.
     """
-    lives = _Lives(layers, kept, diff=True)
-    for time, layer in enumerate(reversed(layers)):
-        if layer.needs_backward:
-            for index, blob in enumerate(layer.bottom_blobs):
-                assigned = index not in layer.no_gradient and layer.type != "Python"
-                if layer.propagate_down[index] and assigned:
+    lives = _Lives(nodes, kept, diff=True)
+    for time, node in enumerate(reversed(nodes)):
+        if node.needs_backward:
+            for index, blob in enumerate(node.bottom_blobs):
+                assigned = index not in node.layer.no_gradient and node.layer.type != "Python"
+                if node.propagate_down[index] and assigned:
                     lives.written(blob, time)
-            for blob in layer.top_blobs:
+            for blob in node.top_blobs:
                 lives.read(blob, time)
     lives.share()
 
 
-def share_data(layers, kept):
+def share_data(nodes, kept):
     """Let blobs use common memory for data, each while forward needs its own.
 
     For nets that run forward only. Tops of layers without bottoms stay apart: some are written
     once and for all.
     """
-    lives = _Lives(layers, kept, diff=False)
-    for time, layer in enumerate(layers):
-        for blob in layer.bottom_blobs:
+    lives = _Lives(nodes, kept, diff=False)
+    for time, node in enumerate(nodes):
+        for blob in node.bottom_blobs:
             lives.read(blob, time)
-        for blob in layer.top_blobs:
-            if layer.bottom_blobs:
+        for blob in node.top_blobs:
+            if node.bottom_blobs:
                 lives.written(blob, time)
             else:
                 lives.read(blob, time)
     lives.share()
 
 
-def size(layers, kind):
+def size(nodes, kind):
     """Values in the "data" or "diff" of all blobs between layers, those that share memory once."""
     largest = {}
-    for layer in layers:
-        for blob in (*layer.bottom_blobs, *layer.top_blobs):
+    for node in nodes:
+        for blob in (*node.bottom_blobs, *node.top_blobs):
             piece = blob._diff if kind == "diff" else blob._data
             largest[piece] = max(largest.get(piece, 0), blob.count)
     return sum(largest.values())
@@ -56,18 +56,18 @@ def size(layers, kind):
 class _Lives:
     """When each piece of memory is in use. Blobs that share memory already are one piece."""
 
-    def __init__(self, layers, kept, diff):
+    def __init__(self, nodes, kept, diff):
         self.diff = diff
         self.blobs, self.span = {}, {}  # by piece of memory
         self.fixed = set()
-        for layer in layers:
-            for blob in layer.blobs:
+        for node in nodes:
+            for blob in node.layer.blobs:
                 self.fixed.add(self._piece(blob))
-            for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
+            for blob, weight in zip(node.top_blobs, node.loss_weights, strict=True):
                 if weight:
                     self.fixed.add(self._piece(blob))
-            names = (*layer.bottom_names, *layer.top_names)
-            for name, blob in zip(names, (*layer.bottom_blobs, *layer.top_blobs), strict=True):
+            names = (*node.bottom_names, *node.top_names)
+            for name, blob in zip(names, (*node.bottom_blobs, *node.top_blobs), strict=True):
                 self.blobs.setdefault(self._piece(blob), set()).add(blob)
                 if name in kept:
                     self.fixed.add(self._piece(blob))

@@ -26,37 +26,34 @@ class Steps:
     run one by one. CAFFELITE_PLAN=off in the environment runs all layers one by one, always.
     """
 
-    def __init__(self, layers):
-        self.layers = layers
+    def __init__(self, nodes):
+        self.nodes = nodes
         planned = os.environ.get("CAFFELITE_PLAN", "on") != "off"
-        self.chains = find_chains(layers) if planned else {}
+        self.chains = find_chains(nodes) if planned else {}
         self.heads = {
             index + 1 + i: index
             for index, followers in self.chains.items()
             for i in range(len(followers))
         }
-        self.apart = [self._keep(*found) for found in find_apart(layers, self.chains, planned)]
+        self.apart = [self._keep(*found) for found in find_apart(nodes, self.chains, planned)]
 
     def _keep(self, writers, reader, place):
-        layer = self.layers[reader]
-        seen = layer.top_blobs[place]
+        seen = self.nodes[reader].top_blobs[place]
         kept = Blob(seen.shape, seen.dtype)
         kept.share_diff(seen)
         for index in writers:
-            for blobs in (self.layers[index].bottom_blobs, self.layers[index].top_blobs):
-                blobs[:] = [kept if blob is seen else blob for blob in blobs]
-        layer.bottom_blobs[place] = kept
+            self.nodes[index].replace_blob(seen, kept)
+        self.nodes[reader].bottom_blobs[place] = kept
         return Apart(writers, reader, kept, seen)
 
     def rejoin(self):
         """Let all layers use the blobs that users see."""
         for apart in self.apart:
             for index in (*apart.writers, apart.reader):
-                for blobs in (self.layers[index].bottom_blobs, self.layers[index].top_blobs):
-                    blobs[:] = [apart.seen if blob is apart.kept else blob for blob in blobs]
+                self.nodes[index].replace_blob(apart.kept, apart.seen)
 
     def forward(self, start, end, one_by_one):
-        """Yield (index, layers) of each step to run, layers[0] being the one that does the work."""
+        """Yield (index, nodes) of each step to run, nodes[0] being the one that does the work."""
         for apart in self.apart:
             if apart.writers[0] < start <= apart.reader:
                 _copy(apart.seen, apart.kept)
@@ -66,8 +63,8 @@ class Steps:
             if index + len(followers) > end:
                 followers = ()
             self._release(self.heads.get(index))
-            self.layers[index].followers = followers
-            yield index, self.layers[index : index + 1 + len(followers)]
+            self.nodes[index].layer.followers = [node.layer for node in followers]
+            yield index, self.nodes[index : index + 1 + len(followers)]
             index += 1 + len(followers)
 
     def show(self, start, end):
@@ -81,19 +78,19 @@ class Steps:
         index = start
         while index >= end:
             head = self.heads.get(index, index)
-            last = head + len(self.layers[head].followers)
+            last = head + len(self.nodes[head].layer.followers)
             if one_by_one or head < end or last != index:
                 self._release(head)
-            elif self.layers[head].followers:
+            elif self.nodes[head].layer.followers:
                 index = head
             yield index
             index -= 1
 
     def _release(self, head):
         """Let the layers of a chain that ran as one go on one by one."""
-        if head is not None and self.layers[head].followers:
-            self.layers[head].release()
-            self.layers[head].followers = ()
+        if head is not None and self.nodes[head].layer.followers:
+            self.nodes[head].layer.release()
+            self.nodes[head].layer.followers = ()
 
 
 def _copy(source, target):

@@ -21,36 +21,39 @@ def spec_page(net):
 
 def net_page(net):
     """HTML of a Net: what each layer reads and makes, with the shapes of blobs."""
-    param, layers, shapes = _without_splits(net)
+    param, nodes, shapes = _without_splits(net)
     rows = [
         (
-            layer.name,
-            layer.type,
+            node.layer.name,
+            node.layer.type,
             _names(drawn.bottom),
-            _names(f"{name} {_shape(b)}" for name, b in _pairs(drawn.top, layer.top_blobs)),
-            _names(f"{name} {_shape(b)}" for name, b in _pairs(layer.blob_names, layer.blobs)),
+            _names(f"{name} {_shape(b)}" for name, b in _pairs(drawn.top, node.top_blobs)),
+            _names(
+                f"{name} {_shape(b)}" for name, b in _pairs(node.layer.blob_names, node.layer.blobs)
+            ),
         )
-        for drawn, layer in zip(param.layer, layers, strict=True)
+        for drawn, node in zip(param.layer, nodes, strict=True)
     ]
-    view = View("", list(range(len(layers))), shapes)
+    view = View("", list(range(len(nodes))), shapes)
     return _page(param, [view], ("layer", "type", "bottom", "top", "blobs"), rows)
 
 
 def _without_splits(net):
-    """The net as it was before Splits came in: (NetParameter, its layers, shapes of tops)."""
-    param, layers, shapes, before = caffe_pb2.NetParameter(name=net.name), [], {}, {}
-    for layer in net.layers:
-        bottoms = [before.get(name, name) for name in layer.bottom_names]
+    """The net as it was before Splits came in: (NetParameter, its nodes, shapes of tops)."""
+    param, nodes, shapes, before = caffe_pb2.NetParameter(name=net.name), [], {}, {}
+    for node in net.nodes:
+        layer = node.layer
+        bottoms = [before.get(name, name) for name in node.bottom_names]
         if layer.type == "Split" and layer.name.endswith("_split"):
-            before.update(dict.fromkeys(layer.top_names, bottoms[0]))
+            before.update(dict.fromkeys(node.top_names, bottoms[0]))
             continue
         drawn = param.layer.add()
         drawn.CopyFrom(layer.param)
         drawn.bottom[:] = bottoms
-        drawn.top[:] = layer.top_names
-        shapes.update({(len(layers), k): blob.shape for k, blob in enumerate(layer.top_blobs)})
-        layers.append(layer)
-    return param, layers, shapes
+        drawn.top[:] = node.top_names
+        shapes.update({(len(nodes), k): blob.shape for k, blob in enumerate(node.top_blobs)})
+        nodes.append(node)
+    return param, nodes, shapes
 
 
 def _pairs(names, blobs):

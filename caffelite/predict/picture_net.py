@@ -71,7 +71,7 @@ class PictureNet:
         return name, shape[1:]
 
     def _output(self, model, wanted):
-        tops = [name for layer in self.net.layers for name in layer.top_names]
+        tops = [name for node in self.net.nodes for name in node.top_names]
         outputs = [name for name in tops if name in self.net.outputs] or tops  # all may be read
         if wanted is not None and wanted not in tops:
             raise NetError(f'{model}: has no blob "{wanted}"; its outputs are {", ".join(outputs)}')

@@ -116,7 +116,7 @@ def saliency(net, name, x, layer, index):
     net.reshape()
     net.blobs[name].data[...] = x
     net.forward()
-    (top,) = layer.top_blobs
+    (top,) = (net.blobs[top] for top in net.top_names[layer.name])
     top.diff[...] = 0
     top.diff[:, index] = 1
     net.clear_param_diffs()

@@ -320,10 +320,11 @@ class Solver:
         return loss / self.param.iter_size
 
     def _diverged(self, loss):
-        for layer in self.net.layers:
+        for node in self.net.nodes:
+            layer = node.layer
             for kind, names, blobs in (
                 ("learnable blob", layer.blob_names, layer.blobs),
-                ("top", layer.top_names, layer.top_blobs),
+                ("top", node.top_names, node.top_blobs),
             ):
                 for name, blob in zip(names, blobs, strict=True):
                     if not np.isfinite(blob.data).all():

@@ -68,5 +68,5 @@ class Progress:
 
 
 def _is_loss(net, name):
-    producer = next(layer for layer in reversed(net.layers) if name in layer.top_names)
+    producer = next(node.layer for node in reversed(net.nodes) if name in node.top_names)
     return producer.type.endswith("Loss") or net.blob_loss_weights[name] != 0

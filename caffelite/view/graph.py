@@ -119,7 +119,7 @@ class _Measure:
             return  # the layer that spoiled it says why
         net = Net.from_param(self._alone(layer.param, shapes), seed=0)
         try:
-            self._tell(net, net.layers[-1], layer.facts)
+            self._tell(net, net.nodes[-1], layer.facts)
         finally:
             net.close()
 
@@ -136,12 +136,11 @@ class _Measure:
         net.layer[-1].ClearField("exclude")
         return net
 
-    def _tell(self, net, layer, told):
-        bottoms = [blob.shape for blob in layer.bottom_blobs]
-        tops = [blob.shape for blob in layer.top_blobs]
+    def _tell(self, net, node, told):
+        layer, (bottoms, tops) = node.layer, node.shapes
         told["top"] = [
             {"name": name, "shape": list(shape)}
-            for name, shape in zip(layer.top_names, tops, strict=True)
+            for name, shape in zip(node.top_names, tops, strict=True)
         ]
         told["macs"] = int(layer.macs(bottoms, tops))
         told["blobs"] = [
@@ -154,8 +153,8 @@ class _Measure:
                 told["statistics" if name in layer.statistics else "learnable"] += blob.count
         own = sum(
             top.count
-            for top in layer.top_blobs
-            if not any(top.shares_data_with(bottom) for bottom in layer.bottom_blobs)
+            for top in node.top_blobs
+            if not any(top.shares_data_with(bottom) for bottom in node.bottom_blobs)
         )
         values = own + told["learnable"] + told["statistics"]
         told["memory"] = values * net.dtype.itemsize

@@ -1,0 +1,135 @@
+"""Nodes: what a net is made of. A layer computes; its node knows which blobs it reads and makes,
+and what the net wants of it."""
+
+import numpy as np
+
+
+class Node:
+    """A layer in its place in a net.
+
+    Attributes
+    ----------
+    layer : the Layer
+    bottom_names, bottom_blobs : what it reads
+    top_names, top_blobs : what it makes; a blob is bottom and top where the layer works in place
+    loss_weights : how much each top counts in the loss of the net, mostly 0
+    propagate_down : for each bottom, whether backward is to give its gradient
+    reshaped_for, ran_for : shapes of all blobs, learnable ones too, at the last reshape and forward
+    """
+
+    def __init__(self, layer, bottom_names, bottom_blobs, top_names, top_blobs):
+        self.layer = layer
+        self.bottom_names, self.bottom_blobs = bottom_names, bottom_blobs
+        self.top_names, self.top_blobs = top_names, top_blobs
+        self.loss_weights = [0.0] * len(top_names)
+        self.propagate_down = [False] * len(bottom_names)
+        self.reshaped_for = self.ran_for = None
+
+    # Before running
+
+    @property
+    def needs_backward(self):
+        """Whether the net's backward runs this layer."""
+        return self.layer.needs_backward
+
+    @property
+    def shapes(self):
+        """([shape of each bottom], [shape of each top])."""
+        return [[b.shape for b in blobs] for blobs in (self.bottom_blobs, self.top_blobs)]
+
+    def plan(self, needs_backward, propagate_down, param_propagate_down):
+        """Settle which gradients are wanted; the layer is told what it cannot do without."""
+        self.propagate_down = propagate_down
+        self.layer.needs_backward = needs_backward
+        self.layer.param_propagate_down = param_propagate_down
+
+    def plan_no_backward(self):
+        """From now on only forward runs."""
+        self.propagate_down = [False] * len(self.bottom_names)
+        self.layer.needs_backward = False
+
+    def weigh(self):
+        """Take the loss weights of the layer's definition and let backward start from them."""
+        self.loss_weights = _loss_weights(self.layer, len(self.top_names))
+        self._seed_losses()
+
+    def reshape(self):
+        """Give the tops their shapes."""
+        self.layer.check_blobs()
+        self.layer.reshape(self.bottom_blobs, self.top_blobs)
+        self.reshaped_for = self._shapes()
+
+    def _shapes(self):
+        """Those of all its blobs: users may reshape a bottom, to go on with that, and others."""
+        blobs = (*self.bottom_blobs, *self.top_blobs, *self.layer.blobs)
+        return [blob.shape for blob in blobs]
+
+    def _seed_losses(self):
+        """Fill the diff of each top that counts as a loss with its weight: backward starts so."""
+        for blob, weight in zip(self.top_blobs, self.loss_weights, strict=True):
+            if weight:
+                blob.diff[...] = weight
+
+    # Running
+
+    def refresh(self):
+        """Reshape and seed the losses again, before a net's pass or between two."""
+        self.reshape()
+        self._seed_losses()
+
+    def prepare(self):
+        """Before forward: reshape where a shape has changed, or always if the layer asks for it."""
+        if self.layer.always_reshape or self.reshaped_for != self._shapes():
+            self.refresh()
+
+    def forward(self):
+        """Run the layer's forward."""
+        self.layer.forward(self.bottom_blobs, self.top_blobs)
+
+    def mark_run(self):
+        """Take note that forward ran: backward is for the shapes that blobs have now."""
+        self.ran_for = self._shapes()
+
+    def loss(self):
+        """What the tops of this node add to the loss of the net."""
+        return sum(
+            float(np.vdot(blob.data, blob.diff))
+            for blob, weight in zip(self.top_blobs, self.loss_weights, strict=True)
+            if weight
+        )
+
+    def check_run(self):
+        """Raise an error if blobs have other shapes than in forward."""
+        if self.ran_for not in (None, self._shapes()):
+            raise self.layer.error(
+                "a bottom or top has another shape than in forward; run forward first"
+            )
+
+    def backward(self):
+        """Run the layer's backward, if it can: not all need that forward has run."""
+        try:
+            self.layer.backward(self.top_blobs, self.propagate_down, self.bottom_blobs)
+        except AttributeError as problem:
+            if self.ran_for is not None:
+                raise
+            raise self.layer.error(
+                "backward needs what forward leaves; run forward first"
+            ) from problem
+
+    def replace_blob(self, old, new):
+        """Read and fill the blob `new` instead of `old`."""
+        for blobs in (self.bottom_blobs, self.top_blobs):
+            blobs[:] = [new if blob is old else blob for blob in blobs]
+
+
+def _loss_weights(layer, tops):
+    """One weight per top: as given, else 1 for the only top of a loss, else 0."""
+    given = list(layer.param.loss_weight)
+    if given and len(given) != tops:
+        raise layer.error(
+            f"has {len(given)} loss_weight entries, expected none or one per top, {tops}"
+        )
+    if not given and layer.type.endswith("Loss") and tops:
+        given = [1.0] + [0.0] * (tops - 1)
+        layer.param.loss_weight.extend(given)
+    return given or [0.0] * tops
