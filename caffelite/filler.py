@@ -10,21 +10,13 @@ import os
 import numpy as np
 
 from . import reading, rng
-from .errors import NetError, did_you_mean
-from .proto.given import given
+from .errors import NetError
+from .registry import Registry
 
-FILLERS = {}
-
-
-def _register(*options):
-    """Decorator: a filler of the function's name, which reads these options."""
-
-    def add(fill):
-        fill.reads = options
-        FILLERS[fill.__name__] = fill
-        return fill
-
-    return add
+# A filler is a function of the array, the FillerParameter and a random generator; `check`, of the
+# FillerParameter and the shape, raises a NetError for what it cannot fill.
+FILLERS = Registry(check=None)
+register = FILLERS.register
 
 
 def unread(param):
@@ -33,38 +25,21 @@ def unread(param):
         return
     own = FILLERS[param.type].reads
     reads = f"which reads {' and '.join(own)}" if own else "which has no options"
-    for option in given(param):
-        if option.path[0] not in ("type", *own):
-            yield option.path[0], f'it is of type "{param.type}", {reads}'
+    for name in FILLERS.unread(param.type, param):
+        yield name, f'it is of type "{param.type}", {reads}'
 
 
 def check(param, shape):
     """Raise a NetError if `param` (a FillerParameter) cannot fill a blob of this shape."""
     if param.type not in FILLERS:
-        known = ", ".join(sorted(FILLERS))
-        hint = did_you_mean(param.type, FILLERS) or f"; known are {known}"
-        raise NetError(f'unknown filler type "{param.type}"{hint}')
+        raise NetError(f'unknown filler type "{param.type}"{FILLERS.instead_of(param.type)}')
     if math.prod(shape) == 0:
         raise NetError(f"a filler cannot fill an empty blob, of shape {tuple(shape)}")
-    if param.type != "gaussian" and param.sparse != -1:
+    filler = FILLERS[param.type]
+    if "sparse" not in filler.reads and param.sparse != -1:
         raise NetError(f'sparse is an option of the gaussian filler, not of "{param.type}"')
-    if param.type == "uniform" and not -math.inf < param.min <= param.max < math.inf:
-        raise NetError(
-            f"uniform filler: min {param.min:g} and max {param.max:g}, expected finite numbers, "
-            "max at least min"
-        )
-    if param.type == "gaussian":
-        if not param.std > 0:
-            raise NetError(f"gaussian filler: std must be above 0, not {param.std:g}")
-        if not -1 <= param.sparse <= _outputs(shape):
-            raise NetError(
-                f"gaussian filler: sparse must lie between 0 and the {_outputs(shape)} outputs "
-                f"(or be -1, dense), not {param.sparse}"
-            )
-    if param.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
-        raise NetError(f"bilinear filler: needs 4 axes and a square kernel, not {tuple(shape)}")
-    if param.type == "file":
-        _numbers(param.file, math.prod(shape))
+    if filler.check:
+        filler.check(param, shape)
 
 
 def fill(array, param, generator):
@@ -85,19 +60,37 @@ def _fan(param, shape):
     return {"FAN_IN": fan_in, "FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}[norm]
 
 
-@_register("value")
+@register(reads=("value",))
 def constant(array, param, generator):
     """Value."""
     array[...] = param.value
 
 
-@_register("min", "max")
+def _check_range(param, shape):
+    if not -math.inf < param.min <= param.max < math.inf:
+        raise NetError(
+            f"uniform filler: min {param.min:g} and max {param.max:g}, expected finite numbers, "
+            "max at least min"
+        )
+
+
+@register(reads=("min", "max"), check=_check_range)
 def uniform(array, param, generator):
     """U[min, max]."""
     array[...] = rng.uniform(generator, param.min, param.max, array.shape)
 
 
-@_register("mean", "std", "sparse")
+def _check_gaussian(param, shape):
+    if not param.std > 0:
+        raise NetError(f"gaussian filler: std must be above 0, not {param.std:g}")
+    if not -1 <= param.sparse <= _outputs(shape):
+        raise NetError(
+            f"gaussian filler: sparse must lie between 0 and the {_outputs(shape)} outputs "
+            f"(or be -1, dense), not {param.sparse}"
+        )
+
+
+@register(reads=("mean", "std", "sparse"), check=_check_gaussian)
 def gaussian(array, param, generator):
     """N(mean, std); with sparse >= 0 each value is kept with probability sparse / shape[0]."""
     array[...] = generator.standard_normal(array.shape, np.float32)
@@ -107,7 +100,7 @@ def gaussian(array, param, generator):
         array *= generator.random(array.shape) < param.sparse / _outputs(array.shape)
 
 
-@_register()
+@register()
 def positive_unitball(array, param, generator):
     """U[0, 1], then each index of axis 0 divided by its sum."""
     values = generator.random(array.shape)
@@ -116,21 +109,26 @@ def positive_unitball(array, param, generator):
     array[...] = values
 
 
-@_register("variance_norm")
+@register(reads=("variance_norm",))
 def xavier(array, param, generator):
     """U[-s, s] with s = sqrt(3 / n).  Glorot, Bengio 2010."""
     s = math.sqrt(3 / _fan(param, array.shape))
     array[...] = rng.uniform(generator, -s, s, array.shape)
 
 
-@_register("variance_norm")
+@register(reads=("variance_norm",))
 def msra(array, param, generator):
     """N(0, sqrt(2 / n)).  He, Zhang, Ren, Sun 2015, arXiv:1502.01852."""
     array[...] = generator.standard_normal(array.shape, np.float32)
     array *= math.sqrt(2 / _fan(param, array.shape))
 
 
-@_register()
+def _check_square(param, shape):
+    if len(shape) != 4 or shape[2] != shape[3]:
+        raise NetError(f"bilinear filler: needs 4 axes and a square kernel, not {tuple(shape)}")
+
+
+@register(check=_check_square)
 def bilinear(array, param, generator):
     """Interpolation weights for a Deconvolution: (1 - |x/f - c|) (1 - |y/f - c|) everywhere,
     with f = ceil(k / 2) and c = (k - 1) / (2 f) for a k x k kernel."""
@@ -140,7 +138,11 @@ def bilinear(array, param, generator):
     array[...] = ramp[:, None] * ramp
 
 
-@_register("file")
+def _check_file(param, shape):
+    _numbers(param.file, math.prod(shape))
+
+
+@register(reads=("file",), check=_check_file)
 def file(array, param, generator):
     """The numbers in a text file, in the order of the blob, with anything blank between them."""
     array[...] = _numbers(param.file, array.size).reshape(array.shape)

@@ -1,0 +1,52 @@
+"""What the words of a prototxt stand for: functions and classes that say what they read."""
+
+import importlib
+import pkgutil
+
+from .errors import did_you_mean
+from .proto.given import given
+
+
+class Registry(dict):
+    """{word: function or class}. Each has `reads`, the names of the options that it looks at.
+
+    Other facts that all have, and what they are where nothing is said, are `defaults`.
+    """
+
+    def __init__(self, **defaults):
+        self.defaults = {"reads": (), **defaults}
+
+    def register(self, word="", **facts):
+        """Decorator: let `word`, by default its own name, stand for a function or class.
+
+        Facts become its attributes; what it says of itself already stays.
+        """
+
+        def add(thing):
+            for name, default in self.defaults.items():
+                setattr(thing, name, facts.get(name, getattr(thing, name, default)))
+            self[word or thing.__name__] = thing
+            return thing
+
+        return add
+
+    def load(self, package, path):
+        """Import all modules of a package, which register what they hold; returns this."""
+        for module in pkgutil.iter_modules(path, f"{package}."):
+            importlib.import_module(module.name)
+        return self
+
+    def instead_of(self, word):
+        """What to say after a word that stands for nothing: the nearest that does, or all."""
+        return did_you_mean(word, self) or f"; known are {', '.join(sorted(self))}"
+
+    def all_reads(self):
+        """The options that any of them reads."""
+        return {name for thing in self.values() for name in thing.reads}
+
+    def unread(self, word, message):
+        """The options given in `message` that others read, and what `word` stands for does not."""
+        if word not in self:
+            return []
+        options = (option.path[0] for option in given(message, only=self.all_reads()))
+        return [name for name in options if name not in self[word].reads]
