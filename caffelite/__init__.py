@@ -25,10 +25,7 @@ _HOMES = {
     "proto.caffe_pb2": ["TRAIN", "TEST"],
     "rng": ["set_random_seed"],
     "pycaffe.net_spec": ["NetSpec", "to_proto", "params"],
-    "solver": [
-        *["Solver", "get_solver", "SGDSolver", "NesterovSolver", "AdaGradSolver"],
-        *["RMSPropSolver", "AdaDeltaSolver", "AdamSolver"],
-    ],
+    "solver": ["Solver", "get_solver"],
     "pycaffe.classifier": ["Classifier"],
     "pycaffe.detector": ["Detector"],
     "pycaffe._caffe": [
@@ -43,16 +40,23 @@ _SUBMODULES = (
     *("draw", "coord_map", "pycaffe", "_caffe"),
 )
 
-__all__ = sorted(_HOME_OF)
+
+def _solver_classes():
+    """{name: class} of the solvers of each type, as pycaffe calls them."""
+    return importlib.import_module(f"{__name__}.solver").CLASSES
 
 
 def __getattr__(name):
+    if name == "__all__":
+        return sorted({*_HOME_OF, *_solver_classes()})
     if name in _HOME_OF:
         return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name.endswith("Solver") and name in _solver_classes():
+        return _solver_classes()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_HOME_OF, *_SUBMODULES})
+    return sorted({*globals(), *_HOME_OF, *_SUBMODULES, *_solver_classes()})

@@ -20,8 +20,10 @@ from caffelite.layers.base import Layer, create_layer
 from caffelite.lint import lint_text
 from caffelite.proto import caffe_pb2
 from caffelite.proto.given import Given, declared, given
-from caffelite.solver.base import Solver, solver_types, unread
-from caffelite.solver.lr_policy import POLICIES, missing, rate_at
+from caffelite.solver.base import Solver, unread
+from caffelite.solver.lr_policy import missing, rate_at
+from caffelite.solver.policies import POLICIES
+from caffelite.solver.rules import RULES
 from caffelite.testing import cases
 
 LAYER = caffe_pb2.LayerParameter.DESCRIPTOR
@@ -361,14 +363,14 @@ def solver_param(**options):
 
 
 def test_options_of_solvers_are_read_or_warned_about():
-    of_rules = {n for kind in (*solver_types().values(), *POLICIES.values()) for n in kind.reads}
+    of_rules = RULES.all_reads() | POLICIES.all_reads()
     read = attributes("solver", "proto", "cli")
     names = {field.name for field in SOLVER.fields}
     assert names - of_rules - Solver.ignored.keys() <= read
     assert of_rules | Solver.ignored.keys() <= names
 
 
-@pytest.mark.parametrize("name", sorted({n for policy in POLICIES.values() for n in policy.reads}))
+@pytest.mark.parametrize("name", sorted(POLICIES.all_reads()))
 @pytest.mark.parametrize("policy", sorted(POLICIES))
 def test_policies_say_which_options_they_do_not_read(policy, name):
     plain = {"gamma": 0.5, "power": 2, "stepsize": 3, "stepvalue": [9], "patience": 3}
@@ -383,21 +385,18 @@ def test_policies_say_which_options_they_do_not_read(policy, name):
     assert moves == (not told) or name == "patience"  # which solvers go by
 
 
-@pytest.mark.parametrize(
-    "name", sorted({n for kind in solver_types().values() for n in kind.reads})
-)
-@pytest.mark.parametrize("type", solver_types())
+@pytest.mark.parametrize("name", sorted(RULES.all_reads()))
+@pytest.mark.parametrize("type", sorted(RULES))
 def test_update_rules_say_which_options_they_do_not_read(type, name):
     steps = []
     for value in (0.5, 0.25):
-        solver = solver_types()[type].__new__(solver_types()[type])
-        solver.param, solver.iter = solver_param(type=type, **{name: value}), 3
-        history = {key: np.full(3, 0.5) for key in solver.history_names}
+        rule = RULES[type](solver_param(type=type, **{name: value}))
+        history = {key: np.full(3, 0.5) for key in rule.history_names}
         blob = Blob((3,), np.float64)
         blob.diff[...] = 2
-        solver.update(blob, history, 1)
+        rule.update(blob, history, 1, 4)
         steps.append(blob.diff.copy())
-    told = name in dict(unread(solver.param))
+    told = name in dict(unread(rule.param))
     assert told == np.array_equal(*steps)
 
 

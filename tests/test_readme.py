@@ -18,7 +18,7 @@ from caffelite.io import array_to_datum
 from caffelite.layers import base, layer_types
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import read_net
-from caffelite.solver import base as solvers
+from caffelite.solver.rules import RULES
 from caffelite.testing import check_gradient, make_layer
 from tools import reference
 
@@ -104,7 +104,10 @@ def test_commands_and_flags_that_are_named_are_there(page):
 def registries(monkeypatch):
     """What the test registers is forgotten."""
     monkeypatch.setattr(base, "_types", dict(base._types))
-    monkeypatch.setattr(solvers, "_solvers", dict(solvers._solvers))
+    rules = dict(RULES)
+    yield
+    RULES.clear()
+    RULES.update(rules)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from google.protobuf import text_format
 import caffelite
 from caffelite.errors import CaffeliteError, SolverError
 from caffelite.proto import caffe_pb2
-from caffelite.solver import lr_policy, regularize
+from caffelite.solver import lr_policy, nets, regularize
 
 NET = """
 name: "noise"
@@ -169,7 +169,7 @@ def test_schedules(policy, i, expected):
 @pytest.mark.parametrize(
     "policy, message",
     [
-        ('lr_policy: ""', "lr_policy is not set; expected one of fixed"),
+        ('lr_policy: ""', "lr_policy is not set; expected one of exp, fixed"),
         ('lr_policy: "stepp"', 'unknown "stepp"; did you mean "step"'),
         ('lr_policy: "step" gamma: 0.1', "stepsize above 0, not 0"),
         ('lr_policy: "sigmoid" gamma: 0.1', "stepsize above 0, not 0"),
@@ -603,7 +603,7 @@ def test_early_stop_keeps_the_best_model(lines):
     solver.add_listener(listen)
     solver.solve()
     assert solver.iter == 6
-    best = caffelite.Net.from_param(solver._test_sources()[0][1])
+    best = caffelite.Net.from_param(nets.test_nets(solver.param, "")[0][1])
     best.copy_from("s_best.caffemodel")
     for entry, array in zip(best.learnable, at_best, strict=True):
         np.testing.assert_array_equal(entry.blob.data, array)

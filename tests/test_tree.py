@@ -11,6 +11,9 @@ import pytest
 import tests.cases  # noqa: F401  (fills the table)
 from caffelite.layers import layer_types
 from caffelite.proto import caffe_pb2
+from caffelite.proto.old_names import SOLVER_TYPES
+from caffelite.solver.policies import POLICIES
+from caffelite.solver.rules import RULES
 from caffelite.testing import cases
 
 PACKAGE = Path(__file__).parent.parent / "caffelite"
@@ -18,7 +21,18 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {t: c for t, c in layer_types().items() if c.__module__.startswith("caffelite.")}
 
 ORDER = [  # a room imports from its own line and the lines above
-    {"errors", "proto", "kernels", "rng", "atomic", "lock", "glog", "reading", "_old_paths"},
+    {
+        "errors",
+        "proto",
+        "kernels",
+        "rng",
+        "registry",
+        "atomic",
+        "lock",
+        "glog",
+        "reading",
+        "_old_paths",
+    },
     {"blob", "filler"},
     {"data"},
     {"layers"},
@@ -115,6 +129,34 @@ def test_a_layer_has_a_row_in_the_table_of_its_folder(name):
     assert any(row.place.startswith(f"{family}:") for row in rows), (
         f"the rows of {name} belong into tests/cases/{family}.py, after its folder"
     )
+
+
+OF_SOLVERS = {f"solver/rules/{name.lower()}.py": rule for name, rule in RULES.items()}
+OF_SOLVERS |= {f"solver/policies/{name}.py": policy for name, policy in POLICIES.items()}
+
+
+@pytest.mark.parametrize("path", OF_SOLVERS)
+def test_an_update_rule_or_policy_lives_in_the_file_of_its_name(path):
+    thing = OF_SOLVERS[path]
+    assert f"caffelite.{path[:-3].replace('/', '.')}" == thing.__module__ and thing.__doc__
+    assert set(thing.reads) <= {field.name for field in caffe_pb2.SolverParameter.DESCRIPTOR.fields}
+
+
+def test_types_of_solvers_and_names_of_policies_stand_in_their_files_alone():
+    """Everyone else asks the registry; proto/ has the table of the old solver_type."""
+    types = "|".join(RULES)
+    named = re.compile(rf"\b({types})Solver\b|[\"']({types}|multistep|plateau)[\"']")
+    compared = re.compile(r"lr_policy *([!=]=|(not )?in [(\[{])")
+    for path in FILES:
+        place = path.relative_to(PACKAGE).as_posix()
+        if place not in OF_SOLVERS and place != "proto/old_names.py":
+            found = named.search(path.read_text()) or compared.search(path.read_text())
+            assert not found, f"{place}: {found[0]}: a fact of the rule or policy, to be asked for"
+
+
+def test_each_old_solver_type_has_its_rule():
+    old = caffe_pb2.SolverParameter.SolverType.keys()
+    assert list(SOLVER_TYPES) == old and set(SOLVER_TYPES.values()) <= RULES.keys()
 
 
 COUNTS = {  # (bottoms, tops), of BVLC Caffe's types but for Python and the recurrent ones

@@ -1,12 +1,12 @@
 """The rules for solvers."""
 
 from ..errors import SolverError, did_you_mean
-from ..solver import lr_policy, regularize
-from ..solver.base import solver_types, unread
+from ..solver import lr_policy, regularize, rules
+from ..solver.base import unread
+from ..solver.nets import TRAIN_NETS
+from ..solver.policies import POLICIES
 from .net import lint_net
 from .old_form import old_forms
-
-_TRAIN_NETS = ("train_net_param", "train_net", "net_param", "net")
 
 
 def lint_solver(param):
@@ -25,16 +25,16 @@ def lint_solver(param):
 
 def train_net(param):
     """A solver trains one net."""
-    given = [name for name in _TRAIN_NETS if param.HasField(name)]
+    given = [name for name in TRAIN_NETS if param.HasField(name)]
     if len(given) != 1:
         words = f"not {' and '.join(given) or 'none'}"
-        yield f"expected exactly one of {', '.join(_TRAIN_NETS)}, {words}", *given[1:2]
+        yield f"expected exactly one of {', '.join(TRAIN_NETS)}, {words}", *given[1:2]
 
 
 def solver_type(param):
     """An unknown type, or one given in two ways."""
-    if param.type not in solver_types():
-        yield f'unknown type "{param.type}"{did_you_mean(param.type, solver_types())}', "type"
+    if param.type not in rules.RULES:
+        yield f'unknown type "{param.type}"{did_you_mean(param.type, rules.RULES)}', "type"
     if param.HasField("type") and param.HasField("solver_type"):
         yield "type and solver_type, its old form, are both given", "solver_type"
 
@@ -81,8 +81,9 @@ def unread_option(param):
 
 def rate_grows(param):
     """A rate that is multiplied by more than 1 again and again."""
-    if param.lr_policy in ("step", "multistep", "exp", "plateau") and param.gamma > 1:
-        yield f"gamma: {param.gamma:g} makes the learning rate grow", "gamma"
+    factor = POLICIES[param.lr_policy].factor if param.lr_policy in POLICIES else None
+    if factor and getattr(param, factor) > 1:
+        yield f"{factor}: {getattr(param, factor):g} makes the learning rate grow", factor
 
 
 def unreached_step(param):
@@ -97,7 +98,8 @@ def unreached_step(param):
                 "stepvalue",
                 k,
             )
-    if param.lr_policy == "step" and param.stepsize >= param.max_iter > 0:
+    reads = POLICIES[param.lr_policy].reads if param.lr_policy in POLICIES else ()
+    if "stepsize" in reads and param.stepsize >= param.max_iter > 0:
         words = f"stepsize {param.stepsize} is never reached: max_iter is {param.max_iter}"
         yield words, "stepsize"
 
@@ -119,8 +121,8 @@ def test_options(param):
             yield f"test_iter: {count} batches are no test", "test_iter", k
     if param.early_stop and not given:
         yield "early_stop goes by tests, and there are none: test_iter is missing", "early_stop"
-    if param.lr_policy == "plateau" and not given:
-        yield 'lr_policy: "plateau" goes by tests: test_iter is missing', "lr_policy"
+    if lr_policy.goes_by_tests(param) and not given:
+        yield f'lr_policy: "{param.lr_policy}" goes by tests: test_iter is missing', "lr_policy"
 
 
 def no_snapshot(param):

@@ -7,21 +7,24 @@ first used.
 
 import importlib
 
-_HOMES = {"..net": ["Net"], "..layers.utility.python": ["Layer"]}
-_HOMES["..solver"] = [
-    *["AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NesterovSolver", "RMSPropSolver"],
-    *["SGDSolver", "get_solver"],
-]
+_HOMES = {"..net": ["Net"], "..layers.utility.python": ["Layer"], "..solver": ["get_solver"]}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)
+
+def _solver_classes():
+    """{name: class} of the solvers of each type."""
+    return importlib.import_module("..solver", __name__).CLASSES
 
 
 def __getattr__(name):
+    if name == "__all__":
+        return sorted({*_HOME_OF, *_solver_classes()})
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name], __name__), name)
+    if name.endswith("Solver") and name in _solver_classes():
+        return _solver_classes()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_HOME_OF})
+    return sorted({*globals(), *_HOME_OF, *_solver_classes()})

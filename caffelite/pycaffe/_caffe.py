@@ -9,29 +9,17 @@ from ..layers.base import layer_types
 from ..layers.utility.python import BlobVec, Layer
 from ..net import Net
 from ..rng import set_random_seed
-from ..solver import (
-    AdaDeltaSolver,
-    AdaGradSolver,
-    AdamSolver,
-    NesterovSolver,
-    RMSPropSolver,
-    SGDSolver,
-    Solver,
-    get_solver,
-)
+from ..solver import CLASSES, Solver, get_solver
+
+globals().update(CLASSES)
 
 __all__ = [
+    *CLASSES,
     "NCCL",
-    "AdaDeltaSolver",
-    "AdaGradSolver",
-    "AdamSolver",
     "Blob",
     "BlobVec",
     "Layer",
-    "NesterovSolver",
     "Net",
-    "RMSPropSolver",
-    "SGDSolver",
     "Solver",
     "Timer",
     "get_solver",

@@ -1,9 +1,7 @@
-"""Solvers: mini-batch training of a net by an update rule."""
+"""Solvers: mini-batch training of a net by an update rule and a learning-rate policy."""
 
-from .adadelta import AdaDeltaSolver
-from .adagrad import AdaGradSolver
-from .adam import AdamSolver
-from .base import Solver, get_solver
-from .nesterov import NesterovSolver
-from .rmsprop import RMSPropSolver
-from .sgd import SGDSolver
+from .base import Solver, get_solver, solver_class
+from .rules import RULES
+
+CLASSES = {f"{name}Solver": solver_class(name) for name in RULES}  # as pycaffe calls them
+globals().update(CLASSES)

@@ -1,49 +1,41 @@
-"""Solver: the training loop, testing, callbacks. Update rules are in their own files."""
+"""Solver: the training loop, tests and snapshots. Update rules and policies have own folders."""
 
 import contextlib
+import functools
 import logging
 import math
 import os
 import time
 from collections import deque
-from typing import NamedTuple
 
 import numpy as np
 
 from .. import rng
-from ..errors import SolverError, did_you_mean
+from ..errors import SolverError
 from ..measures.means import Means
 from ..net import Net
 from ..net.weights import load as load_weights
 from ..proto import caffe_pb2
 from ..proto.given import given
-from ..proto.text import read_net, read_solver
+from ..proto.text import read_solver
 from ..proto.upgrade import upgrade_solver
-from . import lr_policy, prefix, regularize, snapshot
+from . import lr_policy, nets, prefix, regularize, snapshot
+from .hooks import Hooks
 from .progress import Progress
+from .rules import RULES
+from .update import Update
 
 log = logging.getLogger("caffelite")
 
 MOST_ITERATIONS = 2**31 - 1
-PIECE = 1 << 16  # values of a blob that are updated at a time
-
-_solvers = {}
 
 
-def register_solver(type_name):
-    """Class decorator: make `type: "TYPE_NAME"` in a solver prototxt create this class."""
-
-    def add(solver_class):
-        solver_class.type = type_name
-        _solvers[type_name] = solver_class
-        return solver_class
-
-    return add
-
-
-def solver_types():
-    """{type name: class} of every registered solver, sorted by name."""
-    return dict(sorted(_solvers.items()))
+@functools.cache
+def solver_class(type_name):
+    """The class of the solvers of a type, which pycaffe calls TYPESolver."""
+    rule = RULES[type_name]
+    facts = {"type": type_name, "__doc__": rule.__doc__, "__module__": __package__}
+    return type(f"{type_name}Solver", (Solver,), facts)
 
 
 def get_solver(solver, file=""):
@@ -53,10 +45,15 @@ def get_solver(solver, file=""):
     """
     read_file, param = _read(solver)
     file = file or read_file
-    if param.type not in _solvers:
-        hint = did_you_mean(param.type, _solvers) or f"; known are {', '.join(sorted(_solvers))}"
-        raise SolverError(f'{file + ": " if file else ""}unknown solver type "{param.type}"{hint}')
-    return _solvers[param.type](param, file=file)
+    _check_type(param, file)
+    return solver_class(param.type)(param, file=file)
+
+
+def _check_type(param, file):
+    if param.type not in RULES:
+        at = f"{file}: " if file else ""
+        hint = RULES.instead_of(param.type)
+        raise SolverError(f'{at}unknown solver type "{param.type}"{hint}')
 
 
 def _read(solver):
@@ -70,16 +67,14 @@ def _read(solver):
 def unread(param):
     """(option, words) of each option given that does nothing in a SolverParameter."""
     yield from lr_policy.unread(param)
-    kind = _solvers.get(param.type)
-    of_rules = {name for other in _solvers.values() for name in other.reads}
-    for option in given(param, only=of_rules | Solver.ignored.keys()):
+    for option in given(param, only=Solver.ignored):
         name = option.path[0]
-        if name in Solver.ignored:
-            yield name, f"{name} does nothing here; {Solver.ignored[name]}"
-        elif kind is not None and name not in kind.reads:
-            yield name, f"{param.type} does not look at {name}"
-    if param.monitor and not param.early_stop and param.lr_policy != "plateau":
-        yield "monitor", 'monitor does nothing without early_stop or lr_policy: "plateau"'
+        yield name, f"{name} does nothing here; {Solver.ignored[name]}"
+    for name in RULES.unread(param.type, param):
+        yield name, f"{param.type} does not look at {name}"
+    if param.monitor and not param.early_stop and not lr_policy.goes_by_tests(param):
+        words = f"monitor does nothing without early_stop or {lr_policy.those_by_tests()}"
+        yield "monitor", words
     if param.HasField("regularization_type") and not param.weight_decay:
         yield "regularization_type", "regularization_type does nothing without weight_decay"
 
@@ -88,11 +83,11 @@ def _missing(param):
     return lr_policy.missing(param) if param.lr_policy else ()
 
 
-class Solver:
+class Solver(Hooks):
     """Trains `net`, and tests it now and then on `test_nets`.
 
-    A subclass is an update rule: `update(blob, history, rate)` turns blob.diff, the gradient, into
-    what is subtracted from blob.data; `history` holds an array for each of `history_names`.
+    `rule` is its update rule, of its class's `type` or, in Solver itself, the file's; `history` are
+    the arrays that this keeps.
 
     Parameters
     ----------
@@ -100,8 +95,6 @@ class Solver:
     """
 
     type = None
-    reads = ()  # the options of update rules that it looks at
-    history_names = ()
     ignored = {  # as in Layer
         "eval_type": "tests show the means of the net's outputs",
         "ap_version": "tests show the means of the net's outputs",
@@ -112,14 +105,17 @@ class Solver:
     }
 
     def __init__(self, solver, file=""):
+        super().__init__()
         read_file, self.param = _read(solver)
         self.file = file or read_file
+        self.param.type = self.type or self.param.type
+        _check_type(self.param, self.file)
+        self.rule = RULES[self.param.type](self.param)
         self.iter = 0
         self.current_step = 0
         self.state_before_tests = None
         self.keep = None  # how many snapshots of this run to keep; None: all
         self.written = []  # those snapshots, if it keeps but some
-        self._callbacks, self._listeners, self._requests = [], [], []
         self._warned = set()  # what is said of the nets, most of which have the same layers
         try:
             self.check()
@@ -129,19 +125,17 @@ class Solver:
             log.warning("%s%s", f"{self.file}: " if self.file else "", words)
         seed = self.param.random_seed
         self.seed = seed if seed >= 0 else rng.next_seed()
-        self.net = self._make_net(self._train_source(), 0)
+        self.net = self._make_net(nets.train_net(self.param, self.file), 0)
         self.test_nets = [
-            self._make_net(source, k + 1) for k, source in enumerate(self._test_sources())
+            self._make_net(source, k + 1)
+            for k, source in enumerate(nets.test_nets(self.param, self.file))
         ]
         self._warned_of = set()  # numbers of test nets with layers that the train net lacks
         try:
             self.progress = Progress(self)
         except SolverError as problem:
             raise self.error(problem) from None
-        self.history = [
-            {name: np.zeros(entry.blob.shape, self.net.dtype) for name in self.history_names}
-            for entry in self.net.learnable
-        ]
+        self._update = Update(self.param, self.rule, self.net.learnable, self.net.dtype)
         self._load_weights()
 
     # Construction
@@ -152,6 +146,7 @@ class Solver:
         if param.lr_policy:
             lr_policy.check(param)
         regularize.check(param)
+        self.rule.check()
         if param.average_loss < 1:
             raise SolverError(f"average_loss must be at least 1, not {param.average_loss}")
         if param.iter_size < 1:
@@ -161,60 +156,6 @@ class Solver:
         if param.snapshot or param.early_stop:
             prefix.check_prefix(param.snapshot_prefix)
 
-    def _train_source(self):
-        """(file, NetParameter with its state) of the train net."""
-        given = [
-            name
-            for name in ("train_net_param", "train_net", "net_param", "net")
-            if self.param.HasField(name)
-        ]
-        if len(given) != 1:
-            raise self.error(
-                "expected exactly one of train_net_param, train_net, net_param and net, "
-                f"not {' and '.join(given) or 'none'}"
-            )
-        value = getattr(self.param, given[0])
-        return self._with_state(value, caffe_pb2.TRAIN, self.param.train_state)
-
-    def _test_sources(self):
-        """(file, NetParameter with its state) of each test net."""
-        param = self.param
-        sources = [*param.test_net_param, *param.test_net]
-        common = [getattr(param, n) for n in ("net_param", "net") if param.HasField(n)]
-        more = len(param.test_iter) - len(sources)
-        if more < 0 or (more > 0 and not common):
-            raise self.error(
-                f"has {len(param.test_iter)} test_iter entries, expected one for each of the "
-                f"{len(sources)} test nets"
-            )
-        sources += common * more
-        if len(param.test_state) not in (0, len(sources)):
-            raise self.error(
-                f"has {len(param.test_state)} test_state entries, expected none or one for each "
-                f"of the {len(sources)} test nets"
-            )
-        if sources and param.test_interval <= 0:
-            raise self.error(
-                f"has {len(sources)} test nets, so test_interval must be above 0, "
-                f"not {param.test_interval}"
-            )
-        states = list(param.test_state) or [caffe_pb2.NetState()] * len(sources)
-        return [
-            self._with_state(source, caffe_pb2.TEST, state)
-            for source, state in zip(sources, states, strict=True)
-        ]
-
-    def _with_state(self, source, phase, state):
-        """State = the phase, then what the net says, then what the solver says."""
-        net = caffe_pb2.NetParameter()
-        inline = isinstance(source, caffe_pb2.NetParameter)
-        net.CopyFrom(source if inline else read_net(source))
-        merged = caffe_pb2.NetState(phase=phase)
-        merged.MergeFrom(net.state)
-        merged.MergeFrom(state)
-        net.state.CopyFrom(merged)
-        return (self.file if inline else source), net
-
     def _make_net(self, source, index):
         file, param = source
         seed = rng.derive(self.seed, index)
@@ -222,17 +163,12 @@ class Solver:
 
     def _load_weights(self):
         """Load the files of `weights` into all nets, or none into any."""
-        files = []
-        for text in self.param.weights:
-            names = [name.strip() for name in text.split(",")]
-            if not all(names):
-                raise self.error(f'weights: "{text}": expected names of files, separated by commas')
-            files += names
-        nets = [self.net, *self.test_nets]
+        files = nets.weights_files(self.param, self.file)
+        all_nets = [self.net, *self.test_nets]
         for name in files:
-            for _ in nets:
+            for _ in all_nets:
                 log.info("Finetuning from %s", name)
-        for line in load_weights(nets, files, missing="report")[0].lines():
+        for line in load_weights(all_nets, files, missing="report")[0].lines():
             log.info("%s", line)
 
     # Training
@@ -348,39 +284,20 @@ class Solver:
         rate = self.lr
         if _due(self.iter, self.param.display):
             log.info("Iteration %d, lr = %g", self.iter, rate)
-        param = self.param
-        # A frozen blob whose gradient was never computed has no diff, and stays as it is.
-        moving = [
-            (entry, history)
-            for entry, history in zip(self.net.learnable, self.history, strict=True)
-            if entry.lr_mult or entry.blob.diff_allocated
-        ]
-        regularize.clip([entry.blob.diff for entry, _ in moving], param.clip_gradients)
-        for entry, history in moving:
-            local_decay = param.weight_decay * entry.decay_mult
-            for piece, past in _pieces(entry.blob, history):
-                regularize.average(piece.diff, param.iter_size)
-                regularize.decay(piece.diff, piece.data, local_decay, param.regularization_type)
-                self.update(piece, past, rate * entry.lr_mult)
-                np.subtract(piece.data, piece.diff, out=piece.data)
+        self._update.apply(rate, self.iter + 1)
         self.iter += 1
         self.state_before_tests = None
         return rate
 
-    def update(self, blob, history, rate):
-        """Turn blob.diff from the gradient into the step that is subtracted from blob.data.
-
-        `blob` and the arrays of `history` may be pieces of the whole: a rule goes value by value.
-        """
-        raise NotImplementedError(f"{type(self).__name__}.update")
+    @property
+    def history(self):
+        """What the update rule keeps: for each learnable blob of the net, {name: array}."""
+        return self._update.history
 
     @property
     def lr(self):
         """The learning rate at this iteration. Asking for it may move a multistep schedule on."""
-        before = self.current_step
-        rate, self.current_step = lr_policy.rate_at(self.param, self.iter, before)
-        if self.param.lr_policy == "multistep" and self.current_step != before:
-            log.info("MultiStep Status: Iteration %d, step = %d", self.iter, self.current_step)
+        rate, self.current_step = lr_policy.rate_at(self.param, self.iter, self.current_step)
         return rate
 
     @property
@@ -429,9 +346,10 @@ class Solver:
             if param.early_stop:
                 model = snapshot.write_best(self)
                 self._emit("best", iteration=self.iter, model=model)
-        elif param.lr_policy == "plateau" and self.progress.step_is_due(param.patience):
+        elif lr_policy.goes_by_tests(param) and self.progress.step_is_due(param.patience):
             self.current_step += 1
-            log.info("Plateau Status: Iteration %d, step = %d", self.iter, self.current_step)
+            status = f"{param.lr_policy.capitalize()} Status"
+            log.info("%s: Iteration %d, step = %d", status, self.iter, self.current_step)
 
     def _stopped_improving(self):
         limit = self.param.early_stop
@@ -505,61 +423,9 @@ class Solver:
         """Let `net` use the train net's weights, by layer name."""
         net.share_with(self.net)
 
-    # Seams: callbacks, events, requests
-
-    def add_callback(self, on_start=None, on_gradients_ready=None):
-        """Call the functions at the start of each iteration, and before each update."""
-        self._callbacks.append({"on_start": on_start, "on_gradients_ready": on_gradients_ready})
-
-    def _call(self, name):
-        for callbacks in self._callbacks:
-            if callbacks[name]:
-                callbacks[name]()
-
-    def add_listener(self, listener):
-        """Call `listener(event)` with a dict: its "event" is step, train, test, best, snapshot,
-        stopped or done, and "iteration" says when; other keys are what happened."""
-        self._listeners.append(listener)
-
-    def _emit(self, event, **facts):
-        for listener in self._listeners:
-            listener({"event": event, **facts})
-
-    def request(self, action):
-        """Ask for "snapshot" or "stop" at the next chance; may be called by a signal handler."""
-        self._requests.append(action)
-
-    def _pending(self, action):
-        return action in self._requests
-
-    def _take_requests(self, action):
-        """Whether `action` was requested; its requests are then settled."""
-        found = action in self._requests
-        while action in self._requests:
-            self._requests.remove(action)
-        return found
-
-    def _stop_requested(self):
-        return self._take_requests("stop")
-
     def error(self, text):
         """The exception for a mistake in the solver's file."""
         return SolverError(f"{self.file + ': ' if self.file else ''}{text}")
-
-
-class _Piece(NamedTuple):
-    """A part of a blob, as an update rule sees it."""
-
-    data: np.ndarray
-    diff: np.ndarray
-
-
-def _pieces(blob, history):
-    """A blob and its history in parts that stay in cache from one operation to the next."""
-    arrays = [array.reshape(-1) for array in (blob.data, blob.diff, *history.values())]
-    for start in range(0, blob.count, PIECE):
-        data, diff, *past = (array[start : start + PIECE] for array in arrays)
-        yield _Piece(data, diff), dict(zip(history, past, strict=True))
 
 
 def _due(iteration, interval):

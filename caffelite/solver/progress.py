@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import SolverError, did_you_mean
 from ..proto import caffe_pb2
+from . import lr_policy
 
 log = logging.getLogger("caffelite")
 
@@ -21,7 +22,7 @@ class Progress:
         self.name = solver.param.monitor
         self.rises = False
         self.so_far = caffe_pb2.TestProgress()
-        is_used = solver.param.early_stop or solver.param.lr_policy == "plateau"
+        is_used = solver.param.early_stop or lr_policy.goes_by_tests(solver.param)
         if is_used and not solver.test_nets:
             raise SolverError("plateau and early_stop go by test passes, but there is no test net")
         if is_used and solver.param.test_iter[0] < 1:

@@ -119,7 +119,7 @@ def _writes_hdf5(solver):
 
 def _histories(solver):
     """The history arrays in the order of the files: by kind, then by learnable blob."""
-    return [history[name] for name in solver.history_names for history in solver.history]
+    return [history[name] for name in solver.rule.history_names for history in solver.history]
 
 
 def write_best(solver):

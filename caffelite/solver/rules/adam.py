@@ -2,29 +2,29 @@ import math
 
 import numpy as np
 
-from ..errors import SolverError
-from ..kernels.axpy import axpy
-from .base import Solver, register_solver
+from ...errors import SolverError
+from ...kernels.axpy import axpy
+from .base import UpdateRule, register
 
 
-@register_solver("Adam")
-class AdamSolver(Solver):
+@register("Adam")
+class Adam(UpdateRule):
     """h <- b1 h + (1 - b1) g;  h2 <- b2 h2 + (1 - b2) g^2;
     w -= rate sqrt(1 - b2^t) / (1 - b1^t) h / (sqrt(h2) + delta), with b1 = momentum,
-    b2 = momentum2, t = iter + 1.  Kingma, Ba 2015, arXiv:1412.6980"""
+    b2 = momentum2, t counting from 1.  Kingma, Ba 2015, arXiv:1412.6980"""
 
     reads = ("momentum", "momentum2", "delta")
     history_names = ("mean", "squares")
 
     def check(self):
-        super().check()
         for name in ("momentum", "momentum2"):
             value = getattr(self.param, name)
             if not 0 <= value < 1:
-                raise SolverError(f"Adam: {name} must be at least 0 and below 1, not {value:g}")
+                kind = type(self).__name__
+                raise SolverError(f"{kind}: {name} must be at least 0 and below 1, not {value:g}")
 
-    def update(self, blob, history, rate):
-        g, b1, b2, t = blob.diff, self.param.momentum, self.param.momentum2, self.iter + 1
+    def update(self, blob, history, rate, t):
+        g, b1, b2 = blob.diff, self.param.momentum, self.param.momentum2
         h, h2 = history["mean"], history["squares"]
         h *= b1
         axpy(1 - b1, g, h)

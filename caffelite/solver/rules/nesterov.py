@@ -1,9 +1,9 @@
-from ..kernels.axpy import axpy
-from .base import Solver, register_solver
+from ...kernels.axpy import axpy
+from .base import UpdateRule, register
 
 
-@register_solver("Nesterov")
-class NesterovSolver(Solver):
+@register("Nesterov")
+class Nesterov(UpdateRule):
     """h' <- rate g + m h;  w -= (1 + m) h' - m h, with m = momentum.
 
     Nesterov 1983; Sutskever, Martens, Dahl, Hinton 2013.
@@ -12,7 +12,7 @@ class NesterovSolver(Solver):
     reads = ("momentum",)
     history_names = ("momentum",)
 
-    def update(self, blob, history, rate):
+    def update(self, blob, history, rate, t):
         g, h, m = blob.diff, history["momentum"], self.param.momentum
         before = h.copy()
         h *= m

@@ -1,12 +1,12 @@
 import numpy as np
 
-from ..errors import SolverError
-from ..kernels.axpy import axpy
-from .base import Solver, register_solver
+from ...errors import SolverError
+from ...kernels.axpy import axpy
+from .base import UpdateRule, register
 
 
-@register_solver("RMSProp")
-class RMSPropSolver(Solver):
+@register("RMSProp")
+class RMSProp(UpdateRule):
     """h <- r h + (1 - r) g^2;  w -= rate g / (sqrt(h) + delta), with r = rms_decay.
 
     Tieleman, Hinton 2012
@@ -16,7 +16,6 @@ class RMSPropSolver(Solver):
     history_names = ("squares",)
 
     def check(self):
-        super().check()
         if self.param.momentum:
             raise SolverError(f"RMSProp has no momentum, expected 0, not {self.param.momentum:g}")
         if not 0 <= self.param.rms_decay < 1:
@@ -24,7 +23,7 @@ class RMSPropSolver(Solver):
                 f"RMSProp: rms_decay must be at least 0 and below 1, not {self.param.rms_decay:g}"
             )
 
-    def update(self, blob, history, rate):
+    def update(self, blob, history, rate, t):
         g, h, r = blob.diff, history["squares"], self.param.rms_decay
         h *= r
         axpy(1 - r, g * g, h)

@@ -1,9 +1,9 @@
-from ..kernels.axpy import axpy
-from .base import Solver, register_solver
+from ...kernels.axpy import axpy
+from .base import UpdateRule, register
 
 
-@register_solver("SGD")
-class SGDSolver(Solver):
+@register("SGD")
+class SGD(UpdateRule):
     """h <- rate g + momentum h;  w -= h.
 
     The learning rate is inside the history, so a change of rate acts on new gradients only.
@@ -12,7 +12,7 @@ class SGDSolver(Solver):
     reads = ("momentum",)
     history_names = ("momentum",)
 
-    def update(self, blob, history, rate):
+    def update(self, blob, history, rate, t):
         g, h = blob.diff, history["momentum"]
         h *= self.param.momentum
         axpy(rate, g, h)

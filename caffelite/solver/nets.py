@@ -1,0 +1,77 @@
+"""The nets that a SolverParameter names: the one to train, and those to test."""
+
+from ..errors import SolverError
+from ..proto import caffe_pb2
+from ..proto.text import read_net
+
+TRAIN_NETS = ("train_net_param", "train_net", "net_param", "net")
+
+
+def train_net(param, file):
+    """(file, NetParameter with its state) of the net to train; `file` is that of the solver."""
+    given = [name for name in TRAIN_NETS if param.HasField(name)]
+    if len(given) != 1:
+        raise _error(
+            file,
+            "expected exactly one of train_net_param, train_net, net_param and net, "
+            f"not {' and '.join(given) or 'none'}",
+        )
+    return _with_state(getattr(param, given[0]), file, caffe_pb2.TRAIN, param.train_state)
+
+
+def test_nets(param, file):
+    """(file, NetParameter with its state) of each net to test."""
+    sources = [*param.test_net_param, *param.test_net]
+    common = [getattr(param, n) for n in ("net_param", "net") if param.HasField(n)]
+    more = len(param.test_iter) - len(sources)
+    if more < 0 or (more > 0 and not common):
+        raise _error(
+            file,
+            f"has {len(param.test_iter)} test_iter entries, expected one for each of the "
+            f"{len(sources)} test nets",
+        )
+    sources += common * more
+    if len(param.test_state) not in (0, len(sources)):
+        raise _error(
+            file,
+            f"has {len(param.test_state)} test_state entries, expected none or one for each "
+            f"of the {len(sources)} test nets",
+        )
+    if sources and param.test_interval <= 0:
+        raise _error(
+            file,
+            f"has {len(sources)} test nets, so test_interval must be above 0, "
+            f"not {param.test_interval}",
+        )
+    states = list(param.test_state) or [caffe_pb2.NetState()] * len(sources)
+    return [
+        _with_state(source, file, caffe_pb2.TEST, state)
+        for source, state in zip(sources, states, strict=True)
+    ]
+
+
+def weights_files(param, file):
+    """The names of all files of `weights`."""
+    files = []
+    for text in param.weights:
+        names = [name.strip() for name in text.split(",")]
+        if not all(names):
+            raise _error(file, f'weights: "{text}": expected names of files, separated by commas')
+        files += names
+    return files
+
+
+def _with_state(source, file, phase, state):
+    """State = the phase, then what the net says, then what the solver says."""
+    net = caffe_pb2.NetParameter()
+    inline = isinstance(source, caffe_pb2.NetParameter)
+    net.CopyFrom(source if inline else read_net(source))
+    merged = caffe_pb2.NetState(phase=phase)
+    merged.MergeFrom(net.state)
+    merged.MergeFrom(state)
+    net.state.CopyFrom(merged)
+    return (file if inline else source), net
+
+
+def _error(file, text):
+    return SolverError(f"{file}: {text}" if file else text)

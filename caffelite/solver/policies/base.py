@@ -1,0 +1,20 @@
+"""The contract of a learning-rate policy, and the registry of their names.
+
+A policy is a function of the SolverParameter, the iteration i, and the solver's current_step; it
+returns (rate, current_step). Its decorator states facts:
+
+reads
+    the options, fields of SolverParameter, that it looks at beside base_lr and max_iter
+factor
+    the option by which the rate is multiplied again and again, if there is one
+by_tests
+    whether the solver's tests move the step on: by one where `patience` of them were no better
+check
+    a function of the SolverParameter that raises a SolverError for options that cannot work, beside
+    what `lr_policy.check` says of each option read
+"""
+
+from ...registry import Registry
+
+POLICIES = Registry(factor=None, by_tests=False, check=None)
+register = POLICIES.register

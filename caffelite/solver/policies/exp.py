@@ -1,0 +1,9 @@
+import numpy as np
+
+from .base import register
+
+
+@register(reads=("gamma",), factor="gamma")
+def exp(param, i, current_step):
+    """base_lr * gamma ^ i"""
+    return param.base_lr * np.power(param.gamma, i), current_step
