@@ -160,6 +160,13 @@ def test_weights_go_to_all_nets_in_order():
         ('lr_policy: "sigmoid" gamma: 0.5 stepsize: 5', 7, 0.1 / (1 + math.exp(-1))),
         ('lr_policy: "sigmoid" gamma: 1 stepsize: 100000', 7, 0),
         ('lr_policy: "plateau" gamma: 0.5 test_iter: 1 test_interval: 1', 7, 0.1),
+        ('lr_policy: "poly" power: 2 max_iter: 10 min_lr: 0.02', 7, 0.02 + 0.08 * 0.3**2),
+        ('lr_policy: "exp" gamma: 0.5 min_lr: 0.02', 2, 0.025),
+        ('lr_policy: "exp" gamma: 0.5 min_lr: 0.02', 3, 0.02),
+        ('lr_policy: "fixed" warmup_iter: 8', 0, 0),
+        ('lr_policy: "fixed" warmup_iter: 8', 6, 0.075),
+        ('lr_policy: "fixed" warmup_iter: 8 warmup_start_lr: 0.04', 2, 0.055),
+        ('lr_policy: "exp" gamma: 0.5 warmup_iter: 2', 2, 0.025),
     ],
 )
 def test_schedules(policy, i, expected):
@@ -185,6 +192,10 @@ def test_schedules(policy, i, expected):
         ('lr_policy: "exp" gamma: 1e30', '"exp" gives the rate inf'),
         ('lr_policy: "step" gamma: 1e30 stepsize: 1', '"step" gives the rate inf'),
         ("base_lr: nan", '"fixed" gives the rate nan'),
+        ("base_lr: nan warmup_iter: 30", '"fixed" gives the rate nan'),
+        ("warmup_iter: -1", "warmup_iter must be a number of at least 0, not -1"),
+        ("warmup_start_lr: -0.5", "warmup_start_lr must be a number of at least 0, not -0.5"),
+        ("min_lr: nan", "min_lr must be a number of at least 0, not nan"),
     ],
 )
 def test_schedules_without_a_rate_are_refused(policy, message):

@@ -1,5 +1,7 @@
 """The learning rate at an iteration, by the policy that `lr_policy` names."""
 
+import math
+
 import numpy as np
 
 from ..errors import SolverError
@@ -58,18 +60,32 @@ def check(param):
         value, (least, words) = getattr(param, option), LEAST.get(option, (None, ""))
         if least is not None and value < least:
             raise SolverError(f'lr_policy "{name}" needs {words}, not {value:g}')
+    for option in ("warmup_iter", "warmup_start_lr", "min_lr"):
+        value = getattr(param, option)
+        if not 0 <= value < math.inf:
+            raise SolverError(f"{option} must be a number of at least 0, not {value:g}")
     if policy.check:
         policy.check(param)
 
 
 def rate_at(param, i, current_step):
-    """(rate, current_step) at iteration i by the schedule of `param`."""
+    """(rate, current_step) at iteration i by the schedule of `param`.
+
+    For the first warmup_iter iterations the rate rises from warmup_start_lr to base_lr in a line,
+    whatever the policy, which then goes on as if it had gone by from the start. It does not fall
+    below min_lr, where that is given.
+    """
     check(param)
     with np.errstate(all="ignore"):
-        rate, current_step = POLICIES[param.lr_policy](param, i, current_step)
+        if i < param.warmup_iter:
+            done = i / param.warmup_iter
+            rate = param.warmup_start_lr * (1 - done) + param.base_lr * done
+        else:
+            rate, current_step = POLICIES[param.lr_policy](param, i, current_step)
     if not np.isfinite(rate):
         raise SolverError(
             f'lr_policy "{param.lr_policy}" gives the rate {rate:g} at iteration {i}; '
             "expected a number, so look at base_lr, gamma, power and max_iter"
         )
-    return float(rate), current_step
+    least = param.min_lr if param.HasField("min_lr") else -math.inf
+    return max(float(rate), least), current_step
