@@ -195,6 +195,7 @@ def test_schedules(policy, i, expected):
         ("base_lr: nan warmup_iter: 30", '"fixed" gives the rate nan'),
         ("warmup_iter: -1", "warmup_iter must be a number of at least 0, not -1"),
         ("warmup_start_lr: -0.5", "warmup_start_lr must be a number of at least 0, not -0.5"),
+        ("min_lr: 0.25", "min_lr, 0.25, is above base_lr, 0.1"),
         ("min_lr: nan", "min_lr must be a number of at least 0, not nan"),
     ],
 )

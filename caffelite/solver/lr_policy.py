@@ -64,6 +64,8 @@ def check(param):
         value = getattr(param, option)
         if not 0 <= value < math.inf:
             raise SolverError(f"{option} must be a number of at least 0, not {value:g}")
+    if param.HasField("min_lr") and param.min_lr > param.base_lr:
+        raise SolverError(f"min_lr, {param.min_lr:g}, is above base_lr, {param.base_lr:g}")
     if policy.check:
         policy.check(param)
 
