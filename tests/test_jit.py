@@ -12,8 +12,9 @@ import logging
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 import numpy as np
 from caffelite.kernels import affine, relu
+from caffelite.kernels.epilogue import Epilogue
 for x in (np.zeros((1, 1, 1), "f"), np.zeros((1, 1, 1))):
-    affine.forward(x, x[0, 0], x[0, 0], x[0, 0], False, x)
+    affine.forward(x, Epilogue.of(x.dtype, 1), x)
     relu.forward(x[0, 0], x.dtype.type(0), x[0, 0])
 """
 

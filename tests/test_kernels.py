@@ -8,6 +8,7 @@ from numba import config
 from caffelite.kernels import _cache, _tiles, convolve, gemm, im2col
 
 from .reference import convolve as slow_convolve
+from .reference import epilogue
 from .reference import gemm as slow_gemm
 from .reference import im2col as slow_im2col
 
@@ -204,12 +205,14 @@ def check_convolve(window, counts, dtype):
     dy = draw(rng, (batch, group * outputs, *out), dtype)
     options = (stride, pad, dilation, group)
 
-    ends = draw(rng, (3, group * outputs), dtype)
-    for finish in (), (ends, False), (ends, True):
-        fast, slow = np.full((2, *dy.shape), np.nan, dtype)
-        convolve.forward(x, w, fast, *options, *finish)
-        slow_convolve.forward(x, w, slow, *options, *finish)
-        np.testing.assert_array_equal(fast, slow)
+    exact = np.full(dy.shape, np.nan, dtype)
+    slow_convolve.forward(x, w, exact, *options)
+    for activation in epilogue.ACTIVATIONS.values():
+        for linear in False, True:
+            last = epilogue.draw(activation, dtype, len(w), linear)
+            fast = np.full(dy.shape, np.nan, dtype)
+            convolve.forward(x, w, fast, *options, last)
+            np.testing.assert_array_equal(fast, epilogue.forward(exact, last))
 
     fast, slow = np.full((2, *x.shape), np.nan, dtype)
     convolve.backward_input(w, dy, fast, *options)

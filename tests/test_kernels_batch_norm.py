@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from caffelite.kernels import affine, batch_norm
+from caffelite.kernels.epilogue import Epilogue
 
 from .reference import affine as ref_affine
 from .reference import batch_norm as ref
+from .reference import epilogue
 
 SHAPES = [(3, 4, 35), (5, 7, 1), (2, 1, 64), (1, 3, 2)]
 both_types = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -37,50 +39,51 @@ def outputs(x):
 
 @both_types
 @all_shapes
-@pytest.mark.parametrize("rectify", [False, True])
-def test_affine_agrees_with_its_twin(shape, dtype, rectify):
-    x, dy, center, slope, offset = arrays(shape, dtype)
+@pytest.mark.parametrize("activation", epilogue.ACTIVATIONS.values(), ids=epilogue.ACTIVATIONS)
+def test_affine_agrees_with_its_twin(shape, dtype, activation):
+    x, dy, *_ = arrays(shape, dtype)
     y, expected = np.empty_like(x), np.empty(shape)
-    affine.forward(x, center, slope, offset, rectify, y)
-    ref_affine.forward(*wide(x, center, slope, offset), rectify, expected)
+    last = epilogue.draw(activation, dtype, shape[1])
+    affine.forward(x, last, y)
+    ref_affine.forward(*wide(x), last, expected)
     assert_near([y], [expected], dtype)
     got, want, only_sums = outputs(x), wide(*outputs(x)), outputs(x)
-    affine.backward(y, dy, x, center, slope, rectify, *got)
-    ref_affine.backward(*wide(y, dy, x, center, slope), rectify, *want)
+    affine.backward(y, dy.copy(), x, last, *got)
+    ref_affine.backward(*wide(y, dy, x), last, *want)
     assert_near(got, want, dtype)
-    affine.sums(dy, x, center, *only_sums[1:])
+    affine.sums(dy * epilogue.slopes(y, last).astype(dtype), x, last.center, *only_sums[1:])
     assert_near(only_sums[1:], want[1:], dtype)
 
 
 @both_types
 @all_shapes
-@pytest.mark.parametrize("rectify", [False, True])
-def test_batch_norm_agrees_with_its_twin(shape, dtype, rectify):
+@pytest.mark.parametrize("activation", epilogue.ACTIVATIONS.values(), ids=epilogue.ACTIVATIONS)
+def test_batch_norm_agrees_with_its_twin(shape, dtype, activation):
     x, dy, gamma, beta, _ = arrays(shape, dtype)
+    last = epilogue.draw(activation, dtype, shape[1])._replace(slope=gamma, offset=beta)
     got, want = outputs(x), wide(*outputs(x))
-    batch_norm.forward(x, 0.01, gamma, beta, rectify, *reversed(got))
-    ref.forward(*wide(x, 0.01, gamma, beta), rectify, *reversed(want))
+    batch_norm.forward(x, 0.01, last, *reversed(got))
+    ref.forward(*wide(x, 0.01), last._replace(center=0 * beta), *reversed(want))
     assert_near(got, want, dtype)
     y, variance, mean = got
     got, want = outputs(x), wide(*outputs(x))
-    batch_norm.backward(y, dy, x, mean, variance, 0.01, gamma, rectify, *got)
-    ref.backward(*wide(y, dy, x, mean, variance, 0.01, gamma), rectify, *want)
+    batch_norm.backward(y, dy.copy(), x, mean, variance, 0.01, last, *got)
+    ref.backward(*wide(y, dy, x, mean, variance, 0.01), last, *want)
     assert_near(got, want, dtype)
 
 
 def test_in_place_gives_the_same_bits():
     x, dy, gamma, beta, _ = arrays((3, 4, 35), np.float32)
     y, variance, mean = outputs(x)
-    batch_norm.forward(x, 1e-5, gamma, beta, False, mean, variance, y)
+    last = Epilogue.of(x.dtype, 4, 0, gamma, beta)
+    batch_norm.forward(x, 1e-5, last, mean, variance, y)
     overwritten = x.copy()
-    batch_norm.forward(overwritten, 1e-5, gamma, beta, False, mean, variance, overwritten)
+    batch_norm.forward(overwritten, 1e-5, last, mean, variance, overwritten)
     np.testing.assert_array_equal(overwritten, y)
     dx, dgamma, dbeta = outputs(x)
     for backward in (
-        lambda dy, dx: batch_norm.backward(
-            y, dy, x, mean, variance, 1e-5, gamma, False, dx, dgamma, dbeta
-        ),
-        lambda dy, dx: affine.backward(y, dy, x, mean, gamma, False, dx, dgamma, dbeta),
+        lambda dy, dx: batch_norm.backward(y, dy, x, mean, variance, 1e-5, last, dx, dgamma, dbeta),
+        lambda dy, dx: affine.backward(y, dy, x, last, dx, dgamma, dbeta),
     ):
         backward(dy, dx)
         overwritten = dy.copy()
@@ -94,8 +97,9 @@ def test_a_mean_large_beside_the_deviation_costs_no_precision(mean, dtype):
     """Sums of squares of x itself would lose most digits of the variance."""
     x, _, gamma, beta, _ = arrays((8, 3, 200), dtype, mean=mean, spread=0.5)
     got, want = outputs(x), wide(*outputs(x))
-    batch_norm.forward(x, 1e-5, gamma, beta, False, *reversed(got))
-    ref.forward(*wide(x, 1e-5, gamma, beta), False, *reversed(want))
+    last = Epilogue.of(dtype, 3, 0, gamma, beta)
+    batch_norm.forward(x, 1e-5, last, *reversed(got))
+    ref.forward(*wide(x, 1e-5), last, *reversed(want))
     assert_near(got[1:], want[1:], dtype)
     # In float64 the twin rounds its mean, too, so that y differs by as much.
     limit = 3e-6 if dtype == np.float32 else 100 * mean * np.finfo(dtype).eps
@@ -112,7 +116,7 @@ def test_sums_over_many_values_keep_their_digits():
 def test_a_constant_channel_has_variance_zero():
     x = np.full((3, 2, 5), 0.1, np.float32)
     y, variance, mean = outputs(x)
-    batch_norm.forward(x, 1e-5, np.ones(2, "f"), np.zeros(2, "f"), False, mean, variance, y)
+    batch_norm.forward(x, 1e-5, Epilogue.of(x.dtype, 2), mean, variance, y)
     assert (variance == 0).all() and (mean == x[0, 0, 0]).all() and (y == 0).all()
 
 
@@ -120,7 +124,7 @@ def test_not_a_number_stays_visible():
     x = np.zeros((2, 2, 3), np.float32)
     x[1, 1, 2] = np.nan
     y, variance, mean = outputs(x)
-    batch_norm.forward(x, 1e-5, np.ones(2, "f"), np.zeros(2, "f"), False, mean, variance, y)
+    batch_norm.forward(x, 1e-5, Epilogue.of(x.dtype, 2), mean, variance, y)
     for array in (y[:, 1], mean[1], variance[1]):
         assert np.isnan(array).all()
     assert (y[:, 0] == 0).all()

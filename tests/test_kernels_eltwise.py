@@ -4,19 +4,21 @@ import pytest
 from caffelite.kernels import eltwise
 
 from .reference import eltwise as ref
+from .reference import epilogue
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [0, 1, 1000, eltwise.PART * 2 + 7])
-@pytest.mark.parametrize("rectify", [False, True])
-def test_sums_agree_with_their_twin(size, dtype, rectify):
+@pytest.mark.parametrize("activation", epilogue.ACTIVATIONS.values(), ids=epilogue.ACTIVATIONS)
+def test_sums_agree_with_their_twin(size, dtype, activation):
     a, b, dy = np.random.default_rng(1).standard_normal((3, size)).astype(dtype)
+    last = epilogue.draw(activation, dtype, 1, linear=False)
     got, expected = np.empty((2, 3, size), dtype)
-    eltwise.add(a, b, rectify, got[0])
-    ref.add(a, b, rectify, expected[0])
+    eltwise.add(a, b, last, got[0])
+    ref.add(a, b, last, expected[0])
     np.testing.assert_array_equal(got[0], expected[0])
     for module, arrays in ((eltwise, got), (ref, expected)):
         own = dy.copy()
-        module.spread(arrays[0], own, rectify, arrays[1], arrays[2])
+        module.spread(arrays[0], own, last, arrays[1], arrays[2])
         arrays[0] = own
     np.testing.assert_array_equal(got, expected)

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from caffelite.kernels import affine, axpy, batch_norm, bias, convolve, elementary, gemm, small
+from caffelite.kernels.epilogue import RELU, Epilogue
 
 from .reference import axpy as slow_axpy
 from .reference import elementary as slow_elementary
+from .reference import epilogue
 
 FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -65,33 +67,31 @@ CONVOLUTIONS = {  # x, w, y, (stride, pad, dilation), group
 def test_convolution(both_ways, case, dtype):
     *shapes, geometry, group = case
     x, w, y = noise(dtype, *shapes)
-    ends = noise(dtype, (3, len(w)))[0]
-    for e, rectify in ((None, False), (ends, False), (ends, True)):
-        both_ways(lambda y, e=e, r=rectify: convolve.forward(x, w, y, *geometry, group, e, r), y)
+    for activation in epilogue.ACTIVATIONS.values():
+        last = epilogue.draw(activation, dtype, len(w))
+        both_ways(lambda y, e=last: convolve.forward(x, w, y, *geometry, group, e), y)
     both_ways(lambda dx: convolve.backward_input(w, y, dx, *geometry, group), x)
     both_ways(lambda dw: convolve.backward_weight(x, y, dw, *geometry, group), w)
 
 
 @FLOATS
-@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize("activation", epilogue.ACTIVATIONS.values(), ids=epilogue.ACTIVATIONS)
 @pytest.mark.parametrize("shape", [(3, 4, 35), (1, 7, 1), (5, 1, 8), (0, 2, 3), (2, 3, 0)], ids=str)
-def test_channels(both_ways, shape, rectify, dtype):
+def test_channels(both_ways, shape, activation, dtype):
     y, x, dy, like_x = noise(dtype, *[shape] * 4)
-    center, slope, offset, *sums = noise(dtype, *[shape[1:2]] * 5)
-    both_ways(lambda y: affine.forward(x, center, slope, offset, rectify, y), y)
-    both_ways(
-        lambda dy, *out: affine.backward(y, dy, x, center, slope, rectify, *out), dy, like_x, *sums
-    )
+    center, offset, *sums = noise(dtype, *[shape[1:2]] * 4)
+    slope = noise(dtype, shape[1:2])[0]
+    last = epilogue.draw(activation, dtype, shape[1])._replace(slope=slope)
+    both_ways(lambda y: affine.forward(x, last, y), y)
+    both_ways(lambda dy, *out: affine.backward(y, dy, x, last, *out), dy, like_x, *sums)
     both_ways(lambda *out: affine.sums(dy, x, center, *out), *sums)
-    both_ways(lambda dy, db: bias.backward(y, dy, rectify, db), dy, offset)
+    both_ways(lambda dy, db: bias.backward(y, dy, last, db), dy, offset)
     if x.size == 0:
         return
-    both_ways(lambda *out: batch_norm.forward(x, 1e-3, slope, offset, rectify, *out), *sums, like_x)
+    both_ways(lambda *out: batch_norm.forward(x, 1e-3, last, *out), *sums, like_x)
     mean, variance = x.mean((0, 2)), x.var((0, 2))
     both_ways(
-        lambda dy, *out: batch_norm.backward(
-            y, dy, x, mean, variance, 1e-3, slope, rectify, *out
-        ),
+        lambda dy, *out: batch_norm.backward(y, dy, x, mean, variance, 1e-3, last, *out),
         dy, like_x, *sums,
     )  # fmt: skip
 
@@ -121,9 +121,10 @@ def test_axpy_agrees_with_its_twin(dtype):
 def test_what_is_infinite_is_no_concern_of_kernels(monkeypatch):
     monkeypatch.setattr(small, "LIMIT", 1 << 40)
     x, one = np.full((2, 3, 4), np.inf, np.float32), np.ones(3, np.float32)
-    affine.forward(x, 0 * one, 0 * one, one, True, x.copy())
+    last = Epilogue.of(x.dtype, 3, 0, 0, 1, RELU)
+    affine.forward(x, last, x.copy())
     mean, variance = one.copy(), one.copy()
-    batch_norm.forward(x, 1e-5, one, one, True, mean, variance, x.copy())
+    batch_norm.forward(x, 1e-5, last, mean, variance, x.copy())
     out = x.copy(), one.copy(), one.copy()
-    batch_norm.backward(x.copy(), x.copy(), x, mean, variance, 1e-5, one, True, *out)
+    batch_norm.backward(x.copy(), x.copy(), x, mean, variance, 1e-5, last, *out)
     gemm.gemm(np.zeros((3, 4), np.float32), x[0], np.empty((3, 3), np.float32), trans_b=True)

@@ -7,6 +7,7 @@ from numba import config
 from caffelite.kernels import _tiles, convolve, winograd, winograd_weight
 
 from .reference import convolve as slow_convolve
+from .reference import epilogue
 
 # batch, inputs and outputs per group, groups, size, pad
 SMALL = [
@@ -36,15 +37,16 @@ def arrays(shape, dtype=np.float32):
 
 def results(module, shape, dtype=np.float32):
     x, w, dy, options = arrays(shape, dtype)
-    y, mapped, rectified = np.full((3, *dy.shape), np.nan, dy.dtype)
     dx, dw = np.full_like(x, np.nan), np.ones_like(w)
-    ends = np.random.default_rng(1).standard_normal((3, len(w))).astype(x.dtype)
-    module.forward(x, w, y, *options)
-    module.forward(x, w, mapped, *options, ends)
-    module.forward(x, w, rectified, *options, ends, True)
+    forward = []
+    for activation in epilogue.ACTIVATIONS.values():
+        for linear in False, True:
+            forward.append(np.full_like(dy, np.nan))
+            last = epilogue.draw(activation, dtype, len(w), linear)._replace(low=-100.0, high=600.0)
+            module.forward(x, w, forward[-1], *options, last)
     module.backward_input(w, dy, dx, *options)
     module.backward_weight(x, dy, dw, *options)
-    return y, mapped, rectified, dx, dw
+    return *forward, dx, dw
 
 
 def assert_close(actual, expected, tolerance=2e-5):

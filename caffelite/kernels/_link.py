@@ -18,10 +18,19 @@ _functions = {}  # by symbol
 _provided = {}  # those that are compiled, which must stay
 
 
-def linked(function):
-    """Let kernels call `function`, which takes int64 arguments and returns nothing, by its name."""
-    _functions[PREFIX + function.__name__] = function
-    return function
+def linked(name, count, body, origin):
+    """Let kernels call `name`, which takes `count` int64 values and gives `body` a tuple of them.
+
+    `origin` is the function whose source says what `body` is.
+    """
+    # Numba compiles functions with parameters, of which these have as many as they need.
+    values = ", ".join(f"value{i}" for i in range(count))
+    source = compile(
+        f"def {name}({values}):\n    body(({values},))", origin.__code__.co_filename, "exec"
+    )
+    scope = {"__name__": origin.__module__, "body": body}
+    exec(source, scope)
+    _functions[PREFIX + name] = scope[name]
 
 
 def call(builder, name, arguments):

@@ -9,6 +9,8 @@ bounds-checked. With NUMBA_DISABLE_JIT=1 the Python function under each operatio
 it says what the operation means.
 """
 
+import inspect
+import itertools
 from contextlib import contextmanager
 
 import llvmlite.binding as llvm
@@ -23,6 +25,8 @@ from ._link import call, linked
 INDEX = ir.IntType(64)
 INT32 = ir.IntType(32)
 BIT = ir.IntType(1)
+EPILOGUE_VALUES = 8
+"""int64 values that an epilogue becomes, see `_epilogue_values`."""
 
 
 def _vector_registers():
@@ -56,12 +60,18 @@ def call_linked(name, layout, argument_types, variants=()):
     """Signature and code of a call to the linked function `name`_float32 or `name`_float64.
 
     `layout` has an "@" for each array of floats and the position after it, which become one
-    address, a "#" for each such pair of an int64 array, and an "i" for each integer. Arrays are
-    1-D and contiguous, those of floats of the same type. With `variants`, the first integer
-    chooses among the functions `name`1_float32, `name`2_float32, ...
+    address, a "#" for each such pair of an int64 array, an "i" for each integer, and an "E" for an
+    `Epilogue` and a channel, which become what `_epilogue.finish_rows` takes. Arrays are 1-D and
+    contiguous, those of floats of the same type. With `variants`, the first integer chooses among
+    the functions `name`1_float32, `name`2_float32, ...
     """
-    expanded = layout.replace("@", "@p").replace("#", "#p")
+    expanded = layout.replace("@", "@p").replace("#", "#p").replace("E", "Ep")
     arrays = [a for a, letter in zip(argument_types, expanded, strict=True) if letter in "@#"]
+    if "E" in expanded:
+        epilogue = argument_types[expanded.index("E")]
+        if not isinstance(epilogue, types.NamedTuple):
+            return None
+        arrays += [kind for kind in epilogue.types if isinstance(kind, types.Array)]
     if not all(isinstance(a, types.Array) and (a.ndim, a.layout) == (1, "C") for a in arrays):
         return None
     floats = {a.dtype for a in arrays} - {types.int64}
@@ -69,19 +79,22 @@ def call_linked(name, layout, argument_types, variants=()):
         return None
     suffix = f"_{floats.pop()}"
     signature_types = [
-        kind if letter in "@#" else types.int64
+        kind if letter in "@#E" else types.int64
         for kind, letter in zip(argument_types, expanded, strict=True)
     ]
 
     def emit(context, builder, signature, values):
         actual = []
         for letter, kind, value in zip(expanded, signature.args, values, strict=True):
-            if letter in "@#":
-                data = context.make_array(kind)(context, builder, value).data
-            elif letter == "p":
-                actual.append(builder.ptrtoint(builder.gep(data, [value]), INDEX))
-            else:
+            if letter in "@#E":
+                held, held_kind = value, kind
+            elif letter != "p":
                 actual.append(value)
+            elif isinstance(held_kind, types.NamedTuple):
+                actual += _epilogue_values(context, builder, held_kind, held, value)
+            else:
+                data = context.make_array(held_kind)(context, builder, held).data
+                actual.append(builder.ptrtoint(builder.gep(data, [value]), INDEX))
 
         if variants:
             with choose(builder, actual[0], variants) as each:
@@ -94,21 +107,51 @@ def call_linked(name, layout, argument_types, variants=()):
     return types.void(*signature_types), emit
 
 
-def code(define):
-    """Intrinsic on int64 values whose body is `define(vectors, *values)`; for linked functions.
+def _epilogue_values(context, builder, kind, epilogue, channel):
+    """The int64 values of an Epilogue for the rows from `channel` on; see `finish_rows`."""
+    field = {
+        name: (kind.types[i], builder.extract_value(epilogue, i))
+        for i, name in enumerate(kind.fields)
+    }
 
-    Its first argument is the literal number of bits of the element type.
+    def array(name):
+        return context.make_array(field[name][0])(context, builder, field[name][1])
+
+    addresses = [
+        builder.ptrtoint(builder.gep(array(name).data, [channel]), INDEX)
+        for name in ("center", "slope", "offset", "leak")
+    ]
+    limits = [builder.bitcast(field[name][1], INDEX) for name in ("low", "high")]
+    return [*addresses, array("slope").nitems, field["activation"][1], *limits]
+
+
+def machine_code(define, name=None):
+    """Let `define(v, *values)` write linked functions, see `_link.py`, for each type of float.
+
+    Of `_tile_code` they are tile_float32 and tile_float64, which take int64 values, and `v` emits
+    vectors of that type; a parameter `epilogue` stands for all of an epilogue's values.
     """
+    name = name or define.__name__.strip("_").removesuffix("_code")
+    parameters = list(inspect.signature(define).parameters)[1:]
+    counts = [EPILOGUE_VALUES if p == "epilogue" else 1 for p in parameters]
 
-    def typing(typing_context, bits, values):
-        def emit(context, builder, signature, arguments):
-            v = Vectors(builder, bits.literal_value)
-            define(v, *cgutils.unpack_tuple(builder, arguments[1]))
-            return context.get_dummy_value()
+    def link_for(bits):
+        @intrinsic
+        def body(typing_context, values):
+            def emit(context, builder, signature, arguments):
+                given = iter(cgutils.unpack_tuple(builder, arguments[0]))
+                grouped = [list(itertools.islice(given, count)) for count in counts]
+                single = [group[0] if len(group) == 1 else group for group in grouped]
+                define(Vectors(builder, bits), *single)
+                return context.get_dummy_value()
 
-        return types.void(bits, values), emit
+            return types.void(values), emit
 
-    return intrinsic(prefer_literal=True)(typing)
+        linked(f"{name}_float{bits}", sum(counts), body, define)
+
+    for bits in (32, 64):
+        link_for(bits)
+    return define
 
 
 class Vectors:
@@ -173,6 +216,12 @@ class Vectors:
 
     def number(self, value):
         return ir.Constant(self.type, [ir.Constant(self.element, value)] * self.lanes)
+
+    def number_of(self, bits):
+        """A float64 that came as an int64 with its bits, rounded to the element's type."""
+        number = self.builder.bitcast(bits, ir.DoubleType())
+        is_double = self.element == ir.DoubleType()
+        return number if is_double else self.builder.fptrunc(number, self.element)
 
     def add(self, x, y):
         return self.builder.fadd(x, y)
@@ -374,44 +423,14 @@ def _run_code(combine):
                 element(builder.mul(i, x_step), builder.mul(i, c_step))
                 close([])
 
-    return code(define)
+    return define
 
 
-_copy_code = _run_code(lambda builder, new, old: new)
-_add_code = _run_code(lambda builder, new, old: builder.fadd(old(), new))
+machine_code(_run_code(lambda builder, new, old: new), "copy")
+machine_code(_run_code(lambda builder, new, old: builder.fadd(old(), new)), "add")
 
 
-@code
+@machine_code
 def _clear_code(v, count, c):
     size = v.builder.mul(count, ir.Constant(INDEX, v.align))
     cgutils.memset(v.builder, v.builder.inttoptr(c, ir.IntType(8).as_pointer()), size, 0)
-
-
-@linked
-def copy_float32(count, x, x_step, c, c_step):
-    _copy_code(32, (count, x, x_step, c, c_step))
-
-
-@linked
-def copy_float64(count, x, x_step, c, c_step):
-    _copy_code(64, (count, x, x_step, c, c_step))
-
-
-@linked
-def add_float32(count, x, x_step, c, c_step):
-    _add_code(32, (count, x, x_step, c, c_step))
-
-
-@linked
-def add_float64(count, x, x_step, c, c_step):
-    _add_code(64, (count, x, x_step, c, c_step))
-
-
-@linked
-def clear_float32(count, c):
-    _clear_code(32, (count, c))
-
-
-@linked
-def clear_float64(count, c):
-    _clear_code(64, (count, c))

@@ -1,21 +1,19 @@
 """Tiles of a matrix product held in registers, and squares turned in registers."""
 
-import itertools
-
 from llvmlite import ir
 
-from ._link import linked
+from ._epilogue import finish_rows
 from ._simd import (
     INDEX,
     REGISTERS,
     call_linked,
     choose,
-    code,
     count_up,
     lane_count,
+    machine_code,
     operation,
-    when,
 )
+from .epilogue import stored
 
 TILE_VECTORS = 2
 """Vectors per row of a register tile."""
@@ -45,7 +43,7 @@ def tile(
     return call_linked("tile", "ii@@i@iii", arguments)
 
 
-@code
+@machine_code
 def _tile_code(v, rows, depth, a, b, b_step, c, c_step, columns, accumulate):
     builder, width = v.builder, TILE_VECTORS
     a, b, c = v.pointer(a), v.pointer(b), v.pointer(c)
@@ -93,16 +91,6 @@ def _write_tile(v, sums, c, c_step, columns, accumulate):
                         store(False, masks)
 
 
-@linked
-def tile_float32(rows, depth, a, b, b_step, c, c_step, columns, accumulate):
-    _tile_code(32, (rows, depth, a, b, b_step, c, c_step, columns, accumulate))
-
-
-@linked
-def tile_float64(rows, depth, a, b, b_step, c, c_step, columns, accumulate):
-    _tile_code(64, (rows, depth, a, b, b_step, c, c_step, columns, accumulate))
-
-
 DOT_ROWS, DOT_COLUMNS = (4, 6) if REGISTERS == 32 else (3, 3)
 """Largest tile of `dot_tile`: its products and one column of vectors fill the registers."""
 
@@ -126,7 +114,7 @@ def dot_tile(
     return call_linked("dot_tile", "iii@i@i@i", arguments)
 
 
-@code
+@machine_code
 def _dot_tile_code(v, rows, columns, depth, a, a_step, b, b_step, c, c_step):
     builder, per_vector = v.builder, ir.Constant(INDEX, v.lanes)
     whole = builder.sdiv(depth, per_vector)
@@ -161,57 +149,13 @@ def _dot_tile_code(v, rows, columns, depth, a, a_step, b, b_step, c, c_step):
                     builder.store(builder.fadd(builder.load(at), total), at)
 
 
-@linked
-def dot_tile_float32(rows, columns, depth, a, a_step, b, b_step, c, c_step):
-    _dot_tile_code(32, (rows, columns, depth, a, a_step, b, b_step, c, c_step))
-
-
-@linked
-def dot_tile_float64(rows, columns, depth, a, a_step, b, b_step, c, c_step):
-    _dot_tile_code(64, (rows, columns, depth, a, a_step, b, b_step, c, c_step))
-
-
-AS_IS, MAPPED, RECTIFIED = 0, 1, 2
-"""How a row of sums is stored: as is; as (sum - center) * slope + offset; or 0 if that is less."""
-
-
-def finished(value, ends, at, step, finish):
-    """What becomes of a sum: its row's center, slope, offset are ends[at + (0, 1, 2) * step]."""
-    if finish != AS_IS:
-        value = (value - ends[at]) * ends[at + step] + ends[at + 2 * step]
-    return ends.dtype.type(0) if finish == RECTIFIED and value <= 0 else value
-
-
-def finish_rows(v, rows, ends, step, finish):
-    """`finished` for lists of vectors: rows[r] are those of row r, whose numbers are ends[r]."""
-    builder = v.builder
-    none, rectified = (ir.Constant(INDEX, choice) for choice in (AS_IS, RECTIFIED))
-
-    def mapped(values):
-        floor = builder.select(
-            builder.icmp_signed("==", finish, rectified), v.zero, v.number(float("-inf"))
-        )
-        values, new = iter(values), []
-        for r, row in enumerate(rows):
-            at = v.rows(v.shift(ends, r), step, 3)
-            center, slope, offset = (v.splat(builder.load(number)) for number in at)
-            for value in itertools.islice(values, len(row)):
-                value = v.fma(v.sub(value, center), slope, offset)
-                below = builder.fcmp_ordered("<=", value, floor)
-                new.append(builder.select(below, floor, value))
-        return new
-
-    flat = [value for row in rows for value in row]
-    return when(builder, builder.icmp_signed("!=", finish, none), flat, mapped)
-
-
 LINE_SEGMENTS = 4
 """Most lines that a vector of `line_tile` may touch."""
 
 
 def _line_tile(
     segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
-    ends, ends_at, ends_step, finish, c, c_at, c_step, columns,
+    epilogue, channel, c, c_at, c_step, columns,
 ):  # fmt: skip
     width = lane_count(x)
     for j in range(columns):
@@ -224,17 +168,17 @@ def _line_tile(
                 a[a_at + k * rows + r] * x[x_at + base + offsets[offsets_at + k]]
                 for k in range(depth)
             )
-            c[c_at + r * c_step + j] = finished(value, ends, ends_at + r, ends_step, finish)
+            c[c_at + r * c_step + j] = stored(value, epilogue, channel + r)
 
 
 @operation(_line_tile)
 def line_tile(
     typing_context, segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors,
-    vectors_at, ends, ends_at, ends_step, finish, c, c_at, c_step, columns,
+    vectors_at, epilogue, channel, c, c_at, c_step, columns,
 ):  # fmt: skip
     """c[r, j] = sum over k of a[k, r] * x[base[j] + offsets[k]]: a `tile` that finds B in place.
 
-    Sums are stored as `finished` says, with the numbers of row r at ends[ends_at + r].
+    Row r is stored as channel `channel` + r of the epilogue says.
 
     `base` says where each column's pixel lies. For each vector, `vectors` has where lane 0 of each
     of its `segments` (at most LINE_SEGMENTS) would lie, then the lane at which each begins: a
@@ -242,15 +186,15 @@ def line_tile(
     """
     arguments = (
         segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
-        ends, ends_at, ends_step, finish, c, c_at, c_step, columns,
+        epilogue, channel, c, c_at, c_step, columns,
     )  # fmt: skip
-    return call_linked("line_tile", "iii@@##@ii@ii", arguments, range(1, LINE_SEGMENTS + 1))
+    return call_linked("line_tile", "iii@@##E@ii", arguments, range(1, LINE_SEGMENTS + 1))
 
 
 def _line_tile_code(segments):
-    def define(v, rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns):
+    def define(v, rows, depth, a, x, offsets, vectors, epilogue, c, c_step, columns):
         builder, width = v.builder, TILE_VECTORS
-        a, x, ends, c = v.pointer(a), v.pointer(x), v.pointer(ends), v.pointer(c)
+        a, x, c = v.pointer(a), v.pointer(x), v.pointer(c)
         offsets, vectors = v.table(offsets), v.table(vectors)
         starts = [
             [builder.gep(x, [v.integer(vectors, (2 * j) * segments + s)]) for s in range(segments)]
@@ -278,85 +222,14 @@ def _line_tile_code(segments):
                     new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
                 sums = close(new)
                 by_row = [sums[i : i + width] for i in range(0, len(sums), width)]
-                sums = finish_rows(v, by_row, ends, ends_step, finish)
+                sums = finish_rows(v, by_row, epilogue)
                 _write_tile(v, sums, c, c_step, columns, ir.Constant(INDEX, 0))
 
-    return code(define)
+    return define
 
 
-_line_tile_1, _line_tile_2, _line_tile_3, _line_tile_4 = map(_line_tile_code, (1, 2, 3, 4))
-
-
-@linked
-def line_tile1_float32(
-    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
-):
-    _line_tile_1(
-        32, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
-    )
-
-
-@linked
-def line_tile2_float32(
-    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
-):
-    _line_tile_2(
-        32, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
-    )
-
-
-@linked
-def line_tile3_float32(
-    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
-):
-    _line_tile_3(
-        32, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
-    )
-
-
-@linked
-def line_tile4_float32(
-    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
-):
-    _line_tile_4(
-        32, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
-    )
-
-
-@linked
-def line_tile1_float64(
-    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
-):
-    _line_tile_1(
-        64, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
-    )
-
-
-@linked
-def line_tile2_float64(
-    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
-):
-    _line_tile_2(
-        64, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
-    )
-
-
-@linked
-def line_tile3_float64(
-    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
-):
-    _line_tile_3(
-        64, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
-    )
-
-
-@linked
-def line_tile4_float64(
-    rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns
-):
-    _line_tile_4(
-        64, (rows, depth, a, x, offsets, vectors, ends, ends_step, finish, c, c_step, columns)
-    )
+for _segments in range(1, LINE_SEGMENTS + 1):
+    machine_code(_line_tile_code(_segments), f"line_tile{_segments}")
 
 
 PIXEL_ROWS = 9 if REGISTERS == 32 else 6
@@ -390,7 +263,7 @@ def pixel_tile(
     return call_linked("pixel_tile", "ii@##@@i", arguments)
 
 
-@code
+@machine_code
 def _pixel_tile_code(v, rows, depth, x, pixels, offsets, b, c, c_step):
     builder, width = v.builder, TILE_VECTORS
     x, b, c = v.pointer(x), v.pointer(b), v.pointer(c)
@@ -413,16 +286,6 @@ def _pixel_tile_code(v, rows, depth, x, pixels, offsets, b, c, c_step):
                     v.store(builder.fadd(v.load(at), sums[i * width + j]), at)
 
 
-@linked
-def pixel_tile_float32(rows, depth, x, pixels, offsets, b, c, c_step):
-    _pixel_tile_code(32, (rows, depth, x, pixels, offsets, b, c, c_step))
-
-
-@linked
-def pixel_tile_float64(rows, depth, x, pixels, offsets, b, c, c_step):
-    _pixel_tile_code(64, (rows, depth, x, pixels, offsets, b, c, c_step))
-
-
 def _transpose(a, a_at, a_step, c, c_at, c_step):
     for i in range(lane_count(a)):
         for j in range(lane_count(a)):
@@ -435,7 +298,7 @@ def transpose(typing_context, a, a_at, a_step, c, c_at, c_step):
     return call_linked("transpose", "@i@i", (a, a_at, a_step, c, c_at, c_step))
 
 
-@code
+@machine_code
 def _transpose_code(v, a, a_step, c, c_step):
     rows = [v.load(row) for row in v.rows(v.pointer(a), a_step, v.lanes)]
     half = v.lanes // 2
@@ -451,13 +314,3 @@ def _transpose_code(v, a, a_step, c, c_step):
         half //= 2
     for value, row in zip(rows, v.rows(v.pointer(c), c_step, v.lanes), strict=True):
         v.store(value, row)
-
-
-@linked
-def transpose_float32(a, a_step, c, c_step):
-    _transpose_code(32, (a, a_step, c, c_step))
-
-
-@linked
-def transpose_float64(a, a_step, c, c_step):
-    _transpose_code(64, (a, a_step, c, c_step))

@@ -11,8 +11,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ._link import call, linked
-from ._simd import INDEX, INT32, choose, code, count_up, operation
+from ._link import call
+from ._simd import INDEX, INT32, choose, count_up, machine_code, operation
 
 LOWEST = float(np.finfo(np.float32).min)
 """Where a maximum starts, in both precisions: only values above it count, so NaN does not."""
@@ -220,49 +220,20 @@ def _sum(taps, y):
     return [taps.outside], step, finish
 
 
-@code
-def _max_code(v, *values):
-    _sweep(v, LOWEST, _max, values)
+@machine_code
+def _window_max_code(v, x, room, left, width, rows, columns, stride, count, y):
+    _sweep(v, LOWEST, _max, (x, room, left, width, rows, columns, stride, count, y))
 
 
-@code
-def _argmax_code(v, *values):
+@machine_code
+def _window_argmax_code(v, x, room, left, width, rows, columns, stride, count, y, argmax, corner):
+    values = x, room, left, width, rows, columns, stride, count, y, argmax, corner
     _sweep(v, LOWEST, _argmax, values)
 
 
-@code
-def _sum_code(v, *values):
-    _sweep(v, 0.0, _sum, values)
-
-
-@linked
-def window_max_float32(x, room, left, width, rows, columns, stride, count, y):
-    _max_code(32, (x, room, left, width, rows, columns, stride, count, y))
-
-
-@linked
-def window_max_float64(x, room, left, width, rows, columns, stride, count, y):
-    _max_code(64, (x, room, left, width, rows, columns, stride, count, y))
-
-
-@linked
-def window_argmax_float32(x, room, left, width, rows, columns, stride, count, y, argmax, corner):
-    _argmax_code(32, (x, room, left, width, rows, columns, stride, count, y, argmax, corner))
-
-
-@linked
-def window_argmax_float64(x, room, left, width, rows, columns, stride, count, y, argmax, corner):
-    _argmax_code(64, (x, room, left, width, rows, columns, stride, count, y, argmax, corner))
-
-
-@linked
-def window_sum_float32(x, room, left, width, rows, columns, stride, count, y):
-    _sum_code(32, (x, room, left, width, rows, columns, stride, count, y))
-
-
-@linked
-def window_sum_float64(x, room, left, width, rows, columns, stride, count, y):
-    _sum_code(64, (x, room, left, width, rows, columns, stride, count, y))
+@machine_code
+def _window_sum_code(v, x, room, left, width, rows, columns, stride, count, y):
+    _sweep(v, 0.0, _sum, (x, room, left, width, rows, columns, stride, count, y))
 
 
 @operation(_window_max)

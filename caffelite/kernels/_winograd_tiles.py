@@ -4,9 +4,9 @@ from itertools import chain
 
 import numpy as np
 
-from ._link import linked
-from ._simd import call_linked, code, lane_count, operation
-from ._tiles import finish_rows, finished
+from ._epilogue import finish_rows
+from ._simd import call_linked, lane_count, machine_code, operation
+from .epilogue import stored
 
 WINOGRAD_INPUT = np.array(
     [
@@ -40,26 +40,24 @@ def winograd_input(typing_context, x, x_at, x_step, c, c_at, c_step):
     return call_linked("winograd_input", "@i@i", (x, x_at, x_step, c, c_at, c_step))
 
 
-def _winograd_output(x, x_at, x_step, ends, ends_at, ends_step, finish, c, c_at, c_step):
+def _winograd_output(x, x_at, x_step, epilogue, channel, c, c_at, c_step):
     for lane in range(lane_count(x)):
         products = x[x_at + lane : x_at + lane + 36 * x_step : x_step].reshape(6, 6)
         values = WINOGRAD_OUTPUT @ products @ WINOGRAD_OUTPUT.T
         for i in range(4):
             for j in range(4):
-                value = finished(values[i, j], ends, ends_at, ends_step, finish)
+                value = stored(values[i, j], epilogue, channel)
                 c[c_at + i * c_step + 4 * lane + j] = value
 
 
 @operation(_winograd_output)
-def winograd_output(
-    typing_context, x, x_at, x_step, ends, ends_at, ends_step, finish, c, c_at, c_step
-):
+def winograd_output(typing_context, x, x_at, x_step, epilogue, channel, c, c_at, c_step):
     """4 lines of pixels from products x[p, t]: tile t is A' x A, at columns 4 t to 4 t + 3.
 
-    They are stored as `finished` says, with the row's numbers at ends[ends_at].
+    They are stored as channel `channel` of the epilogue says.
     """
-    arguments = (x, x_at, x_step, ends, ends_at, ends_step, finish, c, c_at, c_step)
-    return call_linked("winograd_output", "@i@ii@i", arguments)
+    arguments = (x, x_at, x_step, epilogue, channel, c, c_at, c_step)
+    return call_linked("winograd_output", "@iE@i", arguments)
 
 
 def _winograd_weight(count, x, x_at, x_step, c, c_at, c_step):
@@ -171,7 +169,7 @@ def store_points(v, square, c, c_step, store):
         store(value, row)
 
 
-@code
+@machine_code
 def _winograd_input_code(v, x, x_step, c, c_step):
     half = v.lanes // 2
 
@@ -195,11 +193,11 @@ def _winograd_input_code(v, x, x_step, c, c_step):
     store_points(v, square, v.pointer(c), c_step, v.store)
 
 
-@code
-def _winograd_output_code(v, x, x_step, ends, ends_step, finish, c, c_step):
+@machine_code
+def _winograd_output_code(v, x, x_step, epilogue, c, c_step):
     points = [v.load(row) for row in v.rows(v.pointer(x), x_step, 36)]
     square = both_ways(v, winograd_output_line, [points[i : i + 6] for i in range(0, 36, 6)])
-    flat = finish_rows(v, [list(chain(*square))], v.pointer(ends), ends_step, finish)
+    flat = finish_rows(v, [list(chain(*square))], epilogue)
     square = [flat[i : i + 4] for i in range(0, 16, 4)]
     zipped = [i + j for i in range(v.lanes) for j in (0, v.lanes)]
     low, high = zipped[: v.lanes], zipped[v.lanes :]
@@ -213,7 +211,7 @@ def _winograd_output_code(v, x, x_step, ends, ends_step, finish, c, c_step):
                 v.store(pixels, v.shift(row, (2 * j + k) * v.lanes))
 
 
-@code
+@machine_code
 def _winograd_weight_code(v, count, x, x_step, c, c_step):
     mask = v.first(count)
     taps = [v.masked_load(row, mask) for row in v.rows(v.pointer(x), x_step, 9)]
@@ -221,7 +219,7 @@ def _winograd_weight_code(v, count, x, x_step, c, c_step):
     store_points(v, square, v.pointer(c), c_step, lambda value, at: v.masked_store(value, at, mask))
 
 
-@code
+@machine_code
 def _winograd_gradient_code(v, x, line_step, pixel_step, c, c_step):
     lines = v.rows(v.pointer(x), line_step, 4)
     square = [[v.load(pixel) for pixel in v.rows(line, pixel_step, 4)] for line in lines]
@@ -229,59 +227,9 @@ def _winograd_gradient_code(v, x, line_step, pixel_step, c, c_step):
     store_points(v, square, v.pointer(c), c_step, v.store)
 
 
-@code
+@machine_code
 def _winograd_window_code(v, x, x_step, c, c_step):
     points = [v.load(row) for row in v.rows(v.pointer(x), x_step, 36)]
     square = both_ways(v, winograd_window_line, [points[i : i + 6] for i in range(0, 36, 6)])
     for row, value in zip(v.rows(v.pointer(c), c_step, 9), chain(*square), strict=True):
         v.store(value, row)
-
-
-@linked
-def winograd_input_float32(x, x_step, c, c_step):
-    _winograd_input_code(32, (x, x_step, c, c_step))
-
-
-@linked
-def winograd_input_float64(x, x_step, c, c_step):
-    _winograd_input_code(64, (x, x_step, c, c_step))
-
-
-@linked
-def winograd_output_float32(x, x_step, ends, ends_step, finish, c, c_step):
-    _winograd_output_code(32, (x, x_step, ends, ends_step, finish, c, c_step))
-
-
-@linked
-def winograd_output_float64(x, x_step, ends, ends_step, finish, c, c_step):
-    _winograd_output_code(64, (x, x_step, ends, ends_step, finish, c, c_step))
-
-
-@linked
-def winograd_weight_float32(count, x, x_step, c, c_step):
-    _winograd_weight_code(32, (count, x, x_step, c, c_step))
-
-
-@linked
-def winograd_weight_float64(count, x, x_step, c, c_step):
-    _winograd_weight_code(64, (count, x, x_step, c, c_step))
-
-
-@linked
-def winograd_gradient_float32(x, line_step, pixel_step, c, c_step):
-    _winograd_gradient_code(32, (x, line_step, pixel_step, c, c_step))
-
-
-@linked
-def winograd_gradient_float64(x, line_step, pixel_step, c, c_step):
-    _winograd_gradient_code(64, (x, line_step, pixel_step, c, c_step))
-
-
-@linked
-def winograd_window_float32(x, x_step, c, c_step):
-    _winograd_window_code(32, (x, x_step, c, c_step))
-
-
-@linked
-def winograd_window_float64(x, x_step, c, c_step):
-    _winograd_window_code(64, (x, x_step, c, c_step))

@@ -1,47 +1,51 @@
 """A factor and an offset per channel: y = (x - center) * slope + offset, for x of N x C x S.
 
 `center` is subtracted first, since x * slope + offset would cancel where a channel's mean is large
-beside its deviation. Sums are kept in float64, whatever the arrays hold. With `rectify`, a ReLU
-follows in place: y = max(y, 0), and its gradient comes first, dy = 0 where y is 0.
+beside its deviation. Sums are kept in float64, whatever the arrays hold. The three come with an
+activation in an `Epilogue`; its gradient comes first, and is told from y.
 """
 
 import numpy as np
 
-from . import relu, small
+from . import epilogue as activations
+from . import small
 from ._jit import kernel, prange
 
 
-def forward(x, center, slope, offset, rectify, y):
-    """y = (x - center) * slope + offset, with arrays of (C,); `y` may be `x`."""
+def forward(x, epilogue, y):
+    """y = activation((x - center) * slope + offset); `y` may be `x`."""
     run = small.scale if small.is_small(x) else _forward
-    run(x, center, slope, offset, rectify, y)
+    run(x, epilogue, y)
 
 
 @kernel(parallel=True)
-def _forward(x, center, slope, offset, rectify, y):
+def _forward(x, epilogue, y):
     for c in prange(x.shape[1]):
-        channel(x, c, center[c], slope[c], offset[c], rectify, y)
+        center, slope, offset = activations.linear(epilogue, c)
+        channel(x, c, center, slope, offset, epilogue, y)
 
 
-def backward(y, dy, x, center, slope, rectify, dx, dslope, doffset):
+def backward(y, dy, x, epilogue, dx, dslope, doffset):
     """dx = slope * dy; dslope = sum(dy * (x - center)), doffset = sum(dy) per channel.
 
-    All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, to rectify only.
+    All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, where there is an
+    activation.
     """
     run = small.scale_back if small.is_small(x) else _backward
-    run(y, dy, x, center, slope, rectify, dx, dslope, doffset)
+    run(y, dy, x, epilogue, dx, dslope, doffset)
 
 
 @kernel(parallel=True)
-def _backward(y, dy, x, center, slope, rectify, dx, dslope, doffset):
+def _backward(y, dy, x, epilogue, dx, dslope, doffset):
     for c in prange(x.shape[1]):
-        if rectify:
-            mask_channel(y, c, dy)
-        doffset[c], dslope[c] = products(dy, x, c, center[c])
+        activation_back(y, dy, epilogue, c)
+        center, slope, _ = activations.linear(epilogue, c)
+        doffset[c], dslope[c] = products(dy, x, c, center)
+        slope = dx.dtype.type(slope)
         for n in range(x.shape[0]):
             dy_row, dx_row = dy[n, c], dx[n, c]
             for i in range(dy_row.size):
-                dx_row[i] = slope[c] * dy_row[i]
+                dx_row[i] = slope * dy_row[i]
 
 
 def sums(dy, x, center, dslope, doffset):
@@ -57,22 +61,22 @@ def _sums(dy, x, center, dslope, doffset):
 
 
 @kernel
-def channel(x, c, center, slope, offset, rectify, y):
-    """The formula of `forward` for channel c, in y's precision."""
+def channel(x, c, center, slope, offset, epilogue, y):
+    """The formula of `forward` for channel c with these numbers, in y's precision."""
     center, slope, offset = y.dtype.type(center), y.dtype.type(slope), y.dtype.type(offset)
     for n in range(x.shape[0]):
         x_row, y_row = x[n, c], y[n, c]
         for i in range(x_row.size):
             y_row[i] = (x_row[i] - center) * slope + offset
-        if rectify:
-            relu.forward_part(y_row, y.dtype.type(0), y_row)
+        activations.activate(y_row, epilogue, c)
 
 
 @kernel
-def mask_channel(y, c, dy):
-    """dy = 0 where y is not above 0, for channel c."""
-    for n in range(dy.shape[0]):
-        relu.backward_part(y[n, c], dy[n, c], dy.dtype.type(0), dy[n, c])
+def activation_back(y, dy, epilogue, c):
+    """dy = dy times the slope of the activation that gave y, for channel c."""
+    if epilogue.activation != activations.NONE:
+        for n in range(dy.shape[0]):
+            activations.activation_back(y[n, c], dy[n, c], epilogue, c)
 
 
 @kernel(any_order=True)

@@ -1,34 +1,36 @@
 """Batch normalization of x (N x C x S) per channel, with an affine part: gamma * xhat + beta.
 
 A channel is read twice in a row, once for its statistics and once for its values, so the second
-reading mostly comes from cache. Sums are kept in float64, whatever the arrays hold. `rectify` adds
-a ReLU in place, as in `affine`.
+reading mostly comes from cache. Sums are kept in float64, whatever the arrays hold. gamma, beta and
+an activation that follows are those of an `Epilogue`: its slope and offset. Its center is not read.
 """
 
 import numpy as np
 
 from . import affine, small
+from . import epilogue as activations
 from ._jit import kernel, prange
 
 
-def forward(x, eps, gamma, beta, rectify, mean, variance, y):
-    """y = gamma * (x - mean) / sqrt(variance + eps) + beta; fills mean and variance, of (C,).
+def forward(x, eps, epilogue, mean, variance, y):
+    """y = activation(gamma * (x - mean) / sqrt(variance + eps) + beta).
 
-    The variance is the mean square about the mean. `y` may be `x`.
+    Fills mean and variance, of (C,); variance is the mean square about the mean. `y` may be `x`.
     """
     run = small.normalize if small.is_small(x) else _forward
-    run(x, eps, gamma, beta, rectify, mean, variance, y)
+    run(x, eps, epilogue, mean, variance, y)
 
 
 @kernel(parallel=True)
-def _forward(x, eps, gamma, beta, rectify, mean, variance, y):
+def _forward(x, eps, epilogue, mean, variance, y):
     count = x.shape[0] * x.shape[2]
     for c in prange(x.shape[1]):
         exact_mean, exact_variance = moments(x, c, count)
         mean[c], variance[c] = exact_mean, exact_variance
-        slope = gamma[c] / np.sqrt(exact_variance + eps)
-        offset = beta[c] + slope * (mean[c] - exact_mean)  # gives back what rounding took
-        affine.channel(x, c, mean[c], slope, offset, rectify, y)
+        _, gamma, beta = activations.linear(epilogue, c)
+        slope = gamma / np.sqrt(exact_variance + eps)
+        offset = beta + slope * (mean[c] - exact_mean)  # gives back what rounding took
+        affine.channel(x, c, mean[c], slope, offset, epilogue, y)
 
 
 @kernel(any_order=True)
@@ -49,28 +51,29 @@ def moments(x, c, count):
     return start + plain / count, 0.0 if variance < 0 else variance
 
 
-def backward(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta):
+def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
     """The gradient of `forward`, statistics included. With xhat = (x - mean) / sqrt(variance + eps)
 
         dgamma = sum(dy * xhat), dbeta = sum(dy),
         dx = gamma * (dy - dbeta / m - xhat * dgamma / m) / sqrt(variance + eps), m = N * S
 
-    All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, to rectify only.
+    All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, where there
+    is an activation.
     """
     run = small.normalize_back if small.is_small(x) else _backward
-    run(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta)
+    run(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta)
 
 
 @kernel(parallel=True)
-def _backward(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta):
+def _backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
     count = x.shape[0] * x.shape[2]
     for c in prange(x.shape[1]):
-        if rectify:
-            affine.mask_channel(y, c, dy)
+        affine.activation_back(y, dy, epilogue, c)
         inverse = 1 / np.sqrt(np.float64(variance[c]) + eps)
         plain, weighted = affine.products(dy, x, c, mean[c])
         dbeta[c], dgamma[c] = plain, weighted * inverse
-        slope = gamma[c] * inverse
+        _, gamma, _ = activations.linear(epilogue, c)
+        slope = gamma * inverse
         x_slope = -slope * inverse**2 * weighted / count
         combine(dy, slope, x, mean[c], x_slope, -slope * plain / count, c, dx)
 

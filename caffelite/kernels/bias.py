@@ -1,4 +1,4 @@
-"""The gradient of a bias per channel of y, N x C x S, with a ReLU that may follow in place."""
+"""The gradient of a bias per channel of y, N x C x S, with an activation that may follow it."""
 
 import numpy as np
 
@@ -6,17 +6,16 @@ from . import affine, small
 from ._jit import kernel, prange
 
 
-def backward(y, dy, rectify, db):
-    """db[c] += sum of dy[:, c]; with `rectify`, dy = 0 where y is not above 0 first."""
+def backward(y, dy, epilogue, db):
+    """db[c] += sum of dy[:, c], after dy = dy times the slope of the activation that gave y."""
     run = small.bias_back if small.is_small(dy) else _backward
-    run(y, dy, rectify, db)
+    run(y, dy, epilogue, db)
 
 
 @kernel(parallel=True)
-def _backward(y, dy, rectify, db):
+def _backward(y, dy, epilogue, db):
     for c in prange(dy.shape[1]):
-        if rectify:
-            affine.mask_channel(y, c, dy)
+        affine.activation_back(y, dy, epilogue, c)
         db[c] += _sum_channel(dy, c)
 
 

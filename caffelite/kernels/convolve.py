@@ -20,9 +20,10 @@ import numpy as np
 from . import affine, direct, small, winograd, winograd_weight
 from ._jit import kernel, prange, thread_count
 from ._simd import VECTOR_BYTES, add, clear, copy, lanes
-from ._tiles import AS_IS, DOT_COLUMNS, MAPPED, RECTIFIED, TILE_ROWS, TILE_VECTORS
+from ._tiles import DOT_COLUMNS, TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
 from .direct import pack_tile
+from .epilogue import NONE, Epilogue
 from .gemm import multiply_packed, multiply_rows, pack_rows, spaced
 from .im2col import (
     DILATION,
@@ -94,23 +95,22 @@ def _is_small(y, w, group):
     return FORCED is None and small.is_small_product(outputs // group, math.prod(pixels), depth)
 
 
-def forward(x, w, y, stride, pad, dilation, group=1, ends=None, rectify=False):
-    """y = conv(x, w), or (conv(x, w) - center) * slope + offset for each channel of y.
-
-    `ends` is (3, M): center, slope and offset. With `rectify`, a ReLU follows.
-    """
+def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
+    """y = conv(x, w), or what an `Epilogue` makes of each channel's sums."""
     geometry = geometry_of(x.shape[2:], y.shape[2:], w.shape[2:], stride, pad, dilation)
     if y.size == 0:
         return
+    if epilogue is None:
+        epilogue = Epilogue.of(x.dtype, len(w))
     if _is_small(y, w, group):
-        small.convolve(x, w, y, geometry, group, ends, rectify)
+        small.convolve(x, w, y, geometry, group, epilogue)
         return
     inputs, outputs = w.shape[1], w.shape[0] // group
     window = int(np.prod(geometry[KERNEL]))
     sizes = (inputs, outputs, group)
     depth = inputs * window
     steps = (outputs * depth, depth, window, 1, inputs, window)
-    _multiply(x, w, 0, steps, y, geometry, sizes, ends, rectify)
+    _multiply(x, w, 0, steps, y, geometry, sizes, epilogue)
 
 
 def backward_input(w, dy, dx, stride, pad, dilation, group=1):
@@ -129,7 +129,8 @@ def backward_input(w, dy, dx, stride, pad, dilation, group=1):
         turned[PAD] = geometry[DILATION] * (geometry[KERNEL] - 1) - geometry[PAD]
         depth = inputs * window
         steps = (outputs * depth, window, depth, -1, outputs, window)
-        _multiply(dy, w, window - 1, steps, dx, turned, (outputs, inputs, group))
+        plain = Epilogue.of(dx.dtype, dx.shape[1])
+        _multiply(dy, w, window - 1, steps, dx, turned, (outputs, inputs, group), plain)
         return
     _scatter_windows(w, dy, dx, geometry, inputs, outputs, group, window)
 
@@ -177,22 +178,18 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
             dw += part
 
 
-def _multiply(x, w, w_at, w_steps, y, geometry, sizes, ends=None, rectify=False):
+def _multiply(x, w, w_at, w_steps, y, geometry, sizes, epilogue):
     """y = weights times windows of x; see `pack_tile` for w_at and w_steps."""
     plane = direct.canonical(geometry)
     path = _path(x, plane, sizes)
     if path == "windows":
         _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes)
-        if ends is not None:
+        if epilogue.slope.size or epilogue.activation != NONE:
             by_channel = y.reshape(*y.shape[:2], -1)
-            affine.forward(by_channel, *ends, rectify, by_channel)
+            affine.forward(by_channel, epilogue, by_channel)
         return
     multiply = winograd.multiply if path == "winograd" else direct.multiply_lines
-    if ends is None:
-        finish, ends = AS_IS, np.empty(0, x.dtype)
-    else:
-        finish = RECTIFIED if rectify else MAPPED
-    multiply(x, w, w_at, w_steps, y, plane, sizes, ends.reshape(-1), finish)
+    multiply(x, w, w_at, w_steps, y, plane, sizes, epilogue)
 
 
 def _multiply_windows(x, w, w_at, w_steps, y, geometry, sizes):

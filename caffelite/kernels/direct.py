@@ -164,8 +164,8 @@ def _plan_lines(geometry, sizes, batch, itemsize, threads):
     )  # fmt: skip
 
 
-def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
-    """y = weights times windows of x, `finished`; `w_at` and `w_steps` as in `pack_tile`."""
+def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, epilogue):
+    """y = weights times windows of x, and an epilogue; for w_at and w_steps see `pack_tile`."""
     threads = thread_count(y.size * sizes[0] * math.prod(geometry[2]))
     plan = _plan_lines(geometry, sizes, x.shape[0], x.itemsize, threads)
     work = workspace(x.dtype, plan.weights + plan.parts * plan.size)
@@ -174,7 +174,7 @@ def multiply_lines(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
         x.reshape(-1), w.reshape(-1), w_at, np.array(w_steps, np.int64), y.reshape(-1),
         plan.band.layout, plan.band.offsets, plan.vectors, plan.segments,
         x.shape[0], plan.images, *sizes, *geometry[1], plan.lines, plan.band.plane,
-        ends, finish, work, plan.weights, plan.size, plan.items, plan.parts,
+        epilogue, work, plan.weights, plan.size, plan.items, plan.parts,
     )  # fmt: skip
 
 
@@ -237,7 +237,7 @@ def _copy_band(x, x_at, layout, channels, line, out, out_at):
 @kernel
 def _lines_part(
     x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
-    group, height, width, lines, plane, ends, finish, work, weights, size, items, parts, part,
+    group, height, width, lines, plane, epilogue, work, weights, size, items, parts, part,
 ):  # fmt: skip
     """The `part`-th share of the tiles of outputs of all (images, group, lines) bands of y."""
     pixels, depth, panel = height * width, len(offsets), TILE_VECTORS * lanes(x)
@@ -271,13 +271,13 @@ def _lines_part(
                 if images == 1:
                     line_tile(
                         segments, rows, depth, work, a_at, work, band_at, offsets, 0,
-                        vectors, table_at, ends, g * outputs + first, group * outputs, finish,
+                        vectors, table_at, epilogue, g * outputs + first,
                         y, target + p, pixels, columns,
                     )  # fmt: skip
                     continue
                 line_tile(
                     segments, rows, depth, work, a_at, work, band_at, offsets, 0,
-                    vectors, table_at, ends, g * outputs + first, group * outputs, finish,
+                    vectors, table_at, epilogue, g * outputs + first,
                     work, staging_at, panel, columns,
                 )  # fmt: skip
                 done = 0
@@ -294,7 +294,7 @@ def _lines_part(
 @kernel(parallel=True)
 def _lines(
     x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs, outputs,
-    group, height, width, lines, plane, ends, finish, work, weights, size, items, parts,
+    group, height, width, lines, plane, epilogue, work, weights, size, items, parts,
 ):  # fmt: skip
     if weights:
         for item in prange(group * -(-outputs // TILE_ROWS)):
@@ -302,7 +302,7 @@ def _lines(
     for part in prange(parts):
         _lines_part(
             x, w, w_at, w_steps, y, layout, offsets, vectors, segments, batch, images, inputs,
-            outputs, group, height, width, lines, plane, ends, finish, work, weights, size, items,
+            outputs, group, height, width, lines, plane, epilogue, work, weights, size, items,
             parts, np.int64(part),
         )  # fmt: skip
 

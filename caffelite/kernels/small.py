@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from ._jit import SMALL as LIMIT
+from .epilogue import CLIPPED, LEAKY, RELU
 from .im2col import OUT, col2im_block, im2col_block
 
 VALUE = 8
@@ -42,15 +43,14 @@ def gemm(a, b, out, accumulate):
 
 
 @silent
-def convolve(x, w, y, geometry, group, ends, rectify):
+def convolve(x, w, y, geometry, group, epilogue):
     pixels = math.prod(geometry[OUT])
     weights, columns = _by_group(w, group), _columns(w, group, pixels)
     for image, product in zip(x, _by_image(y, group, pixels), strict=True):
         _read_windows(image, geometry, columns)
         np.matmul(weights, columns, out=product)
-    if ends is not None:
-        by_channel = y.reshape(*y.shape[:2], pixels)
-        scale(by_channel, *ends, rectify, by_channel)
+    by_channel = y.reshape(*y.shape[:2], pixels)
+    scale(by_channel, epilogue, by_channel)
 
 
 @silent
@@ -101,20 +101,39 @@ def _read_windows(image, geometry, columns):
 
 
 @silent
-def scale(x, center, slope, offset, rectify, y):
-    np.subtract(x, center[:, None], out=y)
-    y *= slope[:, None]
-    y += offset[:, None]
-    if rectify:
+def scale(x, epilogue, y):
+    if epilogue.slope.size:
+        np.subtract(x, epilogue.center[:, None], out=y)
+        y *= epilogue.slope[:, None]
+        y += epilogue.offset[:, None]
+    elif y is not x:
+        y[...] = x
+    _activate(y, epilogue)
+
+
+def _activate(y, epilogue):
+    if epilogue.activation == RELU:
         np.maximum(y, 0, out=y)
+    elif epilogue.activation == LEAKY:
+        y[...] = np.where(y > 0, y, y * epilogue.leak[:, None])
+    elif epilogue.activation == CLIPPED:
+        np.clip(y, epilogue.low, epilogue.high, out=y)
+
+
+def _activation_back(y, dy, epilogue):
+    if epilogue.activation == RELU:
+        dy *= y > 0
+    elif epilogue.activation == LEAKY:
+        dy[...] = np.where(y > 0, dy, dy * epilogue.leak[:, None])
+    elif epilogue.activation == CLIPPED:
+        dy *= (y > epilogue.low) & (y < epilogue.high)
 
 
 @silent
-def scale_back(y, dy, x, center, slope, rectify, dx, dslope, doffset):
-    if rectify:
-        _mask(y, dy)
-    scale_sums(dy, x, center, dslope, doffset)
-    np.multiply(dy, slope[:, None], out=dx)
+def scale_back(y, dy, x, epilogue, dx, dslope, doffset):
+    _activation_back(y, dy, epilogue)
+    scale_sums(dy, x, epilogue.center, dslope, doffset)
+    np.multiply(dy, epilogue.slope[:, None], out=dx)
 
 
 @silent
@@ -125,15 +144,9 @@ def scale_sums(dy, x, center, dslope, doffset):
 
 
 @silent
-def bias_back(y, dy, rectify, db):
-    if rectify:
-        _mask(y, dy)
+def bias_back(y, dy, epilogue, db):
+    _activation_back(y, dy, epilogue)
     _add_bias_gradient(dy, db)
-
-
-def _mask(y, dy):
-    """The gradient of a ReLU in place."""
-    dy *= y > 0
 
 
 def _add_bias_gradient(dy, db):
@@ -150,23 +163,22 @@ def _channel_sums(x, factor=1):
 
 
 @silent
-def normalize(x, eps, gamma, beta, rectify, mean, variance, y):
+def normalize(x, eps, epilogue, mean, variance, y):
     share = 1 / (x.shape[0] * x.shape[2])
     mean[...] = _channel_sums(x, share)
     np.subtract(x, mean[:, None], out=y)
     variance[...] = _channel_sums(y * y, share)
     y /= np.sqrt(variance + y.dtype.type(eps))[:, None]
-    scale(y, np.zeros_like(beta), gamma, beta, rectify, y)
+    scale(y, epilogue._replace(center=np.zeros_like(epilogue.slope)), y)
 
 
 @silent
-def normalize_back(y, dy, x, mean, variance, eps, gamma, rectify, dx, dgamma, dbeta):
-    if rectify:
-        _mask(y, dy)
+def normalize_back(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
+    _activation_back(y, dy, epilogue)
     deviation = np.sqrt(variance + x.dtype.type(eps))[:, None]
     xhat = (x - mean[:, None]) / deviation
     scale_sums(dy, xhat, np.zeros_like(mean), dgamma, dbeta)
-    np.multiply(dy, gamma[:, None], out=dx)
+    np.multiply(dy, epilogue.slope[:, None], out=dx)
     common = xhat * _channel_sums(xhat * dx)[:, None]
     common += _channel_sums(dx)[:, None]
     common *= x.dtype.type(-1 / (x.shape[0] * x.shape[2]))

@@ -35,8 +35,8 @@ def pays(geometry, x, sizes):
     return wide and tiles >= MIN_TILES
 
 
-def multiply(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
-    """y = weights times windows of x, `finished`; `w_at` and `w_steps` as in `direct.pack_tile`."""
+def multiply(x, w, w_at, w_steps, y, geometry, sizes, epilogue):
+    """y = weights times windows of x, and an epilogue; for w_at, w_steps see `direct.pack_tile`."""
     inputs, outputs, group = sizes
     batch, threads = x.shape[0], thread_count(y.size * inputs * 9)
     panel = TILE_VECTORS * VECTOR_BYTES // x.itemsize
@@ -61,7 +61,7 @@ def multiply(x, w, w_at, w_steps, y, geometry, sizes, ends, finish):
     run = _winograd.on(parts)
     steps = np.array(w_steps, np.int64)
     run(
-        x.reshape(-1), w.reshape(-1), w_at, steps, y.reshape(-1), sizes, ends, finish,
+        x.reshape(-1), w.reshape(-1), w_at, steps, y.reshape(-1), sizes, epilogue,
         work, weights, size, parts,
     )  # fmt: skip
 
@@ -140,7 +140,7 @@ def _copy_lines(x, x_at, height, width, i0, lines, left, out, out_at, step):
 
 
 @kernel
-def _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, part):
+def _winograd_part(x, y, sizes, epilogue, work, weights, size, parts, part):
     """The `part`-th share of (panel of tiles, group, outputs) blocks of y."""
     batch, inputs, outputs, group, height, width = sizes[:6]
     out_height, out_width, down, across, above, left, panels, output_parts = sizes[6:]
@@ -177,7 +177,7 @@ def _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, part):
                 for v in range(0, t1 - t0, per_vector):
                     winograd_output(
                         work, products_at + r * panel + v, TILE_ROWS * panel,
-                        ends, g * outputs + m0 + r, group * outputs, finish,
+                        epilogue, g * outputs + m0 + r,
                         work, lines_at + 4 * v, 4 * panel,
                     )  # fmt: skip
                 t = t0
@@ -195,7 +195,7 @@ def _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, part):
 
 @kernel(parallel=True)
 def _winograd(
-    x, w, w_at, w_steps, y, sizes, ends, finish, work, weights, size, parts
+    x, w, w_at, w_steps, y, sizes, epilogue, work, weights, size, parts
 ):  # fmt: skip
     outputs, group = sizes[2], sizes[3]
     tiles = group * -(-outputs // TILE_ROWS)
@@ -204,4 +204,4 @@ def _winograd(
         for item in range(part * tiles // parts, (part + 1) * tiles // parts):
             _transform_weights(w, w_at, w_steps, outputs, np.int64(item), work, group, own)
     for part in prange(parts):
-        _winograd_part(x, y, sizes, ends, finish, work, weights, size, parts, np.int64(part))
+        _winograd_part(x, y, sizes, epilogue, work, weights, size, parts, np.int64(part))

@@ -1,18 +1,17 @@
 import numpy as np
 
+from . import epilogue as ref
 
-def forward(x, center, slope, offset, rectify, y):
+
+def forward(x, epilogue, y):
+    y[...] = ref.forward(x, epilogue)
+
+
+def backward(y, dy, x, epilogue, dx, dslope, doffset):
+    dy = dy * ref.slopes(y, epilogue)
+    sums(dy, x, epilogue.center, dslope, doffset)
     for n, c, i in np.ndindex(x.shape):
-        y[n, c, i] = (x[n, c, i] - center[c]) * slope[c] + offset[c]
-        if rectify:
-            y[n, c, i] = max(y[n, c, i], 0)
-
-
-def backward(y, dy, x, center, slope, rectify, dx, dslope, doffset):
-    dy = np.where(y > 0, dy, 0) if rectify else dy
-    sums(dy, x, center, dslope, doffset)
-    for n, c, i in np.ndindex(x.shape):
-        dx[n, c, i] = slope[c] * dy[n, c, i]
+        dx[n, c, i] = epilogue.slope[c] * dy[n, c, i]
 
 
 def sums(dy, x, center, dslope, doffset):

@@ -1,8 +1,9 @@
 import numpy as np
 
+from .epilogue import slopes
 
-def backward(y, dy, rectify, db):
+
+def backward(y, dy, epilogue, db):
+    dy *= slopes(y, epilogue)
     for n, c, i in np.ndindex(dy.shape):
-        if rectify and not y[n, c, i] > 0:
-            dy[n, c, i] = 0
         db[c] += dy[n, c, i]

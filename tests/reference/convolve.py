@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .epilogue import forward as apply
 from .im2col import inside, padded, window_of
 
 
@@ -19,15 +20,12 @@ def flat(x):
     return x.reshape(x.shape[0], -1)
 
 
-def forward(x, w, y, stride, pad, dilation, group=1, ends=None, rectify=False):
+def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
     x = padded(x, pad, 2)
     for window, filters, at in _positions(x, w, y, stride, dilation, group):
         y[at] = flat(x[window]) @ flat(w[filters]).T
-        if ends is not None:
-            center, slope, offset = ends[:, filters]
-            y[at] = (y[at] - center) * slope + offset
-        if rectify:
-            y[at] = np.maximum(y[at], 0)
+    if epilogue is not None:
+        y[...] = apply(y, epilogue)
 
 
 def backward_input(w, dy, dx, stride, pad, dilation, group=1):

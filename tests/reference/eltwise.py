@@ -1,13 +1,10 @@
-import numpy as np
+from . import epilogue as ref
 
 
-def add(a, b, rectify, y):
-    y[...] = a + b
-    if rectify:
-        y[...] = np.maximum(y, 0)
+def add(a, b, epilogue, y):
+    y[...] = ref.forward((a + b).reshape(1, 1, -1), epilogue).reshape(-1)
 
 
-def spread(y, dy, rectify, da, db):
-    if rectify:
-        dy[~(y > 0)] = 0
+def spread(y, dy, epilogue, da, db):
+    dy *= ref.slopes(y.reshape(1, 1, -1), epilogue).reshape(-1)
     da[...] = db[...] = dy

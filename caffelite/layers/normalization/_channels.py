@@ -4,6 +4,7 @@ import numpy as np
 
 from ...blob import Blob
 from ...kernels import affine, batch_norm, relu
+from ...kernels.epilogue import NONE, RELU, Epilogue
 from .._by_channel import by_channel
 from .._keep import keep_bottom
 from ..base import Layer
@@ -57,10 +58,9 @@ class ChannelNormalizer(Layer):
     def release(self):
         if "Scale" in _types(self.followers) and self.needs_backward:
             xhat = Blob(self.x.shape, self.dtype)
-            ones, zeros = np.ones(self.channels, self.dtype), np.zeros(self.channels, self.dtype)
-            slope = ones / np.sqrt(self.variance + self.eps)
-            x = by_channel(self.x.data)
-            affine.forward(x, self.mean, slope, zeros, False, by_channel(xhat.data))
+            slope = self.dtype.type(1) / np.sqrt(self.variance + self.eps)
+            plain = Epilogue.of(self.dtype, self.channels, self.mean, slope)
+            affine.forward(by_channel(self.x.data), plain, by_channel(xhat.data))
             self.followers[0].x = xhat
 
     @property
@@ -91,14 +91,20 @@ class ChannelNormalizer(Layer):
         self.mean, self.variance = np.empty((2, self.channels), self.dtype)
         x, y = by_channel(bottom[0].data), by_channel(top[0].data)
         batch_norm.forward(
-            x, self.eps, *self.affine_part(), self.rectify, self.mean, self.variance, y
+            x, self.eps, self._epilogue(0, self.affine_part()[0]), self.mean, self.variance, y
         )
 
-    def fixed_map(self):
-        """The (C,) arrays by which fixed statistics make y = (x - center) * slope + offset."""
+    def _epilogue(self, center, slope):
+        """(x - center) * slope, then the bias and the activation of this step."""
+        activation = RELU if self.rectify else NONE
+        bias = self.affine_part()[1]
+        return Epilogue.of(self.dtype, self.channels, center, slope, bias, activation)
+
+    def fixed_epilogue(self):
+        """What fixed statistics come to: y = (x - center) * slope + offset, and the activation."""
         self.mean, self.variance = self.fixed_statistics()
-        scale, bias = self.affine_part()
-        return self.mean, scale / np.sqrt(self.variance + self.eps), bias
+        scale = self.affine_part()[0]
+        return self._epilogue(self.mean, scale / np.sqrt(self.variance + self.eps))
 
     def normalize_by_fixed(self, bottom, top):
         """Forward with fixed statistics."""
@@ -106,7 +112,7 @@ class ChannelNormalizer(Layer):
         if self.affine_blobs()[0] is not None:
             self.x = keep_bottom(self, bottom, top)
         x, y = by_channel(bottom[0].data), by_channel(top[0].data)
-        affine.forward(x, *self.fixed_map(), self.rectify, y)
+        affine.forward(x, self.fixed_epilogue(), y)
 
     def backward(self, top, propagate_down, bottom):
         y, dy = by_channel(top[0].data), by_channel(top[0].diff)
@@ -121,19 +127,19 @@ class ChannelNormalizer(Layer):
         x = by_channel(self.x.data)
         dscale, dbias = np.empty((2, self.channels), self.dtype)
         if dx is None and self.followers:  # their diffs still show in the blob
-            affine.backward(y, dy, x, self.mean, scale, self.rectify, dy, dscale, dbias)
+            affine.backward(y, dy, x, self._epilogue(self.mean, scale), dy, dscale, dbias)
             dscale *= inverse
         elif dx is None:
             affine.sums(dy, x, self.mean, dscale, dbias)
             dscale *= inverse
         elif self.through_statistics:
             batch_norm.backward(
-                y, dy, x, self.mean, self.variance, self.eps, scale, self.rectify,
+                y, dy, x, self.mean, self.variance, self.eps, self._epilogue(0, scale),
                 dx, dscale, dbias,
             )  # fmt: skip
         else:
-            slope = scale * inverse
-            affine.backward(y, dy, x, self.mean, slope, self.rectify, dx, dscale, dbias)
+            epilogue = self._epilogue(self.mean, scale * inverse)
+            affine.backward(y, dy, x, epilogue, dx, dscale, dbias)
             dscale *= inverse
         owner = self.followers[0] if "Scale" in _types(self.followers) else self
         learns = dict(zip(owner.blobs, owner.param_propagate_down, strict=True))

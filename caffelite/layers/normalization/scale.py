@@ -1,6 +1,7 @@
 import numpy as np
 
 from ...kernels import affine
+from ...kernels.epilogue import Epilogue
 from ...proto import caffe_pb2
 from .._keep import keep_bottom
 from ..base import register
@@ -50,10 +51,10 @@ class Scale(Broadcast):
     def forward(self, bottom, top):
         self.x = keep_bottom(self, bottom, top)
         scale = self._scale(bottom)
-        none = np.zeros(scale.count, self.dtype)
-        bias = none if self.bias is None else self.bias.data.reshape(-1)
+        bias = None if self.bias is None else self.bias.data
+        epilogue = Epilogue.of(self.dtype, scale.count, slope=scale.data, offset=bias)
         x, y = self.fold(bottom[0].data, scale), self.fold(top[0].data, scale)
-        affine.forward(x, none, scale.data.reshape(-1), bias, False, y)
+        affine.forward(x, epilogue, y)
 
     def backward(self, top, propagate_down, bottom):
         scale = self._scale(bottom)
@@ -61,7 +62,8 @@ class Scale(Broadcast):
         none, dscale, dbias = np.zeros((3, scale.count), self.dtype)
         if propagate_down[0]:
             dx = self.fold(bottom[0].diff, scale)
-            affine.backward(x, dy, x, none, scale.data.reshape(-1), False, dx, dscale, dbias)
+            epilogue = Epilogue.of(self.dtype, scale.count, slope=scale.data)
+            affine.backward(x, dy, x, epilogue, dx, dscale, dbias)
         else:
             affine.sums(dy, x, none, dscale, dbias)
             if self._leaves_products(bottom, top):

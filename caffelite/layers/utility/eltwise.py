@@ -3,6 +3,7 @@ import math
 import numpy as np
 
 from ...kernels import eltwise, relu
+from ...kernels.epilogue import NONE, RELU, Epilogue
 from ..base import TRAIN, Layer, register
 
 
@@ -81,12 +82,15 @@ class Eltwise(Layer):
         if self.is_plain_sum:
             self.factors = [None, None]
             flat = [blob.data.reshape(-1) for blob in (*bottom, *top)]
-            eltwise.add(flat[0], flat[1], bool(self.followers), flat[2])
+            eltwise.add(flat[0], flat[1], self._epilogue(), flat[2])
             return
         self._forward(bottom, top)
         if self.followers:
             y = top[0].data.reshape(-1)
             relu.forward(y, self.dtype.type(0), y)
+
+    def _epilogue(self):
+        return Epilogue.of(self.dtype, 1, activation=RELU if self.followers else NONE)
 
     def _forward(self, bottom, top):
         x, y = [b.data for b in bottom[: self.num_terms]], top[0].data
@@ -117,7 +121,7 @@ class Eltwise(Layer):
         y, dy = top[0].data.reshape(-1), top[0].diff.reshape(-1)
         if self.is_plain_sum and all(propagate_down):
             da, db = (blob.diff.reshape(-1) for blob in bottom)
-            eltwise.spread(y, dy, bool(self.followers), da, db)
+            eltwise.spread(y, dy, self._epilogue(), da, db)
             return
         if self.followers:
             relu.backward(y, dy, self.dtype.type(0), dy)

@@ -1,8 +1,7 @@
 """What Convolution and Deconvolution share: options, blobs, the order of work."""
 
-import numpy as np
-
 from ...kernels import bias, relu
+from ...kernels.epilogue import NONE, RELU, Epilogue
 from .._by_channel import by_channel
 from ._sliding import Sliding
 
@@ -10,7 +9,7 @@ from ._sliding import Sliding
 class Convolve(Sliding):
     """Base of the layers that slide one set of weights over each of their bottoms.
 
-    A subclass gives `weight_shape()` and the three products `product(x, y, ends, rectify)`,
+    A subclass gives `weight_shape()` and the three products `product(x, y, epilogue)`,
     `weight_gradient(x, dy)` and `bottom_gradient(dy, dx)`. In one step with it run a ReLU, and
     what normalizes channels with given statistics where no backward follows.
     """
@@ -78,30 +77,29 @@ class Convolve(Sliding):
         return not absorbed and fixed and self.axis == 1
 
     def forward(self, bottom, top):
-        ends, rectify = self._ends()
+        epilogue = self._epilogue()
         for b, t in zip(bottom, top, strict=True):
-            self.product(self.fold(b.data), self.fold(t.data), ends, rectify)
+            self.product(self.fold(b.data), self.fold(t.data), epilogue)
 
-    def _ends(self):
-        """What becomes of the products: (center, slope and offset of each channel), ReLU or not."""
-        if not self.followers and self.bias is None:
-            return None, False
-        offset = 0 if self.bias is None else self.bias.data
-        ends = np.empty((3, self.num_output), self.dtype)
+    def _epilogue(self):
+        """What becomes of the products: the bias, and what the followers do."""
         if not self.followers or self.followers[0].type == "ReLU":
-            ends[0], ends[1], ends[2] = 0, 1, offset
-            return ends, bool(self.followers)
+            offset = None if self.bias is None else self.bias.data
+            activation = RELU if self.followers else NONE
+            return Epilogue.of(self.dtype, self.num_output, offset=offset, activation=activation)
         normalizer, *normalizer.followers = self.followers
-        center, ends[1], ends[2] = normalizer.fixed_map()
-        np.subtract(center, offset, out=ends[0])
-        return ends, normalizer.rectify
+        epilogue = normalizer.fixed_epilogue()
+        if self.bias is not None:
+            epilogue = epilogue._replace(center=epilogue.center - self.bias.data)
+        return epilogue
 
     def backward(self, top, propagate_down, bottom):
+        activation = RELU if self.followers else NONE
+        epilogue = Epilogue.of(self.dtype, self.num_output, activation=activation)
         for wanted, b, t in zip(propagate_down, bottom, top, strict=True):
             y, dy = self.fold(t.data), self.fold(t.diff)
             if self.bias is not None and self.param_propagate_down[1]:
-                rectify = bool(self.followers)
-                bias.backward(by_channel(y), by_channel(dy), rectify, self.bias.diff)
+                bias.backward(by_channel(y), by_channel(dy), epilogue, self.bias.diff)
             elif self.followers:
                 relu.backward(y.reshape(-1), dy.reshape(-1), self.dtype.type(0), dy.reshape(-1))
             if self.param_propagate_down[0]:

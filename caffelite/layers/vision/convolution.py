@@ -39,8 +39,8 @@ class Convolution(Convolve):
     def weight_shape(self):
         return (self.num_output, self.channels // self.group, *self.kernel)
 
-    def product(self, x, y, ends, rectify):
-        convolve.forward(x, self.weight.data, y, *self.geometry, ends, rectify)
+    def product(self, x, y, epilogue):
+        convolve.forward(x, self.weight.data, y, *self.geometry, epilogue)
 
     def weight_gradient(self, x, dy):
         convolve.backward_weight(x, dy, self.weight.diff, *self.geometry)

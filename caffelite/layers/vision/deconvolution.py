@@ -1,6 +1,7 @@
 import math
 
 from ...kernels import affine, convolve
+from ...kernels.epilogue import NONE
 from .._by_channel import by_channel
 from ..base import register
 from ._convolve import Convolve
@@ -42,10 +43,10 @@ class Deconvolution(Convolve):
     def out_size(size, kernel, stride, pad, dilation):
         return stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
 
-    def product(self, x, y, ends, rectify):
+    def product(self, x, y, epilogue):
         convolve.backward_input(self.weight.data, x, y, *self.geometry)
-        if ends is not None:
-            affine.forward(by_channel(y), *ends, rectify, by_channel(y))
+        if epilogue.slope.size or epilogue.activation != NONE:
+            affine.forward(by_channel(y), epilogue, by_channel(y))
 
     def weight_gradient(self, x, dy):
         convolve.backward_weight(dy, x, self.weight.diff, *self.geometry)

@@ -1,0 +1,68 @@
+"""The epilogue in vector instructions: what `epilogue.stored` says, for rows of a tile."""
+
+import itertools
+
+from llvmlite import ir
+
+from ._simd import INDEX, when
+from .epilogue import CLIPPED, LEAKY, RELU
+
+
+def finish_rows(v, rows, epilogue):
+    """`epilogue.stored` for lists of vectors; rows[r] are those of the r-th of the channels.
+
+    `epilogue` is what `call_linked` makes of an Epilogue and the first row's channel: addresses of
+    center, slope, offset and leak, whether there is a map, the activation, and low and high.
+    """
+    builder = v.builder
+    center, slope, offset, leak = map(v.pointer, epilogue[:4])
+    mapped, activation, low, high = epilogue[4:]
+
+    def splat(array, r):
+        return v.splat(builder.load(v.shift(array, r)))
+
+    def by_row(change):
+        """A function on the flat list of all rows' values; change(r) gives one for row r's."""
+
+        def changed(values):
+            values = iter(values)
+            return [
+                new(value)
+                for new, row in ((change(r), row) for r, row in enumerate(rows))
+                for value in itertools.islice(values, len(row))
+            ]
+
+        return changed
+
+    def linear(r):
+        numbers = [splat(array, r) for array in (center, slope, offset)]
+        return lambda x: v.fma(v.sub(x, numbers[0]), numbers[1], numbers[2])
+
+    def relu(r):
+        return lambda x: builder.select(builder.fcmp_ordered("<=", x, v.zero), v.zero, x)
+
+    def leaky(r):
+        factor = splat(leak, r)
+
+        def change(x):
+            below = v.add(v.mul(x, factor), v.zero)  # no fma: -0 becomes 0, as in relu.py
+            return builder.select(builder.fcmp_ordered(">", x, v.zero), x, below)
+
+        return change
+
+    def clipped(r):
+        least, most = v.splat(v.number_of(low)), v.splat(v.number_of(high))
+
+        def change(x):
+            x = builder.select(builder.fcmp_ordered("<", x, least), least, x)
+            return builder.select(builder.fcmp_ordered(">", x, most), most, x)
+
+        return change
+
+    values = [value for row in rows for value in row]
+    is_mapped = builder.icmp_signed("!=", mapped, ir.Constant(INDEX, 0))
+    values = when(builder, is_mapped, values, by_row(linear))
+    for code, change in (RELU, relu), (LEAKY, leaky), (CLIPPED, clipped):
+        chosen = builder.icmp_signed("==", activation, ir.Constant(INDEX, code))
+        values = when(builder, chosen, values, by_row(change))
+    return values
