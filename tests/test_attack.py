@@ -101,9 +101,9 @@ def card():
 
 
 def entries():
-    refused(lambda: ImageListSource("file").read(0))
+    refused(lambda: ImageListSource("file").sample(0))
     refused(lambda: read_list("file", strict=True))
-    refused(lambda: ImagePairSource("file").read(0))
+    refused(lambda: ImagePairSource("file").sample(0))
     command("convert_imageset", "./", "file", f"made{time.monotonic_ns()}")
 
 

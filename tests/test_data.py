@@ -68,7 +68,7 @@ def test_records_come_in_key_order_by_number_and_wrap(tmp_path, caplog):
     assert len(source) == 4
     for index in [0, 1, 2, 3, 4, 5, 2, 0, 11, 3]:
         key = sorted(keys)[index % 4]
-        assert source.record(index) == (key, b"of " + key)
+        assert source.sample(index) == (key, b"of " + key)
     assert caplog.messages == ["Restarting data prefetching from start."] * 2
 
 
@@ -82,7 +82,7 @@ def test_a_new_database_has_the_format_that_caffe_reads(tmp_path):
 def test_the_map_grows_with_the_records(tmp_path):
     values = [bytes([i]) * (5 << 20) for i in range(20)]  # in one transaction, and too much for it
     source = LmdbSource(write(tmp_path / "db", numbered(values)))
-    assert [source.record(i)[1] for i in range(20)] == values
+    assert [source.sample(i)[1] for i in range(20)] == values
 
 
 def test_writing_a_database_that_exists_is_refused(tmp_path):
@@ -135,9 +135,9 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(tmp_path, monkeypatch):
 def test_sources_share_a_database(tmp_path):
     path = write(tmp_path / "db", numbered([b"x", b"y"]))
     one, other = LmdbSource(path), LmdbSource(path)
-    assert one.record(1) == other.record(3)
+    assert one.sample(1) == other.sample(3)
     one.close()
-    assert other.record(0)[1] == b"x"
+    assert other.sample(0)[1] == b"x"
     other.close()
     LmdbSource(path).close()
     lmdb.open(str(path), lock=False).close()  # refused while someone holds it open
@@ -150,7 +150,7 @@ def test_sources_come_and_go_in_many_threads(tmp_path):
     def come_and_go():
         try:
             for _ in range(200):
-                assert LmdbSource(path).record(1)[1] == b"y"
+                assert LmdbSource(path).sample(1)[1] == b"y"
         except Exception as problem:
             failures.append(problem)
 
@@ -252,7 +252,7 @@ def test_a_file_without_its_unused_last_pages_is_read(tmp_path):
     size = os.path.getsize(path / "data.mdb")
     assert size == (last_page + 1) * 4096
     os.truncate(path / "data.mdb", size - 10 * 4096)
-    assert LmdbSource(path).record(0) == (b"00000000", b"x")
+    assert LmdbSource(path).sample(0) == (b"00000000", b"x")
 
 
 # Datum
@@ -289,9 +289,9 @@ def test_a_broken_record_is_named(tmp_path, value, message):
     good = from_pixels(pictures(1)[0], 0).SerializeToString()
     value = value if isinstance(value, bytes) else value.SerializeToString()
     source = DatumSource(write(tmp_path / "db", numbered([good, value])))
-    source.read(0)
+    source.sample(0)
     with pytest.raises(DataError, match=message) as caught:
-        source.read(3)
+        source.sample(3)
     assert f'{tmp_path / "db"}: record 1 (key "00000001"): ' in str(caught.value)
 
 
@@ -705,12 +705,12 @@ def test_any_record_is_found_without_walking_there(tmp_path, monkeypatch, kind, 
         steps += 1
         return advance(self)
 
-    source.record(count - 1)
+    source.sample(count - 1)
     monkeypatch.setattr(type(source), step, counted)
     at_most = 8 if kind == "lmdb" else (1 << 14) // size + 3
     for index in np.random.default_rng(0).permutation(count).tolist():
         steps = 0
-        assert source.record(index) == records[index]
+        assert source.sample(index) == records[index]
         assert steps <= at_most
         assert source.at == index
     source.close()
@@ -1155,7 +1155,8 @@ def test_rows_go_on_into_the_next_file_and_wrap(h5):
     source = Hdf5Source(h5(rows(0, 4), rows(4, 5), rows(5, 9)), ["y", "x"])
     assert len(source) == 9
     for position in [0, 7, 3, 20]:
-        y, x = source.read(position, 7)
+        source.seek(position)
+        y, x = source.read_rows(7)
         want = (position + np.arange(7)) % 9
         np.testing.assert_array_equal(y, np.float32(want), strict=True)
         np.testing.assert_array_equal(x, np.float32(want)[:, None] * np.float32([1, 10]))
@@ -1163,28 +1164,29 @@ def test_rows_go_on_into_the_next_file_and_wrap(h5):
 
 def test_shuffling_reorders_files_and_rows_anew_in_each_pass_but_mixes_no_files(h5):
     source = Hdf5Source(h5(*(rows(10 * i, 10 * i + 10) for i in range(4))), ["y"], shuffle=True)
-    passes = [source.read(40 * n, 40)[0] for n in range(6)]
+    passes = [source.read_rows(40)[0] for _ in range(6)]
     assert all(sorted(p) == list(range(40)) for p in passes)
     assert all(len(set(p.reshape(4, 10)[i] // 10)) == 1 for p in passes for i in range(4))
     assert len({tuple(p.reshape(4, 10)[:, 0] // 10) for p in passes}) > 1
     assert len({tuple(p) for p in passes}) == 6
-    again = [source.read(position, 7)[0] for position in (85, 3)]
+    again = [source.rows(range(first, first + 7))[0] for first in (85, 3)]
     np.testing.assert_array_equal(again[0], np.concatenate(passes)[85:92])
     np.testing.assert_array_equal(again[1], passes[0][3:10])
     other = Hdf5Source("list.txt", ["y"], shuffle=True)
     source.seed = other.seed = 1
-    reseeded, fresh = source.read(0, 40)[0], other.read(0, 40)[0]
+    source.seek(0)
+    reseeded, fresh = source.read_rows(40)[0], other.read_rows(40)[0]
     np.testing.assert_array_equal(reseeded, fresh)
     assert tuple(fresh) != tuple(passes[0])
 
 
 def test_a_single_file_is_shuffled_anew_in_each_pass(h5):
     source = Hdf5Source(h5(rows(0, 20)), ["y"], shuffle=True)
-    first, second = source.read(0, 40)[0].reshape(2, 20)
+    first, second = source.read_rows(40)[0].reshape(2, 20)
     assert sorted(first) == sorted(second) == list(range(20))
     assert (first != second).any()
-    np.testing.assert_array_equal(source.read(20, 20)[0], second)
-    np.testing.assert_array_equal(source.read(0, 20)[0], first)
+    np.testing.assert_array_equal(source.rows(range(20, 40))[0], second)
+    np.testing.assert_array_equal(source.rows(range(20))[0], first)
 
 
 def test_hdf5_data_resumes_where_it_was(h5):
@@ -1293,10 +1295,10 @@ def test_files_must_agree_with_each_other(h5):
 @pytest.mark.parametrize("now", [rows(4, 6), rows(4, 9), {"x": np.zeros((4, 5)), "y": np.zeros(4)}])
 def test_a_file_that_has_other_rows_when_it_is_reached_is_an_error(h5, now):
     source = Hdf5Source(h5(rows(0, 4), rows(4, 8)), ["x", "y"])
-    source.read(0, 4)
+    source.read_rows(4)
     h5(rows(0, 4), now)
     with pytest.raises(DataError, match=r'1.h5: "x" has the shape \(.*\) now, and had \(4, 2\)'):
-        source.read(4, 4)
+        source.read_rows(4)
 
 
 def test_without_h5py_the_extra_is_named(h5, monkeypatch):

@@ -26,12 +26,12 @@ CAFFE = Path(__file__).parent / "golden" / "caffe" / "data"
 
 def records(path):
     source = LmdbSource(path)
-    return [source.record(i) for i in range(len(source))]
+    return [source.sample(i) for i in range(len(source))]
 
 
 def samples(path):
     source = DatumSource(path)
-    return [source.read(i) for i in range(len(source))]
+    return [source.sample(i) for i in range(len(source))]
 
 
 def convert(*words):
@@ -47,8 +47,8 @@ def test_records_are_those_that_caffe_wrote(tmp_path, capsys):
     got, want = DatumSource(tmp_path / "files"), DatumSource(CAFFE / "encoded_lmdb")
     for i in range(6):
         assert got.datum(i).encoded and not got.datum(i).HasField("channels")
-        np.testing.assert_array_equal(got.read(i)[0], want.read(i)[0])
-        assert got.read(i)[1] == want.read(i)[1]
+        np.testing.assert_array_equal(got.sample(i)[0], want.sample(i)[0])
+        assert got.sample(i)[1] == want.sample(i)[1]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_files_are_kept_as_they_are_where_nothing_changes(album):
     assert kept == [False, True, True, False]
     for i in range(4):
         assert Image.open(io.BytesIO(found.datum(i).data)).format == "JPEG"
-        got, want = found.read(i)[0].astype(float), decode(album["a.png"])
+        got, want = found.sample(i)[0].astype(float), decode(album["a.png"])
         assert got.shape == want.shape and abs(got - want).mean() < 6
 
 
@@ -221,7 +221,7 @@ def test_a_leveldb_has_the_records_and_the_mean_of_an_lmdb(tmp_path, capsys):
         assert convert(*size, f"{CAFFE}/", CAFFE / "list.txt", tmp_path / "db") == code
     assert "db: exists already" in capsys.readouterr().err
     source = LevelDbSource(tmp_path / "db")
-    assert [source.record(i) for i in range(len(source))] == records(CAFFE / "raw_lmdb")
+    assert [source.sample(i) for i in range(len(source))] == records(CAFFE / "raw_lmdb")
     words = ["-backend=leveldb", str(tmp_path / "db"), str(tmp_path / "mean")]
     assert main(["compute_image_mean", *words]) == 0
     assert (tmp_path / "mean").read_bytes() == (CAFFE / "mean.binaryproto").read_bytes()

@@ -24,7 +24,7 @@ needs_mlxtend = pytest.mark.skipif(
 
 def contents(path):
     source = DatumSource(path)
-    return [(source.records.record(i)[0], *source.read(i)) for i in range(len(source))]
+    return [(source.records.sample(i)[0], *source.sample(i)) for i in range(len(source))]
 
 
 @needs_mlxtend

@@ -44,8 +44,8 @@ def dataset(*words):
 
 def contents(path):
     source = DatumSource(path)
-    keys = [source.records.record(i)[0] for i in range(len(source))]
-    return [(key, *source.read(i)) for i, key in enumerate(keys)]
+    keys = [source.records.sample(i)[0] for i in range(len(source))]
+    return [(key, *source.sample(i)) for i, key in enumerate(keys)]
 
 
 def nothing_left(*also):
@@ -166,9 +166,9 @@ def test_encoded_files_are_kept_or_made_and_all_have_the_same_channels(pictures)
     source = DatumSource("data/train_lmdb")
     kept = 0
     for i in range(30):
-        datum, name = source.datum(i), source.records.record(i)[0].decode()[9:]
+        datum, name = source.datum(i), source.records.sample(i)[0].decode()[9:]
         kept += datum.data == (pictures / name).read_bytes()
-        np.testing.assert_array_equal(source.read(i)[0], decode(str(pictures / name), color=True))
+        np.testing.assert_array_equal(source.sample(i)[0], decode(str(pictures / name), color=True))
     assert kept == 28
     assert dataset("pictures", "--encode", "jpg", "--out", "small", "--resize", 8) == 0
     x = np.array([pixels for _, pixels, _ in contents("small/train_lmdb")], float)

@@ -68,7 +68,7 @@ def test_a_database_holds_what_caffes_tool_writes(values, capsys, kind):
         source = DatumSource(path, database=LmdbSource if kind == "lmdb" else LevelDbSource)
         assert len(source) == 8
         for i in range(8):
-            assert source.records.record(i)[0] == b"%010d" % i
+            assert source.records.sample(i)[0] == b"%010d" % i
             datum = source.datum(i)
             assert (datum.channels, datum.height, datum.width) == shape
             assert not (datum.HasField("label") or datum.HasField("data"))

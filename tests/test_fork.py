@@ -125,7 +125,7 @@ def test_a_child_leaves_the_passing_folder_of_a_leveldb_to_the_parent(tmp_path, 
     served(made[0])
 
     def child():
-        made[0][0].loader.source.records._remove_folder()  # as when a process ends by itself
+        made[0][0].source.records._remove_folder()  # as when a process ends by itself
         made.clear()
         gc.collect()
 

@@ -43,7 +43,7 @@ def test_records_come_in_key_order_by_number_and_wrap(tmp_path, caplog):
     source = LevelDbSource(write(tmp_path / "db", [(k, b"of " + k) for k in keys]))
     for index in [0, 1, 2, 3, 4, 5, 2, 0, 11, 3]:
         key = sorted(keys)[index % 4]
-        assert source.record(index) == (key, b"of " + key)
+        assert source.sample(index) == (key, b"of " + key)
         assert source.at == index % 4
     assert len(source) == 4
     assert caplog.messages == ["Restarting data prefetching from start."] * 2
@@ -53,7 +53,7 @@ def test_records_come_in_key_order_by_number_and_wrap(tmp_path, caplog):
 def test_a_first_record_far_beyond_the_end_is_found(tmp_path):
     records = numbered(7)
     source = LevelDbSource(write(tmp_path / "db", records))
-    assert source.record(7 * 1000 + 3) == records[3]
+    assert source.sample(7 * 1000 + 3) == records[3]
     source.close()
     fresh = LevelDbSource(tmp_path / "db")
     assert len(fresh) == 7
@@ -69,9 +69,9 @@ def test_reading_changes_nothing_even_where_leveldb_would_tidy_up(tmp_path):
     try:
         first, second = LevelDbSource(folder), LevelDbSource(str(folder))  # twice at a time
         assert len(first) == 3000
-        assert first.record(2999) == second.record(2999)
+        assert first.sample(2999) == second.sample(2999)
         first.close()
-        assert second.record(0)[0] == b"00000000"
+        assert second.sample(0)[0] == b"00000000"
         second.close()
     finally:
         folder.chmod(mode)
@@ -97,12 +97,12 @@ def test_a_database_that_is_made_anew_while_it_is_read_is_an_error(tmp_path):
         return write(tmp_path / "db", records, write_buffer_size=70_000, compression=None)
 
     source = LevelDbSource(make(b"1"))
-    read = [source.record(i)[1][:1] for i in range(100)]
+    read = [source.sample(i)[1][:1] for i in range(100)]
     make(b"2")
     with pytest.raises(
         DataError, match=r"db: was written anew while it was read: \d+\.ldb is anot"
     ):
-        read += [source.record(i)[1][:1] for i in range(100, 1000)]
+        read += [source.sample(i)[1][:1] for i in range(100, 1000)]
     assert set(read) == {b"1"}
     source.close()
 
@@ -111,7 +111,7 @@ def test_a_database_is_read_on_while_files_come_that_it_does_not_have(tmp_path):
     source = LevelDbSource(write(tmp_path / "db", numbered(3000), write_buffer_size=100_000))
     for i in range(0, 3000, 500):
         (tmp_path / "db" / f"note{i}").write_text("")
-        assert source.record(i)[0] == b"%08d" % i
+        assert source.sample(i)[0] == b"%08d" % i
     source.close()
 
 
@@ -131,7 +131,7 @@ def test_a_manifest_of_many_blocks_is_read(tmp_path):
     manifest = folder / (folder / "CURRENT").read_text().strip()
     assert manifest.stat().st_size > 1 << 16
     source = LevelDbSource(folder)
-    assert [source.record(i)[0] for i in range(3000)] == keys
+    assert [source.sample(i)[0] for i in range(3000)] == keys
     source.close()
 
 
@@ -226,7 +226,7 @@ def test_a_damaged_table_is_an_error_not_another_value(tmp_path, damage):
         whole[:middle] if damage == "cut" else whole[:middle] + b"\0" * 50 + whole[middle + 50 :]
     )
     source = LevelDbSource(folder)
-    for read in (lambda: source.record(2999), lambda: len(source)):
+    for read in (lambda: source.sample(2999), lambda: len(source)):
         with pytest.raises(DataError, match="record [0-9]+ cannot be read"):
             read()
 
@@ -245,7 +245,7 @@ def test_a_broken_datum_is_named(tmp_path):
     good = from_pixels(np.zeros((1, 2, 2), np.uint8), 0).SerializeToString()
     folder = write(tmp_path / "db", [(b"a", good), (b"b", b"\xff\xff")])
     with pytest.raises(DataError, match=r'db: record 1 \(key "b"\): is not a Datum'):
-        DatumSource(folder, database=LevelDbSource).read(3)
+        DatumSource(folder, database=LevelDbSource).sample(3)
 
 
 def test_a_new_database_is_there_whole_or_not_at_all(tmp_path):
@@ -253,7 +253,7 @@ def test_a_new_database_is_there_whole_or_not_at_all(tmp_path):
         database.put(b"key", b"value")
         assert not (tmp_path / "a" / "db").exists()
     source = LevelDbSource(tmp_path / "a" / "db")
-    assert source.record(0) == (b"key", b"value")
+    assert source.sample(0) == (b"key", b"value")
     source.close()
     with pytest.raises(ValueError), new_leveldb(tmp_path / "b") as database:
         database.put(b"key", b"value")

@@ -71,21 +71,21 @@ def scrambled(path, seed):
 def test_every_tree_that_lmdb_makes_is_read(tmp_path, seed):
     records = scrambled(tmp_path, seed)
     source, jumping = LmdbSource(tmp_path), LmdbSource(tmp_path)
-    assert [source.record(i) for i in range(len(source))] == records
+    assert [source.sample(i) for i in range(len(source))] == records
     for i in random.Random(seed).choices(range(2 * len(records)), k=50):
-        assert jumping.record(i) == records[i % len(records)]
+        assert jumping.sample(i) == records[i % len(records)]
 
 
 def test_what_was_passed_is_found_without_walking(tmp_path, monkeypatch):
     source = LmdbSource(database(tmp_path, 5000, 800))
-    source.record(4999)
+    source.sample(4999)
     reads = []
     read = _lmdb_pages.Pages._read
     monkeypatch.setattr(
         _lmdb_pages.Pages, "_read", lambda *arguments: reads.append(arguments) or read(*arguments)
     )
     for i in (17, 4000, 2500):
-        assert source.record(i) == stamped(i, 0, 800)
+        assert source.sample(i) == stamped(i, 0, 800)
     assert len(reads) < 60
 
 
@@ -138,7 +138,7 @@ def attack(folder, size, times, seed):
         try:
             source = LmdbSource(folder)
             for number in range(len(source)):
-                source.record(number)
+                source.sample(number)
         except DataError as problem:
             assert str(folder) in str(problem)
             errors += 1
@@ -168,15 +168,15 @@ def test_a_page_that_is_reached_again_is_an_error(tmp_path):
         file.seek(root * 4096)
         file.write(page)
     with pytest.raises(DataError, match="page [0-9]+ has keys that belong into other pages"):
-        source.record(1999)
+        source.sample(1999)
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path):
     source = LmdbSource(database(tmp_path, 2000, 6000))
-    source.record(0)
+    source.sample(0)
     os.truncate(tmp_path / "data.mdb", 3 * 4096)
     with pytest.raises(DataError, match="is truncated: it has 12288 bytes"):
-        source.record(1)
+        source.sample(1)
 
 
 def test_several_values_for_a_key_are_refused(tmp_path):
@@ -215,7 +215,7 @@ def test_records_are_whole_however_transactions_fall(tmp_path, monkeypatch, size
             lambda: put(environment, [stamped(draw.randrange(100), 1, size) for _ in range(20)]),
         )
         for i in range(100):
-            key, value = source.record(7 * i)
+            key, value = source.sample(7 * i)
             assert key == b"%08d" % (7 * i % 100)
             assert is_whole(key, value)
     assert os.listdir(tmp_path) == ["data.mdb"]
@@ -227,17 +227,17 @@ def test_a_writer_that_is_too_fast_is_an_error(tmp_path, monkeypatch):
         monkeypatch.setattr(lmdb_module, "MOST_TRIES", 50)
         interrupted(monkeypatch, 1, lambda: put(environment, [stamped(7, 1, 9000)]))
         with pytest.raises(DataError, match="is written faster than it can be read"):
-            source.record(5)
+            source.sample(5)
 
 
 def test_records_put_behind_are_for_the_next_who_opens_it(tmp_path, caplog):
     caplog.set_level(logging.WARNING, "caffelite")
     source = LmdbSource(database(tmp_path, 100, 9000))
-    source.record(0)
+    source.sample(0)
     with writer(tmp_path) as environment:
         for number in range(100, 200):
             put(environment, [stamped(number, 1, 9000)])
-    assert [source.record(i) for i in range(250)] == [stamped(i % 100, 0, 9000) for i in range(250)]
+    assert [source.sample(i) for i in range(250)] == [stamped(i % 100, 0, 9000) for i in range(250)]
     assert len(source) == 100
     (message,) = caplog.messages
     assert "is written while it is read; what is put behind its 100 records is not read" in message
@@ -253,12 +253,12 @@ def test_records_put_behind_are_for_the_next_who_opens_it(tmp_path, caplog):
 )
 def test_records_that_are_removed_are_an_error(tmp_path, gone, message):
     source = LmdbSource(database(tmp_path, 100, 9000))
-    source.record(50)
+    source.sample(50)
     with writer(tmp_path) as environment, environment.begin(write=True) as transaction:
         for number in gone:
             transaction.delete(b"%08d" % number)
     with pytest.raises(DataError, match=message):
-        source.record(50)
+        source.sample(50)
 
 
 WRITER = """
@@ -286,7 +286,7 @@ def test_records_are_whole_beside_a_process_that_writes(tmp_path, size):
             process.stdout.readline()
             source, end, i = LmdbSource(tmp_path), time.monotonic() + 10, 0
             while time.monotonic() < end:
-                key, value = source.record(i)
+                key, value = source.sample(i)
                 assert key == b"%08d" % (i % 1000)
                 assert is_whole(key, value)
                 i += 1

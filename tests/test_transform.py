@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from caffelite import rng
 from caffelite.data.color import read_axes
 from caffelite.data.geometry import RandomAspectRatio, Warp
+from caffelite.data.source import Source, State
 from caffelite.data.statistics import Statistics
 from caffelite.data.transform import DataTransformer
 from caffelite.errors import DataError
@@ -20,25 +21,20 @@ from caffelite.layers.data._prefetched import BatchLoader
 from caffelite.proto.caffe_pb2 import TransformationParameter
 
 
-class Pictures:
+class Pictures(Source):
     """A source of arrays in memory; the label is the index."""
-
-    seed = 0
 
     def __init__(self, images):
         self.images = images
 
-    def read(self, index):
-        return self.images[index % len(self.images)], index
+    def sample(self, number):
+        return self.images[number % len(self.images)], number
 
-    def shape(self, index):
-        return self.read(index)[0].shape
+    def shape(self, number):
+        return self.sample(number)[0].shape
 
-    def name(self, index):
-        return f"picture {index % len(self.images)}"
-
-    def close(self):
-        pass
+    def name(self, number):
+        return f"picture {number % len(self.images)}"
 
 
 def batch(text, images, count=1, train=True, position=0, seed=1, shard=(0, 1)):
@@ -46,9 +42,11 @@ def batch(text, images, count=1, train=True, position=0, seed=1, shard=(0, 1)):
     param = text_format.Parse(text, TransformationParameter()) if isinstance(text, str) else text
     transformer = DataTransformer(param, train)
     loader = BatchLoader(Pictures(images), transformer, count, np.float32)
-    loader.seed, loader.shard = seed, shard
-    data, labels = loader(position)
-    assert loader.shapes() == [data.shape, labels.shape]
+    loader.source.shard(*shard)
+    loader.source.restore(State(seed, 0))
+    shape = loader.data_shape()
+    data, _ = loader(position)
+    assert shape == data.shape
     return data
 
 

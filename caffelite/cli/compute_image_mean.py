@@ -27,12 +27,12 @@ def run(args):
     from ..glog import on_terminal
 
     source = DatumSource(args.db, database=DATABASES[args.backend])
-    statistics, shape = Statistics(), source.read(0)[0].shape
-    for index in tqdm(range(len(source)), args.db, leave=False, disable=not on_terminal()):
-        pixels, _ = source.read(index)
+    statistics, shape = Statistics(), source.sample(0)[0].shape
+    for number in tqdm(range(len(source)), args.db, leave=False, disable=not on_terminal()):
+        pixels, _ = source.sample(number)
         if pixels.shape != shape:
             raise DataError(
-                f"{source.name(index)}: has the shape {pixels.shape}, expected {shape}, that of "
+                f"{source.name(number)}: has the shape {pixels.shape}, expected {shape}, that of "
                 "the first; a mean picture needs all to be of one size"
             )
         statistics.add(pixels)

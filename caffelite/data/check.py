@@ -134,7 +134,7 @@ def _until_damage(source, faults):
     number = 0
     try:
         while True:
-            record = source.record(number)
+            record = source.sample(number)
             if source.at < number:
                 return
             yield record

@@ -1,7 +1,5 @@
 """Datum: one sample, as the records of a database hold it."""
 
-from contextlib import contextmanager
-
 import numpy as np
 from google.protobuf.message import DecodeError
 
@@ -11,12 +9,13 @@ from .image import decode, decoded_shape
 from .leveldb import LevelDbSource
 from .lmdb import LmdbSource
 from .order import Order
+from .source import Source
 
 DATABASES = {"lmdb": LmdbSource, "leveldb": LevelDbSource}
 
 
-class DatumSource:
-    """(pixels, label) of the k-th sample of a database of Datums, counted through all passes.
+class DatumSource(Source):
+    """The Datums in a database; a sample is (pixels, label).
 
     Pixels are channels x height x width, uint8 or float32. `color` is how to decode encoded
     pictures: to 3 channels (True), to 1 (False) or as they are stored (None). `database` opens
@@ -28,7 +27,7 @@ class DatumSource:
         self.records = database(path)
         self.records.in_turn = not shuffle
         self.color = color
-        self.order, self.seed = Order(shuffle), 0
+        self.order = Order(shuffle)
 
     @classmethod
     def of_layer(cls, param):
@@ -41,49 +40,36 @@ class DatumSource:
     def __len__(self):
         return len(self.records)
 
-    def read(self, index):
-        """(pixels, label) of sample `index`."""
-        number = self._number(index)
-        datum = self.datum(number)
-        with self._naming(number):
+    def sample(self, number):
+        """(pixels, label) of sample `number`."""
+        record = self._record(number)
+        datum = self.datum(record)
+        with self.records.named(record):
             return pixels(datum, self.color), datum.label
 
-    def shape(self, index):
+    def shape(self, number):
         """The shape of its pixels; of an encoded picture only the head is read."""
-        number = self._number(index)
-        datum = self.datum(number)
-        with self._naming(number):
+        record = self._record(number)
+        datum = self.datum(record)
+        with self.records.named(record):
             return decoded_shape(datum.data, self.color) if datum.encoded else pixels(datum).shape
 
-    @contextmanager
-    def _naming(self, number):
+    def datum(self, record):
+        """The message in record `record` modulo the length."""
         try:
-            yield
-        except DataError as problem:
-            raise DataError(f"{self.record_name(number)}: {problem}") from None
-
-    def datum(self, number):
-        """The message of record `number` modulo the length."""
-        try:
-            return Datum.FromString(self.records.record(number)[1])
+            return Datum.FromString(self.records.sample(record)[1])
         except DecodeError:
-            raise DataError(
-                f"{self.record_name(number)}: is not a Datum, or a damaged one"
-            ) from None
+            name = self.records.name(record)
+            raise DataError(f"{name}: is not a Datum, or a damaged one") from None
 
-    def name(self, index):
-        """How messages name the record of a sample."""
-        return self.record_name(self._number(index))
+    def name(self, number):
+        return self.records.name(self._record(number))
 
-    def _number(self, index):
+    def _record(self, number):
+        """The number of the record that a sample is in."""
         # To count the records may take a pass through the database.
         shuffled = self.order.shuffle
-        return self.order.place(index, len(self), self.seed) if shuffled else index
-
-    def record_name(self, number):
-        """How messages name record `number`."""
-        key = self.records.record(number)[0].decode("utf-8", "backslashreplace")
-        return f'{self.records.path}: record {self.records.at} (key "{key}")'
+        return self.order.place(number, len(self), self.seed) if shuffled else number
 
     def close(self):
         self.records.close()

@@ -13,6 +13,7 @@ from ..atomic import write_atomically
 from ..errors import CaffeliteError, DataError, missing_extra
 from ..reading import lines
 from ._hdf5_trial import Trial
+from .source import RowSource
 
 # Deflate packs at most 1032 to 1: a file that declares more than that makes it up. Small datasets
 # may stand for themselves, unwritten ones read as zeros.
@@ -23,8 +24,8 @@ USUALLY_PACKED = 100  # to 1, what a large chunk may be
 _trial = Trial()
 
 
-class Hdf5Source:
-    """Row k of the datasets `names`, counted through all the files of a list, over and over.
+class Hdf5Source(RowSource):
+    """The rows of HDF5 files that a text file lists; a sample is a list, a row of each dataset.
 
     With `shuffle`, each pass takes the files in another order, and the rows of each file in
     another order; the orders depend on the `seed` and the pass alone. One file at a time is held
@@ -41,7 +42,7 @@ class Hdf5Source:
     """
 
     def __init__(self, list_path, names, dtype=np.float32, shuffle=False):
-        self.names, self.dtype, self.shuffle, self.seed = names, dtype, shuffle, 0
+        self.names, self.dtype, self.shuffle = names, dtype, shuffle
         self.files = read_list(list_path)
         self.row_shapes = None
         self._rows = [self._inspect(path) for path in self.files]
@@ -50,24 +51,32 @@ class Hdf5Source:
     def __len__(self):
         return sum(self._rows)
 
-    def read(self, position, count, step=1):
-        """Rows position, position + step, ..., `count` of them, as one array for each name."""
+    def rows(self, numbers):
+        """The rows with these numbers, a range, as one array for each dataset."""
+        count = len(numbers)
         out = [np.empty((count, *shape), self.dtype) for shape in self.row_shapes]
         done = 0
         while done < count:
-            first = self._turn_to(position + done * step)
-            rows = self._row_order[first::step][: count - done]
+            first = self._turn_to(numbers[done])
+            rows = self._row_order[first :: numbers.step][: count - done]
             for target, array in zip(out, self._arrays, strict=True):
                 np.take(array, rows, 0, out=target[done : done + len(rows)], mode="clip")
             done += len(rows)
         return out
 
-    def _turn_to(self, position):
-        """Load the file that row `position` lies in; its place in that file's order of rows."""
-        number, first = divmod(position, len(self))
-        this_pass = self.seed, number
+    def name(self, number):
+        place = self._turn_to(number)
+        return f"{self.files[self._file]}: row {self._row_order[place]}"
+
+    def close(self):
+        self._arrays = self._file = None
+
+    def _turn_to(self, number):
+        """Load the file that row `number` lies in; its place in that file's order of rows."""
+        number_of_pass, first = divmod(number, len(self))
+        this_pass = self.seed, number_of_pass
         if self._pass != this_pass:
-            self._file_order = self._shuffled(len(self.files), 2, number)
+            self._file_order = self._shuffled(len(self.files), 2, number_of_pass)
             self._starts = [0, *itertools.accumulate(self._rows[i] for i in self._file_order)]
         place = bisect.bisect_right(self._starts, first) - 1
         file = int(self._file_order[place])
@@ -75,7 +84,7 @@ class Hdf5Source:
             self._arrays = self._file = None  # free the last file before the next one comes
             self._arrays = self._load(file)
         if (self._pass, self._file) != (this_pass, file):
-            self._row_order = self._shuffled(self._rows[file], 3, number, file)
+            self._row_order = self._shuffled(self._rows[file], 3, number_of_pass, file)
             self._pass, self._file = this_pass, file
         return first - self._starts[place]
 

@@ -9,14 +9,15 @@ from ..reading import integer, lines
 from .geometry import resized, resized_shape
 from .image import decode, decoded_shape
 from .order import Order
+from .source import Source
 
 log = logging.getLogger("caffelite")
 
 _LABEL = re.compile(r"\s*([+-]?\d+)", re.ASCII)
 
 
-class ImageListSource:
-    """(pixels, label) of the k-th picture of a list; after the last one comes the first again.
+class ImageListSource(Source):
+    """The picture files that a text file lists; a sample is (pixels, label).
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class ImageListSource:
     ):
         self.list_path, self.root_folder = list_path, root_folder
         self.color, self.size = color, size
-        self.order, self.rand_skip, self.seed = Order(shuffle), rand_skip, 0
+        self.order, self.rand_skip = Order(shuffle), rand_skip
         self.entries = self.read_entries(list_path)
         if rand_skip > len(self):
             raise DataError(
@@ -49,19 +50,15 @@ class ImageListSource:
     def __len__(self):
         return len(self.entries)
 
-    def read(self, index):
-        """(pixels, label) of picture `index`, counted through all passes."""
-        try:
-            return self.read_entry(self.entries[self._line(index)])
-        except DataError as problem:
-            raise DataError(f"{self.name(index)}: {problem}") from None
+    def sample(self, number):
+        """(pixels, label) of picture `number`."""
+        with self.named(number):
+            return self.read_entry(self.entries[self._line(number)])
 
-    def shape(self, index):
-        """The shape of pixels of picture `index`, of which only the head is read."""
-        try:
-            return self.shape_of_entry(self.entries[self._line(index)])
-        except DataError as problem:
-            raise DataError(f"{self.name(index)}: {problem}") from None
+    def shape(self, number):
+        """The shape of pixels of picture `number`, of which only the head is read."""
+        with self.named(number):
+            return self.shape_of_entry(self.entries[self._line(number)])
 
     def read_entries(self, list_path):
         """What the lines of the list say."""
@@ -76,18 +73,14 @@ class ImageListSource:
         """The shape of pixels of what a line names."""
         return picture_shape(self.root_folder + entry[0], self.color, self.size)
 
-    def name(self, index):
-        """How messages name a picture."""
-        line = self._line(index)
+    def name(self, number):
+        line = self._line(number)
         return f'{self.list_path}:{line + 1}: "{self.root_folder}{self.entries[line][0]}"'
 
-    def _line(self, index):
+    def _line(self, number):
         if self.rand_skip:
-            index += int(rng.generator(self.seed, 4).integers(self.rand_skip))
-        return self.order.place(index, len(self), self.seed)
-
-    def close(self):
-        """Nothing is held open."""
+            number += int(rng.generator(self.seed, 4).integers(self.rand_skip))
+        return self.order.place(number, len(self), self.seed)
 
 
 def read_list(path, strict=False):

@@ -11,10 +11,10 @@ from .image_list import ImageListSource, picture_shape, read_picture
 
 
 class ImagePairSource(ImageListSource):
-    """(pixels, labels) of the k-th pair of a list; labels are 1 x height x width, as stored.
+    """Pairs of picture files that a text file lists; a sample is (pixels, labels).
 
-    The parameters are those of ImageListSource, but each line is `NAME LABEL_NAME`. Labels are
-    resized to the nearest pixel's.
+    Labels are 1 x height x width, as stored. The parameters are those of ImageListSource, but each
+    line is `NAME LABEL_NAME`. Labels are resized to the nearest pixel's.
     """
 
     def read_entries(self, list_path):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from ..atomic import written_together
 from ..errors import DataError, missing_extra
 from ..reading import data, text
+from .source import RecordSource
 
 log = logging.getLogger("caffelite")
 
@@ -20,16 +21,15 @@ _MARK = 1 << 14  # bytes between records that are found by their keys
 _MOST_TRIES = 10  # to open what is written meanwhile
 
 
-class LevelDbSource:
-    """The records of a database in key order, by number; after the last comes the first again.
+class LevelDbSource(RecordSource):
+    """The records of a LevelDB; a sample is (key, value), both bytes.
 
-    Going on to the next record is free; any other is found by its key, or by walking from the
-    nearest one before it that was read, some KB away. Nothing is written into the database:
-    LevelDB, which tidies up where it opens, is given a passing folder. It opens each table when it
-    is reached: one that is another by then is an error.
+    How many there are is not known before the last one was read: to count them takes a pass. Going
+    on to the next record is free; any other is found by its key, or by walking from the nearest one
+    before it that was read, some KB away. Nothing is written into the database: LevelDB, which
+    tidies up where it opens, is given a passing folder. It opens each table when it is reached: one
+    that is another by then is an error.
     """
-
-    in_turn = True  # whether a step back is another pass, which the log tells of
 
     def __init__(self, path):
         self.path = os.fspath(path)
@@ -58,17 +58,16 @@ class LevelDbSource:
             self._length = self.at + 1
         return self._length
 
-    def record(self, index):
-        """(key, value), as bytes, of record `index`; `at` is its number within the database."""
-        if self._length is not None:
-            index %= self._length
-        if index < self.at and self.in_turn:
+    def sample(self, number):
+        """(key, value) of record `number`; `at` is its place within the database."""
+        place = number if self._length is None else number % self._length
+        if place < self.at and self.in_turn:
             log.info("Restarting data prefetching from start.")
-        self._turn_to(index)
-        while self.at < index:
+        self._turn_to(place)
+        while self.at < place:
             if self._next() is None:
                 self._length = self.at + 1
-                return self.record(index)
+                return self.sample(number)
         return self._item
 
     def _turn_to(self, index):

@@ -12,6 +12,7 @@ import lmdb
 from ..atomic import passing_start
 from ..errors import DataError
 from ._lmdb_pages import LargeValue, Pages
+from .source import RecordSource
 
 log = logging.getLogger("caffelite")
 
@@ -24,17 +25,15 @@ MOST_TRIES = 1000  # to read what is written meanwhile
 _FORMAT = {"lib_version": 0} if hasattr(lmdb.Environment, "lib_version") else {}
 
 
-class LmdbSource:
-    """The records of a database in key order, by number; record n is record 0 again.
+class LmdbSource(RecordSource):
+    """The records of an LMDB; a sample is (key, value), both bytes.
 
-    One thread at a time. Going on to the next record is free; any other is found by its key, or by
+    Going on to the next record is free; any other is found by its key, or by
     walking from the nearest one before it that was read. Nothing is locked, and no file is made:
     where a transaction ends while records are read, they are read anew from what it left. There
     are as many records as when the database was opened; what is put behind them later counts for
     the next who opens it, as in Caffe, which reads what it opened to the end.
     """
-
-    in_turn = True  # whether a step back is another pass, which the log tells of
 
     def __init__(self, path):
         self.path = os.fspath(path)
@@ -47,14 +46,13 @@ class LmdbSource:
         self._starts, self._keys = [0], [b""]  # numbers of records, and the keys to find them by
         self._seek(0, b"")
         self._whole(self._pages.check_end)
-        self.at = -1  # number of the record read last
 
     def __len__(self):
         return self._length
 
-    def record(self, index):
-        """(key, value), as bytes, of record `index` modulo the length."""
-        index %= self._length
+    def sample(self, number):
+        """(key, value) of record `number` modulo the length."""
+        index = number % self._length
         if self.in_turn and index < self.at:
             log.info("Restarting data prefetching from start.")
         if not self._start <= index < self._end:

@@ -140,6 +140,6 @@ def _holds(path, records, count):
         source = LmdbSource(path)
     except DataError:
         return False
-    same = len(source) == count and all(source.record(i) == r for i, r in enumerate(records))
+    same = len(source) == count and all(source.sample(i) == r for i, r in enumerate(records))
     source.close()
     return same

@@ -9,6 +9,7 @@ from .. import reading, rng
 from ..errors import DataError
 from ..kernels.resize import bilinear
 from .image import decode
+from .source import Source
 
 
 class Window(NamedTuple):
@@ -152,11 +153,13 @@ def _round(x):
     return int(math.copysign(math.floor(abs(x) + 0.5), x))
 
 
-class WindowLoader:
-    """loader(k): the arrays (data, labels) of a batch of random windows, background first.
+class WindowSource(Source):
+    """Windows of pictures, drawn at random; a sample is (values, label).
 
-    What is drawn depends on the seed, the shard and k alone. y = (x - mean) * scale, 0 outside of
-    pictures.
+    Of each `group` windows that follow one another, those of the background come first. What is
+    drawn depends on the seed and the window's number alone. Windows may be drawn again before all
+    were: a pass is as many as there are. Values are crop_size x crop_size of 3 channels,
+    y = (x - mean) * scale, 0 outside of pictures.
 
     Parameters
     ----------
@@ -164,7 +167,7 @@ class WindowLoader:
         lists of Windows
     cropper
         a Cropper
-    batch_size, fg_fraction
+    group, fg_fraction
         windows in a batch, and how much of it is foreground, rounded down
     mirror
         flip every other window, at random
@@ -179,43 +182,54 @@ class WindowLoader:
         foreground,
         background,
         cropper,
-        batch_size,
+        group,
         fg_fraction,
-        mirror,
-        mean,
-        scale,
-        cache,
-        dtype,
+        mirror=False,
+        mean=None,
+        scale=1,
+        cache=False,
+        dtype=np.float32,
     ):
-        self.foreground, self.background, self.batch_size = foreground, background, batch_size
-        self.first_foreground = batch_size - int(np.float32(batch_size) * np.float32(fg_fraction))
+        self.foreground, self.background, self.group = foreground, background, group
+        self.first_foreground = group - int(np.float32(group) * np.float32(fg_fraction))
         self.cropper, self.mirror, self.mean, self.scale = cropper, mirror, mean, scale
-        self.dtype, self.seed, self.shard = dtype, 0, (0, 1)
+        self.dtype = dtype
         self.files = {} if cache else None
+        self._drawn = None, None  # (seed, first number of a group), what is drawn for it
 
-    def shapes(self):
-        """The shapes of data and labels."""
-        count, size = self.batch_size, self.cropper.crop_size
-        return [(count, 3, size, size), (count,)]
+    def __len__(self):
+        return len(self.foreground) + len(self.background)
 
-    def __call__(self, position):
-        rank, size = self.shard
-        draws = rng.generator(self.seed, 0, position * size + rank).random((self.batch_size, 2))
-        data, labels = (np.zeros(shape, self.dtype) for shape in self.shapes())
-        for i in range(self.batch_size):
-            windows = self.background if i < self.first_foreground else self.foreground
-            window = windows[int(draws[i, 0] * len(windows))]
-            self._fill(data[i], window, self.mirror and draws[i, 1] < 0.5)
-            labels[i] = window.label
-        return data, labels
-
-    def _fill(self, out, window, flip):
+    def sample(self, number):
+        """(values, label) of window `number`."""
+        window, flip = self._window(number)
+        values = np.zeros(self.shape(number), self.dtype)
         pixels, top, left = self.cropper.crop(self._picture(window.picture), window, flip)
-        part = np.s_[:, top : top + pixels.shape[1], left : left + pixels.shape[2]]
-        out[part] = pixels
+        inside = values[:, top : top + pixels.shape[1], left : left + pixels.shape[2]]
+        inside[...] = pixels
         if self.mean is not None:
-            out[part] -= np.broadcast_to(self.mean, out.shape)[part]
-        out[part] *= self.scale
+            part = np.s_[:, top : top + pixels.shape[1], left : left + pixels.shape[2]]
+            inside -= np.broadcast_to(self.mean, values.shape)[part]
+        inside *= self.scale
+        return values, window.label
+
+    def shape(self, number):
+        """The shape of its values."""
+        return 3, self.cropper.crop_size, self.cropper.crop_size
+
+    def name(self, number):
+        window, _ = self._window(number)
+        return f"{window.picture}: the window {window.x1} {window.y1} {window.x2} {window.y2}"
+
+    def _window(self, number):
+        """(Window, whether to flip it) that are drawn for a number."""
+        place = number % self.group
+        key = self.seed, number - place
+        if self._drawn[0] != key:
+            self._drawn = key, rng.generator(self.seed, 0, key[1]).random((self.group, 2))
+        which, mirrored = self._drawn[1][place]
+        windows = self.background if place < self.first_foreground else self.foreground
+        return windows[int(which * len(windows))], self.mirror and mirrored < 0.5
 
     def _picture(self, path):
         encoded = path
@@ -227,6 +241,3 @@ class WindowLoader:
             return decode(encoded, color=True)
         except DataError as problem:
             raise DataError(f"{path}: {problem}") from None
-
-    def close(self):
-        """Nothing is held open."""

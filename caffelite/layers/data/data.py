@@ -69,5 +69,5 @@ class Data(PrefetchedLayer):
         if source.color is not None and not first.encoded:
             log.warning("%s: force_color and force_gray act on encoded pictures only", self.at)
         if self.num_tops > 1 and not first.HasField("label"):
-            log.warning("%s: %s has no label; it counts as 0", self.at, source.record_name(0))
+            log.warning("%s: %s has no label; it counts as 0", self.at, source.records.name(0))
         return source

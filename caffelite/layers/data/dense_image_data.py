@@ -1,7 +1,5 @@
 from ...data.image_pairs import ImagePairSource
-from ...data.transform import DataTransformer
-from ..base import TRAIN, register
-from ._prefetched import BatchLoader
+from ..base import register
 from .image_data import ImageData
 
 _PLACES = [
@@ -41,14 +39,6 @@ class DenseImageData(ImageData):
     }
     make_source = ImagePairSource
 
-    def make_loader(self):
-        transformer = DataTransformer(self.param.transform_param, self.phase == TRAIN, self.dtype)
-        return PairLoader(self.open_source(), transformer, self.options.batch_size, self.dtype)
-
-
-class PairLoader(BatchLoader):
-    """loader(k): the arrays (data, labels), with a label for each pixel."""
-
-    def shapes(self):
-        data, (count,) = super().shapes()
-        return [data, (count, 1, *data[2:])]
+    def labels_shape(self, data_shape):
+        """A number for each pixel."""
+        return (self.options.batch_size, 1, *data_shape[2:])

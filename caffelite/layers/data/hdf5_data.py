@@ -1,10 +1,10 @@
 from ...data.hdf5 import Hdf5Source
-from ..base import Layer, register
-from ._naming import naming
+from ..base import register
+from ._source import SourceLayer
 
 
 @register("HDF5Data")
-class HDF5Data(Layer):
+class HDF5Data(SourceLayer):
     """Rows of the HDF5 files in a list, over and over; needs the extra [hdf5].
 
     Top
@@ -17,7 +17,6 @@ class HDF5Data(Layer):
 
     options_field = "hdf5_data_param"
     refused = {"transform_param": "does nothing here: transform the data before storing them"}
-    bottoms = 0
     tops = (1, None)
 
     def setup(self, bottom_shapes):
@@ -26,7 +25,7 @@ class HDF5Data(Layer):
         if self.options.batch_size == 0:
             raise self.error("batch_size: expected at least 1; it is the rows in a batch")
         options = self.options
-        with naming(self):
+        with self.naming():
             self.source = Hdf5Source(
                 options.source, list(self.param.top), self.dtype, options.shuffle
             )
@@ -35,11 +34,9 @@ class HDF5Data(Layer):
         return [(self.options.batch_size, *shape) for shape in self.source.row_shapes]
 
     def forward(self, bottom, top):
-        self.source.seed = self.seed
-        rank, size = self.shard
-        with naming(self):
-            first = self.position * size + rank
-            arrays = self.source.read(first, self.options.batch_size, size)
+        self.take_place()
+        with self.naming():
+            arrays = self.source.read_rows(self.options.batch_size)
         for blob, array in zip(top, arrays, strict=True):
             blob.data[...] = array
         self.position += self.options.batch_size

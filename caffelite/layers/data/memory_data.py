@@ -1,11 +1,13 @@
 import numpy as np
 
+from ...data.arrays import ArraySource
 from ...errors import DataError
-from ..base import Layer, register
+from ..base import register
+from ._source import SourceLayer
 
 
 @register("MemoryData")
-class MemoryData(Layer):
+class MemoryData(SourceLayer):
     """Arrays of the user's, batch by batch, over and over; see `set_arrays`.
 
     Top
@@ -17,11 +19,10 @@ class MemoryData(Layer):
 
     options_field = "memory_data_param"
     ignored = {"transform_param": "transform arrays before you set them"}
-    bottoms = 0
     tops = 2
 
     def setup(self, bottom_shapes):
-        self.data = self.labels = None
+        self.source = None
         if min(self.infer_shapes([])[0]) == 0:
             raise self.error("batch_size, channels, height and width must all be above 0")
 
@@ -54,16 +55,16 @@ class MemoryData(Layer):
                 f"labels have the shape {labels.shape}, expected ({count},) or ({count}, 1, 1, 1)",
                 DataError,
             )
-        self.data, self.labels, self.position = data, labels, 0
+        self.source, self.position = ArraySource(data, labels), 0
 
     def forward(self, bottom, top):
-        if self.data is None:
+        if self.source is None:
             raise self.error(
                 "has no data; give it some: net.set_input_arrays(data, labels)", DataError
             )
         batch = self.options.batch_size
-        first = self.position % len(self.data)
         top[1].reshape(batch, 1, 1, 1)
-        for blob, source in zip(top, (self.data, self.labels), strict=True):
-            blob.data[...] = source[first : first + batch].reshape(blob.shape)
+        self.take_place()
+        for blob, rows in zip(top, self.source.read_rows(batch), strict=True):
+            blob.data[...] = rows.reshape(blob.shape)
         self.position += batch

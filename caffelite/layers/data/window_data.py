@@ -1,10 +1,10 @@
 import numpy as np
 
-from ...data.transform import read_mean
-from ...data.window import Cropper, WindowLoader, read_windows
+from ...data.transform import DataTransformer, read_mean
+from ...data.window import Cropper, WindowSource, read_windows
 from ...errors import DataError
 from ...proto.caffe_pb2 import TransformationParameter
-from ..base import register
+from ..base import TRAIN, register
 from ._prefetched import IN_TRANSFORM, PrefetchedLayer
 
 
@@ -48,7 +48,11 @@ class WindowData(PrefetchedLayer):
         "transform_param.scale": "write it in window_data_param",
     }
 
-    def make_loader(self):
+    def make_transformer(self):
+        """Nothing is left to do: the source itself crops, flips and subtracts."""
+        return DataTransformer(TransformationParameter(), self.phase == TRAIN, self.dtype)
+
+    def open_source(self):
         options, transform = self.options, self.param.transform_param
         crop, pad = transform.crop_size, options.context_pad
         if crop == 0:
@@ -62,7 +66,7 @@ class WindowData(PrefetchedLayer):
         foreground, background = read_windows(
             options.source, options.root_folder, options.fg_threshold, options.bg_threshold
         )
-        return WindowLoader(
+        return WindowSource(
             foreground,
             background,
             Cropper(crop, pad, options.crop_mode == "square"),

@@ -1,0 +1,134 @@
+"""The protocol of sources: what everything that samples are read from promises to its readers.
+
+A source holds samples in an order that never changes: the records of a database, the rows of HDF5
+files, the pictures that a list names. `len(source)` is how many there are in one pass. Samples have
+*numbers*, which go on through all passes: behind the last sample, number `len(source)` is the first
+one of the second pass, and where samples are shuffled, each pass has an order of its own. Whatever
+is random about a source follows from its attribute `seed` and from the number alone, so any sample
+can be had at any time, again and again, and is the same one each time.
+
+A reader stands at a *position*, which counts the samples that it was given. `read` gives the next
+sample and goes on by one; `seek` goes anywhere. `state` is all that has to be kept to go on later:
+`restore` makes a source of the same samples, in another process or on another day, give the same
+samples from there on.
+
+Processes that train together share the samples out: after `shard(rank, size)`, a source gives those
+with the numbers rank, rank + size, rank + 2 size, ... Every sample of the first to the last number
+comes to exactly one of the ranks 0 to size - 1. (Where `group` samples belong together, it is
+groups that are numbered and shared out like this.) All ranks have the same state, since positions
+count what each rank was given.
+
+A source belongs to one thread at a time. It may hold files open until `close`, which may be called
+twice. Files that are missing, damaged, or change while they are read raise a DataError that names
+them.
+
+To add a source, derive from `Source` (or from `RowSource`, where many samples are read at once
+faster than one by one, or from `RecordSource`, where they are the records of a database), say in
+its docstring what a sample is, and write `__len__`, `sample` and `name`; a source of pictures, for
+layers that transform them, gives (pixels, label) and has `shape` as well. tests/test_source.py asks
+every source the same questions: give it an example there.
+"""
+
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from ..errors import DataError
+
+
+class State(NamedTuple):
+    """What a source has to be told in order to go on where another one was."""
+
+    seed: int
+    position: int
+
+
+class Source:
+    """Samples by number, a position to read on from, and a share of them for each process."""
+
+    seed = 0  # what random orders and draws follow from
+    position = 0  # how many samples were read from this shard, through all passes
+    group = 1  # samples that follow one another and go to the same shard
+
+    _rank, _size = 0, 1
+
+    def __len__(self):
+        """The number of samples in a pass."""
+        raise NotImplementedError(f"{type(self).__name__}.__len__")
+
+    def sample(self, number):
+        """Sample `number` of the whole source, counted through all passes."""
+        raise NotImplementedError(f"{type(self).__name__}.sample")
+
+    def name(self, number):
+        """How messages name sample `number`: its file, and where it is in there."""
+        raise NotImplementedError(f"{type(self).__name__}.name")
+
+    def close(self):
+        """Give back files and memory; nothing can be read from then on."""
+
+    @contextmanager
+    def named(self, number):
+        """Let a DataError say that it is about sample `number`."""
+        try:
+            yield
+        except DataError as problem:
+            raise DataError(f"{self.name(number)}: {problem}") from None
+
+    def number(self):
+        """The number of the next sample."""
+        turn, rest = divmod(self.position, self.group)
+        return (turn * self._size + self._rank) * self.group + rest
+
+    def read(self):
+        """The next sample."""
+        sample = self.sample(self.number())
+        self.position += 1
+        return sample
+
+    def seek(self, position):
+        """Let the next sample be the one at this position."""
+        self.position = position
+
+    def shard(self, rank, size):
+        """Give only the samples of process `rank` among `size` from now on; (0, 1) gives all."""
+        self._rank, self._size = rank, size
+
+    def state(self):
+        """What another source of the same samples needs to go on from here; see `restore`."""
+        return State(self.seed, self.position)
+
+    def restore(self, state):
+        """Go on where the source was whose `state` this is."""
+        self.seed, self.position = state
+
+
+class RowSource(Source):
+    """Samples that are rows of arrays, of which many can be read at once.
+
+    A sample is a list with one row of each array.
+    """
+
+    def rows(self, numbers):
+        """The samples with these numbers, a range, as one array for each part of a sample."""
+        raise NotImplementedError(f"{type(self).__name__}.rows")
+
+    def sample(self, number):
+        return [rows[0] for rows in self.rows(range(number, number + 1))]
+
+    def read_rows(self, count):
+        """The next `count` samples, as one array for each part of a sample."""
+        first = self.number()
+        rows = self.rows(range(first, first + count * self._size, self._size))
+        self.position += count
+        return rows
+
+
+class RecordSource(Source):
+    """The records of a database, in the order of their keys; a sample is (key, value), as bytes."""
+
+    in_turn = True  # whether a step back is another pass, which the log tells of
+    at = -1  # the place within the database of the record read last
+
+    def name(self, number):
+        key = self.sample(number)[0].decode("utf-8", "backslashreplace")
+        return f'{self.path}: record {self.at} (key "{key}")'

@@ -1,0 +1,34 @@
+"""What layers share that serve the samples of a source, in order and over and over."""
+
+from contextlib import contextmanager
+
+from ...data.source import State
+from ...errors import DataError
+from ..base import Layer
+
+
+class SourceLayer(Layer):
+    """Serves the samples of a source; `position` counts those delivered.
+
+    A subclass makes its `source`, one of caffelite.data, and reads from it what it serves.
+    """
+
+    bottoms = 0
+    source = None
+
+    def take_place(self):
+        """Let the source go on at this layer's position, with its seed and its shard."""
+        self.source.shard(*self.shard)
+        self.source.restore(State(self.seed, self.position))
+
+    @contextmanager
+    def naming(self):
+        """Let a DataError of a source say which layer wanted the data."""
+        try:
+            yield
+        except DataError as problem:
+            raise self.error(str(problem), DataError) from None
+
+    def close(self):
+        if self.source is not None:
+            self.source.close()

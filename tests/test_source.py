@@ -1,0 +1,247 @@
+"""The same questions to every class of sources in caffelite.data, as data/source.py promises."""
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import caffelite.data
+from caffelite.data.arrays import ArraySource
+from caffelite.data.datum import DatumSource, from_pixels
+from caffelite.data.hdf5 import Hdf5Source
+from caffelite.data.image_list import ImageListSource
+from caffelite.data.image_pairs import ImagePairSource
+from caffelite.data.leveldb import LevelDbSource, new_leveldb
+from caffelite.data.lmdb import LmdbSource, LmdbWriter
+from caffelite.data.source import RecordSource, RowSource, Source
+from caffelite.data.window import Cropper, Window, WindowSource
+from caffelite.errors import DataError
+
+COUNT = 6  # samples in each example
+RNG = np.random.default_rng(0)
+PIXELS = RNG.integers(0, 256, (COUNT, 3, 12, 13), np.uint8)
+
+
+def records():
+    for i, pixels in enumerate(PIXELS):
+        yield b"%08d" % i, from_pixels(pixels, i).SerializeToString()
+
+
+def lmdb(folder):
+    if not (folder / "lmdb").exists():
+        with LmdbWriter(folder / "lmdb") as database:
+            for record in records():
+                database.put(*record)
+    return folder / "lmdb"
+
+
+def leveldb(folder):
+    pytest.importorskip("plyvel")
+    if not (folder / "leveldb").exists():
+        with new_leveldb(folder / "leveldb") as database:
+            for record in records():
+                database.put(*record)
+    return folder / "leveldb"
+
+
+def hdf5(folder):
+    h5py = pytest.importorskip("h5py")
+    paths = []
+    for i, part in enumerate((np.arange(4), np.arange(4, COUNT))):
+        paths.append(str(folder / f"{i}.h5"))
+        with h5py.File(paths[-1], "w") as file:
+            file["x"], file["y"] = PIXELS[part], part
+    (folder / "h5.txt").write_text("\n".join(paths))
+    return folder / "h5.txt"
+
+
+def pictures(folder, line):
+    """A list with `line` for each picture, of which there are files."""
+    for i, pixels in enumerate(PIXELS):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
+    (folder / "list.txt").write_text("\n".join(line.format(i) for i in range(COUNT)))
+    return folder / "list.txt", f"{folder}/"
+
+
+def windows(folder):
+    pictures(folder, "")
+    boxes = [Window(str(folder / f"{i}.png"), i % 2, i, 1, i + 5, 7) for i in range(COUNT)]
+    return WindowSource(boxes[1::2], boxes[::2], Cropper(8, 0, False), 3, 0.4, mirror=True)
+
+
+EXAMPLES = {  # class: examples, each made of a folder
+    ArraySource: [lambda folder: ArraySource(PIXELS, np.arange(COUNT))],
+    DatumSource: [
+        lambda folder: DatumSource(lmdb(folder)),
+        lambda folder: DatumSource(lmdb(folder), shuffle=True),
+        lambda folder: DatumSource(leveldb(folder), database=LevelDbSource),
+        lambda folder: DatumSource(leveldb(folder), database=LevelDbSource, shuffle=True),
+    ],
+    Hdf5Source: [
+        lambda folder: Hdf5Source(hdf5(folder), ["x", "y"]),
+        lambda folder: Hdf5Source(hdf5(folder), ["x", "y"], shuffle=True),
+    ],
+    ImageListSource: [
+        lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}")),
+        lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}"), shuffle=True, rand_skip=3),
+    ],
+    ImagePairSource: [lambda folder: ImagePairSource(*pictures(folder, "{0}.png {0}.png"))],
+    LevelDbSource: [lambda folder: LevelDbSource(leveldb(folder))],
+    LmdbSource: [lambda folder: LmdbSource(lmdb(folder))],
+    WindowSource: [windows],
+}
+ALL = [
+    pytest.param(make, id=f"{kind.__name__}-{i}")
+    for kind, examples in EXAMPLES.items()
+    for i, make in enumerate(examples)
+]
+
+
+def as_text(sample):
+    """Something that is equal where two samples are, arrays and numbers and bytes."""
+    return [
+        (part.shape, part.dtype.str, part.tobytes()) if isinstance(part, np.ndarray) else part
+        for part in sample
+    ]
+
+
+def read(source, count):
+    return [as_text(source.read()) for _ in range(count)]
+
+
+def all_sources():
+    for module in pkgutil.walk_packages(caffelite.data.__path__, "caffelite.data."):
+        for kind in vars(importlib.import_module(module.name)).values():
+            if inspect.isclass(kind) and issubclass(kind, Source):
+                yield kind
+
+
+def test_every_source_is_asked_and_says_what_its_samples_are():
+    kinds = set(all_sources()) - {Source, RowSource, RecordSource}
+    assert kinds == set(EXAMPLES)
+    for kind in kinds:
+        said = " ".join(parent.__doc__ or "" for parent in kind.__mro__)
+        assert "sample is" in said, f"{kind.__name__}: what is a sample?"
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_pass_is_as_long_as_the_source_says(make, tmp_path):
+    source = make(tmp_path)
+    assert len(source) == COUNT
+    if not isinstance(source, WindowSource):  # whose windows may be drawn again before all were
+        found = read(source, 2 * COUNT)
+        first, second = found[:COUNT], found[COUNT:]
+        assert all(first.count(sample) == 1 and second.count(sample) == 1 for sample in first)
+    source.close()
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_reading_goes_on_and_seeking_goes_anywhere(make, tmp_path):
+    source = make(tmp_path)
+    straight = read(source, 2 * COUNT + 3)
+    assert source.position == 2 * COUNT + 3
+    for position in (4, 0, 2 * COUNT, COUNT - 1):
+        source.seek(position)
+        assert source.number() == source.position == position
+        assert read(source, 3) == straight[position : position + 3]
+    assert [as_text(source.sample(number)) for number in range(5)] == straight[:5]
+    assert source.position == COUNT + 2, "sample leaves the position alone"
+    source.close()
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("make", ALL)
+def test_shards_share_out_all_samples(make, size, tmp_path):
+    whole = make(tmp_path)
+    straight, found = read(whole, 4 * 3 * size), {}
+    for rank in range(size):
+        part = make(tmp_path)
+        part.shard(rank, size)
+        for _ in range(4 * 3):
+            number = part.number()
+            assert number not in found
+            found[number] = as_text(part.read())
+        part.seek(1)
+        part.shard(0, 1)
+        assert as_text(part.read()) == straight[1]
+        part.close()
+    assert [found[number] for number in range(4 * 3 * size)] == straight
+    whole.close()
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_another_source_goes_on_from_a_state(make, tmp_path):
+    source = make(tmp_path)
+    source.seed = 5
+    source.shard(1, 2)
+    read(source, COUNT + 1)
+    state = source.state()
+    rest = read(source, COUNT)
+    source.close()
+    later = make(tmp_path)
+    later.shard(1, 2)
+    later.restore(state)
+    assert later.state() == state == (5, COUNT + 1)
+    assert read(later, COUNT) == rest
+    later.close()
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_seed_is_all_that_chance_depends_on(make, tmp_path):
+    source = make(tmp_path)
+    first = read(source, COUNT)
+    source.restore((1, 0))
+    other = read(source, COUNT)
+    source.restore((0, 0))
+    assert read(source, COUNT) == first
+    random = getattr(getattr(source, "order", source), "shuffle", False)
+    assert (other != first) == (random or isinstance(source, WindowSource))
+    source.close()
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_messages_name_the_sample_that_they_are_about(make, tmp_path):
+    source = make(tmp_path)
+    assert len({source.name(number) for number in range(COUNT)}) > 1
+    source.seek(3)
+    with pytest.raises(DataError) as caught, source.named(2):
+        raise DataError("is odd")
+    assert str(caught.value) == f"{source.name(2)}: is odd"
+    assert source.position == 3, "a name leaves the position alone"
+    if not isinstance(source, ArraySource):
+        assert str(tmp_path) in source.name(2)
+    source.close()
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_source_may_be_closed_twice(make, tmp_path):
+    source = make(tmp_path)
+    source.read()
+    source.close()
+    source.close()
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_pictures_have_the_shape_that_is_said_before_they_are_read(make, tmp_path):
+    source = make(tmp_path)
+    if hasattr(source, "shape"):
+        for number in range(COUNT):
+            assert source.shape(number) == source.sample(number)[0].shape
+    source.close()
+
+
+def test_rows_are_read_many_at_once_as_one_by_one(tmp_path):
+    for kind in (ArraySource, Hdf5Source):
+        for make in EXAMPLES[kind]:
+            source, other = make(tmp_path), make(tmp_path)
+            for rank, size in ((0, 1), (1, 2)):
+                source.shard(rank, size)
+                other.shard(rank, size)
+                parts = source.read_rows(COUNT + 3)
+                one_by_one = [other.read() for _ in range(COUNT + 3)]
+                assert source.position == other.position
+                for part, column in zip(parts, zip(*one_by_one, strict=True), strict=True):
+                    np.testing.assert_array_equal(part, np.stack(column), strict=True)
