@@ -177,7 +177,7 @@ def test_schedules(policy, i, expected):
 @pytest.mark.parametrize(
     "policy, message",
     [
-        ('lr_policy: ""', "lr_policy is not set; expected one of exp, fixed"),
+        ('lr_policy: ""', "lr_policy is not set; expected one of .*, fixed, "),
         ('lr_policy: "stepp"', 'unknown "stepp"; did you mean "step"'),
         ('lr_policy: "step" gamma: 0.1', "stepsize above 0, not 0"),
         ('lr_policy: "sigmoid" gamma: 0.1', "stepsize above 0, not 0"),
