@@ -5,10 +5,6 @@ import functools
 import logging
 import math
 import os
-import time
-from collections import deque
-
-import numpy as np
 
 from .. import rng
 from ..errors import SolverError
@@ -20,6 +16,7 @@ from ..proto.given import given
 from ..proto.text import read_solver
 from ..proto.upgrade import upgrade_solver
 from . import lr_policy, nets, prefix, regularize, snapshot
+from .display import Display, diverged, log_outputs
 from .hooks import Hooks
 from .progress import Progress
 from .rules import RULES
@@ -135,6 +132,7 @@ class Solver(Hooks):
             self.progress = Progress(self)
         except SolverError as problem:
             raise self.error(problem) from None
+        self._display = Display(self)
         self._update = Update(self.param, self.rule, self.net.learnable, self.net.dtype)
         self._load_weights()
 
@@ -203,8 +201,8 @@ class Solver(Hooks):
             self._emit("stopped", iteration=self.iter)
             return
         if _due(self.iter, self.param.display):
-            self._losses.append(self.net._forward(0, len(self.net.layers) - 1))
-            log.info("Iteration %d, loss = %g", self.iter, self._smoothed_loss())
+            self._display.losses.append(self.net._forward(0, len(self.net.layers) - 1))
+            log.info("Iteration %d, loss = %g", self.iter, self._display.loss)
         if _due(self.iter, self.param.test_interval):
             self.test_all()
         log.info("Optimization Done.")
@@ -217,27 +215,10 @@ class Solver(Hooks):
             raise self.error(
                 f"iteration {end} is beyond the last that a .solverstate tells, {MOST_ITERATIONS}"
             )
-        self._losses = deque(maxlen=self.param.average_loss)
-        self._display_timer = time.perf_counter(), self.iter
+        self._display = Display(self)
         while self.iter < end:
-            self.net.clear_param_diffs()
-            if _due(self.iter, self.param.test_interval) and (
-                self.iter > 0 or self.param.test_initialization
-            ):
-                self.test_all()
-                if self._stop_requested() or self._stopped_improving():
-                    return True
-            self._call("on_start")
-            displayed = _due(self.iter, self.param.display)
-            self.net.debug_info = displayed and self.param.debug_info
-            loss = self._forward_backward()
-            self._losses.append(loss)
-            facts = self._log_iteration(self._smoothed_loss()) if displayed else None
-            self._call("on_gradients_ready")
-            rate = self.apply_update()
-            if displayed:
-                self._emit("train", lr=rate, **facts)
-            self._emit("step", iteration=self.iter, loss=loss, lr=rate, images=self.batch_size)
+            if self.iterate():
+                return True
             wanted = self._take_requests("snapshot")
             if wanted or _due(self.iter, self.param.snapshot):
                 self.snapshot()
@@ -245,36 +226,41 @@ class Solver(Hooks):
                 return True
         return False
 
-    def _forward_backward(self):
+    def iterate(self, gradients=None):
+        """One iteration, after the tests that are due; returns whether these ended training.
+
+        `gradients()` is called iter_size times; it adds to the diffs of the net's learnable blobs,
+        and returns the loss. By default it is a forward and a backward of the net.
+        """
+        self.net.clear_param_diffs()
+        if _due(self.iter, self.param.test_interval) and (
+            self.iter > 0 or self.param.test_initialization
+        ):
+            self.test_all()
+            if self._stop_requested() or self._stopped_improving():
+                return True
+        self._call("on_start")
+        displayed = _due(self.iter, self.param.display)
+        self.net.debug_info = displayed and self.param.debug_info
+        loss = self._sum_gradients(gradients or self.net.forward_backward)
+        self._display.losses.append(loss)
+        facts = self._display.show() if displayed else None
+        self._call("on_gradients_ready")
+        rate = self.apply_update()
+        if displayed:
+            self._emit("train", lr=rate, **facts)
+        self._emit("step", iteration=self.iter, loss=loss, lr=rate, images=self.batch_size)
+        return False
+
+    def _sum_gradients(self, gradients):
         """iter_size passes, whose gradients add up; returns their mean loss."""
         loss = 0.0
         for _ in range(self.param.iter_size):
-            one = self.net.forward_backward()
+            one = gradients()
             if not math.isfinite(one):
-                raise self._diverged(one)
+                raise diverged(self, one)
             loss += one
         return loss / self.param.iter_size
-
-    def _diverged(self, loss):
-        for node in self.net.nodes:
-            layer = node.layer
-            for kind, names, blobs in (
-                ("learnable blob", layer.blob_names, layer.blobs),
-                ("top", node.top_names, node.top_blobs),
-            ):
-                for name, blob in zip(names, blobs, strict=True):
-                    if not np.isfinite(blob.data).all():
-                        return SolverError(
-                            f"iteration {self.iter}: the loss is {loss:g}; the first value that is "
-                            f'not finite is in {kind} "{name}" of {layer.at}. Snapshots written '
-                            "so far are kept. A lower base_lr, clip_gradients or scaled input data "
-                            "is the usual way out"
-                        )
-        return SolverError(f"iteration {self.iter}: the loss is {loss:g}")
-
-    def _smoothed_loss(self):
-        """The mean of the losses of the last average_loss iterations of this `step`."""
-        return sum(self._losses) / len(self._losses)
 
     def apply_update(self):
         """One update of the learnable blobs from their diffs; counts as an iteration.
@@ -307,24 +293,6 @@ class Solver(Hooks):
             if blob.shape:
                 return blob.shape[0] * self.param.iter_size
         return self.param.iter_size
-
-    def _log_iteration(self, loss):
-        since, iteration = self._display_timer
-        now = time.perf_counter()
-        seconds = now - since
-        per_second = (self.iter - iteration) / (seconds or 1)
-        self._display_timer = now, self.iter
-        log.info(
-            "Iteration %d (%g iter/s, %gs/%d iters), loss = %g",
-            self.iter,
-            per_second,
-            seconds,
-            self.param.display,
-            loss,
-        )
-        outputs = {name: self.net.blobs[name].data.copy() for name in self.net.outputs}
-        _log_outputs("Train", self.net, outputs)
-        return {"iteration": self.iter, "loss": loss, "seconds": seconds, "outputs": outputs}
 
     # Testing
 
@@ -379,7 +347,7 @@ class Solver(Hooks):
         loss, outputs = means.loss, means.outputs
         if self.param.test_compute_loss:
             log.info("Test loss: %g", loss)
-        _log_outputs("Test", net, outputs)
+        log_outputs("Test", net, outputs)
         self._emit("test", iteration=self.iter, net=k, loss=loss, outputs=outputs)
         if judge:
             judge(loss, outputs)
@@ -430,15 +398,3 @@ class Solver(Hooks):
 
 def _due(iteration, interval):
     return interval != 0 and iteration % interval == 0
-
-
-def _log_outputs(phase, net, outputs):
-    """One line per element, as log parsers expect, counted over all outputs."""
-    weights = net.blob_loss_weights
-    number = 0
-    for name, values in outputs.items():
-        weight = weights[name]
-        for value in np.ravel(values):
-            loss = f" (* {weight:g} = {weight * value:g} loss)" if weight else ""
-            log.info("    %s net output #%d: %s = %g%s", phase, number, name, value, loss)
-            number += 1
