@@ -15,7 +15,7 @@ from ..proto import caffe_pb2
 from ..proto.given import given
 from ..proto.text import read_solver
 from ..proto.upgrade import upgrade_solver
-from . import lr_policy, nets, prefix, regularize, snapshot
+from . import lr_policy, nets, prefix, regularize, restoring, snapshot
 from .display import Display, diverged, log_outputs
 from .hooks import Hooks
 from .progress import Progress
@@ -378,14 +378,14 @@ class Solver(Hooks):
         A model with other weights than the state was written with is refused, unless
         `allow_other_weights` says that they were changed on purpose.
         """
-        snapshot.restore(self, os.fspath(path), allow_other_weights)
+        restoring.restore(self, os.fspath(path), allow_other_weights)
 
     def resume(self, allow_other_weights=False):
         """Restore the latest snapshot at snapshot_prefix that is whole; returns its path.
 
         None where there is no snapshot yet. Damaged ones are passed over, with a warning.
         """
-        return snapshot.resume(self, allow_other_weights)
+        return restoring.resume(self, allow_other_weights)
 
     def share_weights(self, net):
         """Let `net` use the train net's weights, by layer name."""

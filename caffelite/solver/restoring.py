@@ -1,0 +1,186 @@
+"""Going on from a snapshot: the state and the model that it names, both whole, or an error.
+
+A run resumed ends with the very bits of one that was never stopped. A model of the right name with
+other weights than the state was written with is refused.
+"""
+
+import contextlib
+import logging
+import os
+
+import numpy as np
+
+from .. import rng
+from ..errors import CaffeliteError, SolverError
+from ..glog import NOTICE
+from ..net import weights
+from ..net.transfer import REFUSE, WARN
+from . import prefix
+from .snapshot import histories_of, nets_of
+from .state_file import check_whole, damaged, read
+
+MOST_STEPS = 1 << 30  # of a schedule, and tests: more than a run comes to, with room to count on
+
+log = logging.getLogger("caffelite")
+
+
+def resume(solver, allow_other_weights=False):
+    """Restore the latest snapshot at the solver's prefix that is whole; returns its path, or None.
+
+    None says that there is no snapshot. If there are some, and none of them is whole, going on
+    afresh would write over them: that is an error.
+    """
+    found = prefix.states(solver.param.snapshot_prefix)
+    for path in found:
+        try:
+            restore(solver, path, allow_other_weights)
+        except CaffeliteError as problem:
+            log.warning("%s; passing it over", problem)
+            continue
+        log.log(NOTICE, "Resuming from %s", path)
+        last = max(found[found.index(path) :], key=prefix.written)
+        if prefix.written(last) > prefix.written(path):
+            log.warning("%s was written later; --snapshot goes on from it, if that is meant", last)
+        return path
+    at = f'snapshot_prefix "{solver.param.snapshot_prefix}"'
+    if found:
+        raise SolverError(
+            f"{at}: none of the {len(found)} snapshots there can be gone on from, for the reasons "
+            "above; move them away to start afresh"
+        )
+    log.log(NOTICE, "%s: no snapshot there to resume from: starting afresh", at)
+    return None
+
+
+def restore(solver, path, allow_other_weights=False):
+    """Bring `solver` to the state in the file, the model that it names included.
+
+    Nothing is changed unless both are whole, fit the solver, and belong together; with
+    `allow_other_weights` the model may hold others than the state was written with.
+    """
+    with checked(solver, path, allow_other_weights) as apply:
+        apply()
+
+
+@contextlib.contextmanager
+def checked(solver, path, allow_other_weights=False):
+    """Check what `restore` checks; the function that then brings the solver to that state."""
+    state, arrays = read(path)
+    _check_fit(solver, state, arrays, path)
+    carried = list(_carried(solver, state, path)) if state.HasField("seed") else []
+    check_whole(state, arrays, path)
+    with contextlib.ExitStack() as stack:
+        model = None
+        if state.learned_net:
+            model = stack.enter_context(_model_of(solver, state, path, allow_other_weights))
+
+        def apply():
+            if model:
+                whole = state.HasField("weights_digest") and not allow_other_weights
+                model.copy(REFUSE if whole else WARN)
+            _apply(solver, state, arrays, carried)
+
+        yield apply
+
+
+def _apply(solver, state, arrays, carried):
+    for target, array in zip(histories_of(solver), arrays, strict=True):
+        target[...] = array.reshape(target.shape)
+    _let_frozen_blobs_roll_out(solver)
+    solver.iter, solver.current_step = state.iter, state.current_step
+    solver.state_before_tests, solver.written = None, list(state.written)
+    solver.progress.so_far.CopyFrom(state.progress)
+    if state.HasField("seed"):
+        _restore_streams(solver, state)
+    for blob, values in carried:
+        blob.data[...] = values
+
+
+def _check_fit(solver, state, arrays, path):
+    done = state.progress
+    counts = state.current_step, done.best_iter, done.tests_since_best, done.tests_since_step
+    if state.iter < 0 or not all(0 <= count <= MOST_STEPS for count in counts):
+        raise damaged(path)
+    targets = histories_of(solver)
+    if len(arrays) != len(targets):
+        raise SolverError(
+            f"{path}: holds {len(arrays)} histories, expected {len(targets)}: it was written by "
+            f"another type of solver than {solver.type}, or for another net"
+        )
+    for index, (target, array) in enumerate(zip(targets, arrays, strict=True)):
+        if array.size != target.size or (path.endswith(".h5") and array.shape != target.shape):
+            raise SolverError(
+                f"{path}: history {index} has the shape {array.shape}, expected {target.shape}: it "
+                "was written for another net"
+            )
+
+
+def _model_of(solver, state, path, allow_other_weights):
+    """The Loading of the state's model, checked to be that."""
+    file = _find_model(state, path)
+    model = weights.Loading([solver.net], [file], tolerant=allow_other_weights)
+    if not state.HasField("weights_digest") or model.digest(solver.net) == state.weights_digest:
+        return model
+    text = f"{file}: holds other weights than {path} was written with"
+    if not allow_other_weights:
+        model.close()
+        raise SolverError(
+            f"{text} (it names {state.learned_net}): put its own model beside it, or go on with "
+            "these weights by --allow-other-weights, in Python restore(..., "
+            "allow_other_weights=True)"
+        )
+    log.warning("%s; going on with these weights, as --allow-other-weights says", text)
+    return model
+
+
+def _let_frozen_blobs_roll_out(solver):
+    """Blobs frozen since the snapshot go on by what their history holds, as in Caffe."""
+    for entry, history in zip(solver.net.learnable, solver.history, strict=True):
+        if entry.lr_mult == 0 and any(past.any() for past in history.values()):
+            entry.blob.diff.fill(0)  # the solver passes over blobs without a diff
+
+
+def _restore_streams(solver, state):
+    solver.seed = state.seed
+    positions = {(at.net, at.layer): at.count for at in state.position}
+    for index, (net_name, net) in enumerate(nets_of(solver)):
+        net.reseed(rng.derive(solver.seed, index))
+        for layer in net.layers:
+            layer.seek(positions.get((net_name, layer.name), 0))
+
+
+def _carried(solver, state, path):
+    """(blob, its values) of all that recurrent layers carry from batch to batch."""
+    carried = {(of.net, of.layer): of.state for of in state.carried}
+    for net_name, net in nets_of(solver):
+        for layer in net.layers:
+            saved = carried.get((net_name, layer.name), [])
+            arrays = [_values(blob) for blob in saved]
+            found = [(tuple(of.shape.dim), a.size) for of, a in zip(saved, arrays, strict=True)]
+            if found != [(blob.shape, blob.count) for blob in layer.carried]:
+                raise SolverError(
+                    f"{path}: what {layer.at} carries from batch to batch has other shapes in it: "
+                    "it was written for another net"
+                )
+            for blob, array in zip(layer.carried, arrays, strict=True):
+                yield blob, array.reshape(blob.shape)
+
+
+def _find_model(state, path):
+    """The model beside the state; or else, and first for states of Caffe, where the state says."""
+    named = state.learned_net
+    beside = os.path.join(os.path.dirname(path), os.path.basename(named))
+    if not os.path.exists(beside):
+        return named
+    if state.HasField("weights_digest"):
+        return beside
+    if not os.path.exists(named):
+        log.warning("%s is not there; taking %s", named, beside)
+        return beside
+    if not os.path.samefile(named, beside):
+        log.warning("%s names %s, which is taken, as in Caffe, and not %s", path, named, beside)
+    return named
+
+
+def _values(blob):
+    return np.asarray(blob.double_data or blob.data)
