@@ -32,11 +32,22 @@ def on(blob, *types):
         "Global": "batch_norm_param { use_global_stats: true }",
         "Scale": 'scale_param { bias_term: true filler { type: "gaussian" mean: 1 std: 0.5 }'
         ' bias_filler { type: "gaussian" std: 0.5 } }',
+        "Bias": 'bias_param { filler { type: "gaussian" std: 0.5 } }',
+        "ReLU6": "relu6_param {}",
+        "ReLUX": "relux_param { maximal_value: 0.7 }",
+        "Clip": "clip_param { min: -0.2 max: 0.4 }",
+        "PReLU": 'prelu_param { filler { type: "gaussian" std: 0.5 } }',
+        "SharedPReLU": "prelu_param { channel_shared: true }",
+        "OwnScale": 'batch_norm_param { scale_filler { type: "gaussian" mean: 1 std: 0.5 }'
+        ' bias_filler { type: "gaussian" std: 0.5 } }',
+        "GlobalOwnScale": "batch_norm_param { use_global_stats: true scale_filler {"
+        ' type: "gaussian" mean: 1 std: 0.5 } bias_filler { type: "gaussian" std: 0.5 } }',
         "PlainScale": 'scale_param { filler { type: "gaussian" mean: 1 std: 0.5 } }',
         "Leaky": "relu_param { negative_slope: 0.1 }",
         "Opposite": "power_param { scale: -1 }",
     }
     names = {"Global": "BatchNorm", "PlainScale": "Scale", "Leaky": "ReLU", "Opposite": "Power"}
+    names |= dict.fromkeys(["OwnScale", "GlobalOwnScale"], "BatchNorm") | {"SharedPReLU": "PReLU"}
     return "".join(
         f'layer {{ name: "{blob}_{i}" type: "{names.get(t, t)}" bottom: "{blob}" top: "{blob}" '
         f"{more.get(t, '')} }}\n"
@@ -76,6 +87,51 @@ NETS = {
     + conv("a", "x", more="param { lr_mult: 0 } param { lr_mult: 0 }")
     + on("a", "BatchNorm", "Scale", "ReLU")
     + TAIL % "a",
+    **{
+        f"{norm} {activation}": HEAD + conv("a", "x") + on("a", norm, activation) + TAIL % "a"
+        for norm in ("BatchNorm", "Global", "OwnScale", "GlobalOwnScale", "Bias")
+        for activation in ("Leaky", "ReLUX", "Clip", "PReLU")
+    },
+    **{
+        activation: HEAD + conv("a", "x") + on("a", activation) + TAIL % "a"
+        for activation in ("ReLU6", "ReLUX", "Clip", "SharedPReLU")
+    },
+    **{
+        f"{norm} with a blob of its own, {activation}": HEAD
+        + conv("a", "x", bias=False)
+        + f'layer {{ name: "bn" type: "BatchNorm" bottom: "a" top: "bn" {norm} }}'
+        + on("bn", "PlainScale", activation)
+        + TAIL % "bn"
+        for norm in ("", "batch_norm_param { use_global_stats: true }")
+        for activation in ("Leaky", "ReLUX")
+    },
+    **{
+        f"sum, {activation}": HEAD
+        + conv("a", "x")
+        + conv("b", "x", more=more)
+        + 'layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }'
+        + on("sum", activation)
+        + TAIL % "sum"
+        for more in ("", "param { lr_mult: 0 } param { lr_mult: 0 }")
+        for activation in ("Leaky", "ReLUX", "Clip", "PReLU", "SharedPReLU")
+    },
+    "without bias": HEAD + conv("a", "x", bias=False) + on("a", "Leaky") + TAIL % "a",
+    "frozen bias": HEAD
+    + conv("a", "x", more="param { lr_mult: 1 } param { lr_mult: 0 }")
+    + on("a", "ReLUX")
+    + TAIL % "a",
+    "frozen below": HEAD
+    + conv("a", "x", more="param { lr_mult: 0 } param { lr_mult: 0 }")
+    + on("a", "BatchNorm", "Scale", "Leaky")
+    + TAIL % "a",
+    "channels of another axis": HEAD
+    + conv("a", "x").replace("kernel_size", "axis: 2 kernel_size")
+    + on("a", "PReLU", "BatchNorm", "ReLU")
+    + TAIL % "a",
+    "transposed": HEAD.replace("x", "x")
+    + conv("a", "x").replace("Convolution", "Deconvolution")
+    + on("a", "Global", "Scale", "PReLU")
+    + TAIL % "a",
     "weighted sum": HEAD
     + conv("a", "x")
     + conv("b", "x")
@@ -98,6 +154,12 @@ def build(text, planned, monkeypatch, phase=caffelite.TRAIN, dtype=np.float64):
     return net
 
 
+def fused(net):
+    """{first layer of a fused step: the others}."""
+    steps = [[node.layer.name for node in step.nodes] for step in net.steps]
+    return {first: others for first, *others in steps if others}
+
+
 def assert_same(one, two, tolerance=1e-12):
     for name in one.blobs:
         for kind in ("data", "diff"):
@@ -118,7 +180,7 @@ def assert_same(one, two, tolerance=1e-12):
 def test_planned_nets_show_the_same(name, phase, force, monkeypatch):
     text = "force_backward: true\n" * force + NETS[name]
     planned, alone = (build(text, on, monkeypatch, phase) for on in (True, False))
-    assert not alone._steps.chains and not alone._steps.apart
+    assert not fused(alone) and not alone._schedule.kept
     for net in (planned, alone):
         for _ in range(2):
             net.clear_param_diffs()
@@ -137,14 +199,10 @@ def test_nets_that_run_forward_only_give_the_same_outputs(name, monkeypatch):
 
 def test_a_convolution_takes_fixed_statistics_along(monkeypatch):
     net = build(RESIDUAL, True, monkeypatch, caffelite.TEST)
-    assert {net.layers[head].name for head in net._steps.chains} == {"a_0", "b_0", "sum"}
+    assert set(fused(net)) == {"a_0", "b_0", "sum"}
     net.economize(forward_only=True)
-    found = {
-        net.layers[head].name: [node.layer.name for node in followers]
-        for head, followers in net._steps.chains.items()
-    }
-    assert found == {"a": ["a_0", "a_1", "a_2"], "b": ["b_0", "b_1"], "sum": ["sum_0"]}
-    assert not net._steps.apart
+    assert fused(net) == {"a": ["a_0", "a_1", "a_2"], "b": ["b_0", "b_1"], "sum": ["sum_0"]}
+    assert not net._schedule.kept
 
 
 def test_float32_agrees_within_rounding(monkeypatch):
@@ -155,13 +213,9 @@ def test_float32_agrees_within_rounding(monkeypatch):
 
 
 def test_chains_are_what_the_net_says(monkeypatch):
-    steps = build(RESIDUAL, True, monkeypatch)._steps
-    found = {
-        steps.nodes[head].layer.name: [node.layer.name for node in followers]
-        for head, followers in steps.chains.items()
-    }
-    assert found == {"a_0": ["a_1", "a_2"], "b_0": ["b_1"], "sum": ["sum_0"]}
-    assert [[steps.nodes[i].layer.name for i in apart.writers] for apart in steps.apart] == [
+    net = build(RESIDUAL, True, monkeypatch)
+    assert fused(net) == {"a_0": ["a_1", "a_2"], "b_0": ["b_1"], "sum": ["sum_0"]}
+    assert [[net.layers[i].name for i in kept.writers] for kept in net._schedule.kept] == [
         ["a"],
         ["b"],
     ]
@@ -183,7 +237,7 @@ def test_a_forward_may_end_anywhere(end, monkeypatch):
 def test_a_forward_may_end_where_a_chain_is_kept_apart(monkeypatch):
     text = HEAD + conv("a", "x") + on("a", "ReLU") + conv("b", "x") + on("a", "Opposite")
     nets = [build(text + TAIL % "a", on, monkeypatch) for on in (True, False)]
-    assert nets[0].chains and nets[0]._steps.apart
+    assert fused(nets[0]) and nets[0]._schedule.kept
     for end in ("a_0", "b"):  # the chain, and another layer between it and its reader
         for net in nets:
             net.forward()
@@ -221,17 +275,78 @@ def test_a_backward_may_cover_any_part(start, end, monkeypatch):
     assert_same(*nets)
 
 
-def test_a_watched_net_runs_layer_by_layer(monkeypatch):
+def test_callbacks_come_for_each_layer_of_a_step_in_order(monkeypatch):
+    net = build(RESIDUAL, True, monkeypatch)
+    calls = []
+    for moment in ("before_forward", "after_forward", "before_backward", "after_backward"):
+        getattr(net, moment)(lambda i, moment=moment: calls.append((moment, i)))
+    net.forward_backward()
+    assert fused(net)
+    places = range(len(net.layers))
+    for way, order in (("forward", places), ("backward", reversed(places))):
+        expected = [(f"{moment}_{way}", i) for i in order for moment in ("before", "after")]
+        assert [call for call in calls if call[0].endswith(f"_{way}")] == expected
+
+
+def test_callbacks_see_what_the_step_of_a_layer_made(monkeypatch):
     nets = [build(RESIDUAL, on, monkeypatch) for on in (True, False)]
     seen = []
     for net in nets:
-        net.after_forward(lambda i, net=net: seen.append(net.blobs["a"].data.copy()))
+        blobs = [net.blobs[node.top_names[0]] for node in net.nodes]
+        values = {"data": {}, "diff": {}}
+        net.after_forward(lambda i, v=values, b=blobs: v["data"].update({i: b[i].data.copy()}))
+        net.after_backward(lambda i, v=values, b=blobs: v["diff"].update({i: b[i].diff.copy()}))
         net.forward_backward()
-    half = len(seen) // 2
-    assert half == len(nets[0].layers)
-    for a, b in zip(seen[:half], seen[half:], strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-12)
+        seen.append(values)
+    for step in nets[0].steps:
+        for i in range(step.first, step.last + 1):
+            np.testing.assert_allclose(seen[0]["data"][i], seen[1]["data"][step.last], rtol=1e-12)
+            np.testing.assert_allclose(
+                seen[0]["diff"][i], seen[1]["diff"][step.first], 1e-12, 1e-12
+            )
     assert_same(*nets)
+
+
+@pytest.mark.parametrize("moment", ["after_forward", "before_forward"])
+def test_what_a_callback_changes_between_steps_counts(moment, monkeypatch):
+    nets = [build(RESIDUAL, on, monkeypatch) for on in (True, False)]
+    for net in nets:
+        place = net._layer_names.index("a" if moment == "after_forward" else "a_0")
+
+        def change(index, net=net, place=place):
+            if index == place:
+                net.blobs["a"].data[...] += np.cos(np.arange(840)).reshape(4, 5, 7, 6)
+
+        getattr(net, moment)(change)
+        net.forward_backward()
+    assert nets[0]._schedule.kept
+    assert_same(*nets)
+
+
+@pytest.mark.parametrize(
+    "types, training, testing",
+    [
+        (["ReLU"], 1, 1),
+        (["Leaky"], 1, 1),
+        (["ReLU6"], 1, 1),
+        (["ReLUX", "ReLU"], 1, 1),
+        (["Clip"], 0, 1),  # its gradient where y is min or max does not show from y
+        (["PReLU"], 0, 1),
+        (["Sigmoid"], 0, 0),
+        (["Scale", "PReLU"], 0, 2),
+        (["Bias", "Clip"], 0, 2),
+        (["Global", "Scale", "ReLU6"], 0, 3),
+        (["Global", "Bias"], 0, 2),
+        (["GlobalOwnScale", "ReLU"], 0, 2),
+        (["GlobalOwnScale", "Scale"], 0, 1),
+        (["BatchNorm", "Scale"], 0, 0),
+    ],
+)
+def test_what_a_convolution_takes_along(types, training, testing, monkeypatch):
+    net = build(HEAD + conv("a", "x") + on("a", *types) + TAIL % "a", True, monkeypatch)
+    assert len(fused(net).get("a", ())) == training
+    net.economize(forward_only=True)
+    assert len(fused(net).get("a", ())) == testing
 
 
 def test_another_batch_size_passes_through(monkeypatch):

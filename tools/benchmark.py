@@ -150,24 +150,17 @@ class Caffelite:
         self.solver.apply_update()
 
     def layer_times(self, train):
-        """{layer: [ms forward, ms backward]} of one pass; a chain's are those of its first."""
+        """{layer: [ms forward, ms backward]} of one pass; a fused step's are those of its first."""
         net = self.net
         times = {layer.name: [0.0, 0.0] for layer in net.layers}
         net.clear_param_diffs()
-        steps = self._steps()
-        for first, last in steps:
-            times[net.layers[first].name][0] = milliseconds(net._forward, first, last)
-        for first, last in reversed(steps) if train else ():
-            times[net.layers[first].name][1] = milliseconds(net._backward, last, first)
+        for step in net.steps:
+            first = net.layers[step.first].name
+            times[first][0] = milliseconds(net._forward, step.first, step.last)
+        for step in reversed(net.steps) if train else ():
+            first = net.layers[step.first].name
+            times[first][1] = milliseconds(net._backward, step.last, step.first)
         return times
-
-    def _steps(self):
-        """(first layer, last layer) of what runs as one."""
-        steps, index = [], 0
-        while index < len(self.net.layers):
-            steps.append((index, index + len(self.net.chains.get(index, ()))))
-            index = steps[-1][1] + 1
-        return steps
 
 
 class PyTorch:

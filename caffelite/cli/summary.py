@@ -69,8 +69,9 @@ def run(args):
 def _plan(net, phase):
     """How the net runs in `caffelite train` or `test`; changes the net as these do."""
     steps = {}
-    for index, followers in net.chains.items():
-        steps |= {node.layer.name: net.layers[index].name for node in followers}
+    for step in net.steps:
+        first, *others = (node.layer.name for node in step.nodes)
+        steps |= dict.fromkeys(others, first)
     paths = {}
     for node in net.nodes:
         paths[node.layer.name] = node.layer.path(*node.shapes)

@@ -73,6 +73,18 @@ class Layer:
         whether top 0 is positive where bottom 0 is, or else gives it no gradient, and only there
     always_reshape
         whether `reshape` runs before every forward, not only when a blob's shape changed
+    takes_epilogue
+        "map" or "activation" if the kernels of this layer take an `Epilogue` for what they sum up
+        (with a map of the channels of axis 1, or an activation alone), else None. Then there are
+        `epilogue(**activation)`, the epilogue of the layer itself with this activation,
+        `forward_with(bottom, top, epilogue)`, `backward_with(top, propagate_down, bottom,
+        epilogue)`, and `backward_takes_activation(propagate_down)`: whether that last one saves a
+        pass over the diff
+    gradient_from_top
+        whether backward of an `activation` reads no more than top 0 when it works in place
+    normalizes_channels, is_by_channel
+        whether it is a ChannelNormalizer; whether it is a learned scale, bias or both of channels
+        (axis 1), blobs `scale` and `bias`: these, too, can be an epilogue's map
     auto_top
         make anonymous tops up to the least number (losses)
     no_gradient
@@ -120,12 +132,13 @@ class Layer:
     reads_top = None
     keeps_signs = False
     always_reshape = False
+    takes_epilogue = None
+    gradient_from_top = normalizes_channels = is_by_channel = False
     auto_top = False
     no_gradient = ()
     needs_backward = True
     writes = True
     shard = 0, 1
-    followers = ()
 
     def __init__(self, param, phase=TEST, dtype=np.float32, file="", seed=0):
         self.param = param
@@ -167,16 +180,10 @@ class Layer:
             except NetError as problem:
                 raise self.error(str(problem)) from None
 
-    def absorb(self, layer, absorbed):
-        """Whether this layer can do the work of an in-place layer on its top in the same step.
-
-        `absorbed` are those between the two. While `self.followers` holds layers, forward and
-        backward are to do their work as well.
-        """
-        return False
-
-    def release(self):
-        """Before the followers' backward run by themselves: leave them what they need."""
+    def activation(self):
+        """This layer as the activation of an epilogue: arguments for `Epilogue.of`; None if it
+        is none, or none that kernels know."""
+        return None
 
     def path(self, bottom_shapes, top_shapes):
         """Which of several ways forward takes for these shapes; "" where there is but one."""

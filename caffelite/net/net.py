@@ -14,16 +14,17 @@ from ..layers.base import ONE_ENGINE, ONE_PRECISION, create_layer
 from ..proto.given import given
 from . import batches, debug, memory, passes, transfer, weights
 from .arguments import read_network, sort_arguments
+from .callbacks import Callbacks
 from .inner_names import InnerNames
 from .learnable import LearnableBlobs
 from .plan import plan_backward
-from .steps import Steps
+from .schedule import Schedule
 from .wiring import Wiring, check_in_place, unread_tops
 
 log = logging.getLogger("caffelite")
 
 
-class Net(InnerNames):
+class Net(Callbacks, InnerNames):
     """A net, built from a prototxt file or a NetParameter.
 
     Parameters
@@ -106,7 +107,7 @@ class Net(InnerNames):
         self.name, self.phase, self.dtype = param.name, param.state.phase, dtype
         self.debug_info = param.debug_info
         self.nodes, self._learnable = [], LearnableBlobs()
-        self._callbacks = {}
+        self._start_calls()
         self._values = 0  # of the tops so far, those in place counted again
         wiring, lr_mults = Wiring(dtype), []
         self.blobs = wiring.blobs
@@ -115,7 +116,7 @@ class Net(InnerNames):
             lr_mults.append(self._add_layer(layer_param, wiring, seed_of_layer, warned))
         self._plan(lr_mults, param.force_backward)
         self._learnable.share_named(self.layers)
-        self._steps = Steps(self.nodes)
+        self._schedule = Schedule(self.nodes)
         self.inputs = [
             n for node in self.nodes if node.layer.type == "Input" for n in node.top_names
         ]
@@ -169,9 +170,9 @@ class Net(InnerNames):
     # Looking things up
 
     @property
-    def chains(self):
-        """{index of a layer: in-place layers after it that run in one step with it}."""
-        return self._steps.chains
+    def steps(self):
+        """What a pass through the net runs, in order: Steps of one node each, or of several."""
+        return self._schedule.steps
 
     @cached_property
     def layers(self):
@@ -305,43 +306,42 @@ class Net(InnerNames):
 
     def _forward(self, start, end):
         """Run layers of indices `start` to `end`, both included; returns their summed loss."""
-        loss, watched = 0.0, self._is_watched
-        for index, nodes in self._steps.forward(start, end, watched):
-            self._call("before_forward", index)
-            for node in nodes:
+        loss, shows = 0.0, self._shows_blobs
+        for step in self._schedule.forward(start, end, self.debug_info):
+            first, last = step.first, step.last
+            self._call("before_forward", first)
+            if shows:
+                self._schedule.take(first)
+            for node in step.nodes:
                 node.prepare()
-            node = nodes[0]
-            node.forward()
-            for each in nodes:
-                each.mark_run()
-            if watched:
-                self._steps.show(index, index)
-            if any(node.loss_weights):
+            step.forward()
+            for node in step.nodes:
+                node.mark_run()
                 loss += node.loss()
-            if self.debug_info:
-                debug.log_forward(node)
-            self._call("after_forward", index)
-        self._steps.show(start, end)
+                if self.debug_info:
+                    debug.log_forward(node)
+            if shows:
+                self._schedule.show(first, last)
+            self._call("after_forward", first)
+            self._call_rest("forward", range(first + 1, last + 1))
+        self._schedule.show(start, end)
         return loss
 
     def _backward(self, start, end):
         """Run backward through layers of indices `start` down to `end`, both included."""
-        for index in self._steps.backward(start, end, self._is_watched):
-            node = self.nodes[index]
-            self._call("before_backward", index)
-            if node.needs_backward:
-                node.check_run()
-                node.backward()
+        for step in self._schedule.backward(start, end, self.debug_info):
+            first, last = step.first, step.last
+            self._call("before_backward", last)
+            if step.nodes[0].needs_backward:
+                for node in step.nodes:
+                    node.check_run()
+                step.backward()
                 if self.debug_info:
-                    debug.log_backward(node)
-            self._call("after_backward", index)
+                    debug.log_backward(step.nodes[0])
+            self._call("after_backward", last)
+            self._call_rest("backward", reversed(range(first, last)))
         if self.debug_info and (start, end) == (len(self.nodes) - 1, 0):
             debug.log_totals(self.learnable)
-
-    @property
-    def _is_watched(self):
-        """Whether somebody looks at blobs between layers."""
-        return bool(self._callbacks or self.debug_info)
 
     def forward_backward(self):
         """One forward and one backward of the whole net; returns the loss."""
@@ -365,8 +365,8 @@ class Net(InnerNames):
         if forward_only:
             for node in self.nodes:
                 node.plan_no_backward()
-            self._steps.rejoin()
-            self._steps = Steps(self.nodes)  # without backward, more layers can run as one
+            self._schedule.rejoin()
+            self._schedule = Schedule(self.nodes)  # without backward, more layers can run as one
             memory.share_data(self.nodes, kept)
         else:
             memory.share_diffs(self.nodes, kept)
@@ -396,28 +396,6 @@ class Net(InnerNames):
         """Give all layers the random streams that a net built with `seed` has."""
         for index, layer in enumerate(self.layers):
             layer.seed = rng.derive(seed, index)
-
-    # Callbacks, each called with the index of a layer
-
-    def _call(self, event, index):
-        for callback in self._callbacks.get(event, ()):
-            callback(index)
-
-    def before_forward(self, callback):
-        """Call `callback(layer index)` before each layer's forward."""
-        self._callbacks.setdefault("before_forward", []).append(callback)
-
-    def after_forward(self, callback):
-        """Call `callback(layer index)` after each layer's forward."""
-        self._callbacks.setdefault("after_forward", []).append(callback)
-
-    def before_backward(self, callback):
-        """Call `callback(layer index)` before each layer's backward."""
-        self._callbacks.setdefault("before_backward", []).append(callback)
-
-    def after_backward(self, callback):
-        """Call `callback(layer index)` after each layer's backward."""
-        self._callbacks.setdefault("after_backward", []).append(callback)
 
     # Weights
 

@@ -1,4 +1,4 @@
-"""Which layers run backward, which run as one step, which blobs are kept apart."""
+"""Which layers run backward."""
 
 
 def plan_backward(nodes, lr_mults, force):
@@ -51,76 +51,3 @@ def _reverse_sweep(nodes, needed, bottoms):
                 bottoms[i][j] = False
             if not bottoms[i][j]:
                 skipped.add(name)
-
-
-def find_chains(nodes):
-    """{index: followers}: in-place layers whose work the layer before them does in one step.
-
-    Nobody sees the difference: of layers on one blob only the last value shows.
-    """
-    chains, index = {}, 0
-    while index < len(nodes):
-        head, followers = nodes[index], []
-        for node in nodes[index + 1 :]:
-            absorbed = tuple(follower.layer for follower in followers)
-            if not _is_on_top_of(head, node) or not head.layer.absorb(node.layer, absorbed):
-                break
-            followers.append(node)
-        if followers:
-            chains[index] = followers
-        index += 1 + len(followers)
-    return chains
-
-
-def _is_on_top_of(head, node):
-    return (
-        node.bottom_names == node.top_names == head.top_names
-        and len(node.top_names) == 1
-        and not any(head.loss_weights + node.loss_weights)
-        and node.needs_backward == head.needs_backward
-        and node.propagate_down == [node.needs_backward]
-    )
-
-
-def find_apart(nodes, chains, planned):
-    """[(writers, reader, place)]: what the layers `writers` give is better kept apart.
-
-    `reader` works in place on their blob, which is its bottom and top at `place`. Where backward
-    reads what one of them gave, it must not find what the reader made of it. Where, `planned`, the
-    reader itself reads its bottom in backward, it need not copy it in each forward.
-    """
-    absorbed = {head + 1 + i for head, rest in chains.items() for i in range(len(rest))}
-    apart, writers = [], {}  # by blob name: those since it was last kept apart
-    read = {}  # by blob name: what backward of these writers reads of it
-    for index, node in enumerate(nodes):
-        for place, name in enumerate(node.top_names):
-            before = writers.setdefault(name, [])
-            in_place = node.bottom_names[place : place + 1] == [name] and index not in absorbed
-            if in_place and (
-                _spoils(node.layer, read[name])
-                or (planned and len(before) == 1 and _saves_a_copy(node, nodes[before[0]]))
-            ):
-                apart.append((before, index, place))
-                before = writers[name] = []
-            if not before:
-                read[name] = set()
-            before.append(index)
-            if node.needs_backward:
-                read[name].add(node.layer.reads_top)
-    return apart
-
-
-def _spoils(layer, read):
-    """Whether an in-place layer changes what backward of others reads of their top."""
-    return "values" in read or ("signs" in read and not layer.keeps_signs)
-
-
-def _saves_a_copy(node, writer):
-    return (
-        node.layer.keeps_bottom
-        and node.needs_backward
-        and len(node.top_names) == 1
-        and bool(writer.layer.blobs)
-        and writer.bottom_names != writer.top_names
-        and not any(writer.loss_weights)
-    )

@@ -1,5 +1,6 @@
 import numpy as np
 
+from ...kernels.epilogue import CLIPPED
 from ..base import Layer, register
 
 
@@ -25,6 +26,9 @@ class Clip(Layer):
                 raise self.error(f"{field} is missing; Clip needs both min and max")
         if self.options.min > self.options.max:
             raise self.error(f"min is {self.options.min:g}, above max, {self.options.max:g}")
+
+    def activation(self):
+        return {"activation": CLIPPED, "low": self.options.min, "high": self.options.max}
 
     def forward(self, bottom, top):
         x, low, high = bottom[0].data, self.options.min, self.options.max

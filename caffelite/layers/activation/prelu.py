@@ -1,6 +1,7 @@
 import math
 
 from ...kernels import prelu
+from ...kernels.epilogue import LEAKY
 from ...proto import caffe_pb2
 from .._keep import keep_bottom
 from ..base import Layer, register
@@ -44,6 +45,9 @@ class PReLU(Layer):
         if len(shape) < 2 or not fits:
             raise self.shape_error(0, shape, f"{self.channels} channels (axis 1), as at setup")
         return bottom_shapes
+
+    def activation(self):
+        return {"activation": LEAKY, "leak": self.slope.data}
 
     def _fold(self, x):
         """x as (samples, channels, values), or all in one channel if they share the slope."""

@@ -1,4 +1,5 @@
 from ...kernels import relu
+from ...kernels.epilogue import LEAKY, RELU
 from ..base import Layer, register
 
 
@@ -21,6 +22,7 @@ class ReLU(Layer):
 
     options_field = "relu_param"
     keeps_signs = True
+    gradient_from_top = True
 
     @property
     def in_place(self):
@@ -32,6 +34,11 @@ class ReLU(Layer):
 
     def setup(self, bottom_shapes):
         self.slope = self.dtype.type(self.options.negative_slope)
+
+    def activation(self):
+        if self.slope == 0:
+            return {"activation": RELU}
+        return {"activation": LEAKY, "leak": self.slope}
 
     def forward(self, bottom, top):
         relu.forward(bottom[0].data.reshape(-1), self.slope, top[0].data.reshape(-1))

@@ -1,5 +1,6 @@
 import numpy as np
 
+from ...kernels.epilogue import CLIPPED
 from ..base import register
 from .relu import ReLU
 
@@ -25,6 +26,11 @@ class ReLU6(ReLU):
     @property
     def reads_top(self):
         return "values" if self.param.bottom == self.param.top else None
+
+    def activation(self):
+        if self.slope != 0:
+            return None
+        return {"activation": CLIPPED, "low": 0, "high": self.limit}
 
     def forward(self, bottom, top):
         super().forward(bottom, top)

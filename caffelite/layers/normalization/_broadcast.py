@@ -2,14 +2,24 @@
 
 import math
 
-from ..base import Layer
+from ._affine import Affine
 
 
-class Broadcast(Layer):
+class Broadcast(Affine):
     """The operand is bottom 1, or with one bottom a learnable blob."""
 
     bottoms = (1, 2)
     in_place = True
+
+    @property
+    def is_by_channel(self):
+        options = self.options
+        return len(self.param.bottom) == 1 and options.axis == 1 and options.num_axes == 1
+
+    @property
+    def channels(self):
+        """Of a learned operand: how many values it has."""
+        return self.blobs[0].count
 
     def covered_shape(self, shape):
         """The shape of a learned operand: `num_axes` axes of `shape`, from `axis` on."""

@@ -3,25 +3,25 @@
 import numpy as np
 
 from ...blob import Blob
-from ...kernels import affine, batch_norm, relu
-from ...kernels.epilogue import NONE, RELU, Epilogue
+from ...kernels import affine, batch_norm
+from ...kernels.epilogue import Epilogue
 from .._by_channel import by_channel
 from .._keep import keep_bottom
-from ..base import Layer
+from ._affine import Affine
 
 
-class ChannelNormalizer(Layer):
+class ChannelNormalizer(Affine):
     """y = scale * (x - mean) / sqrt(variance + eps) + bias, for each channel (axis 1).
 
     A subclass sets `eps` in setup, and the blobs `scale` and `bias` if it has them. Where its
     `is_fixed` is true, forward uses the (mean, variance) of `fixed_statistics()` instead of the
-    batch's. In one step with it run a Scale of the channels, if it has no blobs of its own, and
-    then a ReLU.
+    batch's. Others may have scale and bias instead: `forward_with` and `gradients` take theirs, and
+    an activation after them.
     """
 
     in_place = True
     keeps_bottom = True
-    scale = bias = None
+    normalizes_channels = True
 
     def infer_shapes(self, bottom_shapes):
         shape = bottom_shapes[0]
@@ -50,112 +50,67 @@ class ChannelNormalizer(Layer):
                     "write lr_mult: 0 or leave param out"
                 )
 
-    def absorb(self, layer, absorbed):
-        if layer.type == "Scale":
-            return self.scale is None and not absorbed and layer.is_by_channel
-        return layer.type == "ReLU" and layer.slope == 0 and "ReLU" not in _types(absorbed)
+    def forward(self, bottom, top):
+        self.forward_with(bottom, top, self)
 
-    def release(self):
-        if "Scale" in _types(self.followers) and self.needs_backward:
-            xhat = Blob(self.x.shape, self.dtype)
-            slope = self.dtype.type(1) / np.sqrt(self.variance + self.eps)
-            plain = Epilogue.of(self.dtype, self.channels, self.mean, slope)
-            affine.forward(by_channel(self.x.data), plain, by_channel(xhat.data))
-            self.followers[0].x = xhat
-
-    @property
-    def rectify(self):
-        """Whether this step ends with a ReLU."""
-        return "ReLU" in _types(self.followers)
-
-    def affine_blobs(self):
-        """The blobs of scale and bias in this step, or None: this layer's or its Scale's."""
-        if "Scale" in _types(self.followers):
-            return self.followers[0].blobs[0], self.followers[0].bias
-        return self.scale, self.bias
-
-    def affine_part(self):
-        """The scale and the bias as (C,) arrays."""
-        scale, bias = self.affine_blobs()
-        return (
-            np.ones(self.channels, self.dtype) if scale is None else scale.data.reshape(-1),
-            np.zeros(self.channels, self.dtype) if bias is None else bias.data.reshape(-1),
-        )
-
-    def normalize_batch(self, bottom, top):
-        """Forward with the statistics of the batch, which it leaves in `mean`, `variance`."""
-        if bottom[0].count == 0:
+    def forward_with(self, bottom, top, owner, **activation):
+        """Forward with the scale and bias of the layer `owner`, and an activation, at once."""
+        self.through_statistics = not self.is_fixed
+        x, y = by_channel(bottom[0].data), by_channel(top[0].data)
+        if self.through_statistics and x.size == 0:
             raise self.shape_error(0, bottom[0].shape, "at least one value per channel")
-        self.through_statistics = True
-        self.x = keep_bottom(self, bottom, top)
-        self.mean, self.variance = np.empty((2, self.channels), self.dtype)
-        x, y = by_channel(bottom[0].data), by_channel(top[0].data)
-        batch_norm.forward(
-            x, self.eps, self._epilogue(0, self.affine_part()[0]), self.mean, self.variance, y
-        )
-
-    def _epilogue(self, center, slope):
-        """(x - center) * slope, then the bias and the activation of this step."""
-        activation = RELU if self.rectify else NONE
-        bias = self.affine_part()[1]
-        return Epilogue.of(self.dtype, self.channels, center, slope, bias, activation)
-
-    def fixed_epilogue(self):
-        """What fixed statistics come to: y = (x - center) * slope + offset, and the activation."""
-        self.mean, self.variance = self.fixed_statistics()
-        scale = self.affine_part()[0]
-        return self._epilogue(self.mean, scale / np.sqrt(self.variance + self.eps))
-
-    def normalize_by_fixed(self, bottom, top):
-        """Forward with fixed statistics."""
-        self.through_statistics = False
-        if self.affine_blobs()[0] is not None:
+        if self.through_statistics or owner.scale is not None:
             self.x = keep_bottom(self, bottom, top)
-        x, y = by_channel(bottom[0].data), by_channel(top[0].data)
-        affine.forward(x, self.fixed_epilogue(), y)
+        if self.through_statistics:
+            self.mean, self.variance = np.empty((2, self.channels), self.dtype)
+            epilogue = owner.epilogue(**activation)
+            batch_norm.forward(x, self.eps, epilogue, self.mean, self.variance, y)
+        else:
+            affine.forward(x, self.fixed_epilogue(owner, **activation), y)
+
+    def fixed_epilogue(self, owner, **activation):
+        """What fixed statistics come to: y = (x - mean) * slope + bias, then an activation."""
+        self.mean, self.variance = self.fixed_statistics()
+        scale = self.dtype.type(1) if owner.scale is None else owner.scale.data.reshape(-1)
+        bias = None if owner.bias is None else owner.bias.data
+        slope = scale / np.sqrt(self.variance + self.eps)
+        return Epilogue.of(self.dtype, self.channels, self.mean, slope, bias, **activation)
 
     def backward(self, top, propagate_down, bottom):
-        y, dy = by_channel(top[0].data), by_channel(top[0].diff)
-        (scale_blob, bias_blob), (scale, _) = self.affine_blobs(), self.affine_part()
-        inverse = 1 / np.sqrt(self.variance + self.eps)
-        dx = by_channel(bottom[0].diff) if propagate_down[0] else None
-        if scale_blob is None and not self.through_statistics:
-            self._mask(y, dy)
-            if dx is not None:
-                np.multiply(dy, inverse[:, None], out=dx)
-            return
-        x = by_channel(self.x.data)
+        dx = bottom[0].diff if propagate_down[0] else None
+        if self.scale is not None or self.through_statistics:
+            self.add_gradients(*self.gradients(top[0], dx, self))
+        elif dx is not None:
+            slope = 1 / np.sqrt(self.variance + self.eps)
+            np.multiply(by_channel(top[0].diff), slope[:, None], out=by_channel(dx))
+
+    def gradients(self, top, dx, owner, **activation):
+        """Backward of `forward_with`: fills dx, unless it is None; gives those of scale and bias.
+
+        The diff of `top` becomes that of the activation's bottom, unless dx is None; then there is
+        to be no activation.
+        """
+        x, y, dy = (by_channel(array) for array in (self.x.data, top.data, top.diff))
         dscale, dbias = np.empty((2, self.channels), self.dtype)
-        if dx is None and self.followers:  # their diffs still show in the blob
-            affine.backward(y, dy, x, self._epilogue(self.mean, scale), dy, dscale, dbias)
-            dscale *= inverse
-        elif dx is None:
+        inverse = 1 / np.sqrt(self.variance + self.eps)
+        if dx is None:
             affine.sums(dy, x, self.mean, dscale, dbias)
-            dscale *= inverse
         elif self.through_statistics:
+            epilogue, dx = owner.epilogue(**activation), by_channel(dx)
             batch_norm.backward(
-                y, dy, x, self.mean, self.variance, self.eps, self._epilogue(0, scale),
-                dx, dscale, dbias,
-            )  # fmt: skip
+                y, dy, x, self.mean, self.variance, self.eps, epilogue, dx, dscale, dbias
+            )
+            return dscale, dbias
         else:
-            epilogue = self._epilogue(self.mean, scale * inverse)
-            affine.backward(y, dy, x, epilogue, dx, dscale, dbias)
-            dscale *= inverse
-        owner = self.followers[0] if "Scale" in _types(self.followers) else self
-        learns = dict(zip(owner.blobs, owner.param_propagate_down, strict=True))
-        for blob, gradient in ((scale_blob, dscale), (bias_blob, dbias)):
-            if learns.get(blob):
-                blob.diff.reshape(-1)[...] += gradient
-        if self.followers and dx is not None and not np.may_share_memory(dx, dy):
-            self._mask(y, dy)  # what the followers' backward leaves in their blob
-            if "Scale" in _types(self.followers):
-                dy *= scale[:, None]
+            slope = owner.scale.data.reshape(-1) * inverse
+            epilogue = Epilogue.of(self.dtype, self.channels, self.mean, slope, **activation)
+            affine.backward(y, dy, x, epilogue, by_channel(dx), dscale, dbias)
+        return dscale * inverse, dbias
 
-    def _mask(self, y, dy):
-        """The gradient of this step's ReLU, where no other kernel takes it along."""
-        if self.rectify:
-            relu.backward(y.reshape(-1), dy.reshape(-1), self.dtype.type(0), dy.reshape(-1))
-
-
-def _types(layers):
-    return [layer.type for layer in layers]
+    def normalized(self):
+        """A blob with (x - mean) / sqrt(variance + eps), of the last forward."""
+        blob = Blob(self.x.shape, self.dtype)
+        slope = self.dtype.type(1) / np.sqrt(self.variance + self.eps)
+        plain = Epilogue.of(self.dtype, self.channels, self.mean, slope)
+        affine.forward(by_channel(self.x.data), plain, by_channel(blob.data))
+        return blob

@@ -93,11 +93,9 @@ class BatchNorm(ChannelNormalizer):
         share = self.dtype.type(1 / factor if factor else 0)
         return self.mean_sum.data * share, self.variance_sum.data * share
 
-    def forward(self, bottom, top):
-        if self.is_fixed:
-            self.normalize_by_fixed(bottom, top)
-        else:
-            self.normalize_batch(bottom, top)
+    def forward_with(self, bottom, top, owner, **activation):
+        super().forward_with(bottom, top, owner, **activation)
+        if not self.is_fixed:
             self._add_to_sums(bottom[0].count // self.channels)
 
     def _add_to_sums(self, m):

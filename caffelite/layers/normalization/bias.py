@@ -25,10 +25,12 @@ class Bias(Broadcast):
 
     def setup(self, bottom_shapes):
         if len(bottom_shapes) == 1:
-            self.add_blob("bias", self.covered_shape(bottom_shapes[0]), self.options.filler)
+            self.bias = self.add_blob(
+                "bias", self.covered_shape(bottom_shapes[0]), self.options.filler
+            )
 
     def _bias(self, bottom):
-        return bottom[1] if len(bottom) > 1 else self.blobs[0]
+        return bottom[1] if len(bottom) > 1 else self.bias
 
     def forward(self, bottom, top):
         bias = self._bias(bottom)

@@ -93,11 +93,8 @@ class BN(ChannelNormalizer):
             return np.zeros(self.channels, self.dtype), np.ones(self.channels, self.dtype)
         return tuple(blob.data.reshape(-1) for blob in self.averages)
 
-    def forward(self, bottom, top):
-        if self.is_fixed:
-            self.normalize_by_fixed(bottom, top)
-        else:
-            self.normalize_batch(bottom, top)
+    def forward_with(self, bottom, top, owner, **activation):
+        super().forward_with(bottom, top, owner, **activation)
         if self.averages is None:
             for blob, statistic in zip(top[1:], (self.mean, self.variance), strict=False):
                 blob.data.reshape(-1)[...] = statistic

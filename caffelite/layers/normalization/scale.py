@@ -36,17 +36,13 @@ class Scale(Broadcast):
         if len(bottom_shapes) == 1:
             shape = self.covered_shape(bottom_shapes[0])
             one = caffe_pb2.FillerParameter(value=1)
-            self.add_blob("scale", shape, options.filler if options.HasField("filler") else one)
-        self.bias = self.add_blob("bias", shape, options.bias_filler) if options.bias_term else None
-
-    @property
-    def is_by_channel(self):
-        """Whether it is learned, and of one axis: the channels, axis 1."""
-        one_bottom = len(self.param.bottom) == 1
-        return one_bottom and self.options.axis == 1 and self.options.num_axes == 1
+            filler = options.filler if options.HasField("filler") else one
+            self.scale = self.add_blob("scale", shape, filler)
+        if options.bias_term:
+            self.bias = self.add_blob("bias", shape, options.bias_filler)
 
     def _scale(self, bottom):
-        return bottom[1] if len(bottom) > 1 else self.blobs[0]
+        return bottom[1] if len(bottom) > 1 else self.scale
 
     def forward(self, bottom, top):
         self.x = keep_bottom(self, bottom, top)
@@ -68,13 +64,9 @@ class Scale(Broadcast):
             affine.sums(dy, x, none, dscale, dbias)
             if self._leaves_products(bottom, top):
                 np.multiply(top[0].diff, bottom[0].data, out=bottom[0].diff)
-        if len(bottom) > 1:
-            if propagate_down[1]:
-                scale.diff[...] = dscale.reshape(scale.shape)
-        elif self.param_propagate_down[0]:
-            scale.diff[...] += dscale.reshape(scale.shape)
-        if self.bias is not None and self.param_propagate_down[-1]:
-            self.bias.diff[...] += dbias.reshape(scale.shape)
+        self.add_gradients(dscale, dbias)
+        if len(bottom) > 1 and propagate_down[1]:
+            scale.diff[...] = dscale.reshape(scale.shape)
 
     def _leaves_products(self, bottom, top):
         """Whether dy * x stays in bottom 0's diff, which nobody asked for.
@@ -84,4 +76,4 @@ class Scale(Broadcast):
         """
         if len(bottom) > 1 or not self.param_propagate_down[0] or self.param.propagate_down:
             return False
-        return top[0] is not bottom[0] and self.blobs[0].count != bottom[0].count
+        return top[0] is not bottom[0] and self.scale.count != bottom[0].count

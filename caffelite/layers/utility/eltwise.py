@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 
-from ...kernels import eltwise, relu
-from ...kernels.epilogue import NONE, RELU, Epilogue
+from ...kernels import eltwise
+from ...kernels.epilogue import Epilogue
 from ..base import TRAIN, Layer, register
 
 
@@ -48,10 +48,6 @@ class Eltwise(Layer):
         if self.operation == "STOCHASTIC_SUM" and not all(0 <= p <= 1 for p in self.coeffs):
             raise self.error("coeff: STOCHASTIC_SUM needs probabilities, from 0 to 1")
 
-    def absorb(self, layer, absorbed):
-        is_sum = self.operation == "SUM" and not self.options.coeff_blob
-        return is_sum and not absorbed and layer.type == "ReLU" and layer.slope == 0
-
     @property
     def is_plain_sum(self):
         """Whether y = x_0 + x_1, which has kernels of its own."""
@@ -78,19 +74,25 @@ class Eltwise(Layer):
                 )
         return [first]
 
+    @property
+    def takes_epilogue(self):
+        return "activation" if self.is_plain_sum else None
+
+    def epilogue(self, **activation):
+        """An activation of the sum."""
+        return Epilogue.of(self.dtype, 1, **activation)
+
     def forward(self, bottom, top):
         if self.is_plain_sum:
-            self.factors = [None, None]
-            flat = [blob.data.reshape(-1) for blob in (*bottom, *top)]
-            eltwise.add(flat[0], flat[1], self._epilogue(), flat[2])
-            return
-        self._forward(bottom, top)
-        if self.followers:
-            y = top[0].data.reshape(-1)
-            relu.forward(y, self.dtype.type(0), y)
+            self.forward_with(bottom, top, self.epilogue())
+        else:
+            self._forward(bottom, top)
 
-    def _epilogue(self):
-        return Epilogue.of(self.dtype, 1, activation=RELU if self.followers else NONE)
+    def forward_with(self, bottom, top, epilogue):
+        """Forward of a plain sum, with this epilogue."""
+        self.factors = [None, None]
+        a, b, y = (blob.data.reshape(-1) for blob in (*bottom, *top))
+        eltwise.add(a, b, epilogue, y)
 
     def _forward(self, bottom, top):
         x, y = [b.data for b in bottom[: self.num_terms]], top[0].data
@@ -118,18 +120,24 @@ class Eltwise(Layer):
         return factors
 
     def backward(self, top, propagate_down, bottom):
-        y, dy = top[0].data.reshape(-1), top[0].diff.reshape(-1)
         if self.is_plain_sum and all(propagate_down):
-            da, db = (blob.diff.reshape(-1) for blob in bottom)
-            eltwise.spread(y, dy, self._epilogue(), da, db)
+            self.backward_with(top, propagate_down, bottom, self.epilogue())
             return
-        if self.followers:
-            relu.backward(y, dy, self.dtype.type(0), dy)
         if self.options.coeff_blob and propagate_down[-1]:
             raise self.error("coeff_blob: there is no gradient for the coefficients, bottom[-1]")
         for i in range(self.num_terms):
             if propagate_down[i]:
                 self._backward_to(i, [b.data for b in bottom], top[0].diff, bottom[i].diff)
+
+    def backward_takes_activation(self, propagate_down):
+        """Whether both bottoms want the gradient: they get it in one pass."""
+        return all(propagate_down)
+
+    def backward_with(self, top, propagate_down, bottom, epilogue):
+        """Backward of a plain sum, both of whose bottoms want the gradient, with this epilogue."""
+        y, dy = top[0].data.reshape(-1), top[0].diff.reshape(-1)
+        da, db = (blob.diff.reshape(-1) for blob in bottom)
+        eltwise.spread(y, dy, epilogue, da, db)
 
     def _backward_to(self, i, x, dy, dx):
         if self.operation == "MAX":

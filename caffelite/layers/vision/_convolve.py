@@ -1,7 +1,7 @@
 """What Convolution and Deconvolution share: options, blobs, the order of work."""
 
-from ...kernels import bias, relu
-from ...kernels.epilogue import NONE, RELU, Epilogue
+from ...kernels import bias
+from ...kernels.epilogue import Epilogue
 from .._by_channel import by_channel
 from ._sliding import Sliding
 
@@ -10,8 +10,7 @@ class Convolve(Sliding):
     """Base of the layers that slide one set of weights over each of their bottoms.
 
     A subclass gives `weight_shape()` and the three products `product(x, y, epilogue)`,
-    `weight_gradient(x, dy)` and `bottom_gradient(dy, dx)`. In one step with it run a ReLU, and
-    what normalizes channels with given statistics where no backward follows.
+    `weight_gradient(x, dy)` and `bottom_gradient(dy, dx)`.
     """
 
     bottoms = (1, None)
@@ -68,40 +67,36 @@ class Convolve(Sliding):
     def geometry(self):
         return self.stride, self.pad, self.dilation, self.group
 
-    def absorb(self, layer, absorbed):
-        if absorbed and absorbed[0].type != "ReLU":
-            return absorbed[0].absorb(layer, absorbed[1:])
-        if layer.type == "ReLU":
-            return not absorbed and layer.slope == 0
-        fixed = getattr(layer, "is_fixed", False) and not layer.needs_backward
-        return not absorbed and fixed and self.axis == 1
+    @property
+    def takes_epilogue(self):
+        return "map" if self.axis == 1 else None
+
+    def epilogue(self, **activation):
+        """The bias, then an activation."""
+        offset = None if self.bias is None else self.bias.data
+        return Epilogue.of(self.dtype, self.num_output, offset=offset, **activation)
 
     def forward(self, bottom, top):
-        epilogue = self._epilogue()
+        self.forward_with(bottom, top, self.epilogue())
+
+    def forward_with(self, bottom, top, epilogue):
+        """Forward, with this instead of the layer's own epilogue."""
         for b, t in zip(bottom, top, strict=True):
             self.product(self.fold(b.data), self.fold(t.data), epilogue)
 
-    def _epilogue(self):
-        """What becomes of the products: the bias, and what the followers do."""
-        if not self.followers or self.followers[0].type == "ReLU":
-            offset = None if self.bias is None else self.bias.data
-            activation = RELU if self.followers else NONE
-            return Epilogue.of(self.dtype, self.num_output, offset=offset, activation=activation)
-        normalizer, *normalizer.followers = self.followers
-        epilogue = normalizer.fixed_epilogue()
-        if self.bias is not None:
-            epilogue = epilogue._replace(center=epilogue.center - self.bias.data)
-        return epilogue
-
     def backward(self, top, propagate_down, bottom):
-        activation = RELU if self.followers else NONE
-        epilogue = Epilogue.of(self.dtype, self.num_output, activation=activation)
+        self.backward_with(top, propagate_down, bottom, self.epilogue())
+
+    def backward_takes_activation(self, propagate_down):
+        """Whether the gradient of the activation comes along with that of the bias."""
+        return self.bias is not None and self.param_propagate_down[1]
+
+    def backward_with(self, top, propagate_down, bottom, epilogue):
+        """Backward of `forward_with` an epilogue that has no map but the bias."""
         for wanted, b, t in zip(propagate_down, bottom, top, strict=True):
             y, dy = self.fold(t.data), self.fold(t.diff)
             if self.bias is not None and self.param_propagate_down[1]:
                 bias.backward(by_channel(y), by_channel(dy), epilogue, self.bias.diff)
-            elif self.followers:
-                relu.backward(y.reshape(-1), dy.reshape(-1), self.dtype.type(0), dy.reshape(-1))
             if self.param_propagate_down[0]:
                 self.weight_gradient(self.fold(b.data), dy)
             if wanted:

@@ -1,0 +1,48 @@
+"""Functions that others have a net call while it runs."""
+
+_EVENTS = "before_forward", "after_forward", "before_backward", "after_backward"
+
+
+class Callbacks:
+    """A base of Net: what is called before and after layers.
+
+    Layers that run in one step are called for one after the other, in order; the step as a whole
+    runs between the two calls for the first of them. So from then on the blob that they share
+    shows what the last of them made, and in backward its diff what the first of these made (see
+    `Net.steps` and `caffelite summary --plan`). CAFFELITE_PLAN=off in the environment makes each
+    layer a step of its own.
+    """
+
+    def _start_calls(self):
+        self._callbacks = {event: [] for event in _EVENTS}
+
+    def _call(self, event, argument):
+        for callback in self._callbacks[event]:
+            callback(argument)
+
+    def _call_rest(self, way, places):
+        """The calls for the layers that have run with the first of their step."""
+        for place in places:
+            self._call(f"before_{way}", place)
+            self._call(f"after_{way}", place)
+
+    @property
+    def _shows_blobs(self):
+        """Whether somebody may look at blobs, or change them, between two steps of forward."""
+        return bool(self._callbacks["before_forward"] or self._callbacks["after_forward"])
+
+    def before_forward(self, callback):
+        """Call `callback(layer index)` before each layer's forward."""
+        self._callbacks["before_forward"].append(callback)
+
+    def after_forward(self, callback):
+        """Call `callback(layer index)` after each layer's forward."""
+        self._callbacks["after_forward"].append(callback)
+
+    def before_backward(self, callback):
+        """Call `callback(layer index)` before each layer's backward."""
+        self._callbacks["before_backward"].append(callback)
+
+    def after_backward(self, callback):
+        """Call `callback(layer index)` after each layer's backward."""
+        self._callbacks["after_backward"].append(callback)

@@ -1,0 +1,51 @@
+"""Fused steps: nodes whose work is done at once, so that their blob is written once and not again.
+
+A file of this folder is a fusion. Its `match(nodes, first)` gets a node, which is at place `first`
+of the net, and those right after it that work in place on its only top, with nobody looking in
+between; it returns a FusedStep for as many of them, from the first on, as it can run at once, or
+None. Which layers these can be it asks the layers: what can take an epilogue, what is a map of the
+channels, what is an activation. Another fusion is another file.
+"""
+
+import functools
+import importlib
+import pkgutil
+
+
+def find_fused(nodes):
+    """The fused steps for the nodes of a net, in order; where several match, the longest."""
+    found, index = [], 0
+    while index < len(nodes):
+        in_place = _in_place_on_top(nodes, index)
+        matched = [match(in_place, index) for match in _matches()] if len(in_place) > 1 else []
+        step = max(filter(None, matched), key=lambda step: step.last, default=None)
+        if step:
+            found.append(step)
+        index = step.last + 1 if step else index + 1
+    return found
+
+
+@functools.cache
+def _matches():
+    """The `match` of each file."""
+    names = [file.name for file in pkgutil.iter_modules(__path__) if file.name[0] != "_"]
+    return [importlib.import_module(f"{__name__}.{name}").match for name in sorted(names)]
+
+
+def _in_place_on_top(nodes, index):
+    """The node at `index` and those right after it that work in place on its only top.
+
+    Nobody sees the difference if these run as one: of a blob only the last value shows.
+    """
+    head, found = nodes[index], [nodes[index]]
+    for node in nodes[index + 1 :]:
+        if not (
+            node.bottom_names == node.top_names == head.top_names
+            and len(node.top_names) == 1
+            and not any(head.loss_weights + node.loss_weights)
+            and node.needs_backward == head.needs_backward
+            and node.propagate_down == [node.needs_backward]
+        ):
+            break
+        found.append(node)
+    return found

@@ -1,0 +1,89 @@
+"""What the fusions share: taking nodes one after the other, and steps that end in an epilogue."""
+
+import numpy as np
+
+from ..step import FusedStep
+
+
+class Parts:
+    """Takes the nodes that a step can run, from the second on, and names what each is for.
+
+    normalizer : normalizes channels by fixed statistics, or None
+    affine : has the scale and the bias of channels, learned, or None
+    activation : the activation, or None
+    """
+
+    def __init__(self, nodes):
+        self.head, *self._left = nodes
+        self.taken = [self.head]
+        self.normalizer = self.affine = self.activation = None
+
+    @property
+    def are_many(self):
+        """Whether anything was taken: a step of one node is none."""
+        return len(self.taken) > 1
+
+    def take_fixed_normalizer(self):
+        """Take a node that normalizes by fixed statistics."""
+        self.normalizer = self._take(lambda layer: layer.normalizes_channels and layer.is_fixed)
+
+    def take_affine(self):
+        """Take a node that is y = scale * x + bias, learned for each channel; in training, with
+        a scale."""
+        trains = self.head.needs_backward
+        self.affine = self._take(
+            lambda layer: layer.is_by_channel and not (trains and layer.scale is None)
+        )
+
+    def take_activation(self, by_channel):
+        """Take an activation that an epilogue knows.
+
+        Where backward follows, its gradient must show from what it gives, all that is left then.
+        Unless `by_channel`, it must be the same for all channels.
+        """
+        trains = self.head.needs_backward
+
+        def fits(layer):
+            options = layer.activation()
+            if options is None or (trains and not layer.gradient_from_top):
+                return False
+            return by_channel or np.ndim(options.get("leak", 0)) == 0
+
+        self.activation = self._take(fits)
+
+    def _take(self, fits):
+        if not self._left or not fits(self._left[0].layer):
+            return None
+        self.taken.append(self._left.pop(0))
+        return self.taken[-1]
+
+    def activation_options(self):
+        """The activation as arguments of `Epilogue.of`."""
+        return self.activation.layer.activation() if self.activation else {}
+
+
+class EpilogueStep(FusedStep):
+    """A node whose layer takes an epilogue, which does what the other nodes would."""
+
+    def __init__(self, parts, first):
+        super().__init__(parts.taken, first)
+        self.parts = parts
+
+    def epilogue(self):
+        """What the layer of the first node is to do with its sums."""
+        return self.nodes[0].layer.epilogue(**self.parts.activation_options())
+
+    def forward(self):
+        node = self.nodes[0]
+        node.layer.forward_with(node.bottom_blobs, node.top_blobs, self.epilogue())
+
+    def backward(self):
+        node = self.nodes[0]
+        if node.layer.backward_takes_activation(node.propagate_down):
+            epilogue = self.epilogue()
+            node.layer.backward_with(
+                node.top_blobs, node.propagate_down, node.bottom_blobs, epilogue
+            )
+        else:
+            self.parts.activation.backward()
+            node.backward()

@@ -1,0 +1,54 @@
+"""Normalization of channels with the scale and the activation after it, in training and testing."""
+
+import numpy as np
+
+from ...layers._by_channel import by_channel
+from ..step import FusedStep
+from ._parts import Parts
+
+
+def match(nodes, first):
+    """The step of a normalization, of a Scale if it has none itself, and of an activation."""
+    head, parts = nodes[0], Parts(nodes)
+    if not head.layer.normalizes_channels:
+        return None
+    if head.layer.scale is None:
+        parts.take_affine()
+    parts.take_activation(by_channel=True)
+    return NormalizeStep(parts, first) if parts.are_many else None
+
+
+class NormalizeStep(FusedStep):
+    """y = activation(scale * (x - mean) / sqrt(variance + eps) + bias), by channel."""
+
+    def __init__(self, parts, first):
+        super().__init__(parts.taken, first)
+        self.parts = parts
+
+    @property
+    def owner(self):
+        """The layer that has the scale and the bias."""
+        return (self.parts.affine or self.nodes[0]).layer
+
+    def forward(self):
+        node, activation = self.nodes[0], self.parts.activation_options()
+        node.layer.forward_with(node.bottom_blobs, node.top_blobs, self.owner, **activation)
+
+    def backward(self):
+        node, owner, activation = self.nodes[0], self.owner, self.parts.activation
+        if owner.scale is None and node.layer.is_fixed:
+            activation.backward()
+            node.backward()
+            return
+        (top,), (bottom,), (wanted,) = node.top_blobs, node.bottom_blobs, node.propagate_down
+        if activation and not wanted:
+            activation.backward()
+        options = self.parts.activation_options() if wanted else {}
+        dx = bottom.diff if wanted else None
+        owner.add_gradients(*node.layer.gradients(top, dx, owner, **options))
+        if owner is not node.layer and not (wanted and np.may_share_memory(dx, top.diff)):
+            by_channel(top.diff)[...] *= owner.scale.data.reshape(-1, 1)
+
+    def release(self):
+        if self.parts.affine and self.nodes[0].needs_backward:
+            self.parts.affine.layer.x = self.nodes[0].layer.normalized()

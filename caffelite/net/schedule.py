@@ -1,0 +1,84 @@
+"""The schedule of a net: which steps run, for any part of it, forward and backward."""
+
+import os
+
+from . import kept
+from .fused import find_fused
+from .step import Step
+
+
+class Schedule:
+    """The steps of a net, in the order of its nodes.
+
+    A fused step runs where all of its nodes are to run; else these run one by one, as with
+    `one_by_one`. CAFFELITE_PLAN=off in the environment runs all nodes one by one, always.
+    """
+
+    def __init__(self, nodes):
+        planned = os.environ.get("CAFFELITE_PLAN", "on") != "off"
+        self._single = [Step([node], index) for index, node in enumerate(nodes)]
+        fused = find_fused(nodes) if planned else []
+        self._fused = {i: step for step in fused for i in range(step.first, step.last + 1)}
+        self.kept = kept.keep(nodes, self._fused, planned)
+
+    @property
+    def steps(self):
+        """The steps of a pass through the whole net."""
+        return list(self._over(0, len(self._single) - 1))
+
+    def _over(self, start, end, one_by_one=False):
+        index = start
+        while index <= end:
+            fused = self._fused.get(index)
+            whole = fused and fused.first == index and fused.last <= end and not one_by_one
+            yield (step := fused if whole else self._single[index])
+            index = step.last + 1
+
+    def forward(self, start, end, one_by_one):
+        """Yield each step to run, from place `start` on to `end`."""
+        for blob in self.kept:
+            if blob.writers[0] < start <= blob.reader:
+                blob.take()
+        for step in self._over(start, end, one_by_one):
+            fused = self._fused.get(step.first)
+            if step is fused:
+                fused.has_run = True
+            else:
+                _release(fused)
+            yield step
+
+    def backward(self, start, end, one_by_one):
+        """Yield each step to run, from place `start` back to `end`; it runs as forward did."""
+        index = start
+        while index >= end:
+            step = fused = self._fused.get(index)
+            ran = fused and fused.has_run
+            if one_by_one or not ran or fused.first < end or fused.last != index:
+                _release(fused)
+                step = self._single[index]
+            yield step
+            index = step.first - 1
+
+    def show(self, start, end):
+        """Let users see what nodes `start` to `end` gave, where its reader is still to come."""
+        for blob in self.kept:
+            if blob.reader > end and any(start <= writer <= end for writer in blob.writers):
+                blob.show()
+
+    def take(self, index):
+        """Let the node at this place read what users may have changed since the one before it."""
+        for blob in self.kept:
+            if index in (*blob.writers[1:], blob.reader):
+                blob.take()
+
+    def rejoin(self):
+        """Let all nodes use the blobs that users see."""
+        for blob in self.kept:
+            blob.rejoin()
+
+
+def _release(fused):
+    """Let the nodes of a step that ran as one go on one by one."""
+    if fused and fused.has_run:
+        fused.release()
+        fused.has_run = False

@@ -1,0 +1,42 @@
+"""Steps: what a net runs, one after the other. Most are one node; a fused step is several."""
+
+
+class Step:
+    """A node that runs by itself.
+
+    `nodes` are those that the step runs, `first` is the place of the first among all of the net's.
+    """
+
+    def __init__(self, nodes, first):
+        self.nodes = nodes
+        self.first = first
+
+    @property
+    def last(self):
+        """The place of its last node among all of the net's."""
+        return self.first + len(self.nodes) - 1
+
+    def forward(self):
+        """Fill the tops of the nodes."""
+        self.nodes[0].forward()
+
+    def backward(self):
+        """Give the gradients that the nodes are to give."""
+        self.nodes[0].backward()
+
+
+class FusedStep(Step):
+    """Base of steps that do the work of several nodes at once.
+
+    The nodes after the first work in place on its only top. Forward leaves in that blob what the
+    last of them makes, and backward leaves in its diff what the second of them makes: just as if
+    they had run one by one. A subclass says how in `forward` and `backward`, and in `release` what
+    its nodes need that its forward did not keep.
+    """
+
+    def __init__(self, nodes, first):
+        super().__init__(nodes, first)
+        self.has_run = False  # rather than its nodes, at the last forward
+
+    def release(self):
+        """After this step's forward, leave its nodes what each needs for a backward of its own."""
