@@ -494,6 +494,19 @@ def test_callbacks_come_after_tests_and_around_gradients():
     assert seen == ["test", "start", "forward", "forward", "gradients", "step"]
 
 
+def test_gradients_of_a_step_are_ready_in_the_last_of_iter_size_passes():
+    solver = caffelite.get_solver(param("iter_size: 3"))
+    passes, told = [], []
+    solver.net.before_backward(lambda i: i == 0 and passes.append(i))
+    solver.net.on_gradients_ready(lambda blobs: told.extend((len(passes), b) for b in blobs))
+    solver.add_callback(on_gradients_ready=lambda: told.append("all"))
+    solver.step(2)
+    blobs = [entry.blob for entry in solver.net.learnable]
+    assert told.pop() == told.pop(len(blobs)) == "all"
+    assert [number for number, _ in told] == [2] * len(blobs) + [5] * len(blobs)
+    assert {id(blob) for _, blob in told} == {id(blob) for blob in blobs}
+
+
 def test_events_tell_all():
     solver = caffelite.get_solver(param(TESTED + " snapshot: 5"))
     events = []

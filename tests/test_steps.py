@@ -349,6 +349,48 @@ def test_what_a_convolution_takes_along(types, training, testing, monkeypatch):
     assert len(fused(net).get("a", ())) == testing
 
 
+# Gradients that are ready while backward goes on
+
+SHARED = HEAD + conv("a", "x", num_output=3) + on("a", "ReLU") + conv("b", "a", num_output=3)
+SHARED = SHARED.replace('Convolution"', 'Convolution" param { name: "w" } param { name: "v" }')
+SHARED += conv("c", "b") + on("c", "BatchNorm", "Scale", "ReLU") + TAIL % "c"
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_gradients_are_final_when_they_are_said_to_be(planned, monkeypatch):
+    net = build(SHARED, planned, monkeypatch)
+    names = {id(e.blob): f"{e.layer} {e.index}" for e in net.learnable}
+    told, found = [], {}
+
+    def ready(blobs):
+        told.append({names[id(blob)] for blob in blobs})
+        found.update({names[id(blob)]: blob.diff.copy() for blob in blobs})
+
+    net.on_gradients_ready(ready)
+    net.clear_param_diffs()
+    net.forward_backward()
+    expected = [{"ip 0", "ip 1"}, {"c_1 0", "c_1 1"}, {"c 0", "c 1"}, {"a 0", "a 1"}]
+    assert told == expected
+    for entry in net.learnable:
+        name = names[id(entry.blob)]
+        assert (name in found) == (not name.startswith("c_0"))
+        if name in found:
+            np.testing.assert_array_equal(entry.blob.diff, found[name], name)
+
+
+def test_gradients_wait_for_the_last_pass(monkeypatch):
+    net = build(SHARED, True, monkeypatch)
+    told = []
+    net.on_gradients_ready(told.extend)
+    net.clear_param_diffs()
+    net.gradients_are_final = False
+    net.forward_backward()
+    assert not told
+    net.gradients_are_final = True
+    net.forward_backward()
+    assert len({id(blob) for blob in told}) == len(told) == 8
+
+
 def test_another_batch_size_passes_through(monkeypatch):
     nets = [build(RESIDUAL, on, monkeypatch) for on in (True, False)]
     for net in nets:

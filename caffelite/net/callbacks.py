@@ -4,7 +4,7 @@ _EVENTS = "before_forward", "after_forward", "before_backward", "after_backward"
 
 
 class Callbacks:
-    """A base of Net: what is called before and after layers.
+    """A base of Net: what is called before and after layers, and when gradients are ready.
 
     Layers that run in one step are called for one after the other, in order; the step as a whole
     runs between the two calls for the first of them. So from then on the blob that they share
@@ -14,7 +14,7 @@ class Callbacks:
     """
 
     def _start_calls(self):
-        self._callbacks = {event: [] for event in _EVENTS}
+        self._callbacks = {event: [] for event in (*_EVENTS, "on_gradients_ready")}
 
     def _call(self, event, argument):
         for callback in self._callbacks[event]:
@@ -46,3 +46,13 @@ class Callbacks:
     def after_backward(self, callback):
         """Call `callback(layer index)` after each layer's backward."""
         self._callbacks["after_backward"].append(callback)
+
+    def on_gradients_ready(self, callback):
+        """Call `callback(blobs)` in backward, as soon as the diffs of learnable blobs are final.
+
+        They are when the last step that adds to them has run, of all layers that share them and,
+        with iter_size, in the last pass (`Net.gradients_are_final`). Each blob comes once, the
+        owner of its values; those that no gradient reaches never come. Processes that train
+        together exchange gradients here, while backward goes on.
+        """
+        self._callbacks["on_gradients_ready"].append(callback)

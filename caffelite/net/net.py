@@ -17,7 +17,7 @@ from .arguments import read_network, sort_arguments
 from .callbacks import Callbacks
 from .inner_names import InnerNames
 from .learnable import LearnableBlobs
-from .plan import plan_backward
+from .plan import plan_backward, plan_gradients
 from .schedule import Schedule
 from .wiring import Wiring, check_in_place, unread_tops
 
@@ -42,10 +42,13 @@ class Net(Callbacks, InnerNames):
     layers, blobs : the layers; {name: blob}
     inputs, outputs : names of the blobs of Input layers, and of those that no layer reads
     learnable : a Learnable for each learnable blob that owns its values
+    gradients_are_final : false where further passes are to add to the gradients of the next one,
+        as with iter_size: `on_gradients_ready` waits for the last
 
     Net(file, weights, phase) works too, as in old pycaffe.
     """
 
+    gradients_are_final = True
     ignored = {  # as in Layer
         "engine": ONE_ENGINE,
         "default_conv_algos_override": ONE_ENGINE,
@@ -340,8 +343,18 @@ class Net(Callbacks, InnerNames):
                     debug.log_backward(step.nodes[0])
             self._call("after_backward", last)
             self._call_rest("backward", reversed(range(first, last)))
+            if self.gradients_are_final and (blobs := self._ready_after(first, last)):
+                self._call("on_gradients_ready", blobs)
         if self.debug_info and (start, end) == (len(self.nodes) - 1, 0):
             debug.log_totals(self.learnable)
+
+    def _ready_after(self, first, last):
+        """The learnable blobs whose diff is final once the layers of a step have run backward."""
+        return [b for i in reversed(range(first, last + 1)) for b in self._last_added.get(i, ())]
+
+    @cached_property
+    def _last_added(self):
+        return plan_gradients(self.nodes, self.owner_of)
 
     def forward_backward(self):
         """One forward and one backward of the whole net; returns the loss."""

@@ -1,4 +1,4 @@
-"""Which layers run backward."""
+"""Which layers run backward, and when the gradients of learnable blobs are final."""
 
 
 def plan_backward(nodes, lr_mults, force):
@@ -51,3 +51,26 @@ def _reverse_sweep(nodes, needed, bottoms):
                 bottoms[i][j] = False
             if not bottoms[i][j]:
                 skipped.add(name)
+
+
+def plan_gradients(nodes, owner_of):
+    """{place of a node: learnable blobs}: those that no backward adds to after this node's.
+
+    Blobs that share values have one diff, that of their owner. Backward comes by the node at the
+    lowest place last.
+    """
+    found, known = {}, set()
+    for index, node in enumerate(nodes):
+        for blob in map(owner_of, _with_gradient(node)):
+            if id(blob) not in known:
+                known.add(id(blob))
+                found.setdefault(index, []).append(blob)
+    return found
+
+
+def _with_gradient(node):
+    """The learnable blobs to whose diffs a node's backward adds."""
+    layer = node.layer
+    wanted = zip(layer.blob_names, layer.blobs, layer.param_propagate_down, strict=True)
+    if node.needs_backward:
+        yield from (b for name, b, wants in wanted if wants and name not in layer.statistics)

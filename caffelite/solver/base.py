@@ -254,13 +254,14 @@ class Solver(Hooks):
 
     def _sum_gradients(self, gradients):
         """iter_size passes, whose gradients add up; returns their mean loss."""
-        loss = 0.0
-        for _ in range(self.param.iter_size):
+        loss, size = 0.0, self.param.iter_size
+        for number in range(1, size + 1):
+            self.net.gradients_are_final = number == size
             one = gradients()
             if not math.isfinite(one):
                 raise diverged(self, one)
             loss += one
-        return loss / self.param.iter_size
+        return loss / size
 
     def apply_update(self):
         """One update of the learnable blobs from their diffs; counts as an iteration.
