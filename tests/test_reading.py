@@ -199,7 +199,7 @@ PACKAGE = Path(reading.__file__).parent
 APART = {  # what reads other than foreign files and text
     "proto/caffe_pb2.py": "the schema, which comes along",
     "view/server.py": "the page's own files, which come along",
-    "data/mnist.py": "digits in other packages",
+    "data/made/_digits.py": "digits in other packages",
     "data/_hdf5_trial.py": "what our own process answers",
     "data/_lmdb_pages.py": "pages of a database, which it checks",
     "cli/_events.py": "the end of the log that it goes on with",

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import caffelite
-from caffelite.data.mnist import write_database
+from caffelite.data.arrays import ArraySource
+from caffelite.data.datum import write_database
 from caffelite.proto.text import read_net, read_solver
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +44,7 @@ def test_the_loss_falls(path, here):
     images = shapes[labels] * (16 if side == 8 else 255)
     for param in data.values():
         Path(param.source).parent.mkdir(parents=True, exist_ok=True)
-        write_database(param.source, images.astype(np.uint8), labels)
+        write_database(param.source, ArraySource(images.astype(np.uint8)[:, None], labels))
         param.batch_size = 16
     solver.ClearField("net")
     solver.net_param.CopyFrom(net)

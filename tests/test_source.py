@@ -10,8 +10,10 @@ from PIL import Image
 
 import caffelite.data
 from caffelite.data.arrays import ArraySource
+from caffelite.data.dataset import LabeledListSource
 from caffelite.data.datum import DatumSource, from_pixels
 from caffelite.data.hdf5 import Hdf5Source
+from caffelite.data.image_folder import ImageFolderSource
 from caffelite.data.image_list import ImageListSource
 from caffelite.data.image_pairs import ImagePairSource
 from caffelite.data.leveldb import LevelDbSource, new_leveldb
@@ -66,6 +68,15 @@ def pictures(folder, line):
     return folder / "list.txt", f"{folder}/"
 
 
+def folders(folder):
+    for name in "ab":
+        (folder / "classes" / name).mkdir(parents=True, exist_ok=True)
+        pictures(folder / "classes" / name, "")
+    for i in range(COUNT):
+        (folder / "classes" / "ab"[i % 2] / f"{i}.png").unlink()
+    return ImageFolderSource(folder / "classes")
+
+
 def windows(folder):
     pictures(folder, "")
     boxes = [Window(str(folder / f"{i}.png"), i % 2, i, 1, i + 5, 7) for i in range(COUNT)]
@@ -88,6 +99,8 @@ EXAMPLES = {  # class: examples, each made of a folder
         lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}")),
         lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}"), shuffle=True, rand_skip=3),
     ],
+    LabeledListSource: [lambda folder: LabeledListSource(pictures(folder, "{0}.png {0}")[0])],
+    ImageFolderSource: [folders],
     ImagePairSource: [lambda folder: ImagePairSource(*pictures(folder, "{0}.png {0}.png"))],
     LevelDbSource: [lambda folder: LevelDbSource(leveldb(folder))],
     LmdbSource: [lambda folder: LmdbSource(lmdb(folder))],

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -26,7 +27,9 @@ if __package__ in (None, ""):  # run as a script: find caffelite uninstalled, to
 import caffelite  # noqa: E402
 from caffelite.atomic import write_atomically  # noqa: E402
 from caffelite.cli import main as command  # noqa: E402
-from caffelite.data import mnist  # noqa: E402
+from caffelite.data.arrays import ArraySource  # noqa: E402
+from caffelite.data.datum import write_database  # noqa: E402
+from caffelite.data.made import digits_8x8, mnist_5k  # noqa: E402
 from caffelite.models import blocks  # noqa: E402
 from caffelite.models.blocks import MSRA, XAVIER, gaussian  # noqa: E402
 from caffelite.models.program import Program, Samples  # noqa: E402
@@ -42,19 +45,21 @@ from caffelite.proto.text import read_solver, to_text  # noqa: E402
 class Digits:
     """Some of the digits that packages bring along: how many to train on, of which classes."""
 
-    source: Callable = mnist.digits_8x8
+    maker: ModuleType = digits_8x8
     count: int | None = None  # for training; all
     classes: range = range(10)
     transform: dict = field(default_factory=lambda: {"scale": 1 / 16})
 
     def samples(self, folder, batch):
         """Databases in a folder, made if need be; labels count from 0."""
-        parts, paths = self.source(), {}
-        for part, (images, labels) in parts.items():
+        paths = {}
+        for part, source in self.maker.parts().items():
+            images, labels = source.arrays
             wanted = np.flatnonzero(np.isin(labels, self.classes))
             wanted = wanted[: self.count if part == "train" else None]
             paths[part] = str(folder / f"{part}_lmdb")
-            mnist.write_database(paths[part], images[wanted], labels[wanted] - self.classes[0])
+            digits = ArraySource(images[wanted], labels[wanted] - self.classes[0])
+            write_database(paths[part], digits)
         return Samples(paths["train"], paths["test"], (batch, self.test_batch), self.transform)
 
     test_iter = 10
@@ -62,7 +67,7 @@ class Digits:
     @property
     def test_batch(self):
         """A tenth of the digits for testing, of which packages have as many of each class."""
-        each = 36 if self.source is mnist.digits_8x8 else 100
+        each = 36 if self.maker is digits_8x8 else 100
         return each * len(self.classes) // 10
 
 
@@ -213,10 +218,10 @@ COLUMNS = ("experiment", "run", "what", "mean", "least", "largest")
 
 FEW = Digits(count=100)
 TO_1 = {"scale": 1 / 256}
-MNIST = Digits(mnist.mnist_5k, 1000, transform=TO_1)
-LOW = Digits(mnist.mnist_5k, classes=range(5), transform=TO_1)
-HIGH = Digits(mnist.mnist_5k, 20, range(5, 10), TO_1)
-CROPS = Digits(mnist.mnist_5k, 1000, transform={"scale": 1 / 256, "crop_size": 24, "mirror": True})
+MNIST = Digits(mnist_5k, 1000, transform=TO_1)
+LOW = Digits(mnist_5k, classes=range(5), transform=TO_1)
+HIGH = Digits(mnist_5k, 20, range(5, 10), TO_1)
+CROPS = Digits(mnist_5k, 1000, transform={"scale": 1 / 256, "crop_size": 24, "mirror": True})
 
 NEW = partial(conv_net, classes=5, end="_new")
 

@@ -44,11 +44,11 @@ def run(args):
     import numpy as np
     from tqdm import tqdm
 
+    from ..data.datum_encoder import DatumEncoder
     from ..data.image import format_of
     from ..data.image_list import read_list
     from ..data.leveldb import new_leveldb
     from ..data.lmdb import LmdbWriter
-    from ..data.storing import Storing
 
     if (args.resize_width > 0) != (args.resize_height > 0):
         raise UsageError("give both --resize_width and --resize_height, or neither")
@@ -59,14 +59,14 @@ def run(args):
     if args.shuffle:
         order = np.random.default_rng().permutation(len(entries))
         entries = [entries[i] for i in order]
-    storing = Storing(
+    encoder = DatumEncoder(
         color=not args.gray,
         size=(args.resize_height, args.resize_width) if args.resize_height > 0 else None,
         encoded=args.encoded or bool(args.encode_type),
         kind=args.encode_type,
     )
     entries = tqdm(entries, args.db, leave=False, disable=not on_terminal())
-    pictures = storing.all(entries, lambda name: args.root + name)
+    pictures = encoder.encode_all(entries, lambda name: args.root + name)
     new_database = LmdbWriter if args.backend == "lmdb" else new_leveldb
     with new_database(args.db) as database:
         stored = _store(args, pictures, database, log)

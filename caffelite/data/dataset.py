@@ -5,91 +5,100 @@ import json
 import logging
 import os
 from collections import Counter
-from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
 from ..atomic import write_atomically, written_together
 from ..errors import DataError, did_you_mean
 from ..reading import lines
-from . import binaryproto
-from .image_folder import read_folder
-from .image_list import read_list
+from . import binaryproto, made
+from .image_folder import ImageFolderSource
+from .image_list import ImageListSource, read_list
 from .lmdb import LmdbWriter
 from .statistics import Statistics
 
 log = logging.getLogger("caffelite")
 
-_KNOWN = ("mnist", "mnist-5k", "digits-8x8")
-
 MOST_NAMED = 20  # bad pictures that are named one by one
 
 
-@dataclass
-class Album:
-    """Pictures, with a label each, and the names of the classes that labels count."""
+class LabeledListSource(ImageListSource):
+    """The pictures of a list for a data set; a sample is (pixels, label).
 
-    entries: list  # (name, label)
-    root: str  # the folder that names start at
-    names: list = field(default_factory=list)
-
-    def split(self, share, seed, shuffle=True):
-        """{"train": entries, "test": entries}: of each class, `share` goes to the test.
-
-        The same seed gives the same split and order; `shuffle=False` keeps the order.
-        """
-        random = np.random.RandomState(seed)  # unlike Generator's, its numbers are promised to stay
-        labels = np.array([label for _, label in self.entries])
-        order = random.permutation(len(labels))
-        test = np.zeros(len(labels), bool)
-        for label in np.unique(labels):
-            own = order[labels[order] == label]
-            test[own[: round(share * len(own))]] = True
-        if not shuffle:
-            order = np.arange(len(labels))
-        parts = {"train": order[~test[order]], "test": order[test[order]]}
-        if not share:
-            del parts["test"]
-        for name, part in parts.items():
-            if not len(part):
-                raise DataError(
-                    f"{self.root}: {len(labels)} pictures are too few for a share of {share:g} of "
-                    f"each class for testing: none is left for the part {name}"
-                )
-        return {name: [self.entries[i] for i in part] for name, part in parts.items()}
-
-
-def read_album(source, root=None, labels=None):
-    """The Album in a folder of class folders, or in a list file, whose names start at `root`.
-
-    `labels` is a file with a name for each class of a list, a line each.
+    Each line has to have a label, 0 or more. Names start in the folder `root`, which is where the
+    list is unless it is given; `labels` is a file with a name for each class, a line each.
     """
-    if os.path.isdir(source):
+
+    def __init__(self, list_path, root=None, labels=None):
+        root = os.path.dirname(list_path) if root is None else root
+        super().__init__(list_path, root)
+        count = max(label for _, label in self.entries) + 1
+        self.classes = read_names(labels) if labels else []
+        if labels and len(self.classes) < count:
+            raise DataError(
+                f"{labels}: names {len(self.classes)} classes, but {list_path} has {count}"
+            )
+        used = {label for _, label in self.entries}
+        if len(used) < count:
+            log.warning(
+                "%s: %d of the labels 0 to %d have no pictures, as %d",
+                *(list_path, count - len(used), count - 1),
+                min(set(range(len(used) + 1)) - used),
+            )
+
+    def read_entries(self, list_path):
+        entries = read_list(list_path, strict=True)
+        for number, (_, label) in enumerate(entries, 1):
+            if label < 0:
+                raise DataError(f"{list_path}:{number}: the label is {label}, expected 0 or more")
+        return entries
+
+    def path(self, name):
+        return os.path.join(self.root_folder, name)
+
+
+def open_pictures(path, root=None, labels=None):
+    """The source of the pictures in a folder of class folders, or of those that a list names.
+
+    `root` and `labels` are for lists; see LabeledListSource.
+    """
+    if os.path.isdir(path):
         if root is not None or labels is not None:
-            raise DataError(f"{source}: is a folder; --root and --labels are for lists")
-        entries, names = read_folder(source)
-        return Album(entries, source, names)
-    if not os.path.exists(source):
+            raise DataError(f"{path}: is a folder; --root and --labels are for lists")
+        return ImageFolderSource(path)
+    if not os.path.exists(path):
+        known = made.names()
         raise DataError(
-            f"{source}: no such folder of pictures, list of pictures, or data set that is known "
-            f"({', '.join(_KNOWN)}){did_you_mean(source, _KNOWN)}"
+            f"{path}: no such folder of pictures, list of pictures, or data set that is known "
+            f"({', '.join(known)}){did_you_mean(path, known)}"
         )
-    entries = read_list(source, strict=True)
-    for number, (_, label) in enumerate(entries, 1):
-        if label < 0:
-            raise DataError(f"{source}:{number}: the label is {label}, expected 0 or more")
-    classes = max(label for _, label in entries) + 1
-    names = read_names(labels) if labels else []
-    if names and len(names) < classes:
-        raise DataError(f"{labels}: names {len(names)} classes, but {source} has {classes}")
-    used = {label for _, label in entries}
-    if len(used) < classes:
-        log.warning(
-            "%s: %d of the labels 0 to %d have no pictures, as %d",
-            *(source, classes - len(used), classes - 1, min(set(range(len(used) + 1)) - used)),
-        )
-    return Album(entries, os.path.dirname(source) if root is None else root, names)
+    return LabeledListSource(path, root, labels)
+
+
+def split(pictures, share, seed, shuffle=True):
+    """{"train": entries, "test": entries} of a source: of each class, `share` goes to the test.
+
+    The same seed gives the same split and order; `shuffle=False` keeps the order.
+    """
+    random = np.random.RandomState(seed)  # unlike Generator's, its numbers are promised to stay
+    labels = np.array([label for _, label in pictures.entries])
+    order = random.permutation(len(labels))
+    test = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        test[own[: round(share * len(own))]] = True
+    if not shuffle:
+        order = np.arange(len(labels))
+    parts = {"train": order[~test[order]], "test": order[test[order]]}
+    if not share:
+        del parts["test"]
+    for name, part in parts.items():
+        if not len(part):
+            raise DataError(
+                f"{pictures.list_path}: {len(labels)} pictures are too few for a share of "
+                f"{share:g} of each class for testing: none is left for the part {name}"
+            )
+    return {name: [pictures.entries[i] for i in part] for name, part in parts.items()}
 
 
 def read_names(path):
@@ -100,39 +109,44 @@ def read_names(path):
     return names
 
 
-def make(album, out, storing, parts, skip_bad=False, mixed=False, progress=None):
+def make(pictures, out, encoder, parts, skip_bad=False, mixed=False, progress=None):
     """Make OUT/PART_lmdb for each part, labels.txt, the mean, statistics.json; returns a report.
 
     All of them are made, or none.
 
     Parameters
     ----------
-    album, out : an Album, and the folder to make things in
-    storing : how pictures are stored, a Storing
+    pictures, out : what `open_pictures` gives, and the folder to make things in
+    encoder : how pictures are stored, a DatumEncoder
     parts : {part: entries}; the statistics are those of the first part, which is for training
     skip_bad : leave out pictures that cannot be read, else they are an error, once all are named
     mixed : let pictures have several sizes; there is no mean picture then
     progress : wraps the iteration over a part's entries: progress(entries, part)
     """
     names = [*(f"{part}_lmdb" for part in parts), "statistics.json"]
-    names += ["labels.txt"] if album.names else []
+    names += ["labels.txt"] if pictures.classes else []
     names += [] if mixed else ["mean.binaryproto"]
     places = {name: os.path.join(out, name) for name in names}
     inspector, statistics = _Inspector(skip_bad, mixed), Statistics()
-    path_of = partial(os.path.join, album.root)
     with written_together(*places.values()) as passing:
         files = {name: passing[place] for name, place in places.items()}
         for part, entries in parts.items():
             entries = progress(entries, part) if progress else entries
+            encoded = encoder.encode_all(entries, pictures.path)
             with LmdbWriter(files[f"{part}_lmdb"]) as database:
-                for key, datum, pixels in inspector.sound(storing.all(entries, path_of), part):
+                for key, datum, pixels in inspector.sound(encoded, part):
                     database.put(key, datum.SerializeToString())
                     if part == next(iter(parts)):
                         statistics.add(pixels)
-        report = {"out": out, "classes": album.names, **inspector.report(), **statistics.report()}
+        report = {
+            "out": out,
+            "classes": pictures.classes,
+            **inspector.report(),
+            **statistics.report(),
+        }
         _write_text(files["statistics.json"], json.dumps(report, indent=1))
-        if album.names:
-            _write_text(files["labels.txt"], "\n".join(album.names))
+        if pictures.classes:
+            _write_text(files["labels.txt"], "\n".join(pictures.classes))
         if not mixed:
             binaryproto.write(files["mean.binaryproto"], statistics.mean())
     return report

@@ -1,5 +1,7 @@
 """Datum: one sample, as the records of a database hold it."""
 
+import os
+
 import numpy as np
 from google.protobuf.message import DecodeError
 
@@ -7,7 +9,7 @@ from ..errors import DataError
 from ..proto.caffe_pb2 import DataParameter, Datum
 from .image import decode, decoded_shape
 from .leveldb import LevelDbSource
-from .lmdb import LmdbSource
+from .lmdb import LmdbSource, LmdbWriter
 from .order import Order
 from .source import Source
 
@@ -89,6 +91,37 @@ def pixels(datum, color=None):
             f"but there are {len(values)} {kind}"
         )
     return np.asarray(values, np.uint8 if datum.data else np.float32).reshape(shape)
+
+
+def write_database(path, source, progress=iter):
+    """Make an LMDB of a pass of a source, as Caffe's convert_mnist_data does.
+
+    Keys are running numbers of 8 digits. A database that holds these very records already is left
+    as it is. `progress` wraps the iteration.
+    """
+
+    def records():
+        for number in range(len(source)):
+            pixels, label = source.sample(number)
+            yield b"%08d" % number, from_pixels(pixels, label).SerializeToString()
+
+    if os.path.lexists(path):
+        if not _holds(path, records(), len(source)):
+            raise DataError(f"{path}: exists already, with other content; remove it first")
+        return
+    with LmdbWriter(path) as database:
+        for key, value in progress(records()):
+            database.put(key, value)
+
+
+def _holds(path, records, count):
+    try:
+        source = LmdbSource(path)
+    except DataError:
+        return False
+    same = len(source) == count and all(source.sample(i) == r for i, r in enumerate(records))
+    source.close()
+    return same
 
 
 def from_pixels(values, label):

@@ -3,7 +3,29 @@
 import os
 
 from ..errors import DataError
+from .image_list import ImageListSource
 from .picture_file import is_picture_name
+
+
+class ImageFolderSource(ImageListSource):
+    """The picture files in a folder of class folders; a sample is (pixels, label).
+
+    See `read_folder` for which they are, and in which order; `classes` has the names of the
+    folders. The options are those of ImageListSource, but for its `root_folder`.
+    """
+
+    def __init__(self, folder, **options):
+        super().__init__(folder, folder, **options)
+
+    def read_entries(self, folder):
+        entries, self.classes = read_folder(folder)
+        return entries
+
+    def path(self, name):
+        return os.path.join(self.root_folder, name)
+
+    def name(self, number):
+        return f'"{self.path(self.entries[self._line(number)][0])}"'
 
 
 def read_folder(folder):

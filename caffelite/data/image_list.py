@@ -35,6 +35,8 @@ class ImageListSource(Source):
         if not 0, start at one of the first `rand_skip` places, by `seed`
     """
 
+    classes = ()  # names of the classes that labels count, if they have some
+
     def __init__(
         self, list_path, root_folder="", color=True, size=None, shuffle=False, rand_skip=0
     ):
@@ -67,15 +69,19 @@ class ImageListSource(Source):
     def read_entry(self, entry):
         """(pixels, label) of what a line says."""
         name, label = entry
-        return read_picture(self.root_folder + name, self.color, self.size), label
+        return read_picture(self.path(name), self.color, self.size), label
+
+    def path(self, name):
+        """Where the picture of a name lies."""
+        return self.root_folder + name
 
     def shape_of_entry(self, entry):
         """The shape of pixels of what a line names."""
-        return picture_shape(self.root_folder + entry[0], self.color, self.size)
+        return picture_shape(self.path(entry[0]), self.color, self.size)
 
     def name(self, number):
         line = self._line(number)
-        return f'{self.list_path}:{line + 1}: "{self.root_folder}{self.entries[line][0]}"'
+        return f'{self.list_path}:{line + 1}: "{self.path(self.entries[line][0])}"'
 
     def _line(self, number):
         if self.rand_skip:

@@ -32,7 +32,7 @@ class ImagePairSource(ImageListSource):
         return [tuple(names) for names in pairs]
 
     def read_entry(self, entry):
-        picture, labels = (self.root_folder + name for name in entry)
+        picture, labels = map(self.path, entry)
         pixels = read_picture(picture, self.color, self.size)
         with _naming_labels(labels):
             classes = decode(labels, color=False)
@@ -42,7 +42,7 @@ class ImagePairSource(ImageListSource):
         return pixels, classes
 
     def shape_of_entry(self, entry):
-        shape, labels = super().shape_of_entry(entry), self.root_folder + entry[1]
+        shape, labels = super().shape_of_entry(entry), self.path(entry[1])
         with _naming_labels(labels):
             shape_of_labels = picture_shape(labels, color=False, size=self.size)
         _check_alike(shape, shape_of_labels, labels)

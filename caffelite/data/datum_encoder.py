@@ -1,4 +1,4 @@
-"""Pictures in files on their way into a database."""
+"""Picture files to Datums, as they are stored in databases; many at once, in order."""
 
 import os
 from collections import deque
@@ -10,13 +10,14 @@ from ..errors import DataError
 from ..proto.caffe_pb2 import Datum
 from .datum import from_pixels
 from .geometry import resized
-from .image import decode, encode
+from .image import decode
+from .image import encode as to_file
 from .image_list import read_picture
 
 
 @dataclass
-class Storing:
-    """How pictures become Datums.
+class DatumEncoder:
+    """Makes a Datum of a picture file and its label.
 
     color : store blue, green and red, else gray
     size : (height, width) to resize to, or None
@@ -33,7 +34,7 @@ class Storing:
     kind: str = ""
     alike: bool = False
 
-    def datum(self, path, label):
+    def encode(self, path, label):
         """(the Datum of a picture file, the pixels that its readers will see)."""
         pixels = self._pixels(path)
         if not self.encoded:
@@ -47,7 +48,7 @@ class Storing:
             own = decode(data)
             if not self.alike or len(own) == len(pixels):
                 return Datum(data=data, label=label, encoded=True), own
-        data = encode(pixels, kind)
+        data = to_file(pixels, kind)
         return Datum(data=data, label=label, encoded=True), decode(data)
 
     def _pixels(self, path):
@@ -55,7 +56,7 @@ class Storing:
             return read_picture(path, self.color, self.size)
         return _cut(decode(path, self.color), *self.size)
 
-    def all(self, entries, path_of):
+    def encode_all(self, entries, path_of):
         """Yield (name, label, Datum, pixels, problem) for each (name, label), in their order.
 
         path_of(name) is where the picture lies. One that cannot be read has a problem, a DataError,
@@ -65,7 +66,7 @@ class Storing:
         def one(entry):
             name, label = entry
             try:
-                return (name, label, *self.datum(path_of(name), label), None)
+                return (name, label, *self.encode(path_of(name), label), None)
             except (DataError, OSError) as problem:
                 return name, label, None, None, problem
 

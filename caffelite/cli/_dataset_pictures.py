@@ -1,0 +1,104 @@
+"""`caffelite dataset FOLDER` or LIST: the flags for pictures of one's own, and what is printed."""
+
+import argparse
+import json
+import sys
+
+from ..glog import on_terminal, start_logging
+from ..reading import integer, number
+from ._flags import UsageError
+from ._pictures import picture_size
+
+_DEFAULTS = {
+    "root": None, "labels": None, "resize": None, "crop": False, "gray": False, "encode": None,
+    "test": 0.0, "shuffle": True, "seed": 0, "skip_bad": False, "mixed_sizes": False,
+}  # fmt: skip
+
+
+def add_arguments(parser):
+    flag = parser.add_argument
+    flag("--root", metavar="DIR", help="where the names in a list start [beside the list]")
+    flag("--labels", metavar="FILE", help="names for the labels in a list, a line each")
+    flag("--resize", type=picture_size, metavar="N|HxW", help="make all of this size [as they are]")
+    flag("--crop", action="store_true", help="keep proportions, cut off what is over")
+    flag("--gray", action="store_true", help="store 1 channel, not blue, green and red")
+    flag("--encode", metavar="TYPE", help="store files of this type, png, jpg, ..., not pixels")
+    flag("--test", type=_share, metavar="SHARE", help="share for testing, as 0.2 [0]")
+    flag("--shuffle", action=argparse.BooleanOptionalAction, help="mix the classes [true]")
+    flag("--seed", type=_seed, metavar="N", help="another order and another split [0]")
+    flag("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
+    flag("--mixed-sizes", action="store_true", help="let sizes differ; there is no mean picture")
+    parser.set_defaults(**_DEFAULTS)
+
+
+def _share(text):
+    share = number(text, "", error=argparse.ArgumentTypeError)
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, not {text!r}")
+    return share
+
+
+def _seed(text):
+    return integer(text, "", least=0, most=10**9 - 1, error=argparse.ArgumentTypeError)
+
+
+def refuse_flags(args):
+    """Raise a UsageError for a flag of these: `args` ask for something else."""
+    for name, default in _DEFAULTS.items():
+        if getattr(args, name) != default:
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
+
+
+def run(args):
+    from tqdm import tqdm
+
+    from ..data import dataset
+    from ..data.datum_encoder import DatumEncoder
+    from ..data.image import format_of
+
+    if args.crop and not args.resize:
+        raise UsageError("--crop cuts off what is over --resize: give that, too")
+    if args.encode:
+        format_of(args.encode)
+    start_logging(quiet=True, write=lambda line: tqdm.write(line, file=sys.stderr))
+    pictures = dataset.open_pictures(args.source, args.root, args.labels)
+    report = dataset.make(
+        pictures,
+        args.out,
+        DatumEncoder(
+            color=not args.gray,
+            size=args.resize,
+            cut=args.crop,
+            encoded=bool(args.encode),
+            kind=args.encode or "",
+            alike=True,
+        ),
+        dataset.split(pictures, args.test, args.seed, args.shuffle),
+        skip_bad=args.skip_bad,
+        mixed=args.mixed_sizes,
+        progress=lambda entries, part: tqdm(entries, part, leave=False, disable=not on_terminal()),
+    )
+    print(json.dumps(report) if args.json else "\n".join(_lines(report)))
+    return 0
+
+
+def _lines(report):
+    out, shape = report["out"], report["shape"]
+    size = " x ".join(map(str, shape)) if shape else f"{report['channels']} channels"
+    for part, facts in report["parts"].items():
+        fewest, most = min(facts["by_label"].values()), max(facts["by_label"].values())
+        each = f"{fewest} to {most}" if fewest < most else f"{fewest}"
+        classes = len(facts["by_label"])
+        yield (
+            f"{out}/{part}_lmdb: {facts['pictures']} pictures, {size}; {classes} classes, "
+            f"{each} pictures each"
+        )
+    if report["skipped"]:
+        yield f"skipped: {report['skipped']} pictures that cannot be read"
+    if report["classes"]:
+        yield f"{out}/labels.txt: {', '.join(report['classes'])}"
+    if shape:
+        yield f"{out}/mean.binaryproto: the mean picture"
+    values = " ".join(f"mean_value: {value:.4g}" for value in report["mean_value"])
+    yield f"{out}/statistics.json: {values}"

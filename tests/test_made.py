@@ -1,0 +1,92 @@
+"""The makers of data sets: each file of data/made says what `caffelite dataset` needs of it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from caffelite.cli import main
+from caffelite.data import made
+from caffelite.data.arrays import ArraySource
+from caffelite.data.datum import DatumSource
+from caffelite.errors import CaffeliteError
+
+STRIPES = '''"""pictures of stripes
+
+They are across or upright.
+"""
+
+from . import Option
+
+OPTIONS = {"side": Option("height and width", int, default=4, most=9)}
+WHAT = "stripes"
+
+
+def parts(side):
+    import numpy as np
+
+    from ..arrays import ArraySource
+
+    across = np.zeros((2, 1, side, side), np.uint8)
+    across[0, 0, ::2] = across[1, 0, :, ::2] = 255
+    return {part: ArraySource(across, np.arange(2)) for part in ("train", "test")}
+'''
+
+
+@pytest.mark.parametrize("name", made.names())
+def test_a_maker_says_what_the_command_needs(name):
+    line, rest = made.docstring(name)
+    assert 10 < len(line) < 80 and rest
+    maker = made.maker(name)
+    assert maker.WHAT.endswith("s")
+    assert all(isinstance(option, made.Option) for option in maker.OPTIONS.values())
+    if any(option.required for option in maker.OPTIONS.values()):
+        return
+    try:
+        parts = maker.parts(**{flag: option.default for flag, option in maker.OPTIONS.items()})
+    except CaffeliteError as problem:
+        pytest.skip(str(problem))
+    assert list(parts) == ["train", "test"]
+    for source in parts.values():
+        pixels, label = source.sample(len(source) - 1)
+        assert pixels.dtype == np.uint8 and pixels.ndim == 3 and label >= 0
+
+
+def test_help_needs_no_numpy():
+    check = (
+        "import sys; from caffelite.cli import parser_of; from caffelite.data import made\n"
+        "parser_of('dataset')[1].format_help(); sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+def test_a_new_file_is_all_that_a_new_data_set_takes(tmp_path, monkeypatch, capsys):
+    (tmp_path / "wide_stripes.py").write_text(STRIPES)
+    monkeypatch.setattr(made, "__path__", [*made.__path__, str(tmp_path)])
+    monkeypatch.chdir(tmp_path)
+    assert "wide-stripes" in made.names()
+    assert main(["dataset", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "wide-stripes" in out and "pictures of stripes" in out and "across or upright" in out
+    assert "--side" in out and "wide-stripes: height and width [4]" in out
+    assert main(["dataset", "wide-stripes", "--side", "5"]) == 0
+    assert capsys.readouterr().out == (
+        "data/wide_train_lmdb: 2 stripes\ndata/wide_test_lmdb: 2 stripes\n"
+    )
+    assert DatumSource("data/wide_train_lmdb").sample(1)[0].shape == (1, 5, 5)
+    for words, message in [
+        (["mnist-5k", "--side", "5"], "--side belongs to wide-stripes"),
+        (["wide-stripes", "--side", "10"], "expected a whole number from 0 to 9"),
+        (["wide-stripes", "--gray"], "--gray is for your own pictures, not for wide-stripes"),
+    ]:
+        assert main(["dataset", *words]) == 2
+        assert message in capsys.readouterr().err
+    sys.modules.pop("caffelite.data.made.wide_stripes")
+
+
+def test_an_array_may_be_read_past_its_end():
+    source = ArraySource(np.arange(5))
+    source.seek(3)
+    (rows,) = source.read_rows(9)
+    np.testing.assert_array_equal(rows, [3, 4, 0, 1, 2, 3, 4, 0, 1])
