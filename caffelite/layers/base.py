@@ -20,16 +20,28 @@ def register(type_name):
     """Class decorator: make `type: "TYPE_NAME"` in a prototxt create this class."""
 
     def add(layer_class):
-        layer_class.type = type_name
-        _types[type_name] = layer_class
+        _types[type_name] = _named(layer_class, type_name)
         return layer_class
 
     return add
 
 
+def _named(layer_class, type_name):
+    """The class, with the name of its type; what is called a loss is one, if it says no role."""
+    layer_class.type = type_name
+    if not layer_class.role and type_name.endswith("Loss"):
+        layer_class.role = "loss"
+    return layer_class
+
+
 def layer_types():
     """{type name: class} of every registered layer, sorted by name."""
     return dict(sorted(_types.items()))
+
+
+def layer_class(type_name):
+    """The class of a type, for its facts; of an unknown type, one that says nothing."""
+    return _types.get(type_name) or _named(type("Unknown", (Layer,), {}), type_name)
 
 
 def create_layer(param, **context):
@@ -58,6 +70,38 @@ class Layer:
         `Given.look_up` for the keys. Parents' tables count, too; None takes back what they say.
     bottoms, tops
         how many: a number, or (least, most) with None for no limit
+    role
+        what it is there for, where that matters to others: "source", to bring samples along;
+        "dummy", to make some up; "input", to be filled by the user; "loss", a number to make
+        small; "measure", a figure to be looked at; "result", an answer, with which a branch may
+        end; "activation" or "middle", to stand between others, the one of them to make a net
+        more than linear, and never right before a loss; "sink", to take blobs out of the net
+    applies
+        the type of layer that a loss is to be without, since it has the same inside: "Softmax",
+        "Sigmoid". Where there are no labels, that layer takes its place. Such a layer itself
+        applies its own type
+    labels
+        bottoms that hold the number of a class for each sample
+    compares
+        what a loss or measure is about: "classes", the scores in bottom 0 and the labels in
+        bottom 1; "values", those in bottom 0 and the targets in bottom 1
+    ignored_labels
+        the labels with which a sample does not count
+    pass_size
+        how many samples a pass over its data has, once it is set up, or None if there are none
+    learns
+        whether it may have blobs that a solver learns
+    linear
+        whether top 0 is a linear function of bottom 0, any that its size allows
+    pointwise
+        whether each value of the tops stands for that at the same place in the bottoms
+    windows
+        for a window that slides, over which of its blobs: "bottom", or "top", as it does where
+        each value of the bottom is spread over a window
+    drawn_as
+        one of `caffelite.pictures.draw.COLORS`, where it does not follow from the role
+    files
+        options that name what is read from outside, a file or module, when it is set up
     in_place
         whether a top may reuse its bottom's memory, backward included
     statistics
@@ -85,10 +129,10 @@ class Layer:
     normalizes_channels, is_by_channel
         whether it is a ChannelNormalizer; whether it is a learned scale, bias or both of channels
         (axis 1), blobs `scale` and `bias`: these, too, can be an epilogue's map
-    auto_top
-        make anonymous tops up to the least number (losses)
     no_gradient
         bottoms that never get a gradient (labels): force_backward leaves them alone
+    assigns_diff
+        whether backward assigns all of a bottom's diff
 
     Whoever runs a layer tells it what it cannot know by itself, in these attributes; a layer never
     sets them, and knows neither the net it is in nor the layers beside it:
@@ -125,6 +169,17 @@ class Layer:
     refused = {"engine: CUDNN": "needs a GPU; write engine: CAFFE or leave the line out"}
     bottoms = 1
     tops = 1
+    role = ""
+    applies = None
+    labels = ()
+    compares = None
+    ignored_labels = ()
+    pass_size = None
+    learns = linear = False
+    pointwise = False
+    windows = None
+    drawn_as = None
+    files = ()
     in_place = False
     statistics = ()
     carried = ()
@@ -134,8 +189,8 @@ class Layer:
     always_reshape = False
     takes_epilogue = None
     gradient_from_top = normalizes_channels = is_by_channel = False
-    auto_top = False
     no_gradient = ()
+    assigns_diff = True
     needs_backward = True
     writes = True
     shard = 0, 1
@@ -184,6 +239,32 @@ class Layer:
         """This layer as the activation of an epilogue: arguments for `Epilogue.of`; None if it
         is none, or none that kernels know."""
         return None
+
+    @classmethod
+    def coordinates(cls, options, index):
+        """(axis, a, b): what is at x in bottom `index` is in the tops at a x + b.
+
+        That is along all axes after `axis`, the channels', where None stands for any; a and b have
+        one value, or one an axis. `options` is {name: value} as the text gives them. None if a
+        top's places stand for none of that bottom's.
+        """
+        return (None, 1, 0) if cls.pointwise else None
+
+    def told_shapes(self):
+        """The tops' shapes as far as the text tells those of what it reads, or the user brings.
+
+        0 stands for a size that is not told, ... for axes that are not. [] where forward alone
+        knows, or `infer_shapes` tells all.
+        """
+        return []
+
+    def stored_shape(self):
+        """The shape of the samples that it reads, before they are cropped, or None; no setup."""
+        return None
+
+    def class_names(self):
+        """The file with the names of the classes of its labels, or "" if there is none."""
+        return ""
 
     def path(self, bottom_shapes, top_shapes):
         """Which of several ways forward takes for these shapes; "" where there is but one."""
@@ -263,9 +344,9 @@ class Layer:
 
     @property
     def num_tops(self):
-        """Number of tops, anonymous ones included."""
+        """Number of tops; a loss that names none has as many as it needs."""
         least = self.tops if isinstance(self.tops, int) else self.tops[0]
-        return max(len(self.param.top), least if self.auto_top else 0)
+        return max(len(self.param.top), least if self.role == "loss" else 0)
 
     def check_blobs(self):
         """Raise an error if a learnable blob was given another shape than it was made with."""

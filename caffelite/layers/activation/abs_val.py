@@ -1,10 +1,11 @@
 import numpy as np
 
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("AbsVal")
-class AbsVal(Layer):
+class AbsVal(Elementwise):
     """y = |x|.
 
     Bottom

@@ -1,10 +1,11 @@
 import numpy as np
 
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("BNLL")
-class BNLL(Layer):
+class BNLL(Elementwise):
     """y = log(1 + exp(x)): binomial normal log likelihood, also called softplus.
 
     Bottom
@@ -13,6 +14,7 @@ class BNLL(Layer):
         0: y, the shape of x; may reuse x's memory
     """
 
+    role = "activation"
     in_place = True
     reads_top = "values"
 

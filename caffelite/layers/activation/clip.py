@@ -1,11 +1,12 @@
 import numpy as np
 
 from ...kernels.epilogue import CLIPPED
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("Clip")
-class Clip(Layer):
+class Clip(Elementwise):
     """y = min where x < min, max where x > max, else x.
 
     Bottom

@@ -1,10 +1,11 @@
 import numpy as np
 
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("ELU")
-class ELU(Layer):
+class ELU(Elementwise):
     """y = x where x > 0, alpha * (exp(x) - 1) elsewhere.
 
     Bottom
@@ -18,6 +19,7 @@ class ELU(Layer):
     """
 
     options_field = "elu_param"
+    role = "activation"
     reads_top = "values"
 
     @property

@@ -2,11 +2,12 @@ import math
 
 import numpy as np
 
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("Exp")
-class Exp(Layer):
+class Exp(Elementwise):
     """y = base ^ (shift + scale * x).
 
     Bottom

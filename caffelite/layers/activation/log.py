@@ -1,12 +1,13 @@
 import numpy as np
 
 from .._keep import keep_bottom
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 from .exp import log_of_base
 
 
 @register("Log")
-class Log(Layer):
+class Log(Elementwise):
     """y = ln(shift + scale * x) / ln(base).
 
     Bottom

@@ -1,11 +1,12 @@
 import numpy as np
 
 from .._keep import keep_bottom
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("Power")
-class Power(Layer):
+class Power(Elementwise):
     """y = (shift + scale * x) ^ power.
 
     Bottom
@@ -24,7 +25,7 @@ class Power(Layer):
     def setup(self, bottom_shapes):
         options = self.options
         self.constant = options.power * options.scale == 0
-        self.linear = options.power == 1
+        self.is_linear = options.power == 1
 
     def _raised(self, x, power):
         """(shift + scale * x) ^ power, in a new array; with scale 0 one number, whatever x is."""
@@ -35,7 +36,7 @@ class Power(Layer):
 
     def forward(self, bottom, top):
         options = self.options
-        if self.constant or self.linear:
+        if self.constant or self.is_linear:
             self.x = bottom[0]  # backward does not read it
         else:
             self.x = keep_bottom(self, bottom, top)
@@ -47,7 +48,7 @@ class Power(Layer):
         options, dy, dx = self.options, top[0].diff, bottom[0].diff
         if self.constant:
             dx[...] = 0
-        elif self.linear:
+        elif self.is_linear:
             np.multiply(dy, options.scale, out=dx)
         else:
             slope = self._raised(self.x.data, options.power - 1)

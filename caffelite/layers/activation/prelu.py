@@ -4,11 +4,12 @@ from ...kernels import prelu
 from ...kernels.epilogue import LEAKY
 from ...proto import caffe_pb2
 from .._keep import keep_bottom
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("PReLU")
-class PReLU(Layer):
+class PReLU(Elementwise):
     """y = x where x > 0, slope[c] * x elsewhere, with a learned slope for each channel c.
 
     Bottom
@@ -25,6 +26,8 @@ class PReLU(Layer):
     """
 
     options_field = "prelu_param"
+    role = "activation"
+    learns = True
     in_place = True
 
     def setup(self, bottom_shapes):

@@ -1,10 +1,11 @@
 from ...kernels import relu
 from ...kernels.epilogue import LEAKY, RELU
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("ReLU")
-class ReLU(Layer):
+class ReLU(Elementwise):
     """y = x where x > 0, negative_slope * x elsewhere.
 
     NaN stays NaN. With slope 0, -inf gives NaN (0 times infinity), as in Caffe.
@@ -21,6 +22,7 @@ class ReLU(Layer):
     """
 
     options_field = "relu_param"
+    role = "activation"
     keeps_signs = True
     gradient_from_top = True
 

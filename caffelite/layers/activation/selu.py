@@ -1,10 +1,11 @@
 import numpy as np
 
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("SeLu")
-class SeLu(Layer):
+class SeLu(Elementwise):
     """y = lambda * x where x > 0, lambda * alpha * (exp(x) - 1) elsewhere.
 
     Bottom
@@ -19,6 +20,7 @@ class SeLu(Layer):
     """
 
     options_field = "selu_param"
+    role = "activation"
     reads_top = "values"
 
     @property

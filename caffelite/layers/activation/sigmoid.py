@@ -1,6 +1,7 @@
 import numpy as np
 
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 def sigmoid(x, out):
@@ -12,7 +13,7 @@ def sigmoid(x, out):
 
 
 @register("Sigmoid")
-class Sigmoid(Layer):
+class Sigmoid(Elementwise):
     """y = 1 / (1 + exp(-x)).
 
     Bottom
@@ -24,6 +25,8 @@ class Sigmoid(Layer):
     """
 
     options_field = "sigmoid_param"
+    role = "result"
+    applies = "Sigmoid"
     in_place = True
     reads_top = "values"
 

@@ -1,11 +1,12 @@
 import numpy as np
 
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 from .sigmoid import sigmoid
 
 
 @register("Swish")
-class Swish(Layer):
+class Swish(Elementwise):
     """y = x * sigmoid(beta * x).
 
     Bottom
@@ -19,6 +20,7 @@ class Swish(Layer):
     """
 
     options_field = "swish_param"
+    role = "activation"
     in_place = True
     reads_top = "values"
 

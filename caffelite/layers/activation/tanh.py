@@ -1,11 +1,12 @@
 import numpy as np
 
 from ...kernels import elementary
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("TanH")
-class TanH(Layer):
+class TanH(Elementwise):
     """y = tanh(x).
 
     Bottom

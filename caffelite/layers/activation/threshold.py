@@ -1,10 +1,11 @@
 import numpy as np
 
-from ..base import Layer, register
+from ..base import register
+from ._elementwise import Elementwise
 
 
 @register("Threshold")
-class Threshold(Layer):
+class Threshold(Elementwise):
     """y = 1 where x > threshold, 0 elsewhere; there is no gradient.
 
     Bottom

@@ -1,10 +1,11 @@
 import numpy as np
 
-from ..base import TRAIN, Layer, register
+from ..activation._elementwise import Elementwise
+from ..base import TRAIN, register
 
 
 @register("Dropout")
-class Dropout(Layer):
+class Dropout(Elementwise):
     """y = x * mask / (1 - r) in TRAIN, with mask 0 at random places, a share r of them; else y = x.
 
     Bottom
@@ -20,6 +21,7 @@ class Dropout(Layer):
     """
 
     options_field = "dropout_param"
+    role = "activation"
     in_place = True
     keeps_signs = True
 

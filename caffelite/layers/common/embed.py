@@ -24,6 +24,8 @@ class Embed(Layer):
     """
 
     options_field = "embed_param"
+    learns = True
+    drawn_as = "dense"
     no_gradient = (0,)
 
     def setup(self, bottom_shapes):

@@ -26,6 +26,9 @@ class InnerProduct(Layer):
     """
 
     options_field = "inner_product_param"
+    learns = True
+    linear = True
+    drawn_as = "dense"
     ignored = {
         "inner_product_param.sparse_ratio": COMPRESSION,
         "inner_product_param.class_num": COMPRESSION,

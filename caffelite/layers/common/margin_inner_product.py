@@ -40,6 +40,9 @@ class MarginInnerProduct(Layer):
     """
 
     options_field = "margin_inner_product_param"
+    labels = (1,)
+    learns = True
+    drawn_as = "dense"
     bottoms = 2
     tops = (1, 2)
     no_gradient = (1,)

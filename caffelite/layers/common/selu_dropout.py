@@ -2,11 +2,12 @@ import math
 
 import numpy as np
 
-from ..base import TRAIN, Layer, register
+from ..activation._elementwise import Elementwise
+from ..base import TRAIN, register
 
 
 @register("SeLuDropout")
-class SeLuDropout(Layer):
+class SeLuDropout(Elementwise):
     """y = a * (x or, at random places, alpha) + b in TRAIN, a share r of them; else y = x.
 
     a = 1 / sqrt((1 - r) (1 + alpha^2 r)) and b = -a r alpha keep mean 0 and variance 1.
@@ -23,6 +24,7 @@ class SeLuDropout(Layer):
     """
 
     options_field = "selu_dropout_param"
+    role = "activation"
     in_place = True
 
     def setup(self, bottom_shapes):

@@ -34,6 +34,7 @@ class PrefetchedLayer(SourceLayer):
     A subclass makes its source, one of (pixels, label), in `open_source`.
     """
 
+    files = ("source",)
     prefetch = 4  # batches loaded ahead, where the options do not say
     more_options = ("transform_param",)
     ignored = {
@@ -47,6 +48,29 @@ class PrefetchedLayer(SourceLayer):
         **only_interp_mode("random_resize_param"),
         **only_interp_mode("random_aspect_ratio_param"),
     }
+
+    def told_shapes(self):
+        data = max(self.options.batch_size, 1), self.told_channels(), *self.told_size()
+        return [data, *[data[:1]] * (self.num_tops - 1)]
+
+    def told_size(self):
+        """(height, width) of the pictures that it gives, 0 where the text does not tell."""
+        transform = self.param.transform_param
+        crop = transform.crop_size
+        return (crop, crop) if crop else (transform.crop_h, transform.crop_w)
+
+    def told_channels(self):
+        """Their channels, or 0."""
+        transform = self.param.transform_param
+        means = len(transform.mean_value)
+        return means if means > 1 else int(transform.force_gray)
+
+    def stored_shape(self):
+        source = self.open_source()
+        try:
+            return source.shape(0)
+        finally:
+            source.close()
 
     def open_source(self):
         """The source that the options name."""

@@ -13,8 +13,13 @@ class SourceLayer(Layer):
     A subclass makes its `source`, one of caffelite.data, and reads from it what it serves.
     """
 
+    role = "source"
     bottoms = 0
     source = None
+
+    @property
+    def pass_size(self):
+        return None if self.source is None else len(self.source)
 
     def take_place(self):
         """Let the source go on at this layer's position, with its seed and its shard."""

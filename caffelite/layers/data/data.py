@@ -1,4 +1,5 @@
 import logging
+import os
 
 from ...data.datum import DatumSource
 from ..base import register
@@ -62,12 +63,19 @@ class Data(PrefetchedLayer):
             )
         self.prefetch = self.options.prefetch
         super().setup(bottom_shapes)
+        self._warn(self.source)
 
     def open_source(self):
-        source = DatumSource.of_layer(self.param)
+        return DatumSource.of_layer(self.param)
+
+    def _warn(self, source):
         first = source.datum(0)
         if source.color is not None and not first.encoded:
             log.warning("%s: force_color and force_gray act on encoded pictures only", self.at)
         if self.num_tops > 1 and not first.HasField("label"):
             log.warning("%s: %s has no label; it counts as 0", self.at, source.records.name(0))
-        return source
+
+    def class_names(self):
+        """That which `caffelite dataset` leaves beside a database."""
+        path = os.path.join(os.path.dirname(self.options.source), "labels.txt")
+        return path if os.path.isfile(path) else ""

@@ -42,3 +42,7 @@ class DenseImageData(ImageData):
     def labels_shape(self, data_shape):
         """A number for each pixel."""
         return (self.options.batch_size, 1, *data_shape[2:])
+
+    def told_shapes(self):
+        data, labels = super().told_shapes()
+        return [data, (*labels, 1, *data[2:])]

@@ -17,6 +17,7 @@ class DummyData(Layer):
     """
 
     options_field = "dummy_data_param"
+    role = "dummy"
     bottoms = 0
     tops = (1, None)
 

@@ -16,6 +16,7 @@ class HDF5Data(SourceLayer):
     """
 
     options_field = "hdf5_data_param"
+    files = ("source",)
     refused = {"transform_param": "does nothing here: transform the data before storing them"}
     tops = (1, None)
 
@@ -29,6 +30,9 @@ class HDF5Data(SourceLayer):
             self.source = Hdf5Source(
                 options.source, list(self.param.top), self.dtype, options.shuffle
             )
+
+    def told_shapes(self):
+        return [(max(self.options.batch_size, 1), ...)] * self.num_tops
 
     def infer_shapes(self, bottom_shapes):
         return [(self.options.batch_size, *shape) for shape in self.source.row_shapes]

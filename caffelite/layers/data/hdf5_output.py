@@ -32,6 +32,8 @@ class HDF5Output(Layer):
     """
 
     options_field = "hdf5_output_param"
+    role = "sink"
+    drawn_as = "data"
     bottoms = 2
     tops = 0
     no_gradient = (0, 1)

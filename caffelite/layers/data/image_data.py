@@ -41,6 +41,13 @@ class ImageData(PrefetchedLayer):
         "transform_param.force_gray": "is_color says how to decode",
     }
 
+    def told_size(self):
+        size = super().told_size()
+        return size if all(size) else (self.options.new_height, self.options.new_width)
+
+    def told_channels(self):
+        return super().told_channels() or int(not self.options.is_color)
+
     def open_source(self):
         options = self.options
         size = options.new_height, options.new_width

@@ -12,6 +12,7 @@ class Input(Layer):
     """
 
     options_field = "input_param"
+    role = "input"
     bottoms = 0
     tops = (1, None)
 
@@ -20,6 +21,9 @@ class Input(Layer):
         count = len(self.options.shape)
         if count not in (0, 1, self.num_tops):
             raise self.error(f"shape: given {count} times, expected 0, 1 or {self.num_tops}")
+
+    def told_shapes(self):
+        return [] if self.options.shape else [(...,)] * self.num_tops
 
     def infer_shapes(self, bottom_shapes):
         shapes = [tuple(shape.dim) for shape in self.options.shape] or [(0,)]

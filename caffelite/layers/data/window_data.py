@@ -48,6 +48,8 @@ class WindowData(PrefetchedLayer):
         "transform_param.scale": "write it in window_data_param",
     }
 
+    pass_size = None  # windows are drawn at random
+
     def make_transformer(self):
         """Nothing is left to do: the source itself crops, flips and subtracts."""
         return DataTransformer(TransformationParameter(), self.phase == TRAIN, self.dtype)

@@ -20,8 +20,8 @@ class Loss(Layer):
     normalize: the old form: true for VALID, false for BATCH_SIZE
     """
 
+    role = "loss"
     bottoms = 2
-    auto_top = True
     no_gradient = (1,)
 
     default_normalization = "VALID"
@@ -65,6 +65,10 @@ class Loss(Layer):
         """The label that does not count, or None."""
         param = self.param.loss_param
         return param.ignore_label if param.HasField("ignore_label") else None
+
+    @property
+    def ignored_labels(self):
+        return () if self.ignore_label is None else (self.ignore_label,)
 
     def normalizer(self, outer, inner, valid):
         """What the loss over outer * inner positions is divided by; `valid` were not ignored."""

@@ -24,9 +24,16 @@ class Accuracy(Layer):
     """
 
     options_field = "accuracy_param"
+    role = "measure"
+    labels = (1,)
+    compares = "classes"
     bottoms = 2
     tops = (1, 2)
     no_gradient = (0, 1)
+
+    @property
+    def ignored_labels(self):
+        return (self.options.ignore_label,) if self.options.HasField("ignore_label") else ()
 
     def infer_shapes(self, bottom_shapes):
         options = self.options
@@ -42,7 +49,7 @@ class Accuracy(Layer):
     def forward(self, bottom, top):
         options = self.options
         outer, classes, inner = folded(self, bottom[0].shape, options.axis)
-        ignore = options.ignore_label if options.HasField("ignore_label") else None
+        ignore = next(iter(self.ignored_labels), None)
         scores = bottom[0].data.reshape(outer, classes, inner)
         labels = read_labels(self, bottom[1], classes, ignore).reshape(outer, 1, inner)
         counted = labels != ignore

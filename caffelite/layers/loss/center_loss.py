@@ -30,6 +30,8 @@ class CenterLoss(Loss):
     """
 
     options_field = "center_loss_param"
+    labels = (1,)
+    learns = True
 
     def setup(self, bottom_shapes):
         options, shape = self.options, bottom_shapes[0]
@@ -53,17 +55,17 @@ class CenterLoss(Loss):
 
     def forward(self, bottom, top):
         classes, values = self.center.shape
-        self.labels = read_labels(self, bottom[1], classes).reshape(-1)
-        x = bottom[0].data.reshape(len(self.labels), values)
-        self.d = x - self.center.data[self.labels]
+        self.label = read_labels(self, bottom[1], classes).reshape(-1)
+        x = bottom[0].data.reshape(len(self.label), values)
+        self.d = x - self.center.data[self.label]
         top[0].data[...] = np.vdot(self.d, self.d) / (2 * max(1, len(x)))
 
     def backward(self, top, propagate_down, bottom):
         self.refuse_label_gradient(propagate_down)
         if self.param_propagate_down[0]:
-            count = np.bincount(self.labels, minlength=len(self.center.data))
-            share = (1 / (1 + count)).astype(self.dtype)[self.labels, None]
-            np.subtract.at(self.center.diff, self.labels, self.d * share)
+            count = np.bincount(self.label, minlength=len(self.center.data))
+            share = (1 / (1 + count)).astype(self.dtype)[self.label, None]
+            np.subtract.at(self.center.diff, self.label, self.d * share)
         if propagate_down[0]:
             dx = self.d * (float(top[0].diff) / max(1, len(self.d)))
             bottom[0].diff[...] = dx.reshape(bottom[0].shape)

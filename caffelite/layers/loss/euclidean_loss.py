@@ -17,6 +17,7 @@ class EuclideanLoss(Loss):
         0: L, one number
     """
 
+    compares = "values"
     no_gradient = ()
 
     def infer_shapes(self, bottom_shapes):

@@ -18,6 +18,8 @@ class HingeLoss(Loss):
     """
 
     options_field = "hinge_loss_param"
+    labels = (1,)
+    compares = "classes"
 
     def infer_shapes(self, bottom_shapes):
         tops = super().infer_shapes(bottom_shapes)

@@ -35,6 +35,10 @@ class InfogainLoss(Loss):
     """
 
     options_field = "infogain_loss_param"
+    applies = "Softmax"
+    labels = (1,)
+    compares = "classes"
+    files = ("source",)
     more_options = ("loss_param",)
     refused = {"loss_param.normalize": "is the old form; write normalization: VALID or BATCH_SIZE"}
     bottoms = (2, 3)

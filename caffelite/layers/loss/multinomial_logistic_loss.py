@@ -20,6 +20,9 @@ class MultinomialLogisticLoss(Loss):
         0: L, one number
     """
 
+    labels = (1,)
+    compares = "classes"
+
     def infer_shapes(self, bottom_shapes):
         tops = super().infer_shapes(bottom_shapes)
         check_label_per_sample(self, bottom_shapes)

@@ -23,9 +23,16 @@ class SegAccuracy(Layer):
     """
 
     options_field = "seg_accuracy_param"
+    role = "measure"
+    labels = (1,)
+    compares = "classes"
     ignored = {"seg_accuracy_param.metric": "the top holds all three"}
     bottoms = 2
     no_gradient = (0, 1)
+
+    @property
+    def ignored_labels(self):
+        return list(self.options.ignore_label)
 
     def setup(self, bottom_shapes):
         self.confusion = None  # (C, C): pixels by label and prediction
@@ -42,9 +49,9 @@ class SegAccuracy(Layer):
     def forward(self, bottom, top):
         scores = bottom[0].data
         classes = scores.shape[1]
-        ignore = list(self.options.ignore_label) or None
-        labels = read_labels(self, bottom[1], classes, ignore)
-        counted = ~np.isin(labels, self.options.ignore_label)
+        ignored = self.ignored_labels
+        labels = read_labels(self, bottom[1], classes, ignored or None)
+        counted = ~np.isin(labels, ignored)
         predicted = classes - 1 - scores[:, ::-1].argmax(1)[:, None]
         pairs = (classes * labels + predicted)[counted]
         found = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

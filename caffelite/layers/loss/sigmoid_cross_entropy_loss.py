@@ -24,6 +24,7 @@ class SigmoidCrossEntropyLoss(Loss):
         pre_fixed_normalizer: see normalization [1]
     """
 
+    applies = "Sigmoid"
     more_options = ("loss_param",)
     default_normalization = "BATCH_SIZE"
 

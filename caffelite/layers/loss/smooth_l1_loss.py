@@ -25,6 +25,7 @@ class SmoothL1Loss(Loss):
     """
 
     options_field = "smooth_l1_loss_param"
+    compares = "values"
     bottoms = (2, 4)
     no_gradient = (2, 3)
 

@@ -29,6 +29,7 @@ class SoftmaxWithCrossEntropyLoss(Loss):
     """
 
     options_field = "softmax_param"
+    applies = "Softmax"
     more_options = ("loss_param",)
     refused = {"loss_param.target_is_prob": None}
     ignored = {

@@ -33,6 +33,9 @@ class SoftmaxWithLoss(Loss):
     """
 
     options_field = "softmax_param"
+    applies = "Softmax"
+    labels = (1,)
+    compares = "classes"
     more_options = ("loss_param",)
     tops = (1, 2)
     refused = {"loss_param.weight_by_label_freqs": None}
@@ -69,10 +72,10 @@ class SoftmaxWithLoss(Loss):
         softmax(x, self.options.axis, out=p)
         self.p = p.reshape(outer, classes, inner)
         ignored = labels == self.ignore_label
-        self.labels = np.where(ignored, 0, labels)
-        self.weight = self._class_weights(classes)[self.labels]  # of each sample
+        self.label = np.where(ignored, 0, labels)
+        self.weight = self._class_weights(classes)[self.label]  # of each sample
         self.weight[ignored] = 0
-        likelihood = np.take_along_axis(self.p, self.labels, axis=1)
+        likelihood = np.take_along_axis(self.p, self.label, axis=1)
         losses = self.cost(likelihood) * self.weight
         self.divisor = self.normalizer(outer, inner, labels.size - np.count_nonzero(ignored))
         top[0].data[...] = losses.sum() / self.divisor
@@ -84,8 +87,8 @@ class SoftmaxWithLoss(Loss):
         if propagate_down[0]:
             dx = bottom[0].diff.reshape(self.p.shape)
             dx[...] = self.p
-            likelihood = np.take_along_axis(self.p, self.labels, axis=1)
-            np.put_along_axis(dx, self.labels, likelihood - 1, axis=1)
+            likelihood = np.take_along_axis(self.p, self.label, axis=1)
+            np.put_along_axis(dx, self.label, likelihood - 1, axis=1)
             dx *= self.slope(likelihood) * self.weight * (float(top[0].diff) / self.divisor)
 
     def cost(self, p):

@@ -8,6 +8,9 @@ from ._affine import Affine
 class Broadcast(Affine):
     """The operand is bottom 1, or with one bottom a learnable blob."""
 
+    role = "middle"
+    pointwise = True
+    drawn_as = "normalization"
     bottoms = (1, 2)
     in_place = True
 
@@ -20,6 +23,10 @@ class Broadcast(Affine):
     def channels(self):
         """Of a learned operand: how many values it has."""
         return self.blobs[0].count
+
+    @classmethod
+    def coordinates(cls, options, index):
+        return super().coordinates(options, index) if index == 0 else None
 
     def covered_shape(self, shape):
         """The shape of a learned operand: `num_axes` axes of `shape`, from `axis` on."""

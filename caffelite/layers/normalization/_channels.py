@@ -19,6 +19,9 @@ class ChannelNormalizer(Affine):
     an activation after them.
     """
 
+    role = "middle"
+    pointwise = True
+    drawn_as = "normalization"
     in_place = True
     keeps_bottom = True
     normalizes_channels = True

@@ -29,6 +29,9 @@ class LRN(Layer):
     """
 
     options_field = "lrn_param"
+    role = "middle"
+    pointwise = True
+    drawn_as = "normalization"
 
     def moot(self):
         if self.options.norm_region == self.options.ACROSS_CHANNELS:

@@ -23,6 +23,8 @@ class MVN(Layer):
     """
 
     options_field = "mvn_param"
+    pointwise = True
+    drawn_as = "normalization"
 
     def setup(self, bottom_shapes):
         self.in_place = len(bottom_shapes[0]) == 4

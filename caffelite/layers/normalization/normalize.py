@@ -27,6 +27,8 @@ class Normalize(Layer):
     """
 
     options_field = "norm_param"
+    pointwise = True
+    drawn_as = "normalization"
 
     def setup(self, bottom_shapes):
         options, shape = self.options, bottom_shapes[0]

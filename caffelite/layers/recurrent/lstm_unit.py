@@ -19,6 +19,7 @@ class LSTMUnit(Layer):
         1: h, (1, N, H)
     """
 
+    drawn_as = "dense"
     bottoms = 3
     tops = 2
     no_gradient = (2,)

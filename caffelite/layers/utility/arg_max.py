@@ -22,6 +22,7 @@ class ArgMax(Layer):
     """
 
     options_field = "argmax_param"
+    role = "result"
     no_gradient = (0,)
 
     def infer_shapes(self, bottom_shapes):

@@ -19,7 +19,12 @@ class Axpy(Layer):
         Hu, Shen, Sun 2018, arXiv:1709.01507
     """
 
+    pointwise = True
     bottoms = 3
+
+    @classmethod
+    def coordinates(cls, options, index):
+        return super().coordinates(options, index) if index > 0 else None
 
     def infer_shapes(self, bottom_shapes):
         a, x, y = (tuple(shape) for shape in bottom_shapes)

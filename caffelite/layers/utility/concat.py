@@ -19,6 +19,7 @@ class Concat(Layer):
     """
 
     options_field = "concat_param"
+    role = "middle"
     bottoms = (1, None)
 
     def infer_shapes(self, bottom_shapes):

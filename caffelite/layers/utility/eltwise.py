@@ -29,6 +29,8 @@ class Eltwise(Layer):
     """
 
     options_field = "eltwise_param"
+    role = "middle"
+    pointwise = True
     bottoms = (2, None)
 
     def setup(self, bottom_shapes):

@@ -14,6 +14,8 @@ class Parameter(Layer):
     """
 
     options_field = "parameter_param"
+    learns = True
+    drawn_as = "data"
     bottoms = 0
 
     def setup(self, bottom_shapes):

@@ -144,6 +144,9 @@ class Python(base.Layer):
     """
 
     options_field = "python_param"
+    learns = True
+    files = ("module",)
+    assigns_diff = False
     ignored = {"python_param.share_in_parallel": "every process has layers of its own"}
     bottoms = (0, None)
     tops = (0, None)

@@ -28,6 +28,9 @@ class Softmax(Layer):
     """
 
     options_field = "softmax_param"
+    role = "result"
+    applies = "Softmax"
+    drawn_as = "activation"
     in_place = True
     reads_top = "values"
 

@@ -13,6 +13,7 @@ class Split(Layer):
         0...: x's memory, each with a diff of its own; x's diff is their sum
     """
 
+    pointwise = True
     tops = (1, None)
 
     def reshape(self, bottom, top):

@@ -13,6 +13,7 @@ class Convolve(Sliding):
     `weight_gradient(x, dy)` and `bottom_gradient(dy, dx)`.
     """
 
+    learns = True
     bottoms = (1, None)
     tops = (1, None)
 

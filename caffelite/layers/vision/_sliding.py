@@ -2,20 +2,44 @@
 
 import math
 
+import numpy as np
+
 from ..base import Layer
 from ..options import COMPRESSION, per_axis
+
+_PER_SIDE = {f"{stem}_{side}" for stem in ("kernel", "stride", "pad") for side in "hw"}
+
+
+def window_map(options, spread=False):
+    """The map of `Layer.coordinates` for a window that slides over the bottom, or the top.
+
+    What a window sees stands in its middle.
+    """
+    per_side = sorted(_PER_SIDE & set(options))
+    assert not per_side, f"{per_side} are not supported here; use kernel_size, stride and pad"
+    size = np.atleast_1d(options["kernel_size"])
+    extent = (size - 1) * np.atleast_1d(options.get("dilation", 1)) + 1
+    stride, pad = (np.atleast_1d(options.get(*item)) for item in (("stride", 1), ("pad", 0)))
+    reach, axis = (extent - 1) / 2 - pad, options.get("axis", 1)
+    return (axis, stride, reach) if spread else (axis, 1 / stride, -reach / stride)
 
 
 class Sliding(Layer):
     """Reads axis, kernel, stride, pad and dilation; gives top sizes; folds batch axes into one."""
 
     options_field = "convolution_param"
+    windows = "bottom"
+    drawn_as = "convolution"
     ignored = {
         "convolution_param.force_nd_im2col": "any number of axes goes the same way",
         "convolution_param.sparse_ratio": COMPRESSION,
         "convolution_param.class_num": COMPRESSION,
         "convolution_param.quantize_term": COMPRESSION,
     }
+
+    @classmethod
+    def coordinates(cls, options, index):
+        return window_map(options, cls.windows == "top")
 
     def set_geometry(self, shape):
         self.num_axes = len(shape)

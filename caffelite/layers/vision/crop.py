@@ -1,3 +1,5 @@
+import numpy as np
+
 from ..base import Layer, register
 
 
@@ -20,6 +22,12 @@ class Crop(Layer):
     options_field = "crop_param"
     bottoms = 2
     no_gradient = (1,)
+
+    @classmethod
+    def coordinates(cls, options, index):
+        if index > 0:
+            return None  # it gives the size alone
+        return options.get("axis", 2) - 1, 1, -np.atleast_1d(options.get("offset", 0))
 
     def setup(self, bottom_shapes):
         axes = len(bottom_shapes[0])

@@ -36,6 +36,8 @@ class Deconvolution(Convolve):
         Long, Shelhamer, Darrell 2015, arXiv:1411.4038
     """
 
+    windows = "top"
+
     def weight_shape(self):
         return (self.channels, self.num_output // self.group, *self.kernel)
 

@@ -27,6 +27,7 @@ class Interp(Layer):
     """
 
     options_field = "interp_param"
+    drawn_as = "convolution"
     bottoms = (1, 2)
     no_gradient = (1,)
 

@@ -1,6 +1,7 @@
 from ..base import Layer, register
 from ..options import pair
 from ._pool import METHODS, out_shape
+from ._sliding import window_map
 
 
 @register("Pooling")
@@ -38,7 +39,13 @@ class Pooling(Layer):
     """
 
     options_field = "pooling_param"
+    role = "middle"
+    drawn_as = "pooling"
     tops = (1, 2)
+
+    @classmethod
+    def coordinates(cls, options, index):
+        return None if options.get("global_pooling") else window_map(options)
 
     def setup(self, bottom_shapes):
         options = self.options

@@ -26,6 +26,7 @@ class SPP(Layer):
     """
 
     options_field = "spp_param"
+    drawn_as = "pooling"
 
     def setup(self, bottom_shapes):
         options = self.options

@@ -26,6 +26,7 @@ class Upsample(Layer):
     """
 
     options_field = "upsample_param"
+    drawn_as = "convolution"
     bottoms = (1, 2)
     no_gradient = (1,)
 
