@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from caffelite.data import binaryproto
 from caffelite.data.image_list import read_picture
 from caffelite.errors import DataError
 from caffelite.io import load_image
+from caffelite.layers import layer_types
 from caffelite.predict.deploy import data_layer, deploy
 from caffelite.predict.preprocessing import Preparation
 from caffelite.proto import caffe_pb2
@@ -323,12 +325,28 @@ IP = 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" }'
 def test_losses_become_answers():
     head = [("x", "Input", "x"), ("ip", "InnerProduct", "x", "ip")]
     loss = 'layer { name: "l" type: "%s" bottom: "ip" bottom: "y" top: "l" }'
-    for softmax in ("SoftmaxWithLoss", "FocalLoss", "SoftmaxWithCrossEntropyLoss"):
+    for softmax in ("SoftmaxWithLoss", "FocalLoss", "SoftmaxWithCrossEntropyLoss", "InfogainLoss"):
         assert deployed(IP, loss % softmax) == [*head, ("l", "Softmax", "ip", "prob")]
     assert deployed(IP, loss % "SigmoidCrossEntropyLoss") == [*head, ("l", "Sigmoid", "ip", "prob")]
     assert deployed(IP, loss % "EuclideanLoss") == head
     both = deployed(IP, loss % "SoftmaxWithLoss", (loss % "SoftmaxWithLoss").replace('"l"', '"m"'))
     assert both == [*head, ("l", "Softmax", "ip", "l"), ("m", "Softmax", "ip", "prob")]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, made in layer_types().items() if made.role == "loss"]
+)
+def test_a_loss_leaves_the_answer_that_it_was_computed_from(name):
+    made = layer_types()[name]
+    labels = ['bottom: "y"', 'bottom: "z"']
+    text = f'layer {{ name: "l" type: "{name}" bottom: "ip" {" ".join(labels)} top: "l" }}'
+    end = deployed(IP, text)[-1]
+    if re.search(r"p = softmax\(x\)|softmax_param", made.__doc__):
+        assert end == ("l", "Softmax", "ip", "prob")
+    elif "sigmoid(x)" in made.__doc__:
+        assert end == ("l", "Sigmoid", "ip", "prob")
+    else:
+        assert made.applies is None and end == ("ip", "InnerProduct", "x", "ip")
 
 
 def test_what_depends_on_labels_goes():
@@ -363,6 +381,9 @@ def test_a_softmax_keeps_its_axis(tmp_path):
     )
     made = deploy(net, (3, 4, 5))
     assert made.layer[1].softmax_param.axis == 2
+    net.layer[1].type = "InfogainLoss"
+    net.layer[1].infogain_loss_param.axis = 3
+    assert deploy(net, (3, 4, 5)).layer[1].softmax_param.axis == 3
     write_net(made, tmp_path / "net.prototxt")
     assert caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TEST).outputs == ["prob"]
 

@@ -38,9 +38,8 @@ def run(args):
 def _names(net, labels):
     """The names of the classes in the file `labels`, or in the one beside the net's data."""
     from ..data.dataset import read_names
-    from ..predict.preprocessing import names_beside
 
-    beside = (names_beside(layer.param) for layer in net.layers)
+    beside = (layer.class_names() for layer in net.layers)
     labels = labels or next(filter(None, beside), None)
     return read_names(labels) if labels else []
 

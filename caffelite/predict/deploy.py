@@ -1,30 +1,20 @@
 """A net for training as one to use: an Input instead of data, probabilities instead of losses."""
 
 from ..errors import NetError
+from ..layers.base import layer_class
+from ..layers.data.input import Input
 from ..proto import caffe_pb2
 
-_SOURCES = (
-    "Data",
-    "ImageData",
-    "DenseImageData",
-    "HDF5Data",
-    "MemoryData",
-    "WindowData",
-    "DummyData",
-)
-_ANSWERS = {
-    "SoftmaxWithLoss": "Softmax",
-    "FocalLoss": "Softmax",
-    "SoftmaxWithCrossEntropyLoss": "Softmax",
-    "SigmoidCrossEntropyLoss": "Sigmoid",
-}
+
+def _brings_samples(layer):
+    return layer_class(layer.type).role in ("source", "dummy")
 
 
 def data_layer(param):
     """The first layer that brings samples along, or None if the net is for use already."""
-    if any(layer.type == "Input" for layer in param.layer):
+    if any(layer_class(layer.type).role == "input" for layer in param.layer):
         return None
-    return next((layer for layer in param.layer if layer.type in _SOURCES), None)
+    return next(filter(_brings_samples, param.layer), None)
 
 
 def deploy(param, shape, file=""):
@@ -38,22 +28,20 @@ def deploy(param, shape, file=""):
     result = caffe_pb2.NetParameter()
     result.CopyFrom(param)
     del result.layer[:]
-    made = result.layer.add(name=source.top[0], type="Input", top=source.top[:1])
+    made = result.layer.add(name=source.top[0], type=Input.type, top=source.top[:1])
     made.input_param.shape.add(dim=[1, *shape])
-    unknown = {top for layer in param.layer if layer.type in _SOURCES for top in layer.top}
+    unknown = {top for layer in filter(_brings_samples, param.layer) for top in layer.top}
     unknown.discard(source.top[0])
     answers = []
     for layer in param.layer:
-        if layer.type in _SOURCES:
+        facts = layer_class(layer.type)
+        if _brings_samples(layer):
             continue
         if unknown.isdisjoint(layer.bottom):
             result.layer.add().CopyFrom(layer)
-        elif layer.type in _ANSWERS and layer.bottom[0] not in unknown:
-            answer = result.layer.add(name=layer.name, type=_ANSWERS[layer.type])
-            answer.bottom.append(layer.bottom[0])
-            answer.top.append(layer.top[0] if layer.top else layer.name)
-            answer.softmax_param.CopyFrom(layer.softmax_param)
-            answers.append(answer)
+        elif facts.role == "loss" and facts.applies and layer.bottom[0] not in unknown:
+            answers.append(result.layer.add())
+            answers[-1].CopyFrom(_answer(layer))
         else:
             unknown.update(set(layer.top) - set(layer.bottom))
     if answers and not any("prob" in layer.top for layer in result.layer):
@@ -61,3 +49,21 @@ def deploy(param, shape, file=""):
     if len(result.layer) == 1:
         raise NetError(f"{file}: nothing is computed from {source.top[0]} alone")
     return result
+
+
+def _answer(loss):
+    """The layer that makes of scores what this loss makes of them inside."""
+    kind = layer_class(loss.type).applies
+    answer = caffe_pb2.LayerParameter(name=loss.name, type=kind, bottom=loss.bottom[:1])
+    answer.top.append(loss.top[0] if loss.top else loss.name)
+    theirs, ours = _options(loss), _options(answer)
+    for name in ours.DESCRIPTOR.fields_by_name if ours and theirs else ():  # the classes' axis
+        if name in theirs.DESCRIPTOR.fields_by_name and theirs.HasField(name):
+            setattr(ours, name, getattr(theirs, name))
+    return answer
+
+
+def _options(layer):
+    """The options of a layer's type, or None."""
+    field = layer_class(layer.type).options_field
+    return getattr(layer, field) if field else None

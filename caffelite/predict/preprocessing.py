@@ -7,10 +7,9 @@ import numpy as np
 from google.protobuf import json_format
 
 from .. import reading
-from ..data.datum import DatumSource
-from ..data.image_list import ImageListSource
 from ..data.transform import read_mean
 from ..errors import CaffeliteError, DataError, NetError
+from ..layers.base import create_layer
 from ..net.passes import filter_layers
 from ..proto import caffe_pb2
 from ..proto.text import read_net
@@ -43,7 +42,7 @@ class Preparation:
             made.shape = (stored[0], *(crop if all(crop) else stored[1:]))
         elif all(crop) and len(layer.transform_param.mean_value) > 1:
             made.shape = (len(layer.transform_param.mean_value), *crop)
-        made.names = names_beside(layer)
+        made.names = create_layer(layer).class_names()
         return made
 
     @classmethod
@@ -89,18 +88,7 @@ def _stored_shape(layer):
     try:
         if transform.mean_file:
             return read_mean(transform, np.float32).shape
-        if layer.type == "Data":
-            source = DatumSource.of_layer(layer)
-        elif layer.type == "ImageData":
-            options = layer.image_data_param
-            size = (options.new_height, options.new_width) if options.new_height else None
-            source = ImageListSource(options.source, options.root_folder, options.is_color, size)
-        else:
-            return None
-        try:
-            return source.shape(0)
-        finally:
-            source.close()
+        return create_layer(layer).stored_shape()
     except CaffeliteError:
         return None
 
@@ -126,12 +114,6 @@ def preparation(model, train_val=None, level=0, stages=()):
     found = Preparation.of_data(layer, file)
     found.size, found.names = found.size or card.size, found.names or card.names
     return found
-
-
-def names_beside(layer):
-    """The file labels.txt beside the database of a data layer, or "" if there is none."""
-    path = os.path.join(os.path.dirname(layer.data_param.source), "labels.txt")
-    return path if layer.type == "Data" and os.path.isfile(path) else ""
 
 
 def subtract_from_channels(transform):
