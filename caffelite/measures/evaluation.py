@@ -6,21 +6,17 @@ from collections import Counter
 import numpy as np
 
 from ..errors import NetError
+from ..layers.utility.split import Split
 
 MOST_CLASSES = 2000  # that a confusion matrix is made of
 MOST_CONFUSED = 20  # pairs of classes that are named
-
-_SOFTMAX = ("SoftmaxWithLoss", "FocalLoss")
-_SCORING = ("Accuracy", *_SOFTMAX, "MultinomialLogisticLoss", "InfogainLoss", "HingeLoss")
-_MEASURING = ("EuclideanLoss", "SmoothL1Loss")
-_IN_PASSES = ("Data", "ImageData", "DenseImageData", "HDF5Data")  # each sample once, then again
 
 
 def data_set(net):
     """(number of samples, those in a batch) of the net's data layer, or None if not known."""
     for layer in net.layers:
-        if layer.type in _IN_PASSES:
-            return len(getattr(layer, "loader", layer).source), layer.options.batch_size
+        if layer.pass_size is not None:
+            return layer.pass_size, layer.options.batch_size
     return None
 
 
@@ -30,12 +26,12 @@ def make_measures(net):
     for node in net.nodes:
         layer = node.layer
         bottoms = [origin.get(name, name) for name in node.bottom_names]
-        if layer.type == "Split":
+        if isinstance(layer, Split):
             origin.update(dict.fromkeys(node.top_names, bottoms[0]))
-        elif layer.type in _SCORING:
+        elif layer.compares == "classes":
             made = measures.setdefault(tuple(bottoms[:2]), Classification(*bottoms[:2]))
             made.take_options(layer)
-        elif layer.type in _MEASURING:
+        elif layer.compares == "values":
             measures.setdefault(tuple(bottoms[:2]), Regression(*bottoms[:2]))
     return list(measures.values())
 
@@ -62,16 +58,18 @@ class _Measure:
 class Classification(_Measure):
     """Scores against labels: top-1, top-5, accuracy per class, which is taken for which."""
 
-    axis, ignore_label, softmax = 1, None, False
+    axis, softmax = 1, False
     classes = None
 
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        self.ignored = set()
+
     def take_options(self, layer):
-        """Read the classes' axis and the label that does not count from an Accuracy or a loss."""
-        options = layer.options if layer.type == "Accuracy" else layer.param.loss_param
-        if options.HasField("ignore_label"):
-            self.ignore_label = options.ignore_label
+        """Read the classes' axis and the labels that do not count from an Accuracy or a loss."""
+        self.ignored |= set(layer.ignored_labels)
         self.axis = getattr(layer.options, "axis", self.axis)
-        self.softmax |= layer.type in _SOFTMAX
+        self.softmax |= bool(layer.applies)
 
     def count(self, scores, labels):
         if self.classes is None:
@@ -83,8 +81,8 @@ class Classification(_Measure):
         outer = math.prod(scores.shape[: self.axis])
         scores = scores.reshape(outer, self.classes, -1).swapaxes(1, 2).reshape(-1, self.classes)
         labels = labels.reshape(-1).astype(np.int64)
-        if self.ignore_label is not None:
-            counted = labels != self.ignore_label
+        if self.ignored:
+            counted = ~np.isin(labels, list(self.ignored))
             scores, labels = scores[counted], labels[counted]
         pairs, counts = np.unique(labels * self.classes + scores.argmax(1), return_counts=True)
         self.pairs.update(dict(zip(pairs.tolist(), counts.tolist(), strict=True)))
