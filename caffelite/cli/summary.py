@@ -42,13 +42,15 @@ def run(args):
         print(json.dumps(layers) if args.json else "\n".join(lines))
         return 0
     net = open_net(model, args.phase, args)
+    from ..net.passes import is_inserted
+
     splits = {
         name: node.bottom_names[0]
         for node in net.nodes
-        if _is_inserted(node.layer)
+        if is_inserted(node.layer)
         for name in node.top_names
     }
-    layers = [_facts(net, node, splits) for node in net.nodes if not _is_inserted(node.layer)]
+    layers = [_facts(net, node, splits) for node in net.nodes if not is_inserted(node.layer)]
     plan = _plan(net, args.phase) if args.plan else None
     net.close()
     totals = {
@@ -128,11 +130,6 @@ def _spec(spec):
     words = [spec.name] if spec.name else []
     words += [f"x{spec.lr_mult:g}"] if spec.lr_mult != 1 else []
     return " ".join(words + ([f"Dx{spec.decay_mult:g}"] if spec.decay_mult != 1 else []))
-
-
-def _is_inserted(layer):
-    """Whether a Split is not from the file."""
-    return layer.type == "Split" and layer.name.endswith("_split")
 
 
 def _facts(net, node, splits):

@@ -132,7 +132,7 @@ def _features(args, net, x):
     from ..predict.visualize import feature_maps
 
     layers = net.net.layer_dict
-    first = next((name for name, layer in layers.items() if layer.type == "Convolution"), None)
+    first = next((name for name, layer in layers.items() if layer.windows and layer.learns), None)
     name = args.layer or first
     if name not in layers:
         hint = did_you_mean(name or "", layers)
@@ -172,10 +172,12 @@ def _saliency(args, net, x, index):
 
 def _score_layer(net):
     """The layer whose top holds the scores before they become probabilities."""
+    from ..layers.utility.split import Split
+
     name = net.output
     while True:
         node = next(node for node in reversed(net.net.nodes) if name in node.top_names)
-        if node.layer.type not in ("Softmax", "Sigmoid", "Split"):
+        if node.layer.role != "result" and not isinstance(node.layer, Split):
             return node.layer
         name = node.bottom_names[0]
 

@@ -17,7 +17,7 @@ def share_diffs(nodes, kept):
     for time, node in enumerate(reversed(nodes)):
         if node.needs_backward:
             for index, blob in enumerate(node.bottom_blobs):
-                assigned = index not in node.layer.no_gradient and node.layer.type != "Python"
+                assigned = node.layer.assigns_diff and index not in node.layer.no_gradient
                 if node.propagate_down[index] and assigned:
                     lives.written(blob, time)
             for blob in node.top_blobs:

@@ -121,7 +121,7 @@ class Net(Callbacks, InnerNames):
         self._learnable.share_named(self.layers)
         self._schedule = Schedule(self.nodes)
         self.inputs = [
-            n for node in self.nodes if node.layer.type == "Input" for n in node.top_names
+            n for node in self.nodes if node.layer.role == "input" for n in node.top_names
         ]
         self.outputs = unread_tops(self.nodes)
         for name in self.outputs:
@@ -271,7 +271,7 @@ class Net(Callbacks, InnerNames):
     def set_input_arrays(self, data, labels):
         """Let the net's first layer, a MemoryData, serve these arrays; see its `set_arrays`."""
         first = self.layers[0]
-        if first.type != "MemoryData":
+        if not hasattr(first, "set_arrays"):
             raise first.error("set_input_arrays needs a net whose first layer is a MemoryData")
         first.set_arrays(data, labels)
 

@@ -129,7 +129,7 @@ def _loss_weights(layer, tops):
         raise layer.error(
             f"has {len(given)} loss_weight entries, expected none or one per top, {tops}"
         )
-    if not given and layer.type.endswith("Loss") and tops:
+    if not given and layer.role == "loss" and tops:
         given = [1.0] + [0.0] * (tops - 1)
         layer.param.loss_weight.extend(given)
     return given or [0.0] * tops

@@ -1,7 +1,10 @@
 """Passes over a NetParameter before it is built: filter by state, insert splits."""
 
 from ..errors import NetError, did_you_mean, where
+from ..layers.utility.split import Split
 from ..proto import caffe_pb2
+
+_ENDING = "_split"
 
 
 def _at(layer, file):
@@ -65,7 +68,7 @@ def insert_splits(net, file=""):
         for k, name in enumerate(original.top):
             count = readers[i, k]
             if count > 1:
-                added = split.layer.add(type="Split", bottom=[name])
+                added = split.layer.add(type=Split.type, bottom=[name])
                 added.name = _split_name(name, layer.name, k)
                 added.source_line = layer.source_line
                 added.top.extend(f"{added.name}_{n}" for n in range(count))
@@ -76,8 +79,13 @@ def insert_splits(net, file=""):
     return split
 
 
+def is_inserted(layer):
+    """Whether a layer is a Split that its net's file does not have."""
+    return isinstance(layer, Split) and layer.name.endswith(_ENDING)
+
+
 def _split_name(blob, layer, top_index):
-    return f"{blob}_{layer}_{top_index}_split"
+    return f"{blob}_{layer}_{top_index}{_ENDING}"
 
 
 def _trace(net, file):

@@ -5,6 +5,7 @@ import html
 from google.protobuf import text_format
 
 from ..errors import CaffeliteError
+from ..net.passes import is_inserted
 from ..proto import caffe_pb2
 from .draw import View, dot_text
 from .graphviz import render
@@ -44,7 +45,7 @@ def _without_splits(net):
     for node in net.nodes:
         layer = node.layer
         bottoms = [before.get(name, name) for name in node.bottom_names]
-        if layer.type == "Split" and layer.name.endswith("_split"):
+        if is_inserted(layer):
             before.update(dict.fromkeys(node.top_names, bottoms[0]))
             continue
         drawn = param.layer.add()

@@ -70,4 +70,4 @@ class Progress:
 
 def _is_loss(net, name):
     producer = next(node.layer for node in reversed(net.nodes) if name in node.top_names)
-    return producer.type.endswith("Loss") or net.blob_loss_weights[name] != 0
+    return producer.role == "loss" or net.blob_loss_weights[name] != 0
