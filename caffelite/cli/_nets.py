@@ -125,12 +125,3 @@ def running(*nets):
     finally:
         for net in nets:
             net.close()
-
-
-def learnable_count(net, layer):
-    """Number of values of a layer that training changes: no statistics, shared ones once."""
-    return sum(
-        blob.count
-        for name, blob in zip(layer.blob_names, layer.blobs, strict=True)
-        if name not in layer.statistics and net.owner_of(blob) is blob
-    )

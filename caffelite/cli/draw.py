@@ -14,7 +14,7 @@ import sys
 
 from ..errors import CaffeliteError
 from ._flags import UsageError
-from ._nets import PHASES, add_net_flags, learnable_count, open_net, stages
+from ._nets import PHASES, add_net_flags, open_net, stages
 
 _TEXT = ("dot", "gv")
 _PICTURES = ("svg", "png", "pdf")
@@ -115,11 +115,13 @@ def _view(net, phase, args):
 
 def _measure(view, net, built):
     """Take shapes and counts from the built net, whose layers are the view's and some splits."""
+    from ..net.summary import counts_in
+
     nodes = iter(built.nodes)
     for index in view.layers:
         wanted = net.layer[index]
         node = next(n for n in nodes if (n.layer.name, n.layer.type) == (wanted.name, wanted.type))
         for k, blob in enumerate(node.top_blobs[: len(wanted.top)]):
             view.shapes[index, k] = blob.shape
-        view.learnable[index] = learnable_count(built, node.layer)
+        view.learnable[index] = counts_in(built, node)["learnable"]
     built.close()

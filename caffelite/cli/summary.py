@@ -17,7 +17,7 @@ the layer before them, and how little memory blobs need that use it in turn.
 import json
 
 from ._flags import UsageError
-from ._nets import PHASES, add_net_flags, learnable_count, open_net
+from ._nets import PHASES, add_net_flags, open_net
 from ._table import file_size, table
 
 _WIRING = ("layer", "type", "param", "bottom", "top", "options")
@@ -35,23 +35,26 @@ def run(args):
     model = args.net or args.model
     if not model or (args.net and args.model):
         raise UsageError("expected one net's prototxt: MODEL")
-    if args.wiring:
-        layers = list(_wiring(model))
-        rows = [tuple(layer[column] for column in _WIRING) for layer in layers]
-        lines = table(_WIRING, rows, left=len(_WIRING))
-        print(json.dumps(layers) if args.json else "\n".join(lines))
-        return 0
-    net = open_net(model, args.phase, args)
-    from ..net.passes import is_inserted
+    return _show_wiring(model, args.json) if args.wiring else _show_summary(model, args)
 
-    splits = {
-        name: node.bottom_names[0]
-        for node in net.nodes
-        if is_inserted(node.layer)
-        for name in node.top_names
-    }
-    layers = [_facts(net, node, splits) for node in net.nodes if not is_inserted(node.layer)]
-    plan = _plan(net, args.phase) if args.plan else None
+
+def _show_wiring(model, as_json):
+    from ..pictures.wiring import wiring
+    from ..proto.text import read_net
+
+    layers = list(wiring(read_net(model)))
+    rows = [tuple(layer.values()) for layer in layers]
+    lines = table(_WIRING, rows, left=len(_WIRING))
+    print(json.dumps(layers) if as_json else "\n".join(lines))
+    return 0
+
+
+def _show_summary(model, args):
+    from ..net.summary import plan, summarize
+
+    net = open_net(model, args.phase, args)
+    layers = summarize(net)
+    planned = plan(net, forward_only=args.phase == "TEST") if args.plan else None
     net.close()
     totals = {
         key: sum(layer[key] for layer in layers)
@@ -59,37 +62,13 @@ def run(args):
     }
     if args.json:
         report = {"net": net.name, "phase": args.phase, "layers": layers, "totals": totals}
-        report |= {"plan": plan} if plan else {}
+        report |= {"plan": planned} if planned else {}
         print(json.dumps(report, indent=1))
     else:
         print("\n".join(_lines(net, args.phase, layers, totals)))
-        if plan:
-            print("\n".join(_plan_lines(plan, layers)))
+        if planned:
+            print("\n".join(_plan_lines(planned, layers)))
     return 0
-
-
-def _plan(net, phase):
-    """How the net runs in `caffelite train` or `test`; changes the net as these do."""
-    steps = {}
-    for step in net.steps:
-        first, *others = (node.layer.name for node in step.nodes)
-        steps |= dict.fromkeys(others, first)
-    paths = {}
-    for node in net.nodes:
-        paths[node.layer.name] = node.layer.path(*node.shapes)
-    from ..net import memory
-
-    kind = "diff" if phase == "TRAIN" else "data"
-    apart = memory.size(net.nodes, kind)
-    net.economize(forward_only=phase == "TEST")
-    in_turn = memory.size(net.nodes, kind)
-    return {
-        "in_step_with": steps,
-        "path": {name: path for name, path in paths.items() if path},
-        "shared": kind,
-        "bytes_apart": apart * net.dtype.itemsize,
-        "bytes_in_turn": in_turn * net.dtype.itemsize,
-    }
 
 
 def _plan_lines(plan, layers):
@@ -103,54 +82,6 @@ def _plan_lines(plan, layers):
     what = "gradients" if plan["shared"] == "diff" else "values"
     apart, in_turn = file_size(plan["bytes_apart"]), file_size(plan["bytes_in_turn"])
     yield f"{what} of blobs, which use memory in turn, need {in_turn} instead of {apart}"
-
-
-def _wiring(model):
-    """What each layer of a file reads, makes and is told, of both phases."""
-    from ..pictures.draw import facts
-    from ..proto.caffe_pb2 import Phase
-    from ..proto.text import read_net
-
-    for layer in read_net(model).layer:
-        specs = [_spec(spec) for spec in layer.param]
-        weights = [f"{w:g} * " for w in layer.loss_weight] or [""] * len(layer.top)
-        phases = [Phase.Name(rule.phase) for rule in layer.include if rule.HasField("phase")]
-        yield {
-            "layer": layer.name,
-            "type": layer.type,
-            "param": ", ".join(spec or "x1" for spec in specs) if any(specs) else "",
-            "bottom": ", ".join(layer.bottom),
-            "top": ", ".join(w + top for w, top in zip(weights, layer.top, strict=False)),
-            "options": ", ".join([*facts(layer), *(f"in {phase}" for phase in phases)]),
-        }
-
-
-def _spec(spec):
-    """What a param of a layer says that is not the default."""
-    words = [spec.name] if spec.name else []
-    words += [f"x{spec.lr_mult:g}"] if spec.lr_mult != 1 else []
-    return " ".join(words + ([f"Dx{spec.decay_mult:g}"] if spec.decay_mult != 1 else []))
-
-
-def _facts(net, node, splits):
-    layer, (bottoms, tops) = node.layer, node.shapes
-    learnable = learnable_count(net, layer)
-    owned = sum(blob.count for blob in layer.blobs if net.owner_of(blob) is blob)
-    own_tops = sum(
-        top.count
-        for top in node.top_blobs
-        if not any(top.shares_data_with(bottom) for bottom in node.bottom_blobs)
-    )
-    return {
-        "name": layer.name,
-        "type": layer.type,
-        "bottom": [splits.get(name, name) for name in layer.param.bottom],
-        "top": [{"name": n, "shape": list(s)} for n, s in zip(node.top_names, tops, strict=True)],
-        "learnable": learnable,
-        "statistics": owned - learnable,
-        "macs": int(layer.macs(bottoms, tops)),
-        "memory": (own_tops + owned) * net.dtype.itemsize,
-    }
 
 
 def _lines(net, phase, layers, totals):

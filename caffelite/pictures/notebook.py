@@ -5,7 +5,7 @@ import html
 from google.protobuf import text_format
 
 from ..errors import CaffeliteError
-from ..net.passes import is_inserted
+from ..net.unsplit import without_splits
 from ..proto import caffe_pb2
 from .draw import View, dot_text
 from .graphviz import render
@@ -22,7 +22,7 @@ def spec_page(net):
 
 def net_page(net):
     """HTML of a Net: what each layer reads and makes, with the shapes of blobs."""
-    param, nodes, shapes = _without_splits(net)
+    param, nodes, shapes = _as_in_file(net)
     rows = [
         (
             node.layer.name,
@@ -39,17 +39,12 @@ def net_page(net):
     return _page(param, [view], ("layer", "type", "bottom", "top", "blobs"), rows)
 
 
-def _without_splits(net):
-    """The net as it was before Splits came in: (NetParameter, its nodes, shapes of tops)."""
-    param, nodes, shapes, before = caffe_pb2.NetParameter(name=net.name), [], {}, {}
-    for node in net.nodes:
-        layer = node.layer
-        bottoms = [before.get(name, name) for name in node.bottom_names]
-        if is_inserted(layer):
-            before.update(dict.fromkeys(node.top_names, bottoms[0]))
-            continue
+def _as_in_file(net):
+    """(NetParameter, its nodes, shapes of tops) without the Splits that were put in."""
+    param, nodes, shapes = caffe_pb2.NetParameter(name=net.name), [], {}
+    for node, bottoms in without_splits(net.nodes):
         drawn = param.layer.add()
-        drawn.CopyFrom(layer.param)
+        drawn.CopyFrom(node.layer.param)
         drawn.bottom[:] = bottoms
         drawn.top[:] = node.top_names
         shapes.update({(len(nodes), k): blob.shape for k, blob in enumerate(node.top_blobs)})

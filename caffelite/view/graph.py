@@ -4,13 +4,12 @@ Each layer is built alone, behind an Input layer with the shapes of its bottoms:
 leaves the others their shapes, which an editor needs, where nets are unfinished most of the time.
 """
 
-import itertools
-
 from google.protobuf import text_format
 
 from ..errors import CaffeliteError, NetError
 from ..lint.view import View
 from ..net import Net
+from ..net.summary import counts, tops
 from ..pictures.draw import facts, kind
 from ..proto import caffe_pb2
 from ..proto.scan import Mistake, Place
@@ -137,28 +136,17 @@ class _Measure:
         return net
 
     def _tell(self, net, node, told):
-        layer, (bottoms, tops) = node.layer, node.shapes
-        told["top"] = [
-            {"name": name, "shape": list(shape)}
-            for name, shape in zip(node.top_names, tops, strict=True)
-        ]
-        told["macs"] = int(layer.macs(bottoms, tops))
+        layer = node.layer
+        told["top"] = tops(node)
         told["blobs"] = [
             {"name": name, "shape": list(blob.shape)}
             for name, blob in zip(layer.blob_names, layer.blobs, strict=True)
         ]
-        specs = itertools.chain(layer.param.param, itertools.repeat(caffe_pb2.ParamSpec()))
-        for name, blob, spec in zip(layer.blob_names, layer.blobs, specs, strict=False):
-            if spec.name not in self.shared:
-                told["statistics" if name in layer.statistics else "learnable"] += blob.count
-        own = sum(
-            top.count
-            for top in node.top_blobs
-            if not any(top.shares_data_with(bottom) for bottom in node.bottom_blobs)
-        )
-        values = own + told["learnable"] + told["statistics"]
-        told["memory"] = values * net.dtype.itemsize
-        self.shared |= {spec.name for spec in layer.param.param if spec.name}
+        names = [spec.name for spec in layer.param.param] + [""] * len(layer.blobs)
+        own = [name not in self.shared for name in names[: len(layer.blobs)]]
+        told.update(counts(node, own))
+        told["memory"] *= net.dtype.itemsize
+        self.shared |= {name for name in names if name}
 
 
 def _options(param):
