@@ -9,22 +9,21 @@ import numpy as np
 
 from .. import layers as _layers  # noqa: F401  (registers all types)
 from .. import rng
-from ..errors import NetError
 from ..layers.base import ONE_ENGINE, ONE_PRECISION, create_layer
 from ..proto.given import given
-from . import batches, debug, memory, passes, transfer, weights
+from . import batches, given_values, memory, passes, transfer, weights
 from .arguments import read_network, sort_arguments
-from .callbacks import Callbacks
 from .inner_names import InnerNames
 from .learnable import LearnableBlobs
-from .plan import plan_backward, plan_gradients
+from .plan import plan_backward
+from .running import Running
 from .schedule import Schedule
 from .wiring import Wiring, check_in_place, unread_tops
 
 log = logging.getLogger("caffelite")
 
 
-class Net(Callbacks, InnerNames):
+class Net(Running, InnerNames):
     """A net, built from a prototxt file or a NetParameter.
 
     Parameters
@@ -48,7 +47,6 @@ class Net(Callbacks, InnerNames):
     Net(file, weights, phase) works too, as in old pycaffe.
     """
 
-    gradients_are_final = True
     ignored = {  # as in Layer
         "engine": ONE_ENGINE,
         "default_conv_algos_override": ONE_ENGINE,
@@ -235,7 +233,7 @@ class Net(Callbacks, InnerNames):
         overwrites; `blobs` names more of them to return.
         """
         first, last = self._index(start, 0), self._index(end, len(self.nodes) - 1)
-        self._set_all("forward", "inputs", "data", kwargs)
+        given_values.set_all(self, "forward", "inputs", "data", kwargs)
         self._forward(first, last)
         names = self.nodes[last].top_names if end is not None else self.outputs
         return {name: self.blobs[name].data for name in [*names, *(blobs or [])]}
@@ -246,7 +244,7 @@ class Net(Callbacks, InnerNames):
         Keyword arguments set the diffs of the net's outputs first. Returns {input name: diff}.
         """
         last, first = self._index(start, len(self.nodes) - 1), self._index(end, 0)
-        self._set_all("backward", "outputs", "diff", kwargs)
+        given_values.set_all(self, "backward", "outputs", "diff", kwargs)
         self._backward(last, first)
         names = self.nodes[first].bottom_names if end is not None else self.inputs
         return {name: self.blobs[name].diff for name in [*names, *(diffs or [])]}
@@ -257,7 +255,7 @@ class Net(Callbacks, InnerNames):
         Keyword arguments give the inputs; the batch size is axis 0 of the net's first blob. Returns
         {output name: values for all samples}, copies; `blobs` names more of them to return.
         """
-        self._check_names("forward_all", kwargs, self.inputs)
+        given_values.check_names("forward_all", kwargs, self.inputs)
         return batches.forward_all(self, blobs, kwargs)
 
     def forward_backward_all(self, blobs=None, diffs=None, **kwargs):
@@ -265,7 +263,7 @@ class Net(Callbacks, InnerNames):
 
         Returns ({output name: values}, {input name: diffs}), for all samples.
         """
-        self._check_names("forward_backward_all", kwargs, [*self.inputs, *self.outputs])
+        given_values.check_names("forward_backward_all", kwargs, [*self.inputs, *self.outputs])
         return batches.forward_backward_all(self, blobs, diffs, kwargs)
 
     def set_input_arrays(self, data, labels):
@@ -275,30 +273,6 @@ class Net(Callbacks, InnerNames):
             raise first.error("set_input_arrays needs a net whose first layer is a MemoryData")
         first.set_arrays(data, labels)
 
-    @staticmethod
-    def _check_names(method, given, known):
-        unknown = [name for name in given if name not in known]
-        if unknown or not given:
-            raise NetError(f"{method} takes arrays for {known}, not for {sorted(given)}")
-
-    def _set_all(self, method, ends, kind, given):
-        """Set the data or diff of all the net's inputs or outputs, if any are given."""
-        if given and set(given) != set(getattr(self, ends)):
-            raise NetError(
-                f"{method}: the net's {ends} are {getattr(self, ends)}, not {sorted(given)}"
-            )
-        for name, values in given.items():
-            self._set(getattr(self.blobs[name], kind), name, values)
-
-    def _set(self, array, name, values):
-        values = np.asarray(values)
-        if array.ndim and (values.ndim == 0 or values.shape[0] != array.shape[0]):
-            raise NetError(
-                f'"{name}" has shape {array.shape}, got {values.shape}; reshape the blob first '
-                "to run another batch size"
-            )
-        array[...] = values
-
     def _index(self, name, default):
         """The index of the layer `name`; `default` if that is None."""
         if name is None:
@@ -306,55 +280,6 @@ class Net(Callbacks, InnerNames):
         if name not in self.layer_dict:
             raise ValueError(f'the net has no layer "{name}"')
         return self._layer_names.index(name)
-
-    def _forward(self, start, end):
-        """Run layers of indices `start` to `end`, both included; returns their summed loss."""
-        loss, shows = 0.0, self._shows_blobs
-        for step in self._schedule.forward(start, end, self.debug_info):
-            first, last = step.first, step.last
-            self._call("before_forward", first)
-            if shows:
-                self._schedule.take(first)
-            for node in step.nodes:
-                node.prepare()
-            step.forward()
-            for node in step.nodes:
-                node.mark_run()
-                loss += node.loss()
-                if self.debug_info:
-                    debug.log_forward(node)
-            if shows:
-                self._schedule.show(first, last)
-            self._call("after_forward", first)
-            self._call_rest("forward", range(first + 1, last + 1))
-        self._schedule.show(start, end)
-        return loss
-
-    def _backward(self, start, end):
-        """Run backward through layers of indices `start` down to `end`, both included."""
-        for step in self._schedule.backward(start, end, self.debug_info):
-            first, last = step.first, step.last
-            self._call("before_backward", last)
-            if step.nodes[0].needs_backward:
-                for node in step.nodes:
-                    node.check_run()
-                step.backward()
-                if self.debug_info:
-                    debug.log_backward(step.nodes[0])
-            self._call("after_backward", last)
-            self._call_rest("backward", reversed(range(first, last)))
-            if self.gradients_are_final and (blobs := self._ready_after(first, last)):
-                self._call("on_gradients_ready", blobs)
-        if self.debug_info and (start, end) == (len(self.nodes) - 1, 0):
-            debug.log_totals(self.learnable)
-
-    def _ready_after(self, first, last):
-        """The learnable blobs whose diff is final once the layers of a step have run backward."""
-        return [b for i in reversed(range(first, last + 1)) for b in self._last_added.get(i, ())]
-
-    @cached_property
-    def _last_added(self):
-        return plan_gradients(self.nodes, self.owner_of)
 
     def forward_backward(self):
         """One forward and one backward of the whole net; returns the loss."""

@@ -1,0 +1,61 @@
+"""Running a net: its steps, forward and backward, with all that happens between them."""
+
+from functools import cached_property
+
+from . import debug
+from .callbacks import Callbacks
+from .plan import plan_gradients
+
+
+class Running(Callbacks):
+    """A base of Net, which has `nodes`, `learnable`, `debug_info` and a Schedule."""
+
+    gradients_are_final = True
+
+    def _forward(self, start, end):
+        """Run layers of indices `start` to `end`, both included; returns their summed loss."""
+        loss, schedule, shows = 0.0, self._schedule, self._shows_blobs
+        for step in schedule.forward(start, end, one_by_one=self.debug_info):
+            self._call("before_forward", step.first)
+            if shows:
+                schedule.take(step.first)
+            for node in step.nodes:
+                node.prepare()
+            step.forward()
+            for node in step.nodes:
+                node.mark_run()
+                loss += node.loss()
+                if self.debug_info:
+                    debug.log_forward(node)
+            if shows:
+                schedule.show(step.first, step.last)
+            self._call("after_forward", step.first)
+            self._call_rest("forward", range(step.first + 1, step.last + 1))
+        schedule.show(start, end)
+        return loss
+
+    def _backward(self, start, end):
+        """Run backward through layers of indices `start` down to `end`, both included."""
+        for step in self._schedule.backward(start, end, one_by_one=self.debug_info):
+            self._call("before_backward", step.last)
+            if step.nodes[0].needs_backward:
+                for node in step.nodes:
+                    node.check_run()
+                step.backward()
+                if self.debug_info:
+                    debug.log_backward(step.nodes[0])
+            self._call("after_backward", step.last)
+            self._call_rest("backward", reversed(range(step.first, step.last)))
+            if self.gradients_are_final and (blobs := self._ready_after(step)):
+                self._call("on_gradients_ready", blobs)
+        if self.debug_info and (start, end) == (len(self.nodes) - 1, 0):
+            debug.log_totals(self.learnable)
+
+    def _ready_after(self, step):
+        """The learnable blobs whose diff is final once this step has run backward."""
+        places = reversed(range(step.first, step.last + 1))
+        return [blob for place in places for blob in self._last_added.get(place, ())]
+
+    @cached_property
+    def _last_added(self):
+        return plan_gradients(self.nodes, self.owner_of)
