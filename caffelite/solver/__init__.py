@@ -1,6 +1,7 @@
 """Solvers: mini-batch training of a net by an update rule and a learning-rate policy."""
 
 from .base import Solver, get_solver, solver_class
+from .optimize import optimize
 from .rules import RULES
 
 CLASSES = {f"{name}Solver": solver_class(name) for name in RULES}  # as pycaffe calls them

@@ -1,0 +1,241 @@
+"""A blob of a net as the thing that is learned: an input, for styles, dreams and visualisations."""
+
+import contextlib
+import math
+
+import numpy as np
+
+from ..blob import Blob
+from ..errors import SolverError, did_you_mean
+from ..net.learnable import Learnable
+from ..proto import caffe_pb2
+from . import lr_policy, regularize
+from .policies import POLICIES
+from .rules import RULES
+from .update import Update
+
+OPTIONS = {"weight_decay", "regularization_type", "clip_gradients", "lr_policy"}
+OPTIONS |= {"warmup_iter", "warmup_start_lr", "min_lr"}
+
+
+def optimize(
+    net,
+    blob,
+    *,
+    iterations,
+    base_lr,
+    solver=None,
+    loss=None,
+    bounds=None,
+    callback=None,
+    **options,
+):
+    """Move the values of a blob so that a loss falls; returns the losses, one an iteration.
+
+    It starts from what the blob holds. The layers after it run forward and backward, as often as
+    `iterations` says; weights, their diffs and the statistics of BatchNorm stay as they are. Each
+    layer between the blob and the loss must pass the gradient on, which `force_backward: true` in
+    the net's prototxt sees to. Layers of phase TRAIN, Dropout for instance, do what they do there.
+
+    Parameters
+    ----------
+    net : the Net
+    blob : its name; the values are those that the layers after its last writer read
+    iterations, base_lr : how many updates, and their learning rate
+    solver : the type of an update rule, as `type` in a solver prototxt, with the same default
+    loss : what is to fall; by default the net's own losses. Else {name of a blob: what counts of
+        it}: weights, a number or an array, of a weighted sum of its values; or a function of its
+        values that returns (loss, gradient). Several add up; `blob` itself may be one of them.
+    bounds : (least, most) that the values are kept within
+    callback : called with (iterations done, loss) after each update; ends it by returning True
+    options : further fields of a SolverParameter, which have the defaults that they have there
+    """
+    update, param = _update(net, blob, solver, iterations, base_lr, options)
+    first = 1 + max((k for k, node in enumerate(net.nodes) if blob in node.top_names), default=-1)
+    gradient = _Gradient(net, blob, first, loss)
+    values, step, losses = net.blobs[blob].data, 0, []
+    with _weights_held(net), gradient:
+        for i in range(iterations):
+            losses.append(gradient.compute())
+            if not math.isfinite(losses[-1]):
+                raise SolverError(
+                    f'iteration {i}: the loss is {losses[-1]:g}; "{blob}" holds what it came to. '
+                    "A lower base_lr, clip_gradients or bounds are the usual way out"
+                )
+            rate, step = lr_policy.rate_at(param, i, step)
+            update.apply(rate, i + 1)
+            if bounds is not None:
+                np.clip(values, *bounds, out=values)
+            if callback is not None and callback(i + 1, losses[-1]):
+                break
+    return losses
+
+
+def _update(net, blob, solver, iterations, base_lr, options):
+    """The Update of the blob, and its SolverParameter."""
+    if blob not in net.blobs:
+        raise SolverError(f'the net has no blob "{blob}"{did_you_mean(blob, net.blobs)}')
+    solver = caffe_pb2.SolverParameter().type if solver is None else solver
+    if solver not in RULES:
+        raise SolverError(f'unknown solver type "{solver}"{RULES.instead_of(solver)}')
+    known = OPTIONS | RULES.all_reads() | POLICIES.all_reads()
+    for name in sorted(options.keys() - known):
+        raise SolverError(f'there is no option "{name}" here{did_you_mean(name, known)}')
+    given = {"type": solver, "base_lr": base_lr, "lr_policy": "fixed", "max_iter": iterations}
+    param = caffe_pb2.SolverParameter(**given | options)
+    rule = RULES[solver](param)
+    for check in (lr_policy.check, regularize.check, lambda _: rule.check()):
+        check(param)
+    for name in RULES.unread(solver, param):
+        raise SolverError(f"{solver} does not look at {name}")
+    for _, words in (*lr_policy.unread(param), *lr_policy.missing(param)):
+        raise SolverError(words)
+    return Update(param, rule, [Learnable(net.blobs[blob], "", 0)], net.dtype), param
+
+
+class _Gradient:
+    """Computes the loss, and its gradient into the diff of a blob. A context, in which the net's
+    own losses do not count if others are given."""
+
+    def __init__(self, net, name, first, loss):
+        self.net, self.first = net, first
+        self.last = len(net.nodes) - 1
+        own = [node for node in net.nodes[first:] if any(node.loss_weights)]
+        carries = _carries(net, name, first)
+        self.targets, self.silenced = [], []
+        if loss is None:
+            if not any(top in carries for node in own for top in node.top_names):
+                raise SolverError(_no_way(name, "the net's own losses"))
+            return
+        self.silenced = own
+        for target, counts in loss.items():
+            if target not in net.blobs:
+                raise SolverError(
+                    f'the net has no blob "{target}"{did_you_mean(target, net.blobs)}'
+                )
+            if target not in carries:
+                raise SolverError(_no_way(name, f'"{target}"'))
+            self.targets.append(_Target(net, target, counts))
+        self.targets.sort(key=lambda target: target.writer, reverse=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        for node in self.silenced:
+            node.weigh()  # lets backward start from the losses again
+
+    def compute(self):
+        """One pass; returns the loss."""
+        net = self.net
+        loss = net._forward(self.first, self.last)
+        if not self.targets:
+            net._backward(self.last, self.first)
+            return loss
+        for node in self.silenced:
+            for top in node.top_blobs:
+                top.diff[...] = 0
+        for name in net.outputs:
+            net.blobs[name].diff[...] = 0
+        loss, start = 0.0, self.last
+        for target in self.targets:
+            end = max(target.writer + 1, self.first)
+            if start >= end:
+                net._backward(start, end)
+                start = end - 1
+            loss += target.add()
+        if start >= self.first:
+            net._backward(start, self.first)
+        return loss
+
+
+class _Target:
+    """A blob that counts in the loss, by a function of its values or by weights of them."""
+
+    def __init__(self, net, name, counts):
+        self.name, self.blob = name, net.blobs[name]
+        self.counts = counts if callable(counts) else self._weighted_sum(np.asarray(counts))
+        self.writer = max(k for k, node in enumerate(net.nodes) if name in node.top_names)
+        self.has_reader = any(
+            node.needs_backward and wants and bottom == name
+            for node in net.nodes[self.writer + 1 :]
+            for bottom, wants in zip(node.bottom_names, node.propagate_down, strict=True)
+        )
+
+    def _weighted_sum(self, weights):
+        try:
+            weights = np.broadcast_to(weights, self.blob.shape)
+        except ValueError:
+            raise SolverError(
+                f'loss of "{self.name}": has weights of the shape {weights.shape}, expected that '
+                f"of the blob, {self.blob.shape}"
+            ) from None
+        return lambda values: (np.vdot(weights, values), weights)
+
+    def add(self):
+        """Add the gradient to that which the layers after this blob gave; returns the loss."""
+        loss, gradient = self.counts(self.blob.data)
+        loss, gradient = np.asarray(loss), np.asarray(gradient)
+        if loss.shape:
+            raise SolverError(
+                f'loss of "{self.name}": expected a number, not an array of the shape {loss.shape}'
+            )
+        if gradient.shape not in ((), self.blob.shape):
+            raise SolverError(
+                f'loss of "{self.name}": its gradient has the shape {gradient.shape}, expected '
+                f"that of the blob, {self.blob.shape}"
+            )
+        if not self.has_reader:
+            self.blob.diff[...] = 0
+        self.blob.diff[...] += gradient
+        return float(loss)
+
+
+def _carries(net, name, first):
+    """Names of the blobs from which backward brings the gradient down to blob `name`."""
+    found = {name}
+    for node in net.nodes[first:]:
+        wanted = zip(node.bottom_names, node.propagate_down, strict=True)
+        if node.needs_backward and any(wants and bottom in found for bottom, wants in wanted):
+            found.update(node.top_names)
+        else:
+            found.difference_update(node.top_names)
+    return found
+
+
+def _no_way(name, goal):
+    return (
+        f'no gradient of {goal} comes to blob "{name}": it is not computed from that blob, or a '
+        "layer between them does not run backward. Write force_backward: true into the net's "
+        "prototxt, and do not economize a net that is to run backward"
+    )
+
+
+@contextlib.contextmanager
+def _weights_held(net):
+    """Let backward write the gradients of weights elsewhere, and forward keep statistics."""
+    before = []
+    for layer in net.layers:
+        for blob in layer.blobs:
+            own = Blob(blob.shape, blob.dtype)
+            own.share_diff(blob)
+            before.append((blob, own))
+            blob.share_diff(Blob(blob.shape, blob.dtype))
+    wanted = [layer.param_propagate_down for layer in net.layers]
+    for layer in net.layers:
+        layer.param_propagate_down = [False] * len(layer.param_propagate_down)
+    kept = [
+        (blob, blob.data.copy())
+        for layer in net.layers
+        for name, blob in zip(layer.blob_names, layer.blobs, strict=True)
+        if name in layer.statistics
+    ]
+    try:
+        yield
+    finally:
+        for blob, own in before:
+            blob.share_diff(own)
+        for layer, wants in zip(net.layers, wanted, strict=True):
+            layer.param_propagate_down = wants
+        for blob, values in kept:
+            blob.data[...] = values
