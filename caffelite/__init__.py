@@ -25,7 +25,7 @@ _HOMES = {
     "proto.caffe_pb2": ["TRAIN", "TEST"],
     "rng": ["set_random_seed"],
     "pycaffe.net_spec": ["NetSpec", "to_proto", "params"],
-    "solver": ["Solver", "get_solver", "optimize"],
+    "solver": ["Solver", "Together", "get_solver", "optimize"],
     "pycaffe.classifier": ["Classifier"],
     "pycaffe.detector": ["Detector"],
     "pycaffe._caffe": [

@@ -70,10 +70,15 @@ def held(prefix):
 
 def states(prefix):
     """Paths of the states at a prefix, those of the latest iteration first."""
+    return those(prefix, r"\.solverstate(\.h5)?")
+
+
+def those(prefix, ending):
+    """Paths of the files at a prefix with such an ending, those of the latest iteration first."""
     folder, name = os.path.split(prefix)
     found = []
     for entry in _names(folder):
-        match = re.fullmatch(rf"{re.escape(name)}_iter_([0-9]+)\.solverstate(\.h5)?", entry)
+        match = re.fullmatch(rf"{re.escape(name)}_iter_([0-9]+){ending}", entry)
         if match:
             path = os.path.join(folder, entry)
             with contextlib.suppress(FileNotFoundError):  # it is being removed
@@ -89,9 +94,8 @@ def written(path):
 def clear_leftovers(prefix):
     """Remove what killed processes left half-written at a prefix that is held by this one."""
     folder, name = os.path.split(prefix)
-    part = (
-        rf"\.{re.escape(name)}_(iter_[0-9]+|best)\.(caffemodel|solverstate)(\.h5)?\.\w{{8}}\.part"
-    )
+    file = rf"{re.escape(name)}_(iter_[0-9]+|best)\.(caffemodel|solverstate|together)(\.h5)?"
+    part = rf"\.{file}\.\w{{8}}\.part"
     for entry in _names(folder):
         if re.fullmatch(part, entry):
             with contextlib.suppress(OSError):

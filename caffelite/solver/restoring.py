@@ -63,9 +63,14 @@ def restore(solver, path, allow_other_weights=False):
 
 
 @contextlib.contextmanager
-def checked(solver, path, allow_other_weights=False):
-    """Check what `restore` checks; the function that then brings the solver to that state."""
+def checked(solver, path, allow_other_weights=False, checksum=None, said_by=""):
+    """Check what `restore` checks; the function that then brings the solver to that state.
+
+    Where the file `said_by` tells a checksum, the state must be the one that has it.
+    """
     state, arrays = read(path)
+    if checksum is not None and state.checksum != checksum:
+        raise SolverError(f"{path}: is not the state that {said_by} was written with")
     _check_fit(solver, state, arrays, path)
     carried = list(_carried(solver, state, path)) if state.HasField("seed") else []
     check_whole(state, arrays, path)
