@@ -4,10 +4,15 @@
     caffelite train --solver solver.prototxt --snapshot lenet_iter_500.solverstate
     caffelite train --solver solver.prototxt --weights pretrained.caffemodel
     caffelite train --solver solver.prototxt --resume --keep 3
+    caffelite train --solver first.prototxt,second.prototxt --resume
 
 On a terminal a bar shows how far it is; elsewhere stderr gets the log lines that Caffe writes.
 --log appends what happens to a file, for caffelite plot, parse_log and view; where it cannot be
 written, training goes on, with a warning.
+
+Several solvers, separated by commas, are stages: each starts, by names of layers, from the weights
+that the one before ended with (with early_stop: from its best), unless its prototxt has `weights`.
+With --resume, stages that are done are not run again.
 
 Ctrl-C ends training after the iteration at hand, with a snapshot; a second one ends it at once. So
 does SIGTERM, which schedulers and containers send before they kill; the exit code is then 143, and
@@ -15,10 +20,11 @@ does SIGTERM, which schedulers and containers send before they kill; the exit co
 """
 
 import contextlib
+import logging
 import signal
 import time
 
-from ..glog import on_terminal, start_logging
+from ..glog import NOTICE, on_terminal, start_logging
 from ..reading import utf8
 from . import TERMINATED
 from ._flags import UsageError, int32
@@ -40,7 +46,7 @@ _EFFECTS = ("stop", "snapshot", "none")
 
 def add_arguments(parser):
     flag = parser.add_argument
-    flag("--solver", required=True, metavar="FILE", help="the solver's prototxt")
+    flag("--solver", required=True, metavar="FILE", help="the solver's prototxt; A,B: stages")
     flag("--snapshot", metavar="FILE", help="a .solverstate to go on from")
     flag(
         "--resume",
@@ -70,6 +76,34 @@ def add_arguments(parser):
 
 
 def run(args):
+    from ..solver import stages
+
+    _check_flags(args)
+    quiet = on_terminal()
+    log = start_logging(quiet)
+    files = stages.files_of(args.solver)
+    if len(files) > 1 and args.snapshot:
+        raise UsageError("--snapshot is of one solver; --resume finds where stages are to go on")
+    params = [_solver_param(file, args, log) for file in files]
+    stages.check(params, files)
+    use_device(args)
+    allow_python(args)
+    weights, trained = args.weights, False
+    for file, param in zip(files, params, strict=True):
+        if file != files[0]:
+            log.log(NOTICE, "Stage %s, after %s", file, weights)
+            weights = "" if param.weights else weights
+        resume = args.resume and not trained  # later stages are to start from what is new
+        _choose_weights(param, args.snapshot, resume, weights)
+        solver, asked, ran = _train(file, param, args, resume, file != files[-1], quiet)
+        unfinished = solver.iter < solver.param.max_iter
+        if any(effect == "stop" for _, effect in asked):
+            return TERMINATED if unfinished and ("SIGTERM", "stop") in asked else 0
+        weights, trained = stages.model_after(solver), trained or ran
+    return 0
+
+
+def _check_flags(args):
     if args.snapshot and args.weights:
         raise UsageError(
             "--snapshot and --weights exclude each other: a snapshot brings its own weights"
@@ -82,24 +116,29 @@ def run(args):
         )
     if args.keep is not None and args.keep < 1:
         raise UsageError(f"--keep: expected at least 1, not {args.keep}")
-    quiet = on_terminal()
-    log = start_logging(quiet)
-    param = _solver_param(args, log)
-    use_device(args)
-    from ..solver import get_solver
 
-    allow_python(args)
-    _choose_weights(param, args)
-    solver = get_solver(param, file=args.solver)
+
+def _train(file, param, args, resume, skips, quiet):
+    """Train one solver; returns it, what signals asked for, and whether it trained.
+
+    It does not if, `resume`, it goes on from its end, and `skips`, others come after it.
+    """
+    from ..solver import get_solver, stages
+
+    log = logging.getLogger("caffelite")
+    solver = get_solver(param, file=file)
     solver.net.economize()
     for net in solver.test_nets:
         net.economize(forward_only=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(running(solver.net, *solver.test_nets))
         solver.keep = args.keep
-        if args.resume:
+        if resume:
             stack.enter_context(solver.holding_prefix())
             solver.resume(args.allow_other_weights)
+            if skips and stages.is_done(solver):
+                log.log(NOTICE, "%s: done, at iteration %d", file, solver.iter)
+                return solver, [], False
         if args.snapshot:
             log.info("Resuming from %s", args.snapshot)
             solver.restore(args.snapshot, args.allow_other_weights)
@@ -108,20 +147,17 @@ def run(args):
         log.info("Starting Optimization")
         solver.solve()
         log.info("Optimization Done.")
-    unfinished = solver.iter < solver.param.max_iter
-    return TERMINATED if unfinished and ("SIGTERM", "stop") in asked else 0
+    return solver, asked, True
 
 
-def _solver_param(args, log):
+def _solver_param(file, args, log):
     """The SolverParameter with the flags worked in."""
     from ..proto import caffe_pb2
     from ..proto.text import read_solver
 
-    param = read_solver(args.solver)
+    param = read_solver(file)
     if param.HasField("solver_mode") and param.solver_mode == param.GPU and not args.gpu:
-        log.warning(
-            "%s: solver_mode: GPU: there is no GPU support here, running on the CPU", args.solver
-        )
+        log.warning("%s: solver_mode: GPU: there is no GPU support here, running on the CPU", file)
     if args.iterations is not None:
         param.max_iter = args.iterations
     if args.phase:
@@ -129,7 +165,7 @@ def _solver_param(args, log):
     if param.train_state.level != args.level and param.train_state.HasField("level"):
         log.warning(
             "%s: level %d of train_state gives way to --level %d, as in Caffe",
-            args.solver,
+            file,
             param.train_state.level,
             args.level,
         )
@@ -138,15 +174,15 @@ def _solver_param(args, log):
     return param
 
 
-def _choose_weights(param, args):
-    """Those of --weights instead of the solver's own; none if a snapshot brings them."""
+def _choose_weights(param, snapshot, resume, weights):
+    """These instead of the solver's own, if there are any; none if a snapshot brings them."""
     from ..solver.prefix import states
 
-    going_on = args.snapshot or (args.resume and states(param.snapshot_prefix))
-    if args.weights or going_on:
+    going_on = snapshot or (resume and states(param.snapshot_prefix))
+    if weights or going_on:
         param.ClearField("weights")
-    if args.weights and not going_on:
-        param.weights.append(utf8(args.weights, "--weights"))
+    if weights and not going_on:
+        param.weights.append(utf8(weights, "--weights"))
 
 
 def _listen(solver, args, quiet, stack):
