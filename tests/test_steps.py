@@ -180,7 +180,7 @@ def assert_same(one, two, tolerance=1e-12):
 def test_planned_nets_show_the_same(name, phase, force, monkeypatch):
     text = "force_backward: true\n" * force + NETS[name]
     planned, alone = (build(text, on, monkeypatch, phase) for on in (True, False))
-    assert not fused(alone) and not alone.schedule.kept
+    assert not fused(alone) and not alone._schedule.kept
     for net in (planned, alone):
         for _ in range(2):
             net.clear_param_diffs()
