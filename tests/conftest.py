@@ -22,7 +22,17 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_xdist_auto_num_workers(config):
+    """A process for each core, 8 at most, for the whole suite; a few tests start sooner in one."""
+    if config.args != config.getini("testpaths"):
+        return 0
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+
+
 def pytest_configure(config):
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    if workers > 1:  # before numba is imported: cores are shared, and two threads are the least
+        os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, (os.cpu_count() or 2) // workers)))
     hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
     hypothesis.settings.register_profile("random", deadline=None, print_blob=True)
     hypothesis.settings.load_profile("random" if config.getoption("--random") else "repeatable")

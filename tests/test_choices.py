@@ -75,6 +75,9 @@ if platform.machine() in ("x86_64", "AMD64"):
     SETTINGS["generic"] = processor("generic", "", 16)
 
 
+FEW = "k3s2p1 or depthwise or Net/residual or inplace_chain or BatchNorm/train or sgd_fixed"
+
+
 def run(files, environment, held="True", selection="", before=""):
     code = PROCESS.format(before=before, held=held)
     arguments = [sys.executable, "-c", code, "-k", selection, *files]
@@ -86,6 +89,16 @@ def run(files, environment, held="True", selection="", before=""):
 def test_everything_agrees(setting, require_threading_layer):
     require_threading_layer(setting[0].get("NUMBA_THREADING_LAYER", "workqueue"))
     run(EVERYTHING, *setting)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["haswell", "generic", "1 thread", "layer by layer"])
+def test_a_few_agree(name):
+    """What is run for every change, of all the settings above: a few nets that Caffe has run."""
+    if name not in SETTINGS:
+        pytest.skip(f"{name} is a processor of another kind than this")
+    environment, held, *_ = SETTINGS[name]
+    run([str(HERE / "test_golden.py")], environment, held, FEW)
 
 
 @pytest.mark.slow
