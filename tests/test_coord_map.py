@@ -14,6 +14,7 @@ from caffelite.coord_map import (
     crop,
     inverse,
 )
+from caffelite.layers import layer_types
 
 
 def data():
@@ -197,3 +198,36 @@ def test_impossible_crops_are_refused(layer, message):
     bottom, top = chain(layer)
     with pytest.raises(AssertionError, match=message):
         crop(top, bottom)
+
+
+POINTWISE = [name for name, made in layer_types().items() if made.pointwise]
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_a_pointwise_layer_keeps_coordinates(name):
+    data = [L.Input(shape=dict(dim=[1, 1, 8, 8])) for _ in range(3)]
+    top = getattr(L, name)(*data)
+    reached = [bottom for bottom in data if _has_map(top, bottom)]
+    assert reached and all(coord_map_from_to(top, bottom) == (None, 1, 0) for bottom in reached)
+
+
+def _has_map(top, bottom):
+    try:
+        return coord_map_from_to(top, bottom)
+    except RuntimeError:
+        return None
+
+
+@pytest.mark.parametrize("kind", "BN BatchNorm Clip ReLU6 ReLUX SeLu Swish".split())
+def test_activations_and_normalizations_are_pointwise(kind):
+    assert coord_map(getattr(L, kind)(data()).fn) == (None, 1, 0)
+
+
+def test_a_gate_for_channels_has_no_coordinates():
+    """In a squeeze-and-excitation block one way leads through a global pooling."""
+    x = data()
+    gate = L.Sigmoid(L.Convolution(L.Pooling(x, global_pooling=True), kernel_size=1))
+    assert coord_map_from_to(L.Scale(x, gate, axis=0), x) == (None, 1, 0)
+    assert coord_map_from_to(L.Axpy(gate, x, x), x) == (None, 1, 0)
+    with pytest.raises(UndefinedMapException, match="Pooling"):
+        coord_map(L.Pooling(x, global_pooling=True).fn)

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from .base import Layer, create_layer, layer_types, register
+from .base import Layer, create_layer, layer_class, layer_types, register
 
 for _module in pkgutil.walk_packages(__path__, __name__ + "."):
     importlib.import_module(_module.name)

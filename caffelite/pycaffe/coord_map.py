@@ -4,15 +4,13 @@ Works on the Tops of `caffelite.net_spec`. A map is (axis, a, b), x -> a x + b, 
 after the channel axis `axis`; a and b have one value, or one an axis.
 """
 
+import contextlib
+
 import numpy as np
 
+from ..layers import layer_class
 from .net_spec import layers as L
 
-_POINTWISE = frozenset(
-    "AbsVal BatchNorm Bias BNLL Dropout Eltwise ELU Log LRN Exp MVN Power ReLU PReLU Scale Sigmoid "
-    "Split TanH Threshold".split()
-)
-_PER_SIDE = {f"{stem}_{side}" for stem in ("kernel", "stride", "pad") for side in "hw"}
 IDENTITY = (None, 1, 0)
 
 
@@ -26,29 +24,17 @@ class AxisMismatchException(Exception):
 
 def coord_map(fn):
     """The map from coordinates of a layer's bottom to those of its top."""
-    if fn.type_name in _POINTWISE:
-        return IDENTITY
-    if fn.type_name in ("Convolution", "Pooling", "Im2col"):
-        axis, stride, extent, pad = _window(fn)
-        return axis, 1 / stride, (pad - (extent - 1) / 2) / stride
-    if fn.type_name == "Deconvolution":
-        axis, stride, extent, pad = _window(fn)
-        return axis, stride, (extent - 1) / 2 - pad
-    if fn.type_name == "Crop":
-        options = fn.params.get("crop_param", fn.params)
-        return options.get("axis", 2) - 1, 1, -np.atleast_1d(options.get("offset", 0))
-    raise UndefinedMapException(f"{fn.type_name} layers have no coordinate map")
+    return _map_of(fn, 0)
 
 
-def _window(fn):
-    """(axis, stride, extent of the kernel, pad) of a layer that slides a window."""
-    options = fn.params.get("pooling_param", fn.params.get("convolution_param", fn.params))
-    per_side = sorted(_PER_SIDE & set(options))
-    assert not per_side, f"{per_side} are not supported here; use kernel_size, stride and pad"
-    size = np.atleast_1d(options["kernel_size"])
-    extent = (size - 1) * np.atleast_1d(options.get("dilation", 1)) + 1
-    stride, pad = (np.atleast_1d(options.get(*item)) for item in (("stride", 1), ("pad", 0)))
-    return options.get("axis", 1), stride, extent, pad
+def _map_of(fn, index):
+    """The map from coordinates of bottom `index`."""
+    found = layer_class(fn.type_name)
+    options = fn.params.get(found.options_field, fn.params)
+    known = found.coordinates(options, index)
+    if known is None:
+        raise UndefinedMapException(f"{fn.type_name} layers have no coordinate map")
+    return known
 
 
 def compose(base_map, next_map):
@@ -83,11 +69,9 @@ def _walk_back(top):
             continue
         seen.add(top)
         yield top, to_map
-        try:
-            bottoms = top.fn.inputs[:1] if top.fn.type_name == "Crop" else top.fn.inputs
-            frontier += [(bottom, compose(to_map, coord_map(top.fn))) for bottom in bottoms]
-        except UndefinedMapException:
-            continue
+        for index, bottom in enumerate(top.fn.inputs):
+            with contextlib.suppress(UndefinedMapException):
+                frontier.append((bottom, compose(to_map, _map_of(top.fn, index))))
 
 
 def crop(top_from, top_to):
