@@ -11,6 +11,8 @@ from google.protobuf import text_format
 
 from caffelite.cli import main
 from caffelite.draw import View, dot_text
+from caffelite.layers import layer_types
+from caffelite.pictures import draw
 from caffelite.proto import caffe_pb2
 
 NET = """
@@ -162,6 +164,22 @@ def test_without_shapes_edges_tell_only_names():
 def test_options_worth_showing(options, shown):
     net = parse(f'layer {{ name: "x" top: "x" {options} }}')
     assert nodes(dot_text(net))["n0"].split(maxsplit=2)[2] == shown
+
+
+@pytest.mark.parametrize("name", layer_types())
+def test_a_layer_is_drawn_as_what_it_is(name):
+    """As something else alone where its class says so, or what it does is but handing on."""
+    made, drawn_as = layer_types()[name], draw.kind(name)
+    assert drawn_as in draw.COLORS
+    if drawn_as == "other" and made.__module__.startswith("caffelite."):
+        assert made.drawn_as == "other" or ".utility." in made.__module__
+
+
+def test_layers_of_unknown_types_are_drawn():
+    assert draw.kind("Nonsuch") == "other" and draw.kind("NonsuchLoss") == "loss"
+    assert draw.kind("BN") == "normalization"
+    dot = dot_text(parse('layer { name: "x" type: "Nonsuch" top: "y" }'), display_lrm=True)
+    assert "x Nonsuch" in nodes(dot)["n0"]
 
 
 def test_multipliers_are_told_if_asked_for(folder):

@@ -3,27 +3,26 @@
 import html
 from dataclasses import dataclass, field
 
+from ..proto import caffe_pb2
+
 _FONT = "Helvetica,Arial,sans-serif"
 _LONGEST = 48  # characters of a name that are shown
 
-# kind: (fill, border); a type is of the first kind with a word that its name contains
-_KINDS = {
-    "data": ("#e3e8ee", "#8a98a8", ("Data", "Input", "Parameter")),
-    "loss": ("#f9dcdc", "#c96f6f", ("Loss", "Accuracy")),
-    "convolution": ("#d6e6f7", "#6f9fcf", ("onvolution", "Im2col", "Interp", "Upsample")),
-    "pooling": ("#fbe6cc", "#d9a05b", ("Pooling", "SPP", "PSROI")),
-    "dense": ("#e5dcf4", "#9a83c6", ("InnerProduct", "Embed", "RNN", "LSTM", "Lstm", "GRU")),
-    "normalization": ("#d5efee", "#62b1ac", ("Norm", "LRN", "MVN", "Scale", "Bias")),
-    "activation": (
-        "#e2f2d9",
-        "#86b86b",
-        (
-            "ReLU ELU SeLu Sigmoid TanH Swish Clip BNLL Softmax Dropout Power Exp Log AbsVal Thres"
-        ).split(),
-    ),
-    "other": ("#f4f2e6", "#b5ad83", ("",)),
+COLORS = {  # what layers are drawn as: (fill, border)
+    "data": ("#e3e8ee", "#8a98a8"),
+    "loss": ("#f9dcdc", "#c96f6f"),
+    "convolution": ("#d6e6f7", "#6f9fcf"),
+    "pooling": ("#fbe6cc", "#d9a05b"),
+    "dense": ("#e5dcf4", "#9a83c6"),
+    "normalization": ("#d5efee", "#62b1ac"),
+    "activation": ("#e2f2d9", "#86b86b"),
+    "other": ("#f4f2e6", "#b5ad83"),
 }
-HAVE_LR_MULT = ("Convolution", "Deconvolution", "InnerProduct")
+_OF_ROLE = {
+    **dict.fromkeys(("source", "dummy", "input"), "data"),
+    **dict.fromkeys(("loss", "measure"), "loss"),
+    "activation": "activation",
+}
 _PHASE_COLORS = {"TRAIN": "#b3540a", "TEST": "#0a6a74"}
 _EDGE_COLOR = "#5b6673"
 _WRONG = "#c00000"
@@ -49,7 +48,7 @@ def dot_text(net, views=None, rankdir="TB", shapes=True, display_lrm=False):
     views : one View per phase to be drawn into the same picture; by default all layers in one
     rankdir : where the data flows: TB, BT, LR or RL
     shapes : whether edges tell the shapes of the blobs
-    display_lrm : whether convolutions and InnerProducts tell their lr_mult
+    display_lrm : whether layers with a weight and a bias tell their lr_mult
     """
     graph = _Graph(net, views or [View("", list(range(len(net.layer))))], shapes, display_lrm)
     lines = [
@@ -148,7 +147,7 @@ class _Graph:
 
     def _cell(self, index):
         layer = self.net.layer[index]
-        fill, border, _ = _KINDS[kind(layer.type)]
+        fill, border = COLORS[kind(layer.type)]
         everywhere = [view.phase for view in self.views]
         first = (
             f"<B>{_text(layer.name)}</B>&nbsp; "
@@ -159,7 +158,7 @@ class _Graph:
         learnable = max((view.learnable.get(index, 0) for view in self.views), default=0)
         if learnable:
             told.append(f"{learnable:,} learnable")
-        if self.with_lrm and layer.type in HAVE_LR_MULT:
+        if self.with_lrm and has_weight_and_bias(layer.type):
             told.append("lr_mult {:g}, {:g}".format(*lr_mults(layer)))
         if told:
             small = f"<FONT POINT-SIZE='10' COLOR='#4d5660'>{_text(' · '.join(told), 80)}</FONT>"
@@ -248,8 +247,27 @@ def _shape(shapes):
 
 
 def kind(layer_type):
-    """What a layer type is drawn as: data, loss, convolution, ..."""
-    return next(k for k, (*_, words) in _KINDS.items() if any(word in layer_type for word in words))
+    """What a layer type is drawn as, a key of `COLORS`."""
+    found = _class_of(layer_type)
+    return found.drawn_as or _OF_ROLE.get(found.role, "other")
+
+
+def has_weight_and_bias(layer_type):
+    """Whether it learns weights and, if its options do not say otherwise, a bias."""
+    found = _class_of(layer_type)
+    return found.learns and {"weight_filler", "bias_term"} <= set(option_names(found))
+
+
+def option_names(layer_class):
+    """The names of the options in the message of a layer type."""
+    field = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name.get(layer_class.options_field)
+    return list(field.message_type.fields_by_name) if field else []
+
+
+def _class_of(layer_type):
+    from ..layers import layer_class  # takes a second, and nobody else here needs it
+
+    return layer_class(layer_type)
 
 
 def facts(layer):

@@ -8,16 +8,12 @@ import re
 
 from ..atomic import write_atomically
 from ..errors import missing_extra
-from ..pictures.draw import HAVE_LR_MULT, View, dot_text, lr_mults  # noqa: F401  (all of it found as caffelite.draw)
+from ..layers import layer_class
+from ..pictures.draw import View, dot_text, has_weight_and_bias, kind, lr_mults  # noqa: F401  (all found as caffelite.draw)
 from ..pictures.graphviz import render
 from ..proto import caffe_pb2
 
-_COLORS = {
-    "Convolution": "#FF5050",
-    "Deconvolution": "#FF5050",
-    "Pooling": "#FF9900",
-    "InnerProduct": "#CC33FF",
-}
+_COLORS = {"convolution": "#FF5050", "pooling": "#FF9900", "dense": "#CC33FF"}
 _IN_PLACE = "#90EE90"
 _BLOB = "#E0E0E0"
 
@@ -30,36 +26,36 @@ def get_pooling_types_dict():
 
 def get_edge_label(layer):
     """What is written at a layer's tops: the batch size of data, the outputs of learning layers."""
-    if layer.type == "Data":
-        return f"Batch {layer.data_param.batch_size}"
-    if layer.type in ("Convolution", "Deconvolution"):
-        return str(layer.convolution_param.num_output)
-    if layer.type == "InnerProduct":
-        return str(layer.inner_product_param.num_output)
+    found = layer_class(layer.type)
+    options = getattr(layer, found.options_field) if found.options_field else None
+    if found.role == "source" and hasattr(options, "batch_size"):
+        return f"Batch {options.batch_size}"
+    if found.learns and hasattr(options, "num_output"):
+        return str(options.num_output)
     return '""'
 
 
 def get_layer_lr_mult(layer):
-    """(lr_mult of the weight, of the bias) of a convolution or an InnerProduct."""
-    if layer.type not in HAVE_LR_MULT:
-        raise ValueError(f"{layer.type} layers have no lr_mult; {', '.join(HAVE_LR_MULT)} have")
+    """(lr_mult of the weight, of the bias) of a layer that has both."""
+    if not has_weight_and_bias(layer.type):
+        raise ValueError(f"{layer.type} layers have no weight and bias with an lr_mult")
     return lr_mults(layer)
 
 
 def get_layer_label(layer, rankdir, display_lrm=False):
     """What is written into a layer's box, in double quotes."""
-    kind = layer.type
-    if kind == "Pooling":
-        kind += f" {get_pooling_types_dict()[layer.pooling_param.pool]}"
-    words = [_escaped(layer.name), f"({kind})"]
-    if layer.type == "Pooling":
+    shown, field = layer.type, layer_class(layer.type).options_field
+    window = []
+    if field == "pooling_param":
         options = layer.pooling_param
-        words += _window(options.kernel_size, options.stride, options.pad)
-    elif layer.type in ("Convolution", "Deconvolution"):
+        shown += f" {get_pooling_types_dict()[options.pool]}"
+        window = _window(options.kernel_size, options.stride, options.pad)
+    elif field == "convolution_param":
         options = layer.convolution_param
         lists = (options.kernel_size, 1), (options.stride, 1), (options.pad, 0)
-        words += _window(*([*values, default][0] for values, default in lists))
-    if display_lrm and layer.type in HAVE_LR_MULT:
+        window = _window(*([*values, default][0] for values, default in lists))
+    words = [_escaped(layer.name), f"({shown})", *window]
+    if display_lrm and has_weight_and_bias(layer.type):
         words.append("lr mult: {:.1f}, {:.1f}".format(*get_layer_lr_mult(layer)))
     separator = " " if rankdir in ("TB", "BT") else r"\n"
     return f'"{separator.join(words)}"'
@@ -71,7 +67,7 @@ def _window(kernel_size, stride, pad):
 
 def choose_color_by_layertype(layertype):
     """The colour of a layer that does not work in place."""
-    return _COLORS.get(layertype, "#6495ED")
+    return _COLORS.get(kind(layertype), "#6495ED")
 
 
 def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lrm=False):

@@ -20,6 +20,7 @@ class Crop(Layer):
     """
 
     options_field = "crop_param"
+    drawn_as = "other"
     bottoms = 2
     no_gradient = (1,)
 
