@@ -293,6 +293,54 @@ layer { name: "loss" type: "SoftmaxWithLoss" top: "loss"
 layer { name: "focal" type: "FocalLoss" top: "focal"
         bottom: "prob" bottom: "label" } #! activation-before-loss
 """,
+    "what else there is of activations and losses": DATA
+    + CONV
+    + SCORES
+    + """
+layer { name: "relux" type: "ReLUX" bottom: "ip" top: "relux" }
+layer { name: "drop" type: "SeLuDropout" bottom: "ip" top: "drop" }
+layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
+layer { name: "a" type: "SoftmaxWithLoss" top: "a"
+        bottom: "relux" bottom: "label" } #! activation-before-loss
+layer { name: "b" type: "FocalLoss" top: "b"
+        bottom: "drop" bottom: "label" } #! activation-before-loss
+layer { name: "h" type: "Input" top: "h" input_param { shape { dim: 10 dim: 10 } } }
+layer { name: "c" type: "InfogainLoss" top: "c"
+        bottom: "prob" bottom: "label" bottom: "h" } #! activation-before-loss
+layer { name: "d" type: "HingeLoss" bottom: "relux" bottom: "label" top: "d" }
+""",
+    "labels of other layers that read them": DATA
+    + CONV
+    + SCORES
+    + """
+layer { name: "margin" type: "MarginInnerProduct" bottom: "ip" bottom: "label" top: "margin"
+        margin_inner_product_param { num_output: 10 } } #! zero-weights
+layer { name: "relu2" type: "ReLU" bottom: "margin" top: "margin" }
+layer { name: "center" type: "CenterLoss" top: "center" loss_weight: 0.1 #! shape
+        bottom: "label" bottom: "margin" #! swapped-bottoms
+        center_loss_param { num_output: 10 } }
+"""
+    + LOSS,
+    "other types of normalization and windows": INPUT
+    + """
+layer { name: "c1" type: "DepthwiseConvolution" bottom: "data" top: "c1" convolution_param {
+        num_output: 6 kernel_size: 3
+        bias_term: true } } #! bias-before-batch-norm
+layer { name: "bn1" type: "BN" bottom: "c1" top: "c1" }
+layer { name: "s1" type: "Scale" bottom: "c1" top: "c1" }
+layer { name: "i1" type: "Im2col" bottom: "c1" top: "i1" convolution_param { kernel_size: 4
+        stride: 2 } } #! pixels-left-over
+""",
+    "a type that nobody knows": DATA
+    + CONV
+    + """
+layer { name: "det"
+        type: "Detections" #! unknown-type
+        bottom: "conv" top: "det" }
+layer { name: "loss"
+        type: "UnheardOfLoss" #! unknown-type
+        bottom: "det" bottom: "label" top: "loss" }
+""",
     "a relu on scores": DATA
     + CONV
     + SCORES

@@ -8,13 +8,10 @@ from ..layers import layer_types
 from ..layers.base import create_layer
 from .types import bottom_count, top_count
 
-_IMAGES = {"ImageData", "DenseImageData"}
-_IN_FILES = {"Data", "HDF5Data", "WindowData"} | _IMAGES  # where the shapes of these are
-_NOT_SET_UP = {"InfogainLoss", "Python"}  # would read, or run other code
-
 # Sizes where the text does not say them: channels, side of a picture, axes of further tops. What is
 # wrong with both guesses, in the same words, is wrong without them.
 _GUESSES = (3, 224, ()), (1, 96, (2,))
+_COLORS = 3  # channels of a picture whose size is told, if the text says nothing else
 
 
 @dataclass
@@ -46,10 +43,13 @@ def _build(view, guess):
     shapes, found = {}, []
     for i, param in enumerate(view.layers):
         bottoms = [shapes.get(view.source.get((i, j))) for j in range(len(param.bottom))]
-        if i in wrong or param.type not in layer_types() or param.type in _NOT_SET_UP:
+        told = view.made[i].told_shapes()
+        if i in wrong or param.type not in layer_types():
             built = Built()
-        elif param.type in _IN_FILES or (param.type == "Input" and not param.input_param.shape):
-            built = _from_options(param, *guess)
+        elif told:
+            built = _completed(told, *guess)
+        elif any(getattr(view.made[i].options, name) for name in view.made[i].files):
+            built = Built()  # to set it up would read files, or run other code
         else:
             built = _set_up(param, view, bottoms) if all(bottoms) else Built()
         found.append(built)
@@ -73,26 +73,18 @@ def _set_up(param, view, bottoms):
     return built
 
 
-def _from_options(param, channels, side, further):
-    """The shapes that a source's options tell, completed by a guess."""
-    options = getattr(param, layer_types()[param.type].options_field)
-    transform = param.transform_param
-    height = width = transform.crop_size
-    if not height and param.type in _IMAGES:
-        height, width = options.new_height, options.new_width
-    guessed = not (height and width)
-    if len(transform.mean_value) > 1:
-        channels = len(transform.mean_value)
-    elif transform.force_gray or (param.type in _IMAGES and not options.is_color):
-        channels = 1
-    elif not guessed:
-        channels = 3
-    batch = (max(getattr(options, "batch_size", 1), 1),)
-    data = (*batch, channels, *((side, side) if guessed else (height, width)))
-    labels = batch + further if guessed else batch
-    if param.type == "DenseImageData":
-        labels = (*batch, 1, *data[2:])
-    return Built(tops=(data, *[labels] * (len(param.top) - 1)), guessed=guessed)
+def _completed(told, channels, side, further):
+    """What a source's options tell of the shapes of its tops, completed by a guess."""
+    guessed = any(... in shape or 0 in shape[2:] for shape in told)
+    channels = channels if guessed else _COLORS
+    tops = []
+    for k, shape in enumerate(told):
+        if ... in shape:
+            batch = shape[:-1] or (1,)
+            shape = (*batch, *(further if k else (channels, side, side)))
+        guesses = (1, channels, side, side)
+        tops.append(tuple(size or guesses[axis] for axis, size in enumerate(shape)))
+    return Built(tops=tuple(tops), guessed=guessed)
 
 
 def shape(view):
@@ -104,7 +96,7 @@ def shape(view):
 
 def pixels_left_over(view):
     """A Convolution whose last window ends before the last pixels: (in - kernel) / stride."""
-    for i, built in _known(view, "Convolution", "ConvolutionDepthwise", "DepthwiseConvolution"):
+    for i, built in _known(view, "bottom"):
         layer = built.layer
         for size, kernel, stride, pad, dilation in zip(
             built.bottoms[0][layer.axis + 1 :],
@@ -129,7 +121,7 @@ def pixels_left_over(view):
 
 def uneven_overlap(view):
     """A Deconvolution whose stride does not divide its kernel: outputs get unequally many terms."""
-    for i, built in _known(view, "Deconvolution"):
+    for i, built in _known(view, "top"):
         pairs = zip(built.layer.kernel, built.layer.stride, strict=True)
         for kernel, stride in pairs:
             if kernel % stride:
@@ -138,10 +130,10 @@ def uneven_overlap(view):
                 break
 
 
-def _known(view, *types):
-    """The layers of these types whose shapes are known."""
+def _known(view, windows):
+    """The layers with such `windows` whose shapes are known."""
     for i, built in enumerate(view.built):
-        if view.layers[i].type in types and built.tops and not built.guessed:
+        if view.made[i].windows == windows and built.tops and not built.guessed:
             yield i, built
 
 

@@ -2,7 +2,6 @@
 
 from ..errors import did_you_mean
 from ..layers import layer_types
-from ..layers.base import create_layer
 
 
 def unknown_type(view):
@@ -34,9 +33,9 @@ def top_count(view):
 def created(view):
     """The layers of known types, with the facts that depend on options."""
     known = layer_types()
-    for i, layer in enumerate(view.layers):
+    for i, layer in enumerate(view.made):
         if layer.type in known:
-            yield i, create_layer(layer, phase=view.state.phase)
+            yield i, layer
 
 
 def _range(allowed):

@@ -3,6 +3,7 @@
 from functools import cached_property
 from itertools import product
 
+from ..layers import layer_class
 from ..net.passes import belongs
 from ..proto import caffe_pb2
 from .shapes import build
@@ -38,13 +39,21 @@ class View:
     def phase(self):
         return caffe_pb2.Phase.Name(self.state.phase)
 
-    def bottom(self, i, j):
-        """The layer that bottom j of layer i comes from, or None."""
-        return self.layers[self.source[i, j][0]] if (i, j) in self.source else None
-
     def readers_of(self, i):
         """The layers that read a top of layer i, by their places here."""
         return [at for k in range(len(self.layers[i].top)) for at, _ in self.readers[i, k]]
+
+    @cached_property
+    def made(self):
+        """For each layer, one of its class, not set up: its facts; see `layer_class`.
+
+        Of an unknown type, one that says nothing.
+        """
+        return [layer_class(layer.type)(layer, phase=self.state.phase) for layer in self.layers]
+
+    def made_below(self, i, j=0):
+        """That of the layer that bottom j of layer i comes from, or None."""
+        return self.made[self.source[i, j][0]] if (i, j) in self.source else None
 
     @cached_property
     def places(self):
@@ -78,7 +87,7 @@ class View:
 
 def loss_weights(layer):
     """The weights of a layer's tops in the loss, those that go without saying included."""
-    return layer.loss_weight or ([1.0] if layer.type.endswith("Loss") else [])
+    return layer.loss_weight or ([1.0] if layer_class(layer.type).role == "loss" else [])
 
 
 def views(net):

@@ -97,12 +97,6 @@ def same_name(view):
         first.setdefault(layer.name, layer)
 
 
-# What often ends a branch on purpose: figures to be shown, results to be taken out.
-_RESULTS = {"Accuracy", "ArgMax", "DetectionOutput", "SegAccuracy", "Sigmoid", "Softmax"}
-# What, outside of training, a branch hardly ends with.
-_MIDDLE = {"BatchNorm", "Concat", "Dropout", "Eltwise", "LRN", "Pooling", "ReLU", "Scale"}
-
-
 def unused_top(view):
     """A top that nothing reads, and that is no result."""
     for i, layer in enumerate(view.layers):
@@ -112,17 +106,17 @@ def unused_top(view):
 
 
 def _is_result(view, i, k):
-    layer = view.layers[i]
-    if any(loss_weights(layer)) or layer.type in _RESULTS or layer.type.endswith("Loss"):
+    layer, made = view.layers[i], view.made[i]
+    if any(loss_weights(layer)) or made.role in ("loss", "measure", "result"):
         return True
     if layer.include and all(
         rule.HasField("phase") and rule.phase == TEST for rule in layer.include
     ):
         return bool(layer.bottom)  # in the net for tests alone: to be looked at
     if not layer.bottom:
-        return layer.type in ("Parameter", "Python")
+        return made.role not in ("source", "dummy", "input")
     if any(view.readers[i, other] for other in range(len(layer.top))):
         return True  # Pooling's mask, the state of an LSTM
     if view.net_has_loss:
         return False
-    return layer.type not in _MIDDLE or i == len(view.layers) - 1
+    return made.role not in ("activation", "middle") or i == len(view.layers) - 1

@@ -15,9 +15,13 @@ class Broadcast(Affine):
     in_place = True
 
     @property
+    def learns(self):
+        return len(self.param.bottom) == 1
+
+    @property
     def is_by_channel(self):
         options = self.options
-        return len(self.param.bottom) == 1 and options.axis == 1 and options.num_axes == 1
+        return self.learns and options.axis == 1 and options.num_axes == 1
 
     @property
     def channels(self):

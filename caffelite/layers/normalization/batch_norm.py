@@ -51,6 +51,10 @@ class BatchNorm(ChannelNormalizer):
         if self.has_scale:
             _sort_specs(param.param)
 
+    @property
+    def learns(self):
+        return self.has_scale
+
     def setup(self, bottom_shapes):
         self.count_channels(bottom_shapes)
         options, c = self.options, self.channels

@@ -36,6 +36,7 @@ class BN(ChannelNormalizer):
     """
 
     options_field = "bn_param"
+    learns = True
     statistics = ("mean", "variance")
     ignored = {"bn_param.decay": "moving_average is not supported"}
     refused = {"engine: CUDNN": None}
