@@ -159,6 +159,68 @@ def test_each_old_solver_type_has_its_rule():
     assert list(SOLVER_TYPES) == old and set(SOLVER_TYPES.values()) <= RULES.keys()
 
 
+HOMONYMS = {  # what is no type there
+    ("pycaffe/net_spec.py", "Parameter"): "the end of the names of messages",
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_what_a_layer_is_stands_in_its_class_alone(path):
+    """No names of layer types elsewhere: who asks what a type is, asks its class for a fact.
+
+    A layer that is put into a net gets its type from the class, too (`Split.type`). The tables of
+    old forms in proto/ are older than any class.
+    """
+    if part_of(path) in ("layers", "models", "proto"):
+        return
+    here = path.relative_to(PACKAGE).as_posix()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words = node.value.split()
+            found = [w for w in words if w in LAYERS and (here, w) not in HOMONYMS]
+            assert 2 * len(found) <= len(words), f"{here}:{node.lineno}: {found} are layer types"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".endswith"):
+            assert "Loss" not in ast.unparse(node.args[0]), (
+                f"{here}:{node.lineno}: ask for the role"
+            )
+
+
+FACTS = [
+    *("role", "applies", "labels", "compares", "ignored_labels", "pass_size", "learns", "linear"),
+    *("pointwise", "windows", "drawn_as", "files", "assigns_diff", "statistics", "no_gradient"),
+]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_facts_of_a_layer_are_never_overwritten(name):
+    tree = ast.parse(Path(inspect.getfile(LAYERS[name])).read_text())
+    kept = {ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute)
+            and isinstance(n.ctx, ast.Store)}  # fmt: skip
+    assert not kept & {f"self.{fact}" for fact in FACTS}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_facts_of_a_layer_agree(name):
+    layer = LAYERS[name]
+    text = inspect.getdoc(layer)
+    assert layer.role in (
+        *("", "source", "dummy", "input", "loss", "measure", "result", "activation", "middle"),
+        "sink",
+    )
+    assert (layer.role == "sink") == (layer.tops == 0)
+    assert (layer.role in ("source", "dummy", "input")) <= (layer.bottoms == 0)
+    assert layer.applies is None or LAYERS[layer.applies].applies == layer.applies
+    assert not layer.compares or layer.role in ("loss", "measure")
+    assert (layer.compares == "classes") <= (1 in layer.labels)
+    if not isinstance(layer.no_gradient, property):
+        assert set(layer.labels) <= set(layer.no_gradient)
+    only_statistics = layer.learns is False and layer.statistics
+    assert bool(layer.learns or only_statistics) == ("\nBlobs\n" in text)
+    if layer.options_field:
+        fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name[layer.options_field]
+        assert set(layer.files) <= set(fields.message_type.fields_by_name)
+
+
 COUNTS = {  # (bottoms, tops), of BVLC Caffe's types but for Python and the recurrent ones
     (0, 1): "Parameter",
     (0, 2): "ImageData MemoryData WindowData",

@@ -7,6 +7,8 @@ leaves the others their shapes, which an editor needs, where nets are unfinished
 from google.protobuf import text_format
 
 from ..errors import CaffeliteError, NetError
+from ..layers import layer_class
+from ..layers.data.input import Input
 from ..lint.view import View
 from ..net import Net
 from ..net.summary import counts, tops
@@ -127,7 +129,7 @@ class _Measure:
         net = caffe_pb2.NetParameter(state=self.state)
         bottoms = dict(zip(param.bottom, shapes, strict=True))
         if bottoms:
-            inputs = net.layer.add(type="Input", top=list(bottoms))
+            inputs = net.layer.add(type=Input.type, top=list(bottoms))
             for shape in bottoms.values():
                 inputs.input_param.shape.add(dim=shape)
         net.layer.add().CopyFrom(param)
@@ -167,20 +169,29 @@ def _without_place(problem, param):
 def _assume(layer, sample):
     """Give data that cannot be read the shape `sample`, or the one that its crop suggests."""
     param = layer.param
-    options = {"Data": param.data_param, "ImageData": param.image_data_param}.get(param.type)
-    if options is None or not options.batch_size:
+    source = layer_class(param.type)(param)
+    if source.role != "source" or not getattr(source.options, "batch_size", 0):
         return
-    crop = param.transform_param.crop_size
-    channels = sample[0] if sample else 1 if param.transform_param.force_gray else 3
-    if crop:
-        sample = channels, crop, crop
+    told, *others = source.told_shapes() or [(...,)]
+    channels, *size = told[1:] if ... not in told else (0, 0, 0)
+    if all(size):
+        gray = param.transform_param.force_gray
+        sample = channels or (sample[0] if sample else 1 if gray else 3), *size
     if not sample:
         layer.facts["problem"] += "; --data-shape tells the page what to assume instead"
         return
     layer.facts["problem"] += f"; shown as if samples were {'×'.join(map(str, sample))}"
-    shapes = [options.batch_size, *sample], [options.batch_size]
+    batch = source.options.batch_size
+    shapes = [[batch, *sample], *(_label_shape(other, batch, sample) for other in others)]
     for top, shape in zip(layer.facts["top"], shapes, strict=False):
         top["shape"] = shape
+
+
+def _label_shape(told, batch, sample):
+    """A shape that a source tells of its labels, with the size of the sample where it has that."""
+    if ... in told:
+        return [batch]
+    return [size or sample[axis - 1] for axis, size in enumerate(told)]
 
 
 def _boxes(layers):

@@ -27,6 +27,7 @@ class Normalize(Layer):
     """
 
     options_field = "norm_param"
+    learns = True
     pointwise = True
     drawn_as = "normalization"
 
