@@ -652,7 +652,7 @@ def test_the_best_model_may_be_hdf5():
 def test_a_value_that_is_no_number_is_soon_forgotten():
     solver = watching('lr_policy: "plateau" gamma: 0.1 patience: 2', [math.nan, 5, math.nan, 4])
     solver.step(4)
-    assert solver.current_step == 0 and solver.progress.so_far.best == 4
+    assert solver.current_step == 0 and solver.monitor.so_far.best == 4
 
 
 @pytest.mark.parametrize("form, ending", [("BINARYPROTO", ""), ("HDF5", ".h5")])
@@ -663,11 +663,11 @@ def test_a_run_by_tests_resumes_with_the_same_bits(form, ending, lines):
     whole.solve()
     assert 1 < whole.current_step < 11
     resumed.restore(f"s_iter_4.solverstate{ending}")
-    assert resumed.progress.so_far.HasField("best")
+    assert resumed.monitor.so_far.HasField("best")
     resumed.solve(f"s_iter_4.solverstate{ending}")
     assert f"Restoring previous solver status from s_iter_4.solverstate{ending}" in lines()
     assert same(whole, resumed)
-    assert resumed.progress.so_far == whole.progress.so_far
+    assert resumed.monitor.so_far == whole.monitor.so_far
     assert resumed.current_step == whole.current_step
 
 
@@ -690,7 +690,7 @@ def test_what_happens_amid_tests_is_undone_by_resuming(action):
     resumed = watching(text + " random_seed: 9")
     resumed.restore("s_iter_3.solverstate")
     resumed.solve()
-    assert same(whole, resumed) and resumed.progress.so_far == whole.progress.so_far
+    assert same(whole, resumed) and resumed.monitor.so_far == whole.monitor.so_far
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ ORDER = [  # a room imports from its own line and the lines above
         "lock",
         "glog",
         "reading",
+        "table",
         "_old_paths",
     },
     {"blob", "filler"},

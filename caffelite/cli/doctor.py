@@ -17,8 +17,8 @@ import sys
 
 from ..errors import DataError
 from ..reading import opened
+from ..table import file_size
 from ._color import paint
-from ._table import file_size
 
 # Modules of packages that are imported under another name than they are installed by.
 _MODULES = {"pyyaml": "yaml", "protobuf": "google.protobuf", "pillow": "PIL"}

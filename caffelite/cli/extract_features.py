@@ -103,7 +103,7 @@ def _check(net, places, args):
 def _extent(net, places, args):
     """(batches to run, records to store of each blob; None for all)"""
     from ..errors import NetError
-    from ..measures.evaluation import data_set
+    from ..net.batches import data_set
 
     if args.batches != "all":
         return args.batches, None

@@ -10,8 +10,8 @@ values the learnable ones, multiply-adds those of one sample's forward pass.
 
 import json
 
+from ..table import table
 from . import _zoo
-from ._table import table
 
 
 def add_arguments(parser):

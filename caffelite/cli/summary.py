@@ -16,9 +16,9 @@ the layer before them, and how little memory blobs need that use it in turn.
 
 import json
 
+from ..table import file_size, table
 from ._flags import UsageError
 from ._nets import PHASES, add_net_flags, open_net
-from ._table import file_size, table
 
 _WIRING = ("layer", "type", "param", "bottom", "top", "options")
 

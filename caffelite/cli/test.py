@@ -55,35 +55,37 @@ def run(args):
     finally:
         if bar:
             bar.close()
-    _log_means(means, log)
+    _log_means(net, means, log)
     if args.json:
-        outputs = {name: mean.tolist() for name, mean in means.outputs.items()}
-        print(json.dumps({"iterations": iterations, "loss": means.loss, "outputs": outputs}))
+        found = means.report()
+        print(json.dumps({"iterations": found.pop("batches"), **found}))
     else:
-        for name, value in numbers(means.outputs):
+        for name, value in numbers(means.figures()):
             print(f"{name} = {value}")
     return 0
 
 
 def _average(net, iterations, log, bar):
     """The Means over the batches, each of which is logged."""
+    from ..measures import Batch
     from ..measures.means import Means
 
     means = Means(net)
-    for batch in range(iterations):
-        means.run()
+    for number in range(iterations):
+        batch = Batch.run(net)
+        means.add(batch)
         for name in net.outputs:
-            for value in net.blobs[name].data.flat:
-                log.info("Batch %d, %s = %g", batch, name, value)
+            for value in batch.blobs[name].flat:
+                log.info("Batch %d, %s = %g", number, name, value)
         if bar:
             bar.update()
     return means
 
 
-def _log_means(means, log):
+def _log_means(net, means, log):
     log.info("Loss: %g", means.loss)
-    for name, mean in means.outputs.items():
-        weight = means.net.blob_loss_weights[name]
+    for name, mean in means.figures().items():
+        weight = net.blob_loss_weights[name]
         for value in mean.flat:
             part = f" (* {weight:g} = {weight * value:g} loss)" if weight else ""
             log.info("%s = %g%s", name, value, part)

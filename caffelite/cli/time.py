@@ -12,9 +12,9 @@ import json
 import time
 
 from ..glog import on_terminal, start_logging
+from ..table import table
 from ._flags import UsageError, int32
 from ._nets import PHASES, add_device_flags, add_net_flags, open_net, use_device
-from ._table import table
 
 
 def add_arguments(parser):

@@ -1,1 +1,34 @@
-"""How well a net does: what is counted and averaged over the batches of a data set."""
+"""How well a net does: what is counted over the batches of a data set, one file a measure.
+
+All files of the package are imported, and a class that is registered in one is known to all who
+ask: `caffelite test --report`, the tests of a solver (`eval_type`), its early-stopping monitor, and
+what logs tell of them.
+"""
+
+from ..layers.utility.split import Split
+from .base import MEASURES, Batch, Measure, register
+from .means import Means
+
+MEASURES.load(__name__, __path__)
+
+
+def of_net(net, kinds=None):
+    """The measures that the layers of a net ask for, of all `kinds`; those of two blobs once."""
+    found, origin = {}, {}
+    for node in net.nodes:
+        bottoms = [origin.get(name, name) for name in node.bottom_names]
+        if isinstance(node.layer, Split):
+            origin.update(dict.fromkeys(node.top_names, bottoms[0]))
+        for kind in MEASURES.values() if kinds is None else kinds:
+            if kind.compares and kind.compares == node.layer.compares:
+                made = found.setdefault((kind, *bottoms[:2]), kind(*bottoms[:2]))
+                made.take_options(node.layer)
+                made.tops |= set(node.top_names)
+    return list(found.values())
+
+
+def of_tests(net, eval_type):
+    """What the tests of a solver ask: the means of outputs, and what `eval_type` names."""
+    asked = of_net(net, [MEASURES[eval_type]]) if eval_type in MEASURES else []
+    replaced = {name for measure in asked if measure.replaces for name in measure.tops}
+    return [Means(net, [name for name in net.outputs if name not in replaced]), *asked]

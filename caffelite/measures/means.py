@@ -2,38 +2,68 @@
 
 import math
 
-import numpy as np
-
 from ..errors import NetError
+from ._exact import ExactSum
+from .base import Measure, register
 
 
-class Means:
-    """What `run` gives on average; of no runs, no outputs, and a loss that is no number."""
+@register("classification")
+class Means(Measure):
+    """mean over batches of the loss and of each output, element by element.
 
-    def __init__(self, net):
-        self.net, self.batches = net, 0
-        self._loss, self._totals = 0.0, {}
+    Tests of a solver ask it, whatever the layers compare; "classification" is what the eval_type of
+    SSD calls that. Of no batches there are no outputs, and a loss that is no number.
+    """
 
-    def run(self):
-        """Run the net forward, and take in its loss and its outputs."""
-        self._loss += self.net._forward(0, len(self.net.layers) - 1)
-        for name in self.net.outputs:
-            values = self.net.blobs[name].data
-            total = self._totals.setdefault(name, np.zeros(values.shape))
-            if total.shape != values.shape:
-                raise NetError(
-                    f'the output "{name}" has the shape {values.shape} in batch {self.batches}, '
-                    f"expected {total.shape} as before: there is no mean of them; end the net with "
-                    "something of one shape, such as an Accuracy, or a Silence"
-                )
-            total += values
+    def __init__(self, net, outputs=None):
+        self.blobs = list(net.outputs if outputs is None else outputs)
+        self.losses = {name for name in self.blobs if _is_loss(net, name)}
+        self.batches = 0
+        self._loss, self._totals = ExactSum(), {}
+
+    def add(self, batch):
+        self._loss.add([batch.loss])
+        for name in self.blobs:
+            values = batch.blobs[name]
+            total = self._totals.setdefault(name, ExactSum())
+            self._check(name, total, values.shape)
+            total.add(values[None])
         self.batches += 1
+
+    def merge(self, other):
+        self._loss.merge(other._loss)
+        for name, theirs in other._totals.items():
+            total = self._totals.setdefault(name, ExactSum())
+            self._check(name, total, theirs.high.shape)
+            total.merge(theirs)
+        self.batches += other.batches
+
+    def _check(self, name, total, shape):
+        if self.batches and total.high.shape != shape:
+            raise NetError(
+                f'the output "{name}" has the shape {shape} in batch {self.batches}, '
+                f"expected {total.high.shape} as before: there is no mean of them; end the net "
+                "with something of one shape, such as an Accuracy, or a Silence"
+            )
 
     @property
     def loss(self):
-        return self._loss / self.batches if self.batches else math.nan
+        return float(self._loss.value) / self.batches if self.batches else math.nan
 
-    @property
-    def outputs(self):
-        """{name: array}"""
-        return {name: total / self.batches for name, total in self._totals.items()}
+    def figures(self):
+        return {name: total.value / self.batches for name, total in self._totals.items()}
+
+    def report(self):
+        outputs = {name: mean.tolist() for name, mean in self.figures().items()}
+        return {"batches": self.batches, "loss": self.loss, "outputs": outputs}
+
+    def shows(self):
+        return self.blobs
+
+    def rises(self, figure):
+        return figure not in self.losses
+
+
+def _is_loss(net, name):
+    producer = next(node.layer for node in reversed(net.nodes) if name in node.top_names)
+    return producer.role == "loss" or net.blob_loss_weights[name] != 0

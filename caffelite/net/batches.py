@@ -7,6 +7,14 @@ import numpy as np
 from ..errors import NetError
 
 
+def data_set(net):
+    """(number of samples, those in a batch) of the net's data layer, or None if not known."""
+    for layer in net.layers:
+        if layer.pass_size is not None:
+            return layer.pass_size, layer.options.batch_size
+    return None
+
+
 def forward_all(net, names, inputs):
     """{blob name: values for all samples}, of the outputs and the blobs `names`."""
     count = _count(inputs)

@@ -8,7 +8,7 @@ import os
 
 from .. import rng
 from ..errors import SolverError
-from ..measures.means import Means
+from ..measures import MEASURES, Batch, of_tests
 from ..net import Net
 from ..net.weights import load as load_weights
 from ..proto import caffe_pb2
@@ -18,7 +18,7 @@ from ..proto.upgrade import upgrade_solver
 from . import lr_policy, nets, prefix, regularize, restoring, snapshot
 from .display import Display, diverged, log_outputs
 from .hooks import Hooks
-from .progress import Progress
+from .monitor import Monitor
 from .rules import RULES
 from .update import Update
 
@@ -66,7 +66,8 @@ def unread(param):
     yield from lr_policy.unread(param)
     for option in given(param, only=Solver.ignored):
         name = option.path[0]
-        yield name, f"{name} does nothing here; {Solver.ignored[name]}"
+        if name != "eval_type" or param.eval_type not in MEASURES:
+            yield name, f"{name} does nothing here; {Solver.ignored[name]}"
     for name in RULES.unread(param.type, param):
         yield name, f"{param.type} does not look at {name}"
     if param.monitor and not param.early_stop and not lr_policy.goes_by_tests(param):
@@ -129,7 +130,7 @@ class Solver(Hooks):
         ]
         self._warned_of = set()  # numbers of test nets with layers that the train net lacks
         try:
-            self.progress = Progress(self)
+            self.monitor = Monitor(self, self._measures(0) if self.test_nets else [])
         except SolverError as problem:
             raise self.error(problem) from None
         self._display = Display(self)
@@ -311,20 +312,20 @@ class Solver(Hooks):
     def _judge(self, loss, outputs):
         """Keep the best model, and move plateau's step on."""
         param = self.param
-        if self.progress.see(loss, outputs, self.iter):
+        if self.monitor.see(loss, outputs, self.iter):
             if param.early_stop:
                 model = snapshot.write_best(self)
                 self._emit("best", iteration=self.iter, model=model)
-        elif lr_policy.goes_by_tests(param) and self.progress.step_is_due(param.patience):
+        elif lr_policy.goes_by_tests(param) and self.monitor.step_is_due(param.patience):
             self.current_step += 1
             status = f"{param.lr_policy.capitalize()} Status"
             log.info("%s: Iteration %d, step = %d", status, self.iter, self.current_step)
 
     def _stopped_improving(self):
         limit = self.param.early_stop
-        if not limit or self.progress.so_far.tests_since_best < limit:
+        if not limit or self.monitor.so_far.tests_since_best < limit:
             return False
-        log.info("early_stop: %s", self.progress)
+        log.info("early_stop: %s", self.monitor)
         return True
 
     def test(self, k=0, judge=None):
@@ -337,15 +338,18 @@ class Solver(Hooks):
         net.share_with(self.net)
         self._warn_of_untrained(k)
         net.debug_info = self.param.debug_info
-        means = Means(net)
+        measures = self._measures(k)
         for _ in range(self.param.test_iter[k]):
             if self._take_requests("snapshot"):
                 self.snapshot()
             if self._pending("stop"):
                 log.info("Test interrupted.")
                 return None
-            means.run()
-        loss, outputs = means.loss, means.outputs
+            batch = Batch.run(net)
+            for measure in measures:
+                measure.add(batch)
+        loss = measures[0].loss
+        outputs = {n: value for measure in measures for n, value in measure.figures().items()}
         if self.param.test_compute_loss:
             log.info("Test loss: %g", loss)
         log_outputs("Test", net, outputs)
@@ -353,6 +357,10 @@ class Solver(Hooks):
         if judge:
             judge(loss, outputs)
         return outputs
+
+    def _measures(self, k):
+        """What a test of test net k asks: means first."""
+        return of_tests(self.test_nets[k], self.param.eval_type)
 
     def _warn_of_untrained(self, k):
         """Say once of which layers test net k has weights of its own, by their fillers."""

@@ -56,7 +56,7 @@ def log_outputs(phase, net, outputs):
     weights = net.blob_loss_weights
     number = 0
     for name, values in outputs.items():
-        weight = weights[name]
+        weight = weights.get(name, 0)
         for value in np.ravel(values):
             loss = f" (* {weight:g} = {weight * value:g} loss)" if weight else ""
             log.info("    %s net output #%d: %s = %g%s", phase, number, name, value, loss)

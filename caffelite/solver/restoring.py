@@ -94,7 +94,7 @@ def _apply(solver, state, arrays, carried):
     _let_frozen_blobs_roll_out(solver)
     solver.iter, solver.current_step = state.iter, state.current_step
     solver.state_before_tests, solver.written = None, list(state.written)
-    solver.progress.so_far.CopyFrom(state.progress)
+    solver.monitor.so_far.CopyFrom(state.progress)
     if state.HasField("seed"):
         _restore_streams(solver, state)
     for blob, values in carried:

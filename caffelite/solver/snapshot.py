@@ -117,7 +117,7 @@ def state_of(solver):
         iter=solver.iter,
         current_step=solver.current_step,
         seed=solver.seed,
-        progress=solver.progress.so_far,
+        progress=solver.monitor.so_far,
     )
     for net_name, net in nets_of(solver):
         for layer in net.layers:

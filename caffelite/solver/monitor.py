@@ -1,6 +1,5 @@
-"""Progress: whether test passes still get better; what plateau and early_stop go by."""
+"""The early-stopping monitor: whether tests still get better; plateau and early_stop go by it."""
 
-import logging
 import math
 
 import numpy as np
@@ -9,16 +8,20 @@ from ..errors import SolverError, did_you_mean
 from ..proto import caffe_pb2
 from . import lr_policy
 
-log = logging.getLogger("caffelite")
 
-
-class Progress:
+class Monitor:
     """The best value of what a solver monitors, and how many tests came after it.
 
-    That is an output of test net 0, or its loss. Losses are to fall, other outputs to rise.
+    That is a figure that a measure of test net 0 shows, such as an output of the net, or its loss.
+    Losses are to fall; of the others, the measure knows.
+
+    Parameters
+    ----------
+    solver : the Solver, whose test nets are made
+    measures : those of the tests of test net 0, [] without one
     """
 
-    def __init__(self, solver):
+    def __init__(self, solver, measures):
         self.name = solver.param.monitor
         self.rises = False
         self.so_far = caffe_pb2.TestProgress()
@@ -30,20 +33,24 @@ class Progress:
                 "plateau and early_stop go by test passes, but the first test_iter is "
                 f"{solver.param.test_iter[0]}, so there is nothing to go by"
             )
-        if not solver.test_nets:
-            return
-        net = solver.test_nets[0]
-        if self.name and self.name not in net.outputs:
-            hint = did_you_mean(self.name, net.outputs) or f"; it has {', '.join(net.outputs)}"
-            raise SolverError(f'monitor: test net 0 has no output "{self.name}"{hint}')
-        self.rises = bool(self.name) and not _is_loss(net, self.name)
+        if self.name and measures:
+            self.rises = self._measure(measures).rises(self.name)
+
+    def _measure(self, measures):
+        """The measure that shows what is monitored."""
+        for measure in measures:
+            if self.name in measure.shows():
+                return measure
+        shown = [name for measure in measures for name in measure.shows()]
+        hint = did_you_mean(self.name, shown) or f"; it has {', '.join(shown)}"
+        raise SolverError(f'monitor: test net 0 has no output "{self.name}"{hint}')
 
     def see(self, loss, outputs, iteration):
         """Take in what a test pass gave; returns whether it is the best so far."""
         value = float(np.mean(outputs[self.name])) if self.name else loss
-        now, so_far = (value, self.so_far)
-        if not so_far.HasField("best") or self._is_better(now, so_far.best):
-            self.so_far = caffe_pb2.TestProgress(best=now, best_iter=iteration)
+        so_far = self.so_far
+        if not so_far.HasField("best") or self._is_better(value, so_far.best):
+            self.so_far = caffe_pb2.TestProgress(best=value, best_iter=iteration)
             return True
         so_far.tests_since_best += 1
         so_far.tests_since_step += 1
@@ -66,8 +73,3 @@ class Progress:
             f"{self.name or 'loss'} has not {verb} {so_far.best:g}, of iteration "
             f"{so_far.best_iter}, in {so_far.tests_since_best} tests"
         )
-
-
-def _is_loss(net, name):
-    producer = next(node.layer for node in reversed(net.nodes) if name in node.top_names)
-    return producer.role == "loss" or net.blob_loss_weights[name] != 0

@@ -1,0 +1,178 @@
+"""Measures: each can be merged, to the bit; solvers' tests and monitors ask them."""
+
+import numpy as np
+import pytest
+
+import caffelite
+from caffelite import measures
+from caffelite.errors import NetError, SolverError
+from caffelite.layers.loss.softmax_with_loss import SoftmaxWithLoss
+from caffelite.measures import MEASURES, Batch, Measure
+from caffelite.measures._exact import ExactSum
+from caffelite.net import Net
+from caffelite.proto import caffe_pb2
+from caffelite.proto.text import parse
+
+SCORED = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 7 } } }
+layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 4 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "loss" }
+layer { name: "accuracy" type: "Accuracy" bottom: "x" bottom: "y" top: "accuracy" }
+"""
+VALUED = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 } } }
+layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 4 dim: 3 } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "y" top: "loss" }
+"""
+NETS = {
+    "classification": SCORED,
+    "accuracy": SCORED,
+    "regression": VALUED,
+}  # one that asks for each measure
+
+
+@pytest.fixture
+def lines(caplog):
+    caplog.set_level("INFO", "caffelite")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def net_of(text):
+    return Net.from_param(parse(text, caffe_pb2.NetParameter))
+
+
+def made(name, net):
+    """A new measure of that name, of the net."""
+    asked = [*measures.of_net(net), *measures.of_tests(net, "")]
+    return next(one for one in asked if type(one) is MEASURES[name])
+
+
+def batches(net, count):
+    """Batches with numbers of all sizes, of which the last has two real samples."""
+    random = np.random.default_rng(5)
+    for k in range(count):
+        for name in net.inputs:
+            values = net.blobs[name].data
+            if values.ndim == 1:
+                values[...] = random.integers(0, 6, values.shape)
+            else:
+                values[...] = random.normal(size=values.shape) * 10.0 ** random.integers(-6, 7)
+        batch = Batch.run(net, 2 if k == count - 1 else None)
+        yield batch._replace(blobs={name: array.copy() for name, array in batch.blobs.items()})
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("halves", [[5, 4], [1, 8], [0, 9], [9, 0]])
+def test_merged_halves_are_one_pass(name, halves):
+    assert name in NETS, f"give a net that asks for {name}"
+    net = net_of(NETS[name])
+    parts = list(batches(net, sum(halves)))
+    whole, first, second = (made(name, net) for _ in range(3))
+    for k, batch in enumerate(parts):
+        whole.add(batch)
+        (first if k < halves[0] else second).add(batch)
+    first.merge(second)
+    assert first.report() == whole.report()
+    assert list(first.lines()) == list(whole.lines())
+    assert {k: v.tolist() for k, v in first.figures().items()} == {
+        k: v.tolist() for k, v in whole.figures().items()
+    }
+    assert set(first.figures()) <= set(first.shows())
+
+
+@pytest.mark.parametrize("name", ["accuracy", "regression"])
+def test_no_matter_how_samples_are_batched(name):
+    net = net_of(NETS[name])
+    whole, single = made(name, net), made(name, net)
+    for batch in batches(net, 9):
+        whole.add(batch)
+        for row in range(batch.count or 4):
+            blobs = {n: a[row : row + 1] for n, a in batch.blobs.items() if n in net.inputs}
+            single.add(Batch(blobs))
+    assert single.report() == whole.report()
+
+
+def test_a_sum_forgets_no_small_term():
+    total, other = ExactSum(), ExactSum()
+    total.add([1e16, 1.0, 1.0, -1e16, 3.0])
+    other.add([[1.0, 1e16], [1e16, 1.0], [1.0, 1.0], [-1e16, -1e16]])
+    assert total.value == 5 and other.value.tolist() == [2, 2]
+    total.add([np.inf])
+    assert total.value == np.inf
+
+
+def test_outputs_of_other_shapes_have_no_mean():
+    net = net_of(SCORED)
+    first, second = made("classification", net), made("classification", net)
+    first.add(Batch({"loss": np.zeros(()), "accuracy": np.zeros(3)}))
+    second.add(Batch({"loss": np.zeros(()), "accuracy": np.zeros(4)}))
+    with pytest.raises(NetError, match=r"shape \(4,\) in batch 1, expected \(3,\) as before"):
+        first.merge(second)
+
+
+# What solvers ask
+
+
+def solver(more, net=SCORED):
+    text = net.replace("Input", "DummyData").replace("input_param", "dummy_data_param")
+    head = 'base_lr: 0.1 lr_policy: "fixed" test_iter: 2 test_interval: 1 snapshot_prefix: "s" '
+    param = parse(f"{head} {more}", caffe_pb2.SolverParameter)
+    param.net_param.CopyFrom(parse(text, caffe_pb2.NetParameter))
+    return caffelite.get_solver(param)
+
+
+def test_eval_type_names_a_measure_that_tests_show(tmp_path, monkeypatch, lines):
+    monkeypatch.chdir(tmp_path)
+    trained = solver('eval_type: "accuracy" monitor: "x/top_1" early_stop: 2 max_iter: 9')
+    events = []
+    trained.add_listener(events.append)
+    trained.solve()
+    tests = [event for event in events if event["event"] == "test"]
+    shown = ["accuracy", "loss", "x/top_1", "x/top_5", "x/mean_per_class", "x/cross_entropy"]
+    assert list(tests[0]["outputs"]) == shown
+    assert trained.monitor.rises and trained.monitor.so_far.best_iter == 0
+    assert [event["iteration"] for event in events if event["event"] == "stopped"] == [2]
+    assert any("Test net output #2: x/top_1 = 0" in line for line in lines())
+    assert not any("eval_type" in line for line in lines())
+    assert not solver('eval_type: "accuracy" monitor: "x/cross_entropy"').monitor.rises
+    said = 'has no output "x/tap_1"; did you mean "x/top_1"'
+    with pytest.raises(SolverError, match=said):
+        solver('eval_type: "accuracy" monitor: "x/tap_1"')
+
+
+def test_without_samples_there_are_no_figures():
+    idle = solver('eval_type: "regression"', VALUED)
+    idle.param.test_iter[:] = [0]
+    assert idle.test() == {}
+
+
+def test_a_new_measure_is_one_class(monkeypatch):
+    """One whose state is more than sums, and of whose layers there are no means."""
+    monkeypatch.setattr(SoftmaxWithLoss, "compares", "rank")
+    monkeypatch.setitem(MEASURES, "rank", None)  # forgotten after the test
+
+    @measures.register("rank")
+    class Rank(Measure):
+        compares, replaces = "rank", True
+        shown = falling = ("median",)
+
+        def __init__(self, first, second):
+            super().__init__(first, second)
+            self.ranks = []
+
+        def add(self, batch):
+            scores, labels = (batch.rows(name) for name in self.blobs)
+            self.samples += len(labels)
+            for row, label in zip(scores, labels.astype(int), strict=True):
+                self.ranks.append(int((row > row[label]).sum()))
+
+        def merge(self, other):
+            self.samples += other.samples
+            self.ranks += other.ranks
+
+        def report(self):
+            return {"median": float(np.median(self.ranks)), "ranks": sorted(self.ranks)}
+
+    asked = solver('eval_type: "rank" monitor: "x/median"')
+    assert not asked.monitor.rises
+    assert asked.test() == {"accuracy": 0, "x/median": 0}
