@@ -23,8 +23,8 @@ from caffelite.data.transform import DataTransformer
 from caffelite.errors import CaffeliteError
 from caffelite.predict.preprocessing import Preparation
 from caffelite.proto.caffe_pb2 import TransformationParameter
+from caffelite.run_log.follower import Follower
 from caffelite.solver import get_solver
-from caffelite.view.run_log import RunLog
 from caffelite.view.weights import Weights
 
 from . import attack
@@ -61,7 +61,7 @@ def solver():
 def log():
     commands("parse_log file", "parse_log --shell file", "parse_log --json file")
     commands("plot file", "plot --json file --smooth 3", "plot --log-y --x seconds file")
-    RunLog("file").read()
+    Follower("file").read()
 
 
 def mean():

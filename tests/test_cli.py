@@ -14,12 +14,12 @@ import pytest
 
 import caffelite
 from caffelite.cli import commands, main
-from caffelite.cli._events import EventLog
 from caffelite.cli._flags import Parser
 from caffelite.glog import GlogFormatter, on_terminal, start_logging
 from caffelite.layers import layer_types
-from caffelite.pictures.logs import read_log
 from caffelite.proto import caffe_pb2
+from caffelite.run_log.reader import read_log
+from caffelite.run_log.writer import RunLog
 
 NET = """
 name: "tiny"
@@ -352,8 +352,8 @@ def test_events_go_to_a_file(folder):
     Path("log.jsonl").write_text('{"event": "of before"}\n')
     before = time.time()
     assert main(["train", "-solver=solver.prototxt", "-log=log.jsonl", "-iterations=6"]) == 0
-    first, *events = events_of("log.jsonl")
-    assert first == {"event": "of before"}
+    first, start, *events = events_of("log.jsonl")
+    assert first == {"event": "of before"} and start["event"] == "start"
     assert [(e["event"], e["iteration"]) for e in events] == [
         ("test", 0),
         ("train", 0),
@@ -446,7 +446,7 @@ def test_a_cut_off_line_of_a_log_is_ended(folder, capsys):
     assert "log.jsonl: its last line is cut off" in capsys.readouterr().err
     cut, *lines = Path("log.jsonl").read_text().splitlines()
     assert cut == '{"event": "train", "iteration": 0, "lo'
-    assert [json.loads(line)["event"] for line in lines[:2]] == ["test", "train"]
+    assert [json.loads(line)["event"] for line in lines[:3]] == ["start", "test", "train"]
     run = read_log("log.jsonl")
     assert [row.iteration for row in run.train] == [0, 2]
     assert main(["train", "-solver=solver.prototxt", "-log=log.jsonl"]) == 0
@@ -459,7 +459,7 @@ def test_training_goes_on_where_its_log_cannot_be_written(folder, capsys):
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("W")]
     assert [PREFIX.sub("", line, count=1) for line in warnings] == [
         "/dev/full: cannot be written: No space left on device; training goes on without its log",
-        "/dev/full: 7 events could not be written",
+        "/dev/full: 8 events could not be written",
     ]
     assert Path("tiny_iter_4.solverstate").exists()
 
@@ -478,7 +478,7 @@ def test_a_log_goes_on_once_there_is_room(folder):
         def close(self):
             disk.close()
 
-    events = EventLog("log.jsonl")
+    events = RunLog("log.jsonl")
     disk, events.file = events.file, Disk()
     for iteration in range(4):
         events({"event": "snapshot", "iteration": iteration})

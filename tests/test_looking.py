@@ -14,10 +14,10 @@ import caffelite
 import tests.cases
 from caffelite.cli import main
 from caffelite.errors import CaffeliteError
+from caffelite.run_log.follower import Follower
 from caffelite.testing import cases
 from caffelite.view.net_file import NetFile
 from caffelite.view.page_data import PageData
-from caffelite.view.run_log import RunLog
 from caffelite.view.weights import Weights
 
 h5py = pytest.importorskip("h5py")
@@ -122,7 +122,7 @@ def test_viewing_changes_no_file(folder):
         NetFile("train_val.prototxt"),
         state,
         weights=Weights("trained.caffemodel"),
-        run_log=RunLog("run.jsonl"),
+        run_log=Follower("run.jsonl"),
     )
     before = tree(folder)
     text = data.net()["text"]

@@ -9,7 +9,7 @@ import pytest
 
 from caffelite.cli import main
 from caffelite.errors import DataError
-from caffelite.pictures.logs import read_log
+from caffelite.run_log.reader import read_log
 
 GOLDEN = Path(__file__).parent / "golden" / "parse_log"
 STAMP = "I0102 03:04:{:09.6f}  1234 solver.cpp:1] "

@@ -18,7 +18,7 @@ from caffelite.cli import main
 from caffelite.cli._text_plot import lines
 from caffelite.pictures import curves
 from caffelite.pictures.curves import Curve, labels, panels
-from caffelite.pictures.logs import Row, Run
+from caffelite.run_log.rows import Row, Run
 
 GOLDEN = Path(__file__).parent / "golden" / "parse_log" / "run.log"
 

@@ -41,6 +41,7 @@ ORDER = [  # a room imports from its own line and the lines above
     {"measures"},
     {"solver"},
     {"pictures"},
+    {"run_log"},
     {"predict", "pycaffe"},
     {"models"},
     {"lint"},

@@ -22,11 +22,11 @@ import caffelite
 from caffelite.cli import main
 from caffelite.errors import CaffeliteError
 from caffelite.proto import caffe_pb2
+from caffelite.run_log.follower import MOST, Follower
 from caffelite.view.fold import repeats
 from caffelite.view.graph import describe
 from caffelite.view.net_file import ChangedOnDiskError, NetFile
 from caffelite.view.page_data import MOST_TEXT, PageData
-from caffelite.view.run_log import MOST, RunLog
 from caffelite.view.server import MOST_BODY, Server
 from caffelite.view.weights import Weights, _describe
 
@@ -245,7 +245,7 @@ def event(iteration, loss=1.0, kind="train", **more):
 
 def test_a_log_that_grows_is_read_from_where_it_was_left(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = RunLog(path)
+    log = Follower(path)
     assert log.read() == log.read("12-34")
     assert log.read()["state"] == "waiting for the file" and log.read()["points"] == []
     path.write_text(event(0, 2.5, lr=0.1) + event(0, 3.0, "test", outputs={"acc": 0.5})[:-9])
@@ -267,17 +267,17 @@ def test_a_log_that_grows_is_read_from_where_it_was_left(tmp_path):
 def test_a_log_that_was_replaced_starts_over(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text(event(1))
-    cursor = RunLog(path).read()["cursor"]
+    cursor = Follower(path).read()["cursor"]
     (tmp_path / "new").write_text(event(5) + event(6))
     os.replace(tmp_path / "new", path)
-    found = RunLog(path).read(cursor)
+    found = Follower(path).read(cursor)
     assert found["restart"] and [point["iteration"] for point in found["points"]] == [5, 6]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-", "1-x", "1--5", "1-" + "9" * 40, "²-²", "0-0"])
 def test_cursors_that_are_none_start_over(cursor, tmp_path):
     (tmp_path / "log").write_text(event(1))
-    found = RunLog(tmp_path / "log").read(cursor)
+    found = Follower(tmp_path / "log").read(cursor)
     assert found["restart"] and len(found["points"]) == 1
 
 
@@ -289,7 +289,7 @@ def test_lines_that_are_no_events_are_counted(tmp_path):
            '{"event": "train", "iteration": 1, "loss": 1%s, "outputs": {}}' % ("0" * 400),
            "[" * 100_000, "\xff"]  # fmt: skip
     (tmp_path / "log").write_text("\n".join([*bad, "", event(3)]), encoding="latin-1")
-    found = RunLog(tmp_path / "log").read()
+    found = Follower(tmp_path / "log").read()
     assert found["passed_over"] == len(bad)
     assert [point["iteration"] for point in found["points"]] == [3]
 
@@ -298,7 +298,7 @@ def test_what_is_not_finite_is_no_number_and_long_outputs_are_no_curves(tmp_path
     outputs = {"a": [1, 2], "b": [[1], [2]], "c": [0] * 100, "d": None, "loss": 4}
     line = event(1, float("nan"), outputs=outputs)
     (tmp_path / "log").write_text(line + event(2, float("inf"), net=1, outputs={}))
-    points = RunLog(tmp_path / "log").read()["points"]
+    points = Follower(tmp_path / "log").read()["points"]
     assert points[0]["values"] == {
         "train loss": None, "train a[0]": 1, "train a[1]": 2, "train d": None
     }  # fmt: skip
@@ -312,14 +312,14 @@ def test_a_long_log_comes_in_pieces(tmp_path):
     (tmp_path / "log").write_text("".join(lines))
     found, iterations, cursor = {"more": True}, [], ""
     while found["more"]:
-        found = RunLog(tmp_path / "log").read(cursor)
+        found = Follower(tmp_path / "log").read(cursor)
         cursor = found["cursor"]
         iterations += [point["iteration"] for point in found["points"]]
     assert iterations == [k for k in range(30_000) if k != 10]
 
 
 def test_a_log_that_cannot_be_read_says_so(tmp_path):
-    assert "cannot be read" in RunLog(tmp_path).read()["state"]
+    assert "cannot be read" in Follower(tmp_path).read()["state"]
 
 
 # Weights
@@ -418,7 +418,7 @@ def test_saving_keeps_newlines_and_refuses_what_changed_meanwhile(tmp_path):
 def server(tmp_path):
     (tmp_path / "net.prototxt").write_text(NET)
     file = NetFile(str(tmp_path / "net.prototxt"))
-    data = PageData(file, state(), run_log=RunLog(str(tmp_path / "log.jsonl")))
+    data = PageData(file, state(), run_log=Follower(str(tmp_path / "log.jsonl")))
     with Server(data) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -11,7 +11,8 @@ from PIL import Image
 import caffelite
 from caffelite.cli import main
 from caffelite.errors import NetError
-from caffelite.predict import visualize
+from caffelite.pictures import arrays
+from caffelite.predict import sensitivity
 
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param {
@@ -28,7 +29,7 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 def test_filters_have_one_scale():
     weight = np.zeros((2, 1, 2, 2), np.float32)
     weight[0, 0] = [[-1, 0], [1, 3]]
-    picture = visualize.filters(weight)
+    picture = arrays.filters(weight)
     height, width = picture.shape[:2]
     assert height <= width and width >= 640
     quarter = picture[height // 4, [width // 8, 3 * width // 8], 0]
@@ -41,25 +42,25 @@ def test_filters_have_one_scale():
 def test_filters_of_colors_are_blue_first():
     weight = np.zeros((1, 3, 1, 1), np.float32)
     weight[0, :, 0, 0] = [1, 0.5, 0]  # blue, green, red
-    picture = visualize.filters(weight)
+    picture = arrays.filters(weight)
     assert picture[len(picture) // 2, len(picture) // 2].tolist() == [0, 128, 255]
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (0, 1, 3, 3)])
 def test_what_is_no_filter(shape):
     with pytest.raises(NetError, match="shape"):
-        visualize.filters(np.zeros(shape, np.float32))
+        arrays.filters(np.zeros(shape, np.float32))
 
 
 def test_values_that_are_not_finite_are_shown():
     weight = np.full((1, 1, 2, 2), np.nan, np.float32)
-    assert visualize.filters(weight).dtype == np.uint8
+    assert arrays.filters(weight).dtype == np.uint8
 
 
 def test_maps_are_black_at_zero():
     values = np.zeros((1, 1, 2), np.float32)
     values[0, 0] = [-5, 2]
-    picture = visualize.feature_maps(values)
+    picture = arrays.feature_maps(values)
     middle = picture[len(picture) // 2]
     assert middle[picture.shape[1] // 4, 0] == 0 and middle[3 * picture.shape[1] // 4, 0] == 255
 
@@ -68,17 +69,19 @@ def test_occlusion_of_a_sum_is_what_was_hidden():
     rng = np.random.default_rng(0)
     w, x = rng.standard_normal((2, 3, 4, 5))
     tried = []
-    fall = visualize.occlusion(lambda batch: (batch * w).sum(axis=(1, 2, 3)), x, 1, 1, tried.append)
+    fall = sensitivity.occlusion(
+        lambda batch: (batch * w).sum(axis=(1, 2, 3)), x, 1, 1, tried.append
+    )
     np.testing.assert_allclose(fall, (w * x).sum(axis=0), atol=1e-12)
-    assert sum(tried) == visualize.occlusion_count(x.shape, 1, 1) == 20
+    assert sum(tried) == sensitivity.occlusion_count(x.shape, 1, 1) == 20
 
 
 def test_occlusion_covers_the_borders():
     x = np.ones((1, 7, 5))
-    fall = visualize.occlusion(lambda batch: batch.sum(axis=(1, 2, 3)), x, 3, 2)
+    fall = sensitivity.occlusion(lambda batch: batch.sum(axis=(1, 2, 3)), x, 3, 2)
     assert (fall == 9).all()  # each square hides nine ones
-    assert visualize.occlusion_count(x.shape, 3, 2) == 3 * 2
-    assert visualize.occlusion_count(x.shape, 9, 2) == 1  # larger than the picture
+    assert sensitivity.occlusion_count(x.shape, 3, 2) == 3 * 2
+    assert sensitivity.occlusion_count(x.shape, 9, 2) == 1  # larger than the picture
 
 
 def test_saliency_is_the_gradient(tmp_path):
@@ -86,7 +89,7 @@ def test_saliency_is_the_gradient(tmp_path):
     path.write_text("force_backward: true" + NET)
     net = caffelite.Net(path, caffelite.TEST, dtype=np.float64, seed=1)
     x = np.random.default_rng(2).standard_normal((3, 12, 9))
-    found = visualize.saliency(net, "data", x, net.layer_dict["fc"], 2)
+    found = sensitivity.saliency(net, "data", x, net.layer_dict["fc"], 2)
 
     def score(x):
         net.blobs["data"].data[...] = x
@@ -103,10 +106,10 @@ def test_saliency_is_the_gradient(tmp_path):
 
 
 def test_heat_goes_from_black_to_white():
-    colors = visualize.heat(np.array([[-1.0, 0.0, 1.0, 2.0]]))[0].tolist()
+    colors = arrays.heat(np.array([[-1.0, 0.0, 1.0, 2.0]]))[0].tolist()
     assert colors[0] == colors[1] == [0, 0, 0] and colors[3] == [255, 255, 255]
     assert colors[2] == [240, 90, 0]
-    assert (visualize.heat(np.zeros((2, 2))) == 0).all()
+    assert (arrays.heat(np.zeros((2, 2))) == 0).all()
 
 
 # The command
@@ -140,7 +143,7 @@ SEEING = ("--model=net.prototxt", "--picture=x.png", "--scale=0.02")
 def test_filters_of_a_file(files, capsys):
     told, picture = picture_of(capsys, "filters")
     assert told == {"layer": "conv", "shape": "6 x 3 x 3 x 3"}
-    np.testing.assert_array_equal(picture, visualize.filters(files[0].params["conv"][0].data))
+    np.testing.assert_array_equal(picture, arrays.filters(files[0].params["conv"][0].data))
 
 
 def seen(pixels):
@@ -152,7 +155,7 @@ def test_features_of_a_picture(files, capsys):
     told, picture = picture_of(capsys, "features", *SEEING)
     assert told == {"layer": "conv", "shape": "6 x 5 x 4"}
     net.forward(end="conv", data=seen(pixels)[None])
-    expected = visualize.feature_maps(net.blobs["conv"].data[0])
+    expected = arrays.feature_maps(net.blobs["conv"].data[0])
     assert np.abs(picture.astype(int) - expected).max() <= 1
 
 

@@ -35,10 +35,10 @@ from caffelite.models.blocks import MSRA, XAVIER, gaussian  # noqa: E402
 from caffelite.models.program import Program, Samples  # noqa: E402
 from caffelite.net_spec import layers as L  # noqa: E402
 from caffelite.pictures.curves import Curve  # noqa: E402
-from caffelite.pictures.logs import read_log  # noqa: E402
 from caffelite.pictures.plot import picture  # noqa: E402
 from caffelite.proto.caffe_pb2 import TEST, SolverParameter  # noqa: E402
 from caffelite.proto.text import read_solver, to_text  # noqa: E402
+from caffelite.run_log.reader import read_log  # noqa: E402
 
 
 @dataclass

@@ -155,6 +155,7 @@ def _run(name, words):
 
     module, parser = parser_of(name)
     args = parser.parse_args(words)
+    args.command = ["caffelite", name, *words]
     set_verbosity(args.verbose - args.quiet)
     if args.verbose:
         start_logging()

@@ -28,7 +28,7 @@ def add_arguments(parser):
 
 def run(args):
     from ..atomic import write_atomically
-    from ..pictures.logs import read_log
+    from ..run_log.reader import read_log
     from ._flags import UsageError
 
     if len(args.delimiter) != 1:

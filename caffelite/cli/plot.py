@@ -36,7 +36,7 @@ def run(args):
     if args.smooth < 1:
         raise UsageError(f"--smooth must be at least 1, not {args.smooth}")
     from ..pictures.curves import labels, panels
-    from ..pictures.logs import read_log
+    from ..run_log.reader import read_log
 
     runs = dict(zip(labels(args.logs), map(read_log, args.logs), strict=True))
     wanted = [name for name in args.y.split(",") if name]

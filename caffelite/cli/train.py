@@ -7,8 +7,8 @@
     caffelite train --solver first.prototxt,second.prototxt --resume
 
 On a terminal a bar shows how far it is; elsewhere stderr gets the log lines that Caffe writes.
---log appends what happens to a file, for caffelite plot, parse_log and view; where it cannot be
-written, training goes on, with a warning.
+--log appends what happens to a file, for caffelite plot, parse_log and view, and first the solver,
+the nets, the seed and the versions; where it cannot be written, training goes on, with a warning.
 
 Several solvers, separated by commas, are stages: each starts, by names of layers, from the weights
 that the one before ended with (with early_stop: from its best), unless its prototxt has `weights`.
@@ -70,7 +70,14 @@ def add_arguments(parser):
             choices=_EFFECTS,
             help=f"what the signal {name.upper()} does [{default}]",
         )
-    flag("--log", metavar="FILE", help="append events to this file, one JSON object a line")
+    flag("--log", metavar="FILE", help="append what happens to this file, one JSON object a line")
+    for what, of in (("histograms", "weights and gradients"), ("pictures", "filters and samples")):
+        flag(
+            f"--log-{what}",
+            type=int32,
+            metavar="N",
+            help=f"log {what} of {of} every N iterations [never]",
+        )
     add_python_flag(parser)
     add_device_flags(parser)
 
@@ -114,6 +121,12 @@ def _check_flags(args):
         raise UsageError(
             "--allow-other-weights says how to go on from a state: give --snapshot or --resume"
         )
+    for flag in ("log_histograms", "log_pictures"):
+        every, words = getattr(args, flag), f"--{flag.replace('_', '-')}"
+        if every is not None and every < 1:
+            raise UsageError(f"{words}: expected at least 1, not {every}")
+        if every is not None and not args.log:
+            raise UsageError(f"{words} needs --log, the file to log to")
     if args.keep is not None and args.keep < 1:
         raise UsageError(f"--keep: expected at least 1, not {args.keep}")
 
@@ -188,11 +201,15 @@ def _choose_weights(param, snapshot, resume, weights):
 def _listen(solver, args, quiet, stack):
     """Let the bar and the event log hear the solver; the stack closes them."""
     if args.log:
-        from ._events import EventLog
+        from ..run_log.start import start_of
+        from ..run_log.watch import Watch
+        from ..run_log.writer import RunLog
 
-        events = EventLog(args.log)
+        events = RunLog(args.log)
         stack.callback(events.close)
+        events.write(start_of(solver, args.command))
         solver.add_listener(events)
+        Watch(solver, events.write, args.log_histograms or 0, args.log_pictures or 0)
     if quiet:
         from ._progress import TrainingBar
 

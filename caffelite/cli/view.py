@@ -64,9 +64,9 @@ def run(args):
 
 def _page_data(model, args):
     from ..proto import caffe_pb2
+    from ..run_log.follower import Follower
     from ..view.net_file import NetFile
     from ..view.page_data import MOST_TEXT, PageData
-    from ..view.run_log import RunLog
     from ..view.weights import Weights
 
     file = NetFile(model)
@@ -76,7 +76,7 @@ def _page_data(model, args):
         phase=caffe_pb2.Phase.Value(args.phase), level=args.level, stage=stages(args)
     )
     weights = Weights(args.weights) if args.weights else None
-    run_log = RunLog(args.run) if args.run else None
+    run_log = Follower(args.run) if args.run else None
     return PageData(file, state, _shape(args.data_shape), weights, run_log)
 
 

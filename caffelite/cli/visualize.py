@@ -81,7 +81,7 @@ def run(args):
 
 def _filters(args):
     from ..net import convert
-    from ..predict.visualize import filters
+    from ..pictures.arrays import filters
 
     found = {
         name: blobs[0]
@@ -123,13 +123,13 @@ def _of_a_picture(args):
         raise UsageError(f"--class: expected 0 to {len(scores) - 1}, not {index}")
     told = {"class": index, "score": float(scores[index])}
     values = (_occlusion if args.what == "occlusion" else _saliency)(args, net, x, index)
-    from ..predict.visualize import picture_of, side_by_side
+    from ..pictures.arrays import picture_of, side_by_side
 
     return side_by_side(picture_of(x), values), told
 
 
 def _features(args, net, x):
-    from ..predict.visualize import feature_maps
+    from ..pictures.arrays import feature_maps
 
     layers = net.net.layer_dict
     first = next((name for name, layer in layers.items() if layer.windows and layer.learns), None)
@@ -151,7 +151,7 @@ def _occlusion(args, net, x, index):
     from tqdm import tqdm
 
     from ..glog import on_terminal
-    from ..predict.visualize import occlusion, occlusion_count
+    from ..predict.sensitivity import occlusion, occlusion_count
 
     window = args.window or max(1, min(x.shape[1:]) // 5)
     stride = args.stride or max(1, window // 4)
@@ -165,7 +165,7 @@ def _occlusion(args, net, x, index):
 
 
 def _saliency(args, net, x, index):
-    from ..predict.visualize import saliency
+    from ..predict.sensitivity import saliency
 
     return saliency(net.net, net.input, x, _score_layer(net), index)
 

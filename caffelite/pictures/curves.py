@@ -24,7 +24,7 @@ def panels(runs, x="iteration", smooth=1, wanted=()):
 
     Parameters
     ----------
-    runs : {label: caffelite.pictures.logs.Run}
+    runs : {label: caffelite.run_log.rows.Run}
     x : "iteration" or "seconds"
     smooth : number of values in training whose mean is shown
     wanted : names of panels; all, if empty

@@ -8,12 +8,10 @@ import numpy as np
 from .. import reading
 from ..net import convert
 from ..net.weights_file import BinaryFile, SavedBlob, is_hdf5
+from ..run_log.histogram import histogram, unit_of
 
-BINS = 64
-PIECE = 2**20  # values looked at together
 MOST_FILTERS = 256
 MOST_SIZE = 64  # pixels along a side of a filter; larger ones are no pictures
-LARGE = 1e15  # values beyond it are scaled: their squares and differences would overflow
 
 
 class Weights:
@@ -46,44 +44,10 @@ def _shape(blob):
 
 
 def _describe(values):
-    told = {"shape": list(values.shape), "count": int(values.size)}
-    parts = [(p.size, p.min(), p.max(), np.count_nonzero(p)) for p in _finite(values) if p.size]
-    counts, least, most, others = zip(*parts, strict=True) if parts else [()] * 4
-    told["not_finite"] = told["count"] - sum(counts)
-    if not parts:
-        return told
-    low, high = float(min(least)), float(max(most))
-    unit = _unit(low, high)
-    ends = low / unit, high / unit
-    mean = sum(float(p.sum(dtype=np.float64)) for p in _finite(values, unit)) / sum(counts)
-    heights, squares = np.zeros(BINS, int), 0.0
-    for part in _finite(values, unit):
-        heights += np.histogram(part, BINS, ends)[0]
-        squares += float(np.square(part - mean, dtype=np.float64).sum())
-    return told | {
-        "min": low,
-        "max": high,
-        "mean": mean * unit,
-        "std": (squares / sum(counts)) ** 0.5 * unit,
-        "zeros": int(sum(counts) - sum(others)),
-        "histogram": heights.tolist(),
-        "filters": _filters(values, low, high),
-    }
-
-
-def _unit(low, high):
-    """What to divide values by: 1, unless they are so large that computing with them overflows."""
-    largest = max(abs(low), abs(high))
-    return largest if largest > LARGE else 1
-
-
-def _finite(values, unit=1):
-    """The finite values, piece by piece: dense layers have hundreds of megabytes."""
-    flat = values.reshape(-1)
-    for start in range(0, flat.size, PIECE):
-        piece = flat[start : start + PIECE]
-        piece = piece[np.isfinite(piece)]
-        yield piece if unit == 1 else piece / np.float64(unit)
+    told = histogram(values)
+    if "min" in told:
+        told["filters"] = _filters(values, told["min"], told["max"])
+    return told
 
 
 def _filters(values, low, high):
@@ -98,7 +62,7 @@ def _filters(values, low, high):
         planes = values[:MOST_FILTERS, ::-1].transpose(0, 2, 3, 1)
     else:
         planes = values.reshape(-1, *values.shape[2:])[:MOST_FILTERS]
-    unit = _unit(low, high)
+    unit = unit_of(low, high)
     if unit != 1:
         planes, low, high = planes / np.float64(unit), low / unit, high / unit
     gray = np.nan_to_num((planes - low) / ((high - low) or 1), nan=0, posinf=1, neginf=0)

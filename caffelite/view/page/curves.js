@@ -1,6 +1,6 @@
 // Training curves that grow with the run's log.
 import { ask } from "./ask.js";
-import { $ } from "./dom.js";
+import { $, el } from "./dom.js";
 import { exact, value } from "./numbers.js";
 import uPlot from "./vendor/uplot.js";
 
@@ -45,6 +45,7 @@ export class Curves {
       this.curves.clear();
       this.last = null;
       this.passedOver = 0;
+      $("run-pictures").replaceChildren();
       before = 0;
       if (!points.length) this.rebuild();
     }
@@ -56,7 +57,8 @@ export class Curves {
     else if (points.length) this.chart?.setData(this.data());
   }
 
-  point({ event, iteration, values }) {
+  point({ event, iteration, values, picture }) {
+    if (picture) this.show(picture, iteration);
     this.last = { event, iteration, values: { ...this.last?.values, ...values } };
     for (const [name, y] of Object.entries(values)) {
       if (!this.curves.has(name)) this.curves.set(name, { x: [], y: [] });
@@ -68,6 +70,19 @@ export class Curves {
       curve.x.push(iteration);
       curve.y.push(y);
     }
+  }
+
+  // The latest picture of each name.
+  show({ name, png }, iteration) {
+    const all = $("run-pictures");
+    let figure = [...all.children].find((one) => one.dataset.name === name);
+    if (!figure) {
+      figure = el("figure", { "data-name": name }, el("img", { alt: name }), el("figcaption"));
+      all.append(figure);
+      all.hidden = false;
+    }
+    figure.firstChild.src = `data:image/png;base64,${png}`;
+    figure.lastChild.textContent = `${name}, iteration ${exact(iteration)}`;
   }
 
   tell(state) {

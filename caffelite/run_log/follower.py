@@ -1,16 +1,19 @@
-"""Read the curves of a training run from its JSON lines, while the run goes on."""
+"""Read the curves and pictures of a training run from its log, while the run goes on."""
 
 import math
 import os
+import re
 
 from ..errors import DataError
-from ..reading import count, finite, integer, is_number, json_object, opened
+from ..reading import count, finite, integer, is_number, opened
+from .reader import MOST_RECORD, parse
 
-MOST = 2**20  # bytes read at a time
+MOST = MOST_RECORD  # bytes read at a time
+_BASE64 = re.compile("[A-Za-z0-9+/]+=*")
 MOST_VALUES = 8  # of one output that get a curve each
 
 
-class RunLog:
+class Follower:
     """The file of `caffelite train --log`, read from where the last answer ended."""
 
     def __init__(self, path):
@@ -73,30 +76,36 @@ def _position(file, cursor, facts):
 
 
 def _point(line):
-    """What an event says, or None for a line that is none."""
-    try:
-        event = json_object(line.decode("utf-8", "replace"), "")
-    except DataError:
+    """What a record says, or None for a line that is none."""
+    record = parse(line.decode("utf-8", "replace"))
+    if record is None:
         return None
-    name, iteration = event.get("event"), count(event.get("iteration"))
-    if not isinstance(name, str) or iteration is None:
-        return None
-    values = {}
+    name, values = record["event"], {}
     if name in ("train", "test"):
-        if not is_number(event.get("loss")) or not isinstance(event.get("outputs"), dict):
+        if not is_number(record.get("loss")) or not isinstance(record.get("outputs"), dict):
             return None
-        values = dict(_values(name, event))
-    return {"event": name[:40], "iteration": iteration, "values": values}
+        values = dict(_values(name, record))
+    point = {"event": name[:40], "iteration": record["iteration"], "values": values}
+    if name == "picture":
+        point["picture"] = _picture(record)
+    return point
 
 
-def _values(name, event):
+def _picture(record):
+    """{name, png} of a record, if the page can show it."""
+    name, png = record.get("name"), record.get("png")
+    told = isinstance(name, str) and isinstance(png, str) and _BASE64.fullmatch(png)
+    return {"name": name[:200], "png": png} if told else None
+
+
+def _values(name, record):
     """(curve, number): the loss, the rate, and the numbers of each output."""
-    net = count(event.get("net"))
+    net = count(record.get("net"))
     which = name + (f" #{net}" if net else "")
-    yield f"{which} loss", _number(event["loss"])
-    if "lr" in event:
-        yield "lr", _number(event["lr"])
-    for name, value in event["outputs"].items():
+    yield f"{which} loss", _number(record["loss"])
+    if "lr" in record:
+        yield "lr", _number(record["lr"])
+    for name, value in record["outputs"].items():
         if name == "loss":
             continue  # that is the loss above, if weighted by 1
         if not isinstance(value, list):

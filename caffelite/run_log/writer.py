@@ -1,4 +1,4 @@
-"""Training events as JSON lines."""
+"""Write a run log: what happens in a training, a JSON object a line."""
 
 import json
 import logging
@@ -13,8 +13,8 @@ from ..reading import opened
 log = logging.getLogger("caffelite")
 
 
-class EventLog:
-    """A solver's listener that appends a line to a file per train, test, snapshot, ... event.
+class RunLog:
+    """A solver's listener that appends a record to a file per train, test, snapshot, ... event.
 
     Training is worth more than its log: where the disk is full, it goes on, with a warning, and so
     does the log once there is room.
@@ -36,12 +36,13 @@ class EventLog:
         if event["event"] == "train":
             self.waiting = event
         elif event["event"] != "step":
-            self._write(event)
+            self.write(event)
         elif self.waiting:
-            self._write({**self.waiting, "lr": event["lr"], "images": event["images"]})
+            self.write({**self.waiting, "lr": event["lr"], "images": event["images"]})
             self.waiting = None
 
-    def _write(self, event):
+    def write(self, event):
+        """Append a record, with the time."""
         line = {key: _plain(value) for key, value in event.items()} | {"time": time.time()}
         start = "" if self.at_start_of_line else "\n"
         try:
