@@ -21,7 +21,7 @@ from caffelite.data.image_list import ImageListSource, read_list
 from caffelite.data.image_pairs import ImagePairSource
 from caffelite.data.transform import DataTransformer
 from caffelite.errors import CaffeliteError
-from caffelite.predict.preprocessing import Preparation
+from caffelite.predict.preprocessing import Preprocessing
 from caffelite.proto.caffe_pb2 import TransformationParameter
 from caffelite.run_log.follower import Follower
 from caffelite.solver import get_solver
@@ -97,7 +97,7 @@ def images():
 def card():
     Path("card").mkdir(exist_ok=True)
     attack.put("card/readme.md", Path("file").read_bytes())
-    refused(lambda: Preparation.of_card("card/readme.md"))
+    refused(lambda: Preprocessing.of_card("card/readme.md"))
 
 
 def entries():

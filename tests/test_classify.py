@@ -19,7 +19,7 @@ from caffelite.errors import DataError
 from caffelite.io import load_image
 from caffelite.layers import layer_types
 from caffelite.predict.deploy import data_layer, deploy
-from caffelite.predict.preprocessing import Preparation
+from caffelite.predict.preprocessing import Preprocessing
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import parse, write_net
 
@@ -394,4 +394,4 @@ def test_a_card_of_aliases_is_refused_at_once(tmp_path):
     text = "\n".join(["---", "a0: &a0 [1]", *lines, "transform_param: *a9", "---", ""])
     (tmp_path / "readme.md").write_text(text)
     with pytest.raises(DataError, match=r"readme.md: cannot be read as a model's card: aliases"):
-        Preparation.of_card(str(tmp_path / "readme.md"))
+        Preprocessing.of_card(str(tmp_path / "readme.md"))

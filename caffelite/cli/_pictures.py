@@ -1,14 +1,100 @@
 """What pictures go through before a net sees them: the flags that say so, and what they mean."""
 
 import argparse
+import itertools
+import os
 import re
 
 from ..reading import number, utf8
 from ._flags import UsageError, finite
-from ._nets import stages
+from ._nets import add_missing_flag, stages
 
 
-def add_preparation_flags(parser):
+def add_asking_flags(parser):
+    """Which pictures, and what to ask about them."""
+    flag = parser.add_argument
+    flag("pictures", nargs="+", metavar="PICTURE", help="a picture, a folder, or a pattern")
+    flag("--model", action="append", required=True, metavar="FILE", help="the net's prototxt")
+    flag("--weights", action="append", required=True, metavar="FILE", help="its weights")
+    add_missing_flag(parser)
+    flag("--labels", metavar="FILE", help="names of the classes, a line each")
+    flag("--crops", default="1", choices=("1", "10", "multi"), help="to average over [1]")
+    flag("--output", metavar="BLOB", help="what the net answers [its last output]")
+    add_preprocessing_flags(parser)
+    add_skip_flag(parser)
+
+
+def add_skip_flag(parser):
+    """--skip-bad."""
+    words = "leave out pictures that cannot be read"
+    parser.add_argument("--skip-bad", action="store_true", help=words)
+
+
+def add_draw_flag(parser):
+    """--draw."""
+    words = "draw the answers, a .png for each picture"
+    parser.add_argument("--draw", metavar="FOLDER", help=words)
+
+
+def asker_of(args, log, kind=None):
+    """The PictureAsker of the nets that the flags name; `kind` is that of the answers, if given."""
+    from ..data.dataset import read_names
+    from ..predict.runner import PictureAsker
+
+    if len(args.model) != len(args.weights):
+        raise UsageError("each --model needs its --weights, and the other way round")
+    found = [preprocessing_of(args, model, log) for model in args.model]
+    nets = [_open(args, *files) for files in zip(args.model, args.weights, found, strict=True)]
+    labels = args.labels or found[0].names
+    return PictureAsker(nets, kind, read_names(labels) if labels else [])
+
+
+def _open(args, model, weights, found):
+    from ..errors import DataError
+    from ..predict.picture_net import PictureNet
+
+    try:
+        return PictureNet(
+            model,
+            weights,
+            found,
+            args.crops,
+            args.output,
+            args.level,
+            stages(args),
+            allow_missing=args.allow_missing,
+        )
+    except DataError as problem:
+        by = f"by {found.origin}, " if found.origin not in ("", model) else ""
+        raise DataError(f"{model}: {by}{problem}; --mean and --resize say otherwise") from None
+
+
+class Drawing:
+    """Draws answers into a folder, each called as its picture; of the same name, with a number."""
+
+    def __init__(self, folder, asker):
+        self.folder, self.asker, self.used = folder, asker, set()
+        os.makedirs(folder, exist_ok=True)
+
+    def draw(self, found):
+        """Draw what was Found; returns the name of the file."""
+        from ..atomic import write_atomically
+        from ..data.image import encode
+
+        picture = found.answer.drawn(self.asker.seen(found))
+        path = os.path.join(self.folder, self._name(found.path))
+        write_atomically(path, encode(picture.transpose(2, 0, 1)[::-1], "png"))
+        return path
+
+    def _name(self, path):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        names = (f"{stem}{f'_{k}' if k else ''}.png" for k in itertools.count())
+        name = next(name for name in names if name.lower() not in self.used)
+        self.used.add(name.lower())
+        return name
+
+
+def add_preprocessing_flags(parser):
     """--resize, and those of `add_mean_flags`."""
     parser.add_argument(
         "--resize", type=picture_size, metavar="N|HxW", help="what to resize pictures to"
@@ -39,17 +125,17 @@ def _values(text):
     return [number(word, at, error=error) for word in text.split(",")]
 
 
-def preparation_of(args, model, log):
+def preprocessing_of(args, model, log):
     """What pictures go through before the net sees them: what its files say, then the flags."""
     import numpy as np
 
     from ..data.transform import read_mean
     from ..errors import DataError
-    from ..predict.preprocessing import preparation, subtract_from_channels
+    from ..predict.preprocessing import Preprocessing, subtract_from_channels
 
     if args.mean and args.mean_value:
         raise UsageError("--mean and --mean_value exclude each other")
-    found = preparation(model, args.train_val, args.level, stages(args))
+    found = Preprocessing.of_net(model, args.train_val, args.level, stages(args))
     transform = found.transform
     if args.mean or args.mean_value:
         transform.ClearField("mean_value")

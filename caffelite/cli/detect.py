@@ -27,9 +27,7 @@ from ._nets import (
     allow_python,
     use_device,
 )
-from ._pictures import add_mean_flags, preparation_of
-
-_AT_ONCE = 64  # windows; the thousands of one picture would take gigabytes
+from ._pictures import Drawing, add_draw_flag, add_mean_flags, add_skip_flag, preprocessing_of
 
 
 def add_arguments(parser):
@@ -43,6 +41,8 @@ def add_arguments(parser):
     add_missing_flag(parser)
     flag("--context_pad", type=int32, default=16, metavar="N", help="pixels around a window [16]")
     add_mean_flags(parser)
+    add_skip_flag(parser)
+    add_draw_flag(parser)
     flag("--json", action="store_true", help="print JSON")
     add_state_flags(parser)
     add_device_flags(parser)
@@ -63,6 +63,8 @@ def run(args):
     from tqdm import tqdm
 
     from ..atomic import written_together
+    from ..predict.runner import WindowAsker
+    from ..predict.runner import run as run_on
     from ..pycaffe.detector import proposals
     from ..reading import lines
 
@@ -74,15 +76,19 @@ def run(args):
     detector = _detector(args, log)
     count = sum(map(len, windows.values()))
     bar = tqdm(total=count, desc="windows", leave=False, disable=not on_terminal())
+    asker = WindowAsker(detector, windows, bar.update)
+    drawing = Drawing(args.draw, asker) if args.draw else None
+    counts = {"windows": 0, "pictures": 0}
     with written_together(args.out) as passing, TABLES[kind](passing[args.out]) as table, bar:
-        for picture, own in windows.items():
-            for start in range(0, len(own), _AT_ONCE):
-                group = own[start : start + _AT_ONCE]
-                table.add(detector.detect_windows([(picture, group)]))
-                bar.update(len(group))
-    report = {"file": args.out, "windows": count, "pictures": len(windows)}
-    told = f"{args.out}: {count} windows in {len(windows)} pictures"
-    print(json.dumps(report) if args.json else told)
+        for found in run_on(asker, list(windows), args.skip_bad, asker.skip):
+            table.add(found.answer.rows(found.path))
+            counts["windows"] += len(found.answer.boxes)
+            counts["pictures"] += 1
+            if drawing:
+                drawing.draw(found)
+    told = "{file}: {windows} windows in {pictures} pictures"
+    report = {"file": args.out, **counts}
+    print(json.dumps(report) if args.json else told.format(**report))
     return 0
 
 
@@ -93,7 +99,7 @@ def _detector(args, log):
     from ..predict.preprocessing import subtract_from_channels
     from ..pycaffe.detector import Detector
 
-    transform = preparation_of(args, args.model, log).transform
+    transform = preprocessing_of(args, args.model, log).transform
     subtract_from_channels(transform)
     mean = np.array(transform.mean_value)
     if mean.size not in (0, 1, 3):

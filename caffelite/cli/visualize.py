@@ -28,7 +28,7 @@ from ._nets import (
     stages,
     use_device,
 )
-from ._pictures import add_preparation_flags, preparation_of
+from ._pictures import add_preprocessing_flags, preprocessing_of
 
 _KINDS = ("filters", "features", "occlusion", "saliency")
 
@@ -57,7 +57,7 @@ def add_arguments(parser):
     )
     flag("--stride", type=int32, metavar="N", help="how far it moves [a quarter of the window]")
     flag("--json", action="store_true", help="print JSON")
-    add_preparation_flags(parser)
+    add_preprocessing_flags(parser)
     add_state_flags(parser)
     add_device_flags(parser)
     add_python_flag(parser)
@@ -108,7 +108,7 @@ def _of_a_picture(args):
     net = PictureNet(
         args.model,
         args.weights,
-        preparation_of(args, args.model, log),
+        preprocessing_of(args, args.model, log),
         level=args.level,
         stages=stages(args),
         force_backward=args.what == "saliency",

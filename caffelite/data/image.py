@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import DataError
 from .picture_file import ENDINGS, opened_picture, tiles, upright, upright_size
@@ -96,3 +96,13 @@ def format_of(kind):
     if name not in Image.SAVE:
         raise DataError(f'cannot write pictures of the type "{kind}"; try png or jpg')
     return name
+
+
+def lettered(lines, width=None, color=(0, 0, 0)):
+    """Lines of text as a picture, height x width x 3: white on `color`, as wide as they are."""
+    text, font, margin = "\n".join(lines), ImageFont.load_default(), 3
+    box = ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((margin, margin), text, font)
+    size = width or int(box[2]) + margin, int(box[3]) + margin
+    picture = Image.new("RGB", size, tuple(map(int, color)))
+    ImageDraw.Draw(picture).multiline_text((margin, margin), text, (255, 255, 255), font)
+    return np.asarray(picture)

@@ -10,6 +10,7 @@ from ..data.transform import DataTransformer
 from ..errors import DataError, NetError
 from ..net import Net
 from ..proto import caffe_pb2
+from .answers.classes import Classes
 from .deploy import data_layer, deploy
 from .preprocessing import of_test_phase, subtract_from_channels
 
@@ -25,7 +26,7 @@ class PictureNet:
     Parameters
     ----------
     model, weights : the files; the net's one input takes pictures, 1 or 3 channels
-    preparation : what the pictures go through
+    preprocessing : what the pictures go through
     crops : "1", the middle; "10", corners and middle, and these mirrored; "multi", such ten at four
         sizes, whose short sides are 8/7 to 11/7 of the net's input
     output : the blob of the scores [the last output]
@@ -37,7 +38,7 @@ class PictureNet:
         self,
         model,
         weights,
-        preparation,
+        preprocessing,
         crops="1",
         output=None,
         level=0,
@@ -47,19 +48,19 @@ class PictureNet:
     ):
         param = of_test_phase(model, level, stages)
         if data_layer(param) is not None:
-            if preparation.shape is None:
+            if preprocessing.shape is None:
                 raise NetError(
                     f"{model}: neither mean_file nor the data tell the size of the pictures; give "
                     "the net for use, deploy.prototxt"
                 )
-            param = deploy(param, preparation.shape, model)
+            param = deploy(param, preprocessing.shape, model)
         param.force_backward = force_backward
         self.net = Net.from_param(param, model)
         self.net.only_look()
         self.net.copy_from(weights, missing="warn" if allow_missing else "refuse")
         self.input, self.shape = self._input(model)
         self.output = self._output(model, output)
-        self.size, self.transformer = self._transformer(preparation, crops)
+        self.size, self.transformer = self._transformer(preprocessing, crops)
 
     def _input(self, model):
         shapes = {name: self.net.blobs[name].shape for name in self.net.inputs}
@@ -77,20 +78,20 @@ class PictureNet:
             raise NetError(f'{model}: has no blob "{wanted}"; its outputs are {", ".join(outputs)}')
         return wanted or outputs[-1]
 
-    def _transformer(self, preparation, crops):
+    def _transformer(self, preprocessing, crops):
         """The size to read pictures in, or None, and the DataTransformer for them."""
         transform = caffe_pb2.TransformationParameter()
-        transform.CopyFrom(preparation.transform)
+        transform.CopyFrom(preprocessing.transform)
         cropped = bool(transform.crop_size or transform.crop_h)
         for name in ("mirror", "crop_size", "force_color", "force_gray"):
             transform.ClearField(name)
         height, width = transform.crop_h, transform.crop_w = self.shape[1:]
-        size = preparation.size or (height, width)
-        if cropped and not preparation.size:
+        size = preprocessing.size or (height, width)
+        if cropped and not preprocessing.size:
             size = round(height * _SCALES[0]), round(width * _SCALES[0])
             log.warning(
                 "%s crops, and of what size pictures were before is not known: taking %d x %d",
-                *(preparation.origin, *size),
+                *(preprocessing.origin, *size),
             )
         transform.ten_crop = crops != "1"
         if crops == "10" and size == (height, width):
@@ -120,8 +121,8 @@ class PictureNet:
         self.transformer.transform(images, rng.generator(0), out)
         return out
 
-    def scores(self, crops):
-        """pictures x classes: the mean over the crops of each, of a list of what `crops` gives."""
+    def outputs(self, crops):
+        """pictures x crops x the output for one, of a list of what `crops` gives."""
         batch = np.concatenate(crops)
         blob = self.net.blobs[self.input]
         if len(blob.data) != min(_BATCH, len(batch)):
@@ -133,5 +134,13 @@ class PictureNet:
                 f'the blob "{self.output}" has {len(values)} rows for {len(batch)} pictures; '
                 "expected one each"
             )
-        views = values.reshape(len(crops), self.transformer.views, *values.shape[1:2], -1)
-        return views.mean(axis=(1, -1))
+        return values.reshape(len(crops), self.transformer.views, *values.shape[1:])
+
+    def scores(self, crops):
+        """pictures x classes: the mean over the crops of each, of a list of what `crops` gives."""
+        return Classes.values(self.outputs(crops))
+
+    def answering(self):
+        """The layer that makes the output, and the output's shape."""
+        nodes = (node for node in reversed(self.net.nodes) if self.output in node.top_names)
+        return next(nodes).layer, self.net.blobs[self.output].shape

@@ -21,7 +21,7 @@ MOST_SIDE = 9999  # pixels, as those of --resize
 
 
 @dataclass
-class Preparation:
+class Preprocessing:
     """What pictures go through before a net sees them."""
 
     transform: Transformation | None = None
@@ -29,6 +29,30 @@ class Preparation:
     shape: tuple | None = None  # channels, height and width of what it takes
     names: str = ""  # the file with the names of its classes
     origin: str = ""  # the file that says so
+
+    @classmethod
+    def of_net(cls, model, train_val=None, level=0, stages=()):
+        """That of a net, from the first of these that tells it.
+
+        That is the net `train_val` if it is given; the net's own data layer; the transform_param in
+        the card readme.md beside it; the data layer of the train_val.prototxt beside it. What the
+        card says of resize and labels counts where a data layer does not tell the size or the
+        names.
+        """
+        layer = data_layer(of_test_phase(train_val or model, level, stages))
+        if train_val and layer is None:
+            raise NetError(f"{train_val}: has no data layer that a transform_param could be in")
+        folder, file = os.path.dirname(model), train_val or model
+        card = cls.of_card(os.path.join(folder, "readme.md"))
+        if layer is None and card.transform is None:
+            file = os.path.join(folder, "train_val.prototxt")
+            layer = data_layer(of_test_phase(file, level, stages)) if os.path.isfile(file) else None
+        if layer is None:
+            card.transform = card.transform or Transformation()
+            return card
+        found = cls.of_data(layer, file)
+        found.size, found.names = found.size or card.size, found.names or card.names
+        return found
 
     @classmethod
     def of_data(cls, layer, file):
@@ -91,29 +115,6 @@ def _stored_shape(layer):
         return create_layer(layer).stored_shape()
     except CaffeliteError:
         return None
-
-
-def preparation(model, train_val=None, level=0, stages=()):
-    """The Preparation of a net, from the first of these that tells it.
-
-    That is the net `train_val` if it is given; the net's own data layer; the transform_param in the
-    card readme.md beside it; the data layer of the train_val.prototxt beside it. What the card says
-    of resize and labels counts where a data layer does not tell the size or the names.
-    """
-    layer = data_layer(of_test_phase(train_val or model, level, stages))
-    if train_val and layer is None:
-        raise NetError(f"{train_val}: has no data layer that a transform_param could be in")
-    folder, file = os.path.dirname(model), train_val or model
-    card = Preparation.of_card(os.path.join(folder, "readme.md"))
-    if layer is None and card.transform is None:
-        file = os.path.join(folder, "train_val.prototxt")
-        layer = data_layer(of_test_phase(file, level, stages)) if os.path.isfile(file) else None
-    if layer is None:
-        card.transform = card.transform or Transformation()
-        return card
-    found = Preparation.of_data(layer, file)
-    found.size, found.names = found.size or card.size, found.names or card.names
-    return found
 
 
 def subtract_from_channels(transform):

@@ -44,22 +44,30 @@ class Detector(Net):
         """
         places, crops = [], []
         for filename, windows in images_windows:
-            image = load_image(filename)
-            for window in windows:
-                places.append((filename, window))
-                try:
-                    crops.append(self.crop(image, window))
-                except CaffeliteError as problem:
-                    raise CaffeliteError(f"{filename}: {problem}") from None
+            crops += self._crops(filename, load_image(filename), windows)
+            places += [(filename, window) for window in windows]
         if not crops:
             return []
-        in_ = self.inputs[0]
-        batch = np.array([self.transformer.preprocess(in_, crop) for crop in crops])
-        scores = self.forward_all(**{in_: batch})[self.outputs[0]].reshape(len(crops), -1)
+        scores = self._scores_of_crops(crops)
         return [
             {"window": window, "prediction": prediction, "filename": filename}
             for (filename, window), prediction in zip(places, scores, strict=True)
         ]
+
+    def scores(self, filename, image, windows):
+        """windows x classes: the scores of windows of a picture as `load_image` gives it."""
+        return self._scores_of_crops(self._crops(filename, image, windows))
+
+    def _crops(self, filename, image, windows):
+        try:
+            return [self.crop(image, window) for window in windows]
+        except CaffeliteError as problem:
+            raise CaffeliteError(f"{filename}: {problem}") from None
+
+    def _scores_of_crops(self, crops):
+        in_ = self.inputs[0]
+        batch = np.array([self.transformer.preprocess(in_, crop) for crop in crops])
+        return self.forward_all(**{in_: batch})[self.outputs[0]].reshape(len(crops), -1)
 
     def detect_selective_search(self, image_fnames):
         """Scores of the windows that selective search proposes, as `detect_windows`."""

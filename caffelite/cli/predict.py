@@ -1,0 +1,64 @@
+"""Say what nets answer to pictures: classes, a label for each pixel, a picture.
+
+    caffelite predict cat.jpg --model deploy.prototxt --weights fcn.caffemodel --draw answers
+    caffelite predict pictures '*.png' --model train_val.prototxt --weights net.caffemodel --json
+
+A PICTURE is a file, a folder or a pattern. What kind of answer it is, the net tells: its last layer
+and the shape of its output; --answer says otherwise. classes: the likeliest. pixels: how much of
+the picture is of which class. picture: what a net makes of a picture that answers with one. --draw
+makes a .png for each picture: with the classes below it, its pixels in the colors of their classes,
+or the picture that the net made.
+
+What pictures go through before is found as caffelite classify finds it, and given by the same
+flags.
+"""
+
+import json
+import sys
+
+from ..glog import on_terminal, start_logging
+from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
+from ._pictures import Drawing, add_asking_flags, add_draw_flag, asker_of
+
+_KINDS = ("classes", "picture", "pixels")
+
+
+def add_arguments(parser):
+    add_asking_flags(parser)
+    parser.add_argument("--answer", choices=_KINDS, help="what the net answers [what it tells]")
+    add_draw_flag(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_state_flags(parser)
+    add_device_flags(parser)
+    add_python_flag(parser)
+
+
+def run(args):
+    from tqdm import tqdm
+
+    log = start_logging(quiet=True, write=lambda line: tqdm.write(line, file=sys.stderr))
+    use_device(args)
+    from ..predict.answers import ANSWERS
+    from ..predict.picture_files import find
+    from ..predict.runner import run as run_on
+
+    allow_python(args)
+    paths = find(args.pictures)
+    asker = asker_of(args, log, ANSWERS[args.answer] if args.answer else None)
+    drawing = Drawing(args.draw, asker) if args.draw else None
+    kind = next(name for name, known in ANSWERS.items() if known is asker.kind)
+    results = []
+    bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
+    for found in run_on(asker, paths, args.skip_bad, lambda path: bar.update()):
+        result = {"file": found.path, "answer": kind, **found.answer.told()}
+        if drawing:
+            result["drawn"] = drawing.draw(found)
+        if args.json:
+            results.append(result)
+        else:
+            tqdm.write("\n".join([found.path, *found.answer.lines()]), file=sys.stdout)
+        bar.update()
+    bar.close()
+    if args.json:
+        print(json.dumps(results))
+    return 0

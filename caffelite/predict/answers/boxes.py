@@ -1,0 +1,69 @@
+"""What is in boxes of a picture."""
+
+from ...data.image import lettered
+from ...pictures.palette import color_of
+from .base import Answer, register
+
+MOST_DRAWN = 20  # boxes; of thousands, one would see none
+LINE = 2  # pixels
+
+
+@register("boxes")
+class Boxes(Answer):
+    """Boxes (ymin, xmin, ymax, xmax), and a score for each class in each of them.
+
+    Parameters
+    ----------
+    values : (boxes, scores): as many of both
+    """
+
+    def __init__(self, values, names=()):
+        super().__init__(values, names)
+        self.boxes, self.scores = values
+
+    def rows(self, file):
+        """What tables of detections take, as `Detector.detect_windows` gives it."""
+        return [
+            {"window": box, "prediction": scores, "filename": file}
+            for box, scores in zip(self.boxes, self.scores, strict=True)
+        ]
+
+    def told(self):
+        """{"boxes": [{box, label, name, score}]}: the likeliest class of each, the best first."""
+        found = [(float(s.max()), int(s.argmax()), box) for s, box in self._pairs()]
+        found.sort(key=lambda one: -one[0])
+        return {
+            "boxes": [
+                {"box": list(box), "label": label, "name": self.name(label), "score": score}
+                for score, label, box in found
+            ]
+        }
+
+    def _pairs(self):
+        return zip(self.scores, self.boxes, strict=True)
+
+    def lines(self):
+        return [
+            f"  {one['score']:.4f}  {one['name']}  {', '.join(f'{x:g}' for x in one['box'])}"
+            for one in self.told()["boxes"]
+        ]
+
+    def drawn(self, picture):
+        """The best boxes, each in the color of its class, with its name and score."""
+        picture = picture.copy()
+        for one in reversed(self.told()["boxes"][:MOST_DRAWN]):
+            color = color_of(one["label"] + 1)  # 0 is black
+            _frame(picture, one["box"], color)
+            y, x = (max(0, round(place)) for place in one["box"][:2])
+            words = lettered([f"{one['name']} {one['score']:.2f}"], color=color)
+            space = picture[y : y + len(words), x : x + words.shape[1]]
+            space[...] = words[: space.shape[0], : space.shape[1]]
+        return picture
+
+
+def _frame(picture, box, color):
+    """Draw the edge of a box, as far as it is in the picture."""
+    top, left, bottom, right = (max(0, round(place)) for place in box)
+    inside = picture[top:bottom, left:right]
+    for side in (inside[:LINE], inside[-LINE:], inside[:, :LINE], inside[:, -LINE:]):
+        side[...] = color

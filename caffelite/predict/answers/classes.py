@@ -1,0 +1,39 @@
+"""Which classes are likeliest in a picture."""
+
+import numpy as np
+
+from ...data.image import lettered
+from .base import Answer, register
+
+MOST_DRAWN = 5
+
+
+@register("classes")
+class Classes(Answer):
+    """A score for each class, the mean over crops and places; of nets of no other kind."""
+
+    @classmethod
+    def values(cls, outputs):
+        return outputs.reshape(*outputs.shape[:3], -1).mean(axis=(1, -1))
+
+    @property
+    def scores(self):
+        return self.given
+
+    def told(self, count=5):
+        """{"top": [{label, name, score}]}, the highest score first."""
+        best = (-self.scores).argsort(kind="stable")[:count]
+        return {
+            "top": [
+                {"label": int(k), "name": self.name(k), "score": float(self.scores[k])}
+                for k in best
+            ]
+        }
+
+    def lines(self, count=5):
+        return [f"  {one['score']:.4f}  {one['name']}" for one in self.told(count)["top"]]
+
+    def drawn(self, picture):
+        """The picture, and below it the classes."""
+        words = [line.strip() for line in self.lines(MOST_DRAWN)]
+        return np.concatenate([picture, lettered(words, picture.shape[1])])

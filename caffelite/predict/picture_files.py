@@ -1,0 +1,31 @@
+"""The picture files that names on a command line stand for."""
+
+import glob
+import os
+
+from ..data.picture_file import is_picture_name
+from ..errors import DataError
+
+
+def find(words):
+    """The files that folders, patterns and names stand for, in order."""
+    return [path for word in words for path in _find(word)]
+
+
+def _find(word):
+    if os.path.isdir(word):
+        found = sorted(
+            os.path.join(place, name)
+            for place, _, files in os.walk(word)
+            for name in files
+            if is_picture_name(name)
+        )
+        if not found:
+            raise DataError(f"{word}: holds no pictures")
+    elif not os.path.exists(word) and glob.has_magic(word):
+        found = sorted(glob.glob(word, recursive=True))
+        if not found:
+            raise DataError(f"{word}: nothing has such a name")
+    else:
+        found = [word]
+    return found

@@ -1,0 +1,128 @@
+"""From picture files to answers: one loop for all kinds of them.
+
+What is asked is an asker: `read(path)` gives what `ask` takes a list of, at most `at_once`; that
+gives an Answer for each. `seen` gives the picture that an answer is drawn on.
+"""
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data.image_list import read_picture
+from ..errors import DataError, NetError
+from ..pictures.arrays import picture_of
+from ..pycaffe.io import load_image
+from .answers import kind_of
+from .answers.base import Answer
+from .answers.boxes import Boxes
+
+log = logging.getLogger("caffelite")
+
+WINDOWS = 64  # at once; the thousands of one picture would take gigabytes
+CROPS = 16
+
+
+class Found(NamedTuple):
+    """What was found of one file: `read` is what was read of it."""
+
+    path: str
+    answer: Answer
+    read: object
+
+
+def run(asker, paths, skip_bad=False, skipped=lambda path: None):
+    """Yield what is Found of each picture that can be read.
+
+    One that cannot is an error; with `skip_bad` it is named and left out, after a call of
+    `skipped`.
+    """
+    bad = 0
+    for first in range(0, len(paths), asker.at_once):
+        read = []
+        for path in paths[first : first + asker.at_once]:
+            try:
+                read.append((path, asker.read(path)))
+            except DataError as problem:
+                if not skip_bad:
+                    raise DataError(f"{problem}; --skip-bad leaves it out") from None
+                log.warning("skipped %s", problem)
+                bad += 1
+                skipped(path)
+        if read:
+            answers = asker.ask(read)
+            yield from (Found(path, a, r) for (path, r), a in zip(read, answers, strict=True))
+    if bad:
+        log.warning("skipped: %d of %d pictures", bad, len(paths))
+
+
+class PictureAsker:
+    """Asks nets what they say of whole pictures: the mean of their answers.
+
+    Parameters
+    ----------
+    nets : PictureNets
+    kind : the class of the answers [what the first net's last layer and output tell]
+    names : of the classes
+    """
+
+    def __init__(self, nets, kind=None, names=()):
+        self.nets, self.names = nets, names
+        self.kind = kind or kind_of(*nets[0].answering())
+        self.at_once = max(1, CROPS // max(net.transformer.views for net in nets))
+
+    def read(self, path):
+        """What each net is shown of the picture."""
+        return [net.crops(path) for net in self.nets]
+
+    def ask(self, read):
+        crops = zip(*(own for _, own in read), strict=True)
+        every = [
+            self.kind.values(net.outputs(list(own)))
+            for net, own in zip(self.nets, crops, strict=True)
+        ]
+        if len({values.shape[1:] for values in every}) > 1:
+            counts = ", ".join(" x ".join(map(str, values.shape[1:])) for values in every)
+            raise NetError(f"the nets have different numbers of classes: {counts}")
+        return [self.kind(values, self.names) for values in np.mean(every, axis=0)]
+
+    def seen(self, found):
+        """The picture as the first net sees it, its values stretched from black to white."""
+        return picture_of(found.read[0][0])
+
+
+class WindowAsker:
+    """Asks a Detector what is in given windows of pictures.
+
+    Parameters
+    ----------
+    detector : a caffelite.Detector
+    windows : {picture file: [(ymin, xmin, ymax, xmax)]}
+    done : called with how many more windows have been asked about
+    """
+
+    at_once = 1
+
+    def __init__(self, detector, windows, done=lambda count: None):
+        self.detector, self.windows, self.done = detector, windows, done
+
+    def read(self, path):
+        return load_image(path)
+
+    def ask(self, read):
+        return [Boxes((self.windows[path], self._scores(path, image))) for path, image in read]
+
+    def skip(self, path):
+        """Count the windows of a picture that is left out."""
+        self.done(len(self.windows[path]))
+
+    def _scores(self, path, image):
+        windows, scores = self.windows[path], []
+        for first in range(0, len(windows), WINDOWS):
+            group = windows[first : first + WINDOWS]
+            scores += list(self.detector.scores(path, image, group))
+            self.done(len(group))
+        return scores
+
+    def seen(self, found):
+        return read_picture(found.path, True)[::-1].transpose(1, 2, 0)
