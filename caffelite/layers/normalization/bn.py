@@ -1,10 +1,6 @@
-import numpy as np
-
-from ...proto import caffe_pb2
-from ..base import TEST, register
+from ..base import register
+from ._bn_forms import BatchAlone, KeptAverages
 from ._channels import ChannelNormalizer
-
-OTHER_WORDS = ("scale_filler", "shift_filler", "bn_mode", "var_eps", "moving_average", "axis")
 
 
 @register("BN")
@@ -44,40 +40,8 @@ class BN(ChannelNormalizer):
 
     def setup(self, bottom_shapes):
         self.count_channels(bottom_shapes)
-        if any(self.options.HasField(word) for word in OTHER_WORDS):
-            self._set_up_without_averages()
-        else:
-            self._set_up_with_averages()
-
-    def _set_up_with_averages(self):
-        options, shape = self.options, (1, self.channels, 1, 1)
-        if self.num_tops > 1:
-            raise self.error("has more than one top; this form of BN gives no statistics")
-        self.eps = options.eps
-        self.scale = self.add_blob("scale", shape, options.slope_filler)
-        self.bias = self.add_blob("bias", shape, options.bias_filler)
-        self.averages = [self.add_blob("mean", shape)]
-        one = caffe_pb2.FillerParameter(value=1)
-        self.averages.append(self.add_blob("variance", shape, one if options.frozen else None))
-        specs = self.param.param
-        while len(specs) < 4:
-            specs.add()
-        for spec in specs[0 if options.frozen else 2 :]:
-            spec.lr_mult = spec.decay_mult = 0
-
-    def _set_up_without_averages(self):
-        options, shape = self.options, (1, self.channels, 1, 1)
-        if options.moving_average or options.axis != 1 or not options.across_spatial:
-            raise self.error(
-                "moving_average: true, axis other than 1 and across_spatial: false are not "
-                "supported; BatchNorm followed by Scale does what most nets with these need"
-            )
-        self.averages = None
-        self.eps = options.var_eps if options.HasField("var_eps") else 1e-9
-        if options.bn_mode == options.INFERENCE:
-            self.eps = 0
-        self.scale = self.add_blob("scale", shape, options.scale_filler)
-        self.bias = self.add_blob("bias", shape, options.shift_filler)
+        is_other = any(self.options.HasField(name) for name in BatchAlone.OPTIONS)
+        self.form = BatchAlone(self) if is_other else KeptAverages(self)
 
     def infer_shapes(self, bottom_shapes):
         x, *_ = super().infer_shapes(bottom_shapes)
@@ -85,22 +49,11 @@ class BN(ChannelNormalizer):
 
     @property
     def is_fixed(self):
-        if self.averages is None:
-            return self.options.bn_mode == self.options.INFERENCE
-        return self.options.frozen or self.phase == TEST
+        return self.form.is_fixed
 
     def fixed_statistics(self):
-        if self.averages is None:
-            return np.zeros(self.channels, self.dtype), np.ones(self.channels, self.dtype)
-        return tuple(blob.data.reshape(-1) for blob in self.averages)
+        return self.form.fixed_statistics()
 
     def forward_with(self, bottom, top, owner, **activation):
         super().forward_with(bottom, top, owner, **activation)
-        if self.averages is None:
-            for blob, statistic in zip(top[1:], (self.mean, self.variance), strict=False):
-                blob.data.reshape(-1)[...] = statistic
-        elif not self.is_fixed:
-            momentum = self.options.momentum
-            for blob, new in zip(self.averages, (self.mean, self.variance), strict=True):
-                average = blob.data.reshape(-1)
-                average[...] = momentum * average + (1 - momentum) * new
+        self.form.take((self.mean, self.variance), top)

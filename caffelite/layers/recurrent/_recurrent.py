@@ -9,14 +9,6 @@ from ...kernels.gemm import gemm
 from ..base import Layer
 
 
-def sigmoid(x):
-    """x = 1 / (1 + exp(-x)), in its place and without overflow."""
-    x *= 0.5
-    np.tanh(x, out=x)
-    x *= 0.5
-    x += 0.5
-
-
 class Recurrent(Layer):
     """T steps over N streams: step t sees x_t and, where cont_t is not 0, the state after t - 1.
 

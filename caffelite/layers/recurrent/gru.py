@@ -1,8 +1,9 @@
 import numpy as np
 
 from ...kernels.gemm import gemm
+from ..activation.sigmoid import sigmoid
 from ..base import register
-from ._recurrent import Recurrent, sigmoid
+from ._recurrent import Recurrent
 
 
 @register("GRU")
@@ -61,7 +62,7 @@ class GRU(Recurrent):
         """`product` becomes what r is about: r * h_(t-1), or U_n h_(t-1) + c_n."""
         weight, two = self.hidden_weight.data, 2 * self.units
         gemm(seen, weight[:two], sums[:, :two], trans_b=True, accumulate=True)
-        sigmoid(sums[:, :two])
+        sigmoid(sums[:, :two], out=sums[:, :two])
         r, z, n = np.split(sums, 3, axis=1)
         if self.options.reset_after:
             product[...] = self.hidden_bias.data

@@ -4,8 +4,9 @@ import numpy as np
 
 from ...kernels.gemm import gemm
 from ...proto import caffe_pb2
+from ..activation.sigmoid import sigmoid
 from ..base import register
-from ._recurrent import Recurrent, sigmoid
+from ._recurrent import Recurrent
 
 
 @register("LSTM")
@@ -79,14 +80,14 @@ class LSTM(Recurrent):
             for gate, p in zip(early, self.peepholes.data, strict=False):
                 gate += p * seen_c
         for gate in early:
-            sigmoid(gate)
+            sigmoid(gate, out=gate)
         np.tanh(g, out=g)
         i, f = (1 - early[0], early[0]) if self.options.coupled else early
         np.multiply(f, seen_c, out=c)
         c += i * g
         if self.peepholes is not None:
             o += self.peepholes.data[-1] * c
-        sigmoid(o)
+        sigmoid(o, out=o)
         np.multiply(o, np.tanh(c), out=h)
 
     def run_back(self, dy):

@@ -1,7 +1,7 @@
 import numpy as np
 
+from ..activation.sigmoid import sigmoid
 from ..base import Layer, register
-from ._recurrent import sigmoid
 
 
 @register("LSTMUnit")
@@ -39,7 +39,7 @@ class LSTMUnit(Layer):
         self.gates = sums.copy()
         i, f, o, g = np.split(self.gates, 4, axis=1)
         for gate in (i, f, o):
-            sigmoid(gate)
+            sigmoid(gate, out=gate)
         np.tanh(g, out=g)
         f *= cont[:, None]
         c = f * c_prev

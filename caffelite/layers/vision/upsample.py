@@ -1,6 +1,5 @@
-import numpy as np
-
 from ..base import Layer, register
+from ._enlarge import Repeat, Unpool
 
 
 @register("Upsample")
@@ -36,23 +35,17 @@ class Upsample(Layer):
             if options.HasField(h) != options.HasField(w):
                 given, other = (h, w) if options.HasField(h) else (w, h)
                 raise self.error(f"{given} is given without {other}; give both")
-        if len(bottom_shapes) == 1:
-            self._check_nearest()
-        default = 2 if len(bottom_shapes) == 2 else 1
-        scale = options.scale if options.HasField("scale") else default
+        self.way = Repeat(self) if len(bottom_shapes) == 1 else Unpool()
+        least = self.way.least
+        scale = options.scale if options.HasField("scale") else least
         pair = options.HasField("scale_h")
         self.scale = (options.scale_h, options.scale_w) if pair else (scale, scale)
-        if min(self.scale) < default and not options.HasField("upsample_h"):
+        if min(self.scale) < least and not options.HasField("upsample_h"):
             shown = " x ".join(map(str, self.scale))
-            raise self.error(f"scale: {shown} is too small, expected at least {default}")
+            raise self.error(f"scale: {shown} is too small, expected at least {least}")
         for name, side in (("pad_out_h", 0), ("pad_out_w", 1)):
             if getattr(options, name) and self.scale[side] != 2:
                 raise self.error(f"{name} is for scale 2, not {self.scale[side]}")
-
-    def _check_nearest(self):
-        for name in ("scale_h", "pad_out_h", "pad_out_w", "upsample_h"):
-            if self.options.HasField(name):
-                raise self.error(f"{name} is for upsampling with a mask as second bottom")
 
     def infer_shapes(self, bottom_shapes):
         shape, options = bottom_shapes[0], self.options
@@ -67,43 +60,8 @@ class Upsample(Layer):
         return [(*shape[:2], rows, columns)]
 
     def forward(self, bottom, top):
-        x, y = bottom[0].data, top[0].data
-        if len(bottom) == 1:
-            self._blocks(y)[...] = x[:, :, :, None, :, None]
-            return
-        self._check_places(bottom[1].data, y)
-        y[...] = 0
-        np.put_along_axis(*self._flat(y, bottom[1].data, x), axis=1)
+        self.way.forward(self, bottom, top)
 
     def backward(self, top, propagate_down, bottom):
-        if not propagate_down[0]:
-            return
-        dx, dy = bottom[0].diff, top[0].diff
-        if len(bottom) == 1:
-            self._blocks(dy).sum(axis=(3, 5), out=dx)
-            return
-        dy, places, flat = self._flat(dy, bottom[1].data, dx)
-        flat[...] = np.take_along_axis(dy, places, axis=1)
-
-    def _blocks(self, y):
-        """y as (N, C, H, scale, W, scale)."""
-        n, c, rows, columns = y.shape
-        s = self.scale[0]
-        return y.reshape(n, c, rows // s, s, columns // s, s)
-
-    @staticmethod
-    def _flat(y, mask, x):
-        """The three with a row per plane, the mask as integers."""
-        planes = x.shape[0] * x.shape[1]
-        size, small = y.shape[2] * y.shape[3], x.shape[2] * x.shape[3]
-        places = mask.reshape(planes, small).astype(np.intp)
-        return y.reshape(planes, size), places, x.reshape(planes, small)
-
-    def _check_places(self, mask, y):
-        size = y.shape[2] * y.shape[3]
-        wrong = mask[~((mask >= 0) & (mask < size))]
-        if wrong.size:
-            raise self.error(
-                f'bottom[1] "{self.param.bottom[1]}", the mask, holds {wrong[0]:g}, expected a '
-                f"place from 0 to {size - 1}: the top has {y.shape[2]} x {y.shape[3]} values"
-            )
+        if propagate_down[0]:
+            self.way.backward(self, top, bottom)

@@ -1,0 +1,70 @@
+"""The two layers that forks call BN: they normalize alike, and differ in their statistics."""
+
+import numpy as np
+
+from ...proto import caffe_pb2
+from ..base import TEST
+
+
+class KeptAverages:
+    """Running averages of mean and variance are two more blobs, by which it tests.
+
+    average = momentum * average + (1 - momentum) * the batch's, at each batch.
+    """
+
+    def __init__(self, layer):
+        options, shape = layer.options, (1, layer.channels, 1, 1)
+        if layer.num_tops > 1:
+            raise layer.error("has more than one top; this form of BN gives no statistics")
+        layer.eps = options.eps
+        layer.scale = layer.add_blob("scale", shape, options.slope_filler)
+        layer.bias = layer.add_blob("bias", shape, options.bias_filler)
+        one = caffe_pb2.FillerParameter(value=1) if options.frozen else None
+        self.averages = [layer.add_blob("mean", shape), layer.add_blob("variance", shape, one)]
+        self.momentum = options.momentum
+        self.is_fixed = options.frozen or layer.phase == TEST
+        specs = layer.param.param
+        while len(specs) < 4:
+            specs.add()
+        for spec in specs[0 if options.frozen else 2 :]:
+            spec.lr_mult = spec.decay_mult = 0
+
+    def fixed_statistics(self):
+        return tuple(blob.data.reshape(-1) for blob in self.averages)
+
+    def take(self, batch, top):
+        """Take in the statistics of a batch, (mean, variance)."""
+        if self.is_fixed:
+            return
+        for blob, new in zip(self.averages, batch, strict=True):
+            average = blob.data.reshape(-1)
+            average[...] = self.momentum * average + (1 - self.momentum) * new
+
+
+class BatchAlone:
+    """The statistics are always the batch's, and may be tops; INFERENCE does without any."""
+
+    OPTIONS = ("scale_filler", "shift_filler", "bn_mode", "var_eps", "moving_average", "axis")
+
+    def __init__(self, layer):
+        options, shape = layer.options, (1, layer.channels, 1, 1)
+        if options.moving_average or options.axis != 1 or not options.across_spatial:
+            raise layer.error(
+                "moving_average: true, axis other than 1 and across_spatial: false are not "
+                "supported; BatchNorm followed by Scale does what most nets with these need"
+            )
+        self.is_fixed = options.bn_mode == options.INFERENCE
+        eps = options.var_eps if options.HasField("var_eps") else 1e-9
+        layer.eps = 0 if self.is_fixed else eps
+        layer.scale = layer.add_blob("scale", shape, options.scale_filler)
+        layer.bias = layer.add_blob("bias", shape, options.shift_filler)
+        self.zeros = np.zeros(layer.channels, layer.dtype)
+        self.ones = np.ones(layer.channels, layer.dtype)
+
+    def fixed_statistics(self):
+        return self.zeros, self.ones
+
+    def take(self, batch, top):
+        """Give the statistics of a batch, (mean, variance), to the tops behind the first."""
+        for blob, statistic in zip(top[1:], batch, strict=False):
+            blob.data.reshape(-1)[...] = statistic
