@@ -850,7 +850,7 @@ def test_a_script_of_pycaffe_runs_as_it_is(folder):
     Path("old/beside.py").write_text("def net(L):\n    return L.Input()\n")
     done = caffelite_process("run", "old/script.py", "-model_def", "a b", "--gpu")
     out, err = done.communicate()
-    words = "__main__ ['old/script.py', '-model_def', 'a b', '--gpu'] caffelite.io Input\n"
+    words = "__main__ ['old/script.py', '-model_def', 'a b', '--gpu'] caffelite.pycaffe.io Input\n"
     assert (done.returncode, out) == (4, words), err
     assert re.search(r"^I\d{4} .*\] Iteration 0 \(.* iter/s, .*\), loss = ", err, re.MULTILINE)
 
