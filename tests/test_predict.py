@@ -121,6 +121,14 @@ def test_another_kind_can_be_asked_for(folder, capsys):
     assert found["answer"] == "classes" and len(found["top"]) == 3
 
 
+def test_kinds_that_cannot_be_asked_for(folder, capsys):
+    net(HEAD % 3)
+    assert predict("two.png", "--answer", "pixel") == 2
+    assert '--answer: unknown "pixel"; did you mean "pixels"' in capsys.readouterr().err
+    assert predict("two.png", "--answer", "boxes") == 1
+    assert "caffelite detect asks what is in given ones" in capsys.readouterr().err
+
+
 def test_text_names_each_picture_once(folder, capsys):
     net(HEAD % 3)
     assert predict("a", "two.png") == 0

@@ -17,15 +17,15 @@ import json
 import sys
 
 from ..glog import on_terminal, start_logging
+from ._flags import UsageError
 from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
 from ._pictures import Drawing, add_asking_flags, add_draw_flag, asker_of
-
-_KINDS = ("classes", "picture", "pixels")
 
 
 def add_arguments(parser):
     add_asking_flags(parser)
-    parser.add_argument("--answer", choices=_KINDS, help="what the net answers [what it tells]")
+    words = "classes, pixels or picture: what the net answers [what it tells]"
+    parser.add_argument("--answer", metavar="KIND", help=words)
     add_draw_flag(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_state_flags(parser)
@@ -42,6 +42,8 @@ def run(args):
     from ..predict.picture_files import find
     from ..predict.runner import run as run_on
 
+    if args.answer and args.answer not in ANSWERS:
+        raise UsageError(f'--answer: unknown "{args.answer}"{ANSWERS.instead_of(args.answer)}')
     allow_python(args)
     paths = find(args.pictures)
     asker = asker_of(args, log, ANSWERS[args.answer] if args.answer else None)

@@ -1,6 +1,7 @@
 """What is in boxes of a picture."""
 
 from ...data.image import lettered
+from ...errors import NetError
 from ...pictures.palette import color_of
 from .base import Answer, register
 
@@ -20,6 +21,12 @@ class Boxes(Answer):
     def __init__(self, values, names=()):
         super().__init__(values, names)
         self.boxes, self.scores = values
+
+    @classmethod
+    def values(cls, outputs):
+        raise NetError(
+            "a net with one output tells no boxes; caffelite detect asks what is in given ones"
+        )
 
     def rows(self, file):
         """What tables of detections take, as `Detector.detect_windows` gives it."""
