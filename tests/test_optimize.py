@@ -144,6 +144,14 @@ def test_the_nets_own_losses_count_again_afterwards():
     np.testing.assert_allclose(one.blobs["x"].diff, (one.blobs["x"].data - 3) / 2, rtol=1e-6)
 
 
+def test_a_blob_may_have_been_reshaped():
+    one = net()
+    one.blobs["data"].reshape(3, 2, 6, 6)
+    one.blobs["data"].data[...] = np.random.default_rng(0).normal(size=(3, 2, 6, 6))
+    losses = optimize(one, "data", iterations=3, base_lr=0.1, loss={"score": [[1, 0, 0, 0, 0]]})
+    assert losses[2] < losses[0] and one.blobs["score"].shape == (3, 5)
+
+
 def test_it_is_deterministic_and_ends_when_told():
     runs = []
     for _ in range(2):

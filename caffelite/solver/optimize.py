@@ -154,7 +154,8 @@ class _Target:
 
     def __init__(self, net, name, counts):
         self.name, self.blob = name, net.blobs[name]
-        self.counts = counts if callable(counts) else self._weighted_sum(np.asarray(counts))
+        self.counts = counts if callable(counts) else self._weighted_sum
+        self.weights = counts
         self.writer = max(k for k, node in enumerate(net.nodes) if name in node.top_names)
         self.has_reader = any(
             node.needs_backward and wants and bottom == name
@@ -162,15 +163,15 @@ class _Target:
             for bottom, wants in zip(node.bottom_names, node.propagate_down, strict=True)
         )
 
-    def _weighted_sum(self, weights):
+    def _weighted_sum(self, values):
         try:
-            weights = np.broadcast_to(weights, self.blob.shape)
+            weights = np.broadcast_to(self.weights, values.shape)
         except ValueError:
             raise SolverError(
-                f'loss of "{self.name}": has weights of the shape {weights.shape}, expected that '
-                f"of the blob, {self.blob.shape}"
+                f'loss of "{self.name}": has weights of the shape {np.shape(self.weights)}, '
+                f"expected that of the blob, {values.shape}"
             ) from None
-        return lambda values: (np.vdot(weights, values), weights)
+        return np.vdot(weights, values), weights
 
     def add(self):
         """Add the gradient to that which the layers after this blob gave; returns the loss."""
