@@ -144,6 +144,20 @@ def test_the_nets_own_losses_count_again_afterwards():
     np.testing.assert_allclose(one.blobs["x"].diff, (one.blobs["x"].data - 3) / 2, rtol=1e-6)
 
 
+def test_an_economized_net_gives_the_same():
+    """Its diffs share memory, with which losses at blobs inside must not meddle."""
+    moved = []
+    for economize in (False, True):
+        one = net()
+        if economize:
+            one.economize()
+        one.blobs["data"].data[...] = np.random.default_rng(0).normal(size=(1, 2, 6, 6))
+        loss = {"pool": lambda y: (np.sum(y**2), 2 * y), "score": 0.5, "prob": [[0, -1, 0, 0, 0]]}
+        losses = optimize(one, "data", iterations=5, base_lr=0.1, loss=loss)
+        moved.append((losses, one.blobs["data"].data.copy()))
+    np.testing.assert_equal(*moved)
+
+
 def test_a_blob_may_have_been_reshaped():
     one = net()
     one.blobs["data"].reshape(3, 2, 6, 6)
