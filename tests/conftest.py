@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import os
 import signal
 import zlib
 
@@ -36,8 +35,6 @@ def pytest_configure(config):
     hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
     hypothesis.settings.register_profile("random", deadline=None, print_blob=True)
     hypothesis.settings.load_profile("random" if config.getoption("--random") else "repeatable")
-    # arrays of tests are small, and tests are of the kernels that work on larger ones
-    os.environ.setdefault("CAFFELITE_SMALL", "0")
     # a shell without job control lets what runs in its background, and their children, ignore it
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,7 +20,7 @@ EVERYTHING = [*(str(HERE / f"test_{name}.py") for name in ("golden", "layers", "
 PROCESS = """
 import sys, numba, pytest
 from caffelite.kernels import (
-    _simd, convolve, direct, eltwise, gemm, lrn, relu, small, winograd_weight,
+    _simd, convolve, direct, eltwise, gemm, lrn, relu, winograd_weight,
 )
 from caffelite.solver import base
 {before}
@@ -32,6 +32,7 @@ SMALL_BLOCKS = """
 base.PIECE = 3
 relu.PART = eltwise.PART = lrn.BLOCK = 8
 gemm.DEPTH_BLOCK, gemm.ROW_BLOCK, gemm.PANEL_BLOCK, gemm.DOT_LIMIT = 3, 5, 1, 0
+gemm.SMALL = 0
 convolve.DEPTH_BLOCK, convolve.BLOCK_BYTES, convolve.ROW_BLOCK = 4, 1, 2
 convolve.STAGED_TILES = 1
 direct.BAND_BYTES = direct.BAND_PIXELS = direct.LONG_LINE = 1
@@ -64,7 +65,6 @@ SETTINGS = {  # the environment, what then holds, and which tests it is of conse
     "winograd": ways("winograd"),
     "winograd and lines": ways("winograd,lines"),
     "layer by layer": ({"CAFFELITE_PLAN": "off"}, "True", "golden or steps"),
-    "small": ({"CAFFELITE_SMALL": "65536"}, "small.LIMIT == 65536", "golden or layers or steps"),
     "workqueue": layer("workqueue"),
     "omp": layer("omp"),
     "1 thread": threads(1),

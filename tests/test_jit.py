@@ -36,7 +36,6 @@ def test_compiling_is_said_once_and_only_where_it_happens(tmp_path):
 
 def test_machine_code_is_kept_in_the_users_cache(tmp_path):
     environment = {"PATH": "", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "own")}
-    environment["CAFFELITE_SMALL"] = "0"
     subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, check=True)
     home = tmp_path / "own" if sys.platform == "linux" else tmp_path
     kept = {path.stem.split(".")[0] for path in home.rglob("caffelite/**/*.nbc")}
@@ -80,19 +79,6 @@ def test_nets_run_in_threads_and_forks(then, layer, require_threading_layer):
         timeout=100,
     )
     assert done.stdout == "0.0\n"
-
-
-@pytest.mark.parametrize("value", ["", "-1", "1e4", "many"])
-def test_what_counts_as_small_must_be_a_number(value):
-    done = subprocess.run(
-        [sys.executable, "-c", "from caffelite.kernels import small; print(small.LIMIT)"],
-        env={**os.environ, "CAFFELITE_SMALL": value},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "65536\n"
-    assert done.stderr == f"CAFFELITE_SMALL is {value!r}, expected a number\n"
 
 
 def test_few_values_are_left_to_one_thread(monkeypatch):

@@ -34,11 +34,16 @@ SIZES = [
 ]
 
 
+@pytest.fixture(params=[0, gemm.SMALL], ids=["compiled", "as users have it"])
+def small_products(request, monkeypatch):
+    monkeypatch.setattr(gemm, "SMALL", request.param)
+
+
 @FLOATS
 @pytest.mark.parametrize("trans_a", [False, True])
 @pytest.mark.parametrize("trans_b", [False, True])
 @pytest.mark.parametrize("accumulate", [False, True])
-def test_gemm(dtype, trans_a, trans_b, accumulate):
+def test_gemm(dtype, trans_a, trans_b, accumulate, small_products):
     rng = np.random.default_rng(0)
     for m, n, k in SIZES if JIT else SIZES[:1] + SIZES[3:4]:
         a = draw(rng, (k, m) if trans_a else (m, k), dtype)
@@ -49,7 +54,7 @@ def test_gemm(dtype, trans_a, trans_b, accumulate):
         np.testing.assert_array_equal(c, expected)
 
 
-def test_gemm_agrees_with_its_twin():
+def test_gemm_agrees_with_its_twin(small_products):
     rng = np.random.default_rng(1)
     a, b = draw(rng, (5, 7), np.float64), draw(rng, (5, 6), np.float64)
     fast, slow = np.ones((7, 6)), np.ones((7, 6))
@@ -58,7 +63,7 @@ def test_gemm_agrees_with_its_twin():
     np.testing.assert_array_equal(fast, slow)
 
 
-def test_gemm_writes_inside_a_wider_array():
+def test_gemm_writes_inside_a_wider_array(small_products):
     rng = np.random.default_rng(2)
     a, b = draw(rng, (6, 9), np.float32)[:, 2:7], draw(rng, (5, 40), np.float32)[:, 1:38]
     wide = np.full((6, 50), 7, np.float32)
@@ -68,12 +73,19 @@ def test_gemm_writes_inside_a_wider_array():
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [(0, 3, 2), (3, 0, 2), (3, 4, 0)])
-def test_gemm_without_elements(m, n, k):
+def test_gemm_without_elements(m, n, k, small_products):
     c = np.full((m, n), 5, np.float32)
     gemm.gemm(np.ones((m, k), np.float32), np.ones((k, n), np.float32), c, accumulate=True)
     assert (c == 5).all()
     gemm.gemm(np.ones((m, k), np.float32), np.ones((k, n), np.float32), c)
     assert (c == 0).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_infinite_is_no_concern_of_gemm(small_products):
+    c = np.empty((3, 3), np.float32)
+    gemm.gemm(np.zeros((3, 4), np.float32), np.full((4, 3), np.inf, np.float32), c)
+    assert np.isnan(c).all()
 
 
 # in, kernel, stride, pad, dilation, out or None for all that fit

@@ -8,7 +8,6 @@ import pytest
 
 from caffelite.blob import Blob
 from caffelite.cli import main
-from caffelite.kernels import small
 
 MODELS = Path(__file__).parent.parent / "models"
 
@@ -156,7 +155,7 @@ def test_a_positional_and_a_flag_contradict(capsys):
     assert "expected one net's prototxt" in capsys.readouterr().err
 
 
-def test_the_plan_says_what_runs_together_and_how(net, capsys, monkeypatch):
+def test_the_plan_says_what_runs_together_and_how(net, capsys):
     Path("large.prototxt").write_text(
         """layer { name: "x" type: "Input" top: "x" input_param {
              shape { dim: 4 dim: 64 dim: 56 dim: 56 } } }
@@ -167,9 +166,8 @@ def test_the_plan_says_what_runs_together_and_how(net, capsys, monkeypatch):
     )
     paths = report(capsys, "large.prototxt", "--plan")["plan"]["path"]
     assert paths == {"plane": "winograd", "room": "windows"}
-    monkeypatch.setattr(small, "LIMIT", 1 << 16)
     plan = report(capsys, "net.prototxt", "--plan")["plan"]
-    assert plan["path"] == {"conv": "small"}
+    assert plan["path"] == {"conv": "windows"}
     assert plan["in_step_with"] == {"bn": "conv", "relu": "conv"}
     assert plan["shared"] == "data" and plan["bytes_in_turn"] <= plan["bytes_apart"]
     assert main(["summary", "net.prototxt", "--plan", "--phase=TRAIN"]) == 0

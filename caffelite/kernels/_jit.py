@@ -18,14 +18,7 @@ __all__ = ["kernel", "prange", "thread_count"]
 
 prange = numba.prange
 
-_small = os.environ.get("CAFFELITE_SMALL", "65536")
-if not (_small.isascii() and _small.isdigit()):
-    logging.getLogger("caffelite").warning("CAFFELITE_SMALL is %r, expected a number", _small)
-    _small = "65536"
-SMALL = int(_small)
-"""Most multiplications in a small product, see `small`: beyond, compiled kernels win, and BLAS may
-start threads. 0 sends all work to all threads."""
-ALONE = 32 * SMALL
+ALONE = 1 << 21
 """Multiplications up to which one thread does the work, in some 50 us. On an idle machine two would
 save half of that; on a busy one, what waits for a thread waits for milliseconds."""
 VALUE = 32

@@ -8,35 +8,24 @@ activation in an `Epilogue`; its gradient comes first, and is told from y.
 import numpy as np
 
 from . import epilogue as activations
-from . import small
 from ._jit import kernel, prange
 
 
+@kernel(parallel=True)
 def forward(x, epilogue, y):
     """y = activation((x - center) * slope + offset); `y` may be `x`."""
-    run = small.scale if small.is_small(x) else _forward
-    run(x, epilogue, y)
-
-
-@kernel(parallel=True)
-def _forward(x, epilogue, y):
     for c in prange(x.shape[1]):
         center, slope, offset = activations.linear(epilogue, c)
         channel(x, c, center, slope, offset, epilogue, y)
 
 
+@kernel(parallel=True)
 def backward(y, dy, x, epilogue, dx, dslope, doffset):
     """dx = slope * dy; dslope = sum(dy * (x - center)), doffset = sum(dy) per channel.
 
     All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, where there is an
     activation.
     """
-    run = small.scale_back if small.is_small(x) else _backward
-    run(y, dy, x, epilogue, dx, dslope, doffset)
-
-
-@kernel(parallel=True)
-def _backward(y, dy, x, epilogue, dx, dslope, doffset):
     for c in prange(x.shape[1]):
         activation_back(y, dy, epilogue, c)
         center, slope, _ = activations.linear(epilogue, c)
@@ -48,14 +37,9 @@ def _backward(y, dy, x, epilogue, dx, dslope, doffset):
                 dx_row[i] = slope * dy_row[i]
 
 
+@kernel(parallel=True)
 def sums(dy, x, center, dslope, doffset):
     """The dslope and doffset of `backward`, without dx."""
-    run = small.scale_sums if small.is_small(x) else _sums
-    run(dy, x, center, dslope, doffset)
-
-
-@kernel(parallel=True)
-def _sums(dy, x, center, dslope, doffset):
     for c in prange(x.shape[1]):
         doffset[c], dslope[c] = products(dy, x, c, center[c])
 

@@ -7,22 +7,17 @@ an activation that follows are those of an `Epilogue`: its slope and offset. Its
 
 import numpy as np
 
-from . import affine, small
+from . import affine
 from . import epilogue as activations
 from ._jit import kernel, prange
 
 
+@kernel(parallel=True)
 def forward(x, eps, epilogue, mean, variance, y):
     """y = activation(gamma * (x - mean) / sqrt(variance + eps) + beta).
 
     Fills mean and variance, of (C,); variance is the mean square about the mean. `y` may be `x`.
     """
-    run = small.normalize if small.is_small(x) else _forward
-    run(x, eps, epilogue, mean, variance, y)
-
-
-@kernel(parallel=True)
-def _forward(x, eps, epilogue, mean, variance, y):
     count = x.shape[0] * x.shape[2]
     for c in prange(x.shape[1]):
         exact_mean, exact_variance = moments(x, c, count)
@@ -51,6 +46,7 @@ def moments(x, c, count):
     return start + plain / count, 0.0 if variance < 0 else variance
 
 
+@kernel(parallel=True)
 def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
     """The gradient of `forward`, statistics included. With xhat = (x - mean) / sqrt(variance + eps)
 
@@ -60,12 +56,6 @@ def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
     All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, where there
     is an activation.
     """
-    run = small.normalize_back if small.is_small(x) else _backward
-    run(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta)
-
-
-@kernel(parallel=True)
-def _backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
     count = x.shape[0] * x.shape[2]
     for c in prange(x.shape[1]):
         affine.activation_back(y, dy, epilogue, c)

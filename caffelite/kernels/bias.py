@@ -2,18 +2,13 @@
 
 import numpy as np
 
-from . import affine, small
+from . import affine
 from ._jit import kernel, prange
 
 
+@kernel(parallel=True)
 def backward(y, dy, epilogue, db):
     """db[c] += sum of dy[:, c], after dy = dy times the slope of the activation that gave y."""
-    run = small.bias_back if small.is_small(dy) else _backward
-    run(y, dy, epilogue, db)
-
-
-@kernel(parallel=True)
-def _backward(y, dy, epilogue, db):
     for c in prange(dy.shape[1]):
         affine.activation_back(y, dy, epilogue, c)
         db[c] += _sum_channel(dy, c)

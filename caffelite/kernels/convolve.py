@@ -4,7 +4,7 @@ y[n, m, o] = sum over c, k of w[m, c, k] x[n, c, o * stride + k * dilation - pad
 of channels. x is (N, C, *in), w is (M, C / group, *kernel), y is (N, M, *out), any number of
 spatial axes, all contiguous and of one dtype. The shapes alone say how many outputs there are.
 
-Small ones go through `small`. Else there are three ways, chosen by shape. `winograd` is for 3 by 3
+There are three ways, chosen by shape. `winograd` is for 3 by 3
 with stride 1, `direct` reads lines in place for up to two axes. For the rest, each thread takes a
 run of pixels, writes their windows as a matrix small enough for its cache (`im2col`), and
 multiplies that by the packed weights.
@@ -17,7 +17,7 @@ import os
 
 import numpy as np
 
-from . import affine, direct, small, winograd, winograd_weight
+from . import affine, direct, winograd, winograd_weight
 from ._jit import kernel, prange, thread_count
 from ._simd import VECTOR_BYTES, add, clear, copy, lanes
 from ._tiles import DOT_COLUMNS, TILE_ROWS, TILE_VECTORS
@@ -56,9 +56,7 @@ SMALL_WEIGHTS = 1 << 16
 
 
 def forward_path(x, w, y, stride, pad, dilation, group=1) -> str:
-    """How `forward` computes this: "small", "winograd", "lines" or "windows"."""
-    if _is_small(y, w, group):
-        return "small"
+    """How `forward` computes this: "winograd", "lines" or "windows"."""
     geometry = geometry_of(x.shape[2:], y.shape[2:], w.shape[2:], stride, pad, dilation)
     return _path(x, direct.canonical(geometry), (w.shape[1], w.shape[0] // group, group))
 
@@ -89,12 +87,6 @@ def _allowed(path):
     return FORCED is None or path in FORCED
 
 
-def _is_small(y, w, group):
-    batch, outputs, *pixels = y.shape
-    depth = batch * group * math.prod(w.shape[1:])
-    return FORCED is None and small.is_small_product(outputs // group, math.prod(pixels), depth)
-
-
 def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
     """y = conv(x, w), or what an `Epilogue` makes of each channel's sums."""
     geometry = geometry_of(x.shape[2:], y.shape[2:], w.shape[2:], stride, pad, dilation)
@@ -102,9 +94,6 @@ def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
         return
     if epilogue is None:
         epilogue = Epilogue.of(x.dtype, len(w))
-    if _is_small(y, w, group):
-        small.convolve(x, w, y, geometry, group, epilogue)
-        return
     inputs, outputs = w.shape[1], w.shape[0] // group
     window = int(np.prod(geometry[KERNEL]))
     sizes = (inputs, outputs, group)
@@ -117,9 +106,6 @@ def backward_input(w, dy, dx, stride, pad, dilation, group=1):
     """dx = gradient of sum(dy * conv(x, w)) to x; assigned."""
     geometry = geometry_of(dx.shape[2:], dy.shape[2:], w.shape[2:], stride, pad, dilation)
     if dx.size == 0:
-        return
-    if _is_small(dy, w, group):
-        small.convolve_back(w, dy, dx, geometry, group)
         return
     inputs, outputs = w.shape[1], w.shape[0] // group
     window = int(np.prod(geometry[KERNEL]))
@@ -139,9 +125,6 @@ def backward_weight(x, dy, dw, stride, pad, dilation, group=1):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
     geometry = geometry_of(x.shape[2:], dy.shape[2:], dw.shape[2:], stride, pad, dilation)
     if dy.size == 0 or dw.size == 0:
-        return
-    if _is_small(dy, dw, group):
-        small.weight_gradient(x, dy, dw, geometry, group)
         return
     plane = direct.canonical(geometry)
     if _wants(winograd_weight, x, plane, (dw.shape[1], dw.shape[0] // group, group)):
