@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 import tests.cases  # noqa: F401  (fills the table)
-from caffelite.kernels import convolve, direct, winograd, winograd_weight
+from caffelite.kernels import (
+    convolve,
+    direct,
+    direct_weight,
+    im2col_multiply,
+    im2col_scatter,
+    im2col_weight,
+    plan,
+    winograd,
+    winograd_weight,
+)
 from caffelite.testing import cases
 
 HERE = Path(__file__).parent
@@ -20,7 +30,8 @@ EVERYTHING = [*(str(HERE / f"test_{name}.py") for name in ("golden", "layers", "
 PROCESS = """
 import sys, numba, pytest
 from caffelite.kernels import (
-    _simd, convolve, direct, eltwise, gemm, lrn, relu, winograd_weight,
+    _problem, _simd, direct, direct_weight, eltwise, gemm, im2col_multiply, im2col_scatter,
+    im2col_weight, lrn, plan, relu, winograd_weight,
 )
 from caffelite.solver import base
 {before}
@@ -33,16 +44,16 @@ base.PIECE = 3
 relu.PART = eltwise.PART = lrn.BLOCK = 8
 gemm.DEPTH_BLOCK, gemm.ROW_BLOCK, gemm.PANEL_BLOCK, gemm.DOT_LIMIT = 3, 5, 1, 0
 gemm.SMALL = 0
-convolve.DEPTH_BLOCK, convolve.BLOCK_BYTES, convolve.ROW_BLOCK = 4, 1, 2
-convolve.STAGED_TILES = 1
-direct.BAND_BYTES = direct.BAND_PIXELS = direct.LONG_LINE = 1
-convolve.SMALL_WEIGHTS = direct.SMALL_WEIGHTS = winograd_weight.SMALL_WEIGHTS = 0
+im2col_multiply.DEPTH_BLOCK, im2col_multiply.BLOCK_BYTES, im2col_weight.ROW_BLOCK = 4, 1, 2
+im2col_scatter.BLOCK_BYTES = im2col_weight.BLOCK_BYTES = im2col_multiply.STAGED_TILES = 1
+direct.BAND_BYTES = direct_weight.BAND_BYTES = direct_weight.BAND_PIXELS = _problem.LONG_LINE = 1
+_problem.SMALL_WEIGHTS = winograd_weight.SMALL_WEIGHTS = 0
 winograd_weight.TILES, winograd_weight.CHANNELS = 3, 2
 """
 
 
 def ways(names):
-    held = f"convolve.FORCED == {names.split(',')}"
+    held = f"plan.FORCED == {names.split(',')}"
     return {"CAFFELITE_CONVOLUTION": names}, held, "convolution or golden or steps"
 
 
@@ -60,10 +71,10 @@ def threads(count):
 
 
 SETTINGS = {  # the environment, what then holds, and which tests it is of consequence for
-    "windows": ways(""),
-    "lines": ways("lines"),
+    "im2col": ways("im2col"),
+    "direct": ways("direct"),
     "winograd": ways("winograd"),
-    "winograd and lines": ways("winograd,lines"),
+    "winograd and direct": ways("winograd,direct"),
     "layer by layer": ({"CAFFELITE_PLAN": "off"}, "True", "golden or steps"),
     "workqueue": layer("workqueue"),
     "omp": layer("omp"),
@@ -113,17 +124,17 @@ def test_kernels_agree_without_compilation():
     run(KERNELS, {"NUMBA_DISABLE_JIT": "1"})
 
 
-WINDOWS, LINES, WINOGRAD = {"windows"}, {"lines", "windows"}, {"winograd", "windows"}
+IM2COL, DIRECT, WINOGRAD = {"im2col"}, {"direct", "im2col"}, {"winograd", "im2col"}
 
 
 @pytest.mark.parametrize(
     ("forced", "ways"),
     [
-        (None, LINES),
-        ([], WINDOWS),
-        (["lines"], LINES),
+        (None, DIRECT),
+        (["im2col"], IM2COL),
+        (["direct"], DIRECT),
         (["winograd"], WINOGRAD),
-        (["winograd", "lines"], WINOGRAD | LINES),
+        (["winograd", "direct"], WINOGRAD | DIRECT),
     ],
 )
 def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):
@@ -142,16 +153,14 @@ def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):
 
         monkeypatch.setattr(module, name, watched)
 
-    monkeypatch.setattr(convolve, "FORCED", forced)
+    monkeypatch.setattr(plan, "FORCED", forced)
     for name in ("forward", "backward_input", "backward_weight"):
         watch(convolve, name)
-    watch(winograd, "multiply", "winograd")
-    watch(winograd_weight, "backward_weight", "winograd")
-    for name in ("multiply_lines", "backward_weight"):
-        watch(direct, name, "lines")
-    watch(convolve, "_multiply_windows", "windows")
-    watch(convolve._weight, "on", "windows")
-    watch(convolve, "_scatter_windows", "scattered windows")
+    for module in (winograd, direct, im2col_multiply):
+        watch(module, "multiply", module.Plan.way)
+    for module in (winograd_weight, direct_weight, im2col_weight):
+        watch(module, "add_gradient", module.Plan.way)
+    watch(im2col_scatter, "scatter", "scatter")
     for row in cases:
         if row.type == "Convolution" and row.error is None:
             layer, bottom, top = row.build()
@@ -159,6 +168,6 @@ def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):
             layer.backward(top, [True] * len(bottom), bottom)
     assert seen == {
         "forward": ways,
-        "backward_input": ways | {"scattered windows"},
+        "backward_input": ways | {"scatter"},
         "backward_weight": ways,
     }

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import _cache, _tiles, convolve, gemm, im2col
+from caffelite.kernels import _cache, _tiles, convolve, gemm, im2col, plan
 
 from .reference import convolve as slow_convolve
 from .reference import epilogue
@@ -146,7 +146,7 @@ COUNTS = [(1, 1, 1, 1), (2, 3, 5, 1), (3, 2, 3, 2), (2, 1, 1, 4), (5, 18, 33, 1)
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
     """Leave out the one algorithm that rounds where whole numbers need no rounding."""
-    monkeypatch.setattr(convolve, "FORCED", ["lines"])
+    monkeypatch.setattr(plan, "FORCED", ["direct"])
 
 
 @FLOATS
@@ -158,9 +158,9 @@ def test_convolve(window, counts, dtype):
 
 @FLOATS
 @pytest.mark.parametrize("window", [w for w in WINDOWS if len(w[0]) < 3], ids=str)
-def test_convolve_by_windows(window, dtype, monkeypatch):
+def test_convolve_by_im2col(window, dtype, monkeypatch):
     """The general path, for shapes that have a faster one."""
-    monkeypatch.setattr(convolve, "FORCED", [])
+    monkeypatch.setattr(plan, "FORCED", ["im2col"])
     check_convolve(window, (3, 2, 3, 2), dtype)
 
 
@@ -188,24 +188,21 @@ def test_convolve_over_several_blocks(window, counts):
 
 @SEVERAL_BLOCKS
 @pytest.mark.skipif(not JIT, reason="too slow without compilation")
-def test_convolve_by_windows_over_several_blocks(window, counts, monkeypatch):
-    monkeypatch.setattr(convolve, "FORCED", [])
+def test_convolve_by_im2col_over_several_blocks(window, counts, monkeypatch):
+    monkeypatch.setattr(plan, "FORCED", ["im2col"])
     check_convolve(window, counts, np.float32)
 
 
 @pytest.mark.parametrize(
-    ("kernel", "size", "turned"),
+    ("kernel", "size", "transposed"),
     [((3, 3), (14, 14), True), ((5, 5), (10, 10), True), ((480, 1), (482, 65536), False)],
 )
-def test_weights_are_not_turned_to_multiply_zeros(kernel, size, turned, monkeypatch):
-    """Turned, 480 x 1 weights on 3 x 65,536 pixels took 160 times the products that there are."""
-    ways = []
-    monkeypatch.setattr(convolve, "_multiply", lambda *_: ways.append(True))
-    monkeypatch.setattr(convolve, "_scatter_windows", lambda *_: ways.append(False))
+def test_weights_are_not_transposed_to_multiply_zeros(kernel, size, transposed):
+    """480 x 1 weights, transposed, on 3 x 65,536 pixels took 160 times the products there are."""
     out = tuple(i - k + 1 for i, k in zip(size, kernel, strict=True))
-    w, dy, dx = (np.empty((1, 1, *shape), np.float32) for shape in (kernel, out, size))
-    convolve.backward_input(w, dy, dx, (1, 1), (0, 0), (1, 1))
-    assert ways == [turned]
+    x, w, y = ((1, 1, *shape) for shape in (size, kernel, out))
+    planned = plan.plan_convolution(x, w, y, (1, 1), (0, 0), (1, 1), 1, 4)
+    assert (planned.input_gradient.way != "scatter") == transposed
 
 
 def check_convolve(window, counts, dtype):

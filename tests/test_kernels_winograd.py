@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import _tiles, convolve, winograd, winograd_weight
+from caffelite.kernels import _tiles, convolve, plan, winograd, winograd_weight
+from caffelite.kernels._problem import Problem
 
 from .reference import convolve as slow_convolve
 from .reference import epilogue
@@ -56,7 +57,7 @@ def assert_close(actual, expected, tolerance=2e-5):
 
 @pytest.mark.parametrize("shape", SMALL, ids=str)
 def test_winograd_agrees_with_its_twin(shape, monkeypatch):
-    monkeypatch.setattr(convolve, "FORCED", ["winograd"])
+    monkeypatch.setattr(plan, "FORCED", ["winograd"])
     single, exact = (results(convolve, shape, dtype) for dtype in (np.float32, np.float64))
     assert_close(single, results(slow_convolve, shape))
     assert_close(exact, results(slow_convolve, shape, np.float64), 1e-13)
@@ -65,26 +66,22 @@ def test_winograd_agrees_with_its_twin(shape, monkeypatch):
 @pytest.mark.parametrize("shape", LARGE, ids=str)
 @pytest.mark.skipif(config.DISABLE_JIT, reason="too slow without compilation")
 def test_winograd_agrees_with_the_general_path(shape, monkeypatch):
-    _, inputs, outputs, group, size, pad = shape
-    x, _, dy, _ = arrays(shape)
-    geometry = (size, dy.shape[2:], (3, 3), (1, 1), pad, (1, 1))
-    assert winograd.fits(geometry) and winograd.pays(geometry, x, (inputs, outputs, group))
-    monkeypatch.setattr(convolve, "FORCED", ["winograd"])
+    x, w, dy, options = arrays(shape)
+    planned = plan.plan_convolution(x.shape, w.shape, dy.shape, *options, x.itemsize)
+    assert planned.forward.way == "winograd"
+    monkeypatch.setattr(plan, "FORCED", ["winograd"])
     fast = results(convolve, shape)
-    monkeypatch.setattr(convolve, "FORCED", [])
+    monkeypatch.setattr(plan, "FORCED", ["im2col"])
     assert_close(fast, results(convolve, shape))
 
 
 def test_winograd_pays_for_large_float32_and_fits_3x3_with_stride_1():
-    x = np.zeros((8, 64, 20, 20), np.float32)
-    yes = ((20, 20), (20, 20), (3, 3), (1, 1), (1, 1), (1, 1))
-    assert winograd.fits(yes) and winograd.pays(yes, x, (64, 64, 1))
-    assert not winograd.pays(yes, x.astype(np.float64), (64, 64, 1))
-    assert not winograd.pays(yes, x, (3, 64, 1))
-    assert not winograd.pays(yes, x[:1], (64, 64, 1))
-    assert winograd_weight.pays(yes, x, (64, 64, 1))
-    assert not winograd_weight.pays(yes, x.astype(np.float64), (64, 64, 1))
-    assert not winograd_weight.pays(yes, x, (64, 32, 1))
-    for axis, value in [(2, (3, 1)), (3, (1, 2)), (5, (2, 1))]:
-        no = (*yes[:axis], value, *yes[axis + 1 :])
-        assert not winograd.fits(no)
+    square = {"size": (20, 20), "out": (20, 20), "kernel": (3, 3), "stride": (1, 1), "pad": (1, 1)}
+    yes = Problem(8, 64, 64, 1, **square, dilation=(1, 1), itemsize=4, threads=1)
+    assert winograd.fits(yes) and winograd.pays(yes) and winograd_weight.pays(yes)
+    for change in {"itemsize": 8}, {"inputs": 3}, {"batch": 1}:
+        assert not winograd.pays(yes._replace(**change))
+    for change in {"itemsize": 8}, {"outputs": 32}:
+        assert not winograd_weight.pays(yes._replace(**change))
+    for change in {"kernel": (3, 1)}, {"stride": (1, 2)}, {"dilation": (2, 1)}:
+        assert not winograd.fits(yes._replace(**change))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from caffelite.data.image import decode, decoded_shape
 from caffelite.data.picture_file import tiles, upright
-from caffelite.errors import DataError
+from caffelite.errors import CaffeliteError, DataError
 from caffelite.io import load_image
 
 
@@ -144,7 +144,9 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch):
         with pytest.raises(DataError, match="30 x 41 = 1230 pixels, more than 1229"):
             decode(encoded)
     monkeypatch.setenv("CAFFELITE_MAX_PIXELS", "many")
-    with pytest.raises(DataError, match='CAFFELITE_MAX_PIXELS="many", expected a number of pixels'):
+    with pytest.raises(
+        CaffeliteError, match='CAFFELITE_MAX_PIXELS="many", expected a number of pixels'
+    ):
         decode(READ[0])
 
 

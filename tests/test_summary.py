@@ -165,9 +165,9 @@ def test_the_plan_says_what_runs_together_and_how(net, capsys):
              num_output: 3 kernel_size: 1 axis: 0 } }"""
     )
     paths = report(capsys, "large.prototxt", "--plan")["plan"]["path"]
-    assert paths == {"plane": "winograd", "room": "windows"}
+    assert paths == {"plane": "winograd", "room": "im2col"}
     plan = report(capsys, "net.prototxt", "--plan")["plan"]
-    assert plan["path"] == {"conv": "windows"}
+    assert plan["path"] == {"conv": "im2col"}
     assert plan["in_step_with"] == {"bn": "conv", "relu": "conv"}
     assert plan["shared"] == "data" and plan["bytes_in_turn"] <= plan["bytes_apart"]
     assert main(["summary", "net.prototxt", "--plan", "--phase=TRAIN"]) == 0

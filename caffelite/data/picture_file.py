@@ -6,7 +6,6 @@ seldom tried on damaged files. Those that come in here are JPEG, PNG, BMP, GIF, 
 
 import io
 import os
-import re
 import zlib
 from contextlib import contextmanager, nullcontext
 
@@ -22,6 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from ..environment import number
 from ..errors import DataError
 from ..reading import MOST_TEXT, opened
 
@@ -179,12 +179,9 @@ def most_pixels():
 
     Pillow refuses pictures of more than twice its Image.MAX_IMAGE_PIXELS, which programs may set.
     """
-    text = os.environ.get(LIMIT)
-    if not text:
+    limit = number(LIMIT, 0, "pixels")
+    if not limit:
         return 2 * (Image.MAX_IMAGE_PIXELS or 0)
-    if not re.fullmatch("[1-9][0-9]{0,17}", text):
-        raise DataError(f'the environment has {LIMIT}="{text}", expected a number of pixels')
-    limit = int(text)
     if Image.MAX_IMAGE_PIXELS and limit > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = limit  # some decoders ask it, too
     return limit

@@ -7,72 +7,96 @@ product. Float32 results differ from direct convolution by some 1e-5 of the larg
 Lavin, Gray 2015, arXiv:1509.09308
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ._jit import kernel, prange, thread_count
-from ._simd import VECTOR_BYTES, clear, copy, lanes
+from ._jit import kernel, prange
+from ._simd import clear, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS, tile, transpose
 from ._winograd_tiles import winograd_input, winograd_output, winograd_weight
 from ._workspace import workspace
 
 POINTS = 36
+FITTING = (3, 3), (1, 1), (1, 1)
+"""Kernel, stride and dilation."""
 MIN_CHANNELS = 16
 """Fewer inputs or outputs than this do not pay for the transforms."""
 MIN_TILES = 48
 """Nor do fewer tiles than this pay for transforming the weights."""
 
 
-def fits(geometry):
-    """Whether a convolution, in `direct.canonical` form, is one that this algorithm computes."""
-    return geometry is not None and geometry[2:4] + geometry[5:] == ((3, 3), (1, 1), (1, 1))
+def fits(plane):
+    """Whether a problem, in the form of `Problem.plane`, is one that this algorithm computes."""
+    return plane is not None and (plane.kernel, plane.stride, plane.dilation) == FITTING
 
 
-def pays(geometry, x, sizes):
+def pays(plane):
     """Whether one that fits is large enough to gain."""
-    (inputs, outputs, _), out = sizes, geometry[1]
-    tiles = x.shape[0] * -(-out[0] // 4) * -(-out[1] // 4)
-    wide = x.dtype == np.float32 and min(out) >= 4 and min(inputs, outputs) >= MIN_CHANNELS
-    return wide and tiles >= MIN_TILES
+    wide = plane.itemsize == 4 and min(plane.out) >= 4
+    wide = wide and min(plane.inputs, plane.outputs) >= MIN_CHANNELS
+    return wide and plane.batch * -(-plane.out[0] // 4) * -(-plane.out[1] // 4) >= MIN_TILES
 
 
-def multiply(x, w, w_at, w_steps, y, geometry, sizes, epilogue):
-    """y = weights times windows of x, and an epilogue; for w_at, w_steps see `direct.pack_tile`."""
-    inputs, outputs, group = sizes
-    batch, threads = x.shape[0], thread_count(y.size * inputs * 9)
-    panel = TILE_VECTORS * VECTOR_BYTES // x.itemsize
-    (height, width), (out_height, out_width), _, _, (above, left), _ = geometry
-    down, across = -(-out_height // 4), -(-out_width // 4)
+class Plan(NamedTuple):
+    """Panels of 4 by 4 tiles; `parts` threads share `items` (panel, group, outputs) blocks."""
+
+    batch: int
+    inputs: int
+    outputs: int
+    group: int
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+    down: int  # tiles of an image
+    across: int
+    above: int  # pads
+    left: int
+    panels: int
+    output_parts: int
+    items: int
+    parts: int
+    packed: int  # elements for transformed weights
+    size: int  # elements of work space for each part
+
+    way = "winograd"
+
+
+def plan(problem):
+    """The blocks for a problem that `fits`."""
+    batch, inputs, outputs, group, size, out = problem[:6]
+    threads, panel = problem.usable_threads, TILE_VECTORS * problem.lanes
+    down, across = -(-out[0] // 4), -(-out[1] // 4)
     panels = -(-batch * down * across // panel)
     row_tiles = -(-outputs // TILE_ROWS)
     output_parts = 1
     while panels * group * output_parts % threads and output_parts < min(row_tiles, threads):
         output_parts += 1
     items = panels * group * output_parts
-    parts = min(threads, items)
-    size = POINTS * (inputs + 1 + TILE_ROWS) * panel + 16 * panel
-    size += lines_size(panel, across, panel // TILE_VECTORS)
-    weights = POINTS * group * outputs * inputs
-    work = workspace(x.dtype, weights + parts * size)
-    sizes = np.array(
-        (batch, inputs, outputs, group, height, width, out_height, out_width, down, across)
-        + (above, left, panels, output_parts),
-        np.int64,
-    )
-    run = _winograd.on(parts)
-    steps = np.array(w_steps, np.int64)
-    run(
-        x.reshape(-1), w.reshape(-1), w_at, steps, y.reshape(-1), sizes, epilogue,
-        work, weights, size, parts,
+    own = POINTS * (inputs + 1 + TILE_ROWS) * panel + 16 * panel
+    own += lines_size(panel, across, problem.lanes)
+    return Plan(
+        batch, inputs, outputs, group, *size, *out, down, across, *problem.pad, panels,
+        output_parts, items, min(threads, items), POINTS * group * outputs * inputs, own,
     )  # fmt: skip
 
 
+def multiply(x, w, y, plan, weights, epilogue):
+    """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
+    work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
+    run = _multiply.on(plan.parts)
+    run(x.reshape(-1), w.reshape(-1), y.reshape(-1), plan, weights, epilogue, work)
+
+
 @kernel
-def _transform_weights(w, w_at, w_steps, outputs, item, out, group, windows_at):
+def _transform_weights(w, layout, plan, item, out, windows_at):
     """Transform and pack the weights of one tile of outputs: point, tile, input, output.
 
     In out[windows_at:], the 3 by 3 windows of all outputs lie beside each other on the way.
     """
-    group_step, row_step, input_step, tap_step, inputs, _ = w_steps
+    inputs, outputs, position_step = layout.inputs, plan.outputs, layout.position_step
+    row_step = layout.output_step
     tiles = -(-outputs // TILE_ROWS)
     g, t = item // tiles, item % tiles
     first, last = t * outputs // tiles, (t + 1) * outputs // tiles
@@ -80,19 +104,19 @@ def _transform_weights(w, w_at, w_steps, outputs, item, out, group, windows_at):
     target = (g * outputs + first) * inputs
     step = max(square, TILE_ROWS)
     for c in range(inputs):
-        source = w_at + g * group_step + first * row_step + c * input_step
-        low = min(source, source + 8 * tap_step)
+        source = layout.start + g * layout.group_step + first * row_step + c * layout.input_step
+        low = min(source, source + 8 * position_step)
         if square >= max(TILE_ROWS, 9) and low + square * row_step + square <= len(w):
             transpose(w, low, row_step, out, windows_at, step)
         else:
             for k in range(9):
                 copy(rows, w, low + k, row_step, out, windows_at + k * step, 1)
-        # turned weights have the last tap first
-        tap0 = source - low
+        # transposed weights have the last position first
+        start = source - low
         for r in range(0, rows, square):
             winograd_weight(
-                rows - r, out, windows_at + tap0 * step + r, tap_step * step,
-                out, target + c * rows + r, group * outputs * inputs,
+                rows - r, out, windows_at + start * step + r, position_step * step,
+                out, target + c * rows + r, plan.group * outputs * inputs,
             )  # fmt: skip
 
 
@@ -102,20 +126,21 @@ def lines_size(tiles, across, per_vector):
 
 
 @kernel
-def transform_input(x, x_at, image_step, plane, first, last, work, lines_at, out_at, out_step):
+def transform_input(x, x_at, plan, first, last, work, lines_at, out_at, out_step):
     """Transform the patches of one channel for tiles first <= t < last: point, tile.
 
-    `plane`: height and width, tiles down and across, pads above and left; images of x lie
-    `image_step` apart. Lanes beyond the last tile are written, too.
+    Lanes beyond the last tile are written, too.
     """
-    height, width, down, across, above, left = plane
+    height, width, down, across = plan.height, plan.width, plan.down, plan.across
+    image_step = plan.group * plan.inputs * height * width
     line, t = 4 * across + 2, first
     while t < last:
         n, i = t // (down * across), t // across % down
         end = min(last, (n + 1) * down * across)
         lines = 4 * ((end - 1) // across % down - i) + 6
         image = x_at + n * image_step
-        _copy_lines(x, image, height, width, 4 * i - above, lines, left, work, lines_at, line)
+        i0 = 4 * i - plan.above
+        _copy_lines(x, image, height, width, i0, lines, plan.left, work, lines_at, line)
         while t < end:
             j = t % across
             source = lines_at + 4 * ((t // across % down - i) * line + j)
@@ -140,28 +165,26 @@ def _copy_lines(x, x_at, height, width, i0, lines, left, out, out_at, step):
 
 
 @kernel
-def _winograd_part(x, y, sizes, epilogue, work, weights, size, parts, part):
+def _multiply_part(x, y, plan, epilogue, work, part):
     """The `part`-th share of (panel of tiles, group, outputs) blocks of y."""
-    batch, inputs, outputs, group, height, width = sizes[:6]
-    out_height, out_width, down, across, above, left, panels, output_parts = sizes[6:]
+    batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
+    out_height, out_width, down, across = plan.out_height, plan.out_width, plan.down, plan.across
+    output_parts, x_plane = plan.output_parts, plan.height * plan.width
     per_vector = lanes(x)
     panel, count = TILE_VECTORS * per_vector, batch * down * across
     row_tiles = -(-outputs // TILE_ROWS)
-    plane = height, width, down, across, above, left
-    lines_at = weights + part * size
+    lines_at = plan.packed + part * plan.size
     products_at = lines_at + 16 * panel
     input_at = products_at + POINTS * TILE_ROWS * panel
     input_step = (inputs + 1) * panel
     patches_at = input_at + POINTS * input_step
-    items = panels * group * output_parts
-    for item in range(part * items // parts, (part + 1) * items // parts):
+    for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
         output_part, g = item % output_parts, item // output_parts % group
         t0 = item // (output_parts * group) * panel
         t1 = min(t0 + panel, count)
         for c in range(inputs):
-            source = (g * inputs + c) * height * width
             transform_input(
-                x, source, group * inputs * height * width, plane, t0, t1,
+                x, (g * inputs + c) * x_plane, plan, t0, t1,
                 work, patches_at, input_at + c * panel, input_step,
             )  # fmt: skip
         first_tile = output_part * row_tiles // output_parts
@@ -194,14 +217,11 @@ def _winograd_part(x, y, sizes, epilogue, work, weights, size, parts, part):
 
 
 @kernel(parallel=True)
-def _winograd(
-    x, w, w_at, w_steps, y, sizes, epilogue, work, weights, size, parts
-):  # fmt: skip
-    outputs, group = sizes[2], sizes[3]
-    tiles = group * -(-outputs // TILE_ROWS)
-    for part in prange(parts):
-        own = weights + np.int64(part) * size
-        for item in range(part * tiles // parts, (part + 1) * tiles // parts):
-            _transform_weights(w, w_at, w_steps, outputs, np.int64(item), work, group, own)
-    for part in prange(parts):
-        _winograd_part(x, y, sizes, epilogue, work, weights, size, parts, np.int64(part))
+def _multiply(x, w, y, plan, weights, epilogue, work):
+    tiles = plan.group * -(-plan.outputs // TILE_ROWS)
+    for part in prange(plan.parts):
+        own = plan.packed + np.int64(part) * plan.size
+        for item in range(part * tiles // plan.parts, (part + 1) * tiles // plan.parts):
+            _transform_weights(w, weights, plan, np.int64(item), work, own)
+    for part in prange(plan.parts):
+        _multiply_part(x, y, plan, epilogue, work, np.int64(part))

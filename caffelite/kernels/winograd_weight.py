@@ -5,16 +5,17 @@ The transpose of `winograd`'s forward: a window's gradient is G' [ sum over tile
 of the 36 points, the sum over tiles of many inputs and outputs is a matrix product.
 """
 
-import math
+from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import kernel, prange, thread_count
-from ._simd import VECTOR_BYTES, clear, copy, lanes
+from ._jit import kernel, prange
+from ._problem import SMALL_WEIGHTS
+from ._simd import clear, copy, lanes
 from ._tiles import PIXEL_ROWS, TILE_VECTORS, pixel_tile
+from ._transpose import add_transposed, write_transposed
 from ._winograd_tiles import winograd_gradient, winograd_window
 from ._workspace import workspace
-from .direct import SMALL_WEIGHTS, add_turned, turn
 from .gemm import spaced
 from .winograd import POINTS, lines_size, transform_input
 
@@ -26,65 +27,98 @@ MIN_CHANNELS = 64
 """Fewer inputs or outputs than this do not pay for the transforms."""
 
 
-def pays(geometry, x, sizes):
-    """Whether a convolution that `winograd.fits` is large enough to gain."""
-    inputs, outputs, _ = sizes
-    wide = min(inputs, outputs) >= MIN_CHANNELS and min(geometry[1]) >= 4
-    return wide and x.dtype == np.float32
+def pays(plane):
+    """Whether a problem that `winograd.fits` is large enough to gain."""
+    wide = min(plane.inputs, plane.outputs) >= MIN_CHANNELS and min(plane.out) >= 4
+    return wide and plane.itemsize == 4
 
 
-def backward_weight(x, dy, dw, geometry, group):
-    """dw += gradient of sum(dy * conv(x, w)) to w; `geometry` is one that `winograd.fits`."""
-    batch, inputs, outputs = x.shape[0], dw.shape[1], dw.shape[0] // group
-    threads = thread_count(dy.size * math.prod(dw.shape[1:]))
-    per_vector = VECTOR_BYTES // x.itemsize
-    panel = TILE_VECTORS * per_vector
-    (height, width), (out_height, out_width), _, _, (above, left), _ = geometry
-    down, across = -(-out_height // 4), -(-out_width // 4)
+class Plan(NamedTuple):
+    """`chunk` tiles at a time: their gradients are transformed, then `image_parts` of them summed.
+
+    Gradients are cut in `slices` tiles by panels of outputs, sums in blocks of inputs.
+    """
+
+    batch: int
+    inputs: int
+    outputs: int
+    group: int
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+    down: int  # tiles of an image
+    across: int
+    above: int  # pads
+    left: int
+    channels: int
+    panels: int
+    image_parts: int
+    chunk: int
+    slices: int
+    gradient_step: int
+    input_step: int
+    total_step: int
+    lines: int
+    gradients: int  # elements for transformed gradients
+    parts: int
+    size: int  # elements of work space for each part
+    rows: np.ndarray
+    pixels: np.ndarray
+
+    way = "winograd"
+
+
+def plan(problem):
+    """The blocks for a problem that `winograd.fits`."""
+    batch, inputs, outputs, group, size, out = problem[:6]
+    threads, lanes_of = problem.usable_threads, problem.lanes
+    panel = TILE_VECTORS * lanes_of
+    down, across = -(-out[0] // 4), -(-out[1] // 4)
     count = batch * down * across
     panels = -(-outputs // panel)
     blocks = -(-inputs // CHANNELS)
-    parts = min(threads, -(-count // TILES)) if dw.size <= SMALL_WEIGHTS else 1
-    while blocks < inputs and parts * group * blocks % threads:
+    few = problem.weights <= SMALL_WEIGHTS
+    image_parts = min(threads, -(-count // TILES)) if few else 1
+    while blocks < inputs and image_parts * group * blocks % threads:
         blocks += 1
     channels = -(-inputs // blocks)
-    chunk = min(parts * TILES, count)
-    slices = -(-threads // (group * panels))
+    chunk = min(image_parts * TILES, count)
     # steps are odd numbers of vectors, so that the points of a tile spread over cache sets
     steps = [
-        spaced(size, per_vector)
-        for size in (chunk * panel, channels * (TILES + per_vector), channels * panel)
+        spaced(values, lanes_of)
+        for values in (chunk * panel, channels * (TILES + lanes_of), channels * panel)
     ]
-    lines = lines_size(TILES, across, per_vector)
-    sizes = np.array(
-        (batch, inputs, outputs, group, height, width, out_height, out_width, down, across)
-        + (above, left, channels, panels, parts, chunk, slices, *steps, lines),
-        np.int64,
-    )
-    size = lines + POINTS * (steps[1] + steps[2]) + 9 * channels * panel
-    size = max(size, (4 * out_width + 16) * panel)
-    gradients = POINTS * group * panels * steps[0]
-    sums = parts * dw.size if parts > 1 else 0
-    work = workspace(x.dtype, gradients + threads * size + sums)
-    target = work[gradients + threads * size :][:sums] if sums else dw.reshape(-1)
-    target[:sums] = 0
-    rows, pixels = np.arange(channels) * (TILES + per_vector), np.arange(TILES)
-    run = _sum_products.on(threads)
-    run(
-        x.reshape(-1), dy.reshape(-1), target, sizes, rows, pixels, work, gradients, size, threads
+    lines = lines_size(TILES, across, lanes_of)
+    own = lines + POINTS * (steps[1] + steps[2]) + 9 * channels * panel
+    return Plan(
+        batch, inputs, outputs, group, *size, *out, down, across, *problem.pad, channels, panels,
+        image_parts, chunk, -(-threads // (group * panels)), *steps, lines,
+        POINTS * group * panels * steps[0], threads, max(own, (4 * out[1] + 16) * panel),
+        np.arange(channels) * (TILES + lanes_of), np.arange(TILES),
     )  # fmt: skip
+
+
+def add_gradient(x, dy, dw, plan):
+    """dw += gradient of sum(dy * conv(x, w)) to w."""
+    own = plan.gradients + plan.parts * plan.size
+    sums = plan.image_parts * dw.size if plan.image_parts > 1 else 0
+    work = workspace(x.dtype, own + sums)
+    target = work[own:][:sums] if sums else dw.reshape(-1)
+    target[:sums] = 0
+    _sum_products.on(plan.parts)(x.reshape(-1), dy.reshape(-1), target, plan, work)
     for part in target[:sums].reshape(-1, *dw.shape):
         dw += part
 
 
 @kernel
-def _transform_gradients(dy, sizes, t0, t1, item, work, turned_at):
+def _transform_gradients(dy, plan, t0, t1, item, work, columns_at):
     """Transform one slice of tiles t0 <= t < t1 for one panel of outputs: point, tile, output."""
-    outputs, group = sizes[2], sizes[3]
-    height, width, down, across = sizes[6:10]
-    panels, slices, step = sizes[13], sizes[16], sizes[17]
+    outputs, group, panels, slices = plan.outputs, plan.group, plan.panels, plan.slices
+    height, width, down, across = plan.out_height, plan.out_width, plan.down, plan.across
+    step = plan.gradient_step
     panel = TILE_VECTORS * lanes(dy)
-    patch_at = turned_at + 4 * width * panel
+    patch_at = columns_at + 4 * width * panel
     part, m, g = item % slices, item // slices % panels, item // (slices * panels)
     rows = min(panel, outputs - m * panel)
     t, last = t0 + part * (t1 - t0) // slices, t0 + (part + 1) * (t1 - t0) // slices
@@ -92,11 +126,11 @@ def _transform_gradients(dy, sizes, t0, t1, item, work, turned_at):
         n, i = t // (down * across), t // across % down
         lines = min(4, height - 4 * i)
         source = (((n * group + g) * outputs + m * panel) * height + 4 * i) * width
-        turn(dy, source, height * width, rows, lines * width, work, turned_at, panel)
+        write_transposed(dy, source, height * width, rows, lines * width, work, columns_at, panel)
         for j in range(t % across, min(across, t % across + last - t)):
             to = (g * panels + m) * POINTS * step + (t - t0) * panel
             columns = min(4, width - 4 * j)
-            at, line = turned_at + 4 * j * panel, width * panel
+            at, line = columns_at + 4 * j * panel, width * panel
             if lines < 4 or columns < 4:
                 clear(16 * panel, work, patch_at)
                 for k in range(lines):
@@ -108,38 +142,40 @@ def _transform_gradients(dy, sizes, t0, t1, item, work, turned_at):
 
 
 @kernel
-def _add_products(x, target, sizes, rows, pixels, t0, item, work, work_at):
+def _add_products(x, target, plan, t0, item, work, work_at):
     """Add the products of one part of the tiles from t0 on, for one block of inputs.
 
-    The sums of a part are those of dw: group and output, input, tap. Parts lie one behind another.
+    The sums of a part are those of dw: group and output, input, position. Parts
+    lie one behind another.
     """
-    batch, inputs, outputs, group, height, width = sizes[:6]
-    down, across, above, left, channels, panels, _, chunk = sizes[8:16]
-    gradient_step, input_step, total_step, lines = sizes[17:]
+    inputs, outputs, group = plan.inputs, plan.outputs, plan.group
+    x_plane, all_tiles = plan.height * plan.width, plan.batch * plan.down * plan.across
+    panels, input_step, total_step = plan.panels, plan.input_step, plan.total_step
     panel, per_vector = TILE_VECTORS * lanes(x), lanes(x)
-    blocks = -(-inputs // channels)
+    blocks = -(-inputs // plan.channels)
     block, g, part = item % blocks, item // blocks % group, item // (blocks * group)
     c0, c1 = block * inputs // blocks, (block + 1) * inputs // blocks
     count, tiles = c1 - c0, -(-(c1 - c0) // PIXEL_ROWS)
     first = t0 + part * TILES
-    last = min(first + TILES, min(t0 + chunk, batch * down * across))
-    plane = height, width, down, across, above, left
-    input_at = work_at + lines
+    last = min(first + TILES, min(t0 + plan.chunk, all_tiles))
+    input_at = work_at + plan.lines
     totals_at = input_at + POINTS * input_step
     windows_at = totals_at + POINTS * total_step
     for c in range(count):
         transform_input(
-            x, (g * inputs + c0 + c) * height * width, group * inputs * height * width, plane,
-            first, last, work, work_at, input_at + c * (TILES + per_vector), input_step,
+            x, (g * inputs + c0 + c) * x_plane, plan, first, last,
+            work, work_at, input_at + c * (TILES + per_vector), input_step,
         )  # fmt: skip
     for m in range(panels):
         clear(POINTS * total_step, work, totals_at)
         for p in range(POINTS):
-            right = ((g * panels + m) * POINTS + p) * gradient_step + (first - t0) * panel
+            right = ((g * panels + m) * POINTS + p) * plan.gradient_step
+            right += (first - t0) * panel
             for k in range(tiles):
                 r0, r1 = k * count // tiles, (k + 1) * count // tiles
                 pixel_tile(
-                    r1 - r0, last - first, work, input_at + p * input_step, pixels, 0, rows, r0,
+                    r1 - r0, last - first, work, input_at + p * input_step, plan.pixels, 0,
+                    plan.rows, r0,
                     work, right, work, totals_at + p * total_step + r0 * panel, panel,
                 )  # fmt: skip
         for c in range(count):
@@ -149,25 +185,24 @@ def _add_products(x, target, sizes, rows, pixels, t0, item, work, work_at):
                     work, windows_at + 9 * c * panel + v, panel,
                 )  # fmt: skip
         row = (part * group + g) * outputs + m * panel
-        add_turned(
+        add_transposed(
             work, windows_at, panel, 9 * count, min(panel, outputs - m * panel),
             target, (row * inputs + c0) * 9, inputs * 9, totals_at,
         )  # fmt: skip
 
 
 @kernel(parallel=True)
-def _sum_products(x, dy, target, sizes, rows, pixels, work, work_at, size, threads):
-    batch, inputs, _, group = sizes[:4]
-    count, channels, panels = batch * sizes[8] * sizes[9], sizes[12], sizes[13]
-    parts, chunk, slices = sizes[14:17]
-    gradients, products = group * panels * slices, parts * group * -(-inputs // channels)
+def _sum_products(x, dy, target, plan, work):
+    count, parts, chunk = plan.batch * plan.down * plan.across, plan.parts, plan.chunk
+    gradients = plan.group * plan.panels * plan.slices
+    products = plan.image_parts * plan.group * -(-plan.inputs // plan.channels)
     for t0 in range(0, count, chunk):
         t1 = min(t0 + chunk, count)
-        for thread in prange(threads):
-            own = work_at + np.int64(thread) * size
-            for item in range(thread * gradients // threads, (thread + 1) * gradients // threads):
-                _transform_gradients(dy, sizes, t0, t1, item, work, own)
-        for thread in prange(threads):
-            own = work_at + np.int64(thread) * size
-            for item in range(thread * products // threads, (thread + 1) * products // threads):
-                _add_products(x, target, sizes, rows, pixels, t0, item, work, own)
+        for part in prange(parts):
+            own = plan.gradients + np.int64(part) * plan.size
+            for item in range(part * gradients // parts, (part + 1) * gradients // parts):
+                _transform_gradients(dy, plan, t0, t1, item, work, own)
+        for part in prange(parts):
+            own = plan.gradients + np.int64(part) * plan.size
+            for item in range(part * products // parts, (part + 1) * products // parts):
+                _add_products(x, target, plan, t0, item, work, own)

@@ -1,7 +1,6 @@
 """The schedule of a net: which steps run, for any part of it, forward and backward."""
 
-import os
-
+from ..environment import choice
 from . import kept
 from .fused import find_fused
 from .step import Step
@@ -15,7 +14,7 @@ class Schedule:
     """
 
     def __init__(self, nodes):
-        planned = os.environ.get("CAFFELITE_PLAN", "on") != "off"
+        planned = choice("CAFFELITE_PLAN", ("on", "off"), "on") == "on"
         self._single = [Step([node], index) for index, node in enumerate(nodes)]
         fused = find_fused(nodes) if planned else []
         self._fused = {i: step for step in fused for i in range(step.first, step.last + 1)}

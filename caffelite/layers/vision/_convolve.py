@@ -1,7 +1,10 @@
 """What Convolution and Deconvolution share: options, blobs, the order of work."""
 
+import numpy as np
+
 from ...kernels import bias
 from ...kernels.epilogue import Epilogue
+from ...kernels.plan import plan_convolution
 from .._by_channel import by_channel
 from ._sliding import Sliding
 
@@ -67,6 +70,13 @@ class Convolve(Sliding):
     @property
     def geometry(self):
         return self.stride, self.pad, self.dilation, self.group
+
+    def plan(self, x_shape, y_shape):
+        """How the kernels go about a convolution of x to y; None where there are no values."""
+        if 0 in x_shape or 0 in y_shape:
+            return None
+        x, y = (self.fold(np.broadcast_to(0, shape)).shape for shape in (x_shape, y_shape))
+        return plan_convolution(x, self.weight_shape(), y, *self.geometry, self.dtype.itemsize)
 
     @property
     def takes_epilogue(self):

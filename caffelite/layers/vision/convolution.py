@@ -1,7 +1,5 @@
 import math
 
-import numpy as np
-
 from ...kernels import convolve
 from ..base import register
 from ._convolve import Convolve
@@ -49,13 +47,8 @@ class Convolution(Convolve):
         convolve.backward_input(self.weight.data, dy, dx, *self.geometry)
 
     def path(self, bottom_shapes, top_shapes):
-        x, y = (
-            self.fold(np.broadcast_to(self.dtype.type(0), shape))
-            for shape in (bottom_shapes[0], top_shapes[0])
-        )
-        return convolve.forward_path(
-            x, np.broadcast_to(self.dtype.type(0), self.weight_shape()), y, *self.geometry
-        )
+        plan = self.plan(bottom_shapes[0], top_shapes[0])
+        return plan.forward.way if plan else ""
 
     def macs(self, bottom_shapes, top_shapes):
         per_value = math.prod(self.weight_shape()[1:])

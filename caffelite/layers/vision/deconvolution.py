@@ -50,6 +50,10 @@ class Deconvolution(Convolve):
         if epilogue.slope.size or epilogue.activation != NONE:
             affine.forward(by_channel(y), epilogue, by_channel(y))
 
+    def path(self, bottom_shapes, top_shapes):
+        plan = self.plan(top_shapes[0], bottom_shapes[0])
+        return plan.input_gradient.way if plan else ""
+
     def weight_gradient(self, x, dy):
         convolve.backward_weight(dy, x, self.weight.diff, *self.geometry)
 

@@ -1,0 +1,71 @@
+"""Weights packed for register tiles: up to TILE_ROWS outputs beside each other, depth first."""
+
+from typing import NamedTuple
+
+from ._jit import kernel
+from ._simd import copy, lanes
+from ._tiles import TILE_ROWS, transpose
+
+
+class WeightLayout(NamedTuple):
+    """Where in an array the weight of a group, output, input and kernel position lies.
+
+    `start` is where the first one is, the steps are elements from one to the next. At a negative
+    `position_step` positions run backward: weights are read transposed, with inputs and outputs
+    swapped, for the gradient to the input.
+    """
+
+    start: int
+    group_step: int
+    output_step: int
+    input_step: int
+    position_step: int
+    inputs: int
+    positions: int
+
+
+def layout_of(problem):
+    """Of weights (group * outputs, inputs, *kernel)."""
+    depth, positions = problem.depth, problem.positions
+    return WeightLayout(0, problem.outputs * depth, depth, positions, 1, problem.inputs, positions)
+
+
+def transposed_layout(problem):
+    """Of the same weights, read for `problem.transposed()`."""
+    depth, positions = problem.depth, problem.positions
+    return WeightLayout(
+        positions - 1, problem.outputs * depth, positions, depth, -1, problem.outputs, positions
+    )
+
+
+@kernel
+def pack_tile(w, layout, outputs, item, out, out_at):
+    """Pack the `item`-th tile of weights; tiles of a group follow each other, then groups.
+
+    `out_at` is where the first tile of all lies.
+    """
+    depth = layout.inputs * layout.positions
+    row_step, input_step, position_step = (
+        layout.output_step,
+        layout.input_step,
+        layout.position_step,
+    )
+    tiles = -(-outputs // TILE_ROWS)
+    g, t = item // tiles, item % tiles
+    first, last = t * outputs // tiles, (t + 1) * outputs // tiles
+    rows = last - first
+    start = layout.start + g * layout.group_step + first * row_step
+    target = out_at + (g * outputs + first) * depth
+    square, done = lanes(out), 0
+    dense = position_step == 1 and input_step == layout.positions
+    if dense and start + (rows + square) * row_step <= len(w):
+        # Squares reach past the tile's last row, so each row of `out` is written after the one
+        # before it, from the right; the end is left for below.
+        done = max(depth - square, 0) // square * square
+        for k in range(0, done, square):
+            for r in range((rows - 1) // square * square, -1, -square):
+                transpose(w, start + r * row_step + k, row_step, out, target + k * rows + r, rows)
+    for k in range(done, depth):
+        position = k % layout.positions
+        source = start + k // layout.positions * input_step + position * position_step
+        copy(rows, w, source, row_step, out, target + k * rows, 1)

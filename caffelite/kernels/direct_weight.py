@@ -1,0 +1,147 @@
+"""The gradient to the weights of a direct convolution: sums over pixels of bands, see `_band`."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._band import band_of, copy_band
+from ._jit import kernel, prange
+from ._simd import clear, lanes
+from ._tiles import PIXEL_ROWS, TILE_VECTORS, pixel_tile
+from ._transpose import add_transposed, write_transposed
+from ._workspace import workspace
+from .direct import BAND_BYTES
+
+BAND_PIXELS = 1024
+"""Most output pixels of a band, unless a line has more."""
+
+
+class Plan(NamedTuple):
+    """Bands of `images` images and `lines` lines, and of `channels` channels of x at a time.
+
+    `parts` threads share `items` (images, group, channels) blocks; images are cut in `image_parts`,
+    whose sums are added up at the end. Outputs are padded to whole panels.
+    """
+
+    batch: int
+    inputs: int
+    outputs: int
+    group: int
+    height: int  # of y
+    width: int
+    positions: int
+    images: int
+    lines: int
+    channels: int
+    padded: int
+    image_parts: int
+    items: int
+    parts: int
+    size: int  # elements of work space for each part
+    plane: int
+    layout: np.ndarray
+    offsets: np.ndarray
+    base: np.ndarray
+
+    way = "direct"
+
+
+def plan(problem):
+    """The blocks for a problem of two axes."""
+    batch, inputs, outputs, group = problem[:4]
+    (height, width), positions, threads = problem.out, problem.positions, problem.usable_threads
+    panel, pixels = TILE_VECTORS * problem.lanes, height * width
+    image_parts = problem.image_parts
+    # few products per pixel: shorter bands of more channels, so that dy is transposed less often
+    most = max(128, min(BAND_PIXELS, BAND_PIXELS * positions // 4))
+    lines = max(1, min(height, most // width))
+    lines = -(-height // -(-height // lines))
+    images = max(1, min(-(-batch // image_parts), most // pixels))
+    plane = images * band_of(problem, 1, 1, lines).plane
+    channels = max(1, min(inputs, BAND_BYTES // problem.itemsize // plane))
+    blocks = -(-inputs // channels)
+    while blocks < inputs and image_parts * group * blocks % threads:
+        blocks += 1
+    channels = -(-inputs // blocks)
+    items = image_parts * group * -(-inputs // channels)
+    band = band_of(problem, channels, images, lines)
+    padded = -(-outputs // panel) * panel
+    size = channels * (positions * padded + images * band.plane)
+    size += (images * lines * width + 1) * panel
+    size += problem.lanes**2  # for `add_transposed`, where maps are tiny
+    return Plan(
+        batch, inputs, outputs, group, height, width, positions, images, lines, channels, padded,
+        image_parts, items, min(threads, items), size,
+        band.plane, band.layout, band.offsets, band.base,
+    )  # fmt: skip
+
+
+def add_gradient(x, dy, dw, plan):
+    """dw += gradient of sum(dy * conv(x, w)) to w."""
+    sums = dw.size * plan.image_parts if plan.image_parts > 1 else 0
+    work = workspace(x.dtype, plan.parts * plan.size + sums)
+    target = work[plan.parts * plan.size :][:sums] if sums else dw.reshape(-1)
+    target[:sums] = 0
+    _add_gradient.on(plan.parts)(x.reshape(-1), dy.reshape(-1), target, plan, work)
+    for part in target[:sums].reshape(-1, *dw.shape):
+        dw += part
+
+
+@kernel
+def _add_part(x, dy, target, plan, work, part):
+    """The `part`-th share of (images, group, channels) blocks of the gradient.
+
+    What the images' parts add up to is laid out as dw, one part behind another.
+    """
+    batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
+    height, width, images, lines = plan.height, plan.width, plan.images, plan.lines
+    channels, positions, padded = plan.channels, plan.positions, plan.padded
+    x_plane = plan.layout[0] * plan.layout[1]
+    pixels, panel = height * width, TILE_VECTORS * lanes(x)
+    blocks, image_blocks = -(-inputs // channels), -(-batch // images)
+    sums_at = part * plan.size
+    columns_at = sums_at + channels * positions * padded
+    band_at = columns_at + images * lines * width * panel
+    for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
+        block, g, image_part = item % blocks, item // blocks % group, item // blocks // group
+        c0 = block * channels
+        c1 = min(c0 + channels, inputs)
+        rows = (c1 - c0) * positions
+        clear(rows * padded, work, sums_at)
+        tiles = -(-rows // PIXEL_ROWS)
+        first = image_part * image_blocks // plan.image_parts * images
+        last = min((image_part + 1) * image_blocks // plan.image_parts * images, batch)
+        for n0 in range(first, last, images):
+            n1 = min(n0 + images, last)
+            for line in range(0, height, lines):
+                count = min(lines, height - line) * width
+                for n in range(n0, n1):
+                    copy_band(
+                        x, ((n * group + g) * inputs + c0) * x_plane, plan.layout, c1 - c0, line,
+                        work, band_at + (n - n0) * channels * plan.plane,
+                    )  # fmt: skip
+                for m in range(0, outputs, panel):
+                    for n in range(n0, n1):
+                        source = ((n * group + g) * outputs + m) * pixels + line * width
+                        write_transposed(
+                            dy, source, pixels, min(panel, outputs - m), count,
+                            work, columns_at + (n - n0) * count * panel, panel,
+                        )  # fmt: skip
+                    for t in range(tiles):
+                        r0, r1 = t * rows // tiles, (t + 1) * rows // tiles
+                        pixel_tile(
+                            r1 - r0, (n1 - n0) * count, work, band_at, plan.base, 0,
+                            plan.offsets, r0,
+                            work, columns_at, work, sums_at + r0 * padded + m, padded,
+                        )  # fmt: skip
+        add_transposed(
+            work, sums_at, padded, rows, outputs,
+            target, ((image_part * group + g) * outputs * inputs + c0) * positions,
+            inputs * positions, columns_at,
+        )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _add_gradient(x, dy, target, plan, work):
+    for part in prange(plan.parts):
+        _add_part(x, dy, target, plan, work, np.int64(part))

@@ -1,0 +1,135 @@
+"""Which way a convolution goes, and in which blocks: decided here and nowhere else.
+
+There are three ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
+multiplications; `direct` reads windows in place, in up to two axes; `im2col` writes windows as
+matrices, in any number of axes. The gradient to the input is a convolution of the gradient to the
+output with transposed weights, where that does not multiply too many zeros; elsewhere the products
+are added up where they belong, which is called `scatter`.
+
+CAFFELITE_CONVOLUTION in the environment names ways that are taken wherever they can run, whether
+they pay or not: any of them, with commas between them; im2col is the way for the rest.
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..environment import choices
+from . import (
+    direct,
+    direct_weight,
+    im2col_multiply,
+    im2col_scatter,
+    im2col_weight,
+    winograd,
+    winograd_weight,
+)
+from ._jit import thread_count
+from ._pack import WeightLayout, layout_of, transposed_layout
+from ._problem import Problem
+from ._simd import VECTOR_BYTES
+from .im2col import geometry_of
+
+WAYS = "winograd", "direct", "im2col"
+FORCED = choices("CAFFELITE_CONVOLUTION", WAYS)
+"""Ways to take wherever they can run; with None, shapes decide."""
+TRANSPOSED_PIXELS = 4
+"""Pixels of x for one of y up to which the gradient to the input is one with transposed weights."""
+
+
+class ConvolutionPlan(NamedTuple):
+    """The blocks of the three products: each is the Plan of the module that computes it."""
+
+    forward: tuple
+    input_gradient: tuple
+    weight_gradient: tuple
+    forward_weights: WeightLayout
+    input_weights: WeightLayout  # None where the gradient to the input is scattered
+
+    def __str__(self):
+        return "\n".join(f"{name}: {_describe(getattr(self, name))}" for name in self._fields[:3])
+
+
+def _describe(plan):
+    """The way and its numbers; tables are left out."""
+    numbers = (f"{k} {v}" for k, v in plan._asdict().items() if isinstance(v, int))
+    return f"{plan.way} ({', '.join(numbers)})"
+
+
+def plan_convolution(
+    x_shape, w_shape, y_shape, stride, pad, dilation, group, itemsize,
+    threads=None, vector_bytes=VECTOR_BYTES,
+):  # fmt: skip
+    """How y = conv(x, w) and its gradients are computed.
+
+    Parameters
+    ----------
+    x_shape, w_shape, y_shape : tuples
+        (N, C, *in), (M, C / group, *kernel) and (N, M, *out), without a 0 in them.
+    stride, pad, dilation : tuples
+        A number for each spatial axis.
+    itemsize : int
+        Bytes of a value.
+    threads : int, optional
+        How many may be used; by default those that kernels have here.
+    vector_bytes : int, optional
+        Bytes of a vector register; by default this processor's.
+    """
+    if threads is None:
+        threads = thread_count(math.inf)
+    forced = None if FORCED is None else tuple(FORCED)
+    shapes = tuple(map(tuple, (x_shape, w_shape, y_shape, stride, pad, dilation)))
+    return _plan(shapes, group, itemsize, threads, vector_bytes, forced)
+
+
+@lru_cache(maxsize=1024)
+def _plan(shapes, group, itemsize, threads, vector_bytes, forced):
+    x, w, y, stride, pad, dilation = shapes
+    geometry = geometry_of(x[2:], y[2:], w[2:], stride, pad, dilation)
+    axes = map(tuple, geometry.tolist())
+    outputs = w[0] // group
+    problem = Problem(x[0], w[1], outputs, group, *axes, itemsize, threads, vector_bytes)
+    transposes = _transposing_pays(problem)
+    return ConvolutionPlan(
+        _multiply(problem, forced),
+        _multiply(problem.transposed(), forced) if transposes else im2col_scatter.plan(problem),
+        _weight_gradient(problem, forced),
+        layout_of(problem),
+        transposed_layout(problem) if transposes else None,
+    )
+
+
+def _transposing_pays(problem):
+    """Whether stride is 1, and few products are with zeros.
+
+    The convolution looks at windows around each pixel of x, of which only those of y are in dy.
+    """
+    ones = all(step == 1 for step in problem.stride)
+    return ones and math.prod(problem.size) <= TRANSPOSED_PIXELS * problem.pixels
+
+
+def _multiply(problem, forced):
+    plane = problem.plane()
+    if _takes_winograd(winograd, plane, forced):
+        return winograd.plan(plane)
+    if _allows("direct", forced) and direct.fits(plane):
+        return direct.plan(plane)
+    return im2col_multiply.plan(problem)
+
+
+def _weight_gradient(problem, forced):
+    plane = problem.plane()
+    if _takes_winograd(winograd_weight, plane, forced):
+        return winograd_weight.plan(plane)
+    if _allows("direct", forced) and plane is not None:
+        return direct_weight.plan(plane)
+    return im2col_weight.plan(problem)
+
+
+def _takes_winograd(module, plane, forced):
+    able = _allows("winograd", forced) and winograd.fits(plane)
+    return able and (forced is not None or module.pays(plane))
+
+
+def _allows(way, forced):
+    return forced is None or way in forced
