@@ -30,7 +30,7 @@ EVERYTHING = [*(str(HERE / f"test_{name}.py") for name in ("golden", "layers", "
 PROCESS = """
 import sys, numba, pytest
 from caffelite.kernels import (
-    _problem, _simd, direct, direct_weight, eltwise, gemm, im2col_multiply, im2col_scatter,
+    _problem, _vectors, direct, direct_weight, eltwise, gemm, im2col_multiply, im2col_scatter,
     im2col_weight, lrn, plan, relu, winograd_weight,
 )
 from caffelite.solver import base
@@ -59,7 +59,7 @@ def ways(names):
 
 def processor(name, features, vector_bytes):
     variables = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
-    return variables, f"_simd.VECTOR_BYTES == {vector_bytes}"
+    return variables, f"_vectors.VECTOR_BYTES == {vector_bytes}"
 
 
 def layer(name):

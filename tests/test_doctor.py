@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from caffelite import __version__
 from caffelite.cli import main
-from caffelite.kernels import _simd
+from caffelite.kernels import _vectors
 
 
 def doctor(*words, **environment):
@@ -27,10 +27,10 @@ def test_a_report(capsys):
     assert report["caffelite"]["version"] == __version__
     assert report["needed"]["numba"] == version("numba")
     assert report["needed"].keys() >= {"numpy", "protobuf", "lmdb", "pillow", "tqdm"}
-    bits = 8 * _simd.VECTOR_BYTES
-    floats = _simd.VECTOR_BYTES // 4
+    bits = 8 * _vectors.VECTOR_BYTES
+    floats = _vectors.VECTOR_BYTES // 4
     registers = report["kernels"]["vector registers"]
-    assert registers == f"{_simd.REGISTERS} of {bits} bits, {floats} floats"
+    assert registers == f"{_vectors.REGISTERS} of {bits} bits, {floats} floats"
     assert report["extras"]["h5py"] == version("h5py")
 
 

@@ -248,10 +248,10 @@ def test_cache_notices_edits_in_the_modules_a_kernel_uses(monkeypatch):
     names = _cache.kernel_modules("caffelite.kernels.winograd")
     for module in "winograd", "_winograd_tiles", "_tiles", "_simd", "_link":
         assert f"caffelite.kernels.{module}" in names
-    before = _cache.KernelCache(gemm.gemm_serial.py_func, None).stamp
-    assert before == gemm.gemm_serial._cache.stamp
+    before = _cache.KernelCache(gemm.gemm_rectangle.py_func, None).stamp
+    assert before == gemm.gemm_rectangle._cache.stamp
     monkeypatch.setattr(_cache, "_source", lambda module: f"{module}, edited")
-    assert before != _cache.KernelCache(gemm.gemm_serial.py_func, None).stamp
+    assert before != _cache.KernelCache(gemm.gemm_rectangle.py_func, None).stamp
 
 
 @pytest.mark.skipif(not JIT, reason="compares threads")

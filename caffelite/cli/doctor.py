@@ -145,7 +145,7 @@ def _kernels(problems):
         import numba
         from numba.core.registry import cpu_target
 
-        from ..kernels import _cache, _simd
+        from ..kernels import _cache, _vectors
     except Exception as problem:
         problems.append(f"kernels cannot be compiled: {problem}")
         return {}
@@ -157,8 +157,8 @@ def _kernels(problems):
         problems.append("NUMBA_DISABLE_JIT is set: kernels run as Python, hundreds of times slower")
     return {
         "compiled for": cpu_target.target_context.codegen().magic_tuple()[1] or "a generic CPU",
-        "vector registers": f"{_simd.REGISTERS} of {8 * _simd.VECTOR_BYTES} bits, "
-        f"{_simd.VECTOR_BYTES // 4} floats",
+        "vector registers": f"{_vectors.REGISTERS} of {8 * _vectors.VECTOR_BYTES} bits, "
+        f"{_vectors.VECTOR_BYTES // 4} floats",
         "threads": numba.get_num_threads(),
         "threading layer": numba.threading_layer(),
         "machine code": folder,

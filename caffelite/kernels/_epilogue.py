@@ -4,7 +4,7 @@ import itertools
 
 from llvmlite import ir
 
-from ._simd import INDEX, when
+from ._vectors import INDEX, when
 from .epilogue import CLIPPED, LEAKY, RELU
 
 

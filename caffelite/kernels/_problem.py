@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import ALONE
-from ._simd import VECTOR_BYTES
+from ._vectors import VECTOR_BYTES
 
 LONG_LINE = 256
 """Pixels up to which lines are joined where a kernel looks at one pixel."""
@@ -79,7 +79,7 @@ class Problem(NamedTuple):
         return min(self.usable_threads, self.batch) if few else 1
 
     def transposed(self):
-        """That of the gradient to x at stride 1: dy convolved with weights turned around."""
+        """That of the gradient to x at stride 1: dy convolved with transposed weights."""
         axes = zip(self.kernel, self.pad, self.dilation, strict=True)
         return self._replace(
             inputs=self.outputs,

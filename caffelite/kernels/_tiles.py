@@ -1,18 +1,10 @@
-"""Tiles of a matrix product held in registers, and squares turned in registers."""
+"""Tiles of a matrix product held in registers, and squares transposed in registers."""
 
 from llvmlite import ir
 
 from ._epilogue import finish_rows
-from ._simd import (
-    INDEX,
-    REGISTERS,
-    call_linked,
-    choose,
-    count_up,
-    lane_count,
-    machine_code,
-    operation,
-)
+from ._simd import call_linked, lane_count, machine_code, operation
+from ._vectors import INDEX, REGISTERS, choose, count_up
 from .epilogue import stored
 
 TILE_VECTORS = 2

@@ -12,7 +12,8 @@ from numba import types
 from numba.core import cgutils
 
 from ._link import call
-from ._simd import INDEX, INT32, choose, count_up, machine_code, operation
+from ._simd import machine_code, operation
+from ._vectors import INDEX, INT32, choose, count_up
 
 LOWEST = float(np.finfo(np.float32).min)
 """Where a maximum starts, in both precisions: only values above it count, so NaN does not."""
@@ -21,8 +22,8 @@ LOWEST = float(np.finfo(np.float32).min)
 def _seen(x, x_at, left, width, rows, columns, stride, count):
     """Lists of (index in x, value), one per window."""
     for n in range(count):
-        taps = [(r, n * stride + k) for r in range(rows) for k in range(columns)]
-        at = [x_at + r * width + c for r, c in taps if 0 <= left + c < width]
+        places = [(r, n * stride + k) for r in range(rows) for k in range(columns)]
+        at = [x_at + r * width + c for r, c in places if 0 <= left + c < width]
         yield [(i, x[i]) for i in at]
 
 
@@ -45,7 +46,7 @@ def _window_sum(x, x_at, left, width, rows, columns, stride, count, y, y_at):
         y[y_at + n] = sum((value for _, value in seen), x.dtype.type(0))
 
 
-class _Taps:
+class _Windows:
     """Emits the loops over windows, rows and columns, with `outside` read beyond the columns."""
 
     def __init__(self, v, stride, outside):
@@ -94,11 +95,11 @@ class _Taps:
         row = builder.mul(r, width)
         k, values, close_columns = count_up(builder, columns, values)
         at = builder.add(row, k)
-        taps = self._load(builder.gep(x, [at]), builder.add(left, k), width, guarded)
-        return close_rows(close_columns(step(values, taps, at)))
+        read = self._load(builder.gep(x, [at]), builder.add(left, k), width, guarded)
+        return close_rows(close_columns(step(values, read, at)))
 
-    def sweep(self, x, room, left, width, rows, columns, count, start, step, finish):
-        """For each vector of windows: finish(first window, mask, values that step made).
+    def sweep(self, x, room, left, width, rows, columns, count, start, step, store):
+        """For each vector of windows: store(first window, mask, values that step made).
 
         Vectors whose reads stay inside the columns and inside the `room` values from x on go
         without masks.
@@ -130,20 +131,20 @@ class _Taps:
                     values = self._over_window(x, left, width, rows, columns, start, step, guarded)
                     with builder.if_else(full) as (whole, part):
                         with whole:
-                            finish(first, None, values)
+                            store(first, None, values)
                         with part:
-                            finish(first, mask, values)
+                            store(first, mask, values)
         close([])
 
 
-def _sweep(v, outside, plan, values):
-    """`plan(taps, y, ...)` gives what `_Taps.sweep` needs: start, step and finish."""
+def _sweep(v, outside, parts, values):
+    """`parts(windows, y, ...)` gives what `_Windows.sweep` needs: start, step and store."""
     x, room, left, width, rows, columns, stride, count, *results = values
     with choose(v.builder, stride, (1, 2)) as strides:
         for each in strides:
-            taps = _Taps(v, each, outside)
-            start, step, finish = plan(taps, *results)
-            taps.sweep(v.pointer(x), room, left, width, rows, columns, count, start, step, finish)
+            windows = _Windows(v, each, outside)
+            place = v.pointer(x), room, left, width, rows, columns, count
+            windows.sweep(*place, *parts(windows, *results))
 
 
 def _call(name, x, y, argmax=None):
@@ -169,25 +170,25 @@ def _call(name, x, y, argmax=None):
     return types.void(x, i, i, i, i, i, i, i, y, i, *([] if argmax is None else [argmax, i])), emit
 
 
-def _max(taps, y):
-    builder = taps.builder
+def _max(windows, y):
+    builder = windows.builder
 
     def step(values, seen, at):
         return [builder.select(builder.fcmp_ordered(">", seen, values[0]), seen, values[0])]
 
-    def finish(first, mask, values):
-        taps.store(values[0], builder.gep(taps.v.pointer(y), [first]), mask)
+    def store(first, mask, values):
+        windows.store(values[0], builder.gep(windows.v.pointer(y), [first]), mask)
 
-    return [taps.outside], step, finish
+    return [windows.outside], step, store
 
 
-def _argmax(taps, y, argmax, corner):
-    v, builder = taps.v, taps.builder
+def _argmax(windows, y, argmax, corner):
+    v, builder = windows.v, windows.builder
     integers = ir.VectorType(INT32, v.lanes)
     nowhere = ir.Constant(integers, [-1] * v.lanes)
     zero = ir.Constant(integers, [0] * v.lanes)
     integer_pointer = builder.inttoptr(argmax, INT32.as_pointer())
-    steps = ir.Constant(integers, [n * taps.stride for n in range(v.lanes)])
+    steps = ir.Constant(integers, [n * windows.stride for n in range(v.lanes)])
 
     def narrow(value):
         return v.splat(builder.trunc(value, INT32), integers)
@@ -197,27 +198,27 @@ def _argmax(taps, y, argmax, corner):
         wins = builder.fcmp_ordered(">", seen, best)
         return [builder.select(wins, seen, best), builder.select(wins, narrow(at), where)]
 
-    def finish(first, mask, values):
+    def store(first, mask, values):
         best, where = values
-        taps.store(best, builder.gep(v.pointer(y), [first]), mask)
-        here = builder.add(corner, builder.mul(first, INDEX(taps.stride)))
+        windows.store(best, builder.gep(v.pointer(y), [first]), mask)
+        here = builder.add(corner, builder.mul(first, INDEX(windows.stride)))
         found = builder.add(where, builder.add(steps, narrow(here)))
         where = builder.select(builder.icmp_signed("<", where, zero), nowhere, found)
-        taps.store(where, builder.gep(integer_pointer, [first]), mask)
+        windows.store(where, builder.gep(integer_pointer, [first]), mask)
 
-    return [taps.outside, nowhere], step, finish
+    return [windows.outside, nowhere], step, store
 
 
-def _sum(taps, y):
-    builder = taps.builder
+def _sum(windows, y):
+    builder = windows.builder
 
     def step(values, seen, at):
         return [builder.fadd(values[0], seen)]
 
-    def finish(first, mask, values):
-        taps.store(values[0], builder.gep(taps.v.pointer(y), [first]), mask)
+    def store(first, mask, values):
+        windows.store(values[0], builder.gep(windows.v.pointer(y), [first]), mask)
 
-    return [taps.outside], step, finish
+    return [windows.outside], step, store
 
 
 @machine_code

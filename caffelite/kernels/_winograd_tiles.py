@@ -1,4 +1,4 @@
-"""The transforms of Winograd's F(4x4, 3x3), a lane for each tile of pixels or each window."""
+"""The transforms of Winograd's F(4x4, 3x3), a lane for each tile of pixels or each kernel."""
 
 from itertools import chain
 
@@ -69,9 +69,9 @@ def _winograd_weight(count, x, x_at, x_step, c, c_at, c_step):
 
 @operation(_winograd_weight)
 def winograd_weight(typing_context, count, x, x_at, x_step, c, c_at, c_step):
-    """c[p, m] = (G g G')[p] for `count` windows g = x[:, m], at most a lane each.
+    """c[p, m] = (G g G')[p] for `count` kernels g = x[:, m], at most a lane each.
 
-    With a negative `x_step`, windows are turned around.
+    With a negative `x_step`, kernels are read transposed: from the last position on.
     """
     return call_linked("winograd_weight", "i@i@i", (count, x, x_at, x_step, c, c_at, c_step))
 
@@ -90,17 +90,17 @@ def winograd_gradient(typing_context, x, x_at, line_step, pixel_step, c, c_at, c
     return call_linked("winograd_gradient", "@ii@i", arguments)
 
 
-def _winograd_window(x, x_at, x_step, c, c_at, c_step):
+def _winograd_weight_gradient(x, x_at, x_step, c, c_at, c_step):
     for lane in range(lane_count(x)):
         sums = x[x_at + lane : x_at + lane + 36 * x_step : x_step].reshape(6, 6)
         values = WINOGRAD_WEIGHT.T @ sums @ WINOGRAD_WEIGHT
         c[c_at + lane : c_at + lane + 9 * c_step : c_step] = values.reshape(-1)
 
 
-@operation(_winograd_window)
-def winograd_window(typing_context, x, x_at, x_step, c, c_at, c_step):
-    """c[k, m] = (G' s G)[k]: the gradient to windows from sums s = x[:, m], a lane for each."""
-    return call_linked("winograd_window", "@i@i", (x, x_at, x_step, c, c_at, c_step))
+@operation(_winograd_weight_gradient)
+def winograd_weight_gradient(typing_context, x, x_at, x_step, c, c_at, c_step):
+    """c[k, m] = (G' s G)[k]: the gradient to kernels from sums s = x[:, m], a lane for each."""
+    return call_linked("winograd_weight_gradient", "@i@i", (x, x_at, x_step, c, c_at, c_step))
 
 
 def winograd_input_line(v, d):
@@ -147,7 +147,7 @@ def winograd_gradient_line(v, e):
     return [e[0], *sums, e[3]]
 
 
-def winograd_window_line(v, s):
+def winograd_weight_gradient_line(v, s):
     """G' s for 6 vectors: WINOGRAD_WEIGHT.T @ s, with shared terms."""
     s12, s34 = v.mul(v.number(1 / 6), v.add(s[1], s[2])), v.add(s[3], s[4])
     d12, d34 = v.mul(v.number(1 / 6), v.sub(s[2], s[1])), v.sub(s[3], s[4])
@@ -214,8 +214,8 @@ def _winograd_output_code(v, x, x_step, epilogue, c, c_step):
 @machine_code
 def _winograd_weight_code(v, count, x, x_step, c, c_step):
     mask = v.first(count)
-    taps = [v.masked_load(row, mask) for row in v.rows(v.pointer(x), x_step, 9)]
-    square = both_ways(v, winograd_weight_line, [taps[i : i + 3] for i in range(0, 9, 3)])
+    positions = [v.masked_load(row, mask) for row in v.rows(v.pointer(x), x_step, 9)]
+    square = both_ways(v, winograd_weight_line, [positions[i : i + 3] for i in range(0, 9, 3)])
     store_points(v, square, v.pointer(c), c_step, lambda value, at: v.masked_store(value, at, mask))
 
 
@@ -228,8 +228,10 @@ def _winograd_gradient_code(v, x, line_step, pixel_step, c, c_step):
 
 
 @machine_code
-def _winograd_window_code(v, x, x_step, c, c_step):
+def _winograd_weight_gradient_code(v, x, x_step, c, c_step):
     points = [v.load(row) for row in v.rows(v.pointer(x), x_step, 36)]
-    square = both_ways(v, winograd_window_line, [points[i : i + 6] for i in range(0, 36, 6)])
+    square = both_ways(
+        v, winograd_weight_gradient_line, [points[i : i + 6] for i in range(0, 36, 6)]
+    )
     for row, value in zip(v.rows(v.pointer(c), c_step, 9), chain(*square), strict=True):
         v.store(value, row)

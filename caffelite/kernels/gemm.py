@@ -5,11 +5,14 @@ cache lines from each other; a register tile then runs over both. Threads split 
 sum over k, so results do not depend on the number of threads.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._jit import kernel, prange, thread_count
-from ._simd import VECTOR_BYTES, clear, copy, lanes
+from ._simd import clear, copy, lanes
 from ._tiles import DOT_COLUMNS, DOT_ROWS, TILE_ROWS, TILE_VECTORS, dot_tile, tile, transpose
+from ._vectors import VECTOR_BYTES
 from ._workspace import workspace
 
 SMALL = 1 << 15
@@ -21,6 +24,26 @@ PANEL_BLOCK = 12
 """Panels (TILE_VECTORS vectors) of B packed at a time: with a block of A they fit in L2."""
 DOT_LIMIT = 2 * TILE_ROWS
 """Up to this many rows A B' runs as dot products, which spares packing B."""
+
+
+class Product(NamedTuple):
+    """C (m by n) (+)= A (m by k) B, in 1-D arrays: steps from row to row and column to column.
+
+    C is cut in row_parts * column_parts rectangles.
+    """
+
+    m: int
+    n: int
+    k: int
+    a_row_step: int
+    a_column_step: int
+    b_row_step: int
+    b_column_step: int
+    c_row_step: int
+    accumulate: bool
+    row_parts: int
+    column_parts: int
+    size: int  # elements of work space for each part
 
 
 def gemm(a, b, out, trans_a=False, trans_b=False, accumulate=False):
@@ -42,13 +65,13 @@ def gemm(a, b, out, trans_a=False, trans_b=False, accumulate=False):
     a_rs, a_cs = (1, a_step) if trans_a else (a_step, 1)
     b_rs, b_cs = (1, b_step) if trans_b else (b_step, 1)
     row_parts, column_parts = _split(m, n, thread_count(m * n * k))
+    parts = row_parts * column_parts
     size = work_size(-(-m // row_parts), -(-n // column_parts), k, out.itemsize)
-    work = workspace(out.dtype, size * row_parts * column_parts)
-    run = _gemm.on(row_parts * column_parts)
-    run(
-        _flat(a), a_rs, a_cs, _flat(b), b_rs, b_cs, _flat(out), c_step,
-        m, n, k, accumulate, work, size, row_parts, column_parts,
-    )  # fmt: skip
+    product = Product(
+        m, n, k, a_rs, a_cs, b_rs, b_cs, c_step, accumulate, row_parts, column_parts, size
+    )
+    work = workspace(out.dtype, size * parts)
+    _gemm.on(parts)(_flat(a), _flat(b), _flat(out), product, work)
 
 
 @np.errstate(all="ignore")  # as kernels are about what is infinite or no number
@@ -85,7 +108,7 @@ def _split(m, n, threads):
 
 
 def work_size(m, n, k, itemsize):
-    """Elements of work space that `gemm_serial` needs."""
+    """Elements of work space that an m by n rectangle of C needs."""
     panel = TILE_VECTORS * VECTOR_BYTES // itemsize
     depth = min(k, DEPTH_BLOCK)
     columns = min(-(-n // panel), PANEL_BLOCK) * panel
@@ -148,15 +171,16 @@ def multiply_packed(
 
 
 @kernel
-def gemm_serial(
-    a, a_at, a_rs, a_cs, b, b_at, b_rs, b_cs, c, c_at, c_step, m, n, k, accumulate, work, work_at
-):  # fmt: skip
-    """C (+)= A B in the calling thread, for use in kernels.
+def gemm_rectangle(a, b, c, product, rows, columns, work, work_at):
+    """C (+)= A B for rows i0 <= i < i1 and columns j0 <= j < j1 of C, in the calling thread.
 
-    Matrices lie in 1-D arrays from element `*_at` on; `*_rs` and `*_cs` are the steps from row
-    to row and from column to column (C: rows `c_step` apart). `work[work_at:]` must have
-    `work_size(m, n, k, itemsize)` elements.
+    `work[work_at:]` must have `work_size(i1 - i0, j1 - j0, k, itemsize)` elements.
     """
+    (i0, i1), (j0, j1) = rows, columns
+    m, n, k, accumulate = i1 - i0, j1 - j0, product.k, product.accumulate
+    a_rs, a_cs, b_rs, b_cs = product[3:7]
+    c_step = product.c_row_step
+    a_at, b_at, c_at = i0 * a_rs, j0 * b_cs, i0 * c_step + j0
     dots = a_cs == 1 and b_rs == 1 and m <= DOT_LIMIT
     if not accumulate and (k == 0 or dots):
         for i in range(m):
@@ -167,28 +191,28 @@ def gemm_serial(
     panel = TILE_VECTORS * lanes(c)
     for k0 in range(0, k, DEPTH_BLOCK):
         depth = min(DEPTH_BLOCK, k - k0)
-        for j0 in range(0, n, PANEL_BLOCK * panel):
-            columns = min(PANEL_BLOCK * panel, n - j0)
-            step = spaced(columns, lanes(c))
+        for j in range(0, n, PANEL_BLOCK * panel):
+            width = min(PANEL_BLOCK * panel, n - j)
+            step = spaced(width, lanes(c))
             b_packed = work_at
             a_packed = b_packed + depth * step + panel
             in_place = b_cs == 1 and m <= 2 * TILE_ROWS
-            whole = columns // panel * panel if in_place else 0
+            whole = width // panel * panel if in_place else 0
             pack_columns(
-                b, b_at + k0 * b_rs + (j0 + whole) * b_cs, b_rs, b_cs, depth, columns - whole,
+                b, b_at + k0 * b_rs + (j + whole) * b_cs, b_rs, b_cs, depth, width - whole,
                 work, b_packed, step,
             )  # fmt: skip
-            for i0 in range(0, m, ROW_BLOCK):
-                rows = min(ROW_BLOCK, m - i0)
-                pack_rows(a, a_at + i0 * a_rs + k0 * a_cs, a_rs, a_cs, rows, depth, work, a_packed)
-                tiles, target = -(-rows // TILE_ROWS), c_at + i0 * c_step + j0
+            for i in range(0, m, ROW_BLOCK):
+                block = min(ROW_BLOCK, m - i)
+                pack_rows(a, a_at + i * a_rs + k0 * a_cs, a_rs, a_cs, block, depth, work, a_packed)
+                tiles, target = -(-block // TILE_ROWS), c_at + i * c_step + j
                 add = accumulate or k0 > 0
                 multiply_packed(
-                    rows, 0, tiles, whole, depth, work, a_packed, depth, 0,
-                    b, b_at + k0 * b_rs + j0, b_rs, c, target, c_step, add,
+                    block, 0, tiles, whole, depth, work, a_packed, depth, 0,
+                    b, b_at + k0 * b_rs + j, b_rs, c, target, c_step, add,
                 )  # fmt: skip
                 multiply_packed(
-                    rows, 0, tiles, columns - whole, depth, work, a_packed, depth, 0,
+                    block, 0, tiles, width - whole, depth, work, a_packed, depth, 0,
                     work, b_packed, step, c, target + whole, c_step, add,
                 )  # fmt: skip
 
@@ -208,46 +232,20 @@ def multiply_rows(m, n, k, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step):
 
 
 @kernel
-def _gemm_part(
-    a, a_rs, a_cs, b, b_rs, b_cs, c, c_step, m, n, k, accumulate, work, size, row_parts, parts, part
-):
-    """The `part`-th of row_parts * column_parts rectangles of C, cut at whole tiles."""
+def _gemm_part(a, b, c, product, work, part):
+    """The `part`-th rectangle of C, cut at whole tiles."""
     panel = TILE_VECTORS * lanes(c)
-    column_parts = parts // row_parts
+    m, n, row_parts, column_parts = product.m, product.n, product.row_parts, product.column_parts
     at_row, at_column = part // column_parts, part % column_parts
     i0, i1 = at_row * m // row_parts, (at_row + 1) * m // row_parts
     panels = -(-n // panel)
     j0 = min(at_column * panels // column_parts * panel, n)
     j1 = min((at_column + 1) * panels // column_parts * panel, n)
     if i0 < i1 and j0 < j1:
-        gemm_serial(
-            a, i0 * a_rs, a_rs, a_cs, b, j0 * b_cs, b_rs, b_cs, c, i0 * c_step + j0, c_step,
-            i1 - i0, j1 - j0, k, accumulate, work, part * size,
-        )  # fmt: skip
+        gemm_rectangle(a, b, c, product, (i0, i1), (j0, j1), work, part * product.size)
 
 
 @kernel(parallel=True)
-def _gemm(
-    a,
-    a_rs,
-    a_cs,
-    b,
-    b_rs,
-    b_cs,
-    c,
-    c_step,
-    m,
-    n,
-    k,
-    accumulate,
-    work,
-    size,
-    row_parts,
-    column_parts,
-):
-    parts = row_parts * column_parts
-    for part in prange(parts):
-        _gemm_part(
-            a, a_rs, a_cs, b, b_rs, b_cs, c, c_step, m, n, k, accumulate, work, size,
-            row_parts, parts, np.int64(part),
-        )  # fmt: skip
+def _gemm(a, b, c, product, work):
+    for part in prange(product.row_parts * product.column_parts):
+        _gemm_part(a, b, c, product, work, np.int64(part))

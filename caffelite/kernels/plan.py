@@ -27,7 +27,7 @@ from . import (
 from ._jit import thread_count
 from ._pack import WeightLayout, layout_of, transposed_layout
 from ._problem import Problem
-from ._simd import VECTOR_BYTES
+from ._vectors import VECTOR_BYTES
 from .im2col import geometry_of
 
 WAYS = "winograd", "direct", "im2col"

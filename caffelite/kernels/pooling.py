@@ -57,10 +57,10 @@ def max_forward(x, window, y, argmax):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(0, columns, count):
                 left = j * stride_w - pad_w
-                left, taps = _clip(left, (count - 1) * step, kernel_w, width)
+                left, kernel_columns = _clip(left, (count - 1) * step, kernel_w, width)
                 corner = top * width + left
                 window_argmax(
-                    x, p * height * width + corner, left, width, bottom - top, taps,
+                    x, p * height * width + corner, left, width, bottom - top, kernel_columns,
                     step, count, y, (p * rows + i) * columns + j, argmax, corner,
                 )  # fmt: skip
 
@@ -78,9 +78,9 @@ def max_values(x, window, y):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(0, columns, count):
                 left = j * stride_w - pad_w
-                left, taps = _clip(left, (count - 1) * step, kernel_w, width)
+                left, kernel_columns = _clip(left, (count - 1) * step, kernel_w, width)
                 window_max(
-                    x, (p * height + top) * width + left, left, width, bottom - top, taps,
+                    x, (p * height + top) * width + left, left, width, bottom - top, kernel_columns,
                     step, count, y, (p * rows + i) * columns + j,
                 )  # fmt: skip
 
@@ -124,9 +124,9 @@ def average_forward(x, window, y):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(0, columns, count):
                 left = j * stride_w - pad_w
-                left, taps = _clip(left, (count - 1) * step, kernel_w, width)
+                left, kernel_columns = _clip(left, (count - 1) * step, kernel_w, width)
                 window_sum(
-                    x, (p * height + top) * width + left, left, width, bottom - top, taps,
+                    x, (p * height + top) * width + left, left, width, bottom - top, kernel_columns,
                     step, count, sums, (p * rows + i) * columns + j,
                 )  # fmt: skip
         own, size = y[p].reshape(-1), sizes.reshape(-1)
@@ -167,12 +167,12 @@ def _average_backward(dy, window, dx, work):
 def _gather(share, kernel_h, kernel_w, pad_h, pad_w, dx):
     """At stride 1: the windows over a value are a window over the shares."""
     (rows, columns), (height, width) = share.shape, dx.shape
-    left, taps = _clip(pad_w - kernel_w + 1, width - 1, kernel_w, columns)
+    left, kernel_columns = _clip(pad_w - kernel_w + 1, width - 1, kernel_w, columns)
     for h in range(height):
         top, bottom = _span(h, kernel_h, 1, kernel_h - 1 - pad_h, rows)
         window_sum(
             share.reshape(-1), top * columns + left, left, columns, max(bottom - top, 0),
-            taps, 1, width, dx.reshape(-1), h * width,
+            kernel_columns, 1, width, dx.reshape(-1), h * width,
         )  # fmt: skip
 
 

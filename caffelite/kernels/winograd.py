@@ -1,6 +1,6 @@
 """3 by 3 convolution with stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications.
 
-An output tile of 4 by 4 pixels is A' [ sum over c of (G g G') * (B' d B) ] A for windows g and
+An output tile of 4 by 4 pixels is A' [ sum over c of (G g G') * (B' d B) ] A for kernels g and
 6 by 6 patches d. For each of the 36 points, the sum over c of many tiles and outputs is a matrix
 product. Float32 results differ from direct convolution by some 1e-5 of the largest value.
 
@@ -90,10 +90,10 @@ def multiply(x, w, y, plan, weights, epilogue):
 
 
 @kernel
-def _transform_weights(w, layout, plan, item, out, windows_at):
+def _transform_weights(w, layout, plan, item, out, kernels_at):
     """Transform and pack the weights of one tile of outputs: point, tile, input, output.
 
-    In out[windows_at:], the 3 by 3 windows of all outputs lie beside each other on the way.
+    In out[kernels_at:], the 3 by 3 kernels of all outputs lie beside each other on the way.
     """
     inputs, outputs, position_step = layout.inputs, plan.outputs, layout.position_step
     row_step = layout.output_step
@@ -107,15 +107,15 @@ def _transform_weights(w, layout, plan, item, out, windows_at):
         source = layout.start + g * layout.group_step + first * row_step + c * layout.input_step
         low = min(source, source + 8 * position_step)
         if square >= max(TILE_ROWS, 9) and low + square * row_step + square <= len(w):
-            transpose(w, low, row_step, out, windows_at, step)
+            transpose(w, low, row_step, out, kernels_at, step)
         else:
             for k in range(9):
-                copy(rows, w, low + k, row_step, out, windows_at + k * step, 1)
+                copy(rows, w, low + k, row_step, out, kernels_at + k * step, 1)
         # transposed weights have the last position first
         start = source - low
         for r in range(0, rows, square):
             winograd_weight(
-                rows - r, out, windows_at + start * step + r, position_step * step,
+                rows - r, out, kernels_at + start * step + r, position_step * step,
                 out, target + c * rows + r, plan.group * outputs * inputs,
             )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The gradient to the weights of a 3 by 3 convolution by Winograd's algorithm.
 
-The transpose of `winograd`'s forward: a window's gradient is G' [ sum over tiles of (A e A') *
+The transpose of `winograd`'s forward: a kernel's gradient is G' [ sum over tiles of (A e A') *
 (B' d B) ] G for 4 by 4 tiles e of the top's gradient and the 6 by 6 patches d below them. For each
 of the 36 points, the sum over tiles of many inputs and outputs is a matrix product.
 """
@@ -14,7 +14,7 @@ from ._problem import SMALL_WEIGHTS
 from ._simd import clear, copy, lanes
 from ._tiles import PIXEL_ROWS, TILE_VECTORS, pixel_tile
 from ._transpose import add_transposed, write_transposed
-from ._winograd_tiles import winograd_gradient, winograd_window
+from ._winograd_tiles import winograd_gradient, winograd_weight_gradient
 from ._workspace import workspace
 from .gemm import spaced
 from .winograd import POINTS, lines_size, transform_input
@@ -160,7 +160,7 @@ def _add_products(x, target, plan, t0, item, work, work_at):
     last = min(first + TILES, min(t0 + plan.chunk, all_tiles))
     input_at = work_at + plan.lines
     totals_at = input_at + POINTS * input_step
-    windows_at = totals_at + POINTS * total_step
+    kernels_at = totals_at + POINTS * total_step
     for c in range(count):
         transform_input(
             x, (g * inputs + c0 + c) * x_plane, plan, first, last,
@@ -180,13 +180,13 @@ def _add_products(x, target, plan, t0, item, work, work_at):
                 )  # fmt: skip
         for c in range(count):
             for v in range(0, panel, per_vector):
-                winograd_window(
+                winograd_weight_gradient(
                     work, totals_at + c * panel + v, total_step,
-                    work, windows_at + 9 * c * panel + v, panel,
+                    work, kernels_at + 9 * c * panel + v, panel,
                 )  # fmt: skip
         row = (part * group + g) * outputs + m * panel
         add_transposed(
-            work, windows_at, panel, 9 * count, min(panel, outputs - m * panel),
+            work, kernels_at, panel, 9 * count, min(panel, outputs - m * panel),
             target, (row * inputs + c0) * 9, inputs * 9, totals_at,
         )  # fmt: skip
 
