@@ -59,7 +59,7 @@ def _describe(plan):
 def plan_convolution(
     x_shape, w_shape, y_shape, stride, pad, dilation, group, itemsize,
     threads=None, vector_bytes=VECTOR_BYTES,
-):  # fmt: skip
+) -> ConvolutionPlan:  # fmt: skip
     """How y = conv(x, w) and its gradients are computed.
 
     Parameters
