@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import signal
 import zlib
 
