@@ -1,3 +1,4 @@
+import math
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,9 @@ INF = np.inf
 case("ELU", X, expect=ref.elu)
 case("ELU", X, "elu_param { alpha: 0.7 }", expect=partial(ref.elu, alpha=0.7))
 case("ELU", X, "elu_param { alpha: -0.7 }", kink=0, expect=partial(ref.elu, alpha=-0.7))
+
+case("GELU", X, expect=np.vectorize(lambda x: x * (1 + math.erf(x / 2**0.5)) / 2))
+case("GELU", [(3,)], values={0: [0, 1, 40]}, golden=[0, 0.8413447460685429, 40])
 
 case("ReLU", X, kink=0, expect=ref.relu)
 case("ReLU", X, "relu_param { negative_slope: 0.1 }", kink=0, expect=partial(ref.relu, slope=0.1))
