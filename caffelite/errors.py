@@ -7,8 +7,26 @@ class CaffeliteError(RuntimeError):
     """A mistake in what the user gave: a file, an option, a shape, a value.
 
     Derived from RuntimeError, which is what pycaffe raises. The message is complete: the command
-    line prints it as it stands, without a traceback.
+    line prints it as it stands, without a traceback. What it is joined of is at hand, too:
+
+    file, line, column : where the mistake is, as far as that is known, else "" and 0
+    layer, layer_type : the name and type of the layer that it is about; None, "" if it is none
+    blob : the name of the blob that it is about, "" if it is none
+    words : what is wrong, without file, line and layer
     """
+
+    def __init__(self, *args, file="", line=0, column=0, layer=None, layer_type="", blob=""):
+        self.file, self.line, self.column = file, line, column
+        self.layer, self.layer_type, self.blob = layer, layer_type, blob
+        self.words = str(args[0]) if args else ""
+        at = place(file, line, column, layer, layer_type)
+        super().__init__(*[f"{at}: {self.words}", *args[1:]] if at else args)
+
+    @property
+    def without_line(self):
+        """The message without file, line and column, for whom these are no news."""
+        named = place(layer=self.layer, layer_type=self.layer_type)
+        return f"{named}: {self.words}" if named else self.words
 
 
 class ProtoError(CaffeliteError):
@@ -34,6 +52,20 @@ class SolverError(CaffeliteError):
 def where(file, line=0, column=0):
     """ "FILE:LINE:COLUMN", leaving out what is unknown (0 or empty)."""
     return ":".join(str(part) for part in (file, line, column) if part)
+
+
+def place(file="", line=0, column=0, layer=None, layer_type=""):
+    """'FILE:LINE: layer "NAME" (TYPE)', leaving out what is unknown."""
+    parts = [where(file, line, column)]
+    if layer is not None:
+        parts.append(f'layer "{layer}"' + (f" ({layer_type})" if layer_type else ""))
+    return ": ".join(filter(None, parts))
+
+
+def place_of(layer, file=""):
+    """The arguments of `place`, and of errors, for a LayerParameter."""
+    line, name, kind = layer.source_line, layer.name, layer.type
+    return {"file": file, "line": line, "layer": name, "layer_type": kind}
 
 
 def short(found, length=40):

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import filler, rng
 from ..blob import Blob
-from ..errors import NetError, did_you_mean, where
+from ..errors import NetError, did_you_mean, place, place_of
 from ..proto import caffe_pb2
 from ..proto.given import declared, given
 
@@ -47,11 +47,9 @@ def layer_class(type_name):
 def create_layer(param, **context):
     """The layer that a LayerParameter describes; `context` as for `Layer`."""
     if param.type not in _types:
-        at = where(context.get("file", ""), param.source_line)
         hint = did_you_mean(param.type, _types) or f"; known are {', '.join(sorted(_types))}"
-        raise NetError(
-            f'{at + ": " if at else ""}layer "{param.name}": unknown type "{param.type}"{hint}'
-        )
+        at = place_of(param, context.get("file", "")) | {"layer_type": ""}
+        raise NetError(f'unknown type "{param.type}"{hint}', **at)
     return _types[param.type](param, **context)
 
 
@@ -410,16 +408,18 @@ class Layer:
     @property
     def at(self):
         """How messages name this layer: FILE:LINE: layer "NAME" (TYPE)."""
-        place = where(self.file, self.param.source_line)
-        return f'{place + ": " if place else ""}layer "{self.name}" ({self.type})'
+        return place(**self._place)
 
-    def error(self, text, kind=NetError):
-        """The exception for a mistake at this layer."""
-        return kind(f"{self.at}: {text}")
+    @property
+    def _place(self):
+        return place_of(self.param, self.file) | {"layer": self.name, "layer_type": self.type}
+
+    def error(self, text, kind=NetError, blob=""):
+        """The exception for a mistake at this layer, and perhaps at the blob of this name."""
+        return kind(text, **self._place, blob=blob)
 
     def shape_error(self, index, shape, expected):
         """The exception for a bottom of the wrong shape."""
-        return self.error(
-            f'bottom[{index}] "{self.param.bottom[index]}" has shape {tuple(shape)}, '
-            f"expected {expected}"
-        )
+        name = self.param.bottom[index]
+        words = f'bottom[{index}] "{name}" has shape {tuple(shape)}, expected {expected}'
+        return self.error(words, blob=name)

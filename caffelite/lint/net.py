@@ -1,7 +1,6 @@
 """The rules for nets, and which of the problems that they find count."""
 
 import logging
-import re
 import threading
 from contextlib import contextmanager
 
@@ -39,7 +38,7 @@ def lint_net(net):
         try:
             upgrade_net(net)
         except CaffeliteError as problem:
-            yield "old_form", None, re.sub(r"^\d+: ", "", str(problem)), ()
+            yield "old_form", None, problem.without_line, ()
             return
         states = views(net)
         for rule in RULES:

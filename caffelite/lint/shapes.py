@@ -69,7 +69,7 @@ def _set_up(param, view, bottoms):
         built.layer = layer
         built.tops = tuple(Blob(shape).shape for shape in layer.infer_shapes(shapes))
     except CaffeliteError as problem:
-        built.problem = str(problem).removeprefix(f"{layer.at}: ")
+        built.problem = problem.words if problem.layer is not None else str(problem)
     return built
 
 

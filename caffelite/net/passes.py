@@ -1,15 +1,10 @@
 """Passes over a NetParameter before it is built: filter by state, insert splits."""
 
-from ..errors import NetError, did_you_mean, where
+from ..errors import NetError, did_you_mean, place_of
 from ..layers.utility.split import Split
 from ..proto import caffe_pb2
 
 _ENDING = "_split"
-
-
-def _at(layer, file):
-    place = where(file, layer.source_line)
-    return f'{place + ": " if place else ""}layer "{layer.name}" ({layer.type})'
 
 
 def _meets(rule, state):
@@ -31,7 +26,7 @@ def filter_layers(net, file=""):
     for layer in net.layer:
         if layer.include and layer.exclude:
             raise NetError(
-                f"{_at(layer, file)}: has include and exclude rules; only one kind is possible"
+                "has include and exclude rules; only one kind is possible", **place_of(layer, file)
             )
         if belongs(layer, net.state):
             kept.layer.add().CopyFrom(layer)
@@ -94,7 +89,7 @@ def _trace(net, file):
     for i, layer in enumerate(net.layer):
         for j, name in enumerate(layer.bottom):
             if name not in writer:
-                raise NetError(_unknown_bottom(net, i, j, file, writer))
+                raise _unknown_bottom(net, i, j, file, writer)
             source[i, j] = writer[name]
             readers[writer[name]] += 1
         for k, name in enumerate(layer.top):
@@ -106,8 +101,10 @@ def _trace(net, file):
 def _unknown_bottom(net, i, j, file, writer):
     layer = net.layer[i]
     name = layer.bottom[j]
-    text = f'{_at(layer, file)}: bottom[{j}] "{name}": no layer before it produces this blob'
+    text = f'bottom[{j}] "{name}": no layer before it produces this blob'
     later = next((other for other in net.layer[i:] if name in other.top), None)
     if later is not None:
-        return f'{text}; layer "{later.name}" does, but comes too late: move it up'
-    return text + did_you_mean(name, writer)
+        text += f'; layer "{later.name}" does, but comes too late: move it up'
+    else:
+        text += did_you_mean(name, writer)
+    return NetError(text, **place_of(layer, file), blob=name)

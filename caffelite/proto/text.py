@@ -9,7 +9,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from ..atomic import write_atomically
-from ..errors import ProtoError, where
+from ..errors import ProtoError
 from ..reading import opened
 from . import caffe_pb2
 from .diagnose import diagnose
@@ -201,7 +201,7 @@ def _is_caffemodel(data):
 
 
 def _not_text(path, message_class, what):
-    return ProtoError(f"{where(path, 1, 1)}: {_expected(message_class)}, but this {what}")
+    return ProtoError(f"{_expected(message_class)}, but this {what}", file=path, line=1, column=1)
 
 
 def _expected(message_class):
@@ -229,5 +229,6 @@ def _other_kind(text, message_class):
 
 
 def _error(path, place, mistake):
-    at = where(path or "text", place.line(mistake.offset), place.column(mistake.offset))
-    return ProtoError(f"{at}: {mistake.what}\n{place.excerpt(mistake.offset)}")
+    words = f"{mistake.what}\n{place.excerpt(mistake.offset)}"
+    line, column = place.line(mistake.offset), place.column(mistake.offset)
+    return ProtoError(words, file=path or "text", line=line, column=column)

@@ -8,7 +8,7 @@ below has a predicate that says whether it is needed; a net that needs none is l
 import logging
 import os
 
-from ..errors import NetError, ProtoError, SolverError, did_you_mean, where
+from ..errors import NetError, ProtoError, SolverError, did_you_mean, place
 from ..reading import utf8
 from . import caffe_pb2
 from .old_names import (
@@ -36,10 +36,12 @@ def upgrade_net(net, path="", problems=None):
         logged in any case, and the option is dropped
     """
     if net.layers and net.layer:
-        at = where(path, net.layers[0].source_line) or "net"
+        line = net.layers[0].source_line
         raise NetError(
-            f'{at}: a net has "layer" or "layers" (the old form), not both; there are '
-            f"{len(net.layer)} of the one and {len(net.layers)} of the other"
+            'a net has "layer" or "layers" (the old form), not both; there are '
+            f"{len(net.layer)} of the one and {len(net.layers)} of the other",
+            file=path or ("" if line else "net"),
+            line=line,
         )
     found = [] if problems is None else problems
     done = []
@@ -149,14 +151,16 @@ def _fold_padding(net, path):
                 continue
             if entry.layer.type not in ("conv", "pool") or len(entry.bottom) != 1:
                 raise NetError(
-                    f'{_at(entry, path)}: bottom "{name}" comes from the padding layer '
-                    f'"{source.layer.name}", which only a conv or pool layer with a single '
-                    f"bottom may read"
+                    f'bottom "{name}" comes from the padding layer "{source.layer.name}", which '
+                    "only a conv or pool layer with a single bottom may read",
+                    **_place(entry, path),
+                    blob=name,
                 )
             if (len(source.bottom), len(source.top)) != (1, 1):
                 raise NetError(
-                    f"{_at(source, path)}: a padding layer has one bottom and one top, not "
-                    f"{len(source.bottom)} and {len(source.top)}"
+                    "a padding layer has one bottom and one top, not "
+                    f"{len(source.bottom)} and {len(source.top)}",
+                    **_place(source, path),
                 )
             entry.layer.pad = source.layer.pad
             entry.bottom[index] = source.bottom[0]
@@ -174,7 +178,8 @@ def _upgrade_v0_layer(entry, path, problems):
     if old.HasField("type"):
         if old.type not in V0_TYPES:
             raise NetError(
-                f'{_at(entry, path)}: unknown type "{old.type}"{did_you_mean(old.type, V0_TYPES)}'
+                f'unknown type "{old.type}"{did_you_mean(old.type, V0_TYPES)}',
+                **_place(entry, path),
             )
         entry.type = caffe_pb2.V1LayerParameter.LayerType.Value(V0_TYPES[old.type])
     for field, value in old.ListFields():
@@ -190,18 +195,18 @@ def _upgrade_v0_layer(entry, path, problems):
                 _set(getattr(entry, V0_MESSAGES[old.type]), V0_OPTIONS[name][0], value)
             except ValueError:  # new_height and new_width took a sign once
                 raise NetError(
-                    f"{_at(entry, path)}: {name} must not be below 0, got {value}"
+                    f"{name} must not be below 0, got {value}", **_place(entry, path)
                 ) from None
         elif name not in ("type", "new_num", "new_channels"):
-            problems.append(f'{_at(entry, path)}: a layer of type "{old.type}" has no {name}')
+            at = place(**_place(entry, path))
+            problems.append(f'{at}: a layer of type "{old.type}" has no {name}')
     entry.ClearField("layer")
 
 
-def _at(entry, path):
-    """'FILE:LINE: layer "NAME"' of an entry of `layers`."""
+def _place(entry, path):
+    """Where an entry of `layers` is, for errors."""
     name = entry.layer.name if entry.HasField("layer") else entry.name
-    place = where(path, entry.source_line)
-    return f'{place}: layer "{name}"' if place else f'layer "{name}"'
+    return {"file": path, "line": entry.source_line, "layer": name}
 
 
 # Transform options inside V1 data layers

@@ -39,15 +39,8 @@ def describe(text, state, sample=None):
         line, column = place.line(mistake.offset), place.column(mistake.offset)
         return {"mistake": {"line": line, "column": column, "message": mistake.what}}
     except CaffeliteError as problem:
-        line, _, rest = str(problem).partition(": ")
-        known = line.isdecimal()
-        return {
-            "mistake": {
-                "line": int(line) if known else 1,
-                "column": 1,
-                "message": rest if known else str(problem),
-            }
-        }
+        line, column = max(problem.line, 1), max(problem.column, 1)
+        return {"mistake": {"line": line, "column": column, "message": problem.without_line}}
     layers = _Measure(View(net, _joined(net.state, state)), sample).layers
     boxes = _boxes(layers)
     edges = _edges(layers, boxes)
@@ -106,7 +99,7 @@ class _Measure:
             try:
                 self._measure(layer)
             except CaffeliteError as problem:
-                layer.facts["problem"] = _without_place(str(problem), param)
+                layer.facts["problem"] = _of_layer(problem, param)
                 _assume(layer, sample)
             self.layers.append(layer)
 
@@ -159,11 +152,9 @@ def _options(param):
     return text_format.MessageToString(rest, as_utf8=True)
 
 
-def _without_place(problem, param):
+def _of_layer(problem, param):
     """A message without the line and the layer, which the page shows beside it."""
-    for start in (f"{param.source_line}: ", f'layer "{param.name}"', f" ({param.type})", ": "):
-        problem = problem.removeprefix(start)
-    return problem
+    return problem.words if problem.layer == param.name else str(problem)
 
 
 def _assume(layer, sample):

@@ -121,7 +121,7 @@ def _joined(error, problem):
         joined = type(kind.__name__, (type(error), kind), as_ours)(*error.args)
     except TypeError:  # one of ours already, or of a kind that cannot be joined
         return error
-    vars(joined).update(vars(problem))
+    vars(joined).update(vars(error) | vars(problem))
     return joined
 
 

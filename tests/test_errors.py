@@ -1,0 +1,64 @@
+"""Errors: fields beside the text, however they travel."""
+
+import copy
+import pickle
+
+import pytest
+
+import caffelite
+from caffelite.errors import CaffeliteError, DataError, NetError, ProtoError
+
+NET = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "pool" type: "Pooling" bottom: "x" top: "y"
+  pooling_param { kernel_size: 2 } }
+"""
+
+
+def error_of(folder, text):
+    (folder / "net.prototxt").write_text(text)
+    with pytest.raises(CaffeliteError) as caught:
+        caffelite.Net(str(folder / "net.prototxt"), caffelite.TEST)
+    return caught.value
+
+
+def test_a_text_alone_is_the_message():
+    error = CaffeliteError("no way")
+    assert (str(error), error.words, error.args) == ("no way", "no way", ("no way",))
+    assert (error.file, error.line, error.column, error.layer, error.blob) == ("", 0, 0, None, "")
+    assert str(CaffeliteError()) == "" and CaffeliteError("a", 2).args == ("a", 2)
+
+
+def test_the_text_joins_the_fields():
+    error = NetError("is odd", file="n", line=3, layer="a", layer_type="ReLU", blob="b")
+    assert str(error) == 'n:3: layer "a" (ReLU): is odd'
+    assert error.without_line == 'layer "a" (ReLU): is odd'
+    assert str(ProtoError("is odd", file="n", line=3, column=4)) == "n:3:4: is odd"
+    assert str(NetError("is odd", layer="")) == 'layer "": is odd'
+
+
+@pytest.mark.parametrize("travel", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])
+def test_an_error_keeps_its_fields_on_the_way(travel):
+    error = DataError("is odd", file="n", line=3, layer="a", blob="b")
+    found = travel(error)
+    assert (type(found), str(found), vars(found)) == (DataError, str(error), vars(error))
+
+
+def test_a_mistake_of_shape_names_layer_and_blob(tmp_path):
+    error = error_of(tmp_path, NET)
+    where = error.file, error.line, error.layer, error.layer_type, error.blob
+    assert where == (str(tmp_path / "net.prototxt"), 3, "pool", "Pooling", "x")
+    assert error.words == 'bottom[0] "x" has shape (2, 3), expected 4 axes: (N, C, H, W)'
+    assert str(error) == f'{error.file}:3: layer "pool" (Pooling): {error.words}'
+
+
+def test_other_mistakes_say_where(tmp_path):
+    error = error_of(tmp_path, NET.replace('bottom: "x"', 'bottom: "z"'))
+    assert (error.line, error.layer, error.blob) == (3, "pool", "z")
+    error = error_of(tmp_path, NET.replace('"Pooling"', '"Poling"'))
+    assert (error.line, error.layer, error.layer_type) == (3, "pool", "")
+    assert 'layer "pool": unknown type "Poling"; did you mean "Pooling"?' in str(error)
+    error = error_of(tmp_path, NET.replace("kernel_size", "kernel_sighs"))
+    assert (error.line, error.column) == (4, 19)
+    error = error_of(tmp_path, 'layers { layer { name: "a" type: "rleu" } }')
+    assert (error.line, error.layer) == (1, "a")
