@@ -92,6 +92,8 @@ class Node:
 
     def loss(self):
         """What the tops of this node add to the loss of the net."""
+        if not any(self.loss_weights):
+            return 0.0
         return sum(
             float(np.vdot(blob.data, blob.diff))
             for blob, weight in zip(self.top_blobs, self.loss_weights, strict=True)

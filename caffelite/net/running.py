@@ -30,7 +30,8 @@ class Running(Callbacks):
             if shows:
                 schedule.show(step.first, step.last)
             self._call("after_forward", step.first)
-            self._call_rest("forward", range(step.first + 1, step.last + 1))
+            if step.last > step.first:
+                self._call_rest("forward", range(step.first + 1, step.last + 1))
         schedule.show(start, end)
         return loss
 
@@ -45,16 +46,18 @@ class Running(Callbacks):
                 if self.debug_info:
                     debug.log_backward(step.nodes[0])
             self._call("after_backward", step.last)
-            self._call_rest("backward", reversed(range(step.first, step.last)))
-            if self.gradients_are_final and (blobs := self._ready_after(step)):
-                self._call("on_gradients_ready", blobs)
+            if step.last > step.first:
+                self._call_rest("backward", reversed(range(step.first, step.last)))
+            if self._callbacks["on_gradients_ready"] and self.gradients_are_final:
+                self._tell_ready(step)
         if self.debug_info and (start, end) == (len(self.nodes) - 1, 0):
             debug.log_totals(self.learnable)
 
-    def _ready_after(self, step):
-        """The learnable blobs whose diff is final once this step has run backward."""
+    def _tell_ready(self, step):
+        """Tell of the learnable blobs whose diff is final now that this step has run backward."""
         places = reversed(range(step.first, step.last + 1))
-        return [blob for place in places for blob in self._last_added.get(place, ())]
+        if blobs := [blob for place in places for blob in self._last_added.get(place, ())]:
+            self._call("on_gradients_ready", blobs)
 
     @cached_property
     def _last_added(self):

@@ -4,17 +4,13 @@
 class Step:
     """A node that runs by itself.
 
-    `nodes` are those that the step runs, `first` is the place of the first among all of the net's.
+    `nodes` are those that the step runs, `first` and `last` the places of the first and the last
+    of them among all of the net's.
     """
 
     def __init__(self, nodes, first):
         self.nodes = nodes
-        self.first = first
-
-    @property
-    def last(self):
-        """The place of its last node among all of the net's."""
-        return self.first + len(self.nodes) - 1
+        self.first, self.last = first, first + len(nodes) - 1
 
     def forward(self):
         """Fill the tops of the nodes."""
