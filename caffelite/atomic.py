@@ -5,14 +5,18 @@ import re
 import shutil
 import tempfile
 import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from .errors import CaffeliteError
+from .types import Path
+
+Data = bytes | bytearray | memoryview
 
 _LONG = 100  # bytes of a name; file systems end at 255, with what passing names add
 
 
-def write_atomically(path, data):
+def write_atomically(path: Path, data: Data | Iterable[Data]) -> None:
     """Make `path` a file of `data`: bytes, or an iterable of bytes.
 
     Whoever reads `path` meanwhile, or after a crash, finds the old file or the new one.
@@ -20,9 +24,9 @@ def write_atomically(path, data):
     write_all_atomically({path: data})
 
 
-def write_all_atomically(contents):
+def write_all_atomically(contents: Mapping[Path, Data | Iterable[Data]]) -> None:
     """Make files of {path: data}; the first takes its place when all of them are on disk."""
-    passing = {}
+    passing: dict[Path, tuple[str, str]] = {}
     try:
         for path, data in contents.items():
             chunks = [data] if isinstance(data, (bytes, bytearray, memoryview)) else data
@@ -48,7 +52,7 @@ def write_all_atomically(contents):
         _sync_directory(folder)
 
 
-def make_passing(target):
+def make_passing(target: str) -> str:
     """Make an empty file beside `target`, to be filled and then to take its place."""
     folder, name = os.path.split(target)
     handle, passing = tempfile.mkstemp(prefix=passing_start(name), suffix=".part", dir=folder)
@@ -56,12 +60,12 @@ def make_passing(target):
     return passing
 
 
-def is_passing(entry, name):
+def is_passing(entry: str, name: str) -> bool:
     """Whether a file beside one of the name `name` was made to take its place."""
     return re.fullmatch(rf"{re.escape(passing_start(name))}\w{{8}}\.part", entry) is not None
 
 
-def passing_start(name):
+def passing_start(name: str) -> str:
     """What passing names begin with: the name, or of a long one its start and its checksum."""
     raw = os.fsencode(name)
     if len(raw) > _LONG:
@@ -69,21 +73,21 @@ def passing_start(name):
     return f".{name}."
 
 
-def take_place(passing, target):
+def take_place(passing: str, target: str) -> None:
     """Put the file `passing`, which is whole and closed by now, in the place of `target`."""
     _finish(passing, target)
     os.replace(passing, target)
     _sync_directory(os.path.dirname(target))
 
 
-def _finish(passing, target):
+def _finish(passing: str, target: str) -> None:
     """Give a file the permissions that `target` is to have, and see it on disk."""
     os.chmod(passing, _permissions(target))
     with open(passing, "rb+") as file:
         os.fsync(file.fileno())
 
 
-def _permissions(target):
+def _permissions(target: str) -> int:
     """Those of the file replaced, else those a new file gets."""
     if os.path.exists(target):
         return os.stat(target).st_mode & 0o777
@@ -92,7 +96,7 @@ def _permissions(target):
     return 0o666 & ~umask
 
 
-def _sync_directory(folder):
+def _sync_directory(folder: str) -> None:
     """Make the new name outlive a power cut, on systems that can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
@@ -103,7 +107,7 @@ def _sync_directory(folder):
 
 
 @contextmanager
-def named_in_errors(path):
+def named_in_errors(path: Path) -> Iterator[None]:
     """Say of `path` that it cannot be written where the system says so."""
     try:
         yield
@@ -112,7 +116,7 @@ def named_in_errors(path):
 
 
 @contextmanager
-def written_together(*paths):
+def written_together(*paths: Path) -> Iterator[dict[Path, str]]:
     """{path: a passing name to make that file or folder under}; all take their places, or none.
 
     What is there already is not replaced: that is an error before anything is written.
@@ -120,7 +124,9 @@ def written_together(*paths):
     for path in paths:
         if os.path.lexists(path):
             raise CaffeliteError(f"{path}: exists already; remove it, or choose another name")
-    passing, made, new = {}, [], []
+    passing: dict[Path, str] = {}
+    made: list[str] = []
+    new: list[str] = []
     try:
         for path in paths:
             with named_in_errors(path):
@@ -145,8 +151,8 @@ def written_together(*paths):
                 os.rmdir(folder)
 
 
-def _move_all(passing):
-    moved = []
+def _move_all(passing: Mapping[Path, str]) -> None:
+    moved: list[Path] = []
     try:
         for path, name in passing.items():
             with named_in_errors(path):

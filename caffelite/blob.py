@@ -1,17 +1,22 @@
 """Blob: an N-d array of data and its gradient, both allocated when first looked at."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
 from .errors import NetError
+from .types import Array, ArrayLike, DType, Shape
 
 MAX_AXES = 32
 MAX_COUNT = 2**31 - 1
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 
-def _aligned_zeros(count, dtype):
+def _aligned_zeros(count: int, dtype: DType) -> Array:
     """A flat zeroed array that starts on a cache line."""
     itemsize = np.dtype(dtype).itemsize
     raw = np.zeros(count * itemsize + _ALIGNMENT, np.uint8)
@@ -24,13 +29,15 @@ class _Memory:
 
     __slots__ = ("dtype", "fill", "flat", "generation")
 
-    def __init__(self, dtype):
-        self.dtype = np.dtype(dtype)
-        self.flat = None
-        self.fill = None  # fills an array, at the first look at it
+    def __init__(self, dtype: DType) -> None:
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.flat: Array | None = None
+        self.fill: Callable[[Array], object] | None = (
+            None  # fills an array, at the first look at it
+        )
         self.generation = 0  # counts allocations, so that blobs notice a stale view
 
-    def view(self, shape):
+    def view(self, shape: Shape) -> Array:
         count = math.prod(shape)
         if self.flat is None or self.flat.size < count:
             self.flat = _aligned_zeros(count, self.dtype)
@@ -49,28 +56,28 @@ class Blob:
     filler says). A smaller shape keeps the memory, a larger one takes fresh zeroed memory.
     """
 
-    def __init__(self, shape=(0,), dtype=np.float32):
+    def __init__(self, shape: Iterable[int] = (0,), dtype: DType = np.float32) -> None:
         self._data = _Memory(dtype)
         self._diff = _Memory(dtype)
-        self._views = [None, None]
+        self._views: list[Array | None] = [None, None]
         self._generations = [-1, -1]
-        self._shape = ()
+        self._shape: Shape = ()
         self.reshape(*shape)
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         return self._shape
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[Any]:
         return self._data.dtype
 
     @property
-    def count(self):
+    def count(self) -> int:
         """Number of values; 1 for the shape ()."""
         return math.prod(self._shape)
 
-    def reshape(self, *dims, **keywords):
+    def reshape(self, *dims: int, **keywords: Any) -> None:
         """Take the shape `dims` (no dims: a scalar); as in pycaffe, dims have no names."""
         if keywords:
             raise NetError(f"reshape takes the dims alone, reshape(2, 3), not {keywords}")
@@ -86,65 +93,81 @@ class Blob:
         self._shape = shape
         self._views = [None, None]
 
-    def _view(self, which, memory):
-        if self._views[which] is None or self._generations[which] != memory.generation:
-            self._views[which] = memory.view(self._shape)
+    def _view(self, which: int, memory: _Memory) -> Array:
+        view = self._views[which]
+        if view is None or self._generations[which] != memory.generation:
+            view = self._views[which] = memory.view(self._shape)
             self._generations[which] = memory.generation
-        return self._views[which]
+        return view
 
     @property
-    def data(self):
+    def data(self) -> Array:
         """The values: a live array, not a copy."""
         return self._view(0, self._data)
 
     @property
-    def diff(self):
+    def diff(self) -> Array:
         """The gradient of the loss at `data`: a live array, not a copy."""
         return self._view(1, self._diff)
 
     @property
-    def diff_allocated(self):
+    def diff_allocated(self) -> bool:
         """Whether anyone has looked at `diff`; if not, it is all 0."""
         return self._diff.flat is not None
 
-    def fill_later(self, fill):
+    def fill_later(self, fill: Callable[[Array], object]) -> None:
         """Let `fill(array)` set the values when `data` is first looked at."""
         self._data.fill = fill
 
-    def unfilled(self):
+    def unfilled(self) -> Array:
         """`data` for whoever overwrites all of it: no filler runs first."""
         self._data.fill = None
         return self.data
 
-    def assign(self, values):
+    def assign(self, values: ArrayLike) -> None:
         """Set the data to `values` (same count), without running a filler first."""
         self.unfilled().reshape(-1)[...] = np.asarray(values).reshape(-1)
 
-    def share_data(self, other):
+    def share_data(self, other: Blob) -> None:
         """Use `other`'s memory for `data`; the counts must agree."""
         if self._data is not other._data:
             self._data = other._data
             self._views[0] = None
 
-    def share_diff(self, other):
+    def share_diff(self, other: Blob) -> None:
         """Use `other`'s memory for `diff`; the counts must agree."""
         if self._diff is not other._diff:
             self._diff = other._diff
             self._views[1] = None
 
-    def shares_data_with(self, other):
+    def shares_data_with(self, other: Blob) -> bool:
         """Whether both use one memory for `data`."""
         return self._data is other._data
 
-    def _legacy_axis(self, axis):
+    def _legacy_axis(self, axis: int) -> int:
         if len(self._shape) > 4:
             raise NetError(f"num, channels, height, width need at most 4 axes, not {self._shape}")
         return self._shape[axis] if axis < len(self._shape) else 1
 
-    num = property(lambda self: self._legacy_axis(0), doc="N: axis 0, or 1.")
-    channels = property(lambda self: self._legacy_axis(1), doc="C: axis 1, or 1.")
-    height = property(lambda self: self._legacy_axis(2), doc="H: axis 2, or 1.")
-    width = property(lambda self: self._legacy_axis(3), doc="W: axis 3, or 1.")
+    @property
+    def num(self) -> int:
+        """N: axis 0, or 1."""
+        return self._legacy_axis(0)
 
-    def __repr__(self):
+    @property
+    def channels(self) -> int:
+        """C: axis 1, or 1."""
+        return self._legacy_axis(1)
+
+    @property
+    def height(self) -> int:
+        """H: axis 2, or 1."""
+        return self._legacy_axis(2)
+
+    @property
+    def width(self) -> int:
+        """W: axis 3, or 1."""
+        return self._legacy_axis(3)
+
+    def __repr__(self) -> str:
         return f"Blob({self._shape}, {self.dtype})"

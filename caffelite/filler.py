@@ -4,14 +4,20 @@ With n = fan_in = count / shape[0], or fan_out = count / shape[1], or their mean
 `variance_norm`. Fans count the whole blob: groups do not divide them.
 """
 
+from __future__ import annotations
+
 import math
 import os
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.random import Generator
 
 from . import reading, rng
 from .errors import NetError
+from .proto.caffe_pb2 import FillerParameter
 from .registry import Registry
+from .types import Array, Path
 
 # A filler is a function of the array, the FillerParameter and a random generator; `check`, of the
 # FillerParameter and the shape, raises a NetError for what it cannot fill.
@@ -19,7 +25,7 @@ FILLERS = Registry(check=None)
 register = FILLERS.register
 
 
-def unread(param):
+def unread(param: FillerParameter) -> Iterator[tuple[str, str]]:
     """(option, words) of what a FillerParameter gives and its type does not look at."""
     if param.type not in FILLERS:
         return
@@ -29,7 +35,7 @@ def unread(param):
         yield name, f'it is of type "{param.type}", {reads}'
 
 
-def check(param, shape):
+def check(param: FillerParameter, shape: Sequence[int]) -> None:
     """Raise a NetError if `param` (a FillerParameter) cannot fill a blob of this shape."""
     if param.type not in FILLERS:
         raise NetError(f'unknown filler type "{param.type}"{FILLERS.instead_of(param.type)}')
@@ -42,17 +48,17 @@ def check(param, shape):
         filler.check(param, shape)
 
 
-def fill(array, param, generator):
+def fill(array: Array, param: FillerParameter, generator: Generator) -> None:
     """Fill `array` as `param` (a FillerParameter that `check` accepts) says."""
     FILLERS[param.type](array, param, generator)
 
 
-def _outputs(shape):
+def _outputs(shape: Sequence[int]) -> int:
     """The length of axis 0."""
     return shape[0] if shape else 1
 
 
-def _fan(param, shape):
+def _fan(param: FillerParameter, shape: Sequence[int]) -> float:
     count = math.prod(shape)
     fan_in = count / _outputs(shape)
     fan_out = count / shape[1] if len(shape) > 1 else count
@@ -61,12 +67,12 @@ def _fan(param, shape):
 
 
 @register(reads=("value",))
-def constant(array, param, generator):
+def constant(array: Array, param: FillerParameter, generator: Generator) -> None:
     """Value."""
     array[...] = param.value
 
 
-def _check_range(param, shape):
+def _check_range(param: FillerParameter, shape: Sequence[int]) -> None:
     if not -math.inf < param.min <= param.max < math.inf:
         raise NetError(
             f"uniform filler: min {param.min:g} and max {param.max:g}, expected finite numbers, "
@@ -75,12 +81,12 @@ def _check_range(param, shape):
 
 
 @register(reads=("min", "max"), check=_check_range)
-def uniform(array, param, generator):
+def uniform(array: Array, param: FillerParameter, generator: Generator) -> None:
     """U[min, max]."""
     array[...] = rng.uniform(generator, param.min, param.max, array.shape)
 
 
-def _check_gaussian(param, shape):
+def _check_gaussian(param: FillerParameter, shape: Sequence[int]) -> None:
     if not param.std > 0:
         raise NetError(f"gaussian filler: std must be above 0, not {param.std:g}")
     if not -1 <= param.sparse <= _outputs(shape):
@@ -91,7 +97,7 @@ def _check_gaussian(param, shape):
 
 
 @register(reads=("mean", "std", "sparse"), check=_check_gaussian)
-def gaussian(array, param, generator):
+def gaussian(array: Array, param: FillerParameter, generator: Generator) -> None:
     """N(mean, std); with sparse >= 0 each value is kept with probability sparse / shape[0]."""
     array[...] = generator.standard_normal(array.shape, np.float32)
     array *= param.std
@@ -101,7 +107,7 @@ def gaussian(array, param, generator):
 
 
 @register()
-def positive_unitball(array, param, generator):
+def positive_unitball(array: Array, param: FillerParameter, generator: Generator) -> None:
     """U[0, 1], then each index of axis 0 divided by its sum."""
     values = generator.random(array.shape)
     rows = values.reshape(_outputs(array.shape), -1)
@@ -110,26 +116,26 @@ def positive_unitball(array, param, generator):
 
 
 @register(reads=("variance_norm",))
-def xavier(array, param, generator):
+def xavier(array: Array, param: FillerParameter, generator: Generator) -> None:
     """U[-s, s] with s = sqrt(3 / n).  Glorot, Bengio 2010."""
     s = math.sqrt(3 / _fan(param, array.shape))
     array[...] = rng.uniform(generator, -s, s, array.shape)
 
 
 @register(reads=("variance_norm",))
-def msra(array, param, generator):
+def msra(array: Array, param: FillerParameter, generator: Generator) -> None:
     """N(0, sqrt(2 / n)).  He, Zhang, Ren, Sun 2015, arXiv:1502.01852."""
     array[...] = generator.standard_normal(array.shape, np.float32)
     array *= math.sqrt(2 / _fan(param, array.shape))
 
 
-def _check_square(param, shape):
+def _check_square(param: FillerParameter, shape: Sequence[int]) -> None:
     if len(shape) != 4 or shape[2] != shape[3]:
         raise NetError(f"bilinear filler: needs 4 axes and a square kernel, not {tuple(shape)}")
 
 
 @register(check=_check_square)
-def bilinear(array, param, generator):
+def bilinear(array: Array, param: FillerParameter, generator: Generator) -> None:
     """Interpolation weights for a Deconvolution: (1 - |x/f - c|) (1 - |y/f - c|) everywhere,
     with f = ceil(k / 2) and c = (k - 1) / (2 f) for a k x k kernel."""
     k = array.shape[-1]
@@ -138,17 +144,17 @@ def bilinear(array, param, generator):
     array[...] = ramp[:, None] * ramp
 
 
-def _check_file(param, shape):
+def _check_file(param: FillerParameter, shape: Sequence[int]) -> None:
     _numbers(param.file, math.prod(shape))
 
 
 @register(reads=("file",), check=_check_file)
-def file(array, param, generator):
+def file(array: Array, param: FillerParameter, generator: Generator) -> None:
     """The numbers in a text file, in the order of the blob, with anything blank between them."""
     array[...] = _numbers(param.file, array.size).reshape(array.shape)
 
 
-def _numbers(path, count):
+def _numbers(path: Path, count: int) -> Array:
     at = f'filler file "{path}"'
     if not os.path.isfile(path):  # a device or a pipe may never end
         raise NetError(f"{at}: no such file (looked for from {os.getcwd()})")

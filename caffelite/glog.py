@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 NOTICE = logging.INFO + 5  # says why one has to wait; is shown beside bars, too
 
@@ -14,7 +15,7 @@ _verbosity = 0
 class GlogFormatter(logging.Formatter):
     """LMMDD HH:MM:SS.UUUUUU THREAD FILE:LINE] MESSAGE, L being I, W, E or F."""
 
-    def format(self, record):
+    def format(self, record: logging.LogRecord) -> str:
         stamp = time.strftime("%m%d %H:%M:%S", time.localtime(record.created))
         micros = int(record.created % 1 * 1e6)
         return (
@@ -23,7 +24,7 @@ class GlogFormatter(logging.Formatter):
         )
 
 
-def _severity(record):
+def _severity(record: logging.LogRecord) -> int:
     """What glog counts levels by: 0 information, 1 warnings, 2 errors, 3 fatal ones."""
     return min(max(record.levelno - logging.INFO, 0) // 10, 3)
 
@@ -34,11 +35,11 @@ class LineHandler(logging.Handler):
     GLOG_minloglevel in the environment leaves out lines of lower severity; scripts set it.
     """
 
-    def __init__(self, write=None):
+    def __init__(self, write: Callable[[str], object] | None = None) -> None:
         super().__init__()
         self.write = write or _write_to_stderr
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         least = os.environ.get("GLOG_minloglevel", "")
         if least.isdecimal() and _severity(record) < int(least[:9]):
             return
@@ -48,7 +49,7 @@ class LineHandler(logging.Handler):
             pass
 
 
-def _write_to_stderr(line):
+def _write_to_stderr(line: str) -> None:
     """Above a bar, if there may be one."""
     if sys.stderr is None:  # it is closed; what is printed to None goes to stdout
         return
@@ -59,18 +60,20 @@ def _write_to_stderr(line):
         print(line, file=sys.stderr, flush=True)
 
 
-def set_verbosity(level):
+def set_verbosity(level: int) -> None:
     """-1: warnings alone, no bars; 1: log lines instead of bars; 0: what stderr suggests."""
     global _verbosity
     _verbosity = level
 
 
-def on_terminal():
+def on_terminal() -> bool:
     """Whether bars are shown instead of log lines: on a terminal, unless other things are asked."""
     return _verbosity == 0 and sys.stderr is not None and sys.stderr.isatty()
 
 
-def start_logging(quiet=False, write=None):
+def start_logging(
+    quiet: bool = False, write: Callable[[str], object] | None = None
+) -> logging.Logger:
     """Send caffelite's log to stderr: all of it as glog lines, or, `quiet`, notices and warnings.
 
     What `set_verbosity` was told goes before `quiet`.

@@ -5,19 +5,24 @@ import errno
 import logging
 import os
 import socket
+import sys
 import threading
+from collections.abc import Iterator
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from .types import Path
+
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 log = logging.getLogger("caffelite")
 
 _BEYOND = 1 << 30  # Windows keeps others from reading what is locked: lock behind what is written
 _guard = threading.Lock()
-_held = {}  # {path: [handle, process, how often]}: closing one handle would unlock all of a process
+_held: dict[
+    str, list[int]
+] = {}  # {path: [handle, process, how often]}: closing one handle would unlock all of a process
 
 
 class HeldElsewhere(Exception):
@@ -25,7 +30,7 @@ class HeldElsewhere(Exception):
 
 
 @contextlib.contextmanager
-def locked(path):
+def locked(path: Path) -> Iterator[None]:
     """Hold the lock on `path`, a file that is made, and removed in the end.
 
     Within a process it may be held several times. Where the file system has no locks, a warning
@@ -47,7 +52,7 @@ def locked(path):
                 _give_back(held[0], path)
 
 
-def _take(path):
+def _take(path: str) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -68,28 +73,28 @@ def _take(path):
     return handle
 
 
-def _lock(handle):
-    if fcntl:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    else:
+def _lock(handle: int) -> None:
+    if sys.platform == "win32":
         os.lseek(handle, _BEYOND, os.SEEK_SET)
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         finally:
             os.lseek(handle, 0, os.SEEK_SET)
+    else:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _is_at(handle, path):
+def _is_at(handle: int, path: str) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
         return False
 
 
-def _give_back(handle, path):
+def _give_back(handle: int, path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
     os.close(handle)
-    if not fcntl:  # Windows removes no open file
+    if sys.platform == "win32":  # which removes no open file
         with contextlib.suppress(OSError):
             os.unlink(path)

@@ -16,8 +16,11 @@ import re
 import select
 import stat
 import sys
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
 
-from .errors import DataError, short
+from .errors import CaffeliteError, DataError, short
+from .types import Path, Shape
 
 MOST_LINE = 1 << 20  # characters of a line
 MOST_TEXT = 1 << 26  # characters of a text that is read at once, or that a pipe may give
@@ -28,13 +31,22 @@ MOST_AXES = 32
 MOST_VALUES = 1 << 40  # of an array
 INT32 = -(2**31), 2**31 - 1
 
+Kind = type[CaffeliteError]
+
 patience = 5  # seconds that a pipe with a name is waited for
 
 
 # Files
 
 
-def opened(path, mode="r", error=DataError, failing="cannot be read", piped=True, **how):
+def opened(
+    path: Path,
+    mode: str = "r",
+    error: Kind = DataError,
+    failing: str = "cannot be read",
+    piped: bool = True,
+    **how: Any,
+) -> IO[Any]:
     """The file, open for reading; where that cannot be, an error that says why.
 
     Devices are refused, which may never end, and pipes that nobody writes into. So are all pipes
@@ -47,7 +59,7 @@ def opened(path, mode="r", error=DataError, failing="cannot be read", piped=True
         raise error(f"{path}: {failing}: {reason}") from problem
 
 
-def _handle(path, flags, piped):
+def _handle(path: str, flags: int, piped: bool) -> int:
     """The descriptor of a file that can be read to its end; nothing is waited for without limit."""
     handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     try:
@@ -64,7 +76,7 @@ def _handle(path, flags, piped):
     return handle
 
 
-def _check_pipe(path, handle, piped):
+def _check_pipe(path: str, handle: int, piped: bool) -> None:
     if not piped:
         raise OSError(errno.ESPIPE, "it is a pipe; expected a file: save what comes through it")
     if not stat.S_ISFIFO(_mode(os.path.realpath(path))):
@@ -75,28 +87,40 @@ def _check_pipe(path, handle, piped):
         raise OSError(errno.ETIMEDOUT, f"nothing came through this pipe in {patience} seconds")
 
 
-def _mode(path):
+def _mode(path: str) -> int:
     try:
         return os.lstat(path).st_mode
     except OSError:
         return 0
 
 
-def data(path, most=MOST_DATA, error=DataError, failing="cannot be read", **how):
+def data(
+    path: Path,
+    most: int = MOST_DATA,
+    error: Kind = DataError,
+    failing: str = "cannot be read",
+    **how: Any,
+) -> bytes:
     """The bytes in a file, `most` at most."""
     with opened(path, "rb", error, failing, **how) as file:
         most = min(most, os.fstat(file.fileno()).st_size or MOST_TEXT)  # a pipe tells no size
-        content = file.read(most + 1)
+        content: bytes = file.read(most + 1)
     if len(content) > most:
         raise error(f"{path}: {failing}: has more than {most:,} bytes")
     return content
 
 
-def text(path, most=MOST_TEXT, error=DataError, failing="cannot be read", errors="strict"):
+def text(
+    path: Path,
+    most: int = MOST_TEXT,
+    error: Kind = DataError,
+    failing: str = "cannot be read",
+    errors: str = "strict",
+) -> str:
     """The text in a file, `most` characters at most."""
     with opened(path, error=error, failing=failing, encoding="utf-8", errors=errors) as file:
         try:
-            content = file.read(most + 1)
+            content: str = file.read(most + 1)
         except UnicodeDecodeError as problem:
             raise error(f"{path}: {failing}: {_not_text(problem)}") from None
     if len(content) > most:
@@ -104,7 +128,13 @@ def text(path, most=MOST_TEXT, error=DataError, failing="cannot be read", errors
     return content
 
 
-def lines(path, wanted="text", encoding="utf-8", errors="surrogateescape", newline=None):
+def lines(
+    path: Path,
+    wanted: str = "text",
+    encoding: str = "utf-8",
+    errors: str = "surrogateescape",
+    newline: str | None = None,
+) -> Iterator[str]:
     """Yield the lines of a text file, each with its end; `wanted` is what it should be.
 
     Bytes that are no UTF-8 pass through as names of files may have them, if `errors` is left out.
@@ -124,11 +154,11 @@ def lines(path, wanted="text", encoding="utf-8", errors="surrogateescape", newli
             raise DataError(f"{at}: expected {wanted}, but {found}") from None
 
 
-def _not_text(problem):
+def _not_text(problem: UnicodeDecodeError) -> str:
     return f"byte 0x{problem.object[problem.start]:02x} is not UTF-8"
 
 
-def utf8(name, what, error=DataError):
+def utf8(name: str, what: str, error: Kind = DataError) -> str:
     """A name from the command line, which is to stand in a message: those hold UTF-8 alone."""
     try:
         name.encode()
@@ -140,7 +170,14 @@ def utf8(name, what, error=DataError):
 # Numbers
 
 
-def integer(word, at, what="", least=INT32[0], most=INT32[1], error=DataError):
+def integer(
+    word: str,
+    at: str,
+    what: str = "",
+    least: int = INT32[0],
+    most: int = INT32[1],
+    error: Kind = DataError,
+) -> int:
     """The whole number that a word is, from `least` to `most`."""
     found = re.fullmatch(r"\s*([+-]?)0*([0-9]{1,20})\s*", word, re.ASCII)
     value = int(found[1] + found[2]) if found else None
@@ -150,7 +187,9 @@ def integer(word, at, what="", least=INT32[0], most=INT32[1], error=DataError):
     return value
 
 
-def number(word, at, what="", limit=math.inf, error=DataError):
+def number(
+    word: str, at: str, what: str = "", limit: float = math.inf, error: Kind = DataError
+) -> float:
     """The number that a word is, below `limit` in size; neither nan nor infinite."""
     try:
         value = math.nan if "_" in word else float(word)
@@ -162,12 +201,12 @@ def number(word, at, what="", limit=math.inf, error=DataError):
     return value
 
 
-def _unexpected(found, at, what, wanted, error):
+def _unexpected(found: str, at: str, what: str, wanted: str, error: Kind) -> CaffeliteError:
     prefix = "".join(f"{part}: " for part in (at, what) if part)
     return error(f'{prefix}expected {wanted}, not "{short(found)}"')
 
 
-def shape(dims, size):
+def shape(dims: Sequence[int], size: int) -> Shape | None:
     """The shape that a file declares for `size` values, as a tuple; None if that cannot be."""
     if len(dims) > MOST_AXES or not all(0 <= dim <= MOST_VALUES for dim in dims):
         return None
@@ -178,7 +217,13 @@ def shape(dims, size):
 # JSON and YAML
 
 
-def json_object(source, at, wanted="JSON, an object {...}", error=DataError, halves=False):
+def json_object(
+    source: str,
+    at: str,
+    wanted: str = "JSON, an object {...}",
+    error: Kind = DataError,
+    halves: bool = False,
+) -> dict[str, Any]:
     """The dict that a text is as JSON; what is in it is of any type yet.
 
     Strings are whole characters, so that they can be written; with `halves` that is left to others.
@@ -192,17 +237,17 @@ def json_object(source, at, wanted="JSON, an object {...}", error=DataError, hal
             return found
         reason = f"found a {type(found).__name__}"
     except ValueError as problem:
-        reason = problem
+        reason = str(problem)
     raise error(f"{at}: expected {wanted}: {reason}")
 
 
-def _check_characters(source, found):
+def _check_characters(source: str, found: Any) -> None:
     """Raise a ValueError for half of a pair, \\ud800: what holds one cannot be written."""
     if "\\u" in source.lower():
         json.dumps(found, ensure_ascii=False).encode()
 
 
-def _check_depth(source):
+def _check_depth(source: str) -> None:
     """Raise a ValueError for JSON that whoever goes through it could not get to the bottom of."""
     if source.count("[") + source.count("{") <= MOST_DEPTH:
         return
@@ -214,24 +259,24 @@ def _check_depth(source):
 _BRACKET = re.compile(r'[\[{\]}]|"[^"\\]*(?:\\.[^"\\]*)*"?')
 
 
-def is_number(value):
+def is_number(value: object) -> bool:
     """Whether a value in JSON is a number, and none that is too large for a float."""
     return isinstance(value, float) or (type(value) is int and abs(value) <= sys.float_info.max)
 
 
-def finite(value):
+def finite(value: Any) -> float:
     """The float that a value in JSON is, or nan: for what is no number, or none that is finite."""
     value = float(value) if is_number(value) else math.nan
     return value if math.isfinite(value) else math.nan
 
 
-def count(value, most=10**15):
+def count(value: Any, most: int = 10**15) -> int | None:
     """The int that a value in JSON is, from 0 to `most`, or None."""
     number = finite(value)
     return int(number) if 0 <= number <= most else None
 
 
-def yaml_mapping(source, at, error=DataError):
+def yaml_mapping(source: str, at: str, error: Kind = DataError) -> dict[str, Any] | None:
     """The dict that a text is as YAML: numbers, strings, lists and dicts; None for another kind."""
     import yaml
 
@@ -246,7 +291,7 @@ def yaml_mapping(source, at, error=DataError):
 
 
 @functools.cache
-def _yaml_loader():
+def _yaml_loader() -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -254,7 +299,7 @@ def _yaml_loader():
 
         depth = 0
 
-        def compose_node(self, parent, index):
+        def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 raise yaml.YAMLError("aliases (*name) are not followed: write it out")
             self.depth += 1
@@ -264,7 +309,7 @@ def _yaml_loader():
             self.depth -= 1
             return node
 
-        def construct_yaml_int(self, node):
+        def construct_yaml_int(self, node: Any) -> int:
             value = super().construct_yaml_int(node)
             if abs(value) >= 1 << 63:
                 raise ValueError(f"the number {short(node.value)} is too large")

@@ -6,20 +6,23 @@ layer to draw what the uninterrupted run would have drawn, whatever threads pref
 """
 
 import secrets
+from typing import Any
 
 import numpy as np
 
-_root = None  # set by set_random_seed; None: unpredictable
+from .types import Shape
+
+_root: int | None = None  # set by set_random_seed; None: unpredictable
 _seeds_taken = 0
 
 
-def set_random_seed(seed):
+def set_random_seed(seed: int) -> None:
     """Make everything built from now on repeatable: fillers, dropout, data order (seed >= 0)."""
     global _root, _seeds_taken
     _root, _seeds_taken = int(seed), 0
 
 
-def next_seed():
+def next_seed() -> int:
     """The seed of the next net: from `set_random_seed` and a running number, else from the OS."""
     global _seeds_taken
     if _root is None:
@@ -28,16 +31,18 @@ def next_seed():
     return derive(_root, _seeds_taken)
 
 
-def derive(seed, *key):
+def derive(seed: int, *key: int) -> int:
     """A 64-bit seed for the part of `seed`'s owner that the numbers `key` name."""
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0])
 
 
-def uniform(random, low, high, shape=None):
+def uniform(
+    random: np.random.Generator, low: float, high: float, shape: Shape | None = None
+) -> Any:
     """U[low, high) of a numpy Generator, for which -0.0 is below 0.0, and an error."""
     return random.uniform(low + 0.0, high + 0.0, shape)
 
 
-def generator(seed, *key):
+def generator(seed: int, *key: int) -> np.random.Generator:
     """The numpy Generator that belongs to (seed, key): the same one each time it is asked for."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

@@ -1,7 +1,14 @@
 """Plain-text tables."""
 
+from collections.abc import Iterable, Sequence
 
-def table(header, rows, left, total=None):
+
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    left: int,
+    total: Sequence[str] | None = None,
+) -> list[str]:
     """Lines of a table under `header`; the first `left` columns are text, the others numbers.
 
     `total` is one more row, below a rule.
@@ -13,7 +20,7 @@ def table(header, rows, left, total=None):
     return [*lines, rule, _line(total, widths, left)] if total else lines
 
 
-def _line(row, widths, left):
+def _line(row: Sequence[str], widths: Sequence[int], left: int) -> str:
     cells = (
         word.ljust(width) if k < left else word.rjust(width)
         for k, (word, width) in enumerate(zip(row, widths, strict=True))
@@ -21,9 +28,12 @@ def _line(row, widths, left):
     return "  ".join(cells).rstrip()
 
 
-def file_size(count):
+def file_size(count: float) -> str:
     """A number of bytes for people: "1.5 MiB"."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            return f"{count:.1f} {unit}" if unit != "B" else f"{count} B"
+    if count < 1024:
+        return f"{count} B"
+    for unit in ("KiB", "MiB"):
         count /= 1024
+        if count < 1024:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:.1f} GiB"

@@ -22,6 +22,7 @@ LAYERS = {t: c for t, c in layer_types().items() if c.__module__.startswith("caf
 
 ORDER = [  # a room imports from its own line and the lines above
     {
+        "types",
         "errors",
         "environment",
         "proto",

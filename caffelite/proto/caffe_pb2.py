@@ -6,9 +6,14 @@ any protobuf runtime will do, and another caffe_pb2 in the process does not clas
 
 import copyreg
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.internal import enum_type_wrapper
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
 
 
 def _load():

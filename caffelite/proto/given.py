@@ -1,5 +1,8 @@
 """Which fields of a message ask for something; what those who read the message say of them."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 # Words for what happens without them: there is one engine, and numbers of one precision.
@@ -14,26 +17,26 @@ class Given(NamedTuple):
     `word` is the name of an enum's value.
     """
 
-    path: tuple
+    path: tuple[Any, ...]
     value: Any
     word: str = ""
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """The path without places."""
         return [step for step in self.path if isinstance(step, str)]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """How messages say it: the field's name, and the word for its value."""
         return f"{self.names[-1]}: {self.word}" if self.word else self.names[-1]
 
     @property
-    def owner(self):
+    def owner(self) -> str | None:
         """The name of the message inside that it is a field of, or None."""
         return self.names[-2] if len(self.names) > 1 else None
 
-    def look_up(self, table, by_name=True):
+    def look_up(self, table: Mapping[str, str], by_name: bool = True) -> str | None:
         """What a table says of this field, or of this value of it; None if nothing.
 
         Keys are paths, "relu_param.engine", or, `by_name`, names, which hold anywhere; with a value
@@ -47,7 +50,7 @@ class Given(NamedTuple):
         return None
 
 
-def given(message, path=(), only=None):
+def given(message: Any, path: tuple[Any, ...] = (), only: Any = None) -> Iterator[Given]:
     """A Given for each field, at any depth, that does not just hold its default.
 
     A message comes before its fields, if any of them asks. Arrays and their shapes are not looked
@@ -70,11 +73,11 @@ def given(message, path=(), only=None):
                     yield from inside
 
 
-def _word(field, value):
+def _word(field: Any, value: Any) -> str:
     return field.enum_type.values_by_number[value].name
 
 
-def _asks(field, value, word):
+def _asks(field: Any, value: Any, word: str) -> bool:
     if field.message_type:
         return True
     if (word or value) in _AS_IT_IS:
@@ -84,7 +87,7 @@ def _asks(field, value, word):
     return not (declared and value == field.default_value)
 
 
-def declared(kind, name):
+def declared(kind: type, name: str) -> dict[str, Any]:
     """The tables that a class and its parents have under a name, as one.
 
     A class that says None of something takes back what a parent says.
