@@ -315,3 +315,24 @@ def test_a_module_that_does_not_run_is_named(module, tmp_path, text, said):
     message = str(caught.value)
     assert f'layer "user" (Python): cannot import the module "{module}": {said}' in message
     assert "PYTHONPATH" not in message
+
+
+class Words(caffelite.Layer):
+    """Has attributes whose names are those of facts of a layer type."""
+
+    def setup(self, bottom, top):
+        self.labels, self.files = [3, 1], ["a.jpg"]
+
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = self.labels[0]
+
+
+def test_a_users_words_are_the_users():
+    net = net_of(user("Words"))
+    layer = net.layers[0]
+    assert layer.labels == [3, 1] and layer.files == ["a.jpg"] and layer.learns is True
+    layer.labels = [7]
+    assert net.forward()["y"][0] == 7

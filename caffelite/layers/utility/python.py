@@ -12,6 +12,8 @@ from ...errors import did_you_mean
 from .. import base
 
 _allowed = set()
+_WORDS = {"applies", "compares", "files", "labels", "learns", "linear", "role", "windows"}
+"""Facts of a layer type whose names a user's object may have for something else."""
 
 
 def allow_python(module: str):
@@ -233,13 +235,20 @@ class Python(base.Layer):
 
     # To scripts, the user's object: `net.layers[0].index += 1`, `net.layers[0].set_roidb(...)`
 
+    def __getattribute__(self, name):
+        mine = super().__getattribute__
+        if name in _WORDS and name in getattr(vars(self).get("layer"), "__dict__", ()):
+            return getattr(mine("layer"), name)
+        return mine(name)
+
     def __getattr__(self, name):
         if "layer" not in self.__dict__ or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.layer, name)
 
     def __setattr__(self, name, value):
-        if "layer" not in self.__dict__ or name in self.__dict__ or hasattr(Python, name):
+        ours = hasattr(Python, name) and name not in _WORDS
+        if "layer" not in self.__dict__ or name in self.__dict__ or ours:
             super().__setattr__(name, value)
         else:
             setattr(self.layer, name, value)
