@@ -10,7 +10,6 @@ from .. import rng
 from ..errors import SolverError
 from ..measures import MEASURES, Batch, of_tests
 from ..net import Net
-from ..net.weights import load as load_weights
 from ..proto import caffe_pb2
 from ..proto.given import given
 from ..proto.text import read_solver
@@ -135,7 +134,7 @@ class Solver(Hooks):
             raise self.error(problem) from None
         self._display = Display(self)
         self._update = Update(self.param, self.rule, self.net.learnable, self.net.dtype)
-        self._load_weights()
+        nets.load_weights(self.param, self.file, [self.net, *self.test_nets])
 
     # Construction
 
@@ -159,16 +158,6 @@ class Solver(Hooks):
         file, param = source
         seed = rng.derive(self.seed, index)
         return Net.from_param(param, file=file, seed=seed, warned=self._warned)
-
-    def _load_weights(self):
-        """Load the files of `weights` into all nets, or none into any."""
-        files = nets.weights_files(self.param, self.file)
-        all_nets = [self.net, *self.test_nets]
-        for name in files:
-            for _ in all_nets:
-                log.info("Finetuning from %s", name)
-        for line in load_weights(all_nets, files, missing="report")[0].lines():
-            log.info("%s", line)
 
     # Training
 

@@ -1,8 +1,13 @@
-"""The nets that a SolverParameter names: the one to train, and those to test."""
+"""The nets that a SolverParameter names, to train and to test, and the weights to start from."""
+
+import logging
 
 from ..errors import SolverError
+from ..net import weights
 from ..proto import caffe_pb2
 from ..proto.text import read_net
+
+log = logging.getLogger("caffelite")
 
 TRAIN_NETS = ("train_net_param", "train_net", "net_param", "net")
 
@@ -50,8 +55,17 @@ def test_nets(param, file):
     ]
 
 
-def weights_files(param, file):
-    """The names of all files of `weights`."""
+def load_weights(param, file, nets):
+    """Load the files of `weights` into all nets, or none into any."""
+    files = _weights_files(param, file)
+    for name in files:
+        for _ in nets:
+            log.info("Finetuning from %s", name)
+    for line in weights.load(nets, files, missing="report")[0].lines():
+        log.info("%s", line)
+
+
+def _weights_files(param, file):
     files = []
     for text in param.weights:
         names = [name.strip() for name in text.split(",")]
