@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,26 +13,7 @@ from caffelite.data.arrays import ArraySource
 from caffelite.data.datum import DatumSource
 from caffelite.errors import CaffeliteError
 
-STRIPES = '''"""pictures of stripes
-
-They are across or upright.
-"""
-
-from . import Option
-
-OPTIONS = {"side": Option("height and width", int, default=4, most=9)}
-WHAT = "stripes"
-
-
-def parts(side):
-    import numpy as np
-
-    from ..arrays import ArraySource
-
-    across = np.zeros((2, 1, side, side), np.uint8)
-    across[0, 0, ::2] = across[1, 0, :, ::2] = 255
-    return {part: ArraySource(across, np.arange(2)) for part in ("train", "test")}
-'''
+EXTENDING = Path(__file__).parent.parent / "docs" / "pages" / "extending.md"
 
 
 @pytest.mark.parametrize("name", made.names())
@@ -62,14 +44,19 @@ def test_help_needs_no_numpy():
 
 
 def test_a_new_file_is_all_that_a_new_data_set_takes(tmp_path, monkeypatch, capsys):
-    (tmp_path / "wide_stripes.py").write_text(STRIPES)
+    section = EXTENDING.read_text().partition("\n## A data set\n")[2]
+    (tmp_path / "wide_stripes.py").write_text(section.split("```python\n")[1].split("```")[0])
     monkeypatch.setattr(made, "__path__", [*made.__path__, str(tmp_path)])
     monkeypatch.chdir(tmp_path)
     assert "wide-stripes" in made.names()
     assert main(["dataset", "--help"]) == 0
     out = capsys.readouterr().out
-    assert "wide-stripes" in out and "pictures of stripes" in out and "across or upright" in out
-    assert "--side" in out and "wide-stripes: height and width [4]" in out
+    assert (
+        "wide-stripes" in out
+        and "two pictures of stripes" in out
+        and "if --side says nothing" in out
+    )
+    assert "--side" in out and "wide-stripes: height and width [8]" in out
     assert main(["dataset", "wide-stripes", "--side", "5"]) == 0
     assert capsys.readouterr().out == (
         "data/wide_train_lmdb: 2 stripes\ndata/wide_test_lmdb: 2 stripes\n"
@@ -77,7 +64,7 @@ def test_a_new_file_is_all_that_a_new_data_set_takes(tmp_path, monkeypatch, caps
     assert DatumSource("data/wide_train_lmdb").sample(1)[0].shape == (1, 5, 5)
     for words, message in [
         (["mnist-5k", "--side", "5"], "--side belongs to wide-stripes"),
-        (["wide-stripes", "--side", "10"], "expected a whole number from 0 to 9"),
+        (["wide-stripes", "--side", "1000"], "expected a whole number from 0 to 999"),
         (["wide-stripes", "--gray"], "--gray is for your own pictures, not for wide-stripes"),
     ]:
         assert main(["dataset", *words]) == 2

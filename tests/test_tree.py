@@ -225,6 +225,17 @@ def test_the_facts_of_a_layer_agree(name):
         assert set(layer.files) <= set(fields.message_type.fields_by_name)
 
 
+def test_each_room_has_a_page_for_newcomers():
+    text = (PACKAGE.parent / "docs" / "pages" / "architecture.md").read_text()
+    pages = re.findall(r"^### (\w+)\n\n(.*?)\n\n(?=#)", text, re.M | re.S)
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} | {"models"}
+    assert {name for name, _ in pages} == rooms
+    for name, page in pages:
+        for word in re.findall(r"`(\w+\.py|\w+/)`", page):
+            found = [*PACKAGE.joinpath(name).rglob(word.rstrip("/"))]
+            assert found or name == "models", f"architecture.md: {name} has no {word}"
+
+
 COUNTS = {  # (bottoms, tops), of BVLC Caffe's types but for Python and the recurrent ones
     (0, 1): "Parameter",
     (0, 2): "ImageData MemoryData WindowData",

@@ -91,10 +91,10 @@ def samples(text, train, picture, pca_file):
         param.lighting_param.pca_file = str(pca_file)
     transformer = DataTransformer(param, train)
     shown = []
-    for k in range(SAMPLES if transformer.views == 1 else 1):
+    for k in range(SAMPLES if transformer.crops_per_sample == 1 else 1):
         images = transformer.prepare(picture, rng.generator(7, 5, k))
         shape = transformer.output_shape(images[0].shape)
-        out = np.empty((transformer.views, *shape), np.float32)
+        out = np.empty((transformer.crops_per_sample, *shape), np.float32)
         transformer.transform(images, rng.generator(7, 0, k), out)
         for sample in out:
             transformer.finish(sample, rng.generator(7, 6, k))

@@ -1,4 +1,7 @@
-"""Checks of whole databases: every page, every key, every record."""
+"""The check of a whole database, which reads every page, every key and every record.
+
+`caffelite dataset check` prints the Report that `check` gives.
+"""
 
 import os
 from collections import Counter

@@ -1,4 +1,7 @@
-"""Datum: one sample, as the records of a database hold it."""
+"""Datums, the messages that hold a sample in a record of a database: a source of them, and more.
+
+`pixels` and `from_pixels` turn one into an array and back; `write_database` stores a source.
+"""
 
 import os
 
@@ -71,7 +74,7 @@ class DatumSource(Source):
         """The number of the record that a sample is in."""
         # To count the records may take a pass through the database.
         shuffled = self.order.shuffle
-        return self.order.place(number, len(self), self.seed) if shuffled else number
+        return self.order.index(number, len(self), self.seed) if shuffled else number
 
     def close(self):
         self.records.close()

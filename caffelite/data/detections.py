@@ -1,4 +1,4 @@
-"""Windows of pictures in a file, and tables of their scores: what detectors read and write."""
+"""What `caffelite detect` reads and writes: a list of windows of pictures, a table of scores."""
 
 import csv
 import warnings

@@ -1,4 +1,4 @@
-"""Encoded pictures to pixels, and back."""
+"""Decoding and encoding: from picture files to pixels as OpenCV has them, and back."""
 
 import io
 

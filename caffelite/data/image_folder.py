@@ -1,4 +1,4 @@
-"""Picture files in a folder of class folders: FOLDER/CLASS/NAME.jpg."""
+"""A source of the picture files in a folder of class folders: FOLDER/CLASS/NAME.jpg."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Picture files with labels, from a text file that lists them."""
+"""A source of picture files with labels, which a text file lists, as ImageData reads them."""
 
 import logging
 import re
@@ -86,7 +86,7 @@ class ImageListSource(Source):
     def _line(self, number):
         if self.rand_skip:
             number += int(rng.generator(self.seed, 4).integers(self.rand_skip))
-        return self.order.place(number, len(self), self.seed)
+        return self.order.index(number, len(self), self.seed)
 
 
 def read_list(path, strict=False):

@@ -1,4 +1,4 @@
-"""Picture files with pictures of labels, from a text file that lists them."""
+"""A source of picture files with pictures of labels, as nets for segmentation learn from."""
 
 from contextlib import contextmanager
 

@@ -1,4 +1,7 @@
-"""LevelDB databases, which Caffe's tools write, too; needs the extra [leveldb]."""
+"""LevelDB databases, which Caffe's tools write, too: a source of records, and a writer.
+
+They need the extra [leveldb].
+"""
 
 import bisect
 import logging

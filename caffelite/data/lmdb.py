@@ -1,4 +1,8 @@
-"""LMDB databases, the records that Caffe's own tools read and write: data format 0.9."""
+"""LMDB databases, which Caffe's own tools read and write: a source of records, and a writer.
+
+Their data format is 0.9. They are read by _lmdb_pages.py, which checks each page, and written by
+the package lmdb.
+"""
 
 import bisect
 import contextlib

@@ -1,4 +1,4 @@
-"""What the pictures of a set have in common: their mean, and how their colors vary."""
+"""What the pictures of a data set have in common: their mean, and how their colors vary."""
 
 import numpy as np
 

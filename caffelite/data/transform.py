@@ -1,4 +1,4 @@
-"""DataTransformer: from the pixels of a source to the values of a blob."""
+"""From the pixels of a source to the values of a blob: mean, scale, crops, mirroring and more."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class DataTransformer:
     In TEST, a sample may become several: for each test_size a picture with such a short side, and
     with ten_crop, of each picture the crops in its corners and its middle, and then the same
     mirrored (Krizhevsky, Sutskever, Hinton 2012; sizes: Simonyan, Zisserman 2014). There are
-    `views` of each sample, one behind the other.
+    `crops_per_sample` of them, one behind the other.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class DataTransformer:
             raise DataError("transform_param: ten_crop and test_size need crop_size")
         if not all(self.test_sizes):
             raise DataError("transform_param: test_size: 0, expected a number of pixels")
-        self.views = max(1, len(self.test_sizes)) * (10 if self.ten_crop else 1)
+        self.crops_per_sample = max(1, len(self.test_sizes)) * (10 if self.ten_crop else 1)
         self.before = _steps_before(param, train, self.crop)
         self.after = _steps_after(param) if train else []
 
@@ -103,13 +103,13 @@ class DataTransformer:
             for place in self._places(image.shape, draws, i)
         )
         for target, (image, top, left, flip) in zip(out, places, strict=True):
-            window = np.s_[:, top : top + out.shape[2], left : left + out.shape[3]]
+            part = np.s_[:, top : top + out.shape[2], left : left + out.shape[3]]
             target = target[:, :, ::-1] if flip else target
             if self.mean is None:
-                target[...] = image[window]
+                target[...] = image[part]
             else:
-                mean = self.mean[window] if self.mean_file else self.mean
-                np.subtract(image[window], mean, out=target)
+                mean = self.mean[part] if self.mean_file else self.mean
+                np.subtract(image[part], mean, out=target)
         if self.scale != 1:
             out *= self.scale
 

@@ -1,4 +1,7 @@
-"""Windows of pictures, for training detectors: R-CNN's way of sampling."""
+"""A source of windows of pictures, drawn at random, as R-CNN is trained on.
+
+A window is a box in a picture that a window file lists, here and in the whole folder.
+"""
 
 import math
 from typing import NamedTuple
@@ -111,7 +114,7 @@ class Cropper:
 
         What lies outside the picture is left out; it is flipped along, if `flip`.
         """
-        box, (height, width), (top, left) = self.place(window, picture.shape[1:], flip)
+        box, (height, width), (top, left) = self.geometry(window, picture.shape[1:], flip)
         x1, y1, x2, y2 = box
         inside = 0 <= x1 <= x2 < picture.shape[2] and 0 <= y1 <= y2 < picture.shape[1]
         ordered = window.x1 <= window.x2 and window.y1 <= window.y2
@@ -123,7 +126,7 @@ class Cropper:
         pixels = bilinear(picture[:, y1 : y2 + 1, x1 : x2 + 1], height, width)
         return pixels[:, :, ::-1] if flip else pixels, top, left
 
-    def place(self, window, picture_size, flip):
+    def geometry(self, window, picture_size, flip):
         """(box in the picture, (height, width) to warp it to, (top, left) in the crop)."""
         x1, y1, x2, y2 = window[2:]
         if not self.grows:

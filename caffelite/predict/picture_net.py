@@ -117,7 +117,7 @@ class PictureNet:
                 self.transformer.output_shape(image.shape)  # is it large enough?
         except DataError as problem:
             raise DataError(f"{path}: {problem}") from None
-        out = np.empty((self.transformer.views, *self.shape), np.float32)
+        out = np.empty((self.transformer.crops_per_sample, *self.shape), np.float32)
         self.transformer.transform(images, rng.generator(0), out)
         return out
 
@@ -134,7 +134,7 @@ class PictureNet:
                 f'the blob "{self.output}" has {len(values)} rows for {len(batch)} pictures; '
                 "expected one each"
             )
-        return values.reshape(len(crops), self.transformer.views, *values.shape[1:])
+        return values.reshape(len(crops), self.transformer.crops_per_sample, *values.shape[1:])
 
     def scores(self, crops):
         """pictures x classes: the mean over the crops of each, of a list of what `crops` gives."""

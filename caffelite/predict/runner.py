@@ -69,7 +69,7 @@ class PictureAsker:
     def __init__(self, nets, kind=None, names=()):
         self.nets, self.names = nets, names
         self.kind = kind or kind_of(*nets[0].answering())
-        self.at_once = max(1, CROPS // max(net.transformer.views for net in nets))
+        self.at_once = max(1, CROPS // max(net.transformer.crops_per_sample for net in nets))
 
     def read(self, path):
         """What each net is shown of the picture."""

@@ -157,12 +157,15 @@ class BatchLoader:
     def data_shape(self):
         """The shape of the next batch's data: its first sample's, decoded if steps change it."""
         shape = self._next().shapes[0] if self.transformer.prepares else self._next_shape()
-        return (self.batch_size * self.transformer.views, *shape)
+        return (self.batch_size * self.transformer.crops_per_sample, *shape)
 
     def __call__(self, position):
         self.source.seek(position)
         samples = [self._next() for _ in range(self.batch_size)]
-        count, shape = self.batch_size * self.transformer.views, self._common_shape(samples)
+        count, shape = (
+            self.batch_size * self.transformer.crops_per_sample,
+            self._common_shape(samples),
+        )
         data = np.empty((count, *shape), self.dtype)
         labels = np.array([sample.label for sample in samples], self.dtype)
         images = [image for sample in samples for image in sample.images]
