@@ -29,7 +29,6 @@ layers that transform them, gives (pixels, label) and has `shape` as well. tests
 every source the same questions: give it an example there.
 """
 
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from ..errors import DataError
@@ -66,16 +65,14 @@ class Source:
     def close(self):
         """Give back files and memory; nothing can be read from then on."""
 
-    @contextmanager
     def named(self, number):
-        """Let a DataError say that it is about sample `number`."""
-        try:
-            yield
-        except DataError as problem:
-            raise DataError(f"{self.name(number)}: {problem}") from None
+        """For `with`: let a DataError say that it is about sample `number`."""
+        return _Named(self, number)
 
     def number(self):
         """The number of the next sample."""
+        if self.group == 1:
+            return self.position * self._size + self._rank
         turn, rest = divmod(self.position, self.group)
         return (turn * self._size + self._rank) * self.group + rest
 
@@ -100,6 +97,22 @@ class Source:
     def restore(self, state):
         """Go on where the source was whose `state` this is."""
         self.seed, self.position = state
+
+
+class _Named:
+    """A class, since a generator for each sample would take longer than to read a small one."""
+
+    __slots__ = ("number", "source")
+
+    def __init__(self, source, number):
+        self.source, self.number = source, number
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, problem, trace):
+        if kind is not None and issubclass(kind, DataError):
+            raise DataError(f"{self.source.name(self.number)}: {problem}") from None
 
 
 class RowSource(Source):
