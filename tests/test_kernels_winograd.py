@@ -43,7 +43,7 @@ def results(module, shape, dtype=np.float32):
     for activation in epilogue.ACTIVATIONS.values():
         for linear in False, True:
             forward.append(np.full_like(dy, np.nan))
-            last = epilogue.draw(activation, dtype, len(w), linear)._replace(low=-100.0, high=600.0)
+            last = epilogue.draw(activation, dtype, len(w), linear, (-100, 600))
             module.forward(x, w, forward[-1], *options, last)
     module.backward_input(w, dy, dx, *options)
     module.backward_weight(x, dy, dw, *options)

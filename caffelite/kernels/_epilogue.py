@@ -5,7 +5,7 @@ import itertools
 from llvmlite import ir
 
 from ._vectors import INDEX, when
-from .epilogue import CLIPPED, LEAKY, RELU
+from .epilogue import LEAKY
 
 
 def finish_rows(v, rows, epilogue):
@@ -34,12 +34,16 @@ def finish_rows(v, rows, epilogue):
 
         return changed
 
-    def linear(r):
+    def mapped_and_held(r):
         numbers = [splat(array, r) for array in (center, slope, offset)]
-        return lambda x: v.fma(v.sub(x, numbers[0]), numbers[1], numbers[2])
+        least, most = v.splat(v.number_of(low)), v.splat(v.number_of(high))
 
-    def relu(r):
-        return lambda x: builder.select(builder.fcmp_ordered("<=", x, v.zero), v.zero, x)
+        def change(x):
+            x = v.fma(v.sub(x, numbers[0]), numbers[1], numbers[2])
+            x = builder.select(builder.fcmp_ordered("<", x, least), least, x)
+            return builder.select(builder.fcmp_ordered(">", x, most), most, x)
+
+        return change
 
     def leaky(r):
         factor = splat(leak, r)
@@ -50,19 +54,8 @@ def finish_rows(v, rows, epilogue):
 
         return change
 
-    def clipped(r):
-        least, most = v.splat(v.number_of(low)), v.splat(v.number_of(high))
-
-        def change(x):
-            x = builder.select(builder.fcmp_ordered("<", x, least), least, x)
-            return builder.select(builder.fcmp_ordered(">", x, most), most, x)
-
-        return change
-
     values = [value for row in rows for value in row]
     is_mapped = builder.icmp_signed("!=", mapped, ir.Constant(INDEX, 0))
-    values = when(builder, is_mapped, values, by_row(linear))
-    for code, change in (RELU, relu), (LEAKY, leaky), (CLIPPED, clipped):
-        chosen = builder.icmp_signed("==", activation, ir.Constant(INDEX, code))
-        values = when(builder, chosen, values, by_row(change))
-    return values
+    values = when(builder, is_mapped, values, by_row(mapped_and_held))
+    is_leaky = builder.icmp_signed("==", activation, ir.Constant(INDEX, LEAKY))
+    return when(builder, is_leaky, values, by_row(leaky))

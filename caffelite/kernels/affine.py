@@ -27,7 +27,7 @@ def backward(y, dy, x, epilogue, dx, dslope, doffset):
     activation.
     """
     for c in prange(x.shape[1]):
-        activation_back(y, dy, epilogue, c)
+        activations.activation_back(y, dy, epilogue, c)
         center, slope, _ = activations.linear(epilogue, c)
         doffset[c], dslope[c] = products(dy, x, c, center)
         slope = dx.dtype.type(slope)
@@ -53,14 +53,6 @@ def channel(x, c, center, slope, offset, epilogue, y):
         for i in range(x_row.size):
             y_row[i] = (x_row[i] - center) * slope + offset
         activations.activate(y_row, epilogue, c)
-
-
-@kernel
-def activation_back(y, dy, epilogue, c):
-    """dy = dy times the slope of the activation that gave y, for channel c."""
-    if epilogue.activation != activations.NONE:
-        for n in range(dy.shape[0]):
-            activations.activation_back(y[n, c], dy[n, c], epilogue, c)
 
 
 @kernel(any_order=True)

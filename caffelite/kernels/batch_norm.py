@@ -58,7 +58,7 @@ def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
     """
     count = x.shape[0] * x.shape[2]
     for c in prange(x.shape[1]):
-        affine.activation_back(y, dy, epilogue, c)
+        activations.activation_back(y, dy, epilogue, c)
         inverse = 1 / np.sqrt(np.float64(variance[c]) + eps)
         plain, weighted = affine.products(dy, x, c, mean[c])
         dbeta[c], dgamma[c] = plain, weighted * inverse

@@ -25,7 +25,8 @@ def spread(y, dy, epilogue, da, db):
     for part in prange((dy.size + PART - 1) // PART):
         own = slice(part * PART, (part + 1) * PART)
         dy_part, da_part, db_part = dy[own], da[own], db[own]
-        activations.activation_back(y[own], dy_part, epilogue, 0)
+        one_row = (1, 1, dy_part.size)
+        activations.activation_back(y[own].reshape(one_row), dy_part.reshape(one_row), epilogue, 0)
         for i in range(dy_part.size):
             da_part[i] = dy_part[i]
         for i in range(dy_part.size):

@@ -25,7 +25,8 @@ class Epilogue(NamedTuple):
     """The numbers of an epilogue; numba takes it as one argument. `Epilogue.of` makes it.
 
     Arrays hold a value for each channel. They are empty where nothing asks for them: center, slope
-    and offset where there is no map, leak where the activation has none.
+    and offset where there is neither map nor activation, leak where the activation has none. `low`
+    and `high` hold for every activation: 0 and infinity for RELU.
     """
 
     center: np.ndarray
@@ -49,10 +50,12 @@ class Epilogue(NamedTuple):
             return np.ascontiguousarray(value, dtype).reshape(-1)
 
         absent, numbers = np.empty(0, dtype), []
-        is_linear = not (center is slope is offset is None)
+        is_linear = activation != NONE or not (center is slope is offset is None)
         for value, neutral in (center, 0), (slope, 1), (offset, 0):
             numbers.append(by_channel(neutral if value is None else value) if is_linear else absent)
         leak = by_channel(leak) if activation == LEAKY else absent
+        if activation != CLIPPED:
+            low, high = 0 if activation == RELU else -np.inf, np.inf
         return cls(*numbers, activation, leak, float(low), float(high))
 
 
@@ -60,13 +63,9 @@ def stored(value, epilogue, c):
     """y for one sum of channel c: the formula, as plain Python."""
     if epilogue.slope.size:
         value = (value - epilogue.center[c]) * epilogue.slope[c] + epilogue.offset[c]
-    if epilogue.activation == RELU and value <= 0:
-        value = 0
-    elif epilogue.activation == LEAKY and not value > 0:
+    if epilogue.activation == LEAKY and not value > 0:
         value = value * epilogue.leak[c]
-    elif epilogue.activation == CLIPPED:
-        value = min(max(value, epilogue.low), epilogue.high)
-    return value
+    return min(max(value, epilogue.low), epilogue.high)
 
 
 @kernel
@@ -81,10 +80,9 @@ def linear(epilogue, c):
 @kernel
 def activate(y, epilogue, c):
     """Apply the activation alone, in place, to a row of values of channel c."""
-    if epilogue.activation == RELU:
-        relu.forward_part(y, y.dtype.type(0), y)
-    elif epilogue.activation == LEAKY:
-        relu.forward_part(y, epilogue.leak[c], y)
+    if epilogue.activation == RELU or epilogue.activation == LEAKY:
+        leak = epilogue.leak[c] if epilogue.activation == LEAKY else y.dtype.type(0)
+        relu.forward_part(y, leak, y)
     elif epilogue.activation == CLIPPED:
         low, high = y.dtype.type(epilogue.low), y.dtype.type(epilogue.high)
         for i in range(y.size):
@@ -94,16 +92,19 @@ def activate(y, epilogue, c):
 
 @kernel
 def activation_back(y, dy, epilogue, c):
-    """dy = dy times the activation's slope, for a row of values y that it gave in channel c.
+    """dy = dy times the slope of the activation that gave y, for channel c of N x C x S.
 
     From y alone it can be told where leak is not negative; where y is low or high it is 0.
     """
-    if epilogue.activation == RELU:
-        relu.backward_part(y, dy, dy.dtype.type(0), dy)
-    elif epilogue.activation == LEAKY:
-        relu.backward_part(y, dy, epilogue.leak[c], dy)
-    elif epilogue.activation == CLIPPED:
-        low, high = y.dtype.type(epilogue.low), y.dtype.type(epilogue.high)
-        for i in range(dy.size):
-            inside = (y[i] > low) & (y[i] < high)
-            dy[i] = dy[i] if inside else dy[i] * 0
+    if epilogue.activation == NONE:
+        return
+    leak = epilogue.leak[c] if epilogue.activation == LEAKY else y.dtype.type(0)
+    low, high = y.dtype.type(epilogue.low), y.dtype.type(epilogue.high)
+    for n in range(dy.shape[0]):
+        y_row, dy_row = y[n, c], dy[n, c]
+        if epilogue.activation != CLIPPED:
+            relu.backward_part(y_row, dy_row, leak, dy_row)
+        else:
+            for i in range(dy_row.size):
+                inside = (y_row[i] > low) & (y_row[i] < high)
+                dy_row[i] = dy_row[i] if inside else dy_row[i] * 0

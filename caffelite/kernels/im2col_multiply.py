@@ -13,7 +13,6 @@ from ._pack import pack_tile
 from ._simd import add, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
-from .epilogue import NONE
 from .gemm import multiply_packed, spaced
 from .im2col import IN, KERNEL, OUT, im2col_block
 
@@ -74,7 +73,7 @@ def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * (plan.size + plan.staging))
     _multiply.on(plan.parts)(x.reshape(-1), w.reshape(-1), y.reshape(-1), plan, weights, work)
-    if epilogue.slope.size or epilogue.activation != NONE:
+    if epilogue.slope.size:
         by_channel = y.reshape(*y.shape[:2], -1)
         affine.forward(by_channel, epilogue, by_channel)
 

@@ -7,12 +7,12 @@ from caffelite.kernels.epilogue import CLIPPED, LEAKY, NONE, RELU, Epilogue
 ACTIVATIONS = {"none": NONE, "relu": RELU, "leaky": LEAKY, "clipped": CLIPPED}
 
 
-def draw(activation, dtype, channels, linear=True):
+def draw(activation, dtype, channels, linear=True, limits=(-3, 6)):
     """An epilogue whose numbers are exact in few bits, so that the order of sums is no matter."""
     rng = np.random.default_rng(5)
     numbers = rng.integers(-4, 5, (3, channels)) if linear else [None] * 3
     leak = rng.integers(0, 3, channels) / 4
-    return Epilogue.of(dtype, channels, *numbers, activation, leak, -3, 6)
+    return Epilogue.of(dtype, channels, *numbers, activation, leak, *limits)
 
 
 def forward(y, epilogue):

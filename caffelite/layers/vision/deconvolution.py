@@ -1,7 +1,6 @@
 import math
 
 from ...kernels import affine, convolve
-from ...kernels.epilogue import NONE
 from .._by_channel import by_channel
 from ..base import register
 from ._convolve import Convolve
@@ -47,7 +46,7 @@ class Deconvolution(Convolve):
 
     def product(self, x, y, epilogue):
         convolve.backward_input(self.weight.data, x, y, *self.geometry)
-        if epilogue.slope.size or epilogue.activation != NONE:
+        if epilogue.slope.size:
             affine.forward(by_channel(y), epilogue, by_channel(y))
 
     def path(self, bottom_shapes, top_shapes):
