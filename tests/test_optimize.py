@@ -205,3 +205,15 @@ def test_without_force_backward_it_says_so():
     with pytest.raises(SolverError, match="Write force_backward: true"):
         optimize(net(CLASSES.replace("force_backward: true", "")), "data", iterations=1,
                  base_lr=1, loss={"score": 1})  # fmt: skip
+
+
+def test_gradients_of_weights_are_ready_for_training_alone():
+    """Those that backward adds here go nowhere, and the training that comes after tells its own."""
+    one, told = net(CLASSES, phase=caffelite.TRAIN), []
+    one.on_gradients_ready(told.extend)
+    optimize(one, "data", iterations=2, base_lr=1, loss={"score": 1})
+    assert not told
+    one.forward()
+    one.blobs["prob"].diff[...] = 1
+    one.backward()
+    assert len(told) == 4

@@ -214,8 +214,10 @@ def _no_way(name, goal):
 
 @contextlib.contextmanager
 def _weights_held(net):
-    """Let backward write the gradients of weights elsewhere, and forward keep statistics."""
-    before = []
+    """Let backward write the gradients of weights elsewhere, and tell nobody that they are ready;
+    let forward keep statistics."""
+    before, final = [], net.gradients_are_final
+    net.gradients_are_final = False
     for layer in net.layers:
         for blob in layer.blobs:
             own = Blob(blob.shape, blob.dtype)
@@ -234,6 +236,7 @@ def _weights_held(net):
     try:
         yield
     finally:
+        net.gradients_are_final = final
         for blob, own in before:
             blob.share_diff(own)
         for layer, wants in zip(net.layers, wanted, strict=True):
