@@ -245,12 +245,15 @@ class Solver(Hooks):
     def _sum_gradients(self, gradients):
         """iter_size passes, whose gradients add up; returns their mean loss."""
         loss, size = 0.0, self.param.iter_size
-        for number in range(1, size + 1):
-            self.net.gradients_are_final = number == size
-            one = gradients()
-            if not math.isfinite(one):
-                raise diverged(self, one)
-            loss += one
+        try:
+            for number in range(1, size + 1):
+                self.net.gradients_are_final = number == size
+                one = gradients()
+                if not math.isfinite(one):
+                    raise diverged(self, one)
+                loss += one
+        finally:
+            self.net.gradients_are_final = True
         return loss / size
 
     def apply_update(self):
