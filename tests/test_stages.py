@@ -10,6 +10,7 @@ import caffelite
 from caffelite.cli import main
 from caffelite.proto import caffe_pb2
 from caffelite.solver import base
+from caffelite.solver.monitor import Monitor
 
 DATA = """layer { name: "digits" type: "Data" top: "data" transform_param { scale: 0.0625 }
   data_param { source: "data/digits_train_lmdb" batch_size: 32 backend: LMDB } }
@@ -142,6 +143,37 @@ def test_a_stage_may_say_what_it_starts_from():
     assert train("--iterations", "12") == 0
     np.testing.assert_array_equal(weights("whole", 12), weights("first", 12))
     assert (weights("whole", 12, "encode2") != weights("second", 12, "encode2")).any()
+
+
+def test_a_stop_as_a_stage_ends_tells_that_others_are_left(monkeypatch):
+    made = base.Solver._emit
+
+    def emit(self, event, **facts):
+        if event == "snapshot" and facts["iteration"] == 24:
+            os.kill(os.getpid(), 15)
+        made(self, event, **facts)
+
+    monkeypatch.setattr(base.Solver, "_emit", emit)
+    assert train(solver=TWO) == 143
+    assert train("--resume", solver=TWO) == 0  # stopped as the last one ends: all is done
+    assert os.path.exists("out/second_iter_24.caffemodel")
+
+
+def test_stages_go_on_after_one_that_has_stopped_early(monkeypatch):
+    """Its end is found out by a test, which moves no weights: later stages go on, too."""
+    text = Path("first.prototxt").read_text()
+    Path("first.prototxt").write_text(text + "test_interval: 4 test_iter: 1 early_stop: 1")
+    monkeypatch.setattr(Monitor, "_is_better", lambda *_: False)
+    assert train(solver=TWO) == 0
+    assert os.path.exists("out/first_iter_4.solverstate")
+    for path in Path("out").glob("second_iter_24.*"):
+        path.unlink()
+    steps, step = [], base.Solver.iterate
+    monkeypatch.setattr(
+        base.Solver, "iterate", lambda self: steps.append((self.net.name, self.iter)) or step(self)
+    )
+    assert train("--resume", solver=TWO) == 0
+    assert steps == [("first", 4)] + [("second", i) for i in range(12, 24)]
 
 
 @pytest.mark.parametrize(

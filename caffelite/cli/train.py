@@ -105,7 +105,8 @@ def run(args):
         solver, asked, ran = _train(file, param, args, resume, file != files[-1], quiet)
         unfinished = solver.iter < solver.param.max_iter
         if any(effect == "stop" for _, effect in asked):
-            return TERMINATED if unfinished and ("SIGTERM", "stop") in asked else 0
+            left = unfinished or file != files[-1]
+            return TERMINATED if left and ("SIGTERM", "stop") in asked else 0
         weights, trained = stages.model_after(solver), trained or ran
     return 0
 
@@ -132,9 +133,10 @@ def _check_flags(args):
 
 
 def _train(file, param, args, resume, skips, quiet):
-    """Train one solver; returns it, what signals asked for, and whether it trained.
+    """Train one solver; returns it, what signals asked for, and whether that moved its weights.
 
-    It does not if, `resume`, it goes on from its end, and `skips`, others come after it.
+    It does not if, `resume`, it goes on from its end, which early_stop may have told; where others
+    come after it, `skips`, that end is not run again.
     """
     from ..solver import get_solver, stages
 
@@ -157,10 +159,11 @@ def _train(file, param, args, resume, skips, quiet):
             solver.restore(args.snapshot, args.allow_other_weights)
         _listen(solver, args, quiet, stack)
         asked = stack.enter_context(_signals(solver, args))
+        begun = solver.iter
         log.info("Starting Optimization")
         solver.solve()
         log.info("Optimization Done.")
-    return solver, asked, True
+    return solver, asked, solver.iter > begun
 
 
 def _solver_param(file, args, log):
