@@ -150,6 +150,26 @@ def test_pictures_of_one_name_are_drawn_apart(folder, capsys):
     assert [Path(one["drawn"]).name for one in found] == ["one.png", "one_1.png"]
 
 
+def test_no_picture_is_drawn_over(folder, capsys):
+    """A .png would be its own drawing, and what is read next that of a .jpg of its name."""
+    net(HEAD % 3)
+    before = Path("two.png").read_bytes()
+    for where, picture in ((".", "two.png"), ("a", "a/../a/one.png"), ("a", "a")):
+        assert predict(picture, "--draw", where) == 2
+        assert "a drawing might take its place; name another folder" in capsys.readouterr().err
+    assert Path("two.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("answer", ["classes", "picture"])
+def test_what_is_no_number_is_null_in_json(folder, capsys, answer):
+    made = net(HEAD % 3)
+    made.params["conv"][0].data[...] = np.nan
+    made.save("w.caffemodel")
+    assert predict("two.png", "--answer", answer, "--json") == 0
+    out = capsys.readouterr().out
+    assert "NaN" not in out and "null" in out and json.loads(out)
+
+
 def test_labels_of_pixels_take_a_wide_output_of_one_crop(folder, capsys):
     net(HEAD % 4 + PROB.replace("conv", "pool").replace("layer", POOL + "layer"))
     assert predict("two.png", "--answer", "pixels") == 0

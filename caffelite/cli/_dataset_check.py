@@ -1,8 +1,7 @@
 """`caffelite dataset check`: run the check of a database, and print what it found."""
 
-import json
-
 from ..glog import on_terminal
+from ..json_text import json_text
 
 _MOST_NAMED = 20  # faults, one by one
 
@@ -27,7 +26,7 @@ def run(args):
         "labels": {str(label): count for label, count in sorted(report.labels.items())},
         "faults": report.faults,
     }
-    print(json.dumps(facts) if args.json else "\n".join(_lines(facts)))
+    print(json_text(facts) if args.json else "\n".join(_lines(facts)))
     return 1 if report.faults else 0
 
 

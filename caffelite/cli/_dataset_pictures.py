@@ -1,10 +1,10 @@
 """`caffelite dataset FOLDER` or LIST: the flags for pictures of one's own, and what is printed."""
 
 import argparse
-import json
 import sys
 
 from ..glog import on_terminal, start_logging
+from ..json_text import json_text
 from ..reading import integer, number
 from ._flags import UsageError
 from ._pictures import picture_size
@@ -79,7 +79,7 @@ def run(args):
         mixed=args.mixed_sizes,
         progress=lambda entries, part: tqdm(entries, part, leave=False, disable=not on_terminal()),
     )
-    print(json.dumps(report) if args.json else "\n".join(_lines(report)))
+    print(json_text(report) if args.json else "\n".join(_lines(report)))
     return 0
 
 

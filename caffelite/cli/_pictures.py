@@ -70,10 +70,19 @@ def _open(args, model, weights, found):
 
 
 class Drawing:
-    """Draws answers into a folder, each called as its picture; of the same name, with a number."""
+    """Draws answers into a folder, each called as its picture; of the same name, with a number.
 
-    def __init__(self, folder, asker):
+    No picture of `paths`, those to be asked about, may lie there: it could be drawn over.
+    """
+
+    def __init__(self, folder, asker, paths):
         self.folder, self.asker, self.used = folder, asker, set()
+        for path in paths:
+            if os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
+                raise UsageError(
+                    f"--draw {folder}: {path}, a picture to be asked about, lies there, and a "
+                    "drawing might take its place; name another folder"
+                )
         os.makedirs(folder, exist_ok=True)
 
     def draw(self, found):

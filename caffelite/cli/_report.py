@@ -2,9 +2,9 @@
 
 import csv
 import io
-import json
 
 from ..glog import on_terminal, start_logging
+from ..json_text import json_text
 from ._flags import UsageError
 from ._nets import open_net, running, use_device
 from ._progress import make_bar
@@ -22,7 +22,7 @@ def run(args):
     if args.confusion:
         _write_confusion(args.confusion, measures, names)
     if args.json:
-        print(json.dumps([measure.report() for measure in measures]))
+        print(json_text([measure.report() for measure in measures]))
     else:
         print("\n\n".join("\n".join(measure.lines(names)) for measure in measures))
     return 0

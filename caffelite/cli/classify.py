@@ -18,10 +18,10 @@ does; pictures are resized as OpenCV does it, for the data layers, which is not 
 
 import csv
 import io
-import json
 import sys
 
 from ..glog import on_terminal, start_logging
+from ..json_text import json_text
 from ._flags import UsageError, int32
 from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
 from ._pictures import add_asking_flags, asker_of
@@ -74,7 +74,7 @@ def run(args):
     if args.npy:
         _write_npy(args.npy, kept)
     if args.json:
-        print(json.dumps(results))
+        print(json_text(results))
     return 0
 
 

@@ -5,7 +5,7 @@
 The means of the channels, for mean_value, are printed. OUT may be left out.
 """
 
-import json
+from ..json_text import json_text
 
 
 def add_arguments(parser):
@@ -39,7 +39,7 @@ def run(args):
     if args.out:
         binaryproto.write(args.out, statistics.mean())
     if args.json:
-        print(json.dumps(statistics.report()))
+        print(json_text(statistics.report()))
         return 0
     print(f"Number of channels: {shape[0]}")
     for channel, value in enumerate(statistics.channel_means()):

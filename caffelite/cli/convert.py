@@ -10,8 +10,7 @@ weights, which is all that nets load. Files of caffelite have a checksum, and on
 are others is refused; OUT has one that is right.
 """
 
-import json
-
+from ..json_text import json_text
 from ._flags import UsageError
 from ._nets import PHASES, add_python_flag, add_state_flags, open_net
 
@@ -41,7 +40,7 @@ def run(args):
     convert.write(args.out, layers)
     count = sum(array.size for blobs in layers.values() for array in blobs.values())
     if args.json:
-        print(json.dumps({"file": args.out, "layers": len(layers), "values": count}))
+        print(json_text({"file": args.out, "layers": len(layers), "values": count}))
     else:
         print(f"{args.out}: {len(layers)} layers, {count:,} values")
     return 0

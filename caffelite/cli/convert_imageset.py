@@ -8,11 +8,11 @@ database is what Caffe's convert_imageset makes; "caffelite dataset" does more, 
 """
 
 import argparse
-import json
 import os
 import sys
 
 from ..glog import on_terminal, start_logging
+from ..json_text import json_text
 from ._flags import UsageError, int32
 
 
@@ -72,7 +72,7 @@ def run(args):
         stored = _store(args, pictures, database, log)
     report = {"database": args.db, "pictures": stored, "skipped": len(entries) - stored}
     skipped = f", {report['skipped']} skipped" if report["skipped"] else ""
-    print(json.dumps(report) if args.json else f"{args.db}: {stored} pictures{skipped}")
+    print(json_text(report) if args.json else f"{args.db}: {stored} pictures{skipped}")
     return 0
 
 

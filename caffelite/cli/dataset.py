@@ -22,10 +22,10 @@ are. There are:
 """
 
 import argparse
-import json
 
 from ..data import made
 from ..glog import on_terminal
+from ..json_text import json_text
 from ..reading import integer
 from . import _dataset_check, _dataset_pictures
 from ._flags import UsageError
@@ -115,7 +115,7 @@ def _make(args, maker):
         )
         write_database(path, parts[part], bar)
     if args.json:
-        print(json.dumps({"databases": counts}))
+        print(json_text({"databases": counts}))
     else:
         print("\n".join(f"{path}: {count} {maker.WHAT}" for path, count in counts.items()))
     return 0

@@ -14,10 +14,10 @@ mean beyond the picture's edge. What pictures go through (mean, scale) is found 
 classify finds it; of a mean picture, the means of its channels are subtracted. Flags override it.
 """
 
-import json
 import os
 
 from ..glog import on_terminal, start_logging
+from ..json_text import json_text
 from ._flags import UsageError, int32
 from ._nets import (
     add_device_flags,
@@ -77,7 +77,7 @@ def run(args):
     count = sum(map(len, windows.values()))
     bar = tqdm(total=count, desc="windows", leave=False, disable=not on_terminal())
     asker = WindowAsker(detector, windows, bar.update)
-    drawing = Drawing(args.draw, asker) if args.draw else None
+    drawing = Drawing(args.draw, asker, windows) if args.draw else None
     counts = {"windows": 0, "pictures": 0}
     with written_together(args.out) as passing, TABLES[kind](passing[args.out]) as table, bar:
         for found in run_on(asker, list(windows), args.skip_bad, asker.skip):
@@ -88,7 +88,7 @@ def run(args):
                 drawing.draw(found)
     told = "{file}: {windows} windows in {pictures} pictures"
     report = {"file": args.out, **counts}
-    print(json.dumps(report) if args.json else told.format(**report))
+    print(json_text(report) if args.json else told.format(**report))
     return 0
 
 

@@ -7,9 +7,8 @@ was removed, "+" one that was added, "~" one that changed or moved. A field that
 so without it is no difference, and neither is the old form of a file.
 """
 
-import json
-
 from ..errors import CaffeliteError
+from ..json_text import json_text
 from ._color import paint
 
 _SIGNS = {"removed": ("-", "red"), "added": ("+", "green")}
@@ -29,7 +28,7 @@ def run(args):
 
     changes = compare(*_read(args.old, args.new))
     if args.json:
-        print(json.dumps([vars(change) for change in changes], indent=1))
+        print(json_text([vars(change) for change in changes], indent=1))
     else:
         for change in changes:
             print("\n".join(_lines(change)))

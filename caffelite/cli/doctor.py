@@ -8,7 +8,6 @@ is amiss that caffelite needs; what is amiss stands at the end.
 
 import importlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -16,6 +15,7 @@ import shutil
 import sys
 
 from ..errors import DataError
+from ..json_text import json_text
 from ..reading import opened
 from ..table import file_size
 from ._color import paint
@@ -41,7 +41,7 @@ def run(args):
         "environment": {k: v for k, v in sorted(os.environ.items()) if _VARIABLES.fullmatch(k)},
         "problems": problems,
     }
-    print(json.dumps(report, indent=1) if args.json else "\n".join(_lines(report)))
+    print(json_text(report, indent=1) if args.json else "\n".join(_lines(report)))
     return 1 if problems else 0
 
 

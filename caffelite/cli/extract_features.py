@@ -10,9 +10,8 @@ hdf5 and npz make files of one array, called as the blob is, and need memory for
 or none; what is there already is not replaced.
 """
 
-import json
-
 from ..glog import on_terminal, start_logging
+from ..json_text import json_text
 from ..reading import integer
 from ._flags import UsageError, int32
 from ._nets import add_missing_flag, add_python_flag, add_state_flags, open_net, running, use_device
@@ -66,7 +65,7 @@ def run(args):
         for name, path in places.items()
     ]
     if args.json:
-        print(json.dumps(made))
+        print(json_text(made))
     else:
         for one in made:
             print(f"{one['dataset']}: {one['blob']}, {' x '.join(map(str, one['shape']))}")

@@ -7,9 +7,9 @@ caffelite layers --markdown
 
 import importlib
 import inspect
-import json
 
 from ..errors import did_you_mean
+from ..json_text import json_text
 from ._flags import UsageError
 
 
@@ -29,7 +29,7 @@ def run(args):
         raise UsageError(f'unknown layer type "{args.type}"{did_you_mean(args.type, types)}')
     if args.json:
         wanted = [args.type] if args.type else types
-        print(json.dumps({name: _facts(types[name]) for name in wanted}, indent=1))
+        print(json_text({name: _facts(types[name]) for name in wanted}, indent=1))
         return 0
     if args.markdown:
         lines = _table(types)

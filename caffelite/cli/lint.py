@@ -6,9 +6,8 @@ Each finding is a line "FILE:LINE: layer "NAME": what is wrong [rule]". Only the
 no data is read. The exit code is 1 if there are findings.
 """
 
-import json
-
 from ..errors import did_you_mean, where
+from ..json_text import json_text
 from ._color import paint
 from ._flags import UsageError
 
@@ -37,7 +36,7 @@ def run(args):
     found = [finding for file in args.files for finding in lint_file(file)]
     found = [finding for finding in found if finding.rule not in ignored]
     if args.json:
-        print(json.dumps([finding._asdict() for finding in found], indent=1))
+        print(json_text([finding._asdict() for finding in found], indent=1))
     else:
         for finding in found:
             place = where(finding.file, finding.line)
@@ -47,7 +46,7 @@ def run(args):
 
 def _print_rules(known, as_json):
     if as_json:
-        print(json.dumps(known, indent=1))
+        print(json_text(known, indent=1))
     else:
         width = max(map(len, known))
         for name, sentence in known.items():

@@ -8,8 +8,7 @@ caffelite models --json
 values the learnable ones, multiply-adds those of one sample's forward pass.
 """
 
-import json
-
+from ..json_text import json_text
 from ..table import table
 from . import _zoo
 
@@ -24,7 +23,7 @@ def run(args):
     cards = {name: _zoo.card(name) for name in names}
     if args.json:
         facts = {name: facts for name, (facts, _) in cards.items()}
-        print(json.dumps(facts[args.name] if args.name else facts, indent=1, ensure_ascii=False))
+        print(json_text(facts[args.name] if args.name else facts, indent=1, ensure_ascii=False))
     elif args.name:
         print("\n".join(_one(*cards[args.name])))
     else:

@@ -12,9 +12,10 @@ LOG holds Caffe's log lines, or the JSON lines of caffelite train --log.
 
 import csv
 import io
-import json
 import math
 import os
+
+from ..json_text import json_text
 
 
 def add_arguments(parser):
@@ -38,7 +39,7 @@ def run(args):
     log = read_log(args.log)
     tables = {"train": table_of(log.train), "test": table_of(log.test)}
     if args.json:
-        print(json.dumps(tables))
+        print(json_text(tables))
         return 0
     if not args.shell:
         texts = {kind: _csv(rows, args.delimiter) for kind, rows in tables.items() if rows}

@@ -9,10 +9,10 @@ one picture, whose ending says its kind: .svg, .png or .pdf (this needs the extr
 later is left out.
 """
 
-import json
 import os
 import shutil
 
+from ..json_text import json_text
 from ._flags import UsageError, int32
 
 _PICTURES = (".svg", ".png", ".pdf")
@@ -47,7 +47,7 @@ def run(args):
 
         write_atomically(args.out, picture(found, args.x, args.log_y, kind[1:]))
     if args.json:
-        print(json.dumps({name: [vars(curve) for curve in found[name]] for name in found}))
+        print(json_text({name: [vars(curve) for curve in found[name]] for name in found}))
     elif args.out:
         print(args.out)
     else:

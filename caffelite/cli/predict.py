@@ -13,10 +13,10 @@ What pictures go through before is found as caffelite classify finds it, and giv
 flags.
 """
 
-import json
 import sys
 
 from ..glog import on_terminal, start_logging
+from ..json_text import json_text
 from ._flags import UsageError
 from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
 from ._pictures import Drawing, add_asking_flags, add_draw_flag, asker_of
@@ -47,7 +47,7 @@ def run(args):
     allow_python(args)
     paths = find(args.pictures)
     asker = asker_of(args, log, ANSWERS[args.answer] if args.answer else None)
-    drawing = Drawing(args.draw, asker) if args.draw else None
+    drawing = Drawing(args.draw, asker, paths) if args.draw else None
     kind = next(name for name, known in ANSWERS.items() if known is asker.kind)
     results = []
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
@@ -62,5 +62,5 @@ def run(args):
         bar.update()
     bar.close()
     if args.json:
-        print(json.dumps(results))
+        print(json_text(results))
     return 0

@@ -14,8 +14,7 @@ Files that the net names need not be there.
 the layer before them, and how little memory blobs need that use it in turn.
 """
 
-import json
-
+from ..json_text import json_text
 from ..table import file_size, table
 from ._flags import UsageError
 from ._nets import PHASES, add_net_flags, open_net
@@ -45,7 +44,7 @@ def _show_wiring(model, as_json):
     layers = list(wiring(read_net(model)))
     rows = [tuple(layer.values()) for layer in layers]
     lines = table(_WIRING, rows, left=len(_WIRING))
-    print(json.dumps(layers) if as_json else "\n".join(lines))
+    print(json_text(layers) if as_json else "\n".join(lines))
     return 0
 
 
@@ -63,7 +62,7 @@ def _show_summary(model, args):
     if args.json:
         report = {"net": net.name, "phase": args.phase, "layers": layers, "totals": totals}
         report |= {"plan": planned} if planned else {}
-        print(json.dumps(report, indent=1))
+        print(json_text(report, indent=1))
     else:
         print("\n".join(_lines(net, args.phase, layers, totals)))
         if planned:

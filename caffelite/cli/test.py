@@ -12,9 +12,8 @@ accuracy of each class, and which class is taken for which (the confusion matrix
 targets the errors. Equal scores count as wrong, as in the layer Accuracy.
 """
 
-import json
-
 from ..glog import on_terminal, start_logging
+from ..json_text import json_text
 from ._flags import UsageError, int32
 from ._nets import add_device_flags, add_missing_flag, add_net_flags, open_net, running, use_device
 
@@ -58,7 +57,7 @@ def run(args):
     _log_means(net, means, log)
     if args.json:
         found = means.report()
-        print(json.dumps({"iterations": found.pop("batches"), **found}))
+        print(json_text({"iterations": found.pop("batches"), **found}))
     else:
         for name, value in numbers(means.figures()):
             print(f"{name} = {value}")

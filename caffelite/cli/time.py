@@ -8,10 +8,10 @@ towards, such as one for deployment, everywhere, as with force_backward.
 """
 
 import contextlib
-import json
 import time
 
 from ..glog import on_terminal, start_logging
+from ..json_text import json_text
 from ..table import table
 from ._flags import UsageError, int32
 from ._nets import PHASES, add_device_flags, add_net_flags, open_net, use_device
@@ -46,7 +46,7 @@ def run(args):
         forward, backward, total = _measure(net, learning, args.iterations, log, bar)
     _log_averages(net, forward, backward, total, args.iterations, log)
     if args.json:
-        print(json.dumps(_report(net, forward, backward, args)))
+        print(json_text(_report(net, forward, backward, args)))
     else:
         print("\n".join(_table(net, forward, backward)))
     return 0

@@ -14,7 +14,6 @@ exit codes, which are those of Caffe's upgrade tools:
   2    IN cannot be read
 """
 
-import json
 import logging
 import re
 import sys
@@ -22,6 +21,7 @@ import sys
 from .. import reading
 from ..atomic import write_atomically
 from ..errors import ProtoError
+from ..json_text import json_text
 
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1f]")  # control characters that text has no use for
 _USAGE = "usage: caffelite upgrade IN OUT"
@@ -47,7 +47,7 @@ def run(args):
         return 2
     write_atomically(out, before if data is None else data)
     if args.json:
-        print(json.dumps({"file": out, "upgraded": data is not None, "problems": problems}))
+        print(json_text({"file": out, "upgraded": data is not None, "problems": problems}))
     else:
         print(f"{out}: {'a copy, nothing in it was old' if data is None else 'upgraded'}")
     for problem in problems:

@@ -15,9 +15,8 @@ What the picture goes through before the net sees it is found as for caffelite c
 the flags that tell.
 """
 
-import json
-
 from ..errors import CaffeliteError, did_you_mean
+from ..json_text import json_text
 from ._flags import UsageError, int32
 from ._nets import (
     add_device_flags,
@@ -75,7 +74,7 @@ def run(args):
     pixels, told = _filters(args) if args.what == "filters" else _of_a_picture(args)
     _write(args.out, pixels)
     told = {"file": args.out, **told}
-    print(json.dumps(told) if args.json else "\n".join(f"{k}: {v}" for k, v in told.items()))
+    print(json_text(told) if args.json else "\n".join(f"{k}: {v}" for k, v in told.items()))
     return 0
 
 

@@ -1,13 +1,10 @@
 """Write a run log: what happens in a training, a JSON object a line."""
 
-import json
 import logging
-import math
 import os
 import time
 
-import numpy as np
-
+from ..json_text import json_text
 from ..reading import opened
 
 log = logging.getLogger("caffelite")
@@ -43,10 +40,10 @@ class RunLog:
 
     def write(self, event):
         """Append a record, with the time."""
-        line = {key: _plain(value) for key, value in event.items()} | {"time": time.time()}
+        line = json_text(event | {"time": time.time()})
         start = "" if self.at_start_of_line else "\n"
         try:
-            self._append(f"{start}{json.dumps(line)}\n".encode())
+            self._append(f"{start}{line}\n".encode())
         except OSError as problem:
             if not self.lost:
                 log.warning(
@@ -74,16 +71,3 @@ def _ends_a_line(path):
     with opened(path, "rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() == b"\n"
-
-
-def _plain(value):
-    """`value` as JSON can say it: arrays as lists, scalars as numbers, not a number as null."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, (np.ndarray, np.generic)):
-        value = value.tolist()
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
