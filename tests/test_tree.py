@@ -34,6 +34,7 @@ ORDER = [  # a room imports from its own line and the lines above
         "glog",
         "reading",
         "table",
+        "json_text",
         "_old_paths",
     },
     {"blob", "filler"},
