@@ -120,6 +120,10 @@ NETS = {
     + conv("a", "x", more="param { lr_mult: 1 } param { lr_mult: 0 }")
     + on("a", "ReLUX")
     + TAIL % "a",
+    "frozen below a scale": HEAD
+    + conv("a", "x", more="param { lr_mult: 0 } param { lr_mult: 0 }")
+    + on("a", "Scale")
+    + TAIL % "a",
     "frozen below": HEAD
     + conv("a", "x", more="param { lr_mult: 0 } param { lr_mult: 0 }")
     + on("a", "BatchNorm", "Scale", "Leaky")

@@ -76,4 +76,5 @@ class Scale(Broadcast):
         """
         if len(bottom) > 1 or not self.param_propagate_down[0] or self.param.propagate_down:
             return False
-        return top[0] is not bottom[0] and self.scale.count != bottom[0].count
+        in_place = np.may_share_memory(top[0].diff, bottom[0].diff)
+        return not in_place and self.scale.count != bottom[0].count
