@@ -3,10 +3,47 @@
 The names below load what they need when first used, so that `import caffelite` is light.
 """
 
+from __future__ import annotations
+
 import importlib
 import os
+from typing import TYPE_CHECKING
 
 from ._old_paths import find_old_paths
+
+if TYPE_CHECKING:  # for type checkers alone: what is found below when it is first used
+    from typing import Any
+
+    from . import layers, net, proto, pycaffe, solver, testing
+    from .blob import Blob
+    from .errors import CaffeliteError
+    from .layers.utility.python import Layer, allow_python
+    from .net import Net
+    from .proto.caffe_pb2 import TEST, TRAIN
+    from .pycaffe import _caffe, classifier, coord_map, detector, draw, io, net_spec
+    from .pycaffe._caffe import (
+        NCCL,
+        Timer,
+        has_nccl,
+        init_log,
+        layer_type_list,
+        log,
+        set_device,
+        set_mode_cpu,
+        set_mode_gpu,
+        set_multiprocess,
+        set_solver_count,
+        set_solver_rank,
+        solver_count,
+        solver_rank,
+    )
+    from .pycaffe.as_caffe import install_as_caffe
+    from .pycaffe.classifier import Classifier
+    from .pycaffe.detector import Detector
+    from .pycaffe.net_spec import NetSpec, params, to_proto
+    from .rng import set_random_seed
+    from .solver import Solver, Together, get_solver
+    from .solver.optimize import optimize
 
 __version__ = "0.1.0"
 
@@ -41,12 +78,17 @@ _SUBMODULES = (
 )
 
 
-def _solver_classes():
+def _solver_classes() -> dict[str, type[Solver]]:
     """{name: class} of the solvers of each type, as pycaffe calls them."""
     return importlib.import_module(f"{__name__}.solver").CLASSES
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> type[Solver]:
+    """What is found when it is first used: to type checkers, what is left is a type of solvers."""
+    return _find(name)
+
+
+def _find(name: str) -> Any:
     if name == "__all__":
         return sorted({*_HOME_OF, *_solver_classes()})
     if name in _HOME_OF:
@@ -58,5 +100,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME_OF, *_SUBMODULES, *_solver_classes()})

@@ -1,6 +1,8 @@
 """Every exception caffelite raises for a user's mistake, and the one way to say where."""
 
 import difflib
+from collections.abc import Iterable
+from typing import Any
 
 
 class CaffeliteError(RuntimeError):
@@ -15,7 +17,16 @@ class CaffeliteError(RuntimeError):
     words : what is wrong, without file, line and layer
     """
 
-    def __init__(self, *args, file="", line=0, column=0, layer=None, layer_type="", blob=""):
+    def __init__(
+        self,
+        *args: object,
+        file: Any = "",
+        line: int = 0,
+        column: int = 0,
+        layer: str | None = None,
+        layer_type: str = "",
+        blob: str = "",
+    ) -> None:
         self.file, self.line, self.column = file, line, column
         self.layer, self.layer_type, self.blob = layer, layer_type, blob
         self.words = str(args[0]) if args else ""
@@ -23,7 +34,7 @@ class CaffeliteError(RuntimeError):
         super().__init__(*[f"{at}: {self.words}", *args[1:]] if at else args)
 
     @property
-    def without_line(self):
+    def without_line(self) -> str:
         """The message without file, line and column, for whom these are no news."""
         named = place(layer=self.layer, layer_type=self.layer_type)
         return f"{named}: {self.words}" if named else self.words
@@ -49,12 +60,18 @@ class SolverError(CaffeliteError):
     """A solver whose options contradict each other, or a training run that cannot go on."""
 
 
-def where(file, line=0, column=0):
+def where(file: Any, line: int = 0, column: int = 0) -> str:
     """ "FILE:LINE:COLUMN", leaving out what is unknown (0 or empty)."""
     return ":".join(str(part) for part in (file, line, column) if part)
 
 
-def place(file="", line=0, column=0, layer=None, layer_type=""):
+def place(
+    file: Any = "",
+    line: int = 0,
+    column: int = 0,
+    layer: str | None = None,
+    layer_type: str = "",
+) -> str:
     """'FILE:LINE: layer "NAME" (TYPE)', leaving out what is unknown."""
     parts = [where(file, line, column)]
     if layer is not None:
@@ -62,25 +79,25 @@ def place(file="", line=0, column=0, layer=None, layer_type=""):
     return ": ".join(filter(None, parts))
 
 
-def place_of(layer, file=""):
+def place_of(layer: Any, file: Any = "") -> dict[str, Any]:
     """The arguments of `place`, and of errors, for a LayerParameter."""
     line, name, kind = layer.source_line, layer.name, layer.type
     return {"file": file, "line": line, "layer": name, "layer_type": kind}
 
 
-def short(found, length=40):
+def short(found: str, length: int = 40) -> str:
     """What was found, without what is beyond `length` characters."""
     return found if len(found) <= length else found[:length] + "..."
 
 
-def did_you_mean(word, known):
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'; did you mean "X"?' for the nearest of `known`, or '' when none is near."""
     by_lower = {k.lower(): k for k in known}
     near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f'; did you mean "{by_lower[near[0]]}"?' if near else ""
 
 
-def missing_extra(package, extra):
+def missing_extra(package: str, extra: str) -> CaffeliteError:
     """The error for an optional package that is not installed."""
     return CaffeliteError(
         f"the package {package} is not installed; it comes with: pip install 'caffelite[{extra}]'"

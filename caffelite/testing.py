@@ -8,9 +8,11 @@
 `case` adds a row to a table; tests/test_layers.py asks every question of every row.
 """
 
+from __future__ import annotations
+
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +22,20 @@ from google.protobuf import text_format
 
 from .blob import Blob
 from .layers import create_layer
-from .layers.base import TEST, TRAIN
+from .layers.base import TEST, TRAIN, Layer
 from .proto import caffe_pb2
+from .types import Array, DType, Shape
 
 log = logging.getLogger("caffelite")
 
 __all__ = ["TEST", "TRAIN", "Case", "case", "cases", "check_gradient", "make_layer"]
 
+Made = tuple[Layer, list[Blob], list[Blob]]
+
 EVERY_COORDINATE = 300
 """Arrays up to this size have every coordinate checked, larger ones a few directions."""
 
-cases = []
+cases: list[Case] = []
 """All rows, in the order written."""
 
 
@@ -39,12 +44,12 @@ class Case:
     """A row: one layer with its options and bottoms, and what is known about it; see `case`."""
 
     type: str
-    bottom_shapes: Sequence[tuple]
+    bottom_shapes: Sequence[Shape]
     options: str
-    expect: Callable | None
+    expect: Callable[..., Any] | None
     golden: Any
     error: str | None
-    shapes: Sequence[tuple] | None
+    shapes: Sequence[Shape] | None
     tops: int | None
     phase: int
     labels: tuple[int, int] | None
@@ -62,16 +67,16 @@ class Case:
     seed: int
     place: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.place}-{self.type}"
 
-    def bottom_values(self, shapes=None):
+    def bottom_values(self, shapes: Sequence[Shape] | None = None) -> list[Array]:
         """The arrays for the bottoms, float64, of the row's shapes or of others."""
         generator = np.random.default_rng(self.seed)
         shapes = self.bottom_shapes if shapes is None else shapes
         return [self._bottom(i, shape, generator) for i, shape in enumerate(shapes)]
 
-    def _bottom(self, index, shape, generator):
+    def _bottom(self, index: int, shape: Shape, generator: np.random.Generator) -> Array:
         if index in self.values:
             return _given(self.values[index], shape, generator)
         if self.labels is not None and index == self.labels[0]:
@@ -79,16 +84,16 @@ class Case:
         if self.distinct:
             count = int(np.prod(shape))
             return (generator.permutation(count).reshape(shape) - count / 2) * 0.05 + 0.01
-        x = generator.standard_normal(shape)
+        x: Array = generator.standard_normal(shape)
         if self.positive:
             x = abs(x) + 0.1
         for kink in np.atleast_1d([] if self.kink is None else self.kink):
             x = np.where(abs(x - kink) < 0.02, kink + np.where(x < kink, -0.02, 0.02), x)
         return x
 
-    def blob_values(self, layer):
+    def blob_values(self, layer: Layer) -> Sequence[Array | None]:
         """The arrays for the learnable blobs of `layer`, or None for what its fillers gave."""
-        if self.blobs == "filler":
+        if isinstance(self.blobs, str):  # "filler"
             return [None] * len(layer.blobs)
         generator = np.random.default_rng(self.seed + 1)
         return [
@@ -96,7 +101,12 @@ class Case:
             for i, blob in enumerate(layer.blobs)
         ]
 
-    def build(self, dtype=np.float64, shapes=None, in_place=False):
+    def build(
+        self,
+        dtype: DType = np.float64,
+        shapes: Sequence[Shape] | None = None,
+        in_place: bool = False,
+    ) -> Made:
         """(layer, bottom, top) of this row, values set, nothing run yet."""
         bottoms = self.bottom_values(shapes)
         made = make_layer(
@@ -107,8 +117,9 @@ class Case:
                 blob.assign(values)
         return made
 
-    def expected_tops(self, bottoms, blobs):
+    def expected_tops(self, bottoms: Sequence[Array], blobs: Sequence[Array]) -> list[Array]:
         """What the twin says, as a list with an array per top."""
+        assert self.expect is not None, f"{self} has no twin"
         said = self.expect(*bottoms, *blobs)
         said = said if isinstance(said, (list, tuple)) else [said]
         return [np.asarray(y, np.float64) for y in said]
@@ -116,13 +127,13 @@ class Case:
 
 def case(
     type: str,
-    bottom_shapes: Sequence[tuple],
+    bottom_shapes: Sequence[Shape],
     options: str = "",
     *,
-    expect: Callable | None = None,
+    expect: Callable[..., Any] | None = None,
     golden: Any = None,
     error: str | None = None,
-    shapes: Sequence[tuple] | None = None,
+    shapes: Sequence[Shape] | None = None,
     tops: int | None = None,
     phase: int = TRAIN,
     labels: tuple[int, int] | None = None,
@@ -215,11 +226,11 @@ def case(
     return row
 
 
-def _normal(generator, shape):
+def _normal(generator: np.random.Generator, shape: Shape) -> Array:
     return generator.standard_normal(shape)
 
 
-def _given(value, shape, generator):
+def _given(value: Any, shape: Shape, generator: np.random.Generator) -> Array:
     if callable(value):
         return np.asarray(value(generator, shape), np.float64)
     return np.resize(np.asarray(value, np.float64), shape)
@@ -227,15 +238,15 @@ def _given(value, shape, generator):
 
 def make_layer(
     type: str,
-    bottoms: Sequence,
+    bottoms: Sequence[Any],
     options: str = "",
     phase: int = TRAIN,
-    dtype: Any = np.float64,
+    dtype: DType = np.float64,
     tops: int | None = None,
     *,
     in_place: bool = False,
     seed: int = 0,
-):
+) -> Made:
     """A layer on its own, set up and reshaped, with blobs to run it on.
 
     Parameters
@@ -282,7 +293,7 @@ def make_layer(
     return layer, bottom, top
 
 
-def _blob(given, dtype, generator):
+def _blob(given: Any, dtype: DType, generator: np.random.Generator) -> Blob:
     is_shape = isinstance(given, tuple) and all(isinstance(n, int) for n in given)
     values = generator.standard_normal(given) if is_shape else np.asarray(given)
     blob = Blob(values.shape, dtype)
@@ -291,7 +302,7 @@ def _blob(given, dtype, generator):
 
 
 def check_gradient(
-    layer,
+    layer: Layer,
     bottom: Sequence[Blob],
     top: Sequence[Blob],
     *,
@@ -299,7 +310,7 @@ def check_gradient(
     step: float = 1e-5,
     tolerance: float = 1e-6,
     seed: int = 0,
-):
+) -> None:
     """Hold `backward` against central differences of `forward`, in float64.
 
     The objective is the sum of all tops' data with random weights. Bottoms in
@@ -328,7 +339,7 @@ def check_gradient(
     learned = [i for i in range(len(layer.blobs)) if _learns(layer, i)]
     others = [(b, b.data.copy()) for i, b in enumerate(layer.blobs) if i not in learned]
 
-    def run():
+    def run() -> None:
         for blob, values in others:  # statistics that a forward pass updates
             blob.data[...] = values
         layer.seek(layer_position)
@@ -338,9 +349,9 @@ def check_gradient(
     weights = [generator.standard_normal(t.shape) for t in top]
     flowing = [i for i in range(len(top)) if i not in fixed_tops]
 
-    def objective():
+    def objective() -> float:
         run()
-        return sum(np.vdot(top[i].data, weights[i]) for i in flowing)
+        return sum(float(np.vdot(top[i].data, weights[i])) for i in flowing)
 
     wanted = [i not in layer.no_gradient for i in range(len(bottom))]
     for blob in layer.blobs:
@@ -369,12 +380,12 @@ def check_gradient(
     run()
 
 
-def _learns(layer, index):
+def _learns(layer: Layer, index: int) -> bool:
     specs = layer.param.param
     return index >= len(specs) or specs[index].lr_mult != 0
 
 
-def _directions(shape, generator):
+def _directions(shape: Shape, generator: np.random.Generator) -> Iterator[tuple[str, Array]]:
     """(name, array) pairs: each unit vector, or a few random vectors."""
     if np.prod(shape) > EVERY_COORDINATE:
         for _ in range(4):

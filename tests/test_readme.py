@@ -284,7 +284,7 @@ def test_the_reference_has_the_names_of_the_package():
     page = reference.pages()["api.md"]
     for name in caffelite.__all__:
         assert f"\n## caffelite.{name}\n" in page
-    assert "\n- `step(self, n)`: Train for `n` iterations" in page
+    assert "\n- `step(self, n: int) -> bool`: Train for `n` iterations" in page
 
 
 def test_docstrings_become_markdown():

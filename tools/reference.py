@@ -171,9 +171,10 @@ def _entry(path, thing, heading):
 def _signature(path, thing):
     name = path.rpartition(".")[2]
     try:
-        return f"{name}{re.sub(r' at 0x[0-9a-f]+', '', str(inspect.signature(thing)))}"
+        shown = re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(thing)))
     except (TypeError, ValueError):
         return name
+    return name + re.sub(r"(: |-> )'([^']*)'", r"\1\2", shown)  # types are written as strings
 
 
 # Markdown

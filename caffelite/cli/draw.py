@@ -85,8 +85,8 @@ def _views(net, model, phases, args):
         except CaffeliteError as problem:
             problems.append(str(problem))
         views.append(view)
-    for problem in dict.fromkeys(problems):
-        print(f"drawn without shapes and counts: {problem}", file=sys.stderr)
+    for words in dict.fromkeys(problems):
+        print(f"drawn without shapes and counts: {words}", file=sys.stderr)
     return views
 
 

@@ -50,8 +50,8 @@ def run(args):
         print(json_text({"file": out, "upgraded": data is not None, "problems": problems}))
     else:
         print(f"{out}: {'a copy, nothing in it was old' if data is None else 'upgraded'}")
-    for problem in problems:
-        print(problem, file=sys.stderr)
+    for line in problems:
+        print(line, file=sys.stderr)
     return 1 if problems else 0
 
 

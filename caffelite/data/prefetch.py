@@ -46,7 +46,7 @@ class Prefetch:
 
 
 class _Worker:
-    _all = weakref.WeakSet()
+    _all: weakref.WeakSet["_Worker"] = weakref.WeakSet()
 
     def __init__(self, load, position, step, depth):
         self.position = position  # of the batch that `take` gives next

@@ -29,9 +29,12 @@ layers that transform them, gives (pixels, label) and has `shape` as well. tests
 every source the same questions: give it an example there.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 from ..errors import DataError
+from ..types import Array
 
 
 class State(NamedTuple):
@@ -44,57 +47,57 @@ class State(NamedTuple):
 class Source:
     """Samples by number, a position to read on from, and a share of them for each process."""
 
-    seed = 0  # what random orders and draws follow from
-    position = 0  # how many samples were read from this shard, through all passes
-    group = 1  # samples that follow one another and go to the same shard
+    seed: int = 0  # what random orders and draws follow from
+    position: int = 0  # how many samples were read from this shard, through all passes
+    group: int = 1  # samples that follow one another and go to the same shard
 
     _rank, _size = 0, 1
 
-    def __len__(self):
+    def __len__(self) -> int:
         """The number of samples in a pass."""
         raise NotImplementedError(f"{type(self).__name__}.__len__")
 
-    def sample(self, number):
+    def sample(self, number: int) -> Any:
         """Sample `number` of the whole source, counted through all passes."""
         raise NotImplementedError(f"{type(self).__name__}.sample")
 
-    def name(self, number):
+    def name(self, number: int) -> str:
         """How messages name sample `number`: its file, and where it is in there."""
         raise NotImplementedError(f"{type(self).__name__}.name")
 
-    def close(self):
+    def close(self) -> None:
         """Give back files and memory; nothing can be read from then on."""
 
-    def named(self, number):
+    def named(self, number: int) -> _Named:
         """For `with`: let a DataError say that it is about sample `number`."""
         return _Named(self, number)
 
-    def number(self):
+    def number(self) -> int:
         """The number of the next sample."""
         if self.group == 1:
             return self.position * self._size + self._rank
         turn, rest = divmod(self.position, self.group)
         return (turn * self._size + self._rank) * self.group + rest
 
-    def read(self):
+    def read(self) -> Any:
         """The next sample."""
         sample = self.sample(self.number())
         self.position += 1
         return sample
 
-    def seek(self, position):
+    def seek(self, position: int) -> None:
         """Let the next sample be the one at this position."""
         self.position = position
 
-    def shard(self, rank, size):
+    def shard(self, rank: int, size: int) -> None:
         """Give only the samples of process `rank` among `size` from now on; (0, 1) gives all."""
         self._rank, self._size = rank, size
 
-    def state(self):
+    def state(self) -> State:
         """What another source of the same samples needs to go on from here; see `restore`."""
         return State(self.seed, self.position)
 
-    def restore(self, state):
+    def restore(self, state: tuple[int, int]) -> None:
         """Go on where the source was whose `state` this is."""
         self.seed, self.position = state
 
@@ -104,13 +107,15 @@ class _Named:
 
     __slots__ = ("number", "source")
 
-    def __init__(self, source, number):
+    def __init__(self, source: Source, number: int) -> None:
         self.source, self.number = source, number
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind, problem, trace):
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: object
+    ) -> None:
         if kind is not None and issubclass(kind, DataError):
             raise DataError(f"{self.source.name(self.number)}: {problem}") from None
 
@@ -121,14 +126,14 @@ class RowSource(Source):
     A sample is a list with one row of each array.
     """
 
-    def rows(self, numbers):
+    def rows(self, numbers: range) -> list[Array]:
         """The samples with these numbers, a range, as one array for each part of a sample."""
         raise NotImplementedError(f"{type(self).__name__}.rows")
 
-    def sample(self, number):
+    def sample(self, number: int) -> list[Any]:
         return [rows[0] for rows in self.rows(range(number, number + 1))]
 
-    def read_rows(self, count):
+    def read_rows(self, count: int) -> list[Array]:
         """The next `count` samples, as one array for each part of a sample."""
         first = self.number()
         rows = self.rows(range(first, first + count * self._size, self._size))
@@ -139,9 +144,10 @@ class RowSource(Source):
 class RecordSource(Source):
     """The records of a database, in the order of their keys; a sample is (key, value), as bytes."""
 
+    path: str
     in_turn = True  # whether a step back is another pass, which the log tells of
     at = -1  # the place within the database of the record read last
 
-    def name(self, number):
+    def name(self, number: int) -> str:
         key = self.sample(number)[0].decode("utf-8", "backslashreplace")
         return f'{self.path}: record {self.at} (key "{key}")'

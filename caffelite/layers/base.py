@@ -1,32 +1,44 @@
 """The contract of a layer, and the registry of layer types."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
 import numpy as np
 
 from .. import filler, rng
 from ..blob import Blob
-from ..errors import NetError, did_you_mean, place, place_of
+from ..errors import CaffeliteError, NetError, did_you_mean, place, place_of
 from ..proto import caffe_pb2
 from ..proto.given import declared, given
+from ..types import DType, Shape
 
-TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
+TRAIN: int = caffe_pb2.TRAIN
+TEST: int = caffe_pb2.TEST
+
+Kind = type[CaffeliteError]
+LayerClass = TypeVar("LayerClass", bound="type[Layer]")
+Count = int | tuple[int, int | None]
+"""How many bottoms or tops: a number, or the least and the most, None for no limit."""
 
 ONE_ENGINE = "there is one engine"
 ONE_PRECISION = "all numbers of a net have one precision"
 
-_types = {}
+_types: dict[str, type[Layer]] = {}
 
 
-def register(type_name):
+def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
     """Class decorator: make `type: "TYPE_NAME"` in a prototxt create this class."""
 
-    def add(layer_class):
+    def add(layer_class: LayerClass) -> LayerClass:
         _types[type_name] = _named(layer_class, type_name)
         return layer_class
 
     return add
 
 
-def _named(layer_class, type_name):
+def _named(layer_class: LayerClass, type_name: str) -> LayerClass:
     """The class, with the name of its type; what is called a loss is one, if it says no role."""
     layer_class.type = type_name
     if not layer_class.role and type_name.endswith("Loss"):
@@ -34,17 +46,17 @@ def _named(layer_class, type_name):
     return layer_class
 
 
-def layer_types():
+def layer_types() -> dict[str, type[Layer]]:
     """{type name: class} of every registered layer, sorted by name."""
     return dict(sorted(_types.items()))
 
 
-def layer_class(type_name):
+def layer_class(type_name: str) -> type[Layer]:
     """The class of a type, for its facts; of an unknown type, one that says nothing."""
     return _types.get(type_name) or _named(type("Unknown", (Layer,), {}), type_name)
 
 
-def create_layer(param, **context):
+def create_layer(param: caffe_pb2.LayerParameter, **context: Any) -> Layer:
     """The layer that a LayerParameter describes; `context` as for `Layer`."""
     if param.type not in _types:
         hint = did_you_mean(param.type, _types) or f"; known are {', '.join(sorted(_types))}"
@@ -153,10 +165,10 @@ class Layer:
     `self.random()` is the generator for that position.
     """
 
-    type = None
-    options_field = None
-    more_options = ()
-    ignored = {
+    type: str = ""
+    options_field: str | None = None
+    more_options: tuple[str, ...] = ()
+    ignored: Mapping[str, str | None] = {
         "engine": ONE_ENGINE,
         "forward_type": ONE_PRECISION,
         "backward_type": ONE_PRECISION,
@@ -164,68 +176,82 @@ class Layer:
         "backward_math": ONE_PRECISION,
         "param.force_mult": "there is no force regularization",
     }
-    refused = {"engine: CUDNN": "needs a GPU; write engine: CAFFE or leave the line out"}
-    bottoms = 1
-    tops = 1
-    role = ""
-    applies = None
-    labels = ()
-    compares = None
-    ignored_labels = ()
-    pass_size = None
-    learns = linear = False
-    pointwise = False
-    windows = None
-    drawn_as = None
-    files = ()
-    in_place = False
-    statistics = ()
-    carried = ()
-    keeps_bottom = False
-    reads_top = None
-    keeps_signs = False
-    always_reshape = False
-    takes_epilogue = None
-    gradient_from_top = normalizes_channels = is_by_channel = False
-    no_gradient = ()
-    assigns_diff = True
-    needs_backward = True
-    writes = True
-    shard = 0, 1
+    refused: Mapping[str, str | None] = {
+        "engine: CUDNN": "needs a GPU; write engine: CAFFE or leave the line out"
+    }
+    bottoms: Count = 1
+    tops: Count = 1
+    role: str = ""
+    applies: str | None = None
+    labels: tuple[int, ...] = ()
+    compares: str | None = None
+    ignored_labels: Sequence[int] = ()
+    pass_size: int | None = None
+    learns: bool = False
+    linear: bool = False
+    pointwise: bool = False
+    windows: str | None = None
+    drawn_as: str | None = None
+    files: tuple[str, ...] = ()
+    in_place: bool = False
+    statistics: tuple[str, ...] = ()
+    carried: Sequence[Blob] = ()
+    keeps_bottom: bool = False
+    reads_top: str | None = None
+    keeps_signs: bool = False
+    always_reshape: bool = False
+    takes_epilogue: str | None = None
+    gradient_from_top: bool = False
+    normalizes_channels: bool = False
+    is_by_channel: bool = False
+    no_gradient: tuple[int, ...] = ()
+    assigns_diff: bool = True
+    needs_backward: bool = True
+    writes: bool = True
+    shard: tuple[int, int] = (0, 1)
 
-    def __init__(self, param, phase=TEST, dtype=np.float32, file="", seed=0):
+    def __init__(
+        self,
+        param: caffe_pb2.LayerParameter,
+        phase: int = TEST,
+        dtype: DType = np.float32,
+        file: str = "",
+        seed: int = 0,
+    ) -> None:
         self.param = param
-        self.name = param.name
+        self.name: str = param.name
         self.phase = phase
-        self.dtype = np.dtype(dtype)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.file = file
         self.seed = seed
         self.position = 0
-        self.blobs = []
-        self.blob_names = []
-        self.blob_shapes = []
-        self.param_propagate_down = []
-        self.options = getattr(param, self.options_field) if self.options_field else None
+        self.blobs: list[Blob] = []
+        self.blob_names: list[str] = []
+        self.blob_shapes: list[Shape] = []
+        self.param_propagate_down: list[bool] = []
+        self.options: Any = getattr(param, self.options_field) if self.options_field else None
 
     # What subclasses fill in
 
-    def setup(self, bottom_shapes):
+    def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         """Check options and make learnable blobs; runs once."""
 
-    def infer_shapes(self, bottom_shapes):
+    def infer_shapes(self, bottom_shapes: Sequence[Shape]) -> Sequence[Shape]:
         """The shapes of the tops; unless overridden, each that of bottom 0."""
         return [bottom_shapes[0]] * self.num_tops
 
-    def forward(self, bottom, top):
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Compute the tops' data."""
         raise NotImplementedError(f"{type(self).__name__}.forward")
 
-    def backward(self, top, propagate_down, bottom):
+    def backward(
+        self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]
+    ) -> None:
         """Compute the diffs of the bottoms asked for, and add to those of learnable blobs."""
         if any(propagate_down):
             raise self.error("this layer type has no gradient, but backward reached it")
 
-    def reshape(self, bottom, top):
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Give the tops their shapes; layers that share memory with a bottom arrange it here."""
         for blob, shape in zip(top, self.infer_shapes([b.shape for b in bottom]), strict=True):
             try:
@@ -233,13 +259,15 @@ class Layer:
             except NetError as problem:
                 raise self.error(str(problem)) from None
 
-    def activation(self):
+    def activation(self) -> Mapping[str, Any] | None:
         """This layer as the activation of an epilogue: arguments for `Epilogue.of`; None if it
         is none, or none that kernels know."""
         return None
 
     @classmethod
-    def coordinates(cls, options, index):
+    def coordinates(
+        cls, options: Mapping[str, Any], index: int
+    ) -> tuple[int | None, Any, Any] | None:
         """(axis, a, b): what is at x in bottom `index` is in the tops at a x + b.
 
         That is along all axes after `axis`, the channels', where None stands for any; a and b have
@@ -248,7 +276,7 @@ class Layer:
         """
         return (None, 1, 0) if cls.pointwise else None
 
-    def told_shapes(self):
+    def told_shapes(self) -> Sequence[Any]:
         """The tops' shapes as far as the text tells those of what it reads, or the user brings.
 
         0 stands for a size that is not told, ... for axes that are not. [] where forward alone
@@ -256,48 +284,48 @@ class Layer:
         """
         return []
 
-    def stored_shape(self):
+    def stored_shape(self) -> Shape | None:
         """The shape of the samples that it reads, before they are cropped, or None; no setup."""
         return None
 
-    def class_names(self):
+    def class_names(self) -> str:
         """The file with the names of the classes of its labels, or "" if there is none."""
         return ""
 
-    def path(self, bottom_shapes, top_shapes):
+    def path(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> str:
         """Which of several ways forward takes for these shapes; "" where there is but one."""
         return ""
 
-    def arrange(self, shapes):
+    def arrange(self, shapes: Sequence[Shape]) -> list[tuple[int, Shape]]:
         """Which of the blobs that a weights file has for it are its own, in its order.
 
         `shapes` are those of the file; returns [(place in the file, shape to read it in)].
         """
         return list(enumerate(shapes))
 
-    def blobs_hint(self, count):
+    def blobs_hint(self, count: int) -> str:
         """What to say where a file has `count` blobs for it, and it has another number."""
         return ""
 
-    def settle(self):
+    def settle(self) -> str:
         """Mend values from a file that are meant otherwise than here; returns what was done."""
         return ""
 
-    def macs(self, bottom_shapes, top_shapes):
+    def macs(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> int:
         """Multiply-adds of one forward pass."""
         return 0
 
-    def seek(self, position):
+    def seek(self, position: int) -> None:
         """Go to a position of the layer's random or data stream, to resume a run."""
         self.position = position
 
-    def close(self):
+    def close(self) -> None:
         """Give back files and threads; a file that was written is whole from now on."""
 
-    def discard(self):
+    def discard(self) -> None:
         """Give up what was to be written, since the run failed: half a file helps nobody."""
 
-    def moot(self):
+    def moot(self) -> Mapping[str, str]:
         """{option: words}, as `ignored`, of those that other options of this layer rule out."""
         if getattr(self.options, "bias_term", True):
             return {}
@@ -305,14 +333,15 @@ class Layer:
 
     # What they can use
 
-    def unread(self):
+    def unread(self) -> Iterator[tuple[str, tuple[Any, ...], str]]:
         """(kind, path, words) of each option given that is not done.
 
         kind is "refused", "ignored", or "foreign": a message for layers of other types.
         """
         refused, ignored = declared(type(self), "refused"), declared(type(self), "ignored")
         ignored |= self.moot()
-        own, told = {self.options_field, *self.more_options}, None
+        own = {self.options_field, *self.more_options}
+        told: tuple[Any, ...] | None = None
         for option in given(self.param):
             inside = told is not None and option.path[: len(told)] == told
             if words := option.look_up(refused, by_name=not inside):
@@ -332,7 +361,7 @@ class Layer:
                     told = *option.path, name
                     yield "ignored", told, f"{name} of {option.names[-1]} does nothing; {words}"
 
-    def check_options(self):
+    def check_options(self) -> list[str]:
         """Raise an error for an option that is refused; returns lines on those that do nothing."""
         found = list(self.unread())
         for kind, _, words in found:
@@ -341,12 +370,12 @@ class Layer:
         return [f"{self.at}: {words}" for _, _, words in found]
 
     @property
-    def num_tops(self):
+    def num_tops(self) -> int:
         """Number of tops; a loss that names none has as many as it needs."""
         least = self.tops if isinstance(self.tops, int) else self.tops[0]
         return max(len(self.param.top), least if self.role == "loss" else 0)
 
-    def check_blobs(self):
+    def check_blobs(self) -> None:
         """Raise an error if a learnable blob was given another shape than it was made with."""
         for name, blob, shape in zip(self.blob_names, self.blobs, self.blob_shapes, strict=False):
             if blob.shape != shape:
@@ -355,7 +384,9 @@ class Layer:
                     "shape, change the layer's options and build the net again"
                 )
 
-    def add_blob(self, name, shape, fill=None):
+    def add_blob(
+        self, name: str, shape: Sequence[int], fill: caffe_pb2.FillerParameter | None = None
+    ) -> Blob:
         """Make the next learnable blob; `fill` is a FillerParameter, None for constant 0.
 
         Values that the layer's definition brings along (`blobs`) win over the filler.
@@ -382,7 +413,7 @@ class Layer:
         self.param_propagate_down.append(True)
         return blob
 
-    def _take_values(self, blob, name, proto):
+    def _take_values(self, blob: Blob, name: str, proto: caffe_pb2.BlobProto) -> None:
         values = np.asarray(proto.double_data or proto.data, self.dtype)
         if values.size != blob.count:
             raise self.error(
@@ -391,11 +422,11 @@ class Layer:
             )
         blob.assign(values)
 
-    def random(self):
+    def random(self) -> np.random.Generator:
         """The numpy Generator for this layer at this position."""
         return rng.generator(self.seed, 0, self.position)
 
-    def canonical_axis(self, axis, num_axes, option="axis"):
+    def canonical_axis(self, axis: int, num_axes: int, option: str = "axis") -> int:
         """`axis` counted from the front; negative ones count from the end."""
         if not -num_axes <= axis < num_axes:
             expected = f"{-num_axes} to {num_axes - 1}" if num_axes else "a bottom that has axes"
@@ -406,19 +437,19 @@ class Layer:
         return axis % num_axes
 
     @property
-    def at(self):
+    def at(self) -> str:
         """How messages name this layer: FILE:LINE: layer "NAME" (TYPE)."""
         return place(**self._place)
 
     @property
-    def _place(self):
+    def _place(self) -> dict[str, Any]:
         return place_of(self.param, self.file) | {"layer": self.name, "layer_type": self.type}
 
-    def error(self, text, kind=NetError, blob=""):
+    def error(self, text: str, kind: Kind = NetError, blob: str = "") -> CaffeliteError:
         """The exception for a mistake at this layer, and perhaps at the blob of this name."""
         return kind(text, **self._place, blob=blob)
 
-    def shape_error(self, index, shape, expected):
+    def shape_error(self, index: int, shape: Sequence[int], expected: str) -> CaffeliteError:
         """The exception for a bottom of the wrong shape."""
         name = self.param.bottom[index]
         words = f'bottom[{index}] "{name}" has shape {tuple(shape)}, expected {expected}'

@@ -1,5 +1,7 @@
 """The contract of a measure, and the registry of measures."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..registry import Registry
+from ..types import Array
 
 MEASURES = Registry()
 register = MEASURES.register
@@ -19,8 +22,8 @@ class Batch(NamedTuple):
     real, all where it is None: the last batch of a data set goes on with its first samples.
     """
 
-    blobs: Mapping
-    count: int | None = None
+    blobs: Mapping[str, Array]
+    count: int | None = None  # type: ignore[assignment]  # a tuple has a count, too
     loss: float = math.nan
 
     @classmethod
@@ -51,9 +54,10 @@ class Measure:
         whether the tops of these layers have no means, since their shape is another in each batch
     """
 
-    compares = None
-    shown = falling = ()
-    replaces = False
+    compares: str | None = None
+    shown: tuple[str, ...] = ()
+    falling: tuple[str, ...] = ()
+    replaces: bool = False
 
     def __init__(self, first, second):
         self.blobs, self.tops = (first, second), set()

@@ -1,9 +1,13 @@
 """The learnable blobs of a net: who owns the values of those that share them by name."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..blob import Blob
+from ..layers.base import Layer
 from ..proto import caffe_pb2
 
 log = logging.getLogger("caffelite")
@@ -25,12 +29,13 @@ class Learnable:
 class LearnableBlobs:
     """All learnable blobs of a net; `entries` has a Learnable for each that owns its values."""
 
-    def __init__(self):
-        self.entries = []
-        self._owners, self._named = {}, {}  # by id of a blob; by the name in `param`
-        self._filled = set()  # ids of the owners whose values are of a file or another net
+    def __init__(self) -> None:
+        self.entries: list[Learnable] = []
+        self._owners: dict[int, Blob] = {}  # by id of a blob
+        self._named: dict[str, Learnable] = {}  # by the name in `param`
+        self._filled: set[int] = set()  # ids of owners with values of a file or another net
 
-    def add(self, layer):
+    def add(self, layer: Layer) -> None:
         """Enter a layer's learnable blobs; of several with one name, the first owns the values."""
         specs = layer.param.param
         for what, items in (("param entries", specs), ("blobs in the net file", layer.param.blobs)):
@@ -58,22 +63,24 @@ class LearnableBlobs:
             else:
                 _adopt(layer, index, owner, entry, spec)
 
-    def share_named(self, layers):
+    def share_named(self, layers: Iterable[Layer]) -> None:
         """Give each blob that shares by name its owner's memory."""
         for layer in layers:
             for blob in layer.blobs:
                 blob.share_data(self.owner_of(blob))
                 blob.share_diff(self.owner_of(blob))
 
-    def owner_of(self, blob):
+    def owner_of(self, blob: Blob) -> Blob:
         """The blob whose values a learnable blob uses; itself, unless it shares by name."""
         return self._owners[id(blob)]
 
-    def mark_filled(self, blobs):
+    def mark_filled(self, blobs: Iterable[Blob]) -> None:
         """Take note that these blobs have values of a file or another net."""
         self._filled.update(id(self.owner_of(blob)) for blob in blobs)
 
-    def unfilled(self, layers, coming):
+    def unfilled(
+        self, layers: Iterable[Layer], coming: Iterable[Blob]
+    ) -> list[tuple[Layer, list[Blob]]]:
         """[(layer, those of its blobs with values of no file or other net)], but for `coming`."""
         filled = self._filled.union(id(self.owner_of(blob)) for blob in coming)
         found = [
@@ -83,7 +90,9 @@ class LearnableBlobs:
         return [(layer, blobs) for layer, blobs in found if blobs]
 
 
-def _adopt(layer, index, owner, sharer, spec):
+def _adopt(
+    layer: Layer, index: int, owner: Learnable, sharer: Learnable, spec: caffe_pb2.ParamSpec
+) -> None:
     """Check a blob that shares by name against its owner, and take over options it adds."""
     same = (
         owner.blob.count == sharer.blob.count

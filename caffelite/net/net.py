@@ -1,23 +1,32 @@
 """Net: nodes wired by the names of their blobs; forward, backward, weights."""
 
+from __future__ import annotations
+
 import logging
 import os
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from .. import layers as _layers  # noqa: F401  (registers all types)
 from .. import rng
-from ..layers.base import ONE_ENGINE, ONE_PRECISION, create_layer
+from ..blob import Blob
+from ..layers.base import ONE_ENGINE, ONE_PRECISION, Layer, create_layer
+from ..proto.caffe_pb2 import LayerParameter, NetParameter
 from ..proto.given import given
+from ..types import Array, ArrayLike, DType, Path
 from . import batches, given_values, memory, passes, transfer, weights
 from .arguments import read_network, sort_arguments
 from .inner_names import InnerNames
-from .learnable import LearnableBlobs
+from .learnable import Learnable, LearnableBlobs
+from .node import Node
 from .plan import plan_backward
 from .running import Running
 from .schedule import Schedule
+from .step import Step
 from .wiring import Wiring, check_in_place, unread_tops
 
 log = logging.getLogger("caffelite")
@@ -47,7 +56,17 @@ class Net(Running, InnerNames):
     Net(file, weights, phase) works too, as in old pycaffe.
     """
 
-    ignored = {  # as in Layer
+    name: str
+    file: str
+    phase: int
+    dtype: np.dtype[Any]
+    debug_info: bool
+    nodes: list[Node]
+    blobs: OrderedDict[str, Blob]
+    inputs: list[str]
+    outputs: list[str]
+
+    ignored: Mapping[str, str] = {  # as in Layer
         "engine": ONE_ENGINE,
         "default_conv_algos_override": ONE_ENGINE,
         "default_cudnn_math_override": ONE_ENGINE,
@@ -66,15 +85,15 @@ class Net(Running, InnerNames):
 
     def __init__(
         self,
-        network_file,
-        *args,
-        phase=None,
-        level=0,
-        stages=None,
-        weights=None,
-        dtype=np.float32,
-        seed=None,
-    ):
+        network_file: Path | NetParameter,
+        *args: Any,
+        phase: int | None = None,
+        level: int = 0,
+        stages: Sequence[str] | None = None,
+        weights: Path | None = None,
+        dtype: DType = np.float32,
+        seed: int | None = None,
+    ) -> None:
         phase, level, stages, weights = sort_arguments(args, phase, level, stages, weights)
         self.file, param = read_network(network_file)
         param.state.phase = phase
@@ -85,7 +104,14 @@ class Net(Running, InnerNames):
             self.copy_from(weights)
 
     @classmethod
-    def from_param(cls, param, file="", dtype=np.float32, seed=None, warned=None):
+    def from_param(
+        cls,
+        param: NetParameter,
+        file: Path = "",
+        dtype: DType = np.float32,
+        seed: int | None = None,
+        warned: set[str] | None = None,
+    ) -> Net:
         """The net of a NetParameter that brings its own `state`; `file` is for messages.
 
         `warned`, a set, holds what need not be said again, and gets what is said now.
@@ -98,7 +124,9 @@ class Net(Running, InnerNames):
 
     # Construction
 
-    def _build(self, param, dtype, seed, warned):
+    def _build(
+        self, param: NetParameter, dtype: np.dtype[Any], seed: int, warned: set[str]
+    ) -> None:
         if dtype not in (np.float32, np.float64):
             raise TypeError(f"a net computes in float32 or float64, not in {dtype}")
         at = f"{self.file}: " if self.file else ""
@@ -126,7 +154,9 @@ class Net(Running, InnerNames):
             log.info("This network produces output %s", name)
         log.info("Network initialization done.")
 
-    def _add_layer(self, param, wiring, seed, warned):
+    def _add_layer(
+        self, param: LayerParameter, wiring: Wiring, seed: int, warned: set[str]
+    ) -> list[float]:
         """Create, wire and set up one layer; returns the lr_mult of its blobs, as the file has it.
 
         A layer may add specs of its own (BatchNorm freezes its statistics); those do not count
@@ -152,7 +182,7 @@ class Net(Running, InnerNames):
         param.ClearField("blobs")
         return (lr_mults + [1.0] * len(layer.blobs))[: len(layer.blobs)]
 
-    def _log_tops(self, node):
+    def _log_tops(self, node: Node) -> None:
         for blob, weight in zip(node.top_blobs, node.loss_weights, strict=True):
             log.info("Top shape: %s(%d)", "".join(f"{dim} " for dim in blob.shape), blob.count)
             if weight:
@@ -160,7 +190,7 @@ class Net(Running, InnerNames):
             self._values += blob.count
         log.info("Memory required for data: %d", self._values * self.dtype.itemsize)
 
-    def _plan(self, lr_mults, force):
+    def _plan(self, lr_mults: list[list[float]], force: bool) -> None:
         needed, bottoms = plan_backward(self.nodes, lr_mults, force)
         for node, need, wants, mults in zip(self.nodes, needed, bottoms, lr_mults, strict=True):
             node.plan(need, wants, [force or lr != 0 for lr in mults])
@@ -171,46 +201,46 @@ class Net(Running, InnerNames):
     # Looking things up
 
     @property
-    def steps(self):
+    def steps(self) -> Sequence[Step]:
         """What a pass through the net runs, in order: Steps of one node each, or of several."""
         return self._schedule.steps
 
     @cached_property
-    def layers(self):
+    def layers(self) -> list[Layer]:
         """All layers, in order."""
         return [node.layer for node in self.nodes]
 
     @property
-    def learnable(self):
+    def learnable(self) -> list[Learnable]:
         """A Learnable for each learnable blob that owns its values."""
         return self._learnable.entries
 
-    def owner_of(self, blob):
+    def owner_of(self, blob: Blob) -> Blob:
         """The blob whose values a learnable blob uses; itself, unless it shares by name."""
         return self._learnable.owner_of(blob)
 
     @cached_property
-    def params(self):
+    def params(self) -> OrderedDict[str, list[Blob]]:
         """{layer name: [its learnable blobs]}, for the layers that have any."""
         return OrderedDict((ly.name, ly.blobs) for ly in self.layers if ly.blobs)
 
     @cached_property
-    def layer_dict(self):
+    def layer_dict(self) -> OrderedDict[str, Layer]:
         """{layer name: layer}."""
         return OrderedDict((layer.name, layer) for layer in self.layers)
 
     @cached_property
-    def top_names(self):
+    def top_names(self) -> OrderedDict[str, list[str]]:
         """{layer name: [names of its tops]}."""
         return OrderedDict((node.layer.name, node.top_names) for node in self.nodes)
 
     @cached_property
-    def bottom_names(self):
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
         """{layer name: [names of its bottoms]}."""
         return OrderedDict((node.layer.name, node.bottom_names) for node in self.nodes)
 
     @cached_property
-    def blob_loss_weights(self):
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
         """{blob name: its weight in the loss}."""
         found = OrderedDict.fromkeys(self.blobs, 0.0)
         for node in self.nodes:
@@ -218,7 +248,7 @@ class Net(Running, InnerNames):
                 found[name] = weight or found[name]
         return found
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         """A picture and a table, for Jupyter."""
         from ..pictures.notebook import net_page
 
@@ -226,7 +256,13 @@ class Net(Running, InnerNames):
 
     # Running
 
-    def forward(self, blobs=None, start=None, end=None, **kwargs):
+    def forward(
+        self,
+        blobs: Iterable[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **kwargs: ArrayLike,
+    ) -> dict[str, Array]:
         """Run layers `start` to `end` (names, both included); returns {output name: array}.
 
         Keyword arguments set the net's inputs first. The arrays are views that the next forward
@@ -238,7 +274,13 @@ class Net(Running, InnerNames):
         names = self.nodes[last].top_names if end is not None else self.outputs
         return {name: self.blobs[name].data for name in [*names, *(blobs or [])]}
 
-    def backward(self, diffs=None, start=None, end=None, **kwargs):
+    def backward(
+        self,
+        diffs: Iterable[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **kwargs: ArrayLike,
+    ) -> dict[str, Array]:
         """Run backward from layer `start` (default: the last) to `end` (the first).
 
         Keyword arguments set the diffs of the net's outputs first. Returns {input name: diff}.
@@ -249,7 +291,9 @@ class Net(Running, InnerNames):
         names = self.nodes[first].bottom_names if end is not None else self.inputs
         return {name: self.blobs[name].diff for name in [*names, *(diffs or [])]}
 
-    def forward_all(self, blobs=None, **kwargs):
+    def forward_all(
+        self, blobs: Iterable[str] | None = None, **kwargs: ArrayLike
+    ) -> dict[str, Array]:
         """Run any number of samples through the net, batch by batch.
 
         Keyword arguments give the inputs; the batch size is axis 0 of the net's first blob. Returns
@@ -258,7 +302,12 @@ class Net(Running, InnerNames):
         given_values.check_names("forward_all", kwargs, self.inputs)
         return batches.forward_all(self, blobs, kwargs)
 
-    def forward_backward_all(self, blobs=None, diffs=None, **kwargs):
+    def forward_backward_all(
+        self,
+        blobs: Iterable[str] | None = None,
+        diffs: Iterable[str] | None = None,
+        **kwargs: ArrayLike,
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
         """As forward_all, then backward; keyword arguments give inputs and diffs of outputs.
 
         Returns ({output name: values}, {input name: diffs}), for all samples.
@@ -266,14 +315,14 @@ class Net(Running, InnerNames):
         given_values.check_names("forward_backward_all", kwargs, [*self.inputs, *self.outputs])
         return batches.forward_backward_all(self, blobs, diffs, kwargs)
 
-    def set_input_arrays(self, data, labels):
+    def set_input_arrays(self, data: ArrayLike, labels: ArrayLike) -> None:
         """Let the net's first layer, a MemoryData, serve these arrays; see its `set_arrays`."""
         first = self.layers[0]
         if not hasattr(first, "set_arrays"):
             raise first.error("set_input_arrays needs a net whose first layer is a MemoryData")
         first.set_arrays(data, labels)
 
-    def _index(self, name, default):
+    def _index(self, name: str | None, default: int) -> int:
         """The index of the layer `name`; `default` if that is None."""
         if name is None:
             return default
@@ -281,19 +330,19 @@ class Net(Running, InnerNames):
             raise ValueError(f'the net has no layer "{name}"')
         return self._layer_names.index(name)
 
-    def forward_backward(self):
+    def forward_backward(self) -> float:
         """One forward and one backward of the whole net; returns the loss."""
         last = len(self.nodes) - 1
         loss = self._forward(0, last)
         self._backward(last, 0)
         return loss
 
-    def reshape(self):
+    def reshape(self) -> None:
         """Pass changed shapes on through the net without computing."""
         for node in self.nodes:
             node.refresh()
 
-    def economize(self, forward_only=False):
+    def economize(self, forward_only: bool = False) -> None:
         """Let what is never needed at the same time use the same memory.
 
         From now on diffs of blobs, and with `forward_only` their data instead, hold what they
@@ -309,35 +358,35 @@ class Net(Running, InnerNames):
         else:
             memory.share_diffs(self.nodes, kept)
 
-    def clear_param_diffs(self):
+    def clear_param_diffs(self) -> None:
         """Set the diffs of all learnable blobs to 0."""
         for entry in self.learnable:
             if entry.blob.diff_allocated:
                 entry.blob.diff[...] = 0
 
-    def only_look(self):
+    def only_look(self) -> None:
         """From now on forward leaves all files alone: layers that write write nothing."""
         for layer in self.layers:
             layer.writes = False
 
-    def close(self):
+    def close(self) -> None:
         """Stop the threads of data layers, close files, and put those written in their places."""
         for layer in self.layers:
             layer.close()
 
-    def discard(self):
+    def discard(self) -> None:
         """Leave no file of those that layers write: what they hold so far is not all."""
         for layer in self.layers:
             layer.discard()
 
-    def reseed(self, seed):
+    def reseed(self, seed: int) -> None:
         """Give all layers the random streams that a net built with `seed` has."""
         for index, layer in enumerate(self.layers):
             layer.seed = rng.derive(seed, index)
 
     # Weights
 
-    def copy_from(self, path, missing=transfer.WARN):
+    def copy_from(self, path: Path, missing: str = transfer.WARN) -> transfer.Transfer:
         """Load weights, .caffemodel or HDF5, into the layers of the same names.
 
         `path` may be several files, separated by commas. Returns a table of what was copied, what
@@ -348,35 +397,35 @@ class Net(Running, InnerNames):
             raise ValueError(f"missing: expected one of {transfer.MISSING}, not {missing!r}")
         return weights.copy_from(self, path, missing)
 
-    def mark_filled(self, blobs):
+    def mark_filled(self, blobs: Iterable[Blob]) -> None:
         """Take note that these blobs have values of a file or another net."""
         self._learnable.mark_filled(blobs)
 
-    def unfilled_layers(self, coming=()):
+    def unfilled_layers(self, coming: Iterable[Blob] = ()) -> list[tuple[Layer, list[Blob]]]:
         """[(layer, those of its learnable blobs with values of no file or other net)].
 
         The blobs `coming` are about to have some.
         """
         return self._learnable.unfilled(self.layers, coming)
 
-    def share_with(self, other):
+    def share_with(self, other: Net) -> None:
         """Use the weights of another net's layers of the same names, without copying."""
         self.mark_filled(weights.share_layers(self, other))
 
-    def save(self, path, diff=False):
+    def save(self, path: Path, diff: bool = False) -> None:
         """Write the weights as a .caffemodel."""
         weights.save_binary(self, path, diff)
 
-    def save_hdf5(self, path, diff=False):
+    def save_hdf5(self, path: Path, diff: bool = False) -> None:
         """Write the weights as HDF5."""
         weights.save_hdf5(self, path, diff)
 
-    def load_hdf5(self, path):
+    def load_hdf5(self, path: Path) -> transfer.Transfer:
         """Load weights from HDF5; returns a table, as `copy_from`."""
         return weights.load_hdf5(self, path)
 
 
-def unread(param):
+def unread(param: NetParameter) -> Iterator[tuple[tuple[Any, ...], str]]:
     """(path, words) of each option of a NetParameter itself that does nothing."""
     for option in given(param, only=Net.ignored):
         if len(option.path) == 1:
@@ -384,7 +433,7 @@ def unread(param):
             yield option.path, f"{name} does nothing here; {Net.ignored[name]}"
 
 
-def _warn_once(lines, warned):
+def _warn_once(lines: Iterable[str], warned: set[str]) -> None:
     """Log those that are not in the set `warned`, and enter them there."""
     for line in lines:
         if line not in warned:

@@ -1,7 +1,13 @@
 """Nodes: what a net is made of. A layer computes; its node knows which blobs it reads and makes,
 and what the net wants of it."""
 
+from __future__ import annotations
+
 import numpy as np
+
+from ..blob import Blob
+from ..layers.base import Layer
+from ..types import Shape
 
 
 class Node:
@@ -17,54 +23,67 @@ class Node:
     reshaped_for, ran_for : shapes of all blobs, learnable ones too, at the last reshape and forward
     """
 
-    def __init__(self, layer, bottom_names, bottom_blobs, top_names, top_blobs):
+    def __init__(
+        self,
+        layer: Layer,
+        bottom_names: list[str],
+        bottom_blobs: list[Blob],
+        top_names: list[str],
+        top_blobs: list[Blob],
+    ) -> None:
         self.layer = layer
         self.bottom_names, self.bottom_blobs = bottom_names, bottom_blobs
         self.top_names, self.top_blobs = top_names, top_blobs
         self.loss_weights = [0.0] * len(top_names)
         self.propagate_down = [False] * len(bottom_names)
-        self.reshaped_for = self.ran_for = None
+        self.reshaped_for: list[Shape] | None = None
+        self.ran_for: list[Shape] | None = None
 
     # Before running
 
     @property
-    def needs_backward(self):
+    def needs_backward(self) -> bool:
         """Whether the net's backward runs this layer."""
         return self.layer.needs_backward
 
     @property
-    def shapes(self):
+    def shapes(self) -> list[list[Shape]]:
         """([shape of each bottom], [shape of each top])."""
         return [[b.shape for b in blobs] for blobs in (self.bottom_blobs, self.top_blobs)]
 
-    def plan(self, needs_backward, propagate_down, param_propagate_down):
+    def plan(
+        self,
+        needs_backward: bool,
+        propagate_down: list[bool],
+        param_propagate_down: list[bool],
+    ) -> None:
         """Settle which gradients are wanted; the layer is told what it cannot do without."""
         self.propagate_down = propagate_down
         self.layer.needs_backward = needs_backward
         self.layer.param_propagate_down = param_propagate_down
 
-    def plan_no_backward(self):
+    def plan_no_backward(self) -> None:
         """From now on only forward runs."""
         self.propagate_down = [False] * len(self.bottom_names)
         self.layer.needs_backward = False
 
-    def weigh(self):
+    def weigh(self) -> None:
         """Take the loss weights of the layer's definition and let backward start from them."""
         self.loss_weights = _loss_weights(self.layer, len(self.top_names))
         self._seed_losses()
 
-    def reshape(self):
+    def reshape(self) -> None:
         """Give the tops their shapes."""
         self.layer.check_blobs()
         self.layer.reshape(self.bottom_blobs, self.top_blobs)
         self.reshaped_for = self._shapes()
 
-    def _shapes(self):
+    def _shapes(self) -> list[Shape]:
         """Those of all its blobs: users may reshape a bottom, to go on with that, and others."""
         blobs = (*self.bottom_blobs, *self.top_blobs, *self.layer.blobs)
         return [blob.shape for blob in blobs]
 
-    def _seed_losses(self):
+    def _seed_losses(self) -> None:
         """Fill the diff of each top that counts as a loss with its weight: backward starts so."""
         for blob, weight in zip(self.top_blobs, self.loss_weights, strict=True):
             if weight:
@@ -72,25 +91,25 @@ class Node:
 
     # Running
 
-    def refresh(self):
+    def refresh(self) -> None:
         """Reshape and seed the losses again, before a net's pass or between two."""
         self.reshape()
         self._seed_losses()
 
-    def prepare(self):
+    def prepare(self) -> None:
         """Before forward: reshape where a shape has changed, or always if the layer asks for it."""
         if self.layer.always_reshape or self.reshaped_for != self._shapes():
             self.refresh()
 
-    def forward(self):
+    def forward(self) -> None:
         """Run the layer's forward."""
         self.layer.forward(self.bottom_blobs, self.top_blobs)
 
-    def mark_run(self):
+    def mark_run(self) -> None:
         """Take note that forward ran: backward is for the shapes that blobs have now."""
         self.ran_for = self._shapes()
 
-    def loss(self):
+    def loss(self) -> float:
         """What the tops of this node add to the loss of the net."""
         if not any(self.loss_weights):
             return 0.0
@@ -100,14 +119,14 @@ class Node:
             if weight
         )
 
-    def check_run(self):
+    def check_run(self) -> None:
         """Raise an error if blobs have other shapes than in forward."""
         if self.ran_for not in (None, self._shapes()):
             raise self.layer.error(
                 "a bottom or top has another shape than in forward; run forward first"
             )
 
-    def backward(self):
+    def backward(self) -> None:
         """Run the layer's backward, if it can: not all need that forward has run."""
         try:
             self.layer.backward(self.top_blobs, self.propagate_down, self.bottom_blobs)
@@ -118,13 +137,13 @@ class Node:
                 "backward needs what forward leaves; run forward first"
             ) from problem
 
-    def replace_blob(self, old, new):
+    def replace_blob(self, old: Blob, new: Blob) -> None:
         """Read and fill the blob `new` instead of `old`."""
         for blobs in (self.bottom_blobs, self.top_blobs):
             blobs[:] = [new if blob is old else blob for blob in blobs]
 
 
-def _loss_weights(layer, tops):
+def _loss_weights(layer: Layer, tops: int) -> list[float]:
     """One weight per top: as given, else 1 for the only top of a loss, else 0."""
     given = list(layer.param.loss_weight)
     if given and len(given) != tops:

@@ -1,18 +1,39 @@
 """Running a net: its steps, forward and backward, with all that happens between them."""
 
-from functools import cached_property
+from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..blob import Blob
 from . import debug
 from .callbacks import Callbacks
 from .plan import plan_gradients
+from .step import Step
+
+if TYPE_CHECKING:
+    from .learnable import Learnable
+    from .node import Node
+    from .schedule import Schedule
 
 
 class Running(Callbacks):
     """A base of Net, which has `nodes`, `learnable`, `debug_info` and a Schedule."""
 
-    gradients_are_final = True
+    nodes: list[Node]
+    debug_info: bool
+    _schedule: Schedule
 
-    def _forward(self, start, end):
+    if TYPE_CHECKING:
+
+        @property
+        def learnable(self) -> list[Learnable]: ...
+
+        def owner_of(self, blob: Blob) -> Blob: ...
+
+    gradients_are_final: bool = True
+
+    def _forward(self, start: int, end: int) -> float:
         """Run layers of indices `start` to `end`, both included; returns their summed loss."""
         loss, schedule, shows = 0.0, self._schedule, self._shows_blobs
         for step in schedule.forward(start, end, one_by_one=self.debug_info):
@@ -35,7 +56,7 @@ class Running(Callbacks):
         schedule.show(start, end)
         return loss
 
-    def _backward(self, start, end):
+    def _backward(self, start: int, end: int) -> None:
         """Run backward through layers of indices `start` down to `end`, both included."""
         for step in self._schedule.backward(start, end, one_by_one=self.debug_info):
             self._call("before_backward", step.last)
@@ -53,12 +74,12 @@ class Running(Callbacks):
         if self.debug_info and (start, end) == (len(self.nodes) - 1, 0):
             debug.log_totals(self.learnable)
 
-    def _tell_ready(self, step):
+    def _tell_ready(self, step: Step) -> None:
         """Tell of the learnable blobs whose diff is final now that this step has run backward."""
         places = reversed(range(step.first, step.last + 1))
         if blobs := [blob for place in places for blob in self._last_added.get(place, ())]:
             self._call("on_gradients_ready", blobs)
 
     @cached_property
-    def _last_added(self):
+    def _last_added(self) -> dict[int, list[Blob]]:
         return plan_gradients(self.nodes, self.owner_of)

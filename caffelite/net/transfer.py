@@ -1,9 +1,19 @@
 """The report of loading weights: what was copied, what was not, and why."""
 
-import logging
-from dataclasses import dataclass, field
+from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..blob import Blob
 from ..errors import WeightsError, did_you_mean
+from ..layers.base import Layer
+from ..types import Shape
+
+if TYPE_CHECKING:
+    from .net import Net
 
 log = logging.getLogger("caffelite")
 
@@ -27,23 +37,24 @@ class Transfer:
     took values over, `missing` the names of its layers that have no values of any file.
     """
 
-    rows: list = field(default_factory=list)
-    filled: list = field(default_factory=list)
-    missing: list = field(default_factory=list)
+    rows: list[tuple[str, str, str, list[Shape]]] = field(default_factory=list)
+    filled: list[Blob] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
-    def add(self, path, layer, outcome, shapes):
+    def add(self, path: str, layer: str, outcome: str, shapes: Sequence[Shape]) -> None:
         """Enter a layer, unless it has no blobs."""
         if shapes:
             self.rows.append((path, layer, outcome, list(shapes)))
 
     @property
-    def copied(self):
+    def copied(self) -> list[str]:
         """Names of the layers that took values over."""
         return [layer for _, layer, outcome, _ in self.rows if outcome == COPIED]
 
-    def settle(self, layers):
+    def settle(self, layers: Iterable[Layer]) -> list[str]:
         """Let layers that took values over mend them; returns lines of which, and what was done."""
-        filled, mended = set(map(id, self.filled)), {}
+        filled = set(map(id, self.filled))
+        mended: dict[str, list[str]] = {}
         for layer in layers:
             if any(id(blob) in filled for blob in layer.blobs):
                 mended.setdefault(layer.settle(), []).append(f'"{layer.name}"')
@@ -53,7 +64,7 @@ class Transfer:
             for what, names in mended.items()
         ]
 
-    def judge(self, net, way):
+    def judge(self, net: Net, way: str) -> list[str]:
         """Log what was copied; returns a line, or none, of what was not, and of what is missing.
 
         A net whose layers are not all filled raises an error where `way` is REFUSE.
@@ -75,7 +86,9 @@ class Transfer:
             raise WeightsError("; ".join([*lines, _WAY_OUT]))
         return ["; ".join(lines)] if lines else []
 
-    def _told(self, net, unfilled, unused):
+    def _told(
+        self, net: Net, unfilled: Sequence[tuple[Layer, list[Blob]]], unused: Sequence[str]
+    ) -> str:
         """Which layers are missing, all of them."""
         place = f"{net.file}: " if net.file else ""
         count = sum(bool(layer.blobs) for layer in net.layers)
@@ -85,16 +98,16 @@ class Transfer:
             f"weights, which have only what their fillers gave them: {missing}"
         )
 
-    def _paths(self):
+    def _paths(self) -> str:
         return ", ".join(dict.fromkeys(row[0] for row in self.rows))
 
-    def _titles(self):
+    def _titles(self) -> Iterator[tuple[str, str]]:
         for path in dict.fromkeys(row[0] for row in self.rows):
             outcomes = [row[2] for row in self.rows if row[0] == path]
             counts = ", ".join(f"{outcomes.count(what)} {_SHORT[what]}" for what in _SHORT)
             yield path, f"{path}: layers with weights: {counts}"
 
-    def lines(self):
+    def lines(self) -> Iterator[str]:
         """The table, a line for each layer, under a line for each file."""
         rows = [(p, layer, _shapes(shapes), what) for p, layer, what, shapes in self.rows]
         names, sizes = (max([0, *(len(row[k]) for row in rows)]) for k in (1, 2))
@@ -104,7 +117,7 @@ class Transfer:
                 if of == path:
                     yield f"    {layer:{names}}  {shapes:{sizes}}  {what}"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(self.lines())
 
     __repr__ = __str__
@@ -116,14 +129,14 @@ _WAY_OUT = (
 )
 
 
-def _some(names):
+def _some(names: Sequence[str]) -> str:
     """As many of the names as one reads."""
     more = len(names) - _MOST_UNUSED
     told = ", ".join(f'"{name}"' for name in names[:_MOST_UNUSED])
     return told + (f" and {more} more" if more > 0 else "")
 
 
-def _describe(layer, blobs, unused):
+def _describe(layer: Layer, blobs: Sequence[Blob], unused: Sequence[str]) -> str:
     """What is missing of a layer, with the name in the file that is nearest to its own."""
     line = f"line {layer.param.source_line}: " if layer.param.source_line else ""
     of = f" of {len(layer.blobs)}" if len(blobs) < len(layer.blobs) else ""
@@ -136,5 +149,5 @@ def _describe(layer, blobs, unused):
     )
 
 
-def _shapes(shapes):
+def _shapes(shapes: Iterable[Shape]) -> str:
     return ", ".join("x".join(map(str, shape)) or "scalar" for shape in shapes)

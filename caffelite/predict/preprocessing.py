@@ -15,8 +15,6 @@ from ..proto import caffe_pb2
 from ..proto.text import read_net
 from .deploy import data_layer
 
-Transformation = caffe_pb2.TransformationParameter
-
 MOST_SIDE = 9999  # pixels, as those of --resize
 
 
@@ -24,9 +22,9 @@ MOST_SIDE = 9999  # pixels, as those of --resize
 class Preprocessing:
     """What pictures go through before a net sees them."""
 
-    transform: Transformation | None = None
-    size: tuple | None = None  # (height, width) of the pictures that it was trained on
-    shape: tuple | None = None  # channels, height and width of what it takes
+    transform: caffe_pb2.TransformationParameter | None = None
+    size: tuple[int, int] | None = None  # (height, width) of the pictures that it was trained on
+    shape: tuple[int, ...] | None = None  # channels, height and width of what it takes
     names: str = ""  # the file with the names of its classes
     origin: str = ""  # the file that says so
 
@@ -48,7 +46,7 @@ class Preprocessing:
             file = os.path.join(folder, "train_val.prototxt")
             layer = data_layer(of_test_phase(file, level, stages)) if os.path.isfile(file) else None
         if layer is None:
-            card.transform = card.transform or Transformation()
+            card.transform = card.transform or caffe_pb2.TransformationParameter()
             return card
         found = cls.of_data(layer, file)
         found.size, found.names = found.size or card.size, found.names or card.names
@@ -76,7 +74,7 @@ class Preprocessing:
         try:
             if "transform_param" in card:
                 made.transform = json_format.ParseDict(
-                    card["transform_param"] or {}, Transformation()
+                    card["transform_param"] or {}, caffe_pb2.TransformationParameter()
                 )
                 made.origin = path
             made.size = _as_size(card.get("resize"))

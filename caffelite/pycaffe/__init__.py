@@ -6,17 +6,18 @@ first used.
 """
 
 import importlib
+from typing import Any
 
 _HOMES = {"..net": ["Net"], "..layers.utility.python": ["Layer"], "..solver": ["get_solver"]}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def _solver_classes():
+def _solver_classes() -> dict[str, Any]:
     """{name: class} of the solvers of each type."""
     return importlib.import_module("..solver", __name__).CLASSES
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name == "__all__":
         return sorted({*_HOME_OF, *_solver_classes()})
     if name in _HOME_OF:
@@ -26,5 +27,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME_OF, *_solver_classes()})

@@ -1,7 +1,10 @@
 """What is called caffe._caffe in pycaffe: nets and solvers, the mode, logging, a timer."""
 
+from __future__ import annotations
+
 import logging
 import time
+from typing import Any
 
 from ..blob import Blob
 from ..errors import CaffeliteError
@@ -41,7 +44,7 @@ __all__ = [
 _log = logging.getLogger("caffelite")
 
 
-def layer_type_list():
+def layer_type_list() -> list[str]:
     """The names of all layer types, sorted."""
     return list(layer_types())
 
@@ -49,16 +52,16 @@ def layer_type_list():
 # Where things run: on this CPU, in this process
 
 
-def set_mode_cpu():
+def set_mode_cpu() -> None:
     """Run on the CPU, as caffelite always does."""
 
 
-def set_mode_gpu():
+def set_mode_gpu() -> None:
     """Warn that there is no GPU support; nets run on the CPU."""
     _log.warning("set_mode_gpu: there is no GPU support here, running on the CPU")
 
 
-def set_device(device_id):
+def set_device(device_id: int) -> None:
     """Warn that there is no GPU support; nets run on the CPU."""
     _log.warning("set_device(%s): there is no GPU support here, running on the CPU", device_id)
 
@@ -66,31 +69,31 @@ def set_device(device_id):
 _solvers = {"count": 1, "rank": 0}
 
 
-def solver_count():
+def solver_count() -> int:
     """How many processes train together, as told by `set_solver_count`."""
     return _solvers["count"]
 
 
-def set_solver_count(count):
+def set_solver_count(count: int) -> None:
     """Say how many processes train together."""
     _solvers["count"] = count
 
 
-def solver_rank():
+def solver_rank() -> int:
     """Which of these processes this is, as told by `set_solver_rank`."""
     return _solvers["rank"]
 
 
-def set_solver_rank(rank):
+def set_solver_rank(rank: int) -> None:
     """Say which of these processes this is."""
     _solvers["rank"] = rank
 
 
-def set_multiprocess(multiprocess):
+def set_multiprocess(multiprocess: bool) -> None:
     """Taken and passed over: it matters to GPUs alone."""
 
 
-def has_nccl():
+def has_nccl() -> bool:
     """False: NCCL is for GPUs."""
     return False
 
@@ -98,11 +101,11 @@ def has_nccl():
 class NCCL:
     """There is none, since it is for GPUs; says so when asked for."""
 
-    def __init__(self, solver, uid):
+    def __init__(self, solver: Any, uid: Any) -> None:
         self.new_uid()
 
     @staticmethod
-    def new_uid():
+    def new_uid() -> None:
         """Raise an error: there is no NCCL."""
         raise CaffeliteError("NCCL needs GPUs, which caffelite does not use; see has_nccl()")
 
@@ -110,7 +113,7 @@ class NCCL:
 # Logging
 
 
-def init_log(level=0, stderr=True):
+def init_log(level: int = 0, stderr: bool = True) -> None:
     """Write caffelite's log to stderr as Caffe does, from a level on: 0 all, 1 warnings, 2 errors.
 
     There are no log files; with `stderr` false, nothing is written.
@@ -122,7 +125,7 @@ def init_log(level=0, stderr=True):
     start_logging().setLevel(chosen if stderr else logging.CRITICAL + 1)
 
 
-def log(text):
+def log(text: str) -> None:
     """Log a line of one's own."""
     _log.info("%s", text)
 
@@ -130,18 +133,18 @@ def log(text):
 class Timer:
     """Wall time between `start` and `stop`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._started = self._seconds = 0.0
 
-    def start(self):
+    def start(self) -> None:
         """Start, or start anew."""
         self._started = time.perf_counter()
 
-    def stop(self):
+    def stop(self) -> None:
         """Stop; `ms` then tells how long it took."""
         self._seconds = time.perf_counter() - self._started
 
     @property
-    def ms(self):
+    def ms(self) -> float:
         """Milliseconds from the last start to the last stop."""
         return 1000 * self._seconds

@@ -11,7 +11,7 @@ _PARTS = (
 )
 
 
-def install_as_caffe():
+def install_as_caffe() -> None:
     """Let `import caffe`, and the parts of it that pycaffe has, find caffelite in this process."""
     other = sys.modules.get("caffe")
     if other is not None and other is not sys.modules["caffelite"]:

@@ -1,10 +1,16 @@
 """Classifier: a net that says what is in pictures."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
 import numpy as np
 
 from ..errors import NetError
 from ..net import Net
 from ..proto.caffe_pb2 import TEST
+from ..types import Array, ArrayLike, Path
 from . import io
 
 
@@ -21,22 +27,22 @@ class Classifier(Net):
 
     def __init__(
         self,
-        model_file,
-        pretrained_file,
-        image_dims=None,
-        mean=None,
-        input_scale=None,
-        raw_scale=None,
-        channel_swap=None,
-        allow_missing=False,
-    ):
+        model_file: Path,
+        pretrained_file: Path,
+        image_dims: Sequence[int] | None = None,
+        mean: ArrayLike | None = None,
+        input_scale: float | None = None,
+        raw_scale: float | None = None,
+        channel_swap: Sequence[int] | None = None,
+        allow_missing: bool = False,
+    ) -> None:
         super().__init__(model_file, TEST)
         self.copy_from(pretrained_file, missing="warn" if allow_missing else "refuse")
         self.transformer = transformer_for(self, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
-        self.image_dims = self.crop_dims if image_dims is None else image_dims
+        self.image_dims: Any = self.crop_dims if image_dims is None else image_dims
 
-    def predict(self, inputs, oversample=True):
+    def predict(self, inputs: Iterable[ArrayLike], oversample: bool = True) -> Array:
         """Scores of pictures, one row each: N x classes, of the net's first output.
 
         Parameters
@@ -54,19 +60,26 @@ class Classifier(Net):
         return scores.reshape(len(images), len(crops) // len(images), -1).mean(1)
 
 
-def transformer_for(net, mean=None, input_scale=None, raw_scale=None, channel_swap=None):
+def transformer_for(
+    net: Net,
+    mean: ArrayLike | None = None,
+    input_scale: float | None = None,
+    raw_scale: float | None = None,
+    channel_swap: Sequence[int] | None = None,
+) -> io.Transformer:
     """The Transformer of a net's first input for pictures, height x width x channels."""
     if not net.inputs:
         raise NetError("the net has no input that takes pictures; give the net for use")
     in_ = net.inputs[0]
     transformer = io.Transformer({in_: net.blobs[in_].shape})
     transformer.set_transpose(in_, (2, 0, 1))
-    for value, assign in (
+    given: tuple[tuple[Any, Callable[[str, Any], None]], ...] = (
         (mean, transformer.set_mean),
         (input_scale, transformer.set_input_scale),
         (raw_scale, transformer.set_raw_scale),
         (channel_swap, transformer.set_channel_swap),
-    ):
+    )
+    for value, assign in given:
         if value is not None:
             assign(in_, value)
     return transformer

@@ -4,14 +4,21 @@ Works on the Tops of `caffelite.net_spec`. A map is (axis, a, b), x -> a x + b, 
 after the channel axis `axis`; a and b have one value, or one an axis.
 """
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from ..layers import layer_class
+from .net_spec import Function, Top
 from .net_spec import layers as L
 
-IDENTITY = (None, 1, 0)
+Map = tuple[int | None, Any, Any]
+
+IDENTITY: Map = (None, 1, 0)
 
 
 class UndefinedMapException(Exception):
@@ -22,22 +29,22 @@ class AxisMismatchException(Exception):
     """Maps along different axes."""
 
 
-def coord_map(fn):
+def coord_map(fn: Function) -> Map:
     """The map from coordinates of a layer's bottom to those of its top."""
     return _map_of(fn, 0)
 
 
-def _map_of(fn, index):
+def _map_of(fn: Function, index: int) -> Map:
     """The map from coordinates of bottom `index`."""
     found = layer_class(fn.type_name)
-    options = fn.params.get(found.options_field, fn.params)
+    options = fn.params.get(found.options_field or "", fn.params)
     known = found.coordinates(options, index)
     if known is None:
         raise UndefinedMapException(f"{fn.type_name} layers have no coordinate map")
     return known
 
 
-def compose(base_map, next_map):
+def compose(base_map: Map, next_map: Map) -> Map:
     """x -> base_map(next_map(x))"""
     (axis1, a1, b1), (axis2, a2, b2) = base_map, next_map
     if None not in (axis1, axis2) and axis1 != axis2:
@@ -45,13 +52,13 @@ def compose(base_map, next_map):
     return axis2 if axis1 is None else axis1, a1 * a2, a1 * b2 + b1
 
 
-def inverse(coord_map):
+def inverse(coord_map: Map) -> Map:
     """y -> x, where the map is x -> y."""
     axis, a, b = coord_map
     return axis, 1 / a, -b / a
 
 
-def coord_map_from_to(top_from, top_to):
+def coord_map_from_to(top_from: Top, top_to: Top) -> Map:
     """The map from coordinates of one top to those of another, by a blob both come from."""
     ancestors = dict(_walk_back(top_from))
     for top, to_map in _walk_back(top_to):
@@ -60,9 +67,9 @@ def coord_map_from_to(top_from, top_to):
     raise RuntimeError("the tops have no map: no layers that keep coordinates connect them")
 
 
-def _walk_back(top):
+def _walk_back(top: Top) -> Iterator[tuple[Top, Map]]:
     """Yield (ancestor, map from its coordinates to those of `top`), as far as there are maps."""
-    frontier, seen = [(top, IDENTITY)], set()
+    frontier, seen = [(top, IDENTITY)], set[Top]()
     while frontier:
         top, to_map = frontier.pop()
         if top in seen:
@@ -74,7 +81,7 @@ def _walk_back(top):
                 frontier.append((bottom, compose(to_map, _map_of(top.fn, index))))
 
 
-def crop(top_from, top_to):
+def crop(top_from: Top, top_to: Top) -> Any:
     """A Crop layer: `top_from` cut to the size of `top_to`, where it lies over it."""
     axis, a, b = coord_map_from_to(top_from, top_to)
     assert np.all(a == 1), f"the tops differ in scale, by {a}: a crop cannot line them up"

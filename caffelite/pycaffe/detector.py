@@ -1,12 +1,20 @@
 """Detector: a net that says what is in windows of pictures, as R-CNN does."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 
 from ..errors import CaffeliteError
 from ..net import Net
 from ..proto.caffe_pb2 import TEST
+from ..types import Array, ArrayLike, Path
 from .classifier import transformer_for
 from .io import load_image, resize_image
+
+Window = Sequence[float]
 
 
 class Detector(Net):
@@ -22,27 +30,30 @@ class Detector(Net):
 
     def __init__(
         self,
-        model_file,
-        pretrained_file,
-        mean=None,
-        input_scale=None,
-        raw_scale=None,
-        channel_swap=None,
-        context_pad=None,
-        allow_missing=False,
-    ):
+        model_file: Path,
+        pretrained_file: Path,
+        mean: ArrayLike | None = None,
+        input_scale: float | None = None,
+        raw_scale: float | None = None,
+        channel_swap: Sequence[int] | None = None,
+        context_pad: int | None = None,
+        allow_missing: bool = False,
+    ) -> None:
         super().__init__(model_file, TEST)
         self.copy_from(pretrained_file, missing="warn" if allow_missing else "refuse")
         self.transformer = transformer_for(self, mean, input_scale, raw_scale, channel_swap)
         self.configure_crop(context_pad)
 
-    def detect_windows(self, images_windows):
+    def detect_windows(
+        self, images_windows: Iterable[tuple[Path, Sequence[Window]]]
+    ) -> list[dict[str, Any]]:
         """Scores of windows: a list of {"window", "prediction", "filename"}.
 
         `images_windows` are pairs of a picture's file name and its windows, each
         (ymin, xmin, ymax, xmax).
         """
-        places, crops = [], []
+        places: list[tuple[Path, Window]] = []
+        crops: list[Array] = []
         for filename, windows in images_windows:
             crops += self._crops(filename, load_image(filename), windows)
             places += [(filename, window) for window in windows]
@@ -54,27 +65,27 @@ class Detector(Net):
             for (filename, window), prediction in zip(places, scores, strict=True)
         ]
 
-    def scores(self, filename, image, windows):
+    def scores(self, filename: Path, image: Array, windows: Iterable[Window]) -> Array:
         """windows x classes: the scores of windows of a picture as `load_image` gives it."""
         return self._scores_of_crops(self._crops(filename, image, windows))
 
-    def _crops(self, filename, image, windows):
+    def _crops(self, filename: Path, image: Array, windows: Iterable[Window]) -> list[Array]:
         try:
             return [self.crop(image, window) for window in windows]
         except CaffeliteError as problem:
             raise CaffeliteError(f"{filename}: {problem}") from None
 
-    def _scores_of_crops(self, crops):
+    def _scores_of_crops(self, crops: Sequence[Array]) -> Array:
         in_ = self.inputs[0]
         batch = np.array([self.transformer.preprocess(in_, crop) for crop in crops])
         return self.forward_all(**{in_: batch})[self.outputs[0]].reshape(len(crops), -1)
 
-    def detect_selective_search(self, image_fnames):
+    def detect_selective_search(self, image_fnames: Sequence[Path]) -> list[dict[str, Any]]:
         """Scores of the windows that selective search proposes, as `detect_windows`."""
         windows = proposals(image_fnames)
         return self.detect_windows((name, windows[str(name)]) for name in image_fnames)
 
-    def configure_crop(self, context_pad):
+    def configure_crop(self, context_pad: int | None) -> None:
         """Set the size of a crop, `crop_dims`, and with `context_pad` what fills it, `crop_mean`.
 
         That is the mean as pictures have it: height x width x channels, before it is scaled.
@@ -96,7 +107,7 @@ class Detector(Net):
                 mean = mean[np.argsort(self.transformer.channel_swap[in_])]
             self.crop_mean += mean.transpose(1, 2, 0) / self.transformer.raw_scale.get(in_, 1)
 
-    def crop(self, im, window):
+    def crop(self, im: Array, window: Window) -> Array:
         """A window of a picture; with `context_pad`, with what is around it, in the net's size."""
         if not self.context_pad:
             y0, x0, y1, x1 = (int(place) for place in window)
@@ -117,7 +128,9 @@ class Detector(Net):
         return crop
 
 
-def _with_context(first, last, length, size, pad):
+def _with_context(
+    first: float, last: float, length: int, size: int, pad: int
+) -> tuple[slice, slice]:
     """Along one axis: the span to cut out of a picture, and the one it fills in a crop.
 
     The window grows about its centre by size / (size - 2 pad); what leaves the picture is cut off.
@@ -134,7 +147,7 @@ def _with_context(first, last, length, size, pad):
     return slice(int(start), int(end)), slice(before, before + filled)
 
 
-def proposals(names):
+def proposals(names: Iterable[Path]) -> dict[str, Any]:
     """{picture file: the windows that selective search proposes}.
 
     They come from the module selective_search_ijcv_with_python, which runs Matlab.
@@ -147,5 +160,5 @@ def proposals(names):
             "(https://github.com/sergeyk/selective_search_ijcv_with_python); with windows from "
             "elsewhere, use detect_windows, or give caffelite detect a .csv file"
         ) from None
-    names = [str(name) for name in names if str(name)]
-    return dict(zip(names, selective_search.get_windows(names), strict=True))
+    files = [str(name) for name in names if str(name)]
+    return dict(zip(files, selective_search.get_windows(files), strict=True))

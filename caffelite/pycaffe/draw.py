@@ -4,7 +4,10 @@ Layers are boxes, blobs octagons, and a layer in place a green box beside its bl
 more in them are `dot_text`'s.
 """
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 from ..atomic import write_atomically
 from ..errors import missing_extra
@@ -12,22 +15,23 @@ from ..layers import layer_class
 from ..pictures.draw import View, dot_text, has_weight_and_bias, kind, lr_mults  # noqa: F401  (all found as caffelite.draw)
 from ..pictures.graphviz import render
 from ..proto import caffe_pb2
+from ..proto.caffe_pb2 import LayerParameter, NetParameter
 
 _COLORS = {"convolution": "#FF5050", "pooling": "#FF9900", "dense": "#CC33FF"}
 _IN_PLACE = "#90EE90"
 _BLOB = "#E0E0E0"
 
 
-def get_pooling_types_dict():
+def get_pooling_types_dict() -> dict[int, str]:
     """{number: name} of the pooling methods."""
     pool = caffe_pb2.PoolingParameter.DESCRIPTOR.enum_types_by_name["PoolMethod"]
     return {value.number: value.name for value in pool.values}
 
 
-def get_edge_label(layer):
+def get_edge_label(layer: LayerParameter) -> str:
     """What is written at a layer's tops: the batch size of data, the outputs of learning layers."""
     found = layer_class(layer.type)
-    options = getattr(layer, found.options_field) if found.options_field else None
+    options: Any = getattr(layer, found.options_field) if found.options_field else None
     if found.role == "source" and hasattr(options, "batch_size"):
         return f"Batch {options.batch_size}"
     if found.learns and hasattr(options, "num_output"):
@@ -35,17 +39,17 @@ def get_edge_label(layer):
     return '""'
 
 
-def get_layer_lr_mult(layer):
+def get_layer_lr_mult(layer: LayerParameter) -> tuple[float, float]:
     """(lr_mult of the weight, of the bias) of a layer that has both."""
     if not has_weight_and_bias(layer.type):
         raise ValueError(f"{layer.type} layers have no weight and bias with an lr_mult")
     return lr_mults(layer)
 
 
-def get_layer_label(layer, rankdir, display_lrm=False):
+def get_layer_label(layer: LayerParameter, rankdir: str, display_lrm: bool = False) -> str:
     """What is written into a layer's box, in double quotes."""
     shown, field = layer.type, layer_class(layer.type).options_field
-    window = []
+    window: tuple[str, ...] = ()
     if field == "pooling_param":
         options = layer.pooling_param
         shown += f" {get_pooling_types_dict()[options.pool]}"
@@ -61,16 +65,22 @@ def get_layer_label(layer, rankdir, display_lrm=False):
     return f'"{separator.join(words)}"'
 
 
-def _window(kernel_size, stride, pad):
+def _window(kernel_size: int, stride: int, pad: int) -> tuple[str, ...]:
     return f"kernel size: {kernel_size}", f"stride: {stride}", f"pad: {pad}"
 
 
-def choose_color_by_layertype(layertype):
+def choose_color_by_layertype(layertype: str) -> str:
     """The colour of a layer that does not work in place."""
     return _COLORS.get(kind(layertype), "#6495ED")
 
 
-def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lrm=False):
+def get_pydot_graph(
+    caffe_net: NetParameter,
+    rankdir: str,
+    label_edges: bool = True,
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> Any:
     """The pydot.Dot of a NetParameter.
 
     Parameters
@@ -92,7 +102,7 @@ def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lr
         in_place = len(layer.bottom) == 1 and list(layer.bottom) == list(layer.top)
         color = _IN_PLACE if in_place else choose_color_by_layertype(layer.type)
         label = get_layer_label(layer, rankdir, display_lrm)
-        style = dict(shape="record", style="filled", fillcolor=f'"{color}"')
+        style: dict[str, Any] = dict(shape="record", style="filled", fillcolor=f'"{color}"')
         graph.add_node(pydot.Node(node, label=label, **style))
         for blob in dict.fromkeys([*layer.bottom, *layer.top]):
             if not graph.get_node(_quoted(f"{blob}_blob")):
@@ -106,7 +116,7 @@ def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lr
     return graph
 
 
-def _in_phase(layer, phase):
+def _in_phase(layer: LayerParameter, phase: int) -> bool:
     if layer.include and layer.exclude:
         raise ValueError(
             f'layer "{layer.name}" has include and exclude rules; one kind is possible'
@@ -116,22 +126,34 @@ def _in_phase(layer, phase):
     return not any(rule.phase == phase for rule in layer.exclude)
 
 
-def _escaped(words):
+def _escaped(words: str) -> str:
     words = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
     return re.sub(r'([\\"{}|<>])', r"\\\1", words)
 
 
-def _quoted(words):
+def _quoted(words: str) -> str:
     return f'"{_escaped(words)}"'
 
 
-def draw_net(caffe_net, rankdir, ext="png", phase=None, display_lrm=False):
+def draw_net(
+    caffe_net: NetParameter,
+    rankdir: str,
+    ext: str = "png",
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> bytes:
     """The picture of a NetParameter, as the bytes of a file of the kind `ext`."""
     graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
     return render(graph.to_string(), ext)
 
 
-def draw_net_to_file(caffe_net, filename, rankdir="LR", phase=None, display_lrm=False):
+def draw_net_to_file(
+    caffe_net: NetParameter,
+    filename: str,
+    rankdir: str = "LR",
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> None:
     """Draw a NetParameter into a file, of the kind that its ending says."""
     ext = filename.rpartition(".")[2]
     write_atomically(filename, draw_net(caffe_net, rankdir, ext, phase, display_lrm))

@@ -3,7 +3,11 @@
 Pictures are height x width x channels here, float32, channels in the order red, green, blue.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +15,12 @@ from ..data.datum import pixels
 from ..data.picture_file import opened_picture, tiles, upright
 from ..errors import DataError, NetError, missing_extra
 from ..proto import caffe_pb2
+from ..types import Array, ArrayLike, Path
 
 # Messages
 
 
-def blobproto_to_array(blob, return_diff=False):
+def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> Array:
     """The values of a BlobProto, or its diffs, in its shape."""
     values = np.array(blob.diff if return_diff else blob.data, np.float32)
     legacy = ("num", "channels", "height", "width")
@@ -28,25 +33,25 @@ def blobproto_to_array(blob, return_diff=False):
     return values.reshape(shape)
 
 
-def array_to_blobproto(arr, diff=None):
+def array_to_blobproto(arr: ArrayLike, diff: ArrayLike | None = None) -> caffe_pb2.BlobProto:
     """The BlobProto of an array, and of an array of diffs."""
     arr = np.asarray(arr)
     diffs = () if diff is None else np.ravel(diff)
     return caffe_pb2.BlobProto(shape={"dim": arr.shape}, data=arr.ravel(), diff=diffs)
 
 
-def arraylist_to_blobprotovector_str(arraylist):
+def arraylist_to_blobprotovector_str(arraylist: Iterable[ArrayLike]) -> bytes:
     """A list of arrays as the bytes of a BlobProtoVector."""
     blobs = [array_to_blobproto(arr) for arr in arraylist]
     return caffe_pb2.BlobProtoVector(blobs=blobs).SerializeToString()
 
 
-def blobprotovector_str_to_arraylist(str):
+def blobprotovector_str_to_arraylist(str: bytes) -> list[Array]:
     """The list of arrays in the bytes of a BlobProtoVector."""
     return [blobproto_to_array(blob) for blob in caffe_pb2.BlobProtoVector.FromString(str).blobs]
 
 
-def array_to_datum(arr, label=None):
+def array_to_datum(arr: ArrayLike, label: int | None = None) -> caffe_pb2.Datum:
     """The Datum of an array, channels x height x width: uint8 as bytes, others as floats."""
     arr = np.asarray(arr)
     if arr.ndim != 3:
@@ -62,7 +67,7 @@ def array_to_datum(arr, label=None):
     return datum
 
 
-def datum_to_array(datum):
+def datum_to_array(datum: caffe_pb2.Datum) -> Array:
     """The array in a Datum, channels x height x width: uint8, or float32; decoded if encoded."""
     return pixels(datum).copy()
 
@@ -70,7 +75,7 @@ def datum_to_array(datum):
 # Pictures
 
 
-def load_image(filename, color=True):
+def load_image(filename: Path, color: bool = True) -> Array:
     """An upright picture from 0 to 1, height x width x 3; without `color`, height x width x 1."""
     try:
         with opened_picture(filename) as file:
@@ -88,7 +93,7 @@ def load_image(filename, color=True):
 _LUMINANCE = np.array([[0.2125], [0.7154], [0.0721]], np.float32)
 
 
-def _in_unit_range(picture):
+def _in_unit_range(picture: Any) -> Array:
     """height x width x 1 or 3, float32; alpha is dropped."""
     mode = picture.mode
     if mode.startswith("I;16") or mode == "I":
@@ -100,7 +105,7 @@ def _in_unit_range(picture):
     return image[:, :, None] if gray else image
 
 
-def resize_image(im, new_dims, interp_order=1):
+def resize_image(im: ArrayLike, new_dims: Sequence[int], interp_order: int = 1) -> Array:
     """A picture, height x width x channels, in the size `new_dims`, (height, width).
 
     With 1 or 3 channels, pixel centres are mapped, and beyond the edge lies the smallest value of
@@ -124,17 +129,19 @@ def resize_image(im, new_dims, interp_order=1):
     return _sample(im, places, interp_order, border="constant").astype(np.float32)
 
 
-def _centres(old, new):
+def _centres(old: int, new: int) -> Array:
     """Where the centres of `new` pixels fall among `old` ones that cover the same width."""
     return (np.arange(new) + 0.5) * (old / new) - 0.5
 
 
-def _corners(old, new):
+def _corners(old: int, new: int) -> Array:
     """`new` places from the first to the last of `old` pixels."""
     return np.linspace(0, old - 1, new) if new > 1 else np.zeros(new)
 
 
-def _sample(im, places, order, border="grid-constant"):
+def _sample(
+    im: ArrayLike, places: Sequence[Array], order: int, border: str = "grid-constant"
+) -> Array:
     """The picture at (y, x) for y in places[0], x in places[1]; 0 beyond the edge."""
     im = np.asarray(im, np.float64)
     if order > 1:
@@ -148,7 +155,7 @@ def _sample(im, places, order, border="grid-constant"):
     return im
 
 
-def _weighted(im, index, weight, axis):
+def _weighted(im: Array, index: Array, weight: Array, axis: int) -> Array:
     size = im.shape[axis]
     weight = np.where((index >= 0) & (index < size), weight, 0)
     shape = [1] * im.ndim
@@ -156,7 +163,7 @@ def _weighted(im, index, weight, axis):
     return np.take(im, index.clip(0, size - 1), axis) * weight.reshape(shape)
 
 
-def _spline(im, places, order, border):
+def _spline(im: Array, places: Sequence[Array], order: int, border: str) -> Array:
     try:
         from scipy import ndimage
     except ImportError:
@@ -168,7 +175,7 @@ def _spline(im, places, order, border):
     return np.stack(channels, -1)
 
 
-def oversample(images, crop_dims):
+def oversample(images: Sequence[Array], crop_dims: Iterable[int]) -> Array:
     """10 crops of each picture: corners and centre, (height, width), then the same mirrored."""
     height, width = images[0].shape[:2]
     h, w = (int(d) for d in crop_dims)
@@ -191,12 +198,15 @@ class Transformer:
     inputs : {input name: its shape}, as {"data": net.blobs["data"].data.shape}
     """
 
-    def __init__(self, inputs):
+    def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = {name: tuple(shape) for name, shape in inputs.items()}
-        self.transpose, self.channel_swap, self.raw_scale = {}, {}, {}
-        self.mean, self.input_scale = {}, {}
+        self.transpose: dict[str, Sequence[int]] = {}
+        self.channel_swap: dict[str, Sequence[int]] = {}
+        self.raw_scale: dict[str, float] = {}
+        self.mean: dict[str, Array] = {}
+        self.input_scale: dict[str, float] = {}
 
-    def preprocess(self, in_, data):
+    def preprocess(self, in_: str, data: ArrayLike) -> Array:
         """A picture, height x width x channels, as input `in_` takes it, without the batch axis.
 
         Resized, transposed, channels swapped, times raw_scale, minus mean, times input_scale.
@@ -217,7 +227,7 @@ class Transformer:
         x *= np.float32(self.input_scale.get(in_, 1))
         return x
 
-    def deprocess(self, in_, data):
+    def deprocess(self, in_: str, data: ArrayLike) -> Array:
         """The picture that became `data` in `preprocess`, in the size it has there."""
         self._check(in_)
         x = np.array(data)
@@ -235,7 +245,7 @@ class Transformer:
             x = x.transpose(np.argsort(self.transpose[in_]))
         return x
 
-    def set_transpose(self, in_, order):
+    def set_transpose(self, in_: str, order: Sequence[int]) -> None:
         """The order of the axes, as (2, 0, 1) for height x width x channels."""
         self._check(in_)
         axes = len(self.inputs[in_]) - 1
@@ -243,7 +253,7 @@ class Transformer:
             raise NetError(f"transpose of {in_}: expected an order of {axes} axes, not {order}")
         self.transpose[in_] = order
 
-    def set_channel_swap(self, in_, order):
+    def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
         """The order of the channels, as (2, 1, 0) for red, green, blue to blue, green, red."""
         self._check(in_)
         channels = self.inputs[in_][1]
@@ -251,12 +261,12 @@ class Transformer:
             raise NetError(f"channel_swap of {in_}: expected {channels} channels, not {order}")
         self.channel_swap[in_] = order
 
-    def set_raw_scale(self, in_, scale):
+    def set_raw_scale(self, in_: str, scale: float) -> None:
         """A factor before the mean is subtracted, as 255 for a net of pixels from 0 to 255."""
         self._check(in_)
         self.raw_scale[in_] = scale
 
-    def set_mean(self, in_, mean):
+    def set_mean(self, in_: str, mean: ArrayLike) -> None:
         """What is subtracted: a value a channel, or channels x height x width (resized to fit)."""
         self._check(in_)
         mean, (channels, *dims) = np.asarray(mean), self.inputs[in_][1:]
@@ -273,12 +283,12 @@ class Transformer:
             mean = resize_image(mean.transpose(1, 2, 0), dims).transpose(2, 0, 1)
         self.mean[in_] = mean
 
-    def set_input_scale(self, in_, scale):
+    def set_input_scale(self, in_: str, scale: float) -> None:
         """A factor after the mean is subtracted."""
         self._check(in_)
         self.input_scale[in_] = scale
 
-    def _order(self, setting, in_, picture, count):
+    def _order(self, setting: str, in_: str, picture: ArrayLike, count: int) -> list[int]:
         """The order that was set for axes or channels, of which the picture has `count`."""
         order = list(getattr(self, setting)[in_])
         if max(order) >= count:
@@ -287,6 +297,6 @@ class Transformer:
             )
         return order
 
-    def _check(self, in_):
+    def _check(self, in_: str) -> None:
         if in_ not in self.inputs:
             raise NetError(f"the net's inputs are {', '.join(self.inputs)}, not {in_}")

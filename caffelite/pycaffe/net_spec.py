@@ -14,17 +14,22 @@ layer itself (`name`, `loss_weight`, `include`). `ntop` says how many tops (1), 
 top is the bottom.
 """
 
+from __future__ import annotations
+
 from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..errors import did_you_mean
 from ..proto import caffe_pb2
+from ..proto.caffe_pb2 import NetParameter
 
 
-def param_name_dict():
+def param_name_dict() -> dict[str, str]:
     """{type: stem of its options field}: "InnerProduct" -> "inner_product"."""
-    names = {}
+    names: dict[str, str] = {}
     for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields:
         if field.name.endswith("_param") and field.message_type is not None:
             owner = field.message_type.name.removesuffix("Parameter")
@@ -32,20 +37,24 @@ def param_name_dict():
     return names
 
 
+Named: TypeAlias = "Top | Function"
+Described: TypeAlias = "OrderedDict[Function, caffe_pb2.LayerParameter]"
+
 _param_names = param_name_dict()
 _layer_fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
 
 
-def to_proto(*tops):
+def to_proto(*tops: Top) -> NetParameter:
     """The NetParameter of all layers that `tops` need, with automatic names."""
-    layers, names = OrderedDict(), {}
-    autonames = Counter()
+    layers: Described = OrderedDict()
+    names: dict[Named, str] = {}
+    autonames: Counter[str] = Counter()
     for top in tops:
         top.fn._to_proto(layers, names, autonames)
     return caffe_pb2.NetParameter(layer=layers.values())
 
 
-def assign_proto(proto, name, value):
+def assign_proto(proto: Any, name: str, value: Any) -> None:
     """Set a field from a Python value: dict for a message, list (or one value) for repeated."""
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
@@ -65,7 +74,7 @@ def assign_proto(proto, name, value):
         setattr(proto, name, _plain(value))
 
 
-def _way_out(option, own_fields):
+def _way_out(option: str, own_fields: Mapping[str, Any]) -> str:
     """What may have been meant by an option that neither a layer nor its own message has."""
     homes = [
         name
@@ -77,37 +86,39 @@ def _way_out(option, own_fields):
     return did_you_mean(option, [*own_fields, *_layer_fields])
 
 
-def _assign_all(proto, values):
+def _assign_all(proto: Any, values: Mapping[str, Any]) -> None:
     proto.SetInParent()
     for name, value in values.items():
         assign_proto(proto, name, value)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
 class Top:
     """An output of a layer: what other layers take as a bottom."""
 
-    def __init__(self, fn, n):
+    def __init__(self, fn: Function, n: int) -> None:
         self.fn, self.n = fn, n
 
-    def to_proto(self):
+    def to_proto(self) -> NetParameter:
         """The NetParameter of all layers that this top needs, with automatic names."""
         return to_proto(self)
 
-    def _to_proto(self, layers, names, autonames):
-        return self.fn._to_proto(layers, names, autonames)
+    def _to_proto(
+        self, layers: Described, names: dict[Named, str], autonames: Counter[str]
+    ) -> None:
+        self.fn._to_proto(layers, names, autonames)
 
-    def _update(self, params):
+    def _update(self, params: Mapping[str, Any]) -> None:
         self.fn.params.update(params)
 
 
 class Function:
     """A layer being described: its type, bottoms and options."""
 
-    def __init__(self, type_name, inputs, params):
+    def __init__(self, type_name: str, inputs: Sequence[Top], params: Mapping[str, Any]) -> None:
         for index, top in enumerate(inputs):
             if not isinstance(top, Top):
                 raise TypeError(f"{type_name} input {index} is not a Top (type is {type(top)})")
@@ -116,19 +127,21 @@ class Function:
         self.ntop = self.params.pop("ntop", 1)
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
 
-    def to_proto(self):
+    def to_proto(self) -> NetParameter:
         """The NetParameter of this layer and all that it needs, with automatic names."""
-        layers = OrderedDict()
+        layers: Described = OrderedDict()
         self._to_proto(layers, {}, Counter())
         return caffe_pb2.NetParameter(layer=layers.values())
 
-    def _name(self, of, names, autonames):
+    def _name(self, of: Named, names: dict[Named, str], autonames: Counter[str]) -> str:
         if of not in names:
             autonames[self.type_name] += 1
             names[of] = f"{self.type_name}{autonames[self.type_name]}"
         return names[of]
 
-    def _to_proto(self, layers, names, autonames):
+    def _to_proto(
+        self, layers: Described, names: dict[Named, str], autonames: Counter[str]
+    ) -> None:
         if self in layers:
             return
         layer = caffe_pb2.LayerParameter(type=self.type_name)
@@ -160,32 +173,35 @@ class NoSuchTop(KeyError, AttributeError):
 class NetSpec:
     """A net whose blobs are named by assignment: n.conv1 = L.Convolution(n.data, ...)."""
 
-    def __init__(self):
+    tops: OrderedDict[str, Top]
+
+    def __init__(self) -> None:
         super().__setattr__("tops", OrderedDict())
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         self.tops[name] = value
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         tops = vars(self).get("tops", {})  # a copy in the making has none
         if name not in tops:
             raise NoSuchTop(name)
         return tops[name]
 
-    def __delattr__(self, name):
+    def __delattr__(self, name: str) -> None:
         del self.tops[name]
 
     __setitem__, __getitem__, __delitem__ = __setattr__, __getattr__, __delattr__
 
-    def to_proto(self):
+    def to_proto(self) -> NetParameter:
         """The NetParameter, layers in the order of assignment, each after what it needs."""
-        names = {top: name for name, top in self.tops.items()}
-        layers, autonames = OrderedDict(), Counter()
+        names: dict[Named, str] = {top: name for name, top in self.tops.items()}
+        layers: Described = OrderedDict()
+        autonames: Counter[str] = Counter()
         for top in self.tops.values():
             top._to_proto(layers, names, autonames)
         return caffe_pb2.NetParameter(layer=layers.values())
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         """A picture and a table, for Jupyter."""
         from ..pictures.notebook import spec_page
 
@@ -195,11 +211,11 @@ class NetSpec:
 class Layers:
     """L.TYPE(*bottoms, **options) describes a layer; returns its Top, or a tuple for ntop > 1."""
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
 
-        def describe(*bottoms, **options):
+        def describe(*bottoms: Top, **options: Any) -> Any:
             function = Function(name, bottoms, options)
             if function.ntop == 0:
                 return function
@@ -211,7 +227,7 @@ class Layers:
 class Parameters:
     """P.NAME.CONSTANT is an enum value of message NAMEParameter: P.Pooling.MAX."""
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         message = getattr(caffe_pb2, f"{name}Parameter", None)
         if message is None:
             raise AttributeError(f"there is no message {name}Parameter")

@@ -1,19 +1,25 @@
 """Solver: the training loop, tests and snapshots. Update rules and policies have own folders."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import logging
 import math
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from .. import rng
 from ..errors import SolverError
 from ..measures import MEASURES, Batch, of_tests
 from ..net import Net
 from ..proto import caffe_pb2
+from ..proto.caffe_pb2 import NetParameter, SolverParameter
 from ..proto.given import given
 from ..proto.text import read_solver
 from ..proto.upgrade import upgrade_solver
+from ..types import Array, Path
 from . import lr_policy, nets, prefix, regularize, restoring, snapshot
 from .display import Display, diverged, log_outputs
 from .hooks import Hooks
@@ -27,14 +33,14 @@ MOST_ITERATIONS = 2**31 - 1
 
 
 @functools.cache
-def solver_class(type_name):
+def solver_class(type_name: str) -> type[Solver]:
     """The class of the solvers of a type, which pycaffe calls TYPESolver."""
     rule = RULES[type_name]
     facts = {"type": type_name, "__doc__": rule.__doc__, "__module__": __package__}
     return type(f"{type_name}Solver", (Solver,), facts)
 
 
-def get_solver(solver, file=""):
+def get_solver(solver: Path | SolverParameter, file: str = "") -> Solver:
     """The solver, of the class its `type` names, of a prototxt file or a SolverParameter.
 
     `file` is where a SolverParameter is from, for messages.
@@ -45,14 +51,14 @@ def get_solver(solver, file=""):
     return solver_class(param.type)(param, file=file)
 
 
-def _check_type(param, file):
+def _check_type(param: SolverParameter, file: str) -> None:
     if param.type not in RULES:
         at = f"{file}: " if file else ""
         hint = RULES.instead_of(param.type)
         raise SolverError(f'{at}unknown solver type "{param.type}"{hint}')
 
 
-def _read(solver):
+def _read(solver: Path | SolverParameter) -> tuple[str, SolverParameter]:
     if isinstance(solver, caffe_pb2.SolverParameter):
         param = caffe_pb2.SolverParameter()
         param.CopyFrom(solver)
@@ -60,7 +66,7 @@ def _read(solver):
     return os.fspath(solver), read_solver(solver)
 
 
-def unread(param):
+def unread(param: SolverParameter) -> Iterator[tuple[str, str]]:
     """(option, words) of each option given that does nothing in a SolverParameter."""
     yield from lr_policy.unread(param)
     for option in given(param, only=Solver.ignored):
@@ -76,7 +82,7 @@ def unread(param):
         yield "regularization_type", "regularization_type does nothing without weight_decay"
 
 
-def _missing(param):
+def _missing(param: SolverParameter) -> Iterable[tuple[str, str]]:
     return lr_policy.missing(param) if param.lr_policy else ()
 
 
@@ -91,8 +97,8 @@ class Solver(Hooks):
     solver : path of a solver prototxt, or a SolverParameter
     """
 
-    type = None
-    ignored = {  # as in Layer
+    type: str | None = None
+    ignored: Mapping[str, str] = {  # as in Layer
         "eval_type": "tests show the means of the net's outputs",
         "ap_version": "tests show the means of the net's outputs",
         "show_per_class_result": "tests show the means of the net's outputs",
@@ -101,7 +107,7 @@ class Solver(Hooks):
         "layer_wise_reduce": "backward never waits for an exchange of gradients",
     }
 
-    def __init__(self, solver, file=""):
+    def __init__(self, solver: Path | SolverParameter, file: str = "") -> None:
         super().__init__()
         read_file, self.param = _read(solver)
         self.file = file or read_file
@@ -111,9 +117,9 @@ class Solver(Hooks):
         self.iter = 0
         self.current_step = 0
         self.state_before_tests = None
-        self.keep = None  # how many snapshots of this run to keep; None: all
-        self.written = []  # those snapshots, if it keeps but some
-        self._warned = set()  # what is said of the nets, most of which have the same layers
+        self.keep: int | None = None  # how many snapshots of this run to keep; None: all
+        self.written: list[tuple[str, str]] = []  # those snapshots, if it keeps but some
+        self._warned: set[str] = set()  # what is said of nets: most have the same layers
         try:
             self.check()
         except SolverError as problem:
@@ -127,7 +133,7 @@ class Solver(Hooks):
             self._make_net(source, k + 1)
             for k, source in enumerate(nets.test_nets(self.param, self.file))
         ]
-        self._warned_of = set()  # numbers of test nets with layers that the train net lacks
+        self._warned_of: set[int] = set()  # test nets with layers that the train net lacks
         try:
             self.monitor = Monitor(self, self._measures(0) if self.test_nets else [])
         except SolverError as problem:
@@ -138,7 +144,7 @@ class Solver(Hooks):
 
     # Construction
 
-    def check(self):
+    def check(self) -> None:
         """Raise a SolverError for options that cannot work."""
         param = self.param
         if param.lr_policy:
@@ -154,20 +160,20 @@ class Solver(Hooks):
         if param.snapshot or param.early_stop:
             prefix.check_prefix(param.snapshot_prefix)
 
-    def _make_net(self, source, index):
+    def _make_net(self, source: tuple[Path, NetParameter], index: int) -> Net:
         file, param = source
         seed = rng.derive(self.seed, index)
         return Net.from_param(param, file=file, seed=seed, warned=self._warned)
 
     # Training
 
-    def solve(self, resume_file=None):
+    def solve(self, resume_file: Path | None = None) -> None:
         """Train until max_iter, from a .solverstate if given; snapshot and test at the end."""
         with self.holding_prefix():
             self._solve(resume_file)
 
     @contextlib.contextmanager
-    def holding_prefix(self):
+    def holding_prefix(self) -> Iterator[None]:
         """Keep other processes from writing snapshots at this solver's prefix, if it writes any."""
         if not (self.param.snapshot_after_train or self.param.snapshot or self.param.early_stop):
             yield
@@ -177,7 +183,7 @@ class Solver(Hooks):
             prefix.clear_leftovers(self.param.snapshot_prefix)
             yield
 
-    def _solve(self, resume_file):
+    def _solve(self, resume_file: Path | None) -> None:
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", self.param.lr_policy)
         if resume_file:
@@ -198,7 +204,7 @@ class Solver(Hooks):
         log.info("Optimization Done.")
         self._emit("done", iteration=self.iter)
 
-    def step(self, n):
+    def step(self, n: int) -> bool:
         """Train for `n` iterations; returns whether a request to stop ended it before."""
         end = self.iter + n
         if end > MOST_ITERATIONS:
@@ -216,7 +222,7 @@ class Solver(Hooks):
                 return True
         return False
 
-    def iterate(self, gradients=None):
+    def iterate(self, gradients: Callable[[], float] | None = None) -> bool:
         """One iteration, after the tests that are due; returns whether these ended training.
 
         `gradients()` is called iter_size times; it adds to the diffs of the net's learnable blobs,
@@ -234,7 +240,7 @@ class Solver(Hooks):
         self.net.debug_info = displayed and self.param.debug_info
         loss = self._sum_gradients(gradients or self.net.forward_backward)
         self._display.losses.append(loss)
-        facts = self._display.show() if displayed else None
+        facts = self._display.show() if displayed else {}
         self._call("on_gradients_ready")
         rate = self.apply_update()
         if displayed:
@@ -242,7 +248,7 @@ class Solver(Hooks):
         self._emit("step", iteration=self.iter, loss=loss, lr=rate, images=self.batch_size)
         return False
 
-    def _sum_gradients(self, gradients):
+    def _sum_gradients(self, gradients: Callable[[], float]) -> float:
         """iter_size passes, whose gradients add up; returns their mean loss."""
         loss, size = 0.0, self.param.iter_size
         try:
@@ -256,7 +262,7 @@ class Solver(Hooks):
             self.net.gradients_are_final = True
         return loss / size
 
-    def apply_update(self):
+    def apply_update(self) -> float:
         """One update of the learnable blobs from their diffs; counts as an iteration.
 
         Returns the learning rate.
@@ -270,18 +276,18 @@ class Solver(Hooks):
         return rate
 
     @property
-    def history(self):
+    def history(self) -> Sequence[dict[str, Array]]:
         """What the update rule keeps: for each learnable blob of the net, {name: array}."""
         return self._update.history
 
     @property
-    def lr(self):
+    def lr(self) -> float:
         """The learning rate at this iteration. Asking for it may move a multistep schedule on."""
         rate, self.current_step = lr_policy.rate_at(self.param, self.iter, self.current_step)
         return rate
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
         """Samples an iteration: axis 0 of the first blob that has axes, times iter_size."""
         for blob in self.net.blobs.values():
             if blob.shape:
@@ -290,7 +296,7 @@ class Solver(Hooks):
 
     # Testing
 
-    def test_all(self):
+    def test_all(self) -> None:
         """Test every test net on test_iter batches; plateau and early_stop go by the first.
 
         A snapshot before the next update is of the state before these tests, since a run that is
@@ -301,7 +307,7 @@ class Solver(Hooks):
             if self.test(k, judge=self._judge if k == 0 else None) is None:
                 break
 
-    def _judge(self, loss, outputs):
+    def _judge(self, loss: float, outputs: dict[str, Any]) -> None:
         """Keep the best model, and move plateau's step on."""
         param = self.param
         if self.monitor.see(loss, outputs, self.iter):
@@ -313,14 +319,16 @@ class Solver(Hooks):
             status = f"{param.lr_policy.capitalize()} Status"
             log.info("%s: Iteration %d, step = %d", status, self.iter, self.current_step)
 
-    def _stopped_improving(self):
+    def _stopped_improving(self) -> bool:
         limit = self.param.early_stop
         if not limit or self.monitor.so_far.tests_since_best < limit:
             return False
         log.info("early_stop: %s", self.monitor)
         return True
 
-    def test(self, k=0, judge=None):
+    def test(
+        self, k: int = 0, judge: Callable[[float, dict[str, Any]], object] | None = None
+    ) -> dict[str, Any] | None:
         """Average the outputs of test net k over its test_iter batches, log and return them.
 
         `judge(loss, outputs)` is called with the averages. A request to stop ends it with None.
@@ -350,11 +358,11 @@ class Solver(Hooks):
             judge(loss, outputs)
         return outputs
 
-    def _measures(self, k):
+    def _measures(self, k: int) -> Sequence[Any]:
         """What a test of test net k asks: means first."""
         return of_tests(self.test_nets[k], self.param.eval_type)
 
-    def _warn_of_untrained(self, k):
+    def _warn_of_untrained(self, k: int) -> None:
         """Say once of which layers test net k has weights of its own, by their fillers."""
         names = [f'"{layer.name}"' for layer, _ in self.test_nets[k].unfilled_layers()]
         if names and k not in self._warned_of:
@@ -367,13 +375,13 @@ class Solver(Hooks):
 
     # Snapshots
 
-    def snapshot(self):
+    def snapshot(self) -> tuple[str, str]:
         """Write the model and the solver's state; returns their paths."""
         model, state = snapshot.write(self)
         self._emit("snapshot", iteration=self.iter, model=model, state=state)
         return model, state
 
-    def restore(self, path, allow_other_weights=False):
+    def restore(self, path: Path, allow_other_weights: bool = False) -> None:
         """Go on from a .solverstate, or .solverstate.h5, and the model file that it names.
 
         A model with other weights than the state was written with is refused, unless
@@ -381,21 +389,21 @@ class Solver(Hooks):
         """
         restoring.restore(self, os.fspath(path), allow_other_weights)
 
-    def resume(self, allow_other_weights=False):
+    def resume(self, allow_other_weights: bool = False) -> str | None:
         """Restore the latest snapshot at snapshot_prefix that is whole; returns its path.
 
         None where there is no snapshot yet. Damaged ones are passed over, with a warning.
         """
         return restoring.resume(self, allow_other_weights)
 
-    def share_weights(self, net):
+    def share_weights(self, net: Net) -> None:
         """Let `net` use the train net's weights, by layer name."""
         net.share_with(self.net)
 
-    def error(self, text):
+    def error(self, text: object) -> SolverError:
         """The exception for a mistake in the solver's file."""
         return SolverError(f"{self.file + ': ' if self.file else ''}{text}")
 
 
-def _due(iteration, interval):
+def _due(iteration: int, interval: int) -> bool:
     return interval != 0 and iteration % interval == 0

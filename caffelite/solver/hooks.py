@@ -1,43 +1,54 @@
 """How others take part in a training: callbacks, listeners to events, requests."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 
 class Hooks:
     """What a solver, or several that train together, let others do."""
 
-    def __init__(self):
-        self._callbacks, self._listeners, self._requests = [], [], []
+    def __init__(self) -> None:
+        self._callbacks: list[dict[str, Callable[[], object] | None]] = []
+        self._listeners: list[Callable[[dict[str, Any]], object]] = []
+        self._requests: list[str] = []
 
-    def add_callback(self, on_start=None, on_gradients_ready=None):
+    def add_callback(
+        self,
+        on_start: Callable[[], object] | None = None,
+        on_gradients_ready: Callable[[], object] | None = None,
+    ) -> None:
         """Call the functions at the start of each iteration, and before each update."""
         self._callbacks.append({"on_start": on_start, "on_gradients_ready": on_gradients_ready})
 
-    def _call(self, name):
+    def _call(self, name: str) -> None:
         for callbacks in self._callbacks:
-            if callbacks[name]:
-                callbacks[name]()
+            if callback := callbacks[name]:
+                callback()
 
-    def add_listener(self, listener):
+    def add_listener(self, listener: Callable[[dict[str, Any]], object]) -> None:
         """Call `listener(event)` with a dict: its "event" is step, train, test, best, snapshot,
         stopped or done, and "iteration" says when; other keys are what happened."""
         self._listeners.append(listener)
 
-    def _emit(self, event, **facts):
+    def _emit(self, event: str, **facts: Any) -> None:
         for listener in self._listeners:
             listener({"event": event, **facts})
 
-    def request(self, action):
+    def request(self, action: str) -> None:
         """Ask for "snapshot" or "stop" at the next chance; may be called by a signal handler."""
         self._requests.append(action)
 
-    def _pending(self, action):
+    def _pending(self, action: str) -> bool:
         return action in self._requests
 
-    def _take_requests(self, action):
+    def _take_requests(self, action: str) -> bool:
         """Whether `action` was requested; its requests are then settled."""
         found = action in self._requests
         while action in self._requests:
             self._requests.remove(action)
         return found
 
-    def _stop_requested(self):
+    def _stop_requested(self) -> bool:
         return self._take_requests("stop")

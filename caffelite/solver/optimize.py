@@ -1,35 +1,45 @@
 """A blob of a net as the thing that is learned: an input, for styles, dreams and visualisations."""
 
+from __future__ import annotations
+
 import contextlib
 import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..blob import Blob
 from ..errors import SolverError, did_you_mean
+from ..net import Net
 from ..net.learnable import Learnable
+from ..net.node import Node
 from ..proto import caffe_pb2
+from ..types import Array, ArrayLike
 from . import lr_policy, regularize
 from .policies import POLICIES
 from .rules import RULES
 from .update import Update
+
+Counts: TypeAlias = "ArrayLike | Callable[[Array], tuple[ArrayLike, ArrayLike]]"
+"""What counts of a blob: weights of a sum, or a function of values that gives (loss, gradient)."""
 
 OPTIONS = {"weight_decay", "regularization_type", "clip_gradients", "lr_policy"}
 OPTIONS |= {"warmup_iter", "warmup_start_lr", "min_lr"}
 
 
 def optimize(
-    net,
-    blob,
+    net: Net,
+    blob: str,
     *,
-    iterations,
-    base_lr,
-    solver=None,
-    loss=None,
-    bounds=None,
-    callback=None,
-    **options,
-):
+    iterations: int,
+    base_lr: float,
+    solver: str | None = None,
+    loss: Mapping[str, Counts] | None = None,
+    bounds: tuple[float, float] | None = None,
+    callback: Callable[[int, float], object] | None = None,
+    **options: Any,
+) -> list[float]:
     """Move the values of a blob so that a loss falls; returns the losses, one an iteration.
 
     It starts from what the blob holds. The layers after it run forward and backward, as often as
@@ -71,7 +81,14 @@ def optimize(
     return losses
 
 
-def _update(net, blob, solver, iterations, base_lr, options):
+def _update(
+    net: Net,
+    blob: str,
+    solver: str | None,
+    iterations: int,
+    base_lr: float,
+    options: Mapping[str, Any],
+) -> tuple[Update, caffe_pb2.SolverParameter]:
     """The Update of the blob, and its SolverParameter."""
     if blob not in net.blobs:
         raise SolverError(f'the net has no blob "{blob}"{did_you_mean(blob, net.blobs)}')
@@ -82,7 +99,7 @@ def _update(net, blob, solver, iterations, base_lr, options):
     for name in sorted(options.keys() - known):
         raise SolverError(f'there is no option "{name}" here{did_you_mean(name, known)}')
     given = {"type": solver, "base_lr": base_lr, "lr_policy": "fixed", "max_iter": iterations}
-    param = caffe_pb2.SolverParameter(**given | options)
+    param = caffe_pb2.SolverParameter(**{**given, **options})
     rule = RULES[solver](param)
     for check in (lr_policy.check, regularize.check, lambda _: rule.check()):
         check(param)
@@ -97,12 +114,13 @@ class _Gradient:
     """Computes the loss, and its gradient into the diff of a blob. A context, in which the net's
     own losses do not count if others are given."""
 
-    def __init__(self, net, name, first, loss):
+    def __init__(self, net: Net, name: str, first: int, loss: Mapping[str, Counts] | None) -> None:
         self.net, self.first = net, first
         self.last = len(net.nodes) - 1
         own = [node for node in net.nodes[first:] if any(node.loss_weights)]
         carries = _carries(net, name, first)
-        self.targets, self.silenced = [], []
+        self.targets: list[_Target] = []
+        self.silenced: list[Node] = []
         if loss is None:
             if not any(top in carries for node in own for top in node.top_names):
                 raise SolverError(_no_way(name, "the net's own losses"))
@@ -118,14 +136,14 @@ class _Gradient:
             self.targets.append(_Target(net, target, counts))
         self.targets.sort(key=lambda target: target.writer, reverse=True)
 
-    def __enter__(self):
+    def __enter__(self) -> _Gradient:
         return self
 
-    def __exit__(self, *problem):
+    def __exit__(self, *problem: object) -> None:
         for node in self.silenced:
             node.weigh()  # lets backward start from the losses again
 
-    def compute(self):
+    def compute(self) -> float:
         """One pass; returns the loss."""
         net = self.net
         loss = net._forward(self.first, self.last)
@@ -152,10 +170,10 @@ class _Gradient:
 class _Target:
     """A blob that counts in the loss, by a function of its values or by weights of them."""
 
-    def __init__(self, net, name, counts):
+    def __init__(self, net: Net, name: str, counts: Counts) -> None:
         self.name, self.blob = name, net.blobs[name]
         self.counts = counts if callable(counts) else self._weighted_sum
-        self.weights = counts
+        self.weights: Any = counts
         self.writer = max(k for k, node in enumerate(net.nodes) if name in node.top_names)
         self.has_reader = any(
             node.needs_backward and wants and bottom == name
@@ -163,7 +181,7 @@ class _Target:
             for bottom, wants in zip(node.bottom_names, node.propagate_down, strict=True)
         )
 
-    def _weighted_sum(self, values):
+    def _weighted_sum(self, values: Array) -> tuple[ArrayLike, ArrayLike]:
         try:
             weights = np.broadcast_to(self.weights, values.shape)
         except ValueError:
@@ -173,7 +191,7 @@ class _Target:
             ) from None
         return np.vdot(weights, values), weights
 
-    def add(self):
+    def add(self) -> float:
         """Add the gradient to that which the layers after this blob gave; returns the loss."""
         loss, gradient = self.counts(self.blob.data)
         loss, gradient = np.asarray(loss), np.asarray(gradient)
@@ -192,7 +210,7 @@ class _Target:
         return float(loss)
 
 
-def _carries(net, name, first):
+def _carries(net: Net, name: str, first: int) -> set[str]:
     """Names of the blobs from which backward brings the gradient down to blob `name`."""
     found = {name}
     for node in net.nodes[first:]:
@@ -204,7 +222,7 @@ def _carries(net, name, first):
     return found
 
 
-def _no_way(name, goal):
+def _no_way(name: str, goal: str) -> str:
     return (
         f'no gradient of {goal} comes to blob "{name}": it is not computed from that blob, or a '
         "layer between them does not run backward. Write force_backward: true into the net's "
@@ -213,7 +231,7 @@ def _no_way(name, goal):
 
 
 @contextlib.contextmanager
-def _weights_held(net):
+def _weights_held(net: Net) -> Iterator[None]:
     """Let backward write the gradients of weights elsewhere, and tell nobody that they are ready;
     let forward keep statistics."""
     before, final = [], net.gradients_are_final

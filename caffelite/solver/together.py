@@ -1,16 +1,21 @@
 """Several solvers that train in turns, as one run: each with a net, weights and rule of its own."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import logging
 import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from .. import reading
 from ..atomic import write_all_atomically
 from ..errors import CaffeliteError, SolverError
 from ..glog import NOTICE
+from ..types import Path
 from . import prefix, restoring, snapshot
-from .base import MOST_ITERATIONS, get_solver
+from .base import MOST_ITERATIONS, Solver, get_solver
 from .hooks import Hooks
 
 log = logging.getLogger("caffelite")
@@ -36,7 +41,15 @@ class Together(Hooks):
     snapshot_prefix : path up to "_iter_N.together"
     """
 
-    def __init__(self, solvers, turn=None, *, max_iter=0, snapshot=0, snapshot_prefix):
+    def __init__(
+        self,
+        solvers: Mapping[str, Solver | Path],
+        turn: Callable[..., bool | None] | None = None,
+        *,
+        max_iter: int = 0,
+        snapshot: int = 0,
+        snapshot_prefix: Path,
+    ) -> None:
         super().__init__()
         self.solvers = {
             name: get_solver(one) if isinstance(one, (str, os.PathLike)) else one
@@ -48,7 +61,7 @@ class Together(Hooks):
         self._turn = turn or _one_each
         prefix.check_prefix(self.snapshot_prefix)
 
-    def solve(self):
+    def solve(self) -> bool:
         """Train until max_iter, with a snapshot at the end; returns whether it ended before."""
         with self._holding_prefix():
             stopped = self.step(self.max_iter - self.iter)
@@ -57,7 +70,7 @@ class Together(Hooks):
             self._emit("stopped" if stopped else "done", iteration=self.iter)
             return stopped
 
-    def step(self, n):
+    def step(self, n: int) -> bool:
         """Take `n` turns; returns whether training was to end before."""
         end = self.iter + n
         while self.iter < end:
@@ -75,14 +88,14 @@ class Together(Hooks):
     # Snapshots: those of all solvers, and a file that names them, or none
 
     @contextlib.contextmanager
-    def _holding_prefix(self):
+    def _holding_prefix(self) -> Iterator[None]:
         prefix.check_writable(self.snapshot_prefix)
         with prefix.held(self.snapshot_prefix):
             for name in ("", *(f"_{name}" for name in self.solvers)):
                 prefix.clear_leftovers(self.snapshot_prefix + name)
             yield
 
-    def snapshot(self):
+    def snapshot(self) -> str:
         """Write the models and states of all solvers, as PREFIX_NAME_iter_N, and the file that
         names them, PREFIX_iter_N.together; returns its path."""
         with self._holding_prefix():
@@ -104,7 +117,7 @@ class Together(Hooks):
         self._emit("snapshot", iteration=self.iter, state=path)
         return path
 
-    def restore(self, path):
+    def restore(self, path: Path) -> None:
         """Bring all solvers to what a .together file names, or, with an error, none of them."""
         path = os.fspath(path)
         found = _read(path)
@@ -126,7 +139,7 @@ class Together(Hooks):
                 apply()
         self.iter = found["iter"]
 
-    def resume(self):
+    def resume(self) -> str | None:
         """Restore the latest snapshot at snapshot_prefix that is whole; returns its path.
 
         None where there is no snapshot yet. Damaged ones are passed over, with a warning.
@@ -148,12 +161,12 @@ class Together(Hooks):
         return None
 
 
-def _one_each(**solvers):
+def _one_each(**solvers: Solver) -> bool:
     stopped = [solver.iterate() for solver in solvers.values()]
     return any(stopped)
 
 
-def _read(path):
+def _read(path: str) -> dict[str, Any]:
     """What a .together file holds."""
     text = reading.text(path, most=1 << 20, error=SolverError)
     found = reading.json_object(text, path, error=SolverError)

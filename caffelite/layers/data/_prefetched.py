@@ -8,6 +8,7 @@ import numpy as np
 
 from ... import rng
 from ...data.prefetch import Prefetch
+from ...data.source import Source
 from ...data.transform import DataTransformer
 from ...errors import DataError
 from ...proto.caffe_pb2 import ResizeParameter
@@ -17,8 +18,9 @@ from ._source import SourceLayer
 IN_TRANSFORM = "write it in transform_param"
 _DETECTION = "it is for layers with boxes"
 
-_sources = weakref.WeakSet()
-_of_the_parent = []  # sources that a forked process leaves alone: it does not even close them
+_sources: weakref.WeakSet[Source] = weakref.WeakSet()
+# sources that a forked process leaves alone: it does not even close them
+_of_the_parent: list[Source] = []
 
 
 def only_interp_mode(step):

@@ -96,7 +96,7 @@ class _Problem(Exception):
 class _Rows:
     """The rows of a file that is not in its place yet. It must not refer to the layer."""
 
-    in_work = {}  # {a file's real path: its _Rows}
+    in_work: dict[str, "_Rows"] = {}  # {a file's real path: its _Rows}
     begun = False
 
     def __init__(self, path, writer):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..base import Layer
+from ..base import Count, Layer
 
 _NOT_HERE = "is not an option of {type}; leave the line out"
 
@@ -21,8 +21,8 @@ class Loss(Layer):
     """
 
     role = "loss"
-    bottoms = 2
-    no_gradient = (1,)
+    bottoms: Count = 2
+    no_gradient: tuple[int, ...] = (1,)
 
     default_normalization = "VALID"
     refused = {

@@ -36,7 +36,7 @@ class SoftmaxWithLoss(Loss):
     applies = "Softmax"
     labels = (1,)
     compares = "classes"
-    more_options = ("loss_param",)
+    more_options: tuple[str, ...] = ("loss_param",)
     tops = (1, 2)
     refused = {"loss_param.weight_by_label_freqs": None}
     ignored = {"loss_param.class_weighting": None}

@@ -1,22 +1,26 @@
 """Layers that users write in Python, as pycaffe's: a class in a module, named by the prototxt."""
 
+from __future__ import annotations
+
 import enum
 import importlib
 import itertools
 import sys
 import traceback
 import weakref
+from collections.abc import Sequence
 
 from ...blob import Blob
 from ...errors import did_you_mean
+from ...proto.caffe_pb2 import LayerParameter
 from .. import base
 
-_allowed = set()
+_allowed: set[str] = set()
 _WORDS = {"applies", "compares", "files", "labels", "learns", "linear", "role", "windows"}
 """Facts of a layer type whose names a user's object may have for something else."""
 
 
-def allow_python(module: str):
+def allow_python(module: str) -> None:
     """Let nets import `module`, and its submodules, for their Python layers.
 
     A prototxt may come from anywhere, so by itself it imports nothing: it can use modules that
@@ -40,18 +44,18 @@ class Phase(enum.IntEnum):
     TRAIN = base.TRAIN
     TEST = base.TEST
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
-class BlobVec(list):
+class BlobVec(list[Blob]):
     """The learnable blobs of a layer, as pycaffe shows them."""
 
-    def __init__(self, layer):
+    def __init__(self, layer: base.Layer) -> None:
         super().__init__()
         self._layer = weakref.proxy(layer)  # which holds this list
 
-    def add_blob(self, *shape):
+    def add_blob(self, *shape: int) -> None:
         """Append a blob of zeros: trained, saved and loaded as any other."""
         self._layer.add_blob(str(len(self)), shape)
 
@@ -73,27 +77,32 @@ class Layer:
     """
 
     type = "Python"
+    param_str: str
+    phase: Phase
+    blobs: BlobVec
 
-    def __init__(self, layer_param):
+    def __init__(self, layer_param: LayerParameter) -> None:
         self.layer_param = layer_param
 
     @property
-    def param_str_(self):
+    def param_str_(self) -> str:
         """Old name of param_str."""
         return self.param_str
 
-    def setup(self, bottom, top):
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Check bottoms and options."""
 
-    def reshape(self, bottom, top):
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Give the tops their shapes."""
         raise NotImplementedError("a Python layer needs a method reshape(self, bottom, top)")
 
-    def forward(self, bottom, top):
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Compute the tops' data."""
         raise NotImplementedError("a Python layer needs a method forward(self, bottom, top)")
 
-    def backward(self, top, propagate_down, bottom):
+    def backward(
+        self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]
+    ) -> None:
         """Compute the bottoms' diffs."""
         if any(propagate_down):
             raise NotImplementedError(

@@ -66,7 +66,7 @@ class SPP(Layer):
 
     def _parts(self, shape, top):
         """For each level: (its pooling, window, shape of its planes, its columns of the top)."""
-        n, c, start = *shape[:2], 0
+        (n, c), start = shape[:2], 0
         flat = top.reshape(n, top.size // n if n else 0)
         for pool, window, (rows, columns) in self.levels(shape):
             stop = start + c * rows * columns

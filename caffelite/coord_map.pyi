@@ -1,0 +1,1 @@
+from .pycaffe.coord_map import *

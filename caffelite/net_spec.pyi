@@ -1,0 +1,1 @@
+from .pycaffe.net_spec import *
