@@ -1,23 +1,29 @@
 """A net for training as one to use: an Input instead of data, probabilities instead of losses."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 from ..errors import NetError
 from ..layers.base import layer_class
 from ..layers.data.input import Input
 from ..proto import caffe_pb2
+from ..proto.caffe_pb2 import LayerParameter, NetParameter
 
 
-def _brings_samples(layer):
+def _brings_samples(layer: LayerParameter) -> bool:
     return layer_class(layer.type).role in ("source", "dummy")
 
 
-def data_layer(param):
+def data_layer(param: NetParameter) -> LayerParameter | None:
     """The first layer that brings samples along, or None if the net is for use already."""
     if any(layer_class(layer.type).role == "input" for layer in param.layer):
         return None
     return next(filter(_brings_samples, param.layer), None)
 
 
-def deploy(param, shape, file=""):
+def deploy(param: NetParameter, shape: Sequence[int], file: str = "") -> NetParameter:
     """The NetParameter that computes from one sample, of `shape`, what a loss is computed from.
 
     `param` has the layers of one phase only. Data layers and all that depends on their tops but the
@@ -25,6 +31,8 @@ def deploy(param, shape, file=""):
     Sigmoid. Where there are several, only the last top is called that, the others after their loss.
     """
     source = data_layer(param)
+    if source is None:
+        raise NetError(f"{file}: has no layer that brings samples along: it is for use already")
     result = caffe_pb2.NetParameter()
     result.CopyFrom(param)
     del result.layer[:]
@@ -51,7 +59,7 @@ def deploy(param, shape, file=""):
     return result
 
 
-def _answer(loss):
+def _answer(loss: LayerParameter) -> LayerParameter:
     """The layer that makes of scores what this loss makes of them inside."""
     kind = layer_class(loss.type).applies
     answer = caffe_pb2.LayerParameter(name=loss.name, type=kind, bottom=loss.bottom[:1])
@@ -63,7 +71,7 @@ def _answer(loss):
     return answer
 
 
-def _options(layer):
+def _options(layer: LayerParameter) -> Any:
     """The options of a layer's type, or None."""
     field = layer_class(layer.type).options_field
     return getattr(layer, field) if field else None

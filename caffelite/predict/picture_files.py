@@ -1,18 +1,21 @@
 """The picture files that names on a command line stand for."""
 
+from __future__ import annotations
+
 import glob
 import os
+from collections.abc import Iterable
 
 from ..data.picture_file import is_picture_name
 from ..errors import DataError
 
 
-def find(words):
+def find(words: Iterable[str]) -> list[str]:
     """The files that folders, patterns and names stand for, in order."""
     return [path for word in words for path in _find(word)]
 
 
-def _find(word):
+def _find(word: str) -> list[str]:
     if os.path.isdir(word):
         found = sorted(
             os.path.join(place, name)

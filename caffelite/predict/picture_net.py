@@ -1,6 +1,10 @@
 """A net that takes picture files."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,11 +12,13 @@ from .. import rng
 from ..data.image_list import read_picture
 from ..data.transform import DataTransformer
 from ..errors import DataError, NetError
+from ..layers.base import Layer
 from ..net import Net
 from ..proto import caffe_pb2
+from ..types import Array, Path, Shape
 from .answers.classes import Classes
 from .deploy import data_layer, deploy
-from .preprocessing import of_test_phase, subtract_from_channels
+from .preprocessing import Preprocessing, of_test_phase, subtract_from_channels
 
 log = logging.getLogger("caffelite")
 
@@ -36,16 +42,16 @@ class PictureNet:
 
     def __init__(
         self,
-        model,
-        weights,
-        preprocessing,
-        crops="1",
-        output=None,
-        level=0,
-        stages=(),
-        force_backward=False,
-        allow_missing=False,
-    ):
+        model: str,
+        weights: Path,
+        preprocessing: Preprocessing,
+        crops: str = "1",
+        output: str | None = None,
+        level: int = 0,
+        stages: Sequence[str] = (),
+        force_backward: bool = False,
+        allow_missing: bool = False,
+    ) -> None:
         param = of_test_phase(model, level, stages)
         if data_layer(param) is not None:
             if preprocessing.shape is None:
@@ -62,7 +68,7 @@ class PictureNet:
         self.output = self._output(model, output)
         self.size, self.transformer = self._transformer(preprocessing, crops)
 
-    def _input(self, model):
+    def _input(self, model: str) -> tuple[str, Shape]:
         shapes = {name: self.net.blobs[name].shape for name in self.net.inputs}
         name, shape = next(iter(shapes.items()), ("", ()))
         if len(shapes) != 1 or len(shape) != 4 or shape[1] not in (1, 3):
@@ -71,14 +77,14 @@ class PictureNet:
             )
         return name, shape[1:]
 
-    def _output(self, model, wanted):
+    def _output(self, model: str, wanted: str | None) -> str:
         tops = [name for node in self.net.nodes for name in node.top_names]
         outputs = [name for name in tops if name in self.net.outputs] or tops  # all may be read
         if wanted is not None and wanted not in tops:
             raise NetError(f'{model}: has no blob "{wanted}"; its outputs are {", ".join(outputs)}')
         return wanted or outputs[-1]
 
-    def _transformer(self, preprocessing, crops):
+    def _transformer(self, preprocessing: Preprocessing, crops: str) -> tuple[Any, DataTransformer]:
         """The size to read pictures in, or None, and the DataTransformer for them."""
         transform = caffe_pb2.TransformationParameter()
         transform.CopyFrom(preprocessing.transform)
@@ -108,7 +114,7 @@ class PictureNet:
         transformer.output_shape((self.shape[0], *size))  # does the mean fit?
         return size, transformer
 
-    def crops(self, path):
+    def crops(self, path: str) -> Any:
         """What the net sees of a picture: crops x channels x height x width."""
         try:
             pixels = read_picture(path, self.shape[0] == 3, self.size)
@@ -121,7 +127,7 @@ class PictureNet:
         self.transformer.transform(images, rng.generator(0), out)
         return out
 
-    def outputs(self, crops):
+    def outputs(self, crops: Sequence[Array]) -> Array:
         """pictures x crops x the output for one, of a list of what `crops` gives."""
         batch = np.concatenate(crops)
         blob = self.net.blobs[self.input]
@@ -136,11 +142,11 @@ class PictureNet:
             )
         return values.reshape(len(crops), self.transformer.crops_per_sample, *values.shape[1:])
 
-    def scores(self, crops):
+    def scores(self, crops: Sequence[Array]) -> Array:
         """pictures x classes: the mean over the crops of each, of a list of what `crops` gives."""
         return Classes.values(self.outputs(crops))
 
-    def answering(self):
+    def answering(self) -> tuple[Layer, Shape]:
         """The layer that makes the output, and the output's shape."""
         nodes = (node for node in reversed(self.net.nodes) if self.output in node.top_names)
         return next(nodes).layer, self.net.blobs[self.output].shape

@@ -1,7 +1,11 @@
 """What pictures go through before a net sees them, as the net's files tell it."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from google.protobuf import json_format
@@ -13,6 +17,7 @@ from ..layers.base import create_layer
 from ..net.passes import filter_layers
 from ..proto import caffe_pb2
 from ..proto.text import read_net
+from ..types import Shape
 from .deploy import data_layer
 
 MOST_SIDE = 9999  # pixels, as those of --resize
@@ -29,7 +34,13 @@ class Preprocessing:
     origin: str = ""  # the file that says so
 
     @classmethod
-    def of_net(cls, model, train_val=None, level=0, stages=()):
+    def of_net(
+        cls,
+        model: str,
+        train_val: str | None = None,
+        level: int = 0,
+        stages: Sequence[str] = (),
+    ) -> Preprocessing:
         """That of a net, from the first of these that tells it.
 
         That is the net `train_val` if it is given; the net's own data layer; the transform_param in
@@ -53,22 +64,23 @@ class Preprocessing:
         return found
 
     @classmethod
-    def of_data(cls, layer, file):
+    def of_data(cls, layer: caffe_pb2.LayerParameter, file: str) -> Preprocessing:
         """That of a net's data layer."""
-        made = cls(layer.transform_param, origin=file)
+        transform = layer.transform_param
+        made = cls(transform, origin=file)
         stored = _stored_shape(layer)
-        crop = layer.transform_param.crop_size
-        crop = (crop, crop) if crop else (made.transform.crop_h, made.transform.crop_w)
+        side = transform.crop_size
+        crop = (side, side) if side else (transform.crop_h, transform.crop_w)
         if stored:
-            made.size = stored[1:]
+            made.size = stored[1], stored[2]
             made.shape = (stored[0], *(crop if all(crop) else stored[1:]))
-        elif all(crop) and len(layer.transform_param.mean_value) > 1:
-            made.shape = (len(layer.transform_param.mean_value), *crop)
+        elif all(crop) and len(transform.mean_value) > 1:
+            made.shape = (len(transform.mean_value), *crop)
         made.names = create_layer(layer).class_names()
         return made
 
     @classmethod
-    def of_card(cls, path):
+    def of_card(cls, path: str) -> Preprocessing:
         """That which the head of a net's readme.md tells: transform_param, resize, labels."""
         card, made = _card(path), cls()
         try:
@@ -85,7 +97,7 @@ class Preprocessing:
         return made
 
 
-def _card(path):
+def _card(path: str) -> dict[str, Any]:
     """The facts at the head of a readme.md, {} if it has none or is not there."""
     if not os.path.isfile(path):
         return {}
@@ -95,16 +107,16 @@ def _card(path):
     return reading.yaml_mapping(parts[0], f"{path}: cannot be read as a model's card") or {}
 
 
-def _as_size(value):
+def _as_size(value: Any) -> tuple[int, int] | None:
     if value is None:
         return None
     sides = value if isinstance(value, list) else [value, value]
     if len(sides) != 2 or not all(reading.count(side, MOST_SIDE) for side in sides):
         raise ValueError(f"resize: expected HEIGHT, or [HEIGHT, WIDTH], 1 to {MOST_SIDE}")
-    return tuple(map(reading.count, sides))
+    return int(sides[0]), int(sides[1])
 
 
-def _stored_shape(layer):
+def _stored_shape(layer: caffe_pb2.LayerParameter) -> Shape | None:
     """The shape of the pictures that a data layer reads, if its mean or its data are there."""
     transform = layer.transform_param
     try:
@@ -115,7 +127,7 @@ def _stored_shape(layer):
         return None
 
 
-def subtract_from_channels(transform):
+def subtract_from_channels(transform: caffe_pb2.TransformationParameter) -> None:
     """Let the mean picture give way to the means of its channels, which fit any size."""
     if transform.mean_file:
         mean = read_mean(transform, np.float64)
@@ -123,7 +135,7 @@ def subtract_from_channels(transform):
         transform.ClearField("mean_file")
 
 
-def of_test_phase(path, level=0, stages=()):
+def of_test_phase(path: str, level: int = 0, stages: Sequence[str] = ()) -> caffe_pb2.NetParameter:
     """The NetParameter of a prototxt with the layers of its TEST phase only."""
     param = read_net(path)
     param.state.phase = caffe_pb2.TEST

@@ -3,12 +3,25 @@
 Data of nets is channels x height x width, blue first, as in Caffe.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..layers.base import Layer
+from ..net import Net
+from ..types import Array
 
-def occlusion(scores, x, window, stride, done=lambda count: None):
+
+def occlusion(
+    scores: Callable[[Array], Array],
+    x: Array,
+    window: int,
+    stride: int,
+    done: Callable[[int], object] = lambda count: None,
+) -> Array:
     """How much a score falls where a gray square hides a part of the input: height x width.
 
     Each pixel gets the mean over the squares that hide it.  Zeiler, Fergus 2014, arXiv:1311.2901
@@ -38,18 +51,18 @@ def occlusion(scores, x, window, stride, done=lambda count: None):
     return fall / np.maximum(times, 1)
 
 
-def occlusion_count(shape, window, stride):
+def occlusion_count(shape: Sequence[int], window: int, stride: int) -> int:
     """How many squares `occlusion` tries on an input of such a shape."""
     return math.prod(len(_starts(size, window, stride)) for size in shape[1:])
 
 
-def _starts(size, window, stride):
+def _starts(size: int, window: int, stride: int) -> list[int]:
     """Where squares begin; the last ends at the border."""
     last = max(size - window, 0)
     return sorted({*range(0, last, stride), last})
 
 
-def saliency(net, name, x, layer, index):
+def saliency(net: Net, name: str, x: Array, layer: Layer, index: int) -> Array:
     """|d score / d pixel|, the largest over the channels: height x width.
 
     The score is channel `index` of the top of `layer`, in a net built with force_backward.
