@@ -15,7 +15,7 @@ import caffelite
 from caffelite.cli import main
 from caffelite.data import binaryproto
 from caffelite.data.image_list import read_picture
-from caffelite.errors import DataError
+from caffelite.errors import DataError, NetError
 from caffelite.io import load_image
 from caffelite.layers import layer_types
 from caffelite.predict.deploy import data_layer, deploy
@@ -395,3 +395,9 @@ def test_a_card_of_aliases_is_refused_at_once(tmp_path):
     (tmp_path / "readme.md").write_text(text)
     with pytest.raises(DataError, match=r"readme.md: cannot be read as a model's card: aliases"):
         Preprocessing.of_card(str(tmp_path / "readme.md"))
+
+
+def test_a_net_for_use_is_not_made_one_again():
+    net = parse('layer { name: "x" type: "Input" top: "x" }', caffe_pb2.NetParameter)
+    with pytest.raises(NetError, match=r"x\.prototxt: has no layer that brings samples along"):
+        deploy(net, (3, 4, 5), "x.prototxt")
