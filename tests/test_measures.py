@@ -140,6 +140,18 @@ def test_eval_type_names_a_measure_that_tests_show(tmp_path, monkeypatch, lines)
         solver('eval_type: "accuracy" monitor: "x/tap_1"')
 
 
+def test_a_figure_that_cannot_be_told_is_not_the_best(tmp_path, monkeypatch):
+    """There is no R^2 of targets that are all the same."""
+    monkeypatch.chdir(tmp_path)
+    more = 'eval_type: "regression" monitor: "x/r2" early_stop: 2 max_iter: 9'
+    trained = solver(more, VALUED)
+    trained.solve()
+    monitor = trained.monitor
+    assert np.isnan(monitor.so_far.best)
+    assert monitor.see(0, {"x/r2": np.float64(0.5)}, 4) and not monitor.see(0, {}, 5)
+    assert monitor.so_far.best_iter == 4 and monitor.so_far.tests_since_best == 1
+
+
 def test_without_samples_there_are_no_figures():
     idle = solver('eval_type: "regression"', VALUED)
     idle.param.test_iter[:] = [0]

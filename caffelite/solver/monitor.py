@@ -47,7 +47,8 @@ class Monitor:
 
     def see(self, loss, outputs, iteration):
         """Take in what a test pass gave; returns whether it is the best so far."""
-        value = float(np.mean(outputs[self.name])) if self.name else loss
+        # a measure leaves out what it cannot tell, as R^2 of targets that are all the same
+        value = float(np.mean(outputs.get(self.name, math.nan))) if self.name else loss
         so_far = self.so_far
         if not so_far.HasField("best") or self._is_better(value, so_far.best):
             self.so_far = caffe_pb2.TestProgress(best=value, best_iter=iteration)
