@@ -9,12 +9,14 @@ from PIL import Image
 
 import caffelite
 from caffelite.cli import main
-from caffelite.layers.utility.arg_max import ArgMax
+from caffelite.layers.base import create_layer
 from caffelite.layers.utility.softmax import Softmax
 from caffelite.layers.vision.convolution import Convolution
 from caffelite.pictures.palette import color_of
 from caffelite.predict.answers import ANSWERS, kind_of
 from caffelite.predict.answers.boxes import Boxes
+from caffelite.proto import caffe_pb2
+from caffelite.proto.text import parse
 
 HEAD = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 6 dim: 8 } } }
@@ -183,7 +185,11 @@ def test_labels_of_pixels_take_a_wide_output_of_one_crop(folder, capsys):
         (Softmax, (1, 10), "classes"),
         (Softmax, (1, 10, 1, 1), "classes"),
         (Softmax, (1, 3, 5, 5), "pixels"),
-        (ArgMax, (1, 1, 5, 5), "pixels"),
+        ("axis: 1", (1, 1, 5, 5), "pixels"),
+        ("axis: -3", (1, 1, 5, 5), "pixels"),
+        ("axis: 1 out_max_val: true", (1, 1, 5, 5), "picture"),
+        ("axis: 1 top_k: 2", (1, 2, 5, 5), "classes"),
+        ("top_k: 5", (1, 1, 5, 1), "classes"),
         (Convolution, (1, 21, 5, 5), "pixels"),
         (Convolution, (1, 3, 5, 5), "picture"),
         (Convolution, (1, 1, 5, 5), "picture"),
@@ -191,7 +197,22 @@ def test_labels_of_pixels_take_a_wide_output_of_one_crop(folder, capsys):
     ],
 )
 def test_the_net_tells_what_it_answers(layer, shape, kind):
-    assert kind_of(layer.__new__(layer), shape) is ANSWERS[kind]
+    if isinstance(layer, str):
+        text = f'type: "ArgMax" argmax_param {{ {layer} }}'
+        made = create_layer(parse(text, caffe_pb2.LayerParameter))
+    else:
+        made = layer.__new__(layer)
+    assert kind_of(made, shape) is ANSWERS[kind]
+
+
+@pytest.mark.parametrize("command", ["predict", "classify"])
+def test_which_value_is_largest_is_no_score_of_a_class(folder, capsys, command):
+    """Positions were averaged, and told as the score of class 0."""
+    net(HEAD % 3 + POOL + LABEL.replace("axis: 1", "").replace("conv", "pool"))
+    files = ["--model", "net.prototxt", "--weights", "w.caffemodel"]
+    assert main([command, "two.png", *files]) == 1
+    assert 'take its bottom as the output, --output "pool"' in capsys.readouterr().err
+    assert main([command, "two.png", *files, "--output", "pool"]) == 0
 
 
 # Boxes

@@ -69,6 +69,8 @@ class PictureAsker:
     def __init__(self, nets, kind=None, names=()):
         self.nets, self.names = nets, names
         self.kind = kind or kind_of(*nets[0].answering())
+        for net in nets:
+            self.kind.check(net.answering()[0])
         self.at_once = max(1, CROPS // max(net.transformer.crops_per_sample for net in nets))
 
     def read(self, path):

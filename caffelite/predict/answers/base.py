@@ -29,6 +29,10 @@ class Answer:
         return False
 
     @classmethod
+    def check(cls, layer):
+        """Raise a NetError if no output that `layer` makes can be such an answer."""
+
+    @classmethod
     def values(cls, outputs):
         """A row for each picture, of outputs: pictures x crops x the shape for one."""
         return outputs.mean(axis=1)

@@ -3,6 +3,8 @@
 import numpy as np
 
 from ...data.image import lettered
+from ...errors import NetError
+from ...layers.utility.arg_max import ArgMax
 from .base import Answer, register
 
 MOST_DRAWN = 5
@@ -11,6 +13,14 @@ MOST_DRAWN = 5
 @register("classes")
 class Classes(Answer):
     """A score for each class, the mean over crops and places; of nets of no other kind."""
+
+    @classmethod
+    def check(cls, layer):
+        if isinstance(layer, ArgMax):
+            raise NetError(
+                f"{layer.at}: an ArgMax tells which values are largest, and of classes the scores "
+                f'are needed: take its bottom as the output, --output "{layer.param.bottom[0]}"'
+            )
 
     @classmethod
     def values(cls, outputs):

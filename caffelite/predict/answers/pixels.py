@@ -20,7 +20,9 @@ class Pixels(Answer):
     def fits(cls, layer, shape):
         if len(shape) != 4 or max(shape[2:]) == 1:
             return False
-        return isinstance(layer, ArgMax | Softmax) or shape[1] not in (1, 3)
+        if isinstance(layer, ArgMax):
+            return _tells_labels(layer)
+        return isinstance(layer, Softmax) or shape[1] not in (1, 3)
 
     @classmethod
     def values(cls, outputs):
@@ -59,3 +61,10 @@ class Pixels(Answer):
         labels = enlarged(self.labels, *picture.shape[:2])
         mixed = (picture.astype(int) + color_of(labels)) // 2
         return np.where(labels[..., None] == 0, picture, mixed).astype(np.uint8)
+
+
+def _tells_labels(layer):
+    """Whether an ArgMax gives one label for each pixel, and neither several nor their scores."""
+    options = layer.options
+    along_channels = options.HasField("axis") and options.axis in (1, -3)
+    return along_channels and options.top_k == 1 and not options.out_max_val
