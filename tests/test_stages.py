@@ -118,6 +118,17 @@ def test_what_a_stage_trained_anew_is_not_passed_over_for_old_snapshots():
     assert (weights("second") != before).any()
 
 
+def test_going_on_from_what_other_weights_began_is_told(capsys):
+    """A run begun anew, and killed before the second stage has written anything."""
+    assert train(solver=TWO) == 0
+    assert train("--resume", solver=TWO) == 0
+    assert "is older than" not in capsys.readouterr().err
+    assert train(solver="first.prototxt") == 0
+    assert train("--resume", solver=TWO) == 0
+    said = "second.prototxt: out/second_iter_24.solverstate is older than out/first_iter_24"
+    assert said in capsys.readouterr().err
+
+
 def test_a_stop_ends_all_stages_and_resuming_goes_on(monkeypatch):
     made = base.Solver._emit
 

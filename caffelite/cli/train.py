@@ -101,6 +101,8 @@ def run(args):
             log.log(NOTICE, "Stage %s, after %s", file, weights)
             weights = "" if param.weights else weights
         resume = args.resume and not trained  # later stages are to start from what is new
+        if resume and weights and file != files[0]:
+            stages.warn_if_older(param, file, weights)
         _choose_weights(param, args.snapshot, resume, weights)
         solver, asked, ran = _train(file, param, args, resume, file != files[-1], quiet)
         unfinished = solver.iter < solver.param.max_iter

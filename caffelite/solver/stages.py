@@ -4,10 +4,14 @@ A stage starts from these by the names of layers, as from any `weights`; where i
 `weights` of its own, from those alone, which may be what any stage before has written.
 """
 
+import logging
 import os
 
 from ..errors import SolverError
 from ..proto import caffe_pb2
+from . import prefix
+
+log = logging.getLogger("caffelite")
 
 
 def files_of(text):
@@ -22,18 +26,30 @@ def check(params, files):
     """Raise a SolverError, before any of them trains, for stages that cannot follow each other."""
     at = {}
     for param, file in zip(params, files, strict=True):
-        prefix = os.path.realpath(param.snapshot_prefix)
-        if prefix in at:
+        place = os.path.realpath(param.snapshot_prefix)
+        if place in at:
             raise SolverError(
-                f"{file}: has the snapshot_prefix of the stage {at[prefix]}, "
+                f"{file}: has the snapshot_prefix of the stage {at[place]}, "
                 f'"{param.snapshot_prefix}"; give each stage one of its own'
             )
-        at[prefix] = file
+        at[place] = file
     for param, file in zip(params[:-1], files, strict=False):
         if not param.snapshot_after_train:
             raise SolverError(
                 f"{file}: snapshot_after_train is off, but the next stage starts from its weights"
             )
+
+
+def warn_if_older(param, file, model):
+    """Say so if a stage is to go on from a snapshot that is older than the model of the one before:
+    it may have started from other weights."""
+    found = prefix.states(param.snapshot_prefix)
+    if found and os.path.exists(model) and prefix.written(found[0]) < prefix.written(model):
+        log.warning(
+            "%s: %s is older than %s, which the stage starts from: move its snapshots "
+            "away if it is to start from what that is now",
+            *(file, found[0], model),
+        )
 
 
 def is_done(solver):
