@@ -193,6 +193,9 @@ def test_it_is_deterministic_and_ends_when_told():
         ("data", {"loss": {"score": lambda y: (y, y)}}, r"not an array of the shape \(1, 5"),
         ("data", {"loss": {"score": np.ones(7)}}, r"has weights of the shape \(7,\)"),
         ("data", {"loss": {"score": lambda y: (0, y[0])}}, r"gradient has the shape \(5,\)"),
+        ("data", {"loss": {}}, "expected {name of a blob: what counts of it}, not {}"),
+        ("data", {"loss": abs}, "expected {name of a blob: what counts of it}, not <built-in"),
+        ("data", {"loss": {"score": 1}, "bounds": (1, 0)}, r"expected \(least, most\), not \(1, 0"),
         ("data", {"loss": {"score": np.nan}}, "iteration 0: the loss is nan"),
     ],
 )  # fmt: skip

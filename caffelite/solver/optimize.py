@@ -60,6 +60,7 @@ def optimize(
     callback : called with (iterations done, loss) after each update; ends it by returning True
     options : further fields of a SolverParameter, which have the defaults that they have there
     """
+    _check(loss, bounds)
     update, param = _update(net, blob, solver, iterations, base_lr, options)
     first = 1 + max((k for k, node in enumerate(net.nodes) if blob in node.top_names), default=-1)
     gradient = _Gradient(net, blob, first, loss)
@@ -79,6 +80,15 @@ def optimize(
             if callback is not None and callback(i + 1, losses[-1]):
                 break
     return losses
+
+
+def _check(loss: object, bounds: tuple[Any, Any] | None) -> None:
+    """Raise a SolverError for what would be passed over, or be the same for all values."""
+    if loss is not None and not (isinstance(loss, Mapping) and loss):
+        raise SolverError(f"loss: expected {{name of a blob: what counts of it}}, not {loss!r}")
+    least, most = bounds or (None, None)
+    if least is not None and most is not None and np.any(np.greater(least, most)):
+        raise SolverError(f"bounds: expected (least, most), not {bounds}")
 
 
 def _update(
