@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import text_format
 
 from caffelite.cli import main
-from caffelite.draw import View, dot_text
+from caffelite.draw import LayersOfPhase, dot_text
 from caffelite.layers import layer_types
 from caffelite.pictures import draw
 from caffelite.proto import caffe_pb2
@@ -91,11 +91,11 @@ def test_two_phases_in_one_picture():
     net = parse(NET)
     shapes = {(0, 0): (6,), (1, 0): (4,), (2, 0): (4,), (3, 0): (4,), (4, 0): (3,), (5, 0): (3,)}
 
-    def view(phase, batch, layers):
+    def part(phase, batch, layers):
         of_phase = {at: (batch, *shape) for at, shape in shapes.items() if at[0] in layers}
-        return View(phase, layers, of_phase, {1: 28, 4: 12})
+        return LayersOfPhase(phase, layers, of_phase, {1: 28, 4: 12})
 
-    dot = dot_text(net, [view("TRAIN", 64, [0, 1, 2, 3, 4]), view("TEST", 100, [0, 1, 2, 4, 5])])
+    dot = dot_text(net, [part("TRAIN", 64, [0, 1, 2, 3, 4]), part("TEST", 100, [0, 1, 2, 4, 5])])
     shown = nodes(dot)
     assert "40 learnable values" in dot
     assert shown["n1"].startswith("ip1 InnerProduct 4 outputs · 28 learnable relu1 ReLU drop1")
@@ -122,11 +122,11 @@ def test_labels_that_are_read_far_away_are_cut():
         net.layer.add(name=f"r{i}", type="TanH", bottom=[f"r{i - 1}" if i else "data"])
         net.layer[-1].top.append(f"r{i}")
     net.layer.add(name="loss", type="SoftmaxWithLoss", bottom=["r19", "label"], top=["loss"])
-    views = [
-        View(phase, [first, *range(2, 23)], {(first, 1): (batch,)})
+    phases = [
+        LayersOfPhase(phase, [first, *range(2, 23)], {(first, 1): (batch,)})
         for phase, first, batch in (("TRAIN", 0, 64), ("TEST", 1, 100))
     ]
-    dot = dot_text(net, views)
+    dot = dot_text(net, phases)
     found = edges(dot)
     assert {("n0", "o0_1", "64"), ("n1", "o1_1", "100"), ("i22_1", "n22", "N")} <= set(found)
     assert nodes(dot)["i22_1"] == nodes(dot)["o0_1"] == "label"
@@ -137,9 +137,9 @@ def test_labels_that_are_read_far_away_are_cut():
 
 
 def test_without_shapes_edges_tell_only_names():
-    view = View("TEST", [0, 1], {(0, 0): (2, 6), (1, 0): (2, 4)})
-    assert [e[2] for e in edges(dot_text(parse(NET), [view]))] == ["2×6", "2×4"]
-    assert [e[2] for e in edges(dot_text(parse(NET), [view], shapes=False))] == ["", ""]
+    part = LayersOfPhase("TEST", [0, 1], {(0, 0): (2, 6), (1, 0): (2, 4)})
+    assert [e[2] for e in edges(dot_text(parse(NET), [part]))] == ["2×6", "2×4"]
+    assert [e[2] for e in edges(dot_text(parse(NET), [part], shapes=False))] == ["", ""]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import caffelite
 from caffelite.cli import main
 from caffelite.errors import CaffeliteError
-from caffelite.lint import lint_file, lint_text, rules
+from caffelite.lint import descriptions, lint_file, lint_text
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import parse
 from caffelite.proto.upgrade import upgrade_net
@@ -501,7 +501,7 @@ def test_findings_are_those_marked(what):
 
 
 def test_every_rule_has_a_text():
-    assert {rule for text in TEXTS.values() for _, rule in marked(text)} == set(rules())
+    assert {rule for text in TEXTS.values() for _, rule in marked(text)} == set(descriptions())
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("solvers/*.prototxt")), ids=lambda p: p.stem)
@@ -591,7 +591,7 @@ def test_half_typed_text_is_a_finding_not_an_error(data):
         text = text[:start] + data.draw(st.sampled_from(["", *PIECES])) + text[end:]
     for finding in lint_text(text):
         assert 1 <= finding.line <= text.count("\n") + text.count("\r") + 1
-        assert finding.rule in rules() and finding.message
+        assert finding.rule in descriptions() and finding.message
 
 
 def test_a_net_that_does_not_build_has_a_finding():
@@ -648,7 +648,7 @@ def test_a_file_that_is_no_text_is_a_mistake(tmp_path, capsys):
 
 def test_the_rules_are_listed(capsys):
     assert main(["lint", "--rules"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(rules())
+    assert len(capsys.readouterr().out.splitlines()) == len(descriptions())
     assert main(["lint", "--ignore=unused-tops", "x"]) == 2
     assert 'did you mean "unused-top"?' in capsys.readouterr().err
     assert main(["lint"]) == 2

@@ -61,7 +61,7 @@ def run(args):
     net = read_net(model)
     phases = PHASES if args.phase == "ALL" else (args.phase,)
     text = dot_text(
-        net, _views(net, model, phases, args), args.rankdir, args.shapes, args.display_lrm
+        net, _layers_by_phase(net, model, phases, args), args.rankdir, args.shapes, args.display_lrm
     )
     write_atomically(out, text.encode() if kind in _TEXT else render(text, kind))
     print(out)
@@ -76,24 +76,24 @@ def _files(args):
     return found
 
 
-def _views(net, model, phases, args):
-    views, problems = [], []
+def _layers_by_phase(net, model, phases, args):
+    drawn, problems = [], []
     for phase in phases:
-        view = _view(net, phase, args)
+        part = _layers_of(net, phase, args)
         try:
-            _measure(view, net, open_net(model, phase, args))
+            _measure(part, net, open_net(model, phase, args))
         except CaffeliteError as problem:
             problems.append(str(problem))
-        views.append(view)
+        drawn.append(part)
     for words in dict.fromkeys(problems):
         print(f"drawn without shapes and counts: {words}", file=sys.stderr)
-    return views
+    return drawn
 
 
-def _view(net, phase, args):
+def _layers_of(net, phase, args):
     """Which layers the net has in this phase."""
     from ..net.passes import filter_layers
-    from ..pictures.draw import View
+    from ..pictures.draw import LayersOfPhase
     from ..proto import caffe_pb2
 
     single = caffe_pb2.NetParameter()
@@ -110,18 +110,18 @@ def _view(net, phase, args):
                 kept.append(index)
         except CaffeliteError:  # building the net says what is wrong
             kept.append(index)
-    return View(phase, kept)
+    return LayersOfPhase(phase, kept)
 
 
-def _measure(view, net, built):
-    """Take shapes and counts from the built net, whose layers are the view's and some splits."""
+def _measure(part, net, built):
+    """Take shapes and counts from the built net, whose layers are the part's and Splits."""
     from ..net.summary import counts_in
 
     nodes = iter(built.nodes)
-    for index in view.layers:
+    for index in part.layers:
         wanted = net.layer[index]
         node = next(n for n in nodes if (n.layer.name, n.layer.type) == (wanted.name, wanted.type))
         for k, blob in enumerate(node.top_blobs[: len(wanted.top)]):
-            view.shapes[index, k] = blob.shape
-        view.learnable[index] = counts_in(built, node)["learnable"]
+            part.shapes[index, k] = blob.shape
+        part.learnable[index] = counts_in(built, node)["learnable"]
     built.close()

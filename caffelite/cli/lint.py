@@ -21,9 +21,9 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..lint import lint_file, rules
+    from ..lint import descriptions, lint_file
 
-    known = rules()
+    known = descriptions()
     if args.rules:
         _print_rules(known, args.json)
         return 0

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from ..errors import where
 from ..proto import caffe_pb2
-from ..proto.scan import Mistake, Place
+from ..proto.scan import LineIndex, Mistake
 from ..proto.text import likely_class, parse_or_mistake, read_text, with_plain_newlines
-from .places import Places
+from .field_lines import FieldLines
 
 SYNTAX = "syntax"
 
@@ -37,17 +37,17 @@ def lint_text(text, file="<text>"):
     try:
         message = parse_or_mistake(text, kind)
     except Mistake as mistake:
-        return [Finding(Place(text).line(mistake.offset), "", SYNTAX, mistake.what, file)]
+        return [Finding(LineIndex(text).line(mistake.offset), "", SYNTAX, mistake.what, file)]
     if not message.ListFields():
         return [Finding(1, "", SYNTAX, "neither a net nor a solver: there is nothing here", file)]
-    places = Places(text)
+    lines = FieldLines(text)
     if kind is caffe_pb2.SolverParameter:
         from .solver import lint_solver as lint
     else:
         from .net import lint_net as lint
     findings = {
         Finding(
-            places.line(layer, fields),
+            lines.line(layer, fields),
             layer.name if layer is not None else "",
             rule.replace("_", "-"),
             words,
@@ -63,14 +63,14 @@ def lint_file(path):
     return lint_text(read_text(path, caffe_pb2.NetParameter), str(path))
 
 
-def rules():
+def descriptions():
     """{name: what it finds} of every rule."""
-    from . import net, solver
+    from .rules import NET_RULES, SOLVER_RULES
 
     told = {
         SYNTAX: "Text that cannot be parsed, or holds nothing.",
         "old-form": "What Caffe still reads, but is written otherwise today.",
     }
-    for rule in (*net.RULES, *solver.RULES):
-        told[rule.__name__.replace("_", "-")] = inspect.getdoc(rule).partition("\n")[0]
+    for name, rule in (NET_RULES | SOLVER_RULES).items():
+        told[name.replace("_", "-")] = inspect.getdoc(rule).partition("\n")[0]
     return told

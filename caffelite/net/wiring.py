@@ -27,8 +27,9 @@ class Wiring:
             log.info("%s <- %s", layer.name, name)
         tops = list(param.top)
         tops += [AUTOMATIC] * (layer.num_tops - len(tops))
-        _check_count(layer, "bottom", layer.bottoms, len(bottoms))
-        _check_count(layer, "top", layer.tops, len(tops))
+        problem = count_problem("bottom", layer.bottoms, len(bottoms))
+        if problem := problem or count_problem("top", layer.tops, len(tops)):
+            raise layer.error(problem)
         top_blobs = [self._top(layer, bottoms, k, name) for k, name in enumerate(tops)]
         if len(param.propagate_down) not in (0, len(param.bottom)):
             raise layer.error(
@@ -58,14 +59,19 @@ class Wiring:
         return blob
 
 
-def _check_count(layer, kind, allowed, count):
+def count_problem(kind, allowed, count):
+    """What is wrong with `count` of a "bottom" or "top": a number or (least, most) is allowed.
+
+    "" if nothing is; `most` None is no limit.
+    """
     least, most = (allowed, allowed) if isinstance(allowed, int) else allowed
-    if count < least or (most is not None and count > most):
-        if least == most:
-            expected = str(least)
-        else:
-            expected = f"at least {least}" if most is None else f"{least} to {most}"
-        raise layer.error(f"has {count} {kind}s, expected {expected}")
+    if count >= least and (most is None or count <= most):
+        return ""
+    if least == most:
+        expected = str(least)
+    else:
+        expected = f"at least {least}" if most is None else f"{least} to {most}"
+    return f"has {count} {kind}s, expected {expected}"
 
 
 def check_in_place(node):

@@ -30,7 +30,7 @@ _FAR = 15  # layers, from which on a label's edges are cut
 
 
 @dataclass
-class View:
+class LayersOfPhase:
     """What a net consists of in one phase; `shapes` and `learnable` as far as they are known."""
 
     phase: str
@@ -39,18 +39,20 @@ class View:
     learnable: dict = field(default_factory=dict)  # layer index: number of values
 
 
-def dot_text(net, views=None, rankdir="TB", shapes=True, display_lrm=False):
+def dot_text(net, phases=None, rankdir="TB", shapes=True, display_lrm=False):
     """The Graphviz source of a picture of `net`.
 
     Parameters
     ----------
     net : NetParameter, upgraded, neither filtered nor with splits
-    views : one View per phase to be drawn into the same picture; by default all layers in one
+    phases : a LayersOfPhase for each phase that is drawn into one picture; by default all layers
     rankdir : where the data flows: TB, BT, LR or RL
     shapes : whether edges tell the shapes of the blobs
     display_lrm : whether layers with a weight and a bias tell their lr_mult
     """
-    graph = _Graph(net, views or [View("", list(range(len(net.layer))))], shapes, display_lrm)
+    graph = _Graph(
+        net, phases or [LayersOfPhase("", list(range(len(net.layer))))], shapes, display_lrm
+    )
     lines = [
         f"digraph {_quoted(net.name or 'net')} {{",
         f"  rankdir={rankdir}; nodesep=0.35; ranksep=0.38; bgcolor=white; pad=0.2;",
@@ -66,14 +68,14 @@ def dot_text(net, views=None, rankdir="TB", shapes=True, display_lrm=False):
 
 
 class _Graph:
-    """The layers of all views with their wiring: who is stacked on whom, who reads what."""
+    """The layers of all phases with their wiring: who is stacked on whom, who reads what."""
 
-    def __init__(self, net, views, shapes, display_lrm):
-        self.net, self.views = net, views
+    def __init__(self, net, phases, shapes, display_lrm):
+        self.net, self.drawn = net, phases
         self.with_shapes, self.with_lrm = shapes, display_lrm
         self.phases = {}  # layer index: the phases that it is in
         below = {}  # layer index: per phase, the layer that it may stand below, or None
-        readings = [reading for view in views for reading in self._wire(view, below)]
+        readings = [reading for part in phases for reading in self._wire(part, below)]
         self.stack_of = self._stack(below)  # layer index: the first layer of its stack
         self.wires = {}  # (stack or None, blob name, reader or None, bottom): {phase: shape}
         for phase, source, name, reader, j, shape in readings:
@@ -83,24 +85,24 @@ class _Graph:
         self.arrows = {}  # (tail node, head node, bottom, blob name): {phase: shape}
         self._connect()
 
-    def _wire(self, view, below):
-        """Follow the blobs through one view: (phase, source, blob name, reader, bottom, shape).
+    def _wire(self, part, below):
+        """Follow the blobs through one: (phase, source, blob name, reader, bottom, shape).
 
         The source is None for a blob that nobody produces, the reader for one that nobody reads.
         """
         writer, read = {}, set()
-        for index in view.layers:
+        for index in part.layers:
             layer = self.net.layer[index]
-            self.phases.setdefault(index, []).append(view.phase)
+            self.phases.setdefault(index, []).append(part.phase)
             for j, name in enumerate(layer.bottom):
                 source = writer.get(name)
                 read.add(source)
-                yield view.phase, source and source[0], name, index, j, view.shapes.get(source)
+                yield part.phase, source and source[0], name, index, j, part.shapes.get(source)
             below.setdefault(index, set()).add(self._stacks_on(layer, writer))
             writer.update({name: (index, k) for k, name in enumerate(layer.top)})
         for name, source in writer.items():
             if source not in read:
-                yield view.phase, source[0], name, None, 0, view.shapes.get(source)
+                yield part.phase, source[0], name, None, 0, part.shapes.get(source)
 
     def _stacks_on(self, layer, writer):
         """The producer of the only blob of an in-place layer, if it is the only top there."""
@@ -120,7 +122,7 @@ class _Graph:
 
     def title(self):
         counts = {
-            sum(view.learnable.values()) for view in self.views if any(view.learnable.values())
+            sum(part.learnable.values()) for part in self.drawn if any(part.learnable.values())
         }
         lines = [f'<FONT POINT-SIZE="18"><B>{_text(self.net.name or "net")}</B></FONT>']
         if counts:
@@ -148,14 +150,14 @@ class _Graph:
     def _cell(self, index):
         layer = self.net.layer[index]
         fill, border = COLORS[kind(layer.type)]
-        everywhere = [view.phase for view in self.views]
+        everywhere = [part.phase for part in self.drawn]
         first = (
             f"<B>{_text(layer.name)}</B>&nbsp; "
             f"<FONT COLOR='#4d5660'>{_text(layer.type)}</FONT>"
             f"{self._mark(self.phases[index], everywhere)}"
         )
         told = facts(layer)
-        learnable = max((view.learnable.get(index, 0) for view in self.views), default=0)
+        learnable = max((part.learnable.get(index, 0) for part in self.drawn), default=0)
         if learnable:
             told.append(f"{learnable:,} learnable")
         if self.with_lrm and has_weight_and_bias(layer.type):
@@ -225,7 +227,7 @@ class _Graph:
             shape = _shape(by_phase.values()) if self.with_shapes else ""
             label = " ".join(filter(None, (name is not None and _text(name), shape)))
             options = f"label=< {label} >" if label else 'label=""'
-            if len(by_phase) < len(self.views):
+            if len(by_phase) < len(self.drawn):
                 color = _PHASE_COLORS.get(next(iter(by_phase)), _EDGE_COLOR)
                 options += f', style=dashed, color="{color}"'
             yield f"  {tail} -> {head} [{options}];"

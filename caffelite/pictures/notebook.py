@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from ..errors import CaffeliteError
 from ..net.unsplit import without_splits
 from ..proto import caffe_pb2
-from .draw import View, dot_text
+from .draw import LayersOfPhase, dot_text
 from .graphviz import render
 
 
@@ -35,8 +35,8 @@ def net_page(net):
         )
         for drawn, node in zip(param.layer, nodes, strict=True)
     ]
-    view = View("", list(range(len(nodes))), shapes)
-    return _page(param, [view], ("layer", "type", "bottom", "top", "blobs"), rows)
+    phase = LayersOfPhase("", list(range(len(nodes))), shapes)
+    return _page(param, [phase], ("layer", "type", "bottom", "top", "blobs"), rows)
 
 
 def _as_in_file(net):
@@ -72,19 +72,19 @@ def _options(layer):
     return text_format.MessageToString(rest, as_one_line=True)
 
 
-def _page(net, views, header, rows):
+def _page(net, phases, header, rows):
     box = '<div style="max-height: 40em; overflow: auto">'
     head = "".join(f"<th>{word}</th>" for word in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"{box}{_picture(net, views)}</div>{box}{table}</div>"
+    return f"{box}{_picture(net, phases)}</div>{box}{table}</div>"
 
 
-def _picture(net, views):
+def _picture(net, phases):
     try:
-        svg = render(dot_text(net, views), "svg").decode()
+        svg = render(dot_text(net, phases), "svg").decode()
     except CaffeliteError as problem:
         return f"<p>{html.escape(str(problem))}</p>"
     return svg[svg.index("<svg") :]

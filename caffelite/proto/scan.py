@@ -28,7 +28,7 @@ class Mistake(Exception):
         self.what = what
 
 
-class Place:
+class LineIndex:
     """Turns offsets into lines and columns, both from 1, and back."""
 
     def __init__(self, text):

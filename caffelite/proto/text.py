@@ -13,7 +13,7 @@ from ..errors import ProtoError
 from ..reading import opened
 from . import caffe_pb2
 from .diagnose import diagnose
-from .scan import Mistake, Place, scan, top_level_names
+from .scan import LineIndex, Mistake, scan, top_level_names
 from .upgrade import complete_snapshot_prefix, upgrade_net, upgrade_solver
 
 MAX_BYTES = 64 * 2**20  # nets with weights in them are the largest; a typo can name anything
@@ -67,7 +67,7 @@ def parse(text, message_class, path=""):
     try:
         return parse_or_mistake(text, message_class)
     except Mistake as mistake:
-        raise _error(path, Place(text), mistake) from None
+        raise _error(path, LineIndex(text), mistake) from None
 
 
 def with_plain_newlines(text):
@@ -76,18 +76,18 @@ def with_plain_newlines(text):
 
 def parse_or_mistake(text, message_class):
     """The message that `text`, with plain newlines, describes; raises Mistake."""
-    place = Place(text)
+    lines = LineIndex(text)
     message = message_class()
     layers = scan(text)
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as problem:
-        offset = place.offset(problem.GetLine(), problem.GetColumn())
+        offset = lines.offset(problem.GetLine(), problem.GetColumn())
         raise (
             _other_kind(text, message_class) or diagnose(problem, text, offset, message_class)
         ) from None
     for steps, offset in layers.items():
-        _follow(message, steps).source_line = place.line(offset)
+        _follow(message, steps).source_line = lines.line(offset)
     return message
 
 
@@ -176,10 +176,10 @@ def _decode(data, path, message_class):
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as problem:
-        place = Place(data.decode("latin-1"))
+        lines = LineIndex(data.decode("latin-1"))
         byte = data[problem.start]
         what = f'byte 0x{byte:02x} (in Latin-1: "{chr(byte)}") is not UTF-8; save the file as UTF-8'
-        raise _error(path, place, Mistake(problem.start, what)) from None
+        raise _error(path, lines, Mistake(problem.start, what)) from None
 
 
 _CAFFEMODEL = "looks like a binary .caffemodel; weights are given apart from the net"
@@ -228,7 +228,7 @@ def _other_kind(text, message_class):
     return Mistake(at, f'"{name}" belongs to {_KINDS[theirs]}; expected {_KINDS[ours]}')
 
 
-def _error(path, place, mistake):
-    words = f"{mistake.what}\n{place.excerpt(mistake.offset)}"
-    line, column = place.line(mistake.offset), place.column(mistake.offset)
+def _error(path, lines, mistake):
+    words = f"{mistake.what}\n{lines.excerpt(mistake.offset)}"
+    line, column = lines.line(mistake.offset), lines.column(mistake.offset)
     return ProtoError(words, file=path or "text", line=line, column=column)

@@ -12,7 +12,7 @@ from typing import Any
 from ..atomic import write_atomically
 from ..errors import missing_extra
 from ..layers import layer_class
-from ..pictures.draw import View, dot_text, has_weight_and_bias, kind, lr_mults  # noqa: F401  (all found as caffelite.draw)
+from ..pictures.draw import LayersOfPhase, dot_text, has_weight_and_bias, kind, lr_mults  # noqa: F401  (all found as caffelite.draw)
 from ..pictures.graphviz import render
 from ..proto import caffe_pb2
 from ..proto.caffe_pb2 import LayerParameter, NetParameter

@@ -9,12 +9,12 @@ from google.protobuf import text_format
 from ..errors import CaffeliteError, NetError
 from ..layers import layer_class
 from ..layers.data.input import Input
-from ..lint.view import View
+from ..lint.filtered_net import FilteredNet
 from ..net import Net
 from ..net.summary import counts, tops
 from ..pictures.draw import facts, kind
 from ..proto import caffe_pb2
-from ..proto.scan import Mistake, Place
+from ..proto.scan import LineIndex, Mistake
 from ..proto.text import parse_or_mistake, with_plain_newlines, without_lines
 from ..proto.upgrade import upgrade_net
 from .fold import repeats
@@ -35,13 +35,13 @@ def describe(text, state, sample=None):
     try:
         net = upgrade_net(parse_or_mistake(text, caffe_pb2.NetParameter))
     except Mistake as mistake:
-        place = Place(text)
-        line, column = place.line(mistake.offset), place.column(mistake.offset)
+        lines = LineIndex(text)
+        line, column = lines.line(mistake.offset), lines.column(mistake.offset)
         return {"mistake": {"line": line, "column": column, "message": mistake.what}}
     except CaffeliteError as problem:
         line, column = max(problem.line, 1), max(problem.column, 1)
         return {"mistake": {"line": line, "column": column, "message": problem.without_line}}
-    layers = _Measure(View(net, _joined(net.state, state)), sample).layers
+    layers = _ShapeInference(FilteredNet(net, _joined(net.state, state)), sample).layers
     boxes = _boxes(layers)
     edges = _edges(layers, boxes)
     return {
@@ -86,24 +86,24 @@ class _Layer:
         }
 
 
-class _Measure:
+class _ShapeInference:
     """Finds shapes and counts, layer after layer."""
 
-    def __init__(self, view, sample):
-        self.state = view.state
+    def __init__(self, net, sample):
+        self.state = net.state
         self.shared = set()  # names of learnable blobs met so far
         self.layers = []
-        for i, param in enumerate(view.layers):
-            sources = [view.source.get((i, j)) for j in range(len(param.bottom))]
+        for i, param in enumerate(net.layers):
+            sources = [net.source.get((i, j)) for j in range(len(param.bottom))]
             layer = _Layer(param, sources)
             try:
-                self._measure(layer)
+                self._infer(layer)
             except CaffeliteError as problem:
                 layer.facts["problem"] = _of_layer(problem, param)
                 _assume(layer, sample)
             self.layers.append(layer)
 
-    def _measure(self, layer):
+    def _infer(self, layer):
         for bottom, source in zip(layer.facts["bottom"], layer.sources, strict=True):
             if source is None:
                 raise NetError(f'no layer before it produces "{bottom["name"]}"')

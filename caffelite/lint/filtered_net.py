@@ -1,18 +1,21 @@
-"""A net as one phase has it: which layers, and who reads what, however wrong the net is."""
+"""A net filtered to one state, as rules look at it: its layers, and who reads what of whom.
+
+It can be made of any net, however wrong: nothing here is built but what `built` says.
+"""
 
 from functools import cached_property
 from itertools import product
 
-from ..layers import layer_class
+from ..layers import layer_class, layer_types
 from ..net.passes import belongs
 from ..proto import caffe_pb2
-from .shapes import build
+from .built import build
 
 PHASES = ("TRAIN", "TEST")
 _MOST_STAGES = 16  # as many are looked at
 
 
-class View:
+class FilteredNet:
     """The layers that a net has in one state, and how they are wired.
 
     `source[i, j]` is the (layer, top) that bottom j of layer i reads, where there is one;
@@ -21,7 +24,7 @@ class View:
     """
 
     def __init__(self, net, state):
-        self.net, self.state = net, state
+        self.param, self.state = net, state
         self.indices = [i for i, layer in enumerate(net.layer) if belongs(layer, state)]
         self.layers = [net.layer[i] for i in self.indices]
         self.source, self.readers = {}, {}
@@ -44,16 +47,21 @@ class View:
         return [at for k in range(len(self.layers[i].top)) for at, _ in self.readers[i, k]]
 
     @cached_property
-    def made(self):
+    def facts(self):
         """For each layer, one of its class, not set up: its facts; see `layer_class`.
 
         Of an unknown type, one that says nothing.
         """
         return [layer_class(layer.type)(layer, phase=self.state.phase) for layer in self.layers]
 
-    def made_below(self, i, j=0):
+    def facts_below(self, i, j=0):
         """That of the layer that bottom j of layer i comes from, or None."""
-        return self.made[self.source[i, j][0]] if (i, j) in self.source else None
+        return self.facts[self.source[i, j][0]] if (i, j) in self.source else None
+
+    def known_layers(self):
+        """(place here, its facts) of the layers whose type is known."""
+        known = layer_types()
+        return [(i, layer) for i, layer in enumerate(self.facts) if layer.type in known]
 
     @cached_property
     def places(self):
@@ -71,7 +79,7 @@ class View:
 
     @cached_property
     def built(self):
-        """What each layer becomes; see `shapes.build`."""
+        """What each layer becomes; see `built.build`."""
         return build(self)
 
     @cached_property
@@ -80,9 +88,9 @@ class View:
         return self.phase == "TRAIN" and any(any(loss_weights(ly)) for ly in self.layers)
 
     @cached_property
-    def net_has_loss(self):
+    def has_loss_in_any_state(self):
         """Whether the net has a loss in any state."""
-        return any(any(loss_weights(layer)) for layer in self.net.layer)
+        return any(any(loss_weights(layer)) for layer in self.param.layer)
 
 
 def loss_weights(layer):
@@ -90,7 +98,7 @@ def loss_weights(layer):
     return layer.loss_weight or ([1.0] if layer_class(layer.type).role == "loss" else [])
 
 
-def views(net):
+def filtered_nets(net):
     """The states that the net has layers for: a phase, and each stage that a rule asks for."""
     rules = [rule for layer in net.layer for rule in (*layer.include, *layer.exclude)]
     asked = sorted({stage for rule in rules for stage in (*rule.stage, *rule.not_stage)})
@@ -102,6 +110,6 @@ def views(net):
         state = caffe_pb2.NetState(
             phase=caffe_pb2.Phase.Value(phase), level=net.state.level, stage=stage
         )
-        found.append(View(net, state))
-    startable = [view for view in found if any(not layer.bottom for layer in view.layers)]
+        found.append(FilteredNet(net, state))
+    startable = [one for one in found if any(not layer.bottom for layer in one.layers)]
     return startable or found

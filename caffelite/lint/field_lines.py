@@ -1,14 +1,14 @@
 """On which line each field of a prototxt is."""
 
-from ..proto.scan import Place, field_offsets
+from ..proto.scan import LineIndex, field_offsets
 
 
-class Places:
+class FieldLines:
     """Looks up lines in a text that parses."""
 
     def __init__(self, text):
-        place = Place(text)
-        self.lines = {path: place.line(offset) for path, offset in field_offsets(text)}
+        lines = LineIndex(text)
+        self.lines = {path: lines.line(offset) for path, offset in field_offsets(text)}
         self.layers = {}  # line: path of the first layer that starts there
         for path, line in self.lines.items():
             if path[-2] in ("layer", "layers"):

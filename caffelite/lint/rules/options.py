@@ -1,37 +1,41 @@
 """Rules on options that do nothing."""
 
-from ..net.net import unread
-from .types import created
+from ...net.net import unread
+from . import rule
 
 
-def foreign_options(view):
+@rule()
+def foreign_options(net):
     """The options of another type."""
-    yield from _unread(view, "foreign")
+    yield from _unread(net, "foreign")
 
 
-def ignored_option(view):
+@rule()
+def ignored_option(net):
     """An option that changes nothing."""
-    yield from _unread(view, "ignored")
-    for path, words in unread(view.net):
+    yield from _unread(net, "ignored")
+    for path, words in unread(net.param):
         yield None, words, *path
 
 
-def refused_option(view):
+@rule()
+def refused_option(net):
     """An option that the type, or this program, does not have."""
-    yield from _unread(view, "refused")
+    yield from _unread(net, "refused")
 
 
-def _unread(view, wanted):
-    for i, layer in created(view):
+def _unread(net, wanted):
+    for i, layer in net.known_layers():
         for kind, path, words in layer.unread():
             if kind == wanted:
                 yield i, words, *path
 
 
-def param_on_nothing(view):
+@rule()
+def param_on_nothing(net):
     """More `param` entries than there are learnable blobs: lr_mult on nothing."""
-    for i, layer in enumerate(view.layers):
-        built = view.built[i].layer
+    for i, layer in enumerate(net.layers):
+        built = net.built[i].layer
         if built is None or len(layer.param) <= len(built.blobs):
             continue
         count = len(built.blobs)

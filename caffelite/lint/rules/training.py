@@ -1,74 +1,81 @@
 """Rules on what runs, but does not learn, or not what was meant."""
 
+from . import rule
 
-def no_loss(view):
+
+@rule()
+def no_loss(net):
     """A net with data and weights, but nothing that makes them learn."""
-    if view.net_has_loss or view.phase != "TRAIN":
+    if net.has_loss_in_any_state or net.phase != "TRAIN":
         return
-    learns = any(_learns(view, i) for i in range(len(view.layers)))
-    if learns and any(made.role == "source" for made in view.made):
+    learns = any(_learns(net, i) for i in range(len(net.layers)))
+    if learns and any(made.role == "source" for made in net.facts):
         yield None, "reads data and has weights, but no loss: it cannot be trained"
 
 
-def nothing_learns(view):
+@rule()
+def nothing_learns(net):
     """A loss, and all weights frozen or none at all."""
-    if view.trains and not any(_learns(view, i) for i in range(len(view.layers))):
+    if net.trains and not any(_learns(net, i) for i in range(len(net.layers))):
         yield None, "has a loss, but no weights that learn"
 
 
-def _learns(view, i):
+def _learns(net, i):
     """Whether a layer has weights that training changes, as far as the text tells."""
-    layer, built = view.layers[i], view.built[i].layer
+    layer, built = net.layers[i], net.built[i].layer
     if built is not None:
         rates = [spec.lr_mult for spec in built.param.param] + [1.0] * len(built.blobs)
         names = zip(built.blob_names, rates, strict=False)
         return any(rate for name, rate in names if name not in built.statistics)
     frozen = layer.param and not any(spec.lr_mult for spec in layer.param)
-    return view.made[i].learns and not frozen
+    return net.facts[i].learns and not frozen
 
 
-def no_label(view):
+@rule()
+def no_label(net):
     """A layer that reads labels of classes which nothing gives, beside data without labels."""
-    for i, j in _labels(view):
-        layer = view.layers[i]
-        if (i, j) in view.source or layer.bottom[j] in view.producers:
+    for i, j in _labels(net):
+        layer = net.layers[i]
+        if (i, j) in net.source or layer.bottom[j] in net.producers:
             continue
-        for source, data in enumerate(view.layers):
-            if _brings_samples(view, source) and len(data.top) == 1:
+        for source, data in enumerate(net.layers):
+            if _brings_samples(net, source) and len(data.top) == 1:
                 words = f'gives no labels, which layer "{layer.name}" wants'
                 yield source, f'{words}; add top: "{layer.bottom[j]}"', "top"
 
 
-def swapped_bottoms(view):
+@rule()
+def swapped_bottoms(net):
     """A layer that reads scores and labels, or values and labels, but gets labels first."""
-    for i, j in _labels(view):
-        layer = view.layers[i]
-        first, second = (view.source.get((i, k)) for k in (0, j))
-        if first and second and _is_label(view, first) and not _is_label(view, second):
+    for i, j in _labels(net):
+        layer = net.layers[i]
+        first, second = (net.source.get((i, k)) for k in (0, j))
+        if first and second and _is_label(net, first) and not _is_label(net, second):
             yield i, f'bottoms are scores, then labels, but "{layer.bottom[0]}" is data', "bottom"
 
 
-def _labels(view):
+def _labels(net):
     """(layer, bottom) wherever a layer reads labels of classes."""
-    for i, layer in enumerate(view.layers):
-        for j in view.made[i].labels:
+    for i, layer in enumerate(net.layers):
+        for j in net.facts[i].labels:
             if j < len(layer.bottom):
                 yield i, j
 
 
-def _brings_samples(view, i):
-    return view.made[i].role in ("source", "dummy")
+def _brings_samples(net, i):
+    return net.facts[i].role in ("source", "dummy")
 
 
-def _is_label(view, source):
+def _is_label(net, source):
     i, k = source
-    return _brings_samples(view, i) and k > 0
+    return _brings_samples(net, i) and k > 0
 
 
-def activation_before_loss(view):
+@rule()
+def activation_before_loss(net):
     """A softmax or sigmoid before a loss that has its own, or a ReLU on scores."""
-    for i, layer in enumerate(view.layers):
-        loss, before = view.made[i], view.made_below(i)
+    for i, layer in enumerate(net.layers):
+        loss, before = net.facts[i], net.facts_below(i)
         if before is None or loss.role != "loss" or not loss.applies:
             continue
         if before.applies == loss.applies:
@@ -79,10 +86,11 @@ def activation_before_loss(view):
             yield i, f"{words}, which changes them before the loss", "bottom"
 
 
-def one_class(view):
+@rule()
+def one_class(net):
     """A softmax over one class, which is always certain."""
-    for i, layer in enumerate(view.layers):
-        built, made = view.built[i], view.made[i]
+    for i, layer in enumerate(net.layers):
+        built, made = net.built[i], net.facts[i]
         if not hasattr(made.options, "axis") or not made.applies:
             continue  # no distribution over classes: a sigmoid, for one, may be of one
         if not built.bottoms or built.guessed:
@@ -94,15 +102,16 @@ def one_class(view):
             yield i, f"{words}; use 2, or a sigmoid", "bottom"
 
 
-def zero_weights(view):
+@rule()
+def zero_weights(net):
     """Weights that start at 0, below others: all outputs of such a layer stay alike."""
-    if not view.trains:
+    if not net.trains:
         return
-    for i, layer in enumerate(view.layers):
-        made = view.made[i]
+    for i, layer in enumerate(net.layers):
+        made = net.facts[i]
         if not made.learns or not hasattr(made.options, "weight_filler"):
             continue
-        if layer.blobs or not _learns(view, i) or _is_last(view, i):
+        if layer.blobs or not _learns(net, i) or _is_last(net, i):
             continue
         filler = made.options.weight_filler
         if filler.type == "constant" and filler.value == 0:
@@ -113,20 +122,21 @@ def zero_weights(view):
             yield i, words, made.options_field, "weight_filler"
 
 
-def _is_last(view, i):
+def _is_last(net, i):
     """Whether losses and figures alone read what a layer computes: then it may start at 0."""
     ends = ("loss", "measure", "sink")
-    return all(view.made[at].role in ends for at in view.readers_of(i))
+    return all(net.facts[at].role in ends for at in net.readers_of(i))
 
 
-def linear_pair(view):
+@rule()
+def linear_pair(net):
     """Two InnerProducts without an activation between, and no bottleneck: one would do."""
-    for i, this in enumerate(view.made):
-        before = view.made_below(i)
+    for i, this in enumerate(net.facts):
+        before = net.facts_below(i)
         if before is None or not (this.linear and before.linear):
             continue
         middle = before.options.num_output
-        inputs = view.built[view.source[i, 0][0]].layer
+        inputs = net.built[net.source[i, 0][0]].layer
         narrow = inputs is not None and middle < min(
             inputs.blobs[0].count // max(middle, 1), this.options.num_output
         )
@@ -135,23 +145,25 @@ def linear_pair(view):
             yield i, f"{words}: together they compute what one alone could", "bottom"
 
 
-def batch_norm_without_scale(view):
+@rule()
+def batch_norm_without_scale(net):
     """BatchNorm without a learned scale and bias; a Scale layer adds them."""
-    for i, made in enumerate(view.made):
-        readers = view.readers_of(i)
+    for i, made in enumerate(net.facts):
+        readers = net.readers_of(i)
         if not made.normalizes_channels or made.learns:
             continue
-        if readers and not any(view.made[at].is_by_channel for at in readers):
+        if readers and not any(net.facts[at].is_by_channel for at in readers):
             yield i, 'no Scale follows; add type: "Scale" scale_param { bias_term: true }', "type"
 
 
-def scale_without_bias(view):
+@rule()
+def scale_without_bias(net):
     """A Scale behind BatchNorm that does not learn a bias."""
-    for i, made in enumerate(view.made):
-        before = view.made_below(i)
+    for i, made in enumerate(net.facts):
+        before = net.facts_below(i)
         if not made.is_by_channel or before is None or not before.normalizes_channels:
             continue
-        biased = before.learns or any(view.made[at].is_by_channel for at in view.readers_of(i))
+        biased = before.learns or any(net.facts[at].is_by_channel for at in net.readers_of(i))
         if not getattr(made.options, "bias_term", True) and not biased:
             words = f'behind {before.type} "{before.name}", which takes the mean away,'
             yield (
@@ -162,10 +174,11 @@ def scale_without_bias(view):
             )
 
 
-def bias_before_batch_norm(view):
+@rule()
+def bias_before_batch_norm(net):
     """A bias that BatchNorm takes away again."""
-    for i, made in enumerate(view.made):
-        readers = [view.made[at] for at in view.readers_of(i)]
+    for i, made in enumerate(net.facts):
+        readers = [net.facts[at] for at in net.readers_of(i)]
         if not made.learns or not getattr(made.options, "bias_term", False) or len(readers) != 1:
             continue
         if readers[0].normalizes_channels and not made.is_by_channel:
@@ -173,11 +186,12 @@ def bias_before_batch_norm(view):
             yield i, f"{words}; write bias_term: false", made.options_field, "bias_term"
 
 
-def batch_statistics_in_test(view):
+@rule()
+def batch_statistics_in_test(net):
     """BatchNorm that normalizes by the batch when testing, too."""
-    for i, made in enumerate(view.made):
+    for i, made in enumerate(net.facts):
         option = "use_global_stats"
-        if view.phase != "TEST" or not hasattr(made.options, option):
+        if net.phase != "TEST" or not hasattr(made.options, option):
             continue
         if made.options.HasField(option) and not made.options.use_global_stats:
             words = "normalizes by the batch in phase TEST, too, so results depend on what else"
@@ -185,8 +199,9 @@ def batch_statistics_in_test(view):
             yield i, words, made.options_field, option
 
 
-def mirror_in_test(view):
+@rule()
+def mirror_in_test(net):
     """Pictures that are mirrored at random when testing."""
-    for i, layer in enumerate(view.layers):
-        if view.phase == "TEST" and layer.transform_param.mirror and _brings_samples(view, i):
+    for i, layer in enumerate(net.layers):
+        if net.phase == "TEST" and layer.transform_param.mirror and _brings_samples(net, i):
             yield i, "mirrors pictures at random when testing, too", "transform_param", "mirror"

@@ -1,0 +1,32 @@
+"""Rules on types, and on how many bottoms and tops they have."""
+
+from ...errors import did_you_mean
+from ...layers import layer_types
+from ...net.wiring import count_problem
+from . import rule
+
+
+@rule()
+def unknown_type(net):
+    """A type that no layer has."""
+    known = layer_types()
+    for i, layer in enumerate(net.layers):
+        if layer.type not in known:
+            words = f'unknown type "{layer.type}"{did_you_mean(layer.type, known)}'
+            yield i, words if layer.type else "has no type", "type"
+
+
+@rule()
+def bottom_count(net):
+    """More or fewer bottoms than the type takes."""
+    for i, layer in net.known_layers():
+        if words := count_problem("bottom", layer.bottoms, len(layer.param.bottom)):
+            yield i, words, "bottom"
+
+
+@rule()
+def top_count(net):
+    """More or fewer tops than the type gives."""
+    for i, layer in net.known_layers():
+        if words := count_problem("top", layer.tops, layer.num_tops):
+            yield i, words, "top"
