@@ -6,7 +6,8 @@ import pickle
 import pytest
 
 import caffelite
-from caffelite.errors import CaffeliteError, DataError, NetError, ProtoError
+from caffelite.errors import CaffeliteError, DataError, NetError, ProtoError, WeightsError
+from caffelite.testing import make_layer
 
 NET = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
@@ -62,3 +63,28 @@ def test_other_mistakes_say_where(tmp_path):
     assert (error.line, error.column) == (4, 19)
     error = error_of(tmp_path, 'layers { layer { name: "a" type: "rleu" } }')
     assert (error.line, error.layer) == (1, "a")
+
+
+def test_what_is_wrong_with_values_names_their_blob():
+    layer, bottom, top = make_layer("Accuracy", [(2, 3), (2,)])
+    bottom[1].data[...] = 7
+    with pytest.raises(NetError, match="holds the label 7") as caught:
+        layer.forward(bottom, top)
+    assert caught.value.blob == layer.param.bottom[1]
+
+
+def test_weights_that_do_not_fit_name_layer_and_blob(tmp_path):
+    text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+    text += """layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y"
+        inner_product_param { num_output: %d } }"""
+    for name, count in (("small", 4), ("large", 5)):
+        (tmp_path / f"{name}.prototxt").write_text(text % count)
+    caffelite.Net(str(tmp_path / "small.prototxt"), caffelite.TEST).save(
+        str(tmp_path / "small.caffemodel")
+    )
+    large = caffelite.Net(str(tmp_path / "large.prototxt"), caffelite.TEST)
+    with pytest.raises(WeightsError) as caught:
+        large.copy_from(str(tmp_path / "small.caffemodel"))
+    error = caught.value
+    assert (error.line, error.layer, error.blob) == (2, "ip", "weight")
+    assert str(error).startswith(f'{tmp_path / "large.prototxt"}:2: layer "ip" (InnerProduct): ')

@@ -137,7 +137,8 @@ def _write_hdf5(path, layers):
     def fill(file):
         file.attrs[weights_file.CHECKSUM] = np.uint32(_checksum(layers))
         for name, blobs in layers.items():
-            weights.check_hdf5_name(name, path)
+            if problem := weights.hdf5_name_problem(name):
+                raise WeightsError(problem, file=path)
             group = file.create_group(f"data/{name}")
             for index, array in blobs.items():
                 group.create_dataset(str(index), data=array)

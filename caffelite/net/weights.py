@@ -118,10 +118,7 @@ def _pair_binary(net, file, report):
 
 def _pair_layer(layer, saved, path):
     if len(saved) != len(layer.blobs):
-        raise WeightsError(
-            f"{layer.at}: {path} holds {len(saved)} blobs for this layer, "
-            f"expected {len(layer.blobs)}{layer.blobs_hint(len(saved))}{_rename_hint}"
-        )
+        raise _wrong_count(layer, len(saved), path)
     shapes = [source.shape for source in saved]
     saved = [
         saved[at] if shape == shapes[at] else replace(saved[at], shape=shape, legacy=False)
@@ -132,11 +129,8 @@ def _pair_layer(layer, saved, path):
             raise _misfit(layer, index, source.shape, path)
         for what, size in (("values", source.data.size), ("diffs", source.diff.size or blob.count)):
             if size != blob.count:
-                raise WeightsError(
-                    f"{layer.at}: {path} holds {size} {what} for blob {index} "
-                    f'("{layer.blob_names[index]}"), expected {blob.count} for the shape '
-                    f"{blob.shape}"
-                )
+                words = f"expected {blob.count} for the shape {blob.shape}"
+                raise _blob_error(layer, index, f"{size} {what}", path, words)
         yield (layer.name, index), blob, source
 
 
@@ -144,9 +138,21 @@ _rename_hint = "; to train this layer afresh, give it a name that the file does 
 
 
 def _misfit(layer, index, shape, path):
-    return WeightsError(
-        f'{layer.at}: {path} holds the shape {shape} for blob {index} ("{layer.blob_names[index]}")'
-        f", expected {layer.blobs[index].shape}{_rename_hint}"
+    words = f"expected {layer.blobs[index].shape}{_rename_hint}"
+    return _blob_error(layer, index, f"the shape {shape}", path, words)
+
+
+def _blob_error(layer, index, found, path, expected):
+    name = layer.blob_names[index]
+    words = f'{path} holds {found} for blob {index} ("{name}"), {expected}'
+    return layer.error(words, WeightsError, blob=name)
+
+
+def _wrong_count(layer, count, path):
+    return layer.error(
+        f"{path} holds {count} blobs for this layer, "
+        f"expected {len(layer.blobs)}{layer.blobs_hint(count)}{_rename_hint}",
+        WeightsError,
     )
 
 
@@ -173,10 +179,7 @@ def _shapes_hdf5(file, name):
 
 def _pair_layer_hdf5(net, file, layer, saved):
     if len(saved) > len(layer.blobs):
-        raise WeightsError(
-            f"{layer.at}: {file.path} holds {len(saved)} blobs for this layer, "
-            f"expected {len(layer.blobs)}{layer.blobs_hint(len(saved))}{_rename_hint}"
-        )
+        raise _wrong_count(layer, len(saved), file.path)
     own = [
         index
         for index, blob in enumerate(layer.blobs)
@@ -294,22 +297,25 @@ def check_hdf5(net):
     hdf5.package()
     names = set()
     for layer in net.layers:
-        check_hdf5_name(layer.name, layer.at)
+        problem = hdf5_name_problem(layer.name)
         if layer.name in names:
-            raise WeightsError(
-                f"{layer.at}: HDF5 holds one layer of a name, and another has this one, too; "
+            problem = (
+                "HDF5 holds one layer of a name, and another has this one, too; "
                 "rename one of the two, or save a .caffemodel"
             )
+        if problem:
+            raise layer.error(problem, WeightsError)
         names.add(layer.name)
 
 
-def check_hdf5_name(name, at):
-    """Raise an error for a layer name that an HDF5 group cannot have."""
-    if name in ("", ".") or "/" in name or "\0" in name:
-        raise WeightsError(
-            f'{at}: HDF5 cannot hold the layer name "{name}"; expected a name without slashes; '
-            "rename the layer, or save a .caffemodel"
-        )
+def hdf5_name_problem(name):
+    """What is wrong with a layer name that an HDF5 group cannot have; "" if it can."""
+    if name not in ("", ".") and "/" not in name and "\0" not in name:
+        return ""
+    return (
+        f'HDF5 cannot hold the layer name "{name}"; expected a name without slashes; '
+        "rename the layer, or save a .caffemodel"
+    )
 
 
 # Sharing
@@ -328,9 +334,10 @@ def share_layers(net, other):
             continue
         ours, theirs = ([(b.shape, str(b.dtype)) for b in ly.blobs] for ly in (layer, source))
         if ours != theirs:
-            raise WeightsError(
-                f"{layer.at}: cannot share weights: its blobs have the shapes and types {ours}, "
-                f"expected those of the other net's layer, {theirs}"
+            raise layer.error(
+                f"cannot share weights: its blobs have the shapes and types {ours}, "
+                f"expected those of the other net's layer, {theirs}",
+                WeightsError,
             )
         for blob, owner in zip(layer.blobs, source.blobs, strict=True):
             blob.share_data(owner)

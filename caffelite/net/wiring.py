@@ -52,7 +52,8 @@ class Wiring:
                 f'top[{index}] "{name}" is already a top of {self._producers[name].at}; '
                 "a blob has one producer: rename one of the two, or, to compute in place, "
                 f'put "{name}" at the same place among bottoms and tops, with no other reader '
-                "of it before this layer"
+                "of it before this layer",
+                blob=name,
             )
         self.blobs[name] = blob
         self._producers[name] = layer
@@ -78,9 +79,11 @@ def check_in_place(node):
     """Raise an error if a layer that cannot work in place is to: known once it is set up."""
     for index, blob in enumerate(node.top_blobs):
         if not node.layer.in_place and any(blob is b for b in node.bottom_blobs):
+            name = node.top_names[index]
             raise node.layer.error(
-                f'top[{index}] "{node.top_names[index]}" is its bottom, too, but with these '
-                "options the layer cannot compute in place; give the top a name of its own"
+                f'top[{index}] "{name}" is its bottom, too, but with these '
+                "options the layer cannot compute in place; give the top a name of its own",
+                blob=name,
             )
 
 

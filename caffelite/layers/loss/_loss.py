@@ -141,10 +141,12 @@ def read_labels(layer, blob, classes, ignore=None, index=1):
         problem = "label >= number of outputs" if values[at] >= classes else "label below 0"
         if np.isnan(values[at]):
             problem = "no number"
+        name = layer.param.bottom[index]
         raise layer.error(
-            f'bottom[{index}] "{layer.param.bottom[index]}" holds the label '
+            f'bottom[{index}] "{name}" holds the label '
             f"{blob.data[at]:g} at {list(at)}: {problem}; expected 0 to {classes - 1}"
             + ("" if ignore is None else f", or {ignore} to ignore a sample")
-            + f', for the {classes} outputs of bottom[0] "{layer.param.bottom[0]}"'
+            + f', for the {classes} outputs of bottom[0] "{layer.param.bottom[0]}"',
+            blob=name,
         )
     return labels
