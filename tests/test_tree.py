@@ -102,6 +102,13 @@ def test_no_file_is_a_drawer_for_odds_and_ends(path):
     assert stem not in {"util", "utils", "helper", "helpers", "misc", "tools"}
 
 
+def test_the_drawing_of_the_rooms_has_them_all_in_order():
+    text = (PACKAGE.parent / "docs" / "pages" / "rooms.svg").read_text()
+    drawn = [name for name in re.findall(r">(\w+)</text>", text) if name in set().union(*ORDER)]
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} <= {*drawn}
+    assert [rank(name) for name in drawn] == sorted(map(rank, drawn), reverse=True)
+
+
 def test_pictures_come_in_by_one_door():
     """Elsewhere a file could reach any of Pillow's decoders, some of which start programs."""
     texts = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in FILES}
