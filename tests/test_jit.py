@@ -83,10 +83,27 @@ def test_nets_run_in_threads_and_forks(then, layer, require_threading_layer):
 
 def test_few_values_are_left_to_one_thread(monkeypatch):
     counts = []
-    doubled = _jit.Parallel(lambda x: x.__imul__(2), {})
+    doubled = _jit.Parallel(lambda x: x.__imul__(2), None, {})
     monkeypatch.setattr(doubled, "on", lambda threads: counts.append(threads) or np.copy)
     monkeypatch.setattr(_jit, "ALONE", 1000 * _jit.VALUE)
     monkeypatch.setattr(_jit.numba, "get_num_threads", lambda: 8)
     doubled(np.zeros(1000))
     doubled(np.zeros(1001))
     assert counts == [1, 8]
+
+
+def test_a_single_turn_of_a_loop_is_the_kernel_that_it_calls():
+    @_jit.kernel
+    def add(x, part):
+        x[part] += part + 1
+
+    @_jit.kernel(parallel=True, part=add)
+    def add_all(x):
+        for part in _jit.prange(len(x)):
+            add(x, np.int64(part))
+
+    one, three = np.zeros(1), np.zeros(3)
+    add_all.on(1)(one)
+    add_all.on(3)(three)
+    assert (one == [1]).all() and (three == [1, 2, 3]).all()
+    assert not isinstance(add_all.alone, type(add)), "the loop is not compiled for one thread"

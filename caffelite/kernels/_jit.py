@@ -45,20 +45,21 @@ class _CompileNotice(event.Listener):
 event.register("numba:compile", _CompileNotice())
 
 
-def kernel(function=None, *, parallel=False, any_order=False, fused=False):
+def kernel(function=None, *, parallel=False, part=None, any_order=False, fused=False):
     """Compile on first call and keep the machine code on disk.
 
     Serial kernels release the GIL and may run in any thread. Kernels with ``parallel=True`` use
-    `prange`, see `Parallel`.
+    `prange`, see `Parallel`. Where that loop does nothing but call the kernel ``part`` with the
+    number of the turn as its last argument, a single turn calls it without another compilation.
     Division by zero follows IEEE rather than Python. Additions keep their written order
     (no fastmath), so the same inputs and thread count give the same bits. ``any_order=True`` lets
     the compiler regroup sums into vector lanes: the same bits each time, on one kind of CPU.
     ``fused=True`` lets it round a * b + c once, where the CPU can.
     """
     if function is None:
-        return lambda f: kernel(f, parallel=parallel, any_order=any_order, fused=fused)
+        return lambda f: kernel(f, parallel=parallel, part=part, any_order=any_order, fused=fused)
     options = {"fastmath": {*["reassoc"] * any_order, *["contract"] * fused}}
-    return Parallel(function, options) if parallel else _compiled(function, **options)
+    return Parallel(function, part, options) if parallel else _compiled(function, **options)
 
 
 class Parallel:
@@ -72,8 +73,11 @@ class Parallel:
     MemoryError, would get lost with its thread, and the results with it.
     """
 
-    def __init__(self, function, options):
+    def __init__(self, function, part, options):
         self.together = _compiled(function, parallel=True, **options)
+        if part:
+            self.alone = lambda *arguments: part(*arguments, 0)
+            return
         # another name, since numba's cache on disk does not look at options
         code, name = function.__code__, function.__name__ + "_alone"
         twin = FunctionType(code, function.__globals__, name, function.__defaults__)

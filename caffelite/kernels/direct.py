@@ -84,8 +84,16 @@ def plan(problem):
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
-    run = _multiply.on(plan.parts)
-    run(x.reshape(-1), w.reshape(-1), y.reshape(-1), plan, weights, epilogue, work)
+    x, w, y = x.reshape(-1), w.reshape(-1), y.reshape(-1)
+    if plan.packed:
+        _pack_weights.on(plan.parts)(w, weights, plan, work)
+    _multiply.on(plan.parts)(x, w, y, plan, weights, epilogue, work)
+
+
+@kernel(parallel=True)
+def _pack_weights(w, weights, plan, work):
+    for item in prange(plan.group * -(-plan.outputs // TILE_ROWS)):
+        pack_tile(w, weights, plan.outputs, np.int64(item), work, 0)
 
 
 @kernel
@@ -146,10 +154,7 @@ def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
                     done += run
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, part=_multiply_part)
 def _multiply(x, w, y, plan, weights, epilogue, work):
-    if plan.packed:
-        for item in prange(plan.group * -(-plan.outputs // TILE_ROWS)):
-            pack_tile(w, weights, plan.outputs, np.int64(item), work, 0)
     for part in prange(plan.parts):
         _multiply_part(x, w, y, plan, weights, epilogue, work, np.int64(part))

@@ -141,7 +141,7 @@ def _add_part(x, dy, target, plan, work, part):
         )  # fmt: skip
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, part=_add_part)
 def _add_gradient(x, dy, target, plan, work):
     for part in prange(plan.parts):
         _add_part(x, dy, target, plan, work, np.int64(part))

@@ -245,7 +245,7 @@ def _gemm_part(a, b, c, product, work, part):
         gemm_rectangle(a, b, c, product, (i0, i1), (j0, j1), work, part * product.size)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, part=_gemm_part)
 def _gemm(a, b, c, product, work):
     for part in prange(product.row_parts * product.column_parts):
         _gemm_part(a, b, c, product, work, np.int64(part))
