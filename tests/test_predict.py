@@ -221,12 +221,12 @@ def test_which_value_is_largest_is_no_score_of_a_class(folder, capsys, command):
 def test_boxes_are_framed_and_named():
     scores = np.array([[0.1, 0.9], [0.8, 0.2]])
     found = Boxes(([(40, 30, 90, 80), (-5.5, 2, 30, 500)], scores), ["dog"])
-    assert [(one["name"], one["score"]) for one in found.told()["boxes"]] == [
+    assert [(one["name"], one["score"]) for one in found.as_json()["boxes"]] == [
         ("1", 0.9),
         ("dog", 0.8),
     ]
     picture = np.full((100, 120, 3), 255, np.uint8)
-    drawn = found.drawn(picture)
+    drawn = found.draw(picture)
     assert (picture == 255).all() and drawn.shape == picture.shape
     for y, x, label in ((89, 60, 1), (60, 79, 1), (29, 90, 0)):
         assert drawn[y, x].tolist() == color_of(label + 1).tolist()

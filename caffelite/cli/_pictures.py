@@ -36,17 +36,17 @@ def add_draw_flag(parser):
     parser.add_argument("--draw", metavar="FOLDER", help=words)
 
 
-def asker_of(args, log, kind=None):
-    """The PictureAsker of the nets that the flags name; `kind` is that of the answers, if given."""
+def predictor_of(args, log, kind=None):
+    """The PicturePredictor of the nets that flags name; `kind` is that of its answers, or None."""
     from ..data.dataset import read_names
-    from ..predict.runner import PictureAsker
+    from ..predict.runner import PicturePredictor
 
     if len(args.model) != len(args.weights):
         raise UsageError("each --model needs its --weights, and the other way round")
     found = [preprocessing_of(args, model, log) for model in args.model]
     nets = [_open(args, *files) for files in zip(args.model, args.weights, found, strict=True)]
     labels = args.labels or found[0].names
-    return PictureAsker(nets, kind, read_names(labels) if labels else [])
+    return PicturePredictor(nets, kind, read_names(labels) if labels else [])
 
 
 def _open(args, model, weights, found):
@@ -75,8 +75,8 @@ class Drawing:
     No picture of `paths`, those to be asked about, may lie there: it could be drawn over.
     """
 
-    def __init__(self, folder, asker, paths):
-        self.folder, self.asker, self.used = folder, asker, set()
+    def __init__(self, folder, predictor, paths):
+        self.folder, self.predictor, self.used = folder, predictor, set()
         for path in paths:
             if os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
                 raise UsageError(
@@ -86,11 +86,11 @@ class Drawing:
         os.makedirs(folder, exist_ok=True)
 
     def draw(self, found):
-        """Draw what was Found; returns the name of the file."""
+        """Draw a Prediction; returns the name of the file."""
         from ..atomic import write_atomically
         from ..data.image import encode
 
-        picture = found.answer.drawn(self.asker.seen(found))
+        picture = found.answer.draw(self.predictor.shown_picture(found))
         path = os.path.join(self.folder, self._name(found.path))
         write_atomically(path, encode(picture.transpose(2, 0, 1)[::-1], "png"))
         return path

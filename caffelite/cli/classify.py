@@ -24,7 +24,7 @@ from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ._flags import UsageError, int32
 from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
-from ._pictures import add_asking_flags, asker_of
+from ._pictures import add_asking_flags, predictor_of
 
 
 def add_arguments(parser):
@@ -54,13 +54,13 @@ def run(args):
 
     allow_python(args)
     paths = find(args.pictures)
-    asker = asker_of(args, log, Classes)
+    predictor = predictor_of(args, log, Classes)
     results, kept = [], []
     if args.csv:
         _say(_row(("file", "rank", "label", "name", "score")))
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
-    for path, answer, _ in run_on(asker, paths, args.skip_bad, lambda path: bar.update()):
-        result = {"file": path, **answer.told(args.top)}
+    for path, answer, _ in run_on(predictor, paths, args.skip_bad, lambda path: bar.update()):
+        result = {"file": path, **answer.as_json(args.top)}
         if args.npy:
             kept.append(answer.scores)
         if args.json:

@@ -63,7 +63,7 @@ def run(args):
     from tqdm import tqdm
 
     from ..atomic import written_together
-    from ..predict.runner import WindowAsker
+    from ..predict.runner import WindowPredictor
     from ..predict.runner import run as run_on
     from ..pycaffe.detector import proposals
     from ..reading import lines
@@ -76,11 +76,11 @@ def run(args):
     detector = _detector(args, log)
     count = sum(map(len, windows.values()))
     bar = tqdm(total=count, desc="windows", leave=False, disable=not on_terminal())
-    asker = WindowAsker(detector, windows, bar.update)
-    drawing = Drawing(args.draw, asker, windows) if args.draw else None
+    predictor = WindowPredictor(detector, windows, bar.update)
+    drawing = Drawing(args.draw, predictor, windows) if args.draw else None
     counts = {"windows": 0, "pictures": 0}
     with written_together(args.out) as passing, TABLES[kind](passing[args.out]) as table, bar:
-        for found in run_on(asker, list(windows), args.skip_bad, asker.skip):
+        for found in run_on(predictor, list(windows), args.skip_bad, predictor.skip):
             table.add(found.answer.rows(found.path))
             counts["windows"] += len(found.answer.boxes)
             counts["pictures"] += 1

@@ -19,7 +19,7 @@ from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ._flags import UsageError
 from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
-from ._pictures import Drawing, add_asking_flags, add_draw_flag, asker_of
+from ._pictures import Drawing, add_asking_flags, add_draw_flag, predictor_of
 
 
 def add_arguments(parser):
@@ -46,13 +46,13 @@ def run(args):
         raise UsageError(f'--answer: unknown "{args.answer}"{ANSWERS.instead_of(args.answer)}')
     allow_python(args)
     paths = find(args.pictures)
-    asker = asker_of(args, log, ANSWERS[args.answer] if args.answer else None)
-    drawing = Drawing(args.draw, asker, paths) if args.draw else None
-    kind = next(name for name, known in ANSWERS.items() if known is asker.kind)
+    predictor = predictor_of(args, log, ANSWERS[args.answer] if args.answer else None)
+    drawing = Drawing(args.draw, predictor, paths) if args.draw else None
+    kind = next(name for name, known in ANSWERS.items() if known is predictor.kind)
     results = []
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
-    for found in run_on(asker, paths, args.skip_bad, lambda path: bar.update()):
-        result = {"file": found.path, "answer": kind, **found.answer.told()}
+    for found in run_on(predictor, paths, args.skip_bad, lambda path: bar.update()):
+        result = {"file": found.path, "answer": kind, **found.answer.as_json()}
         if drawing:
             result["drawn"] = drawing.draw(found)
         if args.json:

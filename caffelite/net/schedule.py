@@ -1,7 +1,7 @@
 """The schedule of a net: which steps run, for any part of it, forward and backward."""
 
 from ..environment import choice
-from . import kept
+from . import kept_for_backward
 from .fused import find_fused
 from .step import Step
 
@@ -18,7 +18,7 @@ class Schedule:
         self._single = [Step([node], index) for index, node in enumerate(nodes)]
         fused = find_fused(nodes) if planned else []
         self._fused = {i: step for step in fused for i in range(step.first, step.last + 1)}
-        self.kept = kept.keep(nodes, self._fused, planned)
+        self.kept = kept_for_backward.keep(nodes, self._fused, planned)
 
     @property
     def steps(self):

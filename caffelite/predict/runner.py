@@ -1,7 +1,7 @@
 """From picture files to answers: one loop for all kinds of them.
 
-What is asked is an asker: `read(path)` gives what `ask` takes a list of, at most `at_once`; that
-gives an Answer for each. `seen` gives the picture that an answer is drawn on.
+A predictor answers: `read(path)` reads a picture, `predict` takes a list of what was read, at most
+`batch_size`, and gives an Answer for each. `shown_picture` is what an answer is drawn on.
 """
 
 import logging
@@ -23,26 +23,26 @@ WINDOWS = 64  # at once; the thousands of one picture would take gigabytes
 CROPS = 16
 
 
-class Found(NamedTuple):
-    """What was found of one file: `read` is what was read of it."""
+class Prediction(NamedTuple):
+    """The answer to one picture file; `read` is what the predictor read of it."""
 
     path: str
     answer: Answer
     read: object
 
 
-def run(asker, paths, skip_bad=False, skipped=lambda path: None):
-    """Yield what is Found of each picture that can be read.
+def run(predictor, paths, skip_bad=False, skipped=lambda path: None):
+    """Yield the Prediction of each picture that can be read.
 
     One that cannot is an error; with `skip_bad` it is named and left out, after a call of
     `skipped`.
     """
     bad = 0
-    for first in range(0, len(paths), asker.at_once):
+    for first in range(0, len(paths), predictor.batch_size):
         read = []
-        for path in paths[first : first + asker.at_once]:
+        for path in paths[first : first + predictor.batch_size]:
             try:
-                read.append((path, asker.read(path)))
+                read.append((path, predictor.read(path)))
             except DataError as problem:
                 if not skip_bad:
                     raise DataError(f"{problem}; --skip-bad leaves it out") from None
@@ -50,13 +50,13 @@ def run(asker, paths, skip_bad=False, skipped=lambda path: None):
                 bad += 1
                 skipped(path)
         if read:
-            answers = asker.ask(read)
-            yield from (Found(path, a, r) for (path, r), a in zip(read, answers, strict=True))
+            answers = predictor.predict(read)
+            yield from (Prediction(path, a, r) for (path, r), a in zip(read, answers, strict=True))
     if bad:
         log.warning("skipped: %d of %d pictures", bad, len(paths))
 
 
-class PictureAsker:
+class PicturePredictor:
     """Asks nets what they say of whole pictures: the mean of their answers.
 
     Parameters
@@ -71,13 +71,13 @@ class PictureAsker:
         self.kind = kind or kind_of(*nets[0].answering())
         for net in nets:
             self.kind.check(net.answering()[0])
-        self.at_once = max(1, CROPS // max(net.transformer.crops_per_sample for net in nets))
+        self.batch_size = max(1, CROPS // max(net.transformer.crops_per_sample for net in nets))
 
     def read(self, path):
         """What each net is shown of the picture."""
         return [net.crops(path) for net in self.nets]
 
-    def ask(self, read):
+    def predict(self, read):
         crops = zip(*(own for _, own in read), strict=True)
         every = [
             self.kind.values(net.outputs(list(own)))
@@ -88,12 +88,12 @@ class PictureAsker:
             raise NetError(f"the nets have different numbers of classes: {counts}")
         return [self.kind(values, self.names) for values in np.mean(every, axis=0)]
 
-    def seen(self, found):
+    def shown_picture(self, found):
         """The picture as the first net sees it, its values stretched from black to white."""
         return picture_of(found.read[0][0])
 
 
-class WindowAsker:
+class WindowPredictor:
     """Asks a Detector what is in given windows of pictures.
 
     Parameters
@@ -103,7 +103,7 @@ class WindowAsker:
     done : called with how many more windows have been asked about
     """
 
-    at_once = 1
+    batch_size = 1
 
     def __init__(self, detector, windows, done=lambda count: None):
         self.detector, self.windows, self.done = detector, windows, done
@@ -111,7 +111,7 @@ class WindowAsker:
     def read(self, path):
         return load_image(path)
 
-    def ask(self, read):
+    def predict(self, read):
         return [Boxes((self.windows[path], self._scores(path, image))) for path, image in read]
 
     def skip(self, path):
@@ -126,5 +126,5 @@ class WindowAsker:
             self.done(len(group))
         return scores
 
-    def seen(self, found):
+    def shown_picture(self, found):
         return read_picture(found.path, True)[::-1].transpose(1, 2, 0)

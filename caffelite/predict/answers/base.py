@@ -37,17 +37,17 @@ class Answer:
         """A row for each picture, of outputs: pictures x crops x the shape for one."""
         return outputs.mean(axis=1)
 
-    def told(self):
+    def as_json(self):
         """The answer as JSON can say it, a dict."""
-        raise NotImplementedError(f"{type(self).__name__}.told")
+        raise NotImplementedError(f"{type(self).__name__}.as_json")
 
     def lines(self):
         """The answer as lines of text."""
         raise NotImplementedError(f"{type(self).__name__}.lines")
 
-    def drawn(self, picture):
+    def draw(self, picture):
         """A picture of the answer, on or beside `picture`: both height x width x 3, red first."""
-        raise NotImplementedError(f"{type(self).__name__}.drawn")
+        raise NotImplementedError(f"{type(self).__name__}.draw")
 
     def name(self, label):
         """What a class is called."""

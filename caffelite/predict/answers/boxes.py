@@ -35,7 +35,7 @@ class Boxes(Answer):
             for box, scores in zip(self.boxes, self.scores, strict=True)
         ]
 
-    def told(self):
+    def as_json(self):
         """{"boxes": [{box, label, name, score}]}: the likeliest class of each, the best first."""
         found = [(float(s.max()), int(s.argmax()), box) for s, box in self._pairs()]
         found.sort(key=lambda one: -one[0])
@@ -52,13 +52,13 @@ class Boxes(Answer):
     def lines(self):
         return [
             f"  {one['score']:.4f}  {one['name']}  {', '.join(f'{x:g}' for x in one['box'])}"
-            for one in self.told()["boxes"]
+            for one in self.as_json()["boxes"]
         ]
 
-    def drawn(self, picture):
+    def draw(self, picture):
         """The best boxes, each in the color of its class, with its name and score."""
         picture = picture.copy()
-        for one in reversed(self.told()["boxes"][:MOST_DRAWN]):
+        for one in reversed(self.as_json()["boxes"][:MOST_DRAWN]):
             color = color_of(one["label"] + 1)  # 0 is black
             _frame(picture, one["box"], color)
             y, x = (max(0, round(place)) for place in one["box"][:2])

@@ -30,7 +30,7 @@ class Classes(Answer):
     def scores(self):
         return self.given
 
-    def told(self, count=5):
+    def as_json(self, count=5):
         """{"top": [{label, name, score}]}, the highest score first."""
         best = (-self.scores).argsort(kind="stable")[:count]
         return {
@@ -41,9 +41,9 @@ class Classes(Answer):
         }
 
     def lines(self, count=5):
-        return [f"  {one['score']:.4f}  {one['name']}" for one in self.told(count)["top"]]
+        return [f"  {one['score']:.4f}  {one['name']}" for one in self.as_json(count)["top"]]
 
-    def drawn(self, picture):
+    def draw(self, picture):
         """The picture, and below it the classes."""
         words = [line.strip() for line in self.lines(MOST_DRAWN)]
         return np.concatenate([picture, lettered(words, picture.shape[1])])

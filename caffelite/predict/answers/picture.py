@@ -20,7 +20,7 @@ class Picture(Answer):
     def values(cls, outputs):
         return outputs[:, 0]
 
-    def told(self):
+    def as_json(self):
         """{channels, height, width, least, largest}"""
         names = ("channels", "height", "width")
         told = dict(zip(names, self.given.shape, strict=True))
@@ -30,5 +30,5 @@ class Picture(Answer):
         shape = " x ".join(map(str, self.given.shape))
         return [f"  {shape}, from {self.given.min():.4g} to {self.given.max():.4g}"]
 
-    def drawn(self, picture):
+    def draw(self, picture):
         return picture_of(np.asarray(self.given))

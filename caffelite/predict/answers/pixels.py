@@ -39,7 +39,7 @@ class Pixels(Answer):
         planes = self.given
         return planes[0].astype(int) if len(planes) == 1 else planes.argmax(axis=0)
 
-    def told(self):
+    def as_json(self):
         """{height, width, labels: [{label, name, share}]}, the most frequent first."""
         labels, counts = np.unique(self.labels, return_counts=True)
         order = (-counts).argsort(kind="stable")
@@ -55,9 +55,9 @@ class Pixels(Answer):
         return {"height": height, "width": width, "labels": found}
 
     def lines(self):
-        return [f"  {one['share']:.4f}  {one['name']}" for one in self.told()["labels"]]
+        return [f"  {one['share']:.4f}  {one['name']}" for one in self.as_json()["labels"]]
 
-    def drawn(self, picture):
+    def draw(self, picture):
         labels = enlarged(self.labels, *picture.shape[:2])
         mixed = (picture.astype(int) + color_of(labels)) // 2
         return np.where(labels[..., None] == 0, picture, mixed).astype(np.uint8)
