@@ -10,6 +10,7 @@ import pytest
 import caffelite
 from caffelite.cli import main
 from caffelite.data.image import decode
+from caffelite.pictures.curves import panels
 from caffelite.proto.text import parse
 from caffelite.run_log import watch
 from caffelite.run_log.follower import Follower
@@ -123,3 +124,20 @@ def test_a_histogram_counts_what_is_finite():
 def test_flags_that_make_no_sense(folder, capsys, flags, said):
     assert main(["train", "--solver", "solver.prototxt", *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_stages_in_one_log_are_curves_of_their_own(tmp_path):
+    """The second was taken for the first, gone on from iteration 0, and the first left out."""
+    lines = []
+    for time, stage in enumerate(("out/a", "out/b", "out/b")):
+        start = {"event": "start", "iteration": 0, "time": time}
+        lines.append(start | {"solver": f'base_lr: 1\nsnapshot_prefix: "{stage}"\n'})
+        row = {"event": "train", "iteration": 5 * time, "time": time, "loss": time, "outputs": {}}
+        lines += [row, row | {"iteration": 9}]
+    path = tmp_path / "run.json"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines[1:]))  # as old logs begin
+    found = panels({"run": read_log(path)})["loss"]
+    assert [c.run for c in found] == ["run"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = panels({"run": read_log(path)})["loss"]
+    assert [(c.run, c.x) for c in found] == [("run: out/a", [0, 9]), ("run: out/b", [5, 9])]

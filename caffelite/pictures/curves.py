@@ -30,8 +30,8 @@ def panels(runs, x="iteration", smooth=1, wanted=()):
     wanted : names of panels; all, if empty
     """
     found = {LOSS: []}
-    for label, run in runs.items():
-        for phase, rows in (("train", run.train), ("test", run.test)):
+    for label, train, test in _stages(runs):
+        for phase, rows in (("train", train), ("test", test)):
             for name, points in _series(_without_overtaken(rows), phase).items():
                 xs = [getattr(row, x) for row, _ in points]
                 ys = [value for _, value in points]
@@ -42,6 +42,15 @@ def panels(runs, x="iteration", smooth=1, wanted=()):
     for name in [n for n, curves in found.items() if not curves or _repeats_loss(n, found)]:
         del found[name]
     return _chosen(found, wanted)
+
+
+def _stages(runs):
+    """(label, its rows of training, of tests) of each stage of a run: each begins at 0 again."""
+    for label, run in runs.items():
+        stages = list(dict.fromkeys(row.stage for row in (*run.train, *run.test)))
+        for stage in stages:
+            parts = ([r for r in rows if r.stage == stage] for rows in (run.train, run.test))
+            yield f"{label}: {stage}" if len(stages) > 1 else label, *parts
 
 
 def _without_overtaken(rows):

@@ -7,6 +7,7 @@ and other programs say, too.
 import itertools
 import math
 import os
+import re
 from datetime import datetime
 
 from ..errors import DataError
@@ -15,6 +16,7 @@ from . import glog_text
 from .rows import Row, Run
 
 MOST_RECORD = 1 << 22  # characters of a record; longer lines are none
+_PREFIX = re.compile('^snapshot_prefix: "(.*)"$', re.MULTILINE)
 _LATEST = 1 << 33  # seconds, in the year 2242, that a file may claim to be of
 
 
@@ -63,7 +65,7 @@ def _lines(file):
 
 
 def _rows_of_records(found):
-    run, start, rate = Run(), None, math.nan
+    run, start, rate, stage = Run(), None, math.nan, ""
     for record in found:
         time = finite(record.get("time"))
         if math.isnan(time):
@@ -72,10 +74,16 @@ def _rows_of_records(found):
         kind, net, outputs = (record.get(key) for key in ("event", "net", "outputs"))
         if kind == "start":
             run.starts.append(record)
+            prefix = _PREFIX.search(str(record.get("solver")))
+            stage = prefix[1] if prefix else stage
+            if len(run.starts) == 1:
+                for row in (*run.train, *run.test):  # of a log begun without such records
+                    row.stage = stage
         if kind not in ("train", "test"):
             continue
         since = time - start
         row = Row(record["iteration"], since, rate, net=count(net) or 0, begun=since)
+        row.stage = stage
         row.loss = finite(record.get("loss"))
         for name, value in outputs.items() if isinstance(outputs, dict) else ():
             row.outputs += [(name, finite(one)) for one in _flat(value)]

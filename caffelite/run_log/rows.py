@@ -12,7 +12,7 @@ class Row:
     `rate_before` is the learning rate last told before the outputs, which is what Caffe's tables
     have; `rate`, of training, is that of the iteration itself. `loss` is the total, which training
     shows smoothed. `seconds` are those of the first output, `begun` those of the line before: of
-    the loss, or that a test begins.
+    the loss, or that a test begins. `stage` is the snapshot_prefix of the solver, where it is told.
     """
 
     iteration: int
@@ -22,6 +22,7 @@ class Row:
     loss: float = math.nan
     net: int = 0
     begun: float = math.nan
+    stage: str = ""
     outputs: list = field(default_factory=list)  # (name, value), several of a name for an array
 
     def named_outputs(self):
