@@ -123,7 +123,7 @@ def test_the_twin_gives_the_same_scores_in_the_test_phase():
         assert outputs[name].item() == pytest.approx(float(net.blobs[name].data), rel=1e-9)
 
 
-@pytest.mark.parametrize("folder", ["lenet", "cifar10-full"])
+@pytest.mark.parametrize("folder", ["lenet", pytest.param("cifar10-full", marks=pytest.mark.slow)])
 def test_a_small_net_and_its_twin_take_the_same_step(folder):
     assert_same_step(*pair(without_dropout(benchmark.in_memory(folder, TRAIN, 3))), 1e-8)
 
@@ -192,6 +192,7 @@ def test_inference_has_no_backward(capsys, tmp_path):
     assert set(result["ms"]["caffelite"]) == {"forward"}
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_processes_of_their_own(capsys):
     """A parent that holds much must not show in them."""
     ballast = np.ones(150 * 2**20, np.float64)  # 1.2 GB

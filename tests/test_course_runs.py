@@ -22,6 +22,7 @@ def short(monkeypatch):
     monkeypatch.setattr(course, "EXPERIMENTS", found)
 
 
+@pytest.mark.slow
 def test_curves_figures_and_report(short, tmp_path, monkeypatch, capsys):
     command = ["course.py", "--out", str(tmp_path), "--runs", str(tmp_path / "runs")]
     monkeypatch.setattr(sys, "argv", command)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import caffelite
+from caffelite.layers import layer_types
 from caffelite.testing import make_layer
 
 torch = pytest.importorskip("torch")
@@ -97,6 +98,10 @@ ACTIVATIONS = {
     "SeLu": ("", functional.selu),
     "Swish": ("", functional.silu),
     "TanH": ("", torch.tanh),
+} | {  # a new one without options needs no line here, if PyTorch calls it the same
+    name: ("", getattr(functional, name.lower()))
+    for name, layer in layer_types().items()
+    if layer.pointwise and not layer.options_field and hasattr(functional, name.lower())
 }
 
 

@@ -58,7 +58,8 @@ def test_the_commands_do_what_the_page_says(pictures, capsys):
         assert main([name, *words]) == 0, capsys.readouterr().err
         outputs[name] = capsys.readouterr().out
     assert main(check[1:]) == 0
-    assert list(outputs) == ["dataset", "train", "plot", "test", "classify"]
+    assert list(outputs) == ["dataset", "train", "plot", "test", "classify", "predict"]
+    assert [path.suffix for path in Path("answers").iterdir()] == [".png"]
     assert "data/train_lmdb: 48 pictures, 3 x 32 x 32; 3 classes, 16 pictures" in outputs["dataset"]
     assert "data/test_lmdb: 12 pictures" in outputs["dataset"]
     assert Path("curves.svg").read_text().lstrip().startswith("<?xml")

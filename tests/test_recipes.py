@@ -32,7 +32,15 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "models").symlink_to(ROOT / "models")
 
 
-@pytest.mark.parametrize("path", [*SHORT, *OWN], ids=lambda path: f"{path.parent.name}/{path.stem}")
+def by_depth():
+    """The recipes; those of nets of many layers are slow tests."""
+    for path in [*SHORT, *OWN]:
+        net = path.parent / "deploy.prototxt"
+        slow = net.exists() and len(read_net(net).layer) > 30
+        yield pytest.param(path, marks=pytest.mark.slow if slow else [])
+
+
+@pytest.mark.parametrize("path", [*by_depth()], ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_the_loss_falls(path, here):
     solver = read_solver(path)
     net = read_net(solver.net)

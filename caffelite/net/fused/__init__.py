@@ -11,6 +11,9 @@ import functools
 import importlib
 import pkgutil
 
+_MOST = 8
+"""Nodes that are looked at for a step: no fusion takes as many, and chains in place may be long."""
+
 
 def find_fused(nodes):
     """The fused steps for the nodes of a net, in order; where several match, the longest."""
@@ -38,7 +41,7 @@ def _in_place_on_top(nodes, index):
     Nobody sees the difference if these run as one: of a blob only the last value shows.
     """
     head, found = nodes[index], [nodes[index]]
-    for node in nodes[index + 1 :]:
+    for node in nodes[index + 1 : index + _MOST]:
         if not (
             node.bottom_names == node.top_names == head.top_names
             and len(node.top_names) == 1
