@@ -1,4 +1,8 @@
-"""Every layer type: importing this package imports all modules below it, which register."""
+"""Every layer type: importing this package imports all modules below it, which register.
+
+A type is a class in a file of its name, in the folder of its heading in Caffe's catalogue. What a
+layer has to say and to do stands in base.py; docs/pages/extending.md adds one step by step.
+"""
 
 import importlib
 import pkgutil

@@ -1,1 +1,1 @@
-"""Losses and measures."""
+"""Losses, in which backward begins, and measures, which only tell how well a net does."""
