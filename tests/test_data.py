@@ -531,12 +531,14 @@ def test_batches_come_in_order_and_no_more_than_depth_are_ready():
 def test_waiting_is_logged_each_thousandth_time(caplog, monkeypatch):
     monkeypatch.setattr("caffelite.data.prefetch._waits", itertools.count(999))
     caplog.set_level("INFO", "caffelite")
-    # each batch is there once it is waited for
-    batches = Prefetch(
-        lambda k: wait_until(lambda: batches._worker and batches._worker._changed._waiters),
-        step=1,
-        depth=4,
-    )
+
+    def load(k):
+        """Each batch is there once it is waited for, or nobody will."""
+        wait_until(lambda: batches._worker)
+        worker = batches._worker
+        return wait_until(lambda: worker._stopped or worker._changed._waiters)
+
+    batches = Prefetch(load, step=1, depth=4)
     for k in (5, 50, 500):
         batches.batch(k)
     assert caplog.messages == ["Waiting for data"]
