@@ -111,6 +111,7 @@ def assert_same_step(net, twin, outputs, tolerance):
             assert distance <= tolerance * largest, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_place", [True, False])
 def test_a_step_of_the_twin_is_a_step_of_the_net(in_place):
     """Loss and all gradients, in float64, over every kind of layer that has a translation."""

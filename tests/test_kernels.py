@@ -1,5 +1,7 @@
 """Matrix products and convolutions against their slow twins."""
 
+import itertools
+
 import numba
 import numpy as np
 import pytest
@@ -149,9 +151,15 @@ def exact(monkeypatch):
     monkeypatch.setattr(plan, "FORCED", ["direct"])
 
 
+def problems():
+    """(window, counts); the twin takes long over many channels and three axes or more."""
+    for window, counts in itertools.product(WINDOWS, COUNTS if JIT else COUNTS[:3]):
+        slow = len(window[0]) > 2 and counts == COUNTS[-1]
+        yield pytest.param(window, counts, marks=pytest.mark.slow if slow else [])
+
+
 @FLOATS
-@pytest.mark.parametrize("counts", COUNTS if JIT else COUNTS[:3], ids=str)
-@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize(("window", "counts"), [*problems()], ids=str)
 def test_convolve(window, counts, dtype):
     check_convolve(window, counts, dtype)
 
