@@ -23,13 +23,19 @@ class Adam(UpdateRule):
                 kind = type(self).__name__
                 raise SolverError(f"{kind}: {name} must be at least 0 and below 1, not {value:g}")
 
-    def update(self, blob, history, rate, t):
-        g, b1, b2 = blob.diff, self.param.momentum, self.param.momentum2
+    def average(self, g, history):
+        """Take a gradient into the history; returns h, h2, b1 and b2."""
+        b1, b2 = self.param.momentum, self.param.momentum2
         h, h2 = history["mean"], history["squares"]
         h *= b1
         axpy(1 - b1, g, h)
         h2 *= b2
         axpy(1 - b2, g * g, h2)
+        return h, h2, b1, b2
+
+    def update(self, blob, history, rate, t):
+        g = blob.diff
+        h, h2, b1, b2 = self.average(g, history)
         number, correction = g.dtype.type, math.sqrt(1 - b2**t) / (1 - b1**t)
         rate = number(rate) * number(correction)
         g[...] = h / (np.sqrt(h2) + self.param.delta) * rate

@@ -3,7 +3,6 @@ import math
 import numpy as np
 
 from ...errors import SolverError
-from ...kernels.axpy import axpy
 from .adam import Adam
 from .base import register
 
@@ -31,11 +30,7 @@ class AdamW(Adam):
             np.multiply(blob.data, 1 - rate * amount, out=blob.data)
 
     def update(self, blob, history, rate, t):
-        g, b1, b2 = blob.diff, self.param.momentum, self.param.momentum2
-        h, h2 = history["mean"], history["squares"]
-        h *= b1
-        axpy(1 - b1, g, h)
-        h2 *= b2
-        axpy(1 - b2, g * g, h2)
+        g = blob.diff
+        h, h2, b1, b2 = self.average(g, history)
         g[...] = h / (np.sqrt(h2) / math.sqrt(1 - b2**t) + self.param.delta)
         g *= rate / (1 - b1**t)
