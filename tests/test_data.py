@@ -988,6 +988,19 @@ def test_context_outside_of_the_picture_stays_0(
         np.testing.assert_array_equal(x, wanted)
 
 
+def test_windows_are_shifted_in_their_colors_in_train(window_file):
+    x = pictures(1, (3, 30, 40))[0]
+    path = window_file([(x, ["3 0.5 5 6 12 13", "9 0.1 5 6 12 13"])])
+    transform, options = "crop_size: 8 mean_value: 10 color_shift: 20", "batch_size: 40 scale: 0.5"
+    plain = 0.5 * (x[:, 6:14, 5:13].astype(np.float32) - 10)
+    ((data, _),) = run(window_layer(path, transform, options, phase=TRAIN), 1)
+    moved = (data - plain)[:, :, 0, 0]
+    np.testing.assert_allclose(data, plain + moved[:, :, None, None], atol=1e-4)
+    assert (abs(moved) <= 10.01).all() and np.unique(moved.round(4)).size > 100
+    ((tested, _),) = run(window_layer(path, transform, options, phase=TEST), 1)
+    np.testing.assert_array_equal(tested, np.broadcast_to(plain, tested.shape))
+
+
 def test_windows_at_random_are_cut_out_by_the_rule():
     random, cut_off = np.random.default_rng(0), 0
     for _ in range(300):

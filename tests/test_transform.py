@@ -109,6 +109,7 @@ RANDOM = {
     "shift": "warp_param { shift: 0.1 }",
     "local warp": "warp_param { local: 34 }",
     "lighting": 'lighting_param { pca_file: "PCA" }',
+    "color shift": "color_shift: 20",
     "noise": "noise_std: 4",
     "upside down": "mirror_vertical: true",
 }
@@ -370,6 +371,21 @@ def test_lighting_reads_the_statistics_that_data_sets_are_made_with(tmp_path):
     np.testing.assert_allclose(axes.T @ axes, np.cov(pixels, bias=True), rtol=1e-6)
 
 
+def test_blue_green_and_red_are_shifted_each_by_its_own():
+    image = colorful()
+    data = batch("color_shift: [5, 20, 0] scale: 2 mean_value: 10", [image], 2000)
+    moved = data - 2 * (image.astype(np.float32) - 10)
+    np.testing.assert_allclose(moved, moved[:, :, :1, :1] + 0 * moved, atol=1e-4)
+    blue, green, red = moved[:, :, 0, 0].T
+    assert_uniform(blue, -10.01, 10.01)
+    assert_uniform(green, -40.01, 40.01)
+    assert (red == 0).all()
+    assert abs(np.corrcoef(blue, green)[0, 1]) < 0.1, "drawn for each"
+    one = batch("color_shift: 20", [image], 2000) - image
+    for values in one[:, :, 0, 0].T:
+        assert_uniform(values, -20.01, 20.01)
+
+
 def test_noise_is_normal_and_independent():
     text = "noise_std: 4 scale: 0.5 mean_value: 128"
     data = batch(text, [flat(128, 128, size=(50, 50))], 20)
@@ -487,6 +503,9 @@ def test_shards_share_the_samples_out_and_draw_for_themselves():
         ('lighting_param { pca_file: "none" }', "none: cannot be read"),
         ('lighting_param { std: -1 pca_file: "none" }', "std: -1"),
         ("noise_std: -1", "noise_std: -1"),
+        ("color_shift: -1", "color_shift: -1, expected 0 to 255"),
+        ("color_shift: nan", "color_shift: nan, expected 0 to 255"),
+        ("color_shift: [1, 2]", "color_shift: given 2 times, expected 1 or 3"),
         ("crop_size: 5 crop_h: 5 crop_w: 6", "crop_size, or crop_h and crop_w"),
         ("crop_h: 5", "give both crop_h and crop_w"),
         ("crop_h: 5 crop_w: 50", "30 x 40 pixels are too few for crop_size 5 x 50"),
@@ -576,6 +595,7 @@ def test_pictures_that_a_step_cannot_take_are_named(pca_file):
         ("distort_param { hue_prob: 1 saturation_prob: -inf }", gray, "has 1 channels; saturation"),
         ("distort_param { hue_prob: 1 saturation_prob: nan }", gray, "has 1 channels; saturation"),
         (f'lighting_param {{ pca_file: "{pca_file}" }}', gray, "has 1 channels, but pca_file"),
+        ("color_shift: 5", gray, "has 1 channels; color_shift .* distort_param"),
         ("warp_param { }", good.astype(np.float32), "holds floats"),
     ]:
         with pytest.raises(DataError, match=f"picture 0: {message}"):

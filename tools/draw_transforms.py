@@ -36,6 +36,7 @@ WHOLE = [  # options drawn on the whole picture
     "distort_param { hue_prob: 1 hue_delta: 40 }",
     "distort_param { random_order_prob: 1 }",
     "lighting_param { std: 0.5 }",
+    "color_shift: 20",
     "noise_std: 25",
 ]
 CROPPED = [  # options drawn with crop_size

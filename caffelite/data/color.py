@@ -111,6 +111,32 @@ def read_axes(path):
     return np.sqrt(values)[:, None] * vectors.T
 
 
+class ColorShift:
+    """x + u, one u ~ U(-color_shift, color_shift) for blue, one for green and one for red.
+
+    The bounds are one number, or one for each channel. They count in levels of pixels, from 0 to
+    255, and values may go beyond these, as with `Lighting`. A gray picture has no colors to shift:
+    its level is what brightness of distort_param changes.
+    """
+
+    def __init__(self, bounds):
+        if len(bounds) not in (1, 3):
+            raise DataError(f"color_shift: given {len(bounds)} times, expected 1 or 3")
+        for bound in bounds:
+            if not 0 <= bound <= 255:
+                raise DataError(f"color_shift: {bound:g}, expected 0 to 255")
+        self.bounds = np.array(bounds)
+
+    def __call__(self, x, scale, random):
+        if len(x) != 3:
+            raise DataError(
+                f"has {len(x)} channels; color_shift is for blue, green and red. For gray, write "
+                "distort_param with brightness_prob and brightness_delta"
+            )
+        shift = self.bounds * (2 * random.random(3) - 1)
+        x += (scale * shift).astype(x.dtype)[:, None, None]
+
+
 class Noise:
     """x + e, with e ~ N(0, noise_std) for each value anew."""
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..errors import DataError
 from . import binaryproto
-from .color import Distort, Lighting, MirrorVertical, Noise
+from .color import ColorShift, Distort, Lighting, MirrorVertical, Noise
 from .geometry import RandomAspectRatio, RandomResize, Resize, Warp, resized, with_short_side
 
 
@@ -15,7 +15,7 @@ class DataTransformer:
 
     Before that, in this order and where asked for: resize_param, random_resize_param, and in TRAIN
     random_aspect_ratio_param, distort_param, warp_param; after it, in TRAIN, lighting_param,
-    noise_std and mirror_vertical. See `geometry` and `color` for each.
+    color_shift, noise_std and mirror_vertical. See `geometry` and `color` for each.
 
     In TEST, a sample may become several: for each test_size a picture with such a short side, and
     with ten_crop, of each picture the crops in its corners and its middle, and then the same
@@ -164,6 +164,8 @@ def _steps_after(param):
     steps = []
     if param.HasField("lighting_param"):
         steps.append(Lighting(param.lighting_param))
+    if param.color_shift:
+        steps.append(ColorShift(param.color_shift))
     if param.noise_std:
         steps.append(Noise(param.noise_std))
     if param.mirror_vertical:

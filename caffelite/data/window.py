@@ -162,7 +162,7 @@ class WindowSource(Source):
     Of each `group` windows that follow one another, those of the background come first. What is
     drawn depends on the seed and the window's number alone. Windows may be drawn again before all
     were: a pass is as many as there are. Values are crop_size x crop_size of 3 channels,
-    y = (x - mean) * scale, 0 outside of pictures.
+    y = x - mean, 0 outside of pictures.
 
     Parameters
     ----------
@@ -189,13 +189,12 @@ class WindowSource(Source):
         fg_fraction,
         mirror=False,
         mean=None,
-        scale=1,
         cache=False,
         dtype=np.float32,
     ):
         self.foreground, self.background, self.group = foreground, background, group
         self.first_foreground = group - int(np.float32(group) * np.float32(fg_fraction))
-        self.cropper, self.mirror, self.mean, self.scale = cropper, mirror, mean, scale
+        self.cropper, self.mirror, self.mean = cropper, mirror, mean
         self.dtype = dtype
         self.files = {} if cache else None
         self._drawn = None, None  # (seed, first number of a group), what is drawn for it
@@ -213,7 +212,6 @@ class WindowSource(Source):
         if self.mean is not None:
             part = np.s_[:, top : top + pixels.shape[1], left : left + pixels.shape[2]]
             inside -= np.broadcast_to(self.mean, values.shape)[part]
-        inside *= self.scale
         return values, window.label
 
     def shape(self, number):

@@ -37,6 +37,8 @@ class Data(PrefetchedLayer):
         distort_param: in TRAIN, change brightness, contrast, saturation, hue, order of channels
         warp_param: in TRAIN, rotate, shear, shift, and warp locally
         lighting_param: in TRAIN, add noise along the principal colors of the data
+        color_shift: in TRAIN, add to blue, to green and to red a number of its own, the same for
+            all pixels, up to +- this before scale: one bound, or one for each
         noise_std: in TRAIN, add noise to each value, of this deviation before scale [0]
         mirror_vertical: in TRAIN, turn every other sample upside down, at random [false]
         crop_h, crop_w: instead of crop_size, for rectangles

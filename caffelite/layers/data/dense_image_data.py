@@ -27,7 +27,7 @@ class DenseImageData(ImageData):
     Options (transform_param)
         mean_file, mean_value: what to subtract from pictures
         scale: factor of pictures, after the mean is subtracted [1]
-        distort_param, lighting_param, noise_std: as for Data
+        distort_param, lighting_param, color_shift, noise_std: as for Data
         crop_size, mirror: refused, as is all that moves pixels: labels would have to follow
     Source
         Badrinarayanan, Kendall, Cipolla 2015, arXiv:1511.00561 (SegNet)

@@ -26,7 +26,8 @@ class ImageData(PrefetchedLayer):
         scale: factor, after the mean is subtracted [1]
         mirror: flip every other picture, at random [false]
         resize_param, random_resize_param, random_aspect_ratio_param, distort_param, warp_param,
-        lighting_param, noise_std, mirror_vertical, crop_h, crop_w, ten_crop, test_size: as for Data
+        lighting_param, color_shift, noise_std, mirror_vertical, crop_h, crop_w, ten_crop,
+        test_size: as for Data
     """
 
     options_field = "image_data_param"

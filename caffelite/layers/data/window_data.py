@@ -7,6 +7,8 @@ from ...proto.caffe_pb2 import TransformationParameter
 from ..base import TRAIN, register
 from ._prefetched import IN_TRANSFORM, PrefetchedLayer
 
+_AFTER_THE_CROP = "lighting_param", "color_shift", "noise_std", "mirror_vertical"
+
 
 @register("WindowData")
 class WindowData(PrefetchedLayer):
@@ -32,6 +34,7 @@ class WindowData(PrefetchedLayer):
         mean_file, mean_value: what to subtract: the middle of a .binaryproto, or a value for each
             channel
         mirror: flip every other window, at random [false]
+        lighting_param, color_shift, noise_std, mirror_vertical: as for Data, to the whole square
     """
 
     options_field = "window_data_param"
@@ -41,9 +44,9 @@ class WindowData(PrefetchedLayer):
         "window_data_param.crop_size": IN_TRANSFORM,
         "window_data_param.mirror": IN_TRANSFORM,
         **{
-            f"transform_param.{name}": "windows know crop_size, mean and mirror alone"
+            f"transform_param.{name}": "a window is cut out and warped, and that is its crop"
             for name in TransformationParameter.DESCRIPTOR.fields_by_name
-            if name not in ("crop_size", "mean_file", "mean_value", "mirror")
+            if name not in ("crop_size", "mean_file", "mean_value", "mirror", *_AFTER_THE_CROP)
         },
         "transform_param.scale": "write it in window_data_param",
     }
@@ -51,8 +54,12 @@ class WindowData(PrefetchedLayer):
     pass_size = None  # windows are drawn at random
 
     def make_transformer(self):
-        """Nothing is left to do: the source itself crops, flips and subtracts."""
-        return DataTransformer(TransformationParameter(), self.phase == TRAIN, self.dtype)
+        """What is left to do: the source itself crops, flips and subtracts."""
+        rest = TransformationParameter(scale=self.options.scale)
+        for field, value in self.param.transform_param.ListFields():
+            if field.name in _AFTER_THE_CROP:
+                rest.MergeFrom(TransformationParameter(**{field.name: value}))
+        return DataTransformer(rest, self.phase == TRAIN, self.dtype)
 
     def open_source(self):
         options, transform = self.options, self.param.transform_param
@@ -76,7 +83,6 @@ class WindowData(PrefetchedLayer):
             options.fg_fraction,
             transform.mirror,
             self._mean(transform, crop),
-            options.scale,
             options.cache_images,
             self.dtype,
         )
