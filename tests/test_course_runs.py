@@ -1,49 +1,142 @@
 """tools/course.py: experiments are trained, drawn and told."""
 
 import dataclasses
+import json
+import shutil
 import sys
 
 import pytest
 
+from caffelite.errors import CaffeliteError
 from tools import course
+from tools.claims import experiments
+from tools.claims._experiment import AsGood, Beats, Row
 
-pytest.importorskip("sklearn", reason="needs the extra [demo]")
+EXPERIMENTS = experiments()
+
+demo = pytest.importorskip("sklearn", reason="needs the extra [demo]")
+pytest.importorskip("mlxtend", reason="needs the extra [demo]")
 pytest.importorskip("matplotlib", reason="needs the extra [plot]")
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder for runs, and for the databases that they share."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_miniature_of_each(name, runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    one = EXPERIMENTS[name].miniature()
+    one.make(name, seed=1)
+    found = one.measure(one.folders(name))
+    assert {pair for expected in one.expected for pair in expected.pairs} <= set(found.figures)
+    drawn = one.draw(found)
+    assert drawn.startswith(b"<?xml")
+    assert one.draw(found) == drawn
+    assert len(drawn) < 60_000
+    rows = {pair: Row(*[sum(values) / len(values)] * 3) for pair, values in found.figures.items()}
+    told = course.page({name: one}, {(name, *pair): row for pair, row in rows.items()})
+    assert f"## {name}\n" in told
+    assert EXPERIMENTS[name].seeds >= 3
+    assert one.deck
+
+
 @pytest.fixture
-def short(monkeypatch):
-    """Two of the experiments, with a few iterations and two seeds."""
-    found = {}
-    for name in ("batch-norm", "ensemble"):
-        some = dict(list(course.EXPERIMENTS[name].runs.items())[:2])
-        runs = {label: dataclasses.replace(one, iterations=20) for label, one in some.items()}
-        found[name] = dataclasses.replace(course.EXPERIMENTS[name], runs=runs, seeds=2)
-    monkeypatch.setattr(course, "EXPERIMENTS", found)
+def command(tmp_path, monkeypatch, capsys):
+    """Run the command in this very process, with two tiny experiments; returns what it prints."""
+    one = EXPERIMENTS["transfer"].miniature(seeds=2)
+    of = {label: one.runs[label] for label in ("0 to 4", "last layer")}
+    expected = [Beats("0 to 4", "last layer")]
+    known = {
+        "few": EXPERIMENTS["ensemble"].miniature(seeds=2),
+        "two": dataclasses.replace(one, runs=of, expected=expected),
+    }
+    monkeypatch.setattr(course, "experiments", lambda: known)
+
+    def here(chosen, folder, count):
+        with monkeypatch.context() as patch:
+            patch.chdir(folder)
+            for name, one in chosen.items():
+                for seed in (1, 2):
+                    one.make(name, seed)
+                yield name, one.measure(one.folders(name))
+
+    monkeypatch.setattr(course, "in_processes", here)
+
+    def run(*names):
+        folders = ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+        monkeypatch.setattr(sys, "argv", ["course.py", *folders, *names])
+        course.main()
+        return capsys.readouterr().out
+
+    return run
 
 
-@pytest.mark.slow
-def test_curves_figures_and_report(short, tmp_path, monkeypatch, capsys):
-    command = ["course.py", "--out", str(tmp_path), "--runs", str(tmp_path / "runs")]
-    monkeypatch.setattr(sys, "argv", command)
-    course.main()
-    told = capsys.readouterr().out
-    head, *rows = (line.split(",") for line in told.splitlines())
-    assert head == list(course.COLUMNS)
-    assert [row[:3] for row in rows[::2]] == [
-        ["batch-norm", "0.02 without", "training loss"],
-        ["batch-norm", "0.02 with", "training loss"],
-        ["ensemble", "a net alone", "test accuracy"],
-    ]
-    for *_, mean, least, largest in rows:
-        assert float(least) <= float(mean) <= float(largest)
-    assert (tmp_path / "results.csv").read_text() == told
-    for name in course.EXPERIMENTS:
-        assert (tmp_path / f"{name}.svg").read_bytes().startswith(b"<?xml")
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
-    monkeypatch.setattr(course, "train", lambda *_: None)  # again, from the logs
-    course.main()
-    assert capsys.readouterr().out == told
+
+def test_what_is_there_is_not_made_again(command, tmp_path):
+    command()
+    out, runs = tmp_path / "out", tmp_path / "runs"
+    first = files(out)
+    assert set(first) == {"few.svg", "two.svg", "results.csv", "results.md"}
+    done = [*runs.rglob("done.json")]
+    assert len(done) == 6
+    times = {path: path.stat().st_mtime_ns for path in done}
+
+    killed = runs / "two" / "0 to 4" / "2"
+    (killed / "done.json").unlink()
+    (killed / "log.jsonl").write_text("{}\n")
+    command("two")  # what started from it is the same, and stays
+    assert [p for p in done if p.stat().st_mtime_ns != times[p]] == [killed / "done.json"]
+    assert files(out) == first  # to the bit
+
+    old = json.loads((killed / "done.json").read_text())
+    old["recipe"] = old["recipe"].replace("base_lr: 0.05", "base_lr: 0.04")
+    (killed / "done.json").write_text(json.dumps(old))  # as if another rate had been used
+    command()
+    assert "base_lr: 0.05" in (killed / "done.json").read_text()
+    assert files(out) == first
+
+    shutil.rmtree(runs / "few")
+    assert "took" in command("few")
+    assert files(out) == first
+
+
+def test_a_start_that_has_changed_makes_a_run_anew(command, tmp_path, monkeypatch):
+    command("two")
+    of = course.experiments()["two"].runs
+    of["0 to 4"] = dataclasses.replace(of["0 to 4"], rate=0.01)
+    last = tmp_path / "runs" / "two" / "last layer" / "1" / "done.json"
+    assert "base_lr: 0.01" not in last.read_text()
+    command("two")
+    assert "base_lr: 0.01" in last.read_text()
+
+
+def test_training_that_fails_is_no_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = EXPERIMENTS["ensemble"].miniature()
+    run = dataclasses.replace(one.runs["net"], solver={"lr_policy": "none"})
+    with pytest.raises((RuntimeError, CaffeliteError)):
+        run.make(tmp_path / "run", 1)
+    assert not (tmp_path / "run" / "done.json").exists()
+
+
+def test_verdicts():
+    def rows(one, other):
+        return {("a", "test accuracy"): Row(*one), ("b", "test accuracy"): Row(*other)}
+
+    low, high, between = (0.5, 0.4, 0.6), (0.8, 0.7, 0.9), (0.6, 0.5, 0.75)
+    assert Beats("a", "b").verdict(rows(high, low)) == "yes"
+    assert Beats("a", "b").verdict(rows(high, between)) == "in the mean only"
+    assert Beats("a", "b").verdict(rows(between, high)) == "no"
+    assert Beats("a", "b", less=True).verdict(rows(low, high)) == "yes"
+    assert AsGood("a", "b", within=0.25).verdict(rows(between, high)) == "yes"
+    assert AsGood("a", "b", within=0.1).verdict(rows(between, high)) == "no"
+    assert AsGood("a", "b", less=True, within=0.1).verdict(rows(between, low)) == "yes"
 
 
 def test_unknown_names(monkeypatch, capsys):

@@ -11,12 +11,16 @@ LOSS, RATE = "loss", "learning rate"
 
 @dataclass
 class Curve:
-    """One line of a plot: y over x, of the "train" or "test" phase of a run."""
+    """One line of a plot: y over x, of the "train" or "test" phase of a run.
+
+    Where it is the mean of several, `band` has the least and the largest of them.
+    """
 
     run: str
     phase: str
     x: list
     y: list
+    band: tuple[list, list] | None = None
 
 
 def panels(runs, x="iteration", smooth=1, wanted=()):

@@ -40,6 +40,8 @@ def _draw(axes, name, curves, log):
         faint = {"alpha": 0.55} if both and not test else {}
         label = f"{curve.run}, {curve.phase}" if both else curve.run
         axes.plot(curve.x, curve.y, color=color, label=label, **look, **faint)
+        if curve.band:
+            axes.fill_between(curve.x, *curve.band, color=color, alpha=0.15, linewidth=0)
     axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
     axes.grid(alpha=0.25, linewidth=0.6)
     if log and is_loss(name):

@@ -1,0 +1,34 @@
+"""Small nets that several experiments train; they end with 10 scores unless told otherwise."""
+
+from caffelite.models import blocks
+from caffelite.models.blocks import XAVIER
+from caffelite.net_spec import layers as L
+
+
+def conv_net(n, act=L.ReLU, fill=XAVIER, classes=10, learns=(1, 1, 1, 1), end=""):
+    """Two 3 x 3 convolutions with pooling, two dense layers; `learns` multiplies their rates."""
+    rates = [[{"lr_mult": rate}, {"lr_mult": rate}] for rate in learns]
+    n.conv1 = blocks.conv(n.data, 16, 3, fill, pad=1, param=rates[0])
+    n.act1 = act(n.conv1, in_place=True)
+    n.pool1 = blocks.max_pool(n.act1, 2, 2)
+    n.conv2 = blocks.conv(n.pool1, 32, 3, fill, pad=1, param=rates[1])
+    n.act2 = act(n.conv2, in_place=True)
+    n.pool2 = blocks.max_pool(n.act2, 2, 2)
+    n.ip1 = blocks.dense(n.pool2, 64, fill, param=rates[2])
+    n.act3 = act(n.ip1, in_place=True)
+    n[f"scores{end}"] = blocks.dense(n.act3, classes, fill, param=rates[3])
+    blocks.classify(n, n[f"scores{end}"])
+
+
+def dense_net(n, depth, width=64, fill=XAVIER, act=L.ReLU, normalized=False, drop=0):
+    """`depth` dense layers with activations, then the scores."""
+    top = n.data
+    for i in range(1, depth + 1):
+        top = n[f"ip{i}"] = blocks.dense(top, width, fill, param=[])
+        if normalized:
+            top = blocks.normalize(n, (f"bn{i}", f"scale{i}"), top)
+        top = n[f"act{i}"] = act(top, in_place=True)
+        if drop:
+            top = n[f"drop{i}"] = blocks.dropout(top, drop)
+    n.scores = blocks.dense(top, 10, fill, param=[])
+    blocks.classify(n, n.scores)

@@ -1,0 +1,80 @@
+"""What is measured of trained nets: the curves of their logs, and how well they tell digits."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import caffelite
+from caffelite.pictures.curves import Curve
+from caffelite.proto.caffe_pb2 import TEST
+from caffelite.proto.text import read_solver
+from caffelite.run_log.reader import read_log
+
+LOG = "log.jsonl"
+
+
+@dataclass
+class Found:
+    """What the runs of an experiment show; `x` is what panels are drawn over."""
+
+    figures: dict  # {(run, what): [value of each seed]}
+    panels: dict = field(default_factory=dict)  # {title: [caffelite.pictures.curves.Curve]}
+    x: str = "iteration"
+
+
+def curves(folders):
+    """Loss in training and accuracy in tests, over iterations; figures are their last values."""
+    found = Found({}, {"training loss": [], "test accuracy": []})
+    for label, several in folders.items():
+        logs = [read_log(folder / LOG) for folder in several]
+        for what, phase, value in (
+            ("training loss", "train", lambda row: row.loss),
+            ("test accuracy", "test", lambda row: dict(row.outputs)["accuracy"]),
+        ):
+            rows = [getattr(log, phase) for log in logs]
+            x = [row.iteration for row in min(rows, key=len)]
+            y = [[value(row) for row in some[: len(x)]] for some in rows]
+            found.panels[what].append(band(label, phase, x, y))
+            found.figures[label, what] = [some[-1] for some in y]
+    return found
+
+
+def band(label, phase, x, several):
+    """The Curve of the mean of several, with the least and the largest."""
+    y = np.array(several, float)
+    least, largest = y.min(axis=0).tolist(), y.max(axis=0).tolist()
+    return Curve(label, phase, x, y.mean(axis=0).tolist(), (least, largest))
+
+
+def weights_of(folder):
+    return str(next(folder.glob("*.caffemodel")))
+
+
+def probabilities(folder, **transform):
+    """A trained net's for all samples for testing, and the labels.
+
+    `transform` is of the Data layer; where it makes several of a sample, their mean is given.
+    """
+    solver = read_solver(folder / "solver.prototxt")
+    param = solver.net_param
+    param.state.phase = TEST
+    del param.layer[-2:]  # loss and accuracy, which want a label for each crop
+    for layer in param.layer:
+        if layer.type == "Data":
+            for name, value in transform.items():
+                setattr(layer.transform_param, name, value)
+    net = caffelite.Net(param, TEST)
+    net.copy_from(weights_of(folder))
+    scores, labels = [], []
+    for _ in range(solver.test_iter[0]):
+        net.forward()
+        scores.append(net.blobs[param.layer[-1].top[0]].data.astype(float))
+        labels.append(net.blobs["label"].data.astype(int))
+    p = np.exp(np.concatenate(scores))
+    p /= p.sum(axis=1, keepdims=True)
+    labels = np.concatenate(labels)
+    return p.reshape(len(labels), -1, p.shape[1]).mean(axis=1), labels
+
+
+def accuracy(p, labels):
+    return float(np.mean(p.argmax(axis=1) == labels))
