@@ -121,9 +121,13 @@ def written_together(*paths: Path) -> Iterator[dict[Path, str]]:
 
     What is there already is not replaced: that is an error before anything is written.
     """
+    places: set[str] = set()
     for path in paths:
         if os.path.lexists(path):
             raise CaffeliteError(f"{path}: exists already; remove it, or choose another name")
+        if (place := os.path.abspath(path)) in places:
+            raise CaffeliteError(f"{path}: is to be made twice; choose different names")
+        places.add(place)
     passing: dict[Path, str] = {}
     made: list[str] = []
     new: list[str] = []

@@ -124,6 +124,13 @@ def test_several_files_and_folders_appear_together(tmp_path):
     assert os.listdir(tmp_path / "new") == ["file"]
 
 
+def test_two_of_them_cannot_be_one(tmp_path):
+    places = [tmp_path / "file", f"{tmp_path}/new/../file"]
+    with pytest.raises(CaffeliteError, match="new/../file: is to be made twice"):
+        make_both(places)
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("problem", [CaffeliteError, KeyboardInterrupt, OSError])
 def test_an_interruption_leaves_none_of_them(tmp_path, problem):
     place = tmp_path / "new" / "file"
