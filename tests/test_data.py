@@ -1281,6 +1281,26 @@ def test_datasets_that_cannot_be_rows_are_refused(h5, tmp_path, make, message):
     assert "bad.h5" in str(caught.value)
 
 
+def test_slashes_in_a_name_lead_through_groups(h5, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File("0.h5", "w") as file:
+        file["a/b/c"] = np.arange(6.0).reshape(3, 2)
+        file["soft"] = h5py.SoftLink("/a")
+    (tmp_path / "list.txt").write_text("0.h5")
+    np.testing.assert_array_equal(
+        Hdf5Source("list.txt", ["a/b/c"]).read_rows(2)[0], [[0, 1], [2, 3]]
+    )
+    for name, message in [
+        ("a/b", "is a group"),
+        ("a/c", '"/a/c" is missing; the file holds there: a, soft'),
+        ("a//b", "is missing"),
+        ("a/b/c/d", "is missing"),
+        ("soft/b/c", "is a link to elsewhere"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            Hdf5Source("list.txt", [name])
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

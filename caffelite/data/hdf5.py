@@ -274,15 +274,19 @@ def _at(parent, name):
 
 
 def _stored_here(parent, name):
+    """What has a name in an open file or group; slashes in it lead through groups."""
     h5py = package()
 
-    link = parent.get(name, getlink=True) if "/" not in name else None
-    if link is None:
-        held = ", ".join(parent) or "nothing"
-        raise DataError(f"{_at(parent, name)} is missing; the file holds there: {held}")
-    if not isinstance(link, h5py.HardLink):
-        raise DataError(
-            f"{_at(parent, name)} is a link to elsewhere, which is not followed; "
-            "store it in the file"
-        )
-    return parent[name]
+    found = parent
+    for part in name.split("/"):
+        link = found.get(part, getlink=True) if part and isinstance(found, h5py.Group) else None
+        if link is None:
+            held = ", ".join(parent) or "nothing"
+            raise DataError(f"{_at(parent, name)} is missing; the file holds there: {held}")
+        if not isinstance(link, h5py.HardLink):
+            raise DataError(
+                f"{_at(parent, name)} is a link to elsewhere, which is not followed; "
+                "store it in the file"
+            )
+        found = found[part]
+    return found
