@@ -88,6 +88,56 @@ def test_files_hold_an_array_called_as_the_blob(values, capsys, batches, count):
     assert report[0] == {"dataset": "i.npz", "blob": "ip", "shape": [count, 5]}
 
 
+@pytest.mark.parametrize("kind", ["hdf5", "npz"])
+@pytest.mark.parametrize("places", ["f", "f,f,f", "f,g,f"])
+def test_a_file_holds_the_blobs_that_name_it(values, capsys, kind, places):
+    names = ["a/conv", "ip", "label"]
+    assert extract(",".join(names), places, "all", kind) == 0
+    told = {line.split(": ")[0] for line in capsys.readouterr().out.splitlines()}
+    assert told == set(places.split(","))
+    for name, place in zip(names, (places.split(",") * 3)[:3], strict=True):
+        with h5py.File(place) if kind == "hdf5" else np.load(place) as file:
+            np.testing.assert_array_equal(file[name][()], values[name][:COUNT], strict=True)
+
+
+def test_hdf5_data_reads_what_list_names(values, capsys):
+    words = ["a/conv,ip,label", "new/f.h5", "all", "hdf5", "--list", "new/f.txt"]
+    assert extract(*words) == 0
+    assert Path("new/f.txt").read_text() == "new/f.h5\n"
+    tops = "".join(f'top: "{name}" ' for name in ("label", "a/conv", "ip"))
+    Path("read.prototxt").write_text(
+        f'layer {{ name: "x" type: "HDF5Data" {tops}'
+        f'hdf5_data_param {{ source: "new/f.txt" batch_size: {COUNT} }} }}'
+    )
+    net = caffelite.Net("read.prototxt", caffelite.TEST)
+    net.forward()
+    for name in ("label", "a/conv", "ip"):
+        np.testing.assert_array_equal(net.blobs[name].data, values[name][:COUNT], strict=True)
+    net.close()
+
+
+@pytest.mark.parametrize("names", ["file", "allow_pickle", "x.npy"])
+def test_any_blob_can_be_in_a_npz_file(values, names):
+    Path("net.prototxt").write_text(NET.replace('"ip"', f'"{names}"'))
+    assert extract(names, "x.npz", "all", "npz", "--allow-missing") == 0
+    assert dict(np.load("x.npz"))[names].shape == (COUNT, 5)
+
+
+@pytest.mark.parametrize("names", ["a,a/conv", "a/conv,a", "a//conv,ip"])
+def test_names_that_hdf5_cannot_hold_are_told_before_the_net_runs(
+    values, capsys, monkeypatch, names
+):
+    text = (
+        NET.replace('"ip"', '"a"') if "a//conv" not in names else NET.replace("a/conv", "a//conv")
+    )
+    Path("net.prototxt").write_text(text)
+    before = sorted(os.listdir())
+    monkeypatch.setattr(caffelite.Net, "_forward", lambda *_: pytest.fail("has run"))
+    assert extract(names, "f.h5", "all", "hdf5", "--allow-missing") == 1
+    assert "f.h5: HDF5 cannot hold the name" in capsys.readouterr().err
+    assert sorted(os.listdir()) == before
+
+
 def test_one_number_a_batch_is_one_record(values):
     assert extract("sum", "s.npz", 3, "npz") == 0
     assert np.load("s.npz")["sum"].shape == (3,)
@@ -106,6 +156,16 @@ def test_the_log_is_caffes(values, capsys):
         (["ipp", "x", 1, "lmdb"], 1, 'has no blob "ipp"; did you mean "ip"?'),
         (["ip,label", "x", 1, "lmdb"], 2, "BLOBS names 2 and DATASETS 1"),
         (["ip,label", "x,x", 1, "lmdb"], 2, "DATASETS: x,x: expected different names"),
+        (["ip,label", "x.h5,y.h5,z.h5", 1, "hdf5"], 2, "DATASETS 3; expected as many of both, or"),
+        (["ip", "x,x", 1, "hdf5"], 2, "BLOBS names 1 and DATASETS 2"),
+        (["ip,ip", "x", 1, "hdf5"], 2, "BLOBS: ip,ip: expected different names"),
+        (["ip,label", "x,./x", 1, "hdf5"], 1, "./x: is to be made twice"),
+        (["ip", "x", 1, "hdf5", "--list", "x"], 1, "x: is to be made twice"),
+        (["ip", "x", 1, "hdf5", "--list", "db"], 1, "db: exists already"),
+        (["ip,label", "x,y", 1, "hdf5", "--list", "l"], 2, "one DATASET, not hdf5 and x,y"),
+        (["ip,label", "x", 1, "npz", "--list", "l"], 2, "expected DB_TYPE hdf5"),
+        (["ip", "a b", 1, "hdf5", "--list", "l"], 2, "expected a name without white space"),
+        (["ip,sum", "x", 1, "hdf5", "--list", "l"], 1, 'for each batch: "ip" 4, "sum" 1'),
         (["ip", "x", 1, "mdb"], 2, 'DB_TYPE "mdb": expected one of lmdb, leveldb, hdf5, npz'),
         (["ip", "x", 0, "lmdb"], 2, 'NUM_BATCHES "0": expected a number from 1 on, or all'),
         (["ip", "x", "many", "lmdb"], 2, "expected a number from 1 on, or all"),
@@ -122,15 +182,17 @@ def test_mistakes_leave_nothing(values, capsys, words, code, message):
     assert sorted(os.listdir()) == before
 
 
-@pytest.mark.parametrize("kind", ["lmdb", "hdf5", "npz"])
-def test_a_full_disk_leaves_nothing(values, kind):
+@pytest.mark.parametrize(
+    ("kind", "places"), [("lmdb", "new/l,new/c"), ("hdf5", "new/c"), ("npz", "new/l,new/c")]
+)
+def test_a_full_disk_leaves_nothing(values, kind, places):
     """The limit on the size of a file stands for a disk that is full."""
     before = sorted(os.listdir())
 
     def small_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 
-    words = ["w.caffemodel", "net.prototxt", "label,a/conv", "new/l,new/c", "100", kind]
+    words = ["w.caffemodel", "net.prototxt", "label,a/conv", places, "100", kind]
     command = [sys.executable, "-m", "caffelite", "extract_features", *words]
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "CAFFELITE_PLAN": "off"}
     options = {"capture_output": True, "text": True, "env": environment}
