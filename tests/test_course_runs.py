@@ -55,9 +55,9 @@ def command(tmp_path, monkeypatch, capsys):
     }
     monkeypatch.setattr(course, "experiments", lambda: known)
 
-    def here(chosen, folder, count):
+    def here(chosen, args):
         with monkeypatch.context() as patch:
-            patch.chdir(folder)
+            patch.chdir(args.runs)
             for name, one in chosen.items():
                 for seed in (1, 2):
                     one.make(name, seed)
@@ -104,6 +104,20 @@ def test_what_is_there_is_not_made_again(command, tmp_path):
     shutil.rmtree(runs / "few")
     assert "took" in command("few")
     assert files(out) == first
+
+
+def test_several_processes(tmp_path, monkeypatch, capsys):
+    folders = ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    flags = ["--miniature", "--processes", "2", "ensemble", "crops"]
+    monkeypatch.setattr(sys, "argv", ["course.py", *folders, *flags])
+    course.main()
+    assert set(files(tmp_path / "out")) == {
+        "ensemble.svg",
+        "crops.svg",
+        "results.csv",
+        "results.md",
+    }
+    assert "crops 1\n" in capsys.readouterr().out
 
 
 def test_a_start_that_has_changed_makes_a_run_anew(command, tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ for name in ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[name] = "1"  # nets this small are fastest so, and sums always have the same order
 
 from caffelite.atomic import write_atomically  # noqa: E402
-from tools.claims import experiments  # noqa: E402
+from tools.claims import experiments, load  # noqa: E402
 from tools.claims._experiment import Row  # noqa: E402
 
 COLUMNS = ("experiment", "run", "what", "mean", "least", "largest")
@@ -55,11 +55,13 @@ overlap. What such small nets show need not hold for large ones, and the other w
 def main():
     known = experiments()
     args = _arguments(known)
+    if args.miniature:
+        known = {name: one.miniature() for name, one in known.items()}
     chosen = {name: known[name] for name in args.names or known}
     args.runs.mkdir(parents=True, exist_ok=True)
     args.out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    for name, found in in_processes(chosen, args.runs.resolve(), args.processes):
+    for name, found in in_processes(chosen, args):
         write_atomically(args.out / f"{name}.svg", chosen[name].draw(found))
         renew(args.out / "results.csv", name, found, known)
         print(f"{name}: measured", flush=True)
@@ -78,6 +80,7 @@ def _arguments(known):
     flag("--out", type=Path, default=ROOT / "models" / "course", metavar="DIR")
     flag("--runs", type=Path, default=Path("course-runs"), metavar="RUNS")
     flag("--processes", type=int, default=os.cpu_count(), metavar="N", help="at once [all cores]")
+    flag("--miniature", action="store_true", help="a few iterations, to see whether all works")
     args = parser.parse_args()
     unknown = set(args.names) - set(known)
     if unknown:
@@ -88,27 +91,41 @@ def _arguments(known):
 # Making runs
 
 
-def in_processes(chosen, runs, count):
+def in_processes(chosen, args):
     """Make all runs of the experiments, several at once; yield (name, Found) of each measured.
 
     New processes, not forks: threads of BLAS and numba do not live through a fork.
     """
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, spawn, os.chdir, (runs,)) as pool:
+    with ProcessPoolExecutor(args.processes, spawn, os.chdir, (args.runs.resolve(),)) as pool:
         jobs = {
-            pool.submit(experiment.make, name, seed): (name, seed)
+            pool.submit(make, name, seed, args.miniature): (name, seed)
             for name, experiment in chosen.items()
             for seed in range(1, experiment.seeds + 1)
         }
         for job in as_completed(jobs):
             job.result()
             print(*jobs[job], flush=True)
-        found = {
-            name: pool.submit(experiment.measure, experiment.folders(name))
-            for name, experiment in chosen.items()
-        }
+        found = {name: pool.submit(measure, name, args.miniature) for name in chosen}
         for name, job in found.items():
             yield name, job.result()
+
+
+# What a process does: it finds the experiment itself, since modules and functions do not travel.
+
+
+def make(name, seed, miniature):
+    _experiment(name, miniature).make(name, seed)
+
+
+def measure(name, miniature):
+    experiment = _experiment(name, miniature)
+    return experiment.measure(experiment.folders(name))
+
+
+def _experiment(name, miniature):
+    experiment = load(name)
+    return experiment.miniature() if miniature else experiment
 
 
 def seconds(chosen, runs):

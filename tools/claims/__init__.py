@@ -20,11 +20,13 @@ import pkgutil
 def experiments():
     """{name: Experiment} of all files."""
     files = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name.replace("_", "-"): _load(name) for name in files if not name.startswith("_")}
+    names = (name.replace("_", "-") for name in files if not name.startswith("_"))
+    return {name: load(name) for name in names}
 
 
-def _load(name):
-    module = importlib.import_module(f"{__name__}.{name}")
+def load(name):
+    """The Experiment of a name, with the claim that its file begins with."""
+    module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     claim, _, told = inspect.getdoc(module).partition("\n")
     module.experiment.claim, module.experiment.told = claim, told.strip()
     return module.experiment
