@@ -153,6 +153,15 @@ def test_verdicts():
     assert AsGood("a", "b", less=True, within=0.1).verdict(rows(between, low)) == "yes"
 
 
+def test_results_are_those_of_the_files():
+    """results.md is what results.csv and the experiments' files give; and each has its picture."""
+    folder = course.ROOT / "models" / "course"
+    rows = course.read_rows(folder / "results.csv")
+    assert (folder / "results.md").read_text() == course.page(EXPERIMENTS, rows)
+    assert {name for name, *_ in rows} == set(EXPERIMENTS)
+    assert {path.stem for path in folder.glob("*.svg")} >= set(EXPERIMENTS)
+
+
 def test_unknown_names(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["course.py", "relu"])
     with pytest.raises(SystemExit, match="2"):
