@@ -100,8 +100,6 @@ class Run:
         fields = dict(
             net_param=Program("net", self.net, samples, (), recipe=samples).digits(),
             base_lr=self.rate,
-            lr_policy="poly",
-            power=1,
             momentum=0.9,
             max_iter=self.iterations + 1,  # so that the last one is told
             display=every,
@@ -112,7 +110,8 @@ class Run:
             random_seed=seed,
             snapshot_prefix=str(folder / "net"),
         )
-        return SolverParameter(**fields | self.solver)
+        falling = {} if "lr_policy" in self.solver else {"lr_policy": "poly", "power": 1}
+        return SolverParameter(**fields | falling | self.solver)
 
     def miniature(self):
         """The same with hardly any iterations."""
