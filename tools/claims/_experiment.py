@@ -114,8 +114,9 @@ class Run:
         return SolverParameter(**fields | falling | self.solver)
 
     def miniature(self):
-        """The same with hardly any iterations."""
-        return dataclasses.replace(self, iterations=2)
+        """The same with hardly any iterations, all of which are told and tested."""
+        told = {"display": 1, "average_loss": 1, "test_interval": 1}
+        return dataclasses.replace(self, iterations=2, solver=self.solver | told)
 
     def make(self, folder, seed, start=None):
         """Train, unless this very run is there already, made of the same start."""
