@@ -69,7 +69,7 @@ def trained(times=1, **options):
 
 
 experiment = Experiment(
-    deck=['002, BN-Inception: "BN-Baseline 13.3, BN-x5 2.1, BN-x30 2.7 million steps, of 31.0"'],
+    deck=['002, BN-Inception: "Steps to 72.2%", "Max accuracy"; "可提高收敛速度、训练速度"'],
     runs={
         "without BN": trained(normalized=False),
         "BN-baseline": trained(),

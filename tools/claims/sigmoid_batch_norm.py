@@ -14,7 +14,7 @@ from ._nets import dense_net
 experiment = Experiment(
     deck=[
         '000: "Sigmoid激活函数导致多层网络收敛困难", "Batch Normalization: 逐层的尺度归一"',
-        '002, BN-Inception: "BN-x5-Sigmoid | 69.8%"',
+        '002, BN-Inception: "BN-x5-Sigmoid", "69.8%"',
     ],
     runs={
         label: Run(partial(dense_net, depth=4, act=L.Sigmoid, normalized=normalized), rate=0.1)
