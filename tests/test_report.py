@@ -112,6 +112,22 @@ def test_labels_that_do_not_count(scored, capsys):
     assert found["top_1"] == pytest.approx(expected_top(scores[counted], labels[counted], 1))
 
 
+def test_where_no_label_counts_there_is_nothing_to_tell(folder, capsys):
+    store(np.eye(3, dtype=np.float32), [2, 2, 2])
+    options = "ignore_label: 2"
+    net = database(2) + layer(
+        "loss", "SoftmaxWithLoss", "scores y", "loss", f"loss_param {{ {options} }}"
+    )
+    net += layer("accuracy", "Accuracy", "scores y", "accuracy", f"accuracy_param {{ {options} }}")
+    (found,) = report(net, capsys=capsys)
+    assert (found["samples"], found["counted"]) == (3, 0)
+    assert {found[k] for k in ("top_1", "mean_per_class", "cross_entropy")} == {None}
+    words = ["--model=net.prototxt", "--weights=none.caffemodel", "--report"]
+    assert main(["test", *words]) == 0
+    out = capsys.readouterr().out
+    assert "labels that count: 0\ntop_1 = -\n" in out
+
+
 def test_text_and_csv_name_the_classes(scored, capsys):
     net = database(5) + layer("accuracy", "Accuracy", "scores y", "accuracy")
     Path("net.prototxt").write_text(net)

@@ -69,7 +69,10 @@ class Accuracy(Pair):
         self.cross_entropy.merge(other.cross_entropy)
 
     def report(self):
-        """All of it, for JSON; no confusion matrix of too many classes."""
+        """All of it, for JSON; no confusion matrix of too many classes.
+
+        Where no label counts there is no share of them, nor a mean: None.
+        """
         labelled, right = [0] * self.classes, [0] * self.classes
         for (label, answer), count in self.pairs.items():
             labelled[label] += count
@@ -80,10 +83,10 @@ class Accuracy(Pair):
         present = [share for share in per_class if share is not None]
         report = {"scores": self.blobs[0], "labels": self.blobs[1], "samples": self.samples}
         report |= {"counted": total, "classes": self.classes}
-        report |= {f"top_{k}": self.hits[k] / max(1, total) for k in self._tops()}
-        report["mean_per_class"] = sum(present) / max(1, len(present))
+        report |= {f"top_{k}": _mean(self.hits[k], total) for k in self._tops()}
+        report["mean_per_class"] = _mean(sum(present), len(present))
         if self.softmax:
-            report["cross_entropy"] = float(self.cross_entropy.value) / max(1, total)
+            report["cross_entropy"] = _mean(float(self.cross_entropy.value), total)
         report |= {"labelled": labelled, "right": right, "per_class": per_class}
         return report | {"confused": self._confused(), "confusion": self._confusion()}
 
@@ -122,6 +125,10 @@ class Accuracy(Pair):
         yield "confusion (a row for each label, a column for each answer):"
         cells = [(n, *map(str, row)) for n, row in zip(names, report["confusion"], strict=True)]
         yield from table(("", *names), cells, left=1)
+
+
+def _mean(total, count):
+    return total / count if count else None
 
 
 def class_names(names, count):
