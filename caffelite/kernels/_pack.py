@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-from ._jit import kernel
+import numpy as np
+
+from ._jit import kernel, prange
 from ._simd import copy, lanes
 from ._tiles import TILE_ROWS, transpose
 
@@ -69,3 +71,10 @@ def pack_tile(w, layout, outputs, item, out, out_at):
         position = k % layout.positions
         source = start + k // layout.positions * input_step + position * position_step
         copy(rows, w, source, row_step, out, target + k * rows, 1)
+
+
+@kernel(parallel=True)
+def pack_weights(w, layout, group, outputs, out):
+    """Pack all tiles of weights at the start of `out`; a part that is alone does so itself."""
+    for item in prange(group * -(-outputs // TILE_ROWS)):
+        pack_tile(w, layout, outputs, np.int64(item), out, 0)

@@ -24,6 +24,24 @@ def workspace(dtype, size):
     return blocks[key]
 
 
+def add_by_parts(add, dw, parts, size):
+    """add(work, target) adds to dw, with `size` elements of work.
+
+    Where it does so in parts, the target has zeros of dw's shape for each, one behind another; they
+    are added up here, in their order.
+    """
+    sums = parts * dw.size if parts > 1 else 0
+    work = workspace(dw.dtype, size + sums)
+    if not sums:
+        add(work, dw.reshape(-1))
+        return
+    target = work[size:][:sums]
+    target[:] = 0
+    add(work, target)
+    for part in target.reshape(parts, *dw.shape):
+        dw += part
+
+
 def workspace_rows(dtype, threads, size):
     """A row of workspace for each thread: (threads, size)."""
     return workspace(dtype, threads * size)[: threads * size].reshape(threads, size)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ._band import band_of, copy_band, vectors_of
 from ._jit import kernel, prange
-from ._pack import pack_tile
+from ._pack import pack_tile, pack_weights
 from ._simd import copy, lanes
 from ._tiles import LINE_SEGMENTS, TILE_ROWS, TILE_VECTORS, line_tile
 from ._workspace import workspace
@@ -85,15 +85,9 @@ def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
     x, w, y = x.reshape(-1), w.reshape(-1), y.reshape(-1)
-    if plan.packed:
-        _pack_weights.on(plan.parts)(w, weights, plan, work)
+    if plan.packed and plan.parts > 1:
+        pack_weights.on(plan.parts)(w, weights, plan.group, plan.outputs, work)
     _multiply.on(plan.parts)(x, w, y, plan, weights, epilogue, work)
-
-
-@kernel(parallel=True)
-def _pack_weights(w, weights, plan, work):
-    for item in prange(plan.group * -(-plan.outputs // TILE_ROWS)):
-        pack_tile(w, weights, plan.outputs, np.int64(item), work, 0)
 
 
 @kernel
@@ -110,6 +104,9 @@ def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
     staging_at = plan.packed + part * plan.size
     band_at = staging_at + (TILE_ROWS + 1) * panel
     own_at = plan.packed + (part + 1) * plan.size - TILE_ROWS * depth
+    if plan.packed and plan.parts == 1:
+        for item in range(group * tiles):
+            pack_tile(w, weights, outputs, item, work, 0)
     for item in range(begin // tiles, -(-end // tiles)):
         g, line = item // bands % group, item % bands * lines
         n0 = item // (bands * group) * images

@@ -9,7 +9,7 @@ from ._jit import kernel, prange
 from ._simd import clear, lanes
 from ._tiles import PIXEL_ROWS, TILE_VECTORS, pixel_tile
 from ._transpose import add_transposed, write_transposed
-from ._workspace import workspace
+from ._workspace import add_by_parts
 from .direct import BAND_BYTES
 
 BAND_PIXELS = 1024
@@ -78,13 +78,12 @@ def plan(problem):
 
 def add_gradient(x, dy, dw, plan):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
-    sums = dw.size * plan.image_parts if plan.image_parts > 1 else 0
-    work = workspace(x.dtype, plan.parts * plan.size + sums)
-    target = work[plan.parts * plan.size :][:sums] if sums else dw.reshape(-1)
-    target[:sums] = 0
-    _add_gradient.on(plan.parts)(x.reshape(-1), dy.reshape(-1), target, plan, work)
-    for part in target[:sums].reshape(-1, *dw.shape):
-        dw += part
+    run = _add_gradient.on(plan.parts)
+
+    def add(work, target):
+        run(x.reshape(-1), dy.reshape(-1), target, plan, work)
+
+    add_by_parts(add, dw, plan.image_parts, plan.parts * plan.size)
 
 
 @kernel

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import affine
 from ._jit import kernel, prange
-from ._pack import pack_tile
+from ._pack import pack_tile, pack_weights
 from ._simd import add, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
@@ -72,15 +72,19 @@ def plan(problem):
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * (plan.size + plan.staging))
-    _multiply.on(plan.parts)(x.reshape(-1), w.reshape(-1), y.reshape(-1), plan, weights, work)
+    offsets = np.empty((plan.parts, plan.geometry.shape[1]), np.int64)
+    x, w = x.reshape(-1), w.reshape(-1)
+    if plan.parts > 1:
+        pack_weights.on(plan.parts)(w, weights, plan.group, plan.outputs, work)
+    _multiply.on(plan.parts)(x, w, y.reshape(-1), plan, weights, work, offsets)
     if epilogue.slope.size:
         by_channel = y.reshape(*y.shape[:2], -1)
         affine.forward(by_channel, epilogue, by_channel)
 
 
 @kernel
-def _multiply_part(x, y, plan, work, part, offsets):
-    """The `part`-th share of (images, group, pixels) blocks of y."""
+def _multiply_part(x, w, y, plan, weights, work, offsets, part):
+    """The `part`-th share of (images, group, pixels) blocks of y; a part alone packs w, too."""
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     images, column_block, geometry = plan.images, plan.column_block, plan.geometry
     plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
@@ -89,6 +93,9 @@ def _multiply_part(x, y, plan, work, part, offsets):
     columns_at = plan.packed + part * (plan.size + plan.staging)
     staging_at = columns_at + plan.size
     per_image = -(-pixels // column_block)
+    if plan.parts == 1:
+        for item in range(group * tiles):
+            pack_tile(w, weights, outputs, item, work, 0)
     for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
         g = item // per_image % group
         n0 = item // (per_image * group) * images
@@ -101,7 +108,7 @@ def _multiply_part(x, y, plan, work, part, offsets):
             for n in range(n0, n1):
                 im2col_block(
                     x, (n * group + g) * inputs * plane, geometry, k0, k1, p0, p1,
-                    work, columns_at + (n - n0) * pixels, step, offsets,
+                    work, columns_at + (n - n0) * pixels, step, offsets[part],
                 )  # fmt: skip
             if images == 1:
                 target = (n0 * group + g) * outputs * pixels + p0
@@ -133,10 +140,7 @@ def copy_rows(rows, columns, a, a_at, a_step, c, c_at, c_step, accumulate):
             copy(columns, a, a_at + r * a_step, 1, c, c_at + r * c_step, 1)
 
 
-@kernel(parallel=True)
-def _multiply(x, w, y, plan, weights, work):
-    for item in prange(plan.group * -(-plan.outputs // TILE_ROWS)):
-        pack_tile(w, weights, plan.outputs, np.int64(item), work, 0)
-    offsets = np.empty((plan.parts, plan.geometry.shape[1]), np.int64)
+@kernel(parallel=True, part=_multiply_part)
+def _multiply(x, w, y, plan, weights, work, offsets):
     for part in prange(plan.parts):
-        _multiply_part(x, y, plan, work, np.int64(part), offsets[part])
+        _multiply_part(x, w, y, plan, weights, work, offsets, np.int64(part))

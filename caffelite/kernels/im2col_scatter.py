@@ -64,7 +64,11 @@ def plan(problem):
 def scatter(w, dy, dx, plan):
     """dx = gradient of sum(dy * conv(x, w)) to x; assigned."""
     work = workspace(dx.dtype, plan.packed + plan.parts * plan.size)
-    _scatter.on(plan.parts)(w.reshape(-1), dy.reshape(-1), dx.reshape(-1), plan, work)
+    offsets = np.empty((plan.parts, plan.geometry.shape[1]), np.int64)
+    w = w.reshape(-1)
+    if plan.parts > 1:
+        _pack.on(plan.parts)(w, plan, work)
+    _scatter.on(plan.parts)(w, dy.reshape(-1), dx.reshape(-1), plan, work, offsets)
 
 
 @kernel
@@ -79,9 +83,15 @@ def _pack_transposed(w, plan, item, out):
     pack_rows(w, at, 1, inputs * window, rows, outputs, out, target)
 
 
+@kernel(parallel=True)
+def _pack(w, plan, work):
+    for item in prange(plan.group * -(-plan.inputs // plan.channels)):
+        _pack_transposed(w, plan, np.int64(item), work)
+
+
 @kernel
-def _scatter_part(dy, dx, plan, work, part, offsets):
-    """The `part`-th share of (images, group, channels) blocks of dx."""
+def _scatter_part(w, dy, dx, plan, work, offsets, part):
+    """The `part`-th share of (images, group, channels) blocks of dx; a part alone packs w, too."""
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     images, channels, column_block = plan.images, plan.channels, plan.column_block
     geometry = plan.geometry
@@ -91,6 +101,9 @@ def _scatter_part(dy, dx, plan, work, part, offsets):
     step = spaced(column_block, lanes(dx))
     dy_at = plan.packed + part * plan.size
     columns_at = dy_at + outputs * step
+    if plan.parts == 1:
+        for item in range(group * blocks):
+            _pack_transposed(w, plan, item, work)
     for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
         g, c0 = item // blocks % group, item % blocks * channels
         n0 = item // (group * blocks) * images
@@ -117,14 +130,11 @@ def _scatter_part(dy, dx, plan, work, part, offsets):
                 for n in range(n0, n1):
                     col2im_block(
                         work, columns_at + (n - n0) * pixels, step, geometry, k0, k1, p0, p1,
-                        dx, ((n * group + g) * inputs + c0) * plane, offsets,
+                        dx, ((n * group + g) * inputs + c0) * plane, offsets[part],
                     )  # fmt: skip
 
 
-@kernel(parallel=True)
-def _scatter(w, dy, dx, plan, work):
-    for item in prange(plan.group * -(-plan.inputs // plan.channels)):
-        _pack_transposed(w, plan, np.int64(item), work)
-    offsets = np.empty((plan.parts, plan.geometry.shape[1]), np.int64)
+@kernel(parallel=True, part=_scatter_part)
+def _scatter(w, dy, dx, plan, work, offsets):
     for part in prange(plan.parts):
-        _scatter_part(dy, dx, plan, work, np.int64(part), offsets[part])
+        _scatter_part(w, dy, dx, plan, work, offsets, np.int64(part))

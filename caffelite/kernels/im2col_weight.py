@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import kernel, prange
-from ._simd import clear, lanes
+from ._simd import lanes
 from ._tiles import DOT_COLUMNS
-from ._workspace import workspace
+from ._workspace import add_by_parts
 from .gemm import multiply_rows, spaced
 from .im2col import IN, KERNEL, OUT, im2col_block
 from .im2col_multiply import BLOCK_BYTES, copy_rows
@@ -62,16 +62,17 @@ def plan(problem):
 
 def add_gradient(x, dy, dw, plan):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
-    sums = dw.size * plan.image_parts if plan.image_parts > 1 else 0
-    work = workspace(x.dtype, plan.parts * plan.size + sums)
-    target = work[plan.parts * plan.size :][:sums] if sums else dw.reshape(-1)
-    _add_gradient.on(plan.parts)(x.reshape(-1), dy.reshape(-1), target, plan, work)
-    for part in target[:sums].reshape(-1, *dw.shape):
-        dw += part
+    run = _add_gradient.on(plan.parts)
+    offsets = np.empty((plan.parts, plan.geometry.shape[1]), np.int64)
+
+    def add(work, target):
+        run(x.reshape(-1), dy.reshape(-1), target, plan, work, offsets)
+
+    add_by_parts(add, dw, plan.image_parts, plan.parts * plan.size)
 
 
 @kernel
-def _add_part(x, dy, target, plan, work, part, offsets):
+def _add_part(x, dy, target, plan, work, offsets, part):
     """The `part`-th share of (images, group, rows of windows, outputs) blocks of dw."""
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     images, column_block, geometry = plan.images, plan.column_block, plan.geometry
@@ -91,9 +92,6 @@ def _add_part(x, dy, target, plan, work, part, offsets):
         m0 = output_part * outputs // output_parts
         m1 = (output_part + 1) * outputs // output_parts
         sums_at = (image_part * group + g) * outputs * rows
-        if image_parts > 1:
-            for m in range(m0, m1):
-                clear(k1 - k0, target, sums_at + m * rows + k0)
         first = image_part * image_blocks // image_parts * images
         last = min((image_part + 1) * image_blocks // image_parts * images, batch)
         for n0 in range(first, last, images):
@@ -103,7 +101,7 @@ def _add_part(x, dy, target, plan, work, part, offsets):
                 for n in range(n0, n1):
                     im2col_block(
                         x, (n * group + g) * inputs * plane, geometry, k0, k1, p0, p1,
-                        work, columns_at + (n - n0) * pixels, step, offsets,
+                        work, columns_at + (n - n0) * pixels, step, offsets[part],
                     )  # fmt: skip
                 for i0 in range(m0, m1, ROW_BLOCK):
                     i1 = min(i0 + ROW_BLOCK, m1)
@@ -119,8 +117,7 @@ def _add_part(x, dy, target, plan, work, part, offsets):
                     )  # fmt: skip
 
 
-@kernel(parallel=True)
-def _add_gradient(x, dy, target, plan, work):
-    offsets = np.empty((plan.parts, plan.geometry.shape[1]), np.int64)
+@kernel(parallel=True, part=_add_part)
+def _add_gradient(x, dy, target, plan, work, offsets):
     for part in prange(plan.parts):
-        _add_part(x, dy, target, plan, work, np.int64(part), offsets[part])
+        _add_part(x, dy, target, plan, work, offsets, np.int64(part))

@@ -85,8 +85,10 @@ def plan(problem):
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
-    run = _multiply.on(plan.parts)
-    run(x.reshape(-1), w.reshape(-1), y.reshape(-1), plan, weights, epilogue, work)
+    x, w = x.reshape(-1), w.reshape(-1)
+    if plan.parts > 1:
+        _transform_all.on(plan.parts)(w, weights, plan, work)
+    _multiply.on(plan.parts)(x, w, y.reshape(-1), plan, weights, epilogue, work)
 
 
 @kernel
@@ -118,6 +120,15 @@ def _transform_weights(w, layout, plan, item, out, kernels_at):
                 rows - r, out, kernels_at + start * step + r, position_step * step,
                 out, target + c * rows + r, plan.group * outputs * inputs,
             )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _transform_all(w, weights, plan, work):
+    tiles = plan.group * -(-plan.outputs // TILE_ROWS)
+    for part in prange(plan.parts):
+        own = plan.packed + np.int64(part) * plan.size
+        for item in range(part * tiles // plan.parts, (part + 1) * tiles // plan.parts):
+            _transform_weights(w, weights, plan, np.int64(item), work, own)
 
 
 def lines_size(tiles, across, per_vector):
@@ -165,8 +176,11 @@ def _copy_lines(x, x_at, height, width, i0, lines, left, out, out_at, step):
 
 
 @kernel
-def _multiply_part(x, y, plan, epilogue, work, part):
-    """The `part`-th share of (panel of tiles, group, outputs) blocks of y."""
+def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
+    """The `part`-th share of (panel of tiles, group, outputs) blocks of y.
+
+    A part alone transforms the weights, too.
+    """
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     out_height, out_width, down, across = plan.out_height, plan.out_width, plan.down, plan.across
     output_parts, x_plane = plan.output_parts, plan.height * plan.width
@@ -178,6 +192,9 @@ def _multiply_part(x, y, plan, epilogue, work, part):
     input_at = products_at + POINTS * TILE_ROWS * panel
     input_step = (inputs + 1) * panel
     patches_at = input_at + POINTS * input_step
+    if plan.parts == 1:
+        for item in range(group * row_tiles):
+            _transform_weights(w, weights, plan, item, work, plan.packed)
     for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
         output_part, g = item % output_parts, item // output_parts % group
         t0 = item // (output_parts * group) * panel
@@ -216,12 +233,7 @@ def _multiply_part(x, y, plan, epilogue, work, part):
                     t += run
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, part=_multiply_part)
 def _multiply(x, w, y, plan, weights, epilogue, work):
-    tiles = plan.group * -(-plan.outputs // TILE_ROWS)
     for part in prange(plan.parts):
-        own = plan.packed + np.int64(part) * plan.size
-        for item in range(part * tiles // plan.parts, (part + 1) * tiles // plan.parts):
-            _transform_weights(w, weights, plan, np.int64(item), work, own)
-    for part in prange(plan.parts):
-        _multiply_part(x, y, plan, epilogue, work, np.int64(part))
+        _multiply_part(x, w, y, plan, weights, epilogue, work, np.int64(part))

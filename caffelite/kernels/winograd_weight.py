@@ -15,7 +15,7 @@ from ._simd import clear, copy, lanes
 from ._tiles import PIXEL_ROWS, TILE_VECTORS, pixel_tile
 from ._transpose import add_transposed, write_transposed
 from ._winograd_tiles import winograd_gradient, winograd_weight_gradient
-from ._workspace import workspace
+from ._workspace import add_by_parts
 from .gemm import spaced
 from .winograd import POINTS, lines_size, transform_input
 
@@ -101,14 +101,12 @@ def plan(problem):
 
 def add_gradient(x, dy, dw, plan):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
-    own = plan.gradients + plan.parts * plan.size
-    sums = plan.image_parts * dw.size if plan.image_parts > 1 else 0
-    work = workspace(x.dtype, own + sums)
-    target = work[own:][:sums] if sums else dw.reshape(-1)
-    target[:sums] = 0
-    _sum_products.on(plan.parts)(x.reshape(-1), dy.reshape(-1), target, plan, work)
-    for part in target[:sums].reshape(-1, *dw.shape):
-        dw += part
+    run = _sum_products.on(plan.parts)
+
+    def add(work, target):
+        run(x.reshape(-1), dy.reshape(-1), target, plan, work)
+
+    add_by_parts(add, dw, plan.image_parts, plan.gradients + plan.parts * plan.size)
 
 
 @kernel
