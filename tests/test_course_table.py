@@ -1,0 +1,138 @@
+"""models/course/README.md: no topic of the decks is missing, and what it names is there."""
+
+import functools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+
+import caffelite
+from caffelite.cli import commands, parser_of
+from caffelite.layers import layer_types
+from caffelite.models import blocks
+from caffelite.proto import caffe_pb2
+from tools.claims import experiments
+
+ROOT = Path(__file__).parent.parent
+TABLE = ROOT / "models" / "course" / "README.md"
+TOPICS = Path(__file__).parent / "golden" / "course" / "topics.txt"
+
+MESSAGES = (caffe_pb2.LayerParameter, caffe_pb2.SolverParameter, caffe_pb2.FillerParameter)
+
+
+def rows():
+    """(deck, topic, words that the deck prints, where it runs) of each row."""
+    for section in re.split(r"^## ", TABLE.read_text(), flags=re.M)[1:]:
+        for line in section.splitlines():
+            if line.startswith("| ") and not line.startswith("| topic |"):
+                topic, words, place = (cell.strip() for cell in line[1:-1].split(" | "))
+                yield section[:3], topic, words.split(" · "), place
+
+
+ROWS = list(rows())
+CODES = sorted({code for *_, place in ROWS for code in re.findall(r"`([^`]+)`", place)})
+
+
+def in_words(place):
+    """What is left of a place without names of files and code."""
+    return re.sub(r"`[^`]+`|\]\([^)]+\)", "", place)
+
+
+def test_each_topic_of_the_decks_has_its_row_in_the_order_of_the_slides():
+    topics = [tuple(line.split("\t")) for line in TOPICS.read_text().splitlines()]
+    assert [(deck, word) for deck, _, words, _ in ROWS for word in words] == topics
+    assert {deck for deck, _ in topics} == {"000", "001", "002", "003", "004"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]} {row[1]}")
+def test_each_row_has_a_place_or_says_what_is_missing(row):
+    *_, place = row
+    there, planned, reason = place.partition("planned: ")
+    assert re.search(r"`|\]\(", there) or planned, "neither a command, nor a file, nor planned"
+    assert "planned" not in there and "planned" not in reason, "planned once, with a colon"
+    assert len(in_words(reason).split()) >= 2 if planned else True, "planned, but why?"
+
+
+def test_links_lead_somewhere():
+    for link in re.findall(r"\]\(([^)]+)\)", TABLE.read_text()):
+        name, _, heading = link.partition("#")
+        file = TABLE.parent / name if name else TABLE
+        assert file.exists(), link
+        assert not heading or heading in anchors(file.resolve()), link
+
+
+@functools.cache
+def anchors(file):
+    """What the headings of a page are called in links to them."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_what_is_named_is_there(code):
+    program, *words = shlex.split(code)
+    if program == "caffelite":
+        check_command(words)
+    elif program == "python":
+        check_script(words)
+    elif ":" in code or "{" in code:
+        assert any(parses(code, message) for message in MESSAGES), "no option of this name"
+    else:
+        known = code in layer_types() or hasattr(blocks, code) or code in WORDS
+        assert known or functools.reduce(getattr, code.split(".")[1:], caffelite)
+
+
+WORDS = {
+    "backward",
+    "step",
+    "batch_size",
+    "cont",
+    "conv4_2",
+    "fool",
+}  # as their sentences say what of
+
+
+def check_command(words):
+    """The command takes these flags; nets, layers and files of the repository are there."""
+    name, *rest = words
+    assert name in commands()
+    args = parser_of(name)[1].parse_args(rest)
+    if name == "layers":
+        assert args.type in layer_types()
+    if name in ("models", "init") and args.name:
+        assert (ROOT / "models" / args.name / "readme.md").exists()
+    for word in rest:
+        if word.endswith(".prototxt"):
+            assert (ROOT / word).exists()
+        if word.endswith(".caffemodel"):
+            check_is_made(word)
+
+
+def check_is_made(snapshot):
+    """The weights are the last that a solver of that name writes."""
+    name, iteration = re.fullmatch(r"snapshots/(.+)_iter_(\d+)\.caffemodel", snapshot).groups()
+    solver = caffe_pb2.SolverParameter()
+    text_format.Parse((ROOT / "solvers" / f"{name}.prototxt").read_text(), solver)
+    assert solver.snapshot_prefix == f"snapshots/{name}" and solver.max_iter == int(iteration)
+
+
+def check_script(words):
+    """A script of the repository, with experiments that it knows."""
+    if words[0] == "-m":
+        file = words[1].replace("caffelite.models.", "models/").replace(".", "/") + ".py"
+        assert (ROOT / file).exists()
+        return
+    script, *rest = words
+    assert (ROOT / script).exists()
+    if script == "tools/course.py":
+        assert {*rest} <= {*experiments()}
+
+
+def parses(text, message):
+    try:
+        text_format.Parse(text, message())
+    except text_format.ParseError:
+        return False
+    return True
