@@ -25,6 +25,7 @@ from caffelite.data.image import decode
 from caffelite.data.image_list import read_list
 from caffelite.data.leveldb import new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
+from caffelite.data.order import LabelOrder
 from caffelite.data.prefetch import Prefetch
 from caffelite.data.transform import DataTransformer
 from caffelite.data.window import Cropper, Window
@@ -684,6 +685,74 @@ def test_shuffled_records_come_once_in_each_pass_wherever_they_start(tmp_path, k
         layer.shard = rank, 2
         parts.append(run((layer, bottom, top), 1)[0][1])
     np.testing.assert_array_equal(np.stack(parts, 1).ravel(), straight[0][1])
+
+
+# Label shuffle
+
+CLASSES = [7] * 10 + [2] * 3 + [0] * 4  # 3 classes, 10 in the largest: a pass has 30 places
+
+
+@pytest.fixture(params=["Data", "ImageData"])
+def by_label(request, tmp_path):
+    """make(batch_size): a layer of 17 samples with label_shuffle, each a pixel of its number."""
+    images = np.arange(len(CLASSES), dtype=np.uint8).reshape(-1, 1, 1, 1)
+    if request.param == "Data":
+        options = f'source: "{write_datums(tmp_path / "db", images, CLASSES)}" backend: LMDB'
+    else:
+        for i, x in enumerate(images):
+            (tmp_path / f"{i}.png").write_bytes(as_file(Image.fromarray(x[0])))
+        (tmp_path / "list.txt").write_text("".join(f"{i}.png {k}\n" for i, k in enumerate(CLASSES)))
+        options = f'source: "{tmp_path}/list.txt" root_folder: "{tmp_path}/" is_color: false'
+
+    def make(batch_size, **how):
+        field = {"Data": "data_param", "ImageData": "image_data_param"}[request.param]
+        text = f"{field} {{ {options} batch_size: {batch_size} label_shuffle: true }}"
+        return make_layer(request.param, [], text, tops=2, dtype=np.float32, **how)
+
+    return make
+
+
+def test_every_class_comes_as_often_as_the_largest(by_label):
+    layer, bottom, top = by_label(30, seed=1)
+    assert layer.pass_size == 30
+    passes = run((layer, bottom, top), 40)
+    fourth = np.zeros(len(CLASSES), int)
+    for data, labels in passes:
+        numbers = data.ravel().astype(int)
+        np.testing.assert_array_equal(labels, np.array(CLASSES)[numbers])
+        assert np.bincount(labels.astype(int)).tolist() == [10, 0, 10, 0, 0, 0, 0, 10]
+        times = np.bincount(numbers, minlength=len(CLASSES))
+        assert (times[:10] == 1).all(), "each of the largest class"
+        assert sorted(times[10:13]) == [3, 3, 4] and sorted(times[13:]) == [2, 2, 3, 3]
+        fourth[10:13] += times[10:13] == 4
+    assert (fourth[10:13] > 4).all(), "each picture in its turn comes once more"
+    assert len({tuple(labels) for _, labels in passes}) == 40, "another order in each pass"
+    sides = [(labels[:-1] == labels[1:]).mean() for _, labels in passes]
+    assert abs(np.mean(sides) - 9 / 29) < 0.05, "classes are mixed"
+
+
+def test_label_shuffle_goes_on_anywhere_and_is_shared_out(by_label):
+    straight = run(by_label(30, seed=1), 3)
+    assert_same(run(by_label(30, seed=1), 3), straight)
+    assert (run(by_label(30, seed=2), 1)[0][1] != straight[0][1]).any()
+    labels = np.concatenate([of_pass for _, of_pass in straight])
+    resumed = by_label(10, seed=1)
+    resumed[0].seek(50)
+    np.testing.assert_array_equal(np.concatenate([x for _, x in run(resumed, 4)]), labels[50:])
+    parts = []
+    for rank in range(3):
+        layer, bottom, top = by_label(10, seed=1)
+        layer.shard = rank, 3
+        parts.append(run((layer, bottom, top), 3))
+    shared = [np.stack([part[i][1] for part in parts], 1).ravel() for i in range(3)]
+    np.testing.assert_array_equal(np.concatenate(shared), labels)
+
+
+def test_a_pass_that_would_fill_the_memory_is_refused():
+    labels = np.r_[np.zeros(1_000_000, int), np.arange(1, 101)]
+    order = LabelOrder(lambda: labels, "some/db")
+    with pytest.raises(DataError, match="some/db: label_shuffle: 101 classes with up to 1000000"):
+        order.index(0, len(labels), 1)
 
 
 @pytest.mark.parametrize("kind", ["lmdb", "leveldb"])

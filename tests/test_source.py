@@ -88,6 +88,7 @@ EXAMPLES = {  # class: examples, each made of a folder
     DatumSource: [
         lambda folder: DatumSource(lmdb(folder)),
         lambda folder: DatumSource(lmdb(folder), shuffle=True),
+        lambda folder: DatumSource(lmdb(folder), label_shuffle=True),
         lambda folder: DatumSource(leveldb(folder), database=LevelDbSource),
         lambda folder: DatumSource(leveldb(folder), database=LevelDbSource, shuffle=True),
     ],
@@ -98,6 +99,7 @@ EXAMPLES = {  # class: examples, each made of a folder
     ImageListSource: [
         lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}")),
         lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}"), shuffle=True, rand_skip=3),
+        lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}"), label_shuffle=True),
     ],
     LabeledListSource: [lambda folder: LabeledListSource(pictures(folder, "{0}.png {0}")[0])],
     ImageFolderSource: [folders],

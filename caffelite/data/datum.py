@@ -3,7 +3,9 @@
 `pixels` and `from_pixels` turn one into an array and back; `write_database` stores a source.
 """
 
+import logging
 import os
+import time
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -13,8 +15,10 @@ from ..proto.caffe_pb2 import DataParameter, Datum
 from .image import decode, decoded_shape
 from .leveldb import LevelDbSource
 from .lmdb import LmdbSource, LmdbWriter
-from .order import Order
+from .order import LabelOrder, Order
 from .source import Source
+
+log = logging.getLogger("caffelite")
 
 DATABASES = {"lmdb": LmdbSource, "leveldb": LevelDbSource}
 
@@ -25,14 +29,15 @@ class DatumSource(Source):
     Pixels are channels x height x width, uint8 or float32. `color` is how to decode encoded
     pictures: to 3 channels (True), to 1 (False) or as they are stored (None). `database` opens
     the path: one of DATABASES. Samples come as records do, record n being record 0 again, or, with
-    `shuffle`, in another order in each pass, by the attribute `seed`.
+    `shuffle`, in another order in each pass, by the attribute `seed`; with `label_shuffle`, in a
+    LabelOrder, for which all records are read once.
     """
 
-    def __init__(self, path, color=None, database=LmdbSource, shuffle=False):
+    def __init__(self, path, color=None, database=LmdbSource, shuffle=False, label_shuffle=False):
         self.records = database(path)
-        self.records.in_turn = not shuffle
         self.color = color
-        self.order = Order(shuffle)
+        self.order = LabelOrder(self._labels, path) if label_shuffle else Order(shuffle)
+        self.records.in_turn = not self.order.shuffle
 
     @classmethod
     def of_layer(cls, param):
@@ -40,10 +45,11 @@ class DatumSource(Source):
         transform, options = param.transform_param, param.data_param
         color = transform.force_color if transform.force_color or transform.force_gray else None
         backend = DataParameter.DB.Name(options.backend).lower()
-        return cls(options.source, color, DATABASES[backend], options.shuffle)
+        database = DATABASES[backend]
+        return cls(options.source, color, database, options.shuffle, options.label_shuffle)
 
     def __len__(self):
-        return len(self.records)
+        return self.order.pass_size(len(self.records))
 
     def sample(self, number):
         """(pixels, label) of sample `number`."""
@@ -73,8 +79,19 @@ class DatumSource(Source):
     def _record(self, number):
         """The number of the record that a sample is in."""
         # To count the records may take a pass through the database.
-        shuffled = self.order.shuffle
-        return self.order.index(number, len(self), self.seed) if shuffled else number
+        if not self.order.shuffle:
+            return number
+        return self.order.index(number, len(self.records), self.seed)
+
+    def _labels(self):
+        """Those of all records."""
+        begun = time.monotonic()
+        labels = [self.datum(record).label for record in range(len(self.records))]
+        took = time.monotonic() - begun
+        log.info(
+            "Read the labels of %d records of %s in %.1f s", len(labels), self.records.path, took
+        )
+        return labels
 
     def close(self):
         self.records.close()

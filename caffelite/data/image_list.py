@@ -8,7 +8,7 @@ from ..errors import DataError
 from ..reading import integer, lines
 from .geometry import resized, resized_shape
 from .image import decode, decoded_shape
-from .order import Order
+from .order import LabelOrder, Order
 from .source import Source
 
 log = logging.getLogger("caffelite")
@@ -33,24 +33,34 @@ class ImageListSource(Source):
         take another order in each pass, by the attribute `seed` and the number of the pass
     rand_skip
         if not 0, start at one of the first `rand_skip` places, by `seed`
+    label_shuffle
+        take the pictures in a LabelOrder
     """
 
     classes = ()  # names of the classes that labels count, if they have some
 
     def __init__(
-        self, list_path, root_folder="", color=True, size=None, shuffle=False, rand_skip=0
+        self,
+        list_path,
+        root_folder="",
+        color=True,
+        size=None,
+        shuffle=False,
+        rand_skip=0,
+        label_shuffle=False,
     ):
         self.list_path, self.root_folder = list_path, root_folder
-        self.color, self.size = color, size
-        self.order, self.rand_skip = Order(shuffle), rand_skip
+        self.color, self.size, self.rand_skip = color, size, rand_skip
+        self.order = LabelOrder(self._labels, list_path) if label_shuffle else Order(shuffle)
         self.entries = self.read_entries(list_path)
-        if rand_skip > len(self):
+        if rand_skip > len(self.entries):
             raise DataError(
-                f"{list_path}: rand_skip: {rand_skip}, but it lists {len(self)} pictures only"
+                f"{list_path}: rand_skip: {rand_skip}, but it lists {len(self.entries)} pictures "
+                "only"
             )
 
     def __len__(self):
-        return len(self.entries)
+        return self.order.pass_size(len(self.entries))
 
     def sample(self, number):
         """(pixels, label) of picture `number`."""
@@ -86,7 +96,10 @@ class ImageListSource(Source):
     def _line(self, number):
         if self.rand_skip:
             number += int(rng.generator(self.seed, 4).integers(self.rand_skip))
-        return self.order.index(number, len(self), self.seed)
+        return self.order.index(number, len(self.entries), self.seed)
+
+    def _labels(self):
+        return [label for _, label in self.entries]
 
 
 def read_list(path, strict=False):

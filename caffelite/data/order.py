@@ -1,6 +1,13 @@
-"""The order in which the samples of a source come: in turn, or shuffled anew in each pass."""
+"""The order in which the samples of a source come: in turn, shuffled, or shuffled by label."""
+
+from functools import cached_property
+
+import numpy as np
 
 from .. import rng
+from ..errors import DataError
+
+MOST_PLACES = 50_000_000  # of a pass by label: an order of that many takes 400 MB
 
 
 class Order:
@@ -14,12 +21,67 @@ class Order:
         self.shuffle = shuffle
         self._pass = self._order = None
 
-    def index(self, number, length, seed):
-        """Which of `length` samples comes as the one with this number."""
-        of_pass, index = divmod(number, length)
+    def pass_size(self, count):
+        """How many places a pass through `count` samples has."""
+        return count
+
+    def index(self, number, count, seed):
+        """Which of `count` samples comes as the one with this number."""
+        of_pass, place = divmod(number, self.pass_size(count))
         if not self.shuffle:
-            return index
-        if self._pass != (seed, of_pass, length):
-            self._order = rng.generator(seed, 2, of_pass).permutation(length)
-            self._pass = seed, of_pass, length
-        return int(self._order[index])
+            return place
+        if self._pass != (seed, of_pass, count):
+            self._order = self._draw(count, rng.generator(seed, 2, of_pass))
+            self._pass = seed, of_pass, count
+        return int(self._order[place])
+
+    def _draw(self, count, random):
+        return random.permutation(count)
+
+
+class LabelOrder(Order):
+    """Label shuffle: in each pass, every class comes as often as the largest one.
+
+    The samples of a class form a list, in an order drawn for the pass, which is repeated from its
+    start until it is as long as the largest list is; then all lists are shuffled together. So of a
+    class of n samples, where the largest has m, each comes m / n times, rounded down or up, and
+    which ones come once more is another matter of chance in each pass. Classes are the labels that
+    occur; a pass has m places for each. As used by Hikvision in ILSVRC 2016.
+
+    Parameters
+    ----------
+    labels
+        a function that gives the labels of all samples, called when they are first needed
+    name
+        what the samples are from, for messages
+    """
+
+    def __init__(self, labels, name):
+        super().__init__(shuffle=True)
+        self._labels, self._name = labels, name
+
+    @cached_property
+    def _classes(self):
+        """The indices of the samples of each class."""
+        labels = np.asarray(self._labels())
+        by_label = np.argsort(labels, kind="stable")
+        starts = np.flatnonzero(np.diff(labels[by_label])) + 1
+        classes = np.split(by_label, starts)
+        largest = max(map(len, classes))
+        if len(classes) * largest > MOST_PLACES:
+            raise DataError(
+                f"{self._name}: label_shuffle: {len(classes)} classes with up to {largest} samples "
+                f"would make a pass of {len(classes) * largest}, expected up to {MOST_PLACES}; "
+                "write shuffle instead, or take samples out of the largest class"
+            )
+        return classes
+
+    def pass_size(self, count):
+        return len(self._classes) * max(map(len, self._classes))
+
+    def _draw(self, count, random):
+        order = np.empty((len(self._classes), max(map(len, self._classes))), np.int64)
+        for row, members in zip(order, self._classes, strict=True):
+            row[...] = np.resize(random.permutation(members), len(row))
+        random.shuffle(order.reshape(-1))
+        return order.reshape(-1)

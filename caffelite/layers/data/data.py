@@ -25,6 +25,8 @@ class Data(PrefetchedLayer):
         batch_size: samples in a batch
         prefetch: batches loaded ahead [4]
         shuffle: another order in each pass, which follows from the seed [false]
+        label_shuffle: the same, with every class as often as the largest; labels are found by
+            reading the database once, when the net is built [false]
     Options (transform_param)
         crop_size: take crop_size x crop_size pixels; anywhere in TRAIN, the middle in TEST [0]
         mean_file, mean_value: what to subtract: a .binaryproto, or a value for each channel

@@ -38,6 +38,7 @@ class DenseImageData(ImageData):
         f"transform_param.{name}": "moves pixels, and the labels do not follow" for name in _PLACES
     }
     make_source = ImagePairSource
+    label_shuffle = False  # a picture has labels of many classes
 
     def labels_shape(self, data_shape):
         """A number for each pixel."""

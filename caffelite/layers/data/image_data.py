@@ -19,6 +19,7 @@ class ImageData(PrefetchedLayer):
         new_height, new_width: resize pictures to this, both or neither [0]
         is_color: read as blue, green, red, else as gray [true]
         shuffle: another order in each pass [false]
+        label_shuffle: the same, with every class as often as the largest [false]
         rand_skip: start at random among the first rand_skip pictures [0]
     Options (transform_param)
         crop_size: take crop_size x crop_size pixels; anywhere in TRAIN, the middle in TEST [0]
@@ -49,6 +50,10 @@ class ImageData(PrefetchedLayer):
     def told_channels(self):
         return super().told_channels() or int(not self.options.is_color)
 
+    @property
+    def label_shuffle(self):
+        return self.options.label_shuffle
+
     def open_source(self):
         options = self.options
         size = options.new_height, options.new_width
@@ -64,4 +69,5 @@ class ImageData(PrefetchedLayer):
             size if all(size) else None,
             options.shuffle,
             options.rand_skip,
+            self.label_shuffle,
         )
