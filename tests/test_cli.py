@@ -582,7 +582,7 @@ def test_sigterm_leaves_nothing_half_done(folder, monkeypatch):
     """As an error does, it ends what is being written under a passing name."""
     from caffelite.data import features
 
-    def write(self, rows):
+    def write(self, name, rows):
         assert [name for name in os.listdir() if name.startswith(".made")]
         signal.raise_signal(signal.SIGTERM)
 
