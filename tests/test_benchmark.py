@@ -124,7 +124,8 @@ def test_the_twin_gives_the_same_scores_in_the_test_phase():
         assert outputs[name].item() == pytest.approx(float(net.blobs[name].data), rel=1e-9)
 
 
-@pytest.mark.parametrize("folder", ["lenet", pytest.param("cifar10-full", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["lenet", "cifar10-full"])
 def test_a_small_net_and_its_twin_take_the_same_step(folder):
     assert_same_step(*pair(without_dropout(benchmark.in_memory(folder, TRAIN, 3))), 1e-8)
 

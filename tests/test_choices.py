@@ -133,7 +133,7 @@ IM2COL, DIRECT, WINOGRAD = {"im2col"}, {"direct", "im2col"}, {"winograd", "im2co
         (None, DIRECT),
         (["im2col"], IM2COL),
         (["direct"], DIRECT),
-        (["winograd"], WINOGRAD),
+        pytest.param(["winograd"], WINOGRAD, marks=pytest.mark.slow),
         (["winograd", "direct"], WINOGRAD | DIRECT),
     ],
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import sys
 
@@ -25,7 +26,13 @@ def runs(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+def by_time():
+    """The experiments; that of nets of 56 layers is a slow test."""
+    for name in EXPERIMENTS:
+        yield pytest.param(name, marks=pytest.mark.slow if name == "depth" else [])
+
+
+@pytest.mark.parametrize("name", [*by_time()])
 def test_a_miniature_of_each(name, runs, monkeypatch):
     monkeypatch.chdir(runs)
     one = EXPERIMENTS[name].miniature()
@@ -110,7 +117,9 @@ def test_several_processes(tmp_path, monkeypatch, capsys):
     folders = ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
     flags = ["--miniature", "--processes", "2", "ensemble", "crops"]
     monkeypatch.setattr(sys, "argv", ["course.py", *folders, *flags])
+    environment = dict(os.environ)
     course.main()
+    assert os.environ == environment
     assert set(files(tmp_path / "out")) == {
         "ensemble.svg",
         "crops.svg",

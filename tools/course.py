@@ -21,19 +21,19 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 if __package__ in (None, ""):  # run as a script: find caffelite uninstalled, too
     sys.path[:1] = [str(ROOT)]
-for name in ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ[name] = "1"  # nets this small are fastest so, and sums always have the same order
 
 from caffelite.atomic import write_atomically  # noqa: E402
 from tools.claims import experiments, load  # noqa: E402
 from tools.claims._experiment import Row  # noqa: E402
 
+ONE_THREAD = dict.fromkeys(("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 COLUMNS = ("experiment", "run", "what", "mean", "least", "largest")
 
 HEAD = """\
@@ -94,10 +94,14 @@ def _arguments(known):
 def in_processes(chosen, args):
     """Make all runs of the experiments, several at once; yield (name, Found) of each measured.
 
-    New processes, not forks: threads of BLAS and numba do not live through a fork.
+    New processes, not forks: threads of BLAS and numba do not live through a fork. Nets this small
+    are fastest on one thread each, and sums always have the same order then.
     """
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.processes, spawn, os.chdir, (args.runs.resolve(),)) as pool:
+    with (
+        patch.dict(os.environ, ONE_THREAD),
+        ProcessPoolExecutor(args.processes, spawn, os.chdir, (args.runs.resolve(),)) as pool,
+    ):
         jobs = {
             pool.submit(make, name, seed, args.miniature): (name, seed)
             for name, experiment in chosen.items()
