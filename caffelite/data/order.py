@@ -1,5 +1,6 @@
 """The order in which the samples of a source come: in turn, shuffled, or shuffled by label."""
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -66,21 +67,25 @@ class LabelOrder(Order):
         labels = np.asarray(self._labels())
         by_label = np.argsort(labels, kind="stable")
         starts = np.flatnonzero(np.diff(labels[by_label])) + 1
-        classes = np.split(by_label, starts)
-        largest = max(map(len, classes))
-        if len(classes) * largest > MOST_PLACES:
+        return np.split(by_label, starts)
+
+    @cached_property
+    def _shape(self):
+        """How many classes there are, and how many samples of the largest."""
+        shape = len(self._classes), max(map(len, self._classes))
+        if math.prod(shape) > MOST_PLACES:
             raise DataError(
-                f"{self._name}: label_shuffle: {len(classes)} classes with up to {largest} samples "
-                f"would make a pass of {len(classes) * largest}, expected up to {MOST_PLACES}; "
+                f"{self._name}: label_shuffle: {shape[0]} classes with up to {shape[1]} samples "
+                f"would make a pass of {math.prod(shape)}, expected up to {MOST_PLACES}; "
                 "write shuffle instead, or take samples out of the largest class"
             )
-        return classes
+        return shape
 
     def pass_size(self, count):
-        return len(self._classes) * max(map(len, self._classes))
+        return math.prod(self._shape)
 
     def _draw(self, count, random):
-        order = np.empty((len(self._classes), max(map(len, self._classes))), np.int64)
+        order = np.empty(self._shape, np.int64)
         for row, members in zip(order, self._classes, strict=True):
             row[...] = np.resize(random.permutation(members), len(row))
         random.shuffle(order.reshape(-1))
