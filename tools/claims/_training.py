@@ -29,14 +29,23 @@ def curves(folders):
         logs = [read_log(folder / LOG) for folder in several]
         for what, phase, value in (
             ("training loss", "train", lambda row: row.loss),
-            ("test accuracy", "test", lambda row: dict(row.outputs)["accuracy"]),
+            ("test accuracy", "test", right),
         ):
-            rows = [getattr(log, phase) for log in logs]
-            x = [row.iteration for row in min(rows, key=len)]
-            y = [[value(row) for row in some[: len(x)]] for some in rows]
+            x, y = in_common([getattr(log, phase) for log in logs], value)
             found.panels[what].append(band(label, phase, x, y))
             found.figures[label, what] = [some[-1] for some in y]
     return found
+
+
+def right(row):
+    """How many samples a test tells right, of 1."""
+    return dict(row.outputs)["accuracy"]
+
+
+def in_common(rows, value):
+    """The iterations that all runs have a row of, and each run's values there."""
+    x = [row.iteration for row in min(rows, key=len)]
+    return x, [[value(row) for row in some[: len(x)]] for some in rows]
 
 
 def band(label, phase, x, several):

@@ -11,7 +11,7 @@ from caffelite.run_log.reader import read_log
 
 from ._experiment import Beats, Experiment, Run
 from ._nets import conv_net
-from ._training import LOG, Found, band
+from ._training import LOG, Found, band, right
 
 DIGITS, PASSES = 1437, 5
 BATCHES = {"1": 1, "64": 64, "all": DIGITS}
@@ -24,12 +24,14 @@ def over_samples(folders):
     for label, several in folders.items():
         logs = [read_log(folder / LOG) for folder in several]
         losses = [[row.loss for row in log.train] for log in logs]
-        right = [[dict(row.outputs)["accuracy"] for row in log.test] for log in logs]
-        for panel, phase, y in zip(found.panels, ("train", "test"), (losses, right), strict=True):
+        accuracies = [[right(row) for row in log.test] for log in logs]
+        for panel, phase, y in zip(
+            found.panels, ("train", "test"), (losses, accuracies), strict=True
+        ):
             x = [row.iteration * BATCHES[label] for row in getattr(logs[0], phase)]
             few = slice(None, None, -(-len(x) // 25))
             found.panels[panel].append(band(label, phase, x[few], [some[few] for some in y]))
-        found.figures[label, "test accuracy"] = [some[-1] for some in right]
+        found.figures[label, "test accuracy"] = [some[-1] for some in accuracies]
         found.figures[label, JUMPS] = [float(np.std(some[len(some) // 2 :])) for some in losses]
     return found
 

@@ -16,7 +16,7 @@ from caffelite.net_spec import layers as L
 from caffelite.run_log.reader import read_log
 
 from ._experiment import Beats, Experiment, Run
-from ._training import LOG, Found, band
+from ._training import LOG, Found, band, right
 
 RATE = 0.005
 STEPS, BEST = "steps", "best test accuracy"
@@ -48,7 +48,7 @@ def steps_to_baseline(folders):
         for label, several in folders.items()
     }
     accuracies = {
-        label: np.array([[dict(row.outputs)["accuracy"] for row in rows] for rows in several])
+        label: np.array([[right(row) for row in rows] for rows in several])
         for label, several in tests.items()
     }
     x = [row.iteration for row in tests["without BN"][0]]
