@@ -109,6 +109,7 @@ def test_a_net_has_the_names_and_shapes_of_the_published_one(path):
     [
         ("googlenet", {"loss1/loss1": 0.3, "loss2/loss2": 0.3, "loss3/loss3": 1}),
         ("inception-v3", {"auxiliary_loss": 0.4, "loss": 1}),
+        ("inception-v3-table", {"auxiliary_loss": 0.4, "loss": 1}),
     ],
 )
 def test_auxiliary_losses(name, weights):

@@ -18,7 +18,7 @@ from caffelite.net_spec import layers as L
 
 
 def net(n):
-    """The table of the paper: three stages of modules, between them grids are halved."""
+    """As its authors released it; inception-v3-table is what the paper's table has."""
     x = tower(n, "", n.data, ("conv1_3x3_s2", 32, 3, HALVE, "conv1_3x3_relu"))
     x = tower(n, "", x, ("conv2_3x3_s1", 32, 3, VALID, "conv2_3x3_relu"))
     x = tower(n, "", x, ("conv3_3x3_s1", 64, 3, {"pad": 1}, "conv3_3x3_relu"))
