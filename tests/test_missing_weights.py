@@ -132,6 +132,7 @@ COMMANDS = {
     "features": f"visualize features {PICTURE}",
     "occlusion": f"visualize occlusion {PICTURE}",
     "saliency": f"visualize saliency {PICTURE}",
+    "guided": f"visualize guided {PICTURE}",
     "test": "test --model train_val.prototxt --iterations 1 --weights W",
     "report": "test --model train_val.prototxt --report --weights W",
 }

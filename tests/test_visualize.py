@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from google.protobuf import text_format
 from PIL import Image
 
 import caffelite
@@ -13,6 +14,7 @@ from caffelite.cli import main
 from caffelite.errors import NetError
 from caffelite.pictures import arrays
 from caffelite.predict import sensitivity
+from caffelite.proto import caffe_pb2
 
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param {
@@ -105,6 +107,139 @@ def test_saliency_is_the_gradient(tmp_path):
     assert found.max() > 0.01
 
 
+GUIDED = """
+force_backward: true
+layer { name: "data" type: "Input" top: "data" input_param {
+        shape { dim: 1 dim: 2 dim: 9 dim: 8 } } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" convolution_param {
+        num_output: 5 kernel_size: 3 weight_filler { type: "gaussian" std: 0.4 } } }
+layer { name: "act1" type: "ACT" bottom: "conv1" top: "TOP" OPTIONS }
+layer { name: "conv2" type: "Convolution" bottom: "TOP" top: "conv2" convolution_param {
+        num_output: 4 kernel_size: 3 weight_filler { type: "gaussian" std: 0.4 } } }
+layer { name: "act2" type: "ReLU" bottom: "conv2" top: "conv2" }
+layer { name: "shift" type: "Power" bottom: "conv2" top: "conv2" power_param { shift: -0.5 } }
+layer { name: "fc" type: "InnerProduct" bottom: "conv2" top: "fc" inner_product_param {
+        num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+
+RECTIFIERS = [  # type, options, the same in PyTorch
+    ("ReLU", "", "relu(x)"),
+    ("ReLU", "relu_param { negative_slope: 0.3 }", "leaky_relu(x, 0.3)"),
+    ("ReLU6", "", "relu6(x)"),
+    ("ReLUX", "relux_param { maximal_value: 0.7 }", "hardtanh(x, 0, 0.7)"),
+    ("PReLU", "prelu_param { filler { value: 0.1 } }", "leaky_relu(x, 0.1)"),
+    ("ELU", "elu_param { alpha: 0.5 }", "elu(x, 0.5)"),
+    ("SeLu", "", "selu(x)"),
+    ("BNLL", "", "softplus(x)"),
+    ("GELU", "", "gelu(x)"),
+    ("Swish", "", "silu(x)"),
+]
+
+
+def test_every_rectifier_is_tried():
+    from caffelite.layers.base import layer_types
+
+    kinds = {name for name, kind in layer_types().items() if kind.rectifies}
+    assert kinds == {name for name, *_ in RECTIFIERS}
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize(("kind", "options", "twin"), RECTIFIERS)
+def test_guided_backpropagation_is_that_of_hooks_in_pytorch(kind, options, twin, in_place):
+    torch = pytest.importorskip("torch")
+    text = GUIDED.replace("ACT", kind).replace("OPTIONS", options)
+    param = text_format.Parse(
+        text.replace("TOP", "conv1" if in_place else "act1"), caffe_pb2.NetParameter()
+    )
+    net = caffelite.Net(param, caffelite.TEST, dtype=np.float64, seed=1)
+    x = np.random.default_rng(3).standard_normal((2, 9, 8))
+    weights = {name: torch.tensor(blobs[0].data) for name, blobs in net.params.items()}
+    f = torch.nn.functional
+
+    def rectified(x, rectify):
+        y = rectify(x)
+        y.register_hook(lambda dy: dy * (dy > 0) * (x > 0))
+        return y
+
+    def twin_map(start):
+        seen = torch.tensor(x[None], requires_grad=True)
+        y = f.conv2d(seen, weights["conv1"])
+        y = rectified(y, lambda x: eval(f"f.{twin}", {"f": f, "x": x}))
+        y = f.conv2d(y, weights["conv2"])
+        if start == "conv2":
+            y[0, 1].max().backward()
+            return seen.grad[0].numpy()
+        y = rectified(y, f.relu) - 0.5
+        (y.flatten() @ weights["fc"][2]).backward()
+        return seen.grad[0].numpy()
+
+    for layer, index in (("fc", 2), ("conv2", 1)):
+        found = sensitivity.guided_backpropagation(net, "data", x, net.layer_dict[layer], index)
+        np.testing.assert_allclose(found, twin_map(layer), atol=1e-12)
+        assert abs(found).max() > 0.01
+
+
+def test_only_what_speaks_for_a_unit_is_found():
+    """By hand: two ReLUs, one on and one off, and a unit that both speak for and against."""
+    net = caffelite.Net(
+        text_format.Parse(
+            """force_backward: true
+            layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } }
+            layer { name: "h" type: "InnerProduct" bottom: "x" top: "h"
+                    inner_product_param { num_output: 3 bias_term: false } }
+            layer { name: "relu" type: "ReLU" bottom: "h" top: "h" }
+            layer { name: "y" type: "InnerProduct" bottom: "h" top: "y"
+                    inner_product_param { num_output: 1 bias_term: false } }""",
+            caffe_pb2.NetParameter(),
+        ),
+        caffelite.TEST,
+    )
+    net.params["h"][0].data[...] = [[2, 0, 1], [0, -1, 0], [0, 3, 0]]
+    net.params["y"][0].data[...] = [[5, 7, -4]]  # the second is off, the third speaks against
+    found = sensitivity.guided_backpropagation(net, "x", np.ones(3), net.layer_dict["y"], 0)
+    assert found.tolist() == [10, 0, 5]
+
+
+BRANCHES = """
+force_backward: true
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } }
+layer { name: "relu" type: "ReLU" bottom: "x" top: "u" }
+layer { name: "beside" type: "Power" bottom: "u" top: "beside" power_param { scale: 7 } }
+layer { name: "loss" type: "Reduction" bottom: "u" top: "loss" loss_weight: 9 }
+layer { name: "y" type: "Power" bottom: "u" top: "y" power_param { scale: 2 } }
+layer { name: "above" type: "Eltwise" bottom: "beside" bottom: "y" top: "above" }
+"""
+
+
+@pytest.mark.parametrize("find", [sensitivity.saliency, sensitivity.guided_backpropagation])
+def test_a_map_is_of_its_unit_alone(find):
+    """Neither losses nor what another map or backward left in blobs beside the unit add to it."""
+    net = caffelite.Net(text_format.Parse(BRANCHES, caffe_pb2.NetParameter()), caffelite.TEST)
+
+    def trained():
+        net.forward(x=np.ones(net.blobs["x"].shape))
+        net.blobs["above"].diff[...] = 5
+        net.backward()
+        return net.blobs["x"].diff.ravel().tolist()
+
+    before = trained()
+    x = np.array([1, 2, -3], np.float32)[:, None, None]
+    for layer, slope in (("above", 9), ("y", 2), ("beside", 7)):
+        found = find(net, "x", x, net.layer_dict[layer], 1)
+        assert found.max() == found.sum() == slope
+    assert trained() == before == [5 * 9 + 9] * 3  # losses count again
+
+
+def test_nothing_is_guided_without_rectifiers():
+    text = GUIDED.replace("ReLU", "TanH").replace("ACT", "TanH")
+    text = text.replace("TOP", "act1").replace("OPTIONS", "")
+    net = caffelite.Net(text_format.Parse(text, caffe_pb2.NetParameter()), caffelite.TEST)
+    x = np.ones((2, 9, 8))
+    with pytest.raises(NetError, match='layer "fc".*no ReLU.*saliency'):
+        sensitivity.guided_backpropagation(net, "data", x, net.layer_dict["fc"], 0)
+
+
 def test_heat_goes_from_black_to_white():
     colors = arrays.heat(np.array([[-1.0, 0.0, 1.0, 2.0]]))[0].tolist()
     assert colors[0] == colors[1] == [0, 0, 0] and colors[3] == [255, 255, 255]
@@ -159,7 +294,7 @@ def test_features_of_a_picture(files, capsys):
     assert np.abs(picture.astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("what", ["occlusion", "saliency"])
+@pytest.mark.parametrize("what", ["occlusion", "saliency", "guided"])
 def test_maps_of_a_picture(files, what, capsys):
     net, pixels = files
     scores = net.forward(data=seen(pixels)[None])["prob"][0].copy()
@@ -171,6 +306,23 @@ def test_maps_of_a_picture(files, what, capsys):
     told, of_other = picture_of(capsys, what, *SEEING, f"--class={other}")
     assert told == {"class": other, "score": pytest.approx(scores[other], rel=1e-5)}
     assert (picture != of_other).any()
+
+
+def test_what_speaks_for_a_map(files, capsys):
+    net, pixels = files
+    net.forward(end="conv", data=seen(pixels)[None])
+    largest = net.blobs["conv"].data[0].max(axis=(1, 2)).copy()
+    told, strongest = picture_of(capsys, "guided", *SEEING, "--layer=conv")
+    assert told == {
+        "layer": "conv", "map": largest.argmax(), "value": pytest.approx(largest.max(), rel=1e-5)
+    }  # fmt: skip
+    told, other = picture_of(capsys, "guided", *SEEING, "--layer=conv", "--map=2")
+    assert told["map"] == 2 and (other != strongest).any()
+    left, right = (other.shape[1] - 16) // 3 + 8, 2 * ((other.shape[1] - 16) // 3) + 8
+    lit = other[:, left:right].any(axis=2)  # the window of one unit, 3 x 3 of 12 x 9 pixels
+    factor = len(other) // 12
+    assert lit.any(axis=1).sum() <= 3 * factor and lit.any(axis=0).sum() <= 3 * factor
+    assert lit.any()
 
 
 def test_squares_as_wished(files, capsys):
@@ -190,6 +342,11 @@ def test_squares_as_wished(files, capsys):
         (["features", "out.png", *SEEING, "--layer=fc"], 1, "no height and width"),
         (["features", "out.png", *SEEING, "--layer=convv"], 1, 'did you mean "conv"?'),
         (["saliency", "out.png", *SEEING, "--class=4"], 2, "expected 0 to 3"),
+        (["guided", "out.png", *SEEING, "--class=4"], 2, "expected 0 to 3"),
+        (["guided", "out.png", *SEEING, "--layer=conv", "--map=6"], 2, "--map: expected 0 to 5"),
+        (["guided", "out.png", *SEEING, "--map=2"], 2, "--map is for guided, with --layer"),
+        (["guided", "out.png", *SEEING, "--layer=conv", "--class=1"], 2, "not both"),
+        (["guided", "out.png", *SEEING, "--layer=fc"], 1, "no height and width"),
         (["occlusion", "out.png", *SEEING, "--window=0"], 2, "at least 1"),
         (["occlusion", "out.png", *SEEING, "--picture=net.prototxt"], 1, "net.prototxt"),
         (["occlusion", "out.png", *SEEING, "--picture=missing.png"], 1, "missing.png"),

@@ -4,12 +4,16 @@
     caffelite visualize features OUT.png --weights W --model NET --picture CAT [--layer pool1]
     caffelite visualize occlusion OUT.png --weights W --model NET --picture CAT [--class 281]
     caffelite visualize saliency OUT.png --weights W --model NET --picture CAT [--class 281]
+    caffelite visualize guided OUT.png --weights W --model NET --picture CAT [--class 281]
+    caffelite visualize guided OUT.png --weights W --model NET --picture CAT --layer conv5 [--map 7]
 
 filters: those of a convolution, by default the first. features: the maps that a layer makes of the
 picture, by default the first convolution. occlusion: where hiding a part of the picture lowers the
-score of the class most. saliency: by which pixels the score of the class changes most. The class is
-by default the one that the net finds likeliest; maps stand between the picture and the part of it
-that they point out.
+score of the class most. saliency: by which pixels the score of the class changes most. guided: what
+speaks for the class, or for one of the maps of a layer where that is largest, by guided
+backpropagation, which leaves out what speaks against. The class is by default the one that the net
+finds likeliest, the map the one with the largest value. What is found stands between the picture
+and the part of it that it points out.
 
 What the picture goes through before the net sees it is found as for caffelite classify, or given by
 the flags that tell.
@@ -29,7 +33,7 @@ from ._nets import (
 )
 from ._pictures import add_preprocessing_flags, preprocessing_of
 
-_KINDS = ("filters", "features", "occlusion", "saliency")
+_KINDS = ("filters", "features", "occlusion", "saliency", "guided")
 
 
 def add_arguments(parser):
@@ -41,6 +45,12 @@ def add_arguments(parser):
     flag("--model", metavar="FILE", help="the net's prototxt")
     flag("--picture", metavar="FILE", help="the picture that the net is to see")
     flag("--layer", metavar="NAME", help="the layer to look at [the first convolution]")
+    flag(
+        "--map",
+        type=int32,
+        metavar="N",
+        help="the map to look for [the one with the largest value]",
+    )
     flag(
         "--class",
         type=int32,
@@ -67,6 +77,10 @@ def run(args):
         raise UsageError(f"{args.out}: expected the name of a .png")
     if args.what != "filters" and not (args.model and args.picture):
         raise UsageError(f"{args.what} needs --model and --picture")
+    if args.map is not None and not (args.what == "guided" and args.layer):
+        raise UsageError("--map is for guided, with --layer")
+    if args.what == "guided" and args.layer and args.index is not None:
+        raise UsageError("guided takes --class, or --layer and --map, not both")
     for name in ("window", "stride"):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -110,26 +124,36 @@ def _of_a_picture(args):
         preprocessing_of(args, args.model, log),
         level=args.level,
         stages=stages(args),
-        force_backward=args.what == "saliency",
+        force_backward=args.what in ("saliency", "guided"),
         allow_missing=args.allow_missing,
     )
     x = net.crops(args.picture)[0]
     if args.what == "features":
         return _features(args, net, x)
+    from ..pictures.arrays import picture_of, side_by_side
+
+    if args.what == "guided" and args.layer:
+        values, told = _unit(args, net, x)
+        return side_by_side(picture_of(x), values), told
     scores = net.scores([x[None]])[0]
     index = int(scores.argmax()) if args.index is None else args.index
     if not 0 <= index < len(scores):
         raise UsageError(f"--class: expected 0 to {len(scores) - 1}, not {index}")
     told = {"class": index, "score": float(scores[index])}
-    values = (_occlusion if args.what == "occlusion" else _saliency)(args, net, x, index)
-    from ..pictures.arrays import picture_of, side_by_side
-
+    find = {"occlusion": _occlusion, "saliency": _saliency, "guided": _guided}[args.what]
+    values = find(args, net, x, index)
     return side_by_side(picture_of(x), values), told
 
 
 def _features(args, net, x):
     from ..pictures.arrays import feature_maps
 
+    name, maps = _maps(args, net, x)
+    return feature_maps(maps), {"layer": name, "shape": " x ".join(map(str, maps.shape))}
+
+
+def _maps(args, net, x):
+    """(name of the layer, its maps of x) of the layer that is asked for."""
     layers = net.net.layer_dict
     first = next((name for name, layer in layers.items() if layer.windows and layer.learns), None)
     name = args.layer or first
@@ -142,8 +166,7 @@ def _features(args, net, x):
     tops = [net.net.blobs[top] for top in net.net.top_names[name]]
     if not tops or len(tops[0].shape) != 4:
         raise layers[name].error("makes no maps: its top has no height and width")
-    values = tops[0].data[0]
-    return feature_maps(values), {"layer": name, "shape": " x ".join(map(str, values.shape))}
+    return name, tops[0].data[0]
 
 
 def _occlusion(args, net, x, index):
@@ -167,6 +190,27 @@ def _saliency(args, net, x, index):
     from ..predict.sensitivity import saliency
 
     return saliency(net.net, net.input, x, _score_layer(net), index)
+
+
+def _guided(args, net, x, index):
+    return _speaks_for(net, x, _score_layer(net), index)
+
+
+def _unit(args, net, x):
+    """What speaks for the unit of a map where it is largest, and what to tell of it."""
+    name, maps = _maps(args, net, x)
+    largest = maps.max(axis=(1, 2))
+    index = int(largest.argmax()) if args.map is None else args.map
+    if not 0 <= index < len(maps):
+        raise UsageError(f"--map: expected 0 to {len(maps) - 1}, not {index}")
+    told = {"layer": name, "map": index, "value": float(largest[index])}
+    return _speaks_for(net, x, net.net.layer_dict[name], index), told
+
+
+def _speaks_for(net, x, layer, index):
+    from ..predict.sensitivity import guided_backpropagation
+
+    return abs(guided_backpropagation(net.net, net.input, x, layer, index)).max(axis=0)
 
 
 def _score_layer(net):

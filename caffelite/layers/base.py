@@ -105,6 +105,8 @@ class Layer:
         whether top 0 is a linear function of bottom 0, any that its size allows
     pointwise
         whether each value of the tops stands for that at the same place in the bottoms
+    rectifies
+        whether it is a ReLU or of its kind: about x where x > 0, little or nothing of it elsewhere
     windows
         for a window that slides, over which of its blobs: "bottom", or "top", as it does where
         each value of the bottom is spread over a window
@@ -190,6 +192,7 @@ class Layer:
     learns: bool = False
     linear: bool = False
     pointwise: bool = False
+    rectifies: bool = False
     windows: str | None = None
     drawn_as: str | None = None
     files: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..blob import Blob
 from ..layers.base import Layer
 from ..net import Net
 from ..types import Array
@@ -74,13 +75,69 @@ def saliency(net: Net, name: str, x: Array, layer: Layer, index: int) -> Array:
     layer : the Layer that makes the scores
     name, x : its input blob, and the input, channels x height x width
     """
+    _set_input(net, name, x)
+    net.forward()
+    top = _start_from(net, layer)
+    top.diff[:, index] = 1
+    net.backward(start=layer.name)
+    return np.abs(_diff_of_input(net, name)).max(axis=0)
+
+
+def guided_backpropagation(net: Net, name: str, x: Array, layer: Layer, index: int) -> Array:
+    """What in the input speaks for a unit: channels x height x width.
+
+    The unit is channel `index` of the top of `layer`, where that is largest. Its gradient goes
+    down as in backpropagation, but for layers that rectify, ReLU and its kind. Through these it
+    goes only where both are positive, the value u that came up, and dv, the gradient that comes
+    down:
+
+        du = v' dv where u > 0 and dv > 0, else 0
+
+    Springenberg, Dosovitskiy, Brox, Riedmiller 2014, arXiv:1412.6806. Parameters as of `saliency`.
+    """
+    names = list(net.layer_dict)
+    last = names.index(layer.name)
+    rectifiers = [i for i, node in enumerate(net.nodes[: last + 1]) if node.layer.rectifies]
+    if not any(node.layer.rectifies for node in net.nodes):
+        raise layer.error(
+            "the net has no ReLU or layer of its kind, without which guided backpropagation is "
+            "plain backpropagation; take saliency"
+        )
+    _set_input(net, name, x)
+    start, positive = 0, {}
+    for i in rectifiers:  # one may overwrite its bottom
+        net.forward(start=names[start], end=names[i - 1])
+        start, positive[i] = i, net.nodes[i].bottom_blobs[0].data > 0
+    net.forward(start=names[start], end=layer.name)
+    top = _start_from(net, layer)
+    unit = top.data[0, index]
+    top.diff[(0, index, *np.unravel_index(unit.argmax(), unit.shape))] = 1
+    above = last
+    for i in reversed(rectifiers):
+        if i < above:
+            net.backward(start=names[above], end=names[i + 1])
+        dv = net.nodes[i].top_blobs[0].diff
+        dv[...] = np.where(positive[i] & (dv > 0), dv, 0)
+        above = i
+    net.backward(start=names[above])
+    return _diff_of_input(net, name)
+
+
+def _set_input(net: Net, name: str, x: Array) -> None:
     net.blobs[name].reshape(1, *x.shape)
     net.reshape()
     net.blobs[name].data[...] = x
-    net.forward()
-    (top,) = (net.blobs[top] for top in net.top_names[layer.name])
-    top.diff[...] = 0
-    top.diff[:, index] = 1
+
+
+def _start_from(net: Net, layer: Layer) -> Blob:
+    """The top of `layer`, with the diffs of all blobs 0: no other of them gives a gradient."""
+    for node in net.nodes:
+        for blob in node.top_blobs:
+            blob.diff[...] = 0
     net.clear_param_diffs()
-    net.backward(start=layer.name)
-    return np.abs(net.blobs[name].diff[0]).max(axis=0)
+    return net.blobs[net.top_names[layer.name][0]]
+
+
+def _diff_of_input(net: Net, name: str) -> Array:
+    net.reshape()  # from here on backward starts from the losses again
+    return net.blobs[name].diff[0].copy()

@@ -15,6 +15,7 @@ class BNLL(Elementwise):
     """
 
     role = "activation"
+    rectifies = True
     in_place = True
     reads_top = "values"
 

@@ -20,6 +20,7 @@ class ELU(Elementwise):
 
     options_field = "elu_param"
     role = "activation"
+    rectifies = True
     reads_top = "values"
 
     @property

@@ -21,6 +21,7 @@ class GELU(Elementwise):
     """
 
     role = "activation"
+    rectifies = True
     in_place = True
 
     def forward(self, bottom, top):

@@ -27,6 +27,7 @@ class PReLU(Elementwise):
 
     options_field = "prelu_param"
     role = "activation"
+    rectifies = True
     learns = True
     in_place = True
 

@@ -23,6 +23,7 @@ class ReLU(Elementwise):
 
     options_field = "relu_param"
     role = "activation"
+    rectifies = True
     keeps_signs = True
     gradient_from_top = True
 

@@ -21,6 +21,7 @@ class SeLu(Elementwise):
 
     options_field = "selu_param"
     role = "activation"
+    rectifies = True
     reads_top = "values"
 
     @property

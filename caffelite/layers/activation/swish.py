@@ -21,6 +21,7 @@ class Swish(Elementwise):
 
     options_field = "swish_param"
     role = "activation"
+    rectifies = True
     in_place = True
     reads_top = "values"
 
