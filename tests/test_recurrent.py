@@ -290,6 +290,235 @@ def test_onnxruntime_agrees_on_gru(reset_after):
     np.testing.assert_allclose(top[0].data, expected, 1e-4, 1e-6)
 
 
+# The formulas of the deck on intelligent computing systems
+
+
+def recurrent_net(layers, steps=T, streams=N, phase=caffelite.TEST, seed=3):
+    """A float64 net of these layers over "x" and "cont"."""
+    inputs = f"""
+        layer {{ name: "in" type: "Input" top: "x" top: "cont" input_param {{
+            shape {{ dim: {steps} dim: {streams} dim: {D} }}
+            shape {{ dim: {steps} dim: {streams} }} }} }}"""
+    param = text_format.Parse(inputs + layers, caffe_pb2.NetParameter())
+    return caffelite.Net(param, phase, seed=seed, dtype=np.float64)
+
+
+CLASSES = 3
+DECK_NET = """
+    layer { name: "h" type: "RNN" bottom: "x" bottom: "cont" top: "h" recurrent_param {
+        num_output: 6 output_hidden: true hidden_activation: %s
+        weight_filler { type: "gaussian" std: 0.5 } bias_filler { type: "gaussian" std: 0.5 } } }
+    layer { name: "o" type: "InnerProduct" bottom: "h" top: "o" inner_product_param {
+        axis: 2 num_output: 3
+        weight_filler { type: "gaussian" std: 0.5 } bias_filler { type: "gaussian" std: 0.5 } } }
+"""
+
+
+def softmax(o):
+    e = np.exp(o - o.max())
+    return e / e.sum()
+
+
+@pytest.mark.parametrize("kind, f", [("TANH", np.tanh), ("RELU", lambda a: np.maximum(a, 0))])
+def test_the_recurrent_net_of_the_course(kind, f):
+    """h = f(W h + U x + b), o = V h + c, y = softmax(o), from h = 0."""
+    prob = """layer { name: "y" type: "Softmax" bottom: "o" top: "y" softmax_param { axis: 2 } }"""
+    net = recurrent_net(DECK_NET % kind + prob)
+    x, cont = sequence(T), np.ones((T, N))
+    net.blobs["x"].data[...], net.blobs["cont"].data[...] = x, cont
+    net.forward()
+    u, b, w = (blob.data for blob in net.params["h"])
+    v, c = (blob.data for blob in net.params["o"])
+    for n in range(N):
+        h = np.zeros(H)
+        for t in range(T):
+            h = f(w @ h + u @ x[t, n] + b)
+            o = v @ h + c
+            np.testing.assert_allclose(net.blobs["h"].data[t, n], h, 1e-12)
+            np.testing.assert_allclose(net.blobs["o"].data[t, n], o, 1e-12)
+            np.testing.assert_allclose(net.blobs["y"].data[t, n], softmax(o), 1e-12)
+
+
+def test_backpropagation_through_time_as_in_the_course():
+    """dL/dW = sum_t sum_(k <= t) dL_t/dh_t (prod_(i = k+1..t) diag(1 - h_i^2) W) dh_k/dW."""
+    loss = """
+        layer { name: "label" type: "Input" top: "label" input_param {
+            shape { dim: 5 dim: 1 } } }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "o" bottom: "label" top: "loss"
+            softmax_param { axis: 2 } loss_param { normalization: NONE } }"""
+    net = recurrent_net(DECK_NET % "TANH" + loss, streams=1, phase=caffelite.TRAIN)
+    x, labels = sequence(T, streams=1), np.random.default_rng(1).integers(0, CLASSES, T)
+    net.blobs["x"].data[...], net.blobs["cont"].data[...] = x, 1
+    net.blobs["label"].data[...] = labels[:, None]
+    net.clear_param_diffs()
+    total = net.forward_backward()
+    u, b, w = (blob.data for blob in net.params["h"])
+    v, c = (blob.data for blob in net.params["o"])
+    h, y = [np.zeros(H)], [None]
+    for t in range(T):
+        h.append(np.tanh(w @ h[-1] + u @ x[t, 0] + b))
+        y.append(softmax(v @ h[-1] + c))
+    assert total == pytest.approx(-sum(np.log(y[t + 1][labels[t]]) for t in range(T)))
+    dw, du = np.zeros_like(w), np.zeros_like(u)
+    for t in range(1, T + 1):
+        dh = v.T @ (y[t] - np.eye(CLASSES)[labels[t - 1]])
+        for k in range(t, 0, -1):
+            dsums = (1 - h[k] ** 2) * dh  # dh is about h_k now
+            dw += np.outer(dsums, h[k - 1])
+            du += np.outer(dsums, x[k - 1, 0])
+            dh = w.T @ dsums
+    got_u, _, got_w = (blob.diff for blob in net.params["h"])
+    np.testing.assert_allclose(got_w, dw, 1e-9, 1e-12)
+    np.testing.assert_allclose(got_u, du, 1e-9, 1e-12)
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def deck_steps(step, x, states):
+    """The first of the states that `step` gives, (T, N, H), of each stream on its own."""
+    outputs = np.zeros((*x.shape[:2], H))
+    for n in range(x.shape[1]):
+        now = [np.zeros(H)] * states
+        for t in range(len(x)):
+            now = step(x[t, n], *now)
+            outputs[t, n] = now[0]
+    return outputs
+
+
+def test_the_gated_unit_of_the_course():
+    x = sequence(T)
+    layer, bottom, top = layer_of("GRU", x, np.ones((T, N)), "update_new: true")
+    layer.forward(bottom, top)
+    (ur, uz, u), (br, bz, b), (wr, wz, w) = (np.split(blob.data, 3) for blob in layer.blobs)
+
+    def step(x, h):
+        z = sigmoid(uz @ x + wz @ h + bz)
+        r = sigmoid(ur @ x + wr @ h + br)
+        new = np.tanh(u @ x + w @ (r * h) + b)
+        return [(1 - z) * h + z * new]
+
+    np.testing.assert_allclose(top[0].data, deck_steps(step, x, 1), 1e-12)
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+def test_the_peepholes_of_the_course(coupled):
+    """All gates see c of the step before, through M: ours are the diagonals of these."""
+    x = sequence(T)
+    options = f"peephole: true peephole_previous: true coupled: {str(coupled).lower()}"
+    layer, bottom, top = layer_of("LSTM", x, np.ones((T, N)), options)
+    layer.forward(bottom, top)
+    rows = 3 if coupled else 4
+    *ui, uf, uo, uc = np.split(layer.blobs[0].data, rows)
+    *bi, bf, bo, bc = np.split(layer.blobs[1].data, rows)
+    *wi, wf, wo, wc = np.split(layer.blobs[2].data, rows)
+    *mi, mf, mo = (np.diag(p) for p in layer.blobs[3].data)
+
+    def step(x, h, c):
+        f = sigmoid(uf @ x + wf @ h + mf @ c + bf)
+        i = 1 - f if coupled else sigmoid(ui[0] @ x + wi[0] @ h + mi[0] @ c + bi[0])
+        g = sigmoid(uo @ x + wo @ h + mo @ c + bo)
+        c = f * c + i * np.tanh(uc @ x + wc @ h + bc)
+        return [g * np.tanh(c), c]
+
+    np.testing.assert_allclose(top[0].data, deck_steps(step, x, 2), 1e-12)
+
+
+def test_weights_of_either_update_gate_load_and_agree(tmp_path):
+    """z -> 1 - z: the rows z of every blob change sign, in files and in memory."""
+    text = """
+        layer { name: "static" type: "Input" top: "s" input_param { shape { dim: 3 dim: 2 } } }
+        layer { name: "h" type: "GRU" bottom: "x" bottom: "cont" bottom: "s" top: "h" gru_param {
+            num_output: 6 reset_after: true update_new: %s
+            weight_filler { type: "gaussian" std: 0.5 } bias_filler { type: "gaussian" std: 0.5 }
+        } }"""
+    ours, theirs = (recurrent_net(text % word, seed=s) for word, s in (("false", 1), ("true", 2)))
+    generator = np.random.default_rng(0)
+    values = [generator.standard_normal(shape) for shape in ((T, N, D), (T, N), (N, 2))]
+    values[1] = np.ones((T, N))
+    values[1][[0, 2], [1, 0]] = 0
+    for net in (ours, theirs):
+        for name, array in zip(("x", "cont", "s"), values, strict=True):
+            net.blobs[name].data[...] = array
+    theirs.forward()
+    expected = theirs.blobs["h"].data.copy()
+    path = str(tmp_path / "update_new.caffemodel")
+    theirs.save(path)
+    ours.copy_from(path)
+    ours.forward()
+    assert not np.allclose(ours.blobs["h"].data, expected)
+    ours.copy_from(path)
+    for blob in ours.params["h"][:4]:  # not hidden_bias, which is of n alone
+        blob.data[H : 2 * H] *= -1
+    fresh = recurrent_net(text % "false", seed=3)  # without a state of an earlier batch
+    for name, array in zip(("x", "cont", "s"), values, strict=True):
+        fresh.blobs[name].data[...] = array
+    ours.save(path)
+    fresh.copy_from(path)
+    fresh.forward()
+    np.testing.assert_allclose(fresh.blobs["h"].data, expected, 1e-6)
+
+
+# PyTorch's own layers over sequences, from a first state
+
+
+def torch_weights(module, names):
+    return [getattr(module, f"{name}_l0").detach().numpy() for name in names.split()]
+
+
+def exposed_layer(type, x, h, options):
+    return layer_of(type, x, np.ones((T, N)), f"expose_hidden: true {options}", [h])
+
+
+def agree(layer, bottom, top, module, x, h):
+    """Outputs, last states and the gradient of x."""
+    torch = pytest.importorskip("torch")
+    given = torch.tensor(x, requires_grad=True)
+    y, last = module(given, torch.tensor(h))
+    dy = np.random.default_rng(2).standard_normal(y.shape)
+    y.backward(torch.tensor(dy))
+    layer.forward(bottom, top)
+    top[0].diff[...] = dy
+    layer.backward(top, [True, False, False], bottom)
+    np.testing.assert_allclose(top[0].data, y.detach(), 1e-9, 1e-12)
+    np.testing.assert_allclose(top[1].data, last.detach(), 1e-9, 1e-12)
+    np.testing.assert_allclose(bottom[0].diff, given.grad, 1e-9, 1e-12)
+
+
+@pytest.mark.parametrize("kind", ["tanh", "relu"])
+def test_pytorch_agrees_on_rnn(kind):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = torch.nn.RNN(D, H, nonlinearity=kind, dtype=torch.double)
+    x, h = sequence(T), np.random.default_rng(1).standard_normal((1, N, H))
+    options = f"output_hidden: true hidden_activation: {kind.upper()}"
+    layer, bottom, top = exposed_layer("RNN", x, h, options)
+    w, b, c, u = torch_weights(module, "weight_ih bias_ih bias_hh weight_hh")
+    for blob, values in zip(layer.blobs, (w, b + c, u), strict=True):
+        blob.assign(values)
+    agree(layer, bottom, top, module, x, h)
+
+
+@pytest.mark.parametrize("update_new", [False, True])
+def test_pytorch_agrees_on_gru(update_new):
+    """h' = (1 - z) n + z h is theirs: with update_new, the rows z change sign."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = torch.nn.GRU(D, H, dtype=torch.double)
+    x, h = sequence(T), np.random.default_rng(1).standard_normal((1, N, H))
+    options = f"reset_after: true update_new: {str(update_new).lower()}"
+    layer, bottom, top = exposed_layer("GRU", x, h, options)
+    w, b, c, u = torch_weights(module, "weight_ih bias_ih bias_hh weight_hh")
+    early = np.concatenate([c[: 2 * H], np.zeros(H)])
+    for blob, values in zip(layer.blobs, (w, b + early, u, c[2 * H :]), strict=True):
+        blob.assign(values)
+    if update_new:
+        for blob in layer.blobs[:3]:
+            blob.data[H : 2 * H] *= -1
+    agree(layer, bottom, top, module, x, h)
+
+
 def test_a_net_learns_to_remember():
     """One bit shown at the first step, asked for at the last."""
     net = caffelite.Net(

@@ -76,25 +76,66 @@ row(
 row("LSTM", False, "forget_bias: 1", partial(ref.lstm, forget_bias=1))
 row("GRU", False, "reset_after: true", partial(ref.gru, reset_after=True))
 row("GRU", True, "reset_after: true", partial(ref.gru, reset_after=True, static=True))
+row("GRU", False, "update_new: true", partial(ref.gru, update_new=True))
+for new in (False, True):
+    row(
+        "GRU",
+        True,
+        f"update_new: true reset_after: {str(new).lower()}",
+        partial(ref.gru, update_new=True, reset_after=new, static=True),
+    )
+
+KINDS = {"TANH": np.tanh, "RELU": ref.relu, "IDENTITY": lambda x: x}
+first = {"values": goes_on, "states": 1}  # with a first state, seen as a bottom
+for name, f in KINDS.items():
+    hidden = f"hidden_activation: {name}"
+    twin = partial(ref.rnn, f=f, g=None)
+    row("RNN", True, f"{hidden} output_hidden: true", partial(twin, static=True))
+    exposed = f"{hidden} output_hidden: true expose_hidden: true"
+    row("RNN", False, exposed, partial(twin, exposed=True), **first)
+    for output, g in KINDS.items():
+        options = f"{hidden} output_activation: {output} expose_hidden: true"
+        row("RNN", False, options, partial(ref.rnn, f=f, g=g, exposed=True), **first)
+case(
+    "RNN",
+    [(5, 2, 3), (5, 2)],
+    "recurrent_param { num_output: 4 output_hidden: true output_activation: TANH }",
+    error="output_activation and output_hidden are both given",
+)
+for option in ("output_hidden: true", "hidden_activation: RELU", "output_activation: IDENTITY"):
+    case(
+        "LSTM",
+        [(5, 2, 3), (5, 2)],
+        f"recurrent_param {{ num_output: 4 {option} }}",
+        error=f"{option.removesuffix(': true')} is an option of an RNN",
+    )
 huge = "recurrent_param { num_output: 4000000000 }"
 case("LSTM", [(5, 2, 3), (5, 2)], huge, error="input_weight: a blob cannot have the shape")
-for option in ("peephole: true", "coupled: true", "forget_bias: 1"):
+for option in ("peephole: true", "coupled: true", "forget_bias: 1", "peephole_previous: true"):
     case(
         "RNN",
         [(5, 2, 3), (5, 2)],
         f"recurrent_param {{ num_output: 4 {option} }}",
         error=f"{option.partition(':')[0]} is an option of an LSTM",
     )
-for more in ("static", "expose_hidden: true"):  # with what a batch brings along beside x
-    exposed = more != "static"
-    row(
-        "LSTM",
-        not exposed,
-        f"coupled: true peephole: true {more if exposed else ''}",
-        partial(ref.lstm, coupled=True, static=not exposed, exposed=exposed),
-        values=goes_on if exposed else starts,
-        states=2 * exposed,
-    )
+for exposed in (False, True):  # with what a batch brings along beside x
+    for previous in (False, True):
+        row(
+            "LSTM",
+            not exposed,
+            f"coupled: true peephole: true {'peephole_previous: true' if previous else ''} "
+            + ("expose_hidden: true" if exposed else ""),
+            partial(ref.lstm, coupled=True, previous=previous, static=not exposed, exposed=exposed),
+            values=goes_on if exposed else starts,
+            states=2 * exposed,
+        )
+row("LSTM", False, "peephole: true peephole_previous: true", partial(ref.lstm, previous=True))
+case(
+    "LSTM",
+    [(5, 2, 3), (5, 2)],
+    "recurrent_param { num_output: 4 peephole_previous: true }",
+    error="without peephole: true no gate sees it",
+)
 
 
 def rows_of_two_streams(generator, shape):
@@ -142,6 +183,19 @@ scalar("LSTM", "coupled: true", [0.107511, 0.237410], weights)
 scalar("LSTM", "coupled: true peephole: true", [0.111012, 0.240053], [*weights, 0.5])
 scalar("GRU", "", [0.174468, 0.329078], weights)
 scalar("GRU", "reset_after: true", [0.217251, 0.375171], [*weights, 0.25])
+scalar("GRU", "update_new: true", [0.287649, 0.679039], weights)
+scalar("GRU", "update_new: true reset_after: true", [0.358187, 0.748696], [*weights, 0.25])
+previous = "peephole: true peephole_previous: true"
+scalar("LSTM", previous, [0.174270, 0.530232], [*weights, 0.5])
+scalar("LSTM", f"{previous} coupled: true", [0.107511, 0.235851], [*weights, 0.5])
+scalar("RNN", "output_hidden: true", [0.462117, 0.842886], weights)
+scalar("RNN", "output_hidden: true hidden_activation: RELU", [0.5, 1.25], weights)
+scalar(
+    "RNN",
+    "hidden_activation: RELU output_activation: IDENTITY",
+    [0.25, 0.625],
+    [*weights, 0.5, 0],
+)
 
 unit = [(1, 3, 4), (1, 3, 16), (1, 3)]
 case("LSTMUnit", unit, values={2: [1, 0, 1]}, expect=ref.lstm_unit, batch_axis=1)

@@ -27,23 +27,31 @@ def unroll(step, num_states, units, x, cont, more, exposed, weights):
     return [outputs, *(state[None] for state in states)] if exposed else outputs
 
 
-def rnn(x, cont, *rest, static=False, exposed=False):
-    def step(sums, h, hidden_weight, output_weight, output_bias):
-        h = np.tanh(hidden_weight @ h + sums)
-        return np.tanh(output_weight @ h + output_bias), h
+def relu(x):
+    return np.where(x > 0, x, 0)
+
+
+def rnn(x, cont, *rest, static=False, exposed=False, f=np.tanh, g=np.tanh):
+    """g None: the output is the state."""
+
+    def step(sums, h, hidden_weight, output_weight=None, output_bias=None):
+        h = f(hidden_weight @ h + sums)
+        return h if g is None else g(output_weight @ h + output_bias), h
 
     more, weights = rest[: static + exposed], rest[static + exposed :]
     return unroll(step, 1, len(weights[-1]), x, cont, more, exposed, weights)
 
 
-def lstm(x, cont, *rest, static=False, exposed=False, coupled=False, forget_bias=0.0):
+def lstm(
+    x, cont, *rest, static=False, exposed=False, coupled=False, forget_bias=0.0, previous=False
+):
     def step(sums, h, c, hidden_weight, peepholes=None):
         rows = np.split(hidden_weight @ h + sums, 3 if coupled else 4)
         p = np.zeros((3, len(h))) if peepholes is None else peepholes
         f = sigmoid(rows[-3] + p[-2] * c + forget_bias)
         i = 1 - f if coupled else sigmoid(rows[0] + p[0] * c)
-        c = f * c + i * np.tanh(rows[-1])
-        h = sigmoid(rows[-2] + p[-1] * c) * np.tanh(c)
+        before, c = c, f * c + i * np.tanh(rows[-1])
+        h = sigmoid(rows[-2] + p[-1] * (before if previous else c)) * np.tanh(c)
         return h, h, c
 
     more, weights = rest[: static + 2 * exposed], rest[static + 2 * exposed :]
@@ -60,12 +68,12 @@ def lstm_rows(x, *rest, streams=1, clipped=False):
     return y.reshape(len(x), u.shape[1])
 
 
-def gru(x, cont, *rest, static=False, exposed=False, reset_after=False):
+def gru(x, cont, *rest, static=False, exposed=False, reset_after=False, update_new=False):
     def step(sums, h, hidden_weight, hidden_bias=None):
         (xr, xz, xn), (ur, uz, un) = np.split(sums, 3), np.split(hidden_weight, 3)
         r, z = sigmoid(xr + ur @ h), sigmoid(xz + uz @ h)
         n = np.tanh(xn + (r * (un @ h + hidden_bias) if reset_after else un @ (r * h)))
-        h = z * h + (1 - z) * n
+        h = (1 - z) * h + z * n if update_new else z * h + (1 - z) * n
         return h, h
 
     more, weights = rest[: static + exposed], rest[static + exposed :]

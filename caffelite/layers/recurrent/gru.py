@@ -16,6 +16,9 @@ class GRU(Recurrent):
     n = tanh(W_n x_t + r * (U_n h_(t-1) + c_n) + b_n).
     Between batches the state goes on; no gradient does.
 
+    With update_new, h_t = (1 - z) * h_(t-1) + z * n. Since 1 - sigmoid(a) = sigmoid(-a), weights of
+    one form become those of the other when the rows z of W, static_weight, U and b change sign.
+
     Bottom
         0: x, (T, N, ...): T steps of N streams
         1: cont, (T, N): 0 where a stream starts anew, else 1; no gradient
@@ -34,8 +37,10 @@ class GRU(Recurrent):
         weight_filler, bias_filler: of all weights, of all biases [constant 0]
         expose_hidden: take the first state as a bottom and give the last as a top [false]
         reset_after: let r act on the product with U_n, as cuDNN has it, not on the state [false]
+        update_new: let z weigh n, as Chung et al. have it, not h_(t-1) [false]
     Source
-        Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk, Bengio 2014, arXiv:1406.1078
+        Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk, Bengio 2014, arXiv:1406.1078;
+        Chung, Gulcehre, Cho, Bengio 2014, arXiv:1412.3555 (update_new)
     """
 
     options_field = "gru_param"
@@ -72,8 +77,13 @@ class GRU(Recurrent):
             np.multiply(r, seen, out=product)
             gemm(product, weight[two:], n, trans_b=True, accumulate=True)
         np.tanh(n, out=n)
-        np.multiply(z, seen - n, out=h)
-        h += n
+        weighed, other = self._weighed_by_z(seen, n)
+        np.multiply(z, weighed - other, out=h)
+        h += other
+
+    def _weighed_by_z(self, seen, n):
+        """(what z weighs, what 1 - z does), of the h before the step and of n."""
+        return (n, seen) if self.options.update_new else (seen, n)
 
     def run_back(self, dy):
         dsums = np.empty_like(self.gates)
@@ -91,9 +101,11 @@ class GRU(Recurrent):
         seen, product = self.seen[t], self.product[t]
         r, z, n = np.split(self.gates[t], 3, axis=1)
         dr, dz, dn = np.split(dsums, 3, axis=1)
-        dn[...] = dh * (1 - z) * (1 - n**2)
-        dz[...] = dh * (seen - n) * z * (1 - z)
-        dseen = dh * z
+        weighed, other = self._weighed_by_z(seen, n)
+        weight_of_seen, weight_of_n = self._weighed_by_z(z, 1 - z)
+        dn[...] = dh * weight_of_n * (1 - n**2)
+        dz[...] = dh * (weighed - other) * z * (1 - z)
+        dseen = dh * weight_of_seen
         if self.options.reset_after:
             dr[...] = dn * product
             np.multiply(dn, r, out=dproduct)

@@ -34,15 +34,29 @@ class LSTM(Recurrent):
         weight_filler, bias_filler: of all weights, of the bias [constant 0]
         expose_hidden: take the first state as bottoms and give the last as tops [false]
         peephole: add p * c to the sums of the gates, c_(t-1) for i and f, c_t for o [false]
+        peephole_previous: with peephole, c_(t-1) for o, too, as some textbooks have it [false]
         coupled: i = 1 - f; everywhere the rows i are missing [false]
         forget_bias: add to the sum of f [0]
+        output_hidden, hidden_activation, output_activation: refused, they are for an RNN
         debug_info: does nothing
     Source
         Hochreiter, Schmidhuber 1997; Gers, Schraudolph, Schmidhuber 2002 (peepholes);
         Greff, Srivastava, Koutnik, Steunebrink, Schmidhuber 2015, arXiv:1503.04069 (coupled)
     """
 
+    refused = {
+        f"recurrent_param.{option}": "is an option of an RNN"
+        for option in ("output_hidden", "hidden_activation", "output_activation")
+    }
     num_states = 2
+
+    def setup(self, bottom_shapes):
+        if self.options.peephole_previous and not self.options.peephole:
+            raise self.error(
+                "peephole_previous says which state of the cell o sees, but without peephole: true "
+                "no gate sees it; write both, or neither"
+            )
+        super().setup(bottom_shapes)
 
     @property
     def rows(self):
@@ -60,6 +74,10 @@ class LSTM(Recurrent):
         """([i, f] or [f], o, g): views of a step's rows."""
         *early, o, g = np.split(sums, self.rows, axis=1)
         return early, o, g
+
+    def _seen_by_o(self, seen_c, c):
+        """What the output gate's peephole shows, of the cell before the step and after it."""
+        return seen_c if self.options.peephole_previous else c
 
     def run(self, sums, cont, states):
         self.gates, self.cont = sums, cont  # gates are taken in the place of their sums
@@ -86,7 +104,7 @@ class LSTM(Recurrent):
         np.multiply(f, seen_c, out=c)
         c += i * g
         if self.peepholes is not None:
-            o += self.peepholes.data[-1] * c
+            o += self.peepholes.data[-1] * self._seen_by_o(seen_c, c)
         sigmoid(o, out=o)
         np.multiply(o, np.tanh(c), out=h)
 
@@ -109,9 +127,10 @@ class LSTM(Recurrent):
         seen, f, tanh_c = self.seen_c[t], early[-1], np.tanh(self.c[t])
         do[...] = dh * tanh_c * o * (1 - o)
         dc = dc + dh * o * (1 - tanh_c**2)
+        dseen = np.zeros_like(dc)
         if self.peepholes is not None:
-            dc += do * self.peepholes.data[-1]
-            self.peepholes.diff[-1] += (do * self.c[t]).sum(axis=0)
+            self._seen_by_o(dseen, dc)[...] += do * self.peepholes.data[-1]
+            self.peepholes.diff[-1] += (do * self._seen_by_o(seen, self.c[t])).sum(axis=0)
         if self.options.coupled:
             i = 1 - f
             dearly[0][...] = dc * (seen - g)
@@ -120,7 +139,7 @@ class LSTM(Recurrent):
             dearly[0][...] = dc * g
             dearly[1][...] = dc * seen
         dg[...] = dc * i * (1 - g**2)
-        dseen = dc * f
+        dseen += dc * f
         for k, (gate, dgate) in enumerate(zip(early, dearly, strict=True)):
             dgate *= gate * (1 - gate)
             if self.peepholes is not None:

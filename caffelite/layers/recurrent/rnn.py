@@ -1,15 +1,26 @@
+from functools import partial
+
 import numpy as np
 
 from ...kernels.gemm import gemm
+from ...proto.caffe_pb2 import RecurrentParameter
 from ..base import register
 from ._recurrent import Recurrent
+
+ACTIVATIONS = {  # name: (f, its slope where it gave y)
+    "TANH": (np.tanh, lambda y: 1 - y**2),
+    "RELU": (partial(np.maximum, 0), lambda y: y > 0),
+    "IDENTITY": (np.positive, np.ones_like),
+}
 
 
 @register("RNN")
 class RNN(Recurrent):
     """h_t = tanh(W_hh h_(t-1) + W_xh x_t + b_h), y_t = tanh(W_ho h_t + b_o), for T steps.
 
-    Between batches the state goes on; no gradient does.
+    Each tanh may be max(., 0), or nothing. With output_hidden, y_t = h_t: an InnerProduct of axis 2
+    behind it makes o_t = V h_t + c of any length, as the textbooks have it, and a Softmax of axis 2
+    its probabilities. Between batches the state goes on; no gradient does.
 
     Bottom
         0: x, (T, N, ...): T steps of N streams
@@ -22,56 +33,82 @@ class RNN(Recurrent):
     Blobs
         input_weight, bias: W_xh (H, D) and b_h (H)
         static_weight: (H, S), with static
-        hidden_weight, output_weight, output_bias: W_hh (H, H), W_ho (H, H) and b_o (H)
+        hidden_weight: W_hh (H, H)
+        output_weight, output_bias: W_ho (H, H) and b_o (H); not with output_hidden
     Options (recurrent_param)
         num_output: H
         weight_filler, bias_filler: of all weights, of both biases [constant 0]
         expose_hidden: take the first state as a bottom and give the last as a top [false]
-        peephole, coupled, forget_bias: refused, they are for an LSTM
+        hidden_activation: TANH, RELU or IDENTITY, in h [TANH]
+        output_activation: TANH, RELU or IDENTITY, in y; not with output_hidden [TANH]
+        output_hidden: y = h [false]
+        peephole, peephole_previous, coupled, forget_bias: refused, they are for an LSTM
         debug_info: does nothing
+    Source
+        Elman 1990; Le, Jaitly, Hinton 2015, arXiv:1504.00941 (ReLU)
     """
 
     refused = {
         f"recurrent_param.{option}": "is an option of an LSTM"
-        for option in ("peephole", "coupled", "forget_bias")
+        for option in ("peephole", "peephole_previous", "coupled", "forget_bias")
     }
+
+    def setup(self, bottom_shapes):
+        options = self.options
+        self.hidden, self.output = (
+            ACTIVATIONS[RecurrentParameter.Activation.Name(value)]
+            for value in (options.hidden_activation, options.output_activation)
+        )
+        if options.output_hidden and options.HasField("output_activation"):
+            raise self.error(
+                "output_activation and output_hidden are both given: the output is the state, "
+                "whose activation is hidden_activation; keep one of them"
+            )
+        super().setup(bottom_shapes)
 
     def add_hidden_blobs(self):
         options, h = self.options, self.units
         self.hidden_weight = self.add_blob("hidden_weight", (h, h), options.weight_filler)
-        self.output_weight = self.add_blob("output_weight", (h, h), options.weight_filler)
-        self.output_bias = self.add_blob("output_bias", (h,), options.bias_filler)
+        if not options.output_hidden:
+            self.output_weight = self.add_blob("output_weight", (h, h), options.weight_filler)
+            self.output_bias = self.add_blob("output_bias", (h,), options.bias_filler)
 
     def run(self, sums, cont, states):
-        h, self.cont = sums, cont  # tanh is taken in the place of the sums
-        self.seen = np.empty_like(h)
+        h, self.cont = sums, cont  # the activation is taken in the place of the sums
+        self.seen, (f, _) = np.empty_like(h), self.hidden
         before = states[0]
         for t in range(len(h)):
             np.multiply(cont[t], before, out=self.seen[t])
             gemm(self.seen[t], self.hidden_weight.data, h[t], trans_b=True, accumulate=True)
-            before = np.tanh(h[t], out=h[t])
+            before = f(h[t], out=h[t])
+        self.h = self.y = h
+        if not self.options.output_hidden:
+            self.y = self._output(h)
+        return self.y, [h[-1]]
+
+    def _output(self, h):
         y = np.empty_like(h)
         y[...] = self.output_bias.data
         flat_h, flat_y = (a.reshape(-1, self.units) for a in (h, y))
         gemm(flat_h, self.output_weight.data, flat_y, trans_b=True, accumulate=True)
-        np.tanh(y, out=y)
-        self.h, self.y = h, y
-        return y, [h[-1]]
+        return self.output[0](y, out=y)
 
     def run_back(self, dy):
-        dy_sum = dy * (1 - self.y**2)
-        dh = np.empty_like(self.h)
-        flat_dy, flat_h, flat_dh, seen = (
-            a.reshape(-1, self.units) for a in (dy_sum, self.h, dh, self.seen)
-        )
-        gemm(flat_dy, flat_h, self.output_weight.diff, trans_a=True, accumulate=True)
-        self.output_bias.diff[...] += flat_dy.sum(axis=0)
-        gemm(flat_dy, self.output_weight.data, flat_dh)
-        dseen = np.empty_like(dh[0])
+        dh = dy.copy() if self.options.output_hidden else self._output_back(dy)
+        dseen, (_, slope) = np.empty_like(dh[0]), self.hidden
         for t in reversed(range(len(dh))):
-            dh[t] *= 1 - self.h[t] ** 2
+            dh[t] *= slope(self.h[t])
             if t > 0:
                 gemm(dh[t], self.hidden_weight.data, dseen)
                 dh[t - 1] += self.cont[t] * dseen
+        flat_dh, seen = (a.reshape(-1, self.units) for a in (dh, self.seen))
         gemm(flat_dh, seen, self.hidden_weight.diff, trans_a=True, accumulate=True)
+        return dh
+
+    def _output_back(self, dy):
+        dsums, dh = dy * self.output[1](self.y), np.empty_like(self.h)
+        flat_dsums, flat_h, flat_dh = (a.reshape(-1, self.units) for a in (dsums, self.h, dh))
+        gemm(flat_dsums, flat_h, self.output_weight.diff, trans_a=True, accumulate=True)
+        self.output_bias.diff[...] += flat_dsums.sum(axis=0)
+        gemm(flat_dsums, self.output_weight.data, flat_dh)
         return dh
