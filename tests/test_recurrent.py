@@ -426,38 +426,33 @@ def test_the_peepholes_of_the_course(coupled):
 
 
 def test_weights_of_either_update_gate_load_and_agree(tmp_path):
-    """z -> 1 - z: the rows z of every blob change sign, in files and in memory."""
+    """z -> 1 - z: the rows z of what another net saved change sign."""
     text = """
         layer { name: "static" type: "Input" top: "s" input_param { shape { dim: 3 dim: 2 } } }
         layer { name: "h" type: "GRU" bottom: "x" bottom: "cont" bottom: "s" top: "h" gru_param {
             num_output: 6 reset_after: true update_new: %s
             weight_filler { type: "gaussian" std: 0.5 } bias_filler { type: "gaussian" std: 0.5 }
         } }"""
-    ours, theirs = (recurrent_net(text % word, seed=s) for word, s in (("false", 1), ("true", 2)))
     generator = np.random.default_rng(0)
-    values = [generator.standard_normal(shape) for shape in ((T, N, D), (T, N), (N, 2))]
-    values[1] = np.ones((T, N))
-    values[1][[0, 2], [1, 0]] = 0
-    for net in (ours, theirs):
-        for name, array in zip(("x", "cont", "s"), values, strict=True):
-            net.blobs[name].data[...] = array
-    theirs.forward()
-    expected = theirs.blobs["h"].data.copy()
+    x, static = (generator.standard_normal(shape) for shape in ((T, N, D), (N, 2)))
+    cont = np.ones((T, N))
+    cont[[0, 2], [1, 0]] = 0
+
+    def output(net):
+        for name, values in {"x": x, "cont": cont, "s": static}.items():
+            net.blobs[name].data[...] = values
+        return net.forward()["h"].copy()
+
+    theirs = recurrent_net(text % "true")
+    expected = output(theirs)
     path = str(tmp_path / "update_new.caffemodel")
     theirs.save(path)
-    ours.copy_from(path)
-    ours.forward()
-    assert not np.allclose(ours.blobs["h"].data, expected)
-    ours.copy_from(path)
-    for blob in ours.params["h"][:4]:  # not hidden_bias, which is of n alone
-        blob.data[H : 2 * H] *= -1
-    fresh = recurrent_net(text % "false", seed=3)  # without a state of an earlier batch
-    for name, array in zip(("x", "cont", "s"), values, strict=True):
-        fresh.blobs[name].data[...] = array
-    ours.save(path)
-    fresh.copy_from(path)
-    fresh.forward()
-    np.testing.assert_allclose(fresh.blobs["h"].data, expected, 1e-6)
+    for sign, agrees in ((1, False), (-1, True)):
+        ours = recurrent_net(text % "false", seed=4)
+        ours.copy_from(path)
+        for blob in ours.params["h"][:4]:  # not hidden_bias, which is of n alone
+            blob.data[H : 2 * H] *= sign
+        assert np.allclose(output(ours), expected, 1e-6) == agrees
 
 
 # PyTorch's own layers over sequences, from a first state
