@@ -95,6 +95,34 @@ def test_values_agree_with_the_twin(row, build):
         assert_same(got, [np.asarray(g, np.float64) for g in golden], OPTIONS)
 
 
+def reads(layer, bottom, top, at, place):
+    """Whether the value of a top at `at` may see what a bottom has at `place`."""
+    reaches = layer.reach(bottom.shape, top.shape)
+    if reaches is None:
+        return True
+    assert len(reaches) == len(bottom.shape[2:])
+    ends = [reach.at(y) for reach, y in zip(reaches, at[2:], strict=True)]
+    return all(first <= x <= last for (first, last), x in zip(ends, place[2:], strict=True))
+
+
+@every_row
+def test_a_top_sees_no_more_of_a_bottom_than_its_reach(row, build):
+    """Values of the bottoms, one by one, become others: which values of the tops do so, too?"""
+    layer, bottom, top = build(row)
+    if layer.normalizes_channels and not layer.is_fixed:
+        return  # statistics of the batch do not count
+    before = forward(layer, bottom, top)
+    for i in [i for i in range(len(bottom)) if i not in layer.no_gradient]:
+        for n in np.random.default_rng(3).permutation(bottom[i].count)[:8]:
+            place = np.unravel_index(n, bottom[i].shape)
+            kept, bottom[i].data[place] = bottom[i].data[place], bottom[i].data[place] + 0.37
+            after = forward(layer, bottom, top)
+            bottom[i].data[place] = kept
+            for t, x, y in zip(top, before, after, strict=True):
+                for at in np.argwhere(~np.isclose(x, y, 0, 0, equal_nan=True)):
+                    assert reads(layer, bottom[i], t, at, place), (i, place, at)
+
+
 @pytest.mark.parametrize("row", [r for r in ROWS if r.gradient], ids=str)
 def test_gradients_agree_with_central_differences(row, build):
     made = build(row)

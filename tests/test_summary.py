@@ -108,10 +108,13 @@ def test_the_table(net, capsys):
     assert main(["summary", "-model", "net.prototxt"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "small, TEST phase"
-    assert lines[2].split() == ["layer", "type", "top", "learnable", "multiply-adds", "memory"]
+    assert lines[2].split() == [
+        *("layer", "type", "top", "field", "stride", "offset"),
+        *("learnable", "multiply-adds", "memory"),
+    ]
     rows = [re.split(r" {2,}", line.strip()) for line in lines[4:]]
-    assert ["conv", "Convolution", "2×4×3×2", "112", "1,296", "640 B"] in rows
-    assert ["rows", "Slice", "1×5, 1×5", "0", "0", "40 B"] in rows
+    assert ["conv", "Convolution", "2×4×3×2", "3", "2", "0", "112", "1,296", "640 B"] in rows
+    assert ["rows", "Slice", "1×5, 1×5", "7×5", "0", "0", "40 B"] in rows  # of 8×6
     assert rows[-2] == ["7 layers", "237", "1,776", "2.4 KiB"]
     assert rows[-1] == ["and 9 values of statistics that are kept but not learned"]
     assert len({len(line) for line in lines[2:-1]}) == 1  # columns are aligned
@@ -131,6 +134,13 @@ def test_stages_and_levels(net, capsys):
         for words in ([], ["-stage=s"], ["-stage=t,s", "-level=1"])
     ]
     assert [found[-1] for found in names] == ["rows", "rows", "x"]
+
+
+def test_what_is_seen_of_the_input(net, capsys):
+    layers = {x["name"]: x["receptive_field"] for x in report(capsys, "net.prototxt")["layers"]}
+    assert layers["data"] == [{"size": 1, "stride": 1, "offset": 0}] * 2
+    assert layers["conv"] == layers["relu"] == [{"size": 3, "stride": 2, "offset": 0}] * 2
+    assert layers["a"] == [{"size": n, "stride": 0, "offset": 0} for n in (7, 5)]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,10 @@ Multiply-adds are those of one forward pass. Memory is that of the values of top
 shares memory counted once; training needs as much again for gradients. No weights are made and no
 data is read beyond the first record, which tells the shape.
 
+A value at place y of a top sees `field` places of the net's input, from stride * y + offset on: a
+window of which a part may lie beyond the borders. There is no stride where all values see the same,
+or may do so, since a layer before them moves values about. Two numbers are of height and width.
+
 --wiring shows the bottoms, tops and options of the layers of all phases instead: of param its name,
 x and the lr_mult, Dx and the decay_mult, of tops their loss_weight, where they are not the default.
 Files that the net names need not be there.
@@ -19,6 +23,7 @@ from ..table import file_size, table
 from ._flags import UsageError
 from ._nets import PHASES, add_net_flags, open_net
 
+_SEEN = ("size", "stride", "offset")
 _WIRING = ("layer", "type", "param", "bottom", "top", "options")
 
 
@@ -84,22 +89,33 @@ def _plan_lines(plan, layers):
 
 
 def _lines(net, phase, layers, totals):
-    header = ("layer", "type", "top", "learnable", "multiply-adds", "memory")
+    header = ("layer", "type", "top", "field", *_SEEN[1:], "learnable", "multiply-adds", "memory")
     rows = [
         (
             layer["name"],
             layer["type"],
             ", ".join(_shape(top["shape"]) for top in layer["top"]),
+            *_field(layer["receptive_field"]),
             *_numbers(layer),
         )
         for layer in layers
     ]
-    total = (f"{len(layers)} layers", "", "", *_numbers(totals))
+    total = (f"{len(layers)} layers", "", "", "", "", "", *_numbers(totals))
     yield f"{net.name or 'net'}, {phase} phase"
     yield ""
     yield from table(header, rows, left=3, total=total)
     if totals["statistics"]:
         yield f"and {totals['statistics']:,} values of statistics that are kept but not learned"
+
+
+def _field(axes):
+    """What values see, as cells."""
+    moves = any(axis["stride"] for axis in axes)
+    return [_sides([axis[key] for axis in axes] if moves or key == "size" else []) for key in _SEEN]
+
+
+def _sides(numbers):
+    return "×".join(map(str, numbers if len({*numbers}) > 1 else numbers[:1]))
 
 
 def _shape(shape):

@@ -13,6 +13,7 @@ from ..errors import CaffeliteError, NetError, did_you_mean, place, place_of
 from ..proto import caffe_pb2
 from ..proto.given import declared, given
 from ..types import DType, Shape
+from .reach import HERE, Reach
 
 TRAIN: int = caffe_pb2.TRAIN
 TEST: int = caffe_pb2.TEST
@@ -105,6 +106,10 @@ class Layer:
         whether top 0 is a linear function of bottom 0, any that its size allows
     pointwise
         whether each value of the tops stands for that at the same place in the bottoms
+    keeps_space
+        whether each value of the tops sees of the bottoms at most what is at its place in space
+        (axes from 2 on), in any channel, where both have the same space; what is pointwise does,
+        unless `reach` tells otherwise
     rectifies
         whether it is a ReLU or of its kind: about x where x > 0, little or nothing of it elsewhere
     windows
@@ -192,6 +197,7 @@ class Layer:
     learns: bool = False
     linear: bool = False
     pointwise: bool = False
+    keeps_space: bool = False
     rectifies: bool = False
     windows: str | None = None
     drawn_as: str | None = None
@@ -278,6 +284,15 @@ class Layer:
         top's places stand for none of that bottom's.
         """
         return (None, 1, 0) if cls.pointwise else None
+
+    def reach(self, bottom: Shape, top: Shape) -> Sequence[Reach] | None:
+        """What values of a top see of a bottom, by their shapes: along each axis from 2 on.
+
+        It may be more than is true, never less; None for everything. Statistics of a batch, which
+        BatchNorm takes while it trains, do not count.
+        """
+        here = (self.pointwise or self.keeps_space) and bottom[2:] == top[2:]
+        return [HERE] * len(bottom[2:]) if here else None
 
     def told_shapes(self) -> Sequence[Any]:
         """The tops' shapes as far as the text tells those of what it reads, or the user brings.

@@ -1,9 +1,10 @@
-"""What a net's layers come to: shapes, values learned and kept, multiply-adds, memory.
+"""What a net's layers come to: shapes, values learned and kept, multiply-adds, memory, fields.
 
 `summarize` counts without running anything; `plan` tells how the net would run.
 """
 
 from . import memory
+from .receptive import input_of, receptive_fields, seen
 from .unsplit import without_splits
 
 
@@ -45,11 +46,16 @@ def tops(node):
 
 
 def summarize(net):
-    """A dict for each layer of the file: names, shapes, and its `counts`, memory in bytes."""
-    layers = []
+    """A dict for each layer of the file: names, shapes, its `counts`, memory in bytes.
+
+    "receptive_field" is what values of its tops see of the input along the axes of space, as `seen`
+    tells it: [] where that is nothing.
+    """
+    layers, fields, (_, shape) = [], receptive_fields(net.nodes), input_of(net.nodes)
     for node, bottoms in without_splits(net.nodes):
         found = counts_in(net, node)
         found["memory"] *= net.dtype.itemsize
+        found["receptive_field"] = list(map(seen, fields.get(node, ()), shape[2:]))
         named = {"name": node.layer.name, "type": node.layer.type}
         layers.append({**named, "bottom": bottoms, "top": tops(node), **found})
     return layers

@@ -1,5 +1,6 @@
 from ...kernels import lrn
 from ..base import Layer, register
+from ..reach import window
 
 
 @register("LRN")
@@ -50,6 +51,10 @@ class LRN(Layer):
         if len(bottom_shapes[0]) != 4:
             raise self.shape_error(0, bottom_shapes[0], "4 axes: (N, C, H, W)")
         return bottom_shapes
+
+    def reach(self, bottom, top):
+        half = self.numbers[0]
+        return super().reach(bottom, top) if self.across else [window(2 * half + 1, 1, half)] * 2
 
     def _three_axes(self, *arrays):
         n, c, h, w = arrays[0].shape

@@ -35,6 +35,9 @@ class MVN(Layer):
             raise self.shape_error(0, shape, "at most 4 axes")
         return [shape + (1,) * (4 - len(shape))]
 
+    def reach(self, bottom, top):
+        return None
+
     def _rows(self, array, shape):
         """The array as (groups, values with statistics in common)."""
         axes = 1 if self.options.across_channels else 2

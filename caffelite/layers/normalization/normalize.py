@@ -49,6 +49,9 @@ class Normalize(Layer):
             raise self.shape_error(0, shape, f"{self.channels} channels on axis 1")
         return bottom_shapes
 
+    def reach(self, bottom, top):
+        return None if self.options.across_spatial else super().reach(bottom, top)
+
     @staticmethod
     def _flat(array):
         """(N, C, places)"""

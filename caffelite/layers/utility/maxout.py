@@ -24,6 +24,7 @@ class Maxout(Layer):
     """
 
     options_field = "maxout_param"
+    keeps_space = True
 
     def infer_shapes(self, bottom_shapes):
         shape, pieces = list(bottom_shapes[0]), self.options.num_pieces

@@ -16,6 +16,7 @@ class ShuffleChannel(Layer):
     """
 
     options_field = "shuffle_channel_param"
+    keeps_space = True
 
     def infer_shapes(self, bottom_shapes):
         shape, group = bottom_shapes[0], self.options.group

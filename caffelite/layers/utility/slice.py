@@ -22,6 +22,7 @@ class Slice(Layer):
     """
 
     options_field = "slice_param"
+    keeps_space = True
     tops = (1, None)
 
     def infer_shapes(self, bottom_shapes):

@@ -29,6 +29,7 @@ class Softmax(Layer):
     options_field = "softmax_param"
     role = "result"
     applies = "Softmax"
+    keeps_space = True
     drawn_as = "activation"
     in_place = True
     reads_top = "values"
@@ -36,6 +37,10 @@ class Softmax(Layer):
     def infer_shapes(self, bottom_shapes):
         self.canonical_axis(self.options.axis, len(bottom_shapes[0]))
         return bottom_shapes
+
+    def reach(self, bottom, top):
+        axis = self.canonical_axis(self.options.axis, len(bottom))
+        return super().reach(bottom, top) if axis < 2 else None
 
     def forward(self, bottom, top):
         softmax(bottom[0].data, self.options.axis, out=top[0].data)

@@ -19,6 +19,7 @@ class Tile(Layer):
     """
 
     options_field = "tile_param"
+    keeps_space = True
 
     def setup(self, bottom_shapes):
         if self.options.tiles < 1:

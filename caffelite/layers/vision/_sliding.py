@@ -6,11 +6,12 @@ import numpy as np
 
 from ..base import Layer
 from ..options import COMPRESSION, per_axis
+from ..reach import spread, window
 
 _PER_SIDE = {f"{stem}_{side}" for stem in ("kernel", "stride", "pad") for side in "hw"}
 
 
-def window_map(options, spread=False):
+def window_map(options, over_top=False):
     """The map of `Layer.coordinates` for a window that slides over the bottom, or the top.
 
     What a window sees stands in its middle.
@@ -21,7 +22,7 @@ def window_map(options, spread=False):
     extent = (size - 1) * np.atleast_1d(options.get("dilation", 1)) + 1
     stride, pad = (np.atleast_1d(options.get(*item)) for item in (("stride", 1), ("pad", 0)))
     reach, axis = (extent - 1) / 2 - pad, options.get("axis", 1)
-    return (axis, stride, reach) if spread else (axis, 1 / stride, -reach / stride)
+    return (axis, stride, reach) if over_top else (axis, 1 / stride, -reach / stride)
 
 
 class Sliding(Layer):
@@ -68,6 +69,12 @@ class Sliding(Layer):
             made = " x ".join(map(str, space))
             raise self.shape_error(0, shape, f"a larger one: the top would be {made} in space")
         return (*shape[:axis], channels, *space)
+
+    def reach(self, bottom, top):
+        if self.axis != 1:
+            return None
+        along = window if self.windows == "bottom" else spread
+        return list(map(along, self.kernel, self.stride, self.pad, self.dilation))
 
     def fold(self, array):
         """The view of shape (batch, channels, *space): axes before the channels become one."""

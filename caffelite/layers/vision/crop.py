@@ -1,6 +1,7 @@
 import numpy as np
 
 from ..base import Layer, register
+from ..reach import shifted
 
 
 @register("Crop")
@@ -54,6 +55,11 @@ class Crop(Layer):
                     f"size {size} of bottom[1]"
                 )  # fmt: skip
         return [(*shape[: self.axis], *like)]
+
+    def reach(self, bottom, top):
+        before = [0] * (self.axis - 2)  # axes of space that are not cut
+        cut = self.offset[max(0, 2 - self.axis) :]
+        return list(map(shifted, [*before, *cut]))
 
     def part(self, array, shape):
         """The view of `array` that the top of this shape is."""

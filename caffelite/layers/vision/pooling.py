@@ -1,5 +1,6 @@
 from ..base import Layer, register
 from ..options import pair
+from ..reach import window
 from ._pool import METHODS, out_shape
 from ._sliding import window_map
 
@@ -93,6 +94,11 @@ class Pooling(Layer):
             raise self.shape_error(0, shape, "4 axes: (N, C, H, W)")
         space = out_shape(self, shape[2:], self.window(shape), self.floor)
         return [(*shape[:2], *space)] * self.num_tops
+
+    def reach(self, bottom, top):
+        if self.options.global_pooling:
+            return None
+        return list(map(window, self.kernel, self.stride, self.pad))
 
     @staticmethod
     def planes(array):

@@ -1,4 +1,5 @@
 from ..base import Layer, register
+from ..reach import spread
 from ._enlarge import Repeat, Unpool
 
 
@@ -58,6 +59,11 @@ class Upsample(Layer):
         rows = shape[2] * self.scale[0] - options.pad_out_h
         columns = shape[3] * self.scale[1] - options.pad_out_w
         return [(*shape[:2], rows, columns)]
+
+    def reach(self, bottom, top):
+        if len(self.param.bottom) > 1:
+            return None  # where a value comes from, the mask tells
+        return [spread(scale, scale, pad=0) for scale in self.scale]
 
     def forward(self, bottom, top):
         self.way.forward(self, bottom, top)
