@@ -150,6 +150,8 @@ class Layer:
         bottoms that never get a gradient (labels): force_backward leaves them alone
     assigns_diff
         whether backward assigns all of a bottom's diff
+    chooses
+        whether forward may do without some of its bottoms, see `choose`
 
     Whoever runs a layer tells it what it cannot know by itself, in these attributes; a layer never
     sets them, and knows neither the net it is in nor the layers beside it:
@@ -160,6 +162,9 @@ class Layer:
         which of its learnable blobs want a gradient, a truth value each
     writes
         whether forward may write files: not where a net is but looked at
+    chosen
+        what `choose` gave for the next forward, which a net asks for before it computes bottoms:
+        those not chosen hold nothing to read, and get a gradient of 0. Empty: forward asks itself
     seed, position
         of its random numbers or data, see `random` and `seek`
     shard
@@ -215,8 +220,10 @@ class Layer:
     is_by_channel: bool = False
     no_gradient: tuple[int, ...] = ()
     assigns_diff: bool = True
+    chooses: bool = False
     needs_backward: bool = True
     writes: bool = True
+    chosen: Sequence[bool] = ()
     shard: tuple[int, int] = (0, 1)
 
     def __init__(
@@ -267,6 +274,10 @@ class Layer:
                 blob.reshape(*shape)
             except NetError as problem:
                 raise self.error(str(problem)) from None
+
+    def choose(self) -> Sequence[bool]:
+        """Of each bottom, whether the next forward reads it; decided anew at each call."""
+        raise NotImplementedError(f"{type(self).__name__}.choose")
 
     def activation(self) -> Mapping[str, Any] | None:
         """This layer as the activation of an epilogue: arguments for `Epilogue.of`; None if it

@@ -18,6 +18,9 @@ class Callbacks:
     shows what the last of them made, and in backward its diff what the first of these made (see
     `Net.steps` and `caffelite summary --plan`). CAFFELITE_PLAN=off in the environment makes each
     layer a step of its own.
+
+    Layers that a pass leaves out (see Eltwise, operation: STOCHASTIC_SUM) are called for, too, and
+    their blobs hold 0.
     """
 
     def _start_calls(self) -> None:

@@ -8,6 +8,9 @@ log = logging.getLogger("caffelite")
 def log_forward(node):
     """The tops and learnable blobs of a node whose forward has just run."""
     layer = node.layer
+    if node.left_out:
+        log.info("    [Forward] Layer %s is left out of this pass", layer.name)
+        return
     for name, blob in zip(node.top_names, node.top_blobs, strict=True):
         _log_mean("Forward", layer, f"top blob {name} data", blob.data)
     for index, blob in enumerate(layer.blobs):
@@ -19,6 +22,9 @@ def log_forward(node):
 def log_backward(node):
     """The gradients that a node's backward has just given."""
     layer = node.layer
+    if node.left_out:
+        log.info("    [Backward] Layer %s is left out of this pass", layer.name)
+        return
     bottoms = zip(node.bottom_names, node.bottom_blobs, node.propagate_down, strict=True)
     for name, blob, wanted in bottoms:
         if wanted:

@@ -22,6 +22,7 @@ from . import batches, given_values, memory, passes, transfer, weights
 from .arguments import read_network, sort_arguments
 from .inner_names import InnerNames
 from .learnable import Learnable, LearnableBlobs
+from .left_out import LeftOut
 from .node import Node
 from .plan import plan_backward
 from .running import Running
@@ -145,6 +146,7 @@ class Net(Running, InnerNames):
             lr_mults.append(self._add_layer(layer_param, wiring, seed_of_layer, warned))
         self._plan(lr_mults, param.force_backward)
         self._learnable.share_named(self.layers)
+        self._left_out = LeftOut(self.nodes)
         self._schedule = Schedule(self.nodes)
         self.inputs = [
             n for node in self.nodes if node.layer.role == "input" for n in node.top_names
@@ -266,13 +268,16 @@ class Net(Running, InnerNames):
         """Run layers `start` to `end` (names, both included); returns {output name: array}.
 
         Keyword arguments set the net's inputs first. The arrays are views that the next forward
-        overwrites; `blobs` names more of them to return.
+        overwrites; `blobs` names more of them to return. Layers that a pass leaves out (Eltwise,
+        operation: STOCHASTIC_SUM) run if what they give is returned. What is left out is chosen
+        anew by passes that start before it; others go on with what the last one chose.
         """
         first, last = self._index(start, 0), self._index(end, len(self.nodes) - 1)
         given_values.set_all(self, "forward", "inputs", "data", kwargs)
-        self._forward(first, last)
         names = self.nodes[last].top_names if end is not None else self.outputs
-        return {name: self.blobs[name].data for name in [*names, *(blobs or [])]}
+        names = [*names, *(blobs or [])]
+        self._forward(first, last, asked=names)
+        return {name: self.blobs[name].data for name in names}
 
     def backward(
         self,

@@ -21,6 +21,7 @@ class Node:
     loss_weights : how much each top counts in the loss of the net, mostly 0
     propagate_down : for each bottom, whether backward is to give its gradient
     reshaped_for, ran_for : shapes of all blobs, learnable ones too, at the last reshape and forward
+    left_out : whether the last pass did without the layer, see `left_out.py`
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Node:
         self.propagate_down = [False] * len(bottom_names)
         self.reshaped_for: list[Shape] | None = None
         self.ran_for: list[Shape] | None = None
+        self.left_out = False
 
     # Before running
 
@@ -102,8 +104,17 @@ class Node:
             self.refresh()
 
     def forward(self) -> None:
-        """Run the layer's forward."""
+        """Run the layer's forward, unless it is left out."""
+        if self.left_out:
+            self._give_nothing()
+            return
         self.layer.forward(self.bottom_blobs, self.top_blobs)
+
+    def _give_nothing(self) -> None:
+        """Let the tops hold 0, but for those that are a bottom's memory."""
+        for blob in self.top_blobs:
+            if not any(blob.shares_data_with(bottom) for bottom in self.bottom_blobs):
+                blob.data[...] = 0
 
     def mark_run(self) -> None:
         """Take note that forward ran: backward is for the shapes that blobs have now."""
@@ -128,6 +139,9 @@ class Node:
 
     def backward(self) -> None:
         """Run the layer's backward, if it can: not all need that forward has run."""
+        if self.left_out:
+            self._pass_nothing()
+            return
         try:
             self.layer.backward(self.top_blobs, self.propagate_down, self.bottom_blobs)
         except AttributeError as problem:
@@ -136,6 +150,19 @@ class Node:
             raise self.layer.error(
                 "backward needs what forward leaves; run forward first"
             ) from problem
+
+    def _pass_nothing(self) -> None:
+        """Backward of a layer that is left out: from gradients of 0 come gradients of 0."""
+        for name, blob in zip(self.top_names, self.top_blobs, strict=True):
+            if blob.diff_allocated and blob.diff.any():
+                raise self.layer.error(
+                    "a gradient comes to this layer, which the last forward left out; "
+                    f'forward(blobs=["{name}"]) makes it run in any case',
+                    blob=name,
+                )
+        for blob, wanted in zip(self.bottom_blobs, self.propagate_down, strict=True):
+            if wanted:
+                blob.diff[...] = 0
 
     def replace_blob(self, old: Blob, new: Blob) -> None:
         """Read and fill the blob `new` instead of `old`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .step import Step
 
 if TYPE_CHECKING:
     from .learnable import Learnable
+    from .left_out import LeftOut
     from .node import Node
     from .schedule import Schedule
 
@@ -23,6 +25,7 @@ class Running(Callbacks):
     nodes: list[Node]
     debug_info: bool
     _schedule: Schedule
+    _left_out: LeftOut
 
     if TYPE_CHECKING:
 
@@ -33,8 +36,12 @@ class Running(Callbacks):
 
     gradients_are_final: bool = True
 
-    def _forward(self, start: int, end: int) -> float:
-        """Run layers of indices `start` to `end`, both included; returns their summed loss."""
+    def _forward(self, start: int, end: int, asked: Iterable[str] = ()) -> float:
+        """Run layers of indices `start` to `end`, both included; returns their summed loss.
+
+        The blobs of the names `asked` are computed even if the pass could leave them out.
+        """
+        self._left_out.settle(start, end, asked)
         loss, schedule, shows = 0.0, self._schedule, self._shows_blobs
         for step in schedule.forward(start, end, one_by_one=self.debug_info):
             self._call("before_forward", step.first)

@@ -9,8 +9,8 @@ from .step import Step
 class Schedule:
     """The steps of a net, in the order of its nodes.
 
-    A fused step runs where all of its nodes are to run; else these run one by one, as with
-    `one_by_one`. CAFFELITE_PLAN=off in the environment runs all nodes one by one, always.
+    A fused step runs where all of its nodes are to run, and are not left out; else these run one by
+    one, as with `one_by_one`. CAFFELITE_PLAN=off in the environment runs all nodes so, always.
     """
 
     def __init__(self, nodes):
@@ -25,11 +25,11 @@ class Schedule:
         """The steps of a pass through the whole net."""
         return list(self._over(0, len(self._single) - 1))
 
-    def _over(self, start, end, one_by_one=False):
+    def _over(self, start, end, fuses=lambda step: True):
         index = start
         while index <= end:
             fused = self._fused.get(index)
-            whole = fused and fused.first == index and fused.last <= end and not one_by_one
+            whole = fused and fused.first == index and fused.last <= end and fuses(fused)
             yield (step := fused if whole else self._single[index])
             index = step.last + 1
 
@@ -38,7 +38,7 @@ class Schedule:
         for blob in self.kept:
             if blob.writers[0] < start <= blob.reader:
                 blob.take()
-        for step in self._over(start, end, one_by_one):
+        for step in self._over(start, end, lambda step: not (one_by_one or step.left_out)):
             fused = self._fused.get(step.first)
             if step is fused:
                 fused.has_run = True
@@ -79,5 +79,6 @@ class Schedule:
 def _release(fused):
     """Let the nodes of a step that ran as one go on one by one."""
     if fused and fused.has_run:
-        fused.release()
+        if not fused.left_out:
+            fused.release()
         fused.has_run = False

@@ -12,6 +12,11 @@ class Step:
         self.nodes = nodes
         self.first, self.last = first, first + len(nodes) - 1
 
+    @property
+    def left_out(self):
+        """Whether the last pass did without these nodes: without all of them, or none."""
+        return self.nodes[0].left_out
+
     def forward(self):
         """Fill the tops of the nodes."""
         self.nodes[0].forward()

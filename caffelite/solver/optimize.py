@@ -156,7 +156,7 @@ class _Gradient:
     def compute(self) -> float:
         """One pass; returns the loss."""
         net = self.net
-        loss = net._forward(self.first, self.last)
+        loss = net._forward(self.first, self.last, [target.name for target in self.targets])
         if not self.targets:
             net._backward(self.last, self.first)
             return loss

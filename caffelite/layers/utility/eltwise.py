@@ -20,7 +20,10 @@ class Eltwise(Layer):
     Options (eltwise_param)
         operation: SUM, PROD, MAX or STOCHASTIC_SUM [SUM]. MAX: of two equal numbers, bottom 1
             wins over 0, then the earlier one. STOCHASTIC_SUM: training adds x_i with
-            probability coeff_i, decided anew for each batch; testing adds coeff_i * x_i
+            probability coeff_i, decided anew for each batch, and layers that serve nothing but an
+            x_i that is left out do not run: their blobs hold 0 in that pass, statistics stay, and
+            learnable blobs get no gradient, though momentum and weight decay go on as always;
+            testing adds coeff_i * x_i
         coeff: one per x_i, for the sums [1 each]
         stable_prod_grad: dx_i of PROD is dy times the others; if false, dy * y / x_i [true]
         coeff_blob: multiply coefficients from the last bottom, for SUM [false]
@@ -49,6 +52,15 @@ class Eltwise(Layer):
             raise self.error(f"coeff_blob needs operation: SUM, not {self.operation}")
         if self.operation == "STOCHASTIC_SUM" and not all(0 <= p <= 1 for p in self.coeffs):
             raise self.error("coeff: STOCHASTIC_SUM needs probabilities, from 0 to 1")
+
+    @property
+    def chooses(self):
+        return self.operation == "STOCHASTIC_SUM" and self.phase == TRAIN
+
+    def choose(self):
+        drawn = self.random().random(self.num_terms)
+        self.position += 1
+        return [bool(u < p) for u, p in zip(drawn, self.coeffs, strict=True)]
 
     @property
     def is_plain_sum(self):
@@ -92,7 +104,7 @@ class Eltwise(Layer):
 
     def forward_with(self, bottom, top, epilogue):
         """Forward of a plain sum, with this epilogue."""
-        self.factors = [None, None]
+        self.factors = {0: None, 1: None}
         a, b, y = (blob.data.reshape(-1) for blob in (*bottom, *top))
         eltwise.add(a, b, epilogue, y)
 
@@ -104,22 +116,21 @@ class Eltwise(Layer):
             self.winner = _maximum(x, y)
         else:
             self.factors = self._factors(bottom)
-            terms = zip(self.factors, x, strict=True)
-            _fold(np.add, (v if f is None else f * v for f, v in terms), y)
+            terms = [x[i] if f is None else f * x[i] for i, f in self.factors.items()]
+            _fold(np.add, terms or [0], y)
 
     def _factors(self, bottom):
-        """What each x_i is multiplied by; None stands for 1."""
+        """{i: what x_i is multiplied by}, of those that are added; None stands for 1."""
+        if self.chooses:
+            chosen = self.chosen or self.choose()
+            return {i: None for i, wanted in enumerate(chosen) if wanted}
         factors = [None if c == 1 else c for c in self.coeffs]
         if self.options.coeff_blob:
             rows = bottom[-1].data
             axes = bottom[0].shape
             rows = rows.reshape(*rows.shape, *(1,) * (len(axes) + 1 - rows.ndim))
             factors = [rows[i] if f is None else rows[i] * f for i, f in enumerate(factors)]
-        elif self.operation == "STOCHASTIC_SUM" and self.phase == TRAIN:
-            drawn = self.random().random(len(factors))
-            self.position += 1
-            factors = [None if u < p else 0 for u, p in zip(drawn, self.coeffs, strict=True)]
-        return factors
+        return dict(enumerate(factors))
 
     def backward(self, top, propagate_down, bottom):
         if self.is_plain_sum and all(propagate_down):
@@ -146,8 +157,11 @@ class Eltwise(Layer):
             dx[...] = 0
             np.copyto(dx, dy, where=self.winner == i)
         elif self.operation != "PROD":
-            factor = self.factors[i]
-            np.multiply(dy, 1 if factor is None else factor, out=dx)
+            if i in self.factors:
+                factor = self.factors[i]
+                np.multiply(dy, 1 if factor is None else factor, out=dx)
+            else:
+                dx[...] = 0
         elif self.options.stable_prod_grad:
             _fold(np.multiply, [dy, *x[:i], *x[i + 1 :]], dx)
         else:
