@@ -1,5 +1,7 @@
 """What the nets of the zoo are built of. A block takes n, writes layers to it, returns its top."""
 
+from itertools import count
+
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
 from caffelite.proto.caffe_pb2 import TEST
@@ -399,6 +401,19 @@ def small(n, name, bottom, width, stride, **options):
     shortcut = padded(n, name, bottom, stride)
     top = res(n, name, "branch2a", bottom, width, 3, activate=True, pad=1, stride=stride)
     return add(n, name, shortcut, res(n, name, "branch2b", top, width, 3, pad=1), **options)
+
+
+def surviving(units, last):
+    """`small` units that training leaves out at random: unit k of `units` is there with odds that
+    fall evenly, from nearly 1 at the first to `last`.  Huang et al. 2016."""
+    numbers = count(1)
+
+    def unit(n, name, bottom, width, stride):
+        odds = 1 - next(numbers) / units * (1 - last)
+        options = {"operation": P.Eltwise.STOCHASTIC_SUM, "coeff": [1, odds]}
+        return small(n, name, bottom, width, stride, **options)
+
+    return unit
 
 
 def small_pre_activated(n, name, bottom, width, stride):

@@ -21,7 +21,8 @@ from tools import benchmark
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = sorted(path.parent.name for path in (ROOT / "models").glob("*/net.py"))
-NETS = [name for name in PROGRAMS if name != "resnet-1202"]  # of which only the program is kept
+NETS = [name for name in PROGRAMS if (ROOT / "models" / name / "deploy.prototxt").exists()]
+LONG = sorted({*PROGRAMS} - {*NETS})  # of which only the program is kept
 GOLDEN = sorted((ROOT / "tests" / "golden" / "zoo").glob("*.json.gz"))
 
 
@@ -131,7 +132,7 @@ FACTS = ("name", "task", "data", "input", "output", "layers", "learnable", "mult
 FACTS += ("layer_names", "accuracy", "solver", "source", "license")
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", [*NETS, *(pytest.param(n, marks=pytest.mark.slow) for n in LONG)])
 def test_a_card_says_what_the_net_has(name):
     facts, prose = card(name)
     net = deployed(name)
@@ -312,13 +313,17 @@ def test_targets_of_1989_are_1_for_the_digit_and_minus_1_for_others():
     assert np.array_equal(net.blobs["target"].data, 2 * np.eye(10)[labels] - 1)
 
 
-def test_blocks_survive_less_often_the_deeper_they_are():
+@pytest.mark.parametrize(("layers", "blocks"), [(110, 54), (1202, 600)])
+def test_blocks_survive_less_often_the_deeper_they_are(layers, blocks):
     """From nearly 1 down to 0.5: on average 40 of 54 blocks are there (section 3 of the paper)."""
-    net = read_net(ROOT / "models" / "stochastic-depth-110" / "train_val.prototxt")
+    net = program(ROOT / "models" / f"stochastic-depth-{layers}" / "net.py").train_val()
     odds = [layer.eltwise_param.coeff[1] for layer in net.layer if layer.type == "Eltwise"]
-    assert len(odds) == 54 and odds[-1] == 0.5
-    assert np.allclose(np.diff(odds), -0.5 / 54)
-    assert sum(odds) == pytest.approx((3 * 54 - 1) / 4)
+    assert np.allclose(odds, 1 - np.arange(1, blocks + 1) / blocks / 2)
+    assert sum(odds) == pytest.approx((3 * blocks - 1) / 4)
+
+
+def test_only_nets_of_very_many_lines_have_no_prototxt_here():
+    assert LONG == ["resnet-1202", "stochastic-depth-1202"]
 
 
 @pytest.mark.parametrize(

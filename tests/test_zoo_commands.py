@@ -59,7 +59,12 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", _zoo.names())
+NAMES = [
+    pytest.param(name, marks=[pytest.mark.slow] * name.endswith("-1202")) for name in _zoo.names()
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_copied_net_stands_on_its_own(name, here, capsys):
     assert main(["init", name]) == 0
     made = capsys.readouterr().out.split()
