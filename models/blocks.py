@@ -85,7 +85,13 @@ def average_all(bottom):
 
 
 def across_channels(bottom):
+    """x / (1 + 0.00002 * sum)^0.75: BVLC Caffe's numbers; alpha is divided by local_size."""
     return L.LRN(bottom, local_size=5, alpha=1e-4, beta=0.75)
+
+
+def across_channels_as_printed(bottom):
+    """x / (2 + 0.0001 * sum)^0.75: Krizhevsky's numbers, with his alpha times local_size."""
+    return L.LRN(bottom, local_size=5, alpha=5e-4, beta=0.75, k=2)
 
 
 def dropout(bottom, ratio):
@@ -206,7 +212,7 @@ def vgg(n, stages, normalized=False):
             n[f"conv{stage}_{i}"] = conv(top, width, size, XAVIER, **keeping(size))
             top = n[f"relu{stage}_{i}"] = relu(n[f"conv{stage}_{i}"])
         if normalized and stage == 1:
-            top = n.norm1 = across_channels(top)
+            top = n.norm1 = across_channels_as_printed(top)
         top = n[f"pool{stage}"] = max_pool(top, 2, 2)
     classify(n, three_dense(n, top, XAVIER, XAVIER, 0), top5="accuracy_top5")
 

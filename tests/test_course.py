@@ -13,9 +13,11 @@ from caffelite.net_spec import NetSpec
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
 from caffelite.proto import caffe_pb2
+from caffelite.proto.text import read_net
 from caffelite.testing import make_layer
 
-LISTINGS = Path(__file__).parent / "golden" / "course"
+ROOT = Path(__file__).parents[1]
+LISTINGS = ROOT / "tests" / "golden" / "course"
 
 HEADERS = [
     "import caffelite as caffe\nfrom caffelite import layers as L, params as P\n",
@@ -139,6 +141,28 @@ def test_learning_rates_follow_their_formulas(tmp_path, fragment, rate):
     solver = caffelite.get_solver(str(solver_file))
     for solver.iter in (0, 1, 99_999, 100_000, 200_000, 449_999):
         assert solver.lr == pytest.approx(rate(solver.iter), rel=1e-6)
+
+
+# Formulas
+
+
+@pytest.mark.parametrize("name, layers", [("alexnet-ungrouped", 2), ("vgg-11-lrn", 1)])
+def test_normalization_across_maps_has_the_numbers_of_its_paper(name, layers):
+    """y_p = x_p / (k + alpha * sum_j x_j^2)^beta, j = max(1, p - n / 2) .. min(P, p + n / 2)."""
+    n, k, alpha, beta, maps = 5, 2, 1e-4, 0.75, 8
+    x = np.random.default_rng(0).normal(0, 100, (2, maps, 3, 4))
+    y = np.empty_like(x)
+    for p in range(1, maps + 1):
+        neighbours = range(max(1, p - n // 2), min(maps, p + n // 2) + 1)
+        squares = sum(x[:, j - 1] ** 2 for j in neighbours)
+        y[:, p - 1] = x[:, p - 1] / (k + alpha * squares) ** beta
+    net = read_net(ROOT / "models" / name / "train_val.prototxt")
+    found = [layer.lrn_param for layer in net.layer if layer.type == "LRN"]
+    assert len(found) == layers
+    for options in found:
+        layer, bottom, top = make_layer("LRN", [x], f"lrn_param {{ {options} }}")
+        layer.forward(bottom, top)
+        np.testing.assert_allclose(top[0].data, y, rtol=1e-6)  # alpha is a float32
 
 
 # Sizes

@@ -12,14 +12,14 @@ from caffelite.models.blocks import (
 from caffelite.models.program import Program, imagenet
 
 
-def net(n, group=2):
+def net(n, group=2, normalize=across_channels):
     n.conv1 = conv(n.data, 96, 11, gaussian(0.01), stride=4)
     n.relu1 = relu(n.conv1)
-    n.norm1 = across_channels(n.relu1)
+    n.norm1 = normalize(n.relu1)
     n.pool1 = max_pool(n.norm1, 3, 2)
     n.conv2 = conv(n.pool1, 256, 5, gaussian(0.01), 0.1, pad=2, group=group)
     n.relu2 = relu(n.conv2)
-    n.norm2 = across_channels(n.relu2)
+    n.norm2 = normalize(n.relu2)
     n.pool2 = max_pool(n.norm2, 3, 2)
     n.conv3 = conv(n.pool2, 384, 3, gaussian(0.01), pad=1)
     n.relu3 = relu(n.conv3)

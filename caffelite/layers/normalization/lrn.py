@@ -12,7 +12,8 @@ class LRN(Layer):
     WITHIN_CHANNEL
         it is a square of side local_size in one channel; count = local_size^2, and k is 1
 
-    Outside the borders x is 0.
+    Outside the borders x is 0. The paper multiplies the sum by its alpha, which alpha / count is
+    here: its numbers, n 5, k 2, alpha 0.0001, are local_size: 5 k: 2 alpha: 0.0005.
 
     Bottom
         0: x, (N, C, H, W)
