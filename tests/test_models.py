@@ -17,6 +17,7 @@ from caffelite.models.blocks import basic, small, small_pre_activated, small_res
 from caffelite.models.program import Program, program
 from caffelite.proto.caffe_pb2 import TRAIN
 from caffelite.proto.text import read_net, read_solver
+from caffelite.solver import lr_policy
 from tools import benchmark
 
 ROOT = Path(__file__).parent.parent
@@ -156,6 +157,21 @@ def test_the_program_writes_what_is_committed(name):
     for file, text in program(folder / "net.py").files().items():
         hint = f"python -m caffelite.models.program models/{name}/net.py"
         assert (folder / file).read_text() == text, hint
+
+
+DIVISIONS = {  # by ten, where the error stands still, as the papers have it
+    "alexnet-ungrouped": 3,
+    **dict.fromkeys(["vgg-11", "vgg-11-lrn", "vgg-13", "vgg-16-c", "vgg-16", "vgg-19"], 3),
+    **dict.fromkeys(["msra-prelu-a", "msra-prelu-b", "msra-prelu-c"], 2),
+}
+
+
+@pytest.mark.parametrize("name", DIVISIONS)
+def test_rates_are_divided_by_ten_as_often_as_in_the_paper(name):
+    param = read_solver(str(ROOT / "solvers" / f"{name}.prototxt"))
+    rates = [lr_policy.rate_at(param, 0, step)[0] for step in range(9)]
+    expected = [0.01 / 10 ** min(step, DIVISIONS[name]) for step in range(9)]
+    assert param.lr_policy == "plateau" and rates == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", NETS)
