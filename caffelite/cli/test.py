@@ -3,8 +3,11 @@
     caffelite test --model train_val.prototxt --weights lenet_iter_1000.caffemodel --iterations 10
     caffelite test --model train_val.prototxt --weights lenet_iter_1000.caffemodel --report
 
+    caffelite test --model truth_table.prototxt --allow-missing --iterations 1
+
 stdout gets a line "NAME = MEAN" for each value of each output, or JSON; stderr the log lines that
-Caffe writes, or on a terminal a bar.
+Caffe writes, or on a terminal a bar. Without --weights, --allow-missing runs the net with what its
+own file gives: blobs and fillers.
 
 With --report, the net runs over its whole data set, each sample counts once, and stdout gets what
 its losses and Accuracy layers compare: of scores and labels the top-1 and top-5 accuracy, the
@@ -21,7 +24,7 @@ from ._nets import add_device_flags, add_missing_flag, add_net_flags, open_net, 
 def add_arguments(parser):
     add_net_flags(parser)
     flag = parser.add_argument
-    flag("--weights", required=True, metavar="FILE", help="the weights, .caffemodel or HDF5")
+    flag("--weights", metavar="FILE", help="the weights, .caffemodel or HDF5")
     add_missing_flag(parser)
     flag("--iterations", type=int32, metavar="N", help="batches to run [50; with --report all]")
     flag("--report", action="store_true", help="tell how well the net does over its whole data set")
@@ -34,6 +37,8 @@ def add_arguments(parser):
 def run(args):
     if args.iterations is not None and args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
+    if not (args.weights or args.allow_missing):
+        raise UsageError("expected --weights, or --allow-missing for what the net's file gives")
     if args.report or args.confusion:
         from . import _report
 
