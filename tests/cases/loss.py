@@ -569,6 +569,37 @@ for unlikely in ([1.5, -0.5], [np.nan, 1]):
         values={1: [0, 1, *unlikely]},
         error="along axis 1 at [1], expected probabilities: at least 0, and 1 in sum",
     )
+WEIGHT = loss("target_is_weight: true")
+case(
+    "SoftmaxWithCrossEntropyLoss",
+    [(2, 5, 3)] * 2,
+    WEIGHT,
+    values={1: lambda generator, shape: 3 * generator.random(shape)},
+    expect=lambda x, q: np.sum(q * (np.log(q) - np.log(ref.softmax(x)))) / 6,
+)
+case(  # exp(-d^2 / 2) for d = -2 to 2, as it is
+    "SoftmaxWithCrossEntropyLoss",
+    [(1, 5)] * 2,
+    WEIGHT,
+    values={0: [0], 1: [0.135335, 0.606531, 1, 0.606531, 0.135335]},
+    golden=2.483732 * np.log(5) - 2 * (0.606531 / 2 + 0.135335 * 2),
+)
+case(  # probabilities are weights
+    "SoftmaxWithCrossEntropyLoss",
+    [(2, 5)] * 2,
+    loss("target_is_weight: true normalize: false"),
+    values=PROBABLE,
+    expect=lambda x, q: ref.softmax_with_cross_entropy_loss(x, np.log(q)),
+)
+for wrong in ([1.5, -0.5], [np.nan, 1], [np.inf, 1]):
+    case(
+        "SoftmaxWithCrossEntropyLoss",
+        [(2, 2)] * 2,
+        WEIGHT,
+        values={1: [0, 0, *wrong]},
+        error="along axis 1 at [1], expected weights: at least 0",
+    )
+case("SoftmaxWithLoss", SCORES, WEIGHT, error="target_is_weight is not an option of")
 case("SoftmaxWithLoss", SCORES, TARGET, error="target_is_prob is not an option of SoftmaxWithLoss")
 case("SoftmaxWithCrossEntropyLoss", [(4, 5), (4, 5, 1)], error="expected (4, 5), the shape of")
 case(

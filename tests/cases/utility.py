@@ -356,6 +356,65 @@ case("Maxout", [(2, 5)], error="expected a multiple of num_pieces 2 along axis 1
 case("Maxout", [(2, 5)], "maxout_param { num_pieces: 0 }", error="num_pieces 0")
 
 
+def ages(fields):
+    return f"label_distribution_param {{ {fields} }}"
+
+
+AGES = [3, 1, 9.5, 4.25]
+case(
+    "LabelDistribution",
+    [(4,)],
+    ages("num_output: 10"),
+    values={0: AGES},
+    expect=partial(ref.label_distribution, classes=10),
+)
+case(
+    "LabelDistribution",
+    [(4, 1, 1)],
+    ages("num_output: 8 first: 1 deviation: 2.5 normalize: false"),
+    values={0: AGES},
+    expect=partial(ref.label_distribution, classes=8, first=1, deviation=2.5, normalize=False),
+)
+case(  # e^(-1/2) and e^(-2) beside 1: 1 / (1 + 2 * 0.606531 + 2 * 0.135335) in the middle
+    "LabelDistribution",
+    [(1,)],
+    ages("num_output: 5 first: 23"),
+    values={0: [25]},
+    golden=[[0.054489, 0.244201, 0.402620, 0.244201, 0.054489]],
+)
+case("LabelDistribution", [(2,)], error="num_output is missing or 0")
+case("LabelDistribution", [(2, 3)], ages("num_output: 5"), error="expected a number for each")
+case("LabelDistribution", [()], ages("num_output: 5"), error="expected a number for each sample")
+for deviation in ("0", "-1", "inf", "nan"):
+    fields = f"num_output: 5 deviation: {deviation}"
+    case("LabelDistribution", [(2,)], ages(fields), error="expected more than 0")
+for away in (-1.5, 6.1, np.nan, np.inf):
+    case(
+        "LabelDistribution",
+        [(3,)],
+        ages("num_output: 5 first: 1"),
+        values={0: [0, 6, away]},
+        error=f'bottom[0] "x0" holds {away:g} for sample 2, expected numbers from 1 to 5',
+    )
+case(
+    "LabelDistribution",
+    [(2,)],
+    ages("num_output: 5"),
+    values={0: [1, 2]},
+    error="this layer type has no gradient",
+)
+
+case("Expectation", [(3, 5)], expect=ref.expectation)
+case(
+    "Expectation",
+    [(2, 3, 4)],
+    "expectation_param { first: 1.5 axis: -1 }",
+    expect=partial(ref.expectation, first=1.5, axis=2),
+)
+case("Expectation", [(1, 4)], values={0: [0.1, 0.2, 0.3, 0.4]}, golden=[[2]])
+case("Expectation", [(3,)], error="axis: 1 is out of range")
+
+
 class Weighted(caffelite.Layer):
     """y0 = w * x, y1 = the sum of x."""
 

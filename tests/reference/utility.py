@@ -94,3 +94,17 @@ def product(*x):
 
 def maximum(*x):
     return reduce(np.maximum, x)
+
+
+def label_distribution(x, classes, first=0, deviation=1, normalize=True):
+    y = np.empty((len(x), classes))
+    for n, k in np.ndindex(*y.shape):
+        y[n, k] = np.exp(-((first + k - x.flat[n]) ** 2) / (2 * deviation**2)) / deviation
+    return y / y.sum(axis=1, keepdims=True) if normalize else y
+
+
+def expectation(x, first=0, axis=1):
+    y = np.zeros_like(x.take([0], axis))
+    for k in range(x.shape[axis]):
+        y += (first + k) * x.take([k], axis)
+    return y

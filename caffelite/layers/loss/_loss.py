@@ -29,6 +29,7 @@ class Loss(Layer):
         "loss_param.label_smoothing": _NOT_HERE,
         "loss_param.weight_by_label_freqs": _NOT_HERE,
         "loss_param.target_is_prob": _NOT_HERE,
+        "loss_param.target_is_weight": _NOT_HERE,
     }
     ignored = {"loss_param.class_weighting": "this loss weighs no classes"}
 
