@@ -21,12 +21,52 @@ from caffelite.models.program import ROUND_MEAN, Samples
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
 
-FACES = Samples(
-    "data/faces_train_lmdb",
-    "data/faces_val_lmdb",
-    (32, 50),
-    {"mirror": True, "crop_size": 224, "mean_value": ROUND_MEAN},
-)
+
+def faces(of, batch_sizes, rule=None):
+    """Samples of faces, labelled with persons or with ages in whole years."""
+    sources = (f"data/{of}_train_lmdb", f"data/{of}_val_lmdb")
+    transform = {"mirror": True, "crop_size": 224, "mean_value": ROUND_MEAN}
+    return Samples(*sources, batch_sizes, transform, rule=rule or {})
+
+
+# From general to specific: who it is, how old, how old people think. The last one is what the nets
+# for ages read where no stage is given. For tests, 1,136 faces are 71 batches of 16.
+IDENTITIES = faces("faces_identity", (32, 45))
+REAL = faces("faces_real", (32, 50), {"stage": "real"})
+APPARENT = faces("faces", (32, 16), {"not_stage": "real"})
+
+DEVIATION = 2  # of labels of the classifier, in years
+
+
+def regressor(n, top):
+    """From features to an age, learned as age / 100."""
+    n.age_unit = new_layer(top, 1)
+    if "label" in n.tops:
+        n.years = column(n.label)
+        n.target = L.Power(n.years, scale=1 / 100)
+        n.loss = L.EuclideanLoss(n.age_unit, n.target)
+    n.age = L.Power(n.age_unit, scale=100)
+    if "label" in n.tops:
+        measure(n)
+
+
+def classifier(n, top, ages, normalize):
+    """From features to the odds of each age, learned from Gaussians around the label.
+
+    With ages=range(1, 101) and normalize=False, labels are as slides on AgeNet print them,
+    exp(-(j - y)^2 / (2 cvar^2)) / cvar for j from 1 to the largest age.
+    """
+    n.scores = new_layer(top, len(ages))
+    if "label" in n.tops:
+        options = {"num_output": len(ages), "first": ages[0], "deviation": DEVIATION}
+        n.distribution = L.LabelDistribution(n.label, normalize=normalize, **options)
+        target = {"target_is_prob" if normalize else "target_is_weight": True}
+        n.loss = L.SoftmaxWithCrossEntropyLoss(n.scores, n.distribution, loss_param=target)
+    n.prob = L.Softmax(n.scores)
+    n.age = L.Expectation(n.prob, name="mean_age", first=ages[0])
+    if "label" in n.tops:
+        n.years = column(n.label)
+        measure(n)
 
 
 def new_layer(bottom, num_output):
@@ -98,9 +138,9 @@ def read_faces(path):
     return (pictures, *map(np.array, numbers))
 
 
-def estimate(kind, weights, pictures):
-    """The ages that a model of models/agenet-KIND sees in pictures, averaged over 10 crops."""
-    deploy = Path(__file__).parent / f"agenet-{kind}" / "deploy.prototxt"
+def estimate(kind, weights, pictures, nets):
+    """The ages that a model of NETS/agenet-KIND sees in pictures, averaged over 10 crops."""
+    deploy = Path(nets, f"agenet-{kind}", "deploy.prototxt")
     options = {"mean": np.array(ROUND_MEAN), "raw_scale": 255, "channel_swap": (2, 1, 0)}
     net = Classifier(str(deploy), weights, image_dims=(256, 256), **options)
     return np.array([net.predict([load_image(picture)])[0, 0] for picture in pictures])
@@ -112,13 +152,17 @@ def main(arguments):
     for kind in ("regressor", "classifier"):
         help = f"a model of agenet-{kind}; as often as you like"
         parser.add_argument(f"--{kind}", action="append", default=[], metavar="WEIGHTS", help=help)
+    own = Path(__file__).parent
+    parser.add_argument("--nets", default=own, metavar="FOLDER", help="where the nets are [here]")
     args = parser.parse_args(arguments)
     models = [(k, w) for k in ("regressor", "classifier") for w in getattr(args, k)]
     if not models:
         parser.error("give at least one model, by --regressor or --classifier")
     try:
         pictures, ages, deviations = read_faces(args.faces)
-        estimates = {weights: estimate(kind, weights, pictures) for kind, weights in models}
+        estimates = {
+            weights: estimate(kind, weights, pictures, args.nets) for kind, weights in models
+        }
     except CaffeliteError as problem:
         print(problem, file=sys.stderr)
         return 1

@@ -233,14 +233,14 @@ def inception(n, name, bottom, one, reduce3, three, reduce5, five, projection):
     return concat(n, f"{name}/output", a, b, c, d)
 
 
-def auxiliary(n, name, bottom):
+def auxiliary(n, name, bottom, classes):
     """A classifier half way up, whose loss counts 0.3."""
     n[f"{name}/ave_pool"] = average_pool(bottom, 5, 3)
     top = conv_relu(n, name + "/{}conv", n[f"{name}/ave_pool"], 128, 1)
     n[f"{name}/fc"] = dense(top, 1024, XAVIER, 0.2)
     n[f"{name}/relu_fc"] = relu(n[f"{name}/fc"])
     n[f"{name}/drop_fc"] = dropout(n[f"{name}/relu_fc"], 0.7)
-    scores = n[f"{name}/classifier"] = dense(n[f"{name}/drop_fc"], 1000, XAVIER)
+    scores = n[f"{name}/classifier"] = dense(n[f"{name}/drop_fc"], classes, XAVIER)
     loss = L.SoftmaxWithLoss(scores, n.label, name=f"{name}/loss", loss_weight=0.3)
     n[f"{name}/{name}"] = loss
     measure(n, scores, f"{name}/top-1", f"{name}/top-5")

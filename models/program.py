@@ -29,13 +29,14 @@ class Samples:
     transform: dict = field(default_factory=dict)
     name: str = "data"  # of the layers
     tops: tuple = ("data", "label")
+    rule: dict = field(default_factory=dict)  # more that the state of a net must fulfil: stages
 
     def layer(self, phase):
         """{name of a top: top}."""
         transform = {k: v for k, v in self.transform.items() if phase == TRAIN or k != "mirror"}
         tops = L.Data(
             name=self.name,
-            include={"phase": phase},
+            include={"phase": phase, **self.rule},
             **({"transform_param": transform} if transform else {}),
             source=self.train if phase == TRAIN else self.test,
             batch_size=self.batch_sizes[phase],
@@ -117,9 +118,10 @@ class Program:
     shape: tuple  # of the input of deploy.prototxt
     input_name: str = "data"  # of the layer; its top is "data"
     recipe: Samples | None = None  # of digits.prototxt, which trains in minutes on any machine
+    more: tuple = ()  # Samples that train_val has, too, by their rules in other stages
 
     def train_val(self):
-        return self._trained_on(self.samples)
+        return self._trained_on(self.samples, *self.more)
 
     def digits(self):
         """With statistics of the last few batches, since a short training has few."""
@@ -129,13 +131,13 @@ class Program:
                 layer.batch_norm_param.moving_average_fraction = 0.9
         return param
 
-    def _trained_on(self, samples):
-        n, test = NetSpec(), NetSpec()
-        n.tops.update(samples.layer(TRAIN))
-        test.tops.update(samples.layer(TEST))
+    def _trained_on(self, *samples):
+        n = NetSpec()
+        n.tops.update(samples[0].layer(TRAIN))
         self.net(n)
-        first, *rest = n.to_proto().layer
-        return NetParameter(name=self.name, layer=[first, *test.to_proto().layer, *rest])
+        _, *rest = n.to_proto().layer
+        sources = [alone(some.layer(phase)) for some in samples for phase in (TRAIN, TEST)]
+        return NetParameter(name=self.name, layer=[*sources, *rest])
 
     def deploy(self):
         n = NetSpec()
@@ -164,6 +166,14 @@ class Program:
 def program(path):
     """The Program in a file."""
     return runpy.run_path(str(path))["program"]
+
+
+def alone(tops):
+    """The layer that gives these tops, of {name: top}."""
+    n = NetSpec()
+    n.tops.update(tops)
+    (layer,) = n.to_proto().layer
+    return layer
 
 
 def without_training(layer):

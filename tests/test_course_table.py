@@ -17,6 +17,7 @@ from tools.claims import experiments
 
 ROOT = Path(__file__).parent.parent
 TABLE = ROOT / "models" / "course" / "README.md"
+PAGES = sorted(TABLE.parent.glob("*.md"))
 TOPICS = Path(__file__).parent / "golden" / "course" / "topics.txt"
 
 MESSAGES = (caffe_pb2.LayerParameter, caffe_pb2.SolverParameter, caffe_pb2.FillerParameter)
@@ -55,10 +56,11 @@ def test_each_row_has_a_place_or_says_what_is_missing(row):
     assert len(in_words(reason).split()) >= 2 if planned else True, "planned, but why?"
 
 
-def test_links_lead_somewhere():
-    for link in re.findall(r"\]\(([^)]+)\)", TABLE.read_text()):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         name, _, heading = link.partition("#")
-        file = TABLE.parent / name if name else TABLE
+        file = page.parent / name if name else page
         assert file.exists(), link
         assert not heading or heading in anchors(file.resolve()), link
 
@@ -84,6 +86,18 @@ def test_what_is_named_is_there(code):
         assert known or functools.reduce(getattr, code.split(".")[1:], caffelite)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_of_a_page_can_be_typed(page):
+    for block in re.findall(r"^```console\n(.*?)^```", page.read_text(), re.M | re.S):
+        for line in block.splitlines():
+            program, *words = shlex.split(line)
+            assert program in ("caffelite", "python", "pip")
+            if program == "caffelite":
+                check_command(words)
+            elif program == "python":
+                check_script(words)
+
+
 WORDS = {
     "backward",
     "step",
@@ -103,7 +117,7 @@ def check_command(words):
         assert args.type in layer_types()
     if name in ("models", "init") and args.name:
         assert (ROOT / "models" / args.name / "readme.md").exists()
-    for word in rest:
+    for word in ",".join(rest).split(","):
         if word.endswith(".prototxt"):
             assert (ROOT / word).exists()
         if word.endswith(".caffemodel"):

@@ -110,6 +110,7 @@ def test_a_net_has_the_names_and_shapes_of_the_published_one(path):
     ("name", "weights"),
     [
         ("googlenet", {"loss1/loss1": 0.3, "loss2/loss2": 0.3, "loss3/loss3": 1}),
+        ("agenet-identity", {"loss1/loss1": 0.3, "loss2/loss2": 0.3, "loss": 1}),
         ("inception-v3", {"auxiliary_loss": 0.4, "loss": 1}),
         ("inception-v3-table", {"auxiliary_loss": 0.4, "loss": 1}),
     ],
@@ -119,6 +120,8 @@ def test_auxiliary_losses(name, weights):
     assert card(name)[0]["learnable_with_auxiliary"] == count(net, statistics=False)
     found = {loss: weight for loss, weight in net.blob_loss_weights.items() if weight}
     assert found == pytest.approx(weights)
+    losses = [node for node in net.nodes if node.layer.role == "loss"]
+    assert len({node.bottom_blobs[0].shape for node in losses}) == 1, "classes of the losses"
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -192,12 +195,14 @@ def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
     if not sources:
         assert net.layer[0].type == "DummyData"
         return
-    train, test = sources
-    assert [train.include[0].phase, test.include[0].phase] == [0, 1]
-    assert train.data_param.source != test.data_param.source
-    assert not test.transform_param.mirror
-    train.transform_param.ClearField("mirror")
-    assert train.transform_param == test.transform_param
+    assert len({layer.data_param.source for layer in sources}) == len(sources)
+    for train, test in zip(sources[::2], sources[1::2], strict=True):
+        rules = train.include[0], test.include[0]
+        assert [rule.phase for rule in rules] == [0, 1]
+        assert [*rules[0].stage, *rules[0].not_stage] == [*rules[1].stage, *rules[1].not_stage]
+        assert not test.transform_param.mirror
+        train.transform_param.ClearField("mirror")
+        assert train.transform_param == test.transform_param
 
 
 # Published figures

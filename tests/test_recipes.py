@@ -1,5 +1,6 @@
 """The recipes that train on real digits: each learns a few made-up ones in a few steps."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,25 @@ import pytest
 import caffelite
 from caffelite.data.arrays import ArraySource
 from caffelite.data.datum import write_database
+from caffelite.models.program import program
+from caffelite.net.passes import filter_layers
+from caffelite.proto.caffe_pb2 import NetState
 from caffelite.proto.text import read_net, read_solver
 
 ROOT = Path(__file__).parent.parent
 SHORT = sorted((ROOT / "models").glob("*/digits_solver.prototxt"))
 OWN = [ROOT / "solvers" / f"{name}.prototxt" for name in ("lenet", "mlp")]
 SIDES = {"digits": 8, "mnist": 28, "padded": 32}
-TESTS = {"digits": 360, "mnist": 1000, "padded": 1000}
+TESTS = {  # samples for testing
+    "digits": 360,
+    "mnist": 1000,
+    "cifar10": 10_000,
+    "ilsvrc12": 50_000,
+    "faces": 1136,
+    "faces_real": 1000,
+    "faces_identity": 10_575,
+    "test": 1000,  # of one's own pictures
+}
 
 
 def sources(net):
@@ -68,9 +81,20 @@ def test_the_loss_falls(path, here):
 
 
 @pytest.mark.parametrize("path", SHORT, ids=lambda path: path.parent.name)
-def test_a_recipe_trains_the_net_beside_it_and_tests_every_digit_once(path):
+def test_a_recipe_trains_the_net_beside_it(path):
+    assert (ROOT / read_solver(path).net).parent == path.parent
+
+
+@pytest.mark.parametrize(
+    "path", [*SHORT, *sorted(ROOT.glob("solvers/*.prototxt"))], ids=lambda path: path.stem
+)
+def test_a_solver_tests_every_sample_once(path):
     solver = read_solver(path)
     net = ROOT / solver.net
-    assert net.parent == path.parent
-    data, kind = sources(read_net(net))
-    assert solver.test_iter[0] * data[1].batch_size == TESTS[kind]
+    param = read_net(net) if net.exists() else program(net.parent / "net.py").train_val()
+    param.state.MergeFrom(solver.test_state[0] if solver.test_state else NetState())
+    param.state.phase = caffelite.TEST
+    for layer in filter_layers(param).layer:
+        if layer.type == "Data":
+            part = re.match(r"(\w+?)(_test|_val)?_lmdb", Path(layer.data_param.source).name)[1]
+            assert solver.test_iter[0] * layer.data_param.batch_size == TESTS[part]

@@ -69,13 +69,21 @@ def test_a_copied_net_stands_on_its_own(name, here, capsys):
     assert main(["init", name]) == 0
     made = capsys.readouterr().out.split()
     assert sorted(made) == sorted(str(path) for path in Path(name).iterdir())
-    solver = read_solver(f"{name}/solver.prototxt")
-    assert solver.net == "train_val.prototxt"
+    solvers = [*Path(name).glob("solver*.prototxt")]
+    assert Path(name, "solver.prototxt") in solvers
+    assert all(read_solver(solver).net == "train_val.prototxt" for solver in solvers)
     for file in ("train_val.prototxt", "deploy.prototxt"):
         assert read_net(Path(name, file)).layer
         assert program(f"{name}/net.py").files()[file] == Path(name, file).read_text()
-    text = Path(name, "readme.md").read_text() + Path(name, "solver.prototxt").read_text()
+    text = "".join(path.read_text() for path in (Path(name, "readme.md"), *solvers))
     assert f"models/{name}/" not in text and "solvers/" not in text
+
+
+def test_solvers_of_earlier_steps_are_copied_too(here, capsys):
+    assert main(["init", "agenet-regressor"]) == 0
+    assert "agenet-regressor/solver-real.prototxt" in capsys.readouterr().out.split()
+    assert main(["init", "googlenet"]) == 0
+    assert "no-aux" not in capsys.readouterr().out
 
 
 def test_init_keeps_what_is_there(here, capsys):

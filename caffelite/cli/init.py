@@ -2,14 +2,15 @@
 
     caffelite init NAME [DIR]
 
-DIR is by default a new folder, NAME. The solver becomes DIR/solver.prototxt, and paths in the files
-are those from DIR:
+DIR is by default a new folder, NAME. The solver becomes DIR/solver.prototxt, one of an earlier step
+of training DIR/solver-STEP.prototxt, and paths in the files are those from DIR:
 
     cd DIR
     caffelite train --solver solver.prototxt
 """
 
 import os
+import re
 
 from .. import reading
 from . import _zoo
@@ -61,14 +62,22 @@ def _files(name):
         for file in sorted(os.listdir(models))
         if file.endswith((".py", ".prototxt", ".md", ".txt"))
     }
-    solver = _zoo.card(name)[0].get("solver")
-    if solver:
-        files["solver.prototxt"] = os.path.join(os.path.dirname(_zoo.folder("solvers")), solver)
+    for solver in _solvers(name):
+        files[solver.replace(name, "solver", 1)] = os.path.join(_zoo.folder("solvers"), solver)
     return files
+
+
+def _solvers(name):
+    """Files of solvers/ that train the net: NAME.prototxt, and NAME-STEP.prototxt."""
+    of_net = re.compile(rf'^net: "models/{re.escape(name)}/', re.MULTILINE)
+    folder = _zoo.folder("solvers")
+    alike = (file for file in sorted(os.listdir(folder)) if file.startswith(name))
+    return [file for file in alike if of_net.search(reading.text(os.path.join(folder, file)))]
 
 
 def _from_its_folder(text, name):
     """The text with paths as they are from the net's own folder."""
-    return text.replace(f"models/{name}/", "").replace(
-        f"solvers/{name}.prototxt", "solver.prototxt"
-    )
+    text = text.replace(f"models/{name}/", "")
+    for solver in _solvers(name):
+        text = text.replace(f"solvers/{solver}", solver.replace(name, "solver", 1))
+    return text

@@ -33,7 +33,7 @@ def net(n, auxiliaries=AUXILIARY):
     classify(n, scores, loss="loss3/loss3", top1="loss3/top-1", top5="loss3/top-5")
 
 
-def features(n, auxiliaries):
+def features(n, auxiliaries, classes=1000):
     """All but the classifier: 1024 numbers."""
     top = conv_relu(n, "conv1/{}7x7_s2", n.data, 64, 7, "conv1/relu_7x7", pad=3, stride=2)
     top = n["pool1/3x3_s2"] = max_pool(top, 3, 2)
@@ -48,7 +48,7 @@ def features(n, auxiliaries):
             top = n[f"pool{stage}/3x3_s2"] = max_pool(top, 3, 2)
         top = inception(n, f"inception_{name}", top, *widths)
         if name in auxiliaries and "label" in n.tops:
-            auxiliary(n, auxiliaries[name], top)
+            auxiliary(n, auxiliaries[name], top, classes)
     n["pool5/7x7_s1"] = average_pool(top, 7, 1)
     n["pool5/drop_7x7_s1"] = dropout(n["pool5/7x7_s1"], 0.4)
     return n["pool5/drop_7x7_s1"]
