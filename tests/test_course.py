@@ -225,44 +225,6 @@ def test_lenet_5_has_the_sizes_of_the_notes_and_60_thousand_parameters():
     assert round(sum(b.count for blobs in net.params.values() for b in blobs), -4) == 60_000
 
 
-# Costs of 1 x 1 convolutions
-
-
-def cost(*convolutions):
-    """(learned weights, multiply-adds) of (inputs, outputs, kernel) on maps of 28 x 28."""
-    weights = multiplied = 0
-    for inputs, outputs, kernel in convolutions:
-        options = f"num_output: {outputs} kernel_size: {kernel} pad: {kernel // 2}"
-        layer, bottom, top = make_layer(
-            "Convolution", [(1, inputs, 28, 28)], f"convolution_param {{ {options} }}"
-        )
-        weights += layer.blobs[0].count
-        multiplied += layer.macs([bottom[0].shape], [top[0].shape])
-    return weights, multiplied
-
-
-@pytest.mark.parametrize(
-    "convolutions, weights, multiplied",
-    [
-        ([(256, 96, 5)], 6.1e5, 4.8e8),
-        ([(256, 32, 1), (32, 96, 5)], 8.5e4, 6.7e7),
-        ([(192, 32, 5)], 1.5e5, 1.2e8),
-        ([(192, 256, 3)], 4.4e5, 3.5e8),
-        ([(192, 256, 5)], 1.2e6, 9.6e8),
-        (
-            [(192, 64, 1), (192, 96, 1), (96, 128, 3), (192, 16, 1), (16, 32, 5), (192, 32, 1)],
-            1.6e5,
-            1.3e8,
-        ),
-    ],
-    ids=["5x5", "1x1 before it", "5x5 of 192", "3x3 block", "5x5 block", "inception block"],
-)
-def test_what_a_block_costs(convolutions, weights, multiplied):
-    assert [f"{number:.1e}" for number in cost(*convolutions)] == [
-        f"{number:.1e}" for number in (weights, multiplied)
-    ]
-
-
 # Worked examples
 
 

@@ -19,6 +19,7 @@ from caffelite.proto.caffe_pb2 import TRAIN
 from caffelite.proto.text import read_net, read_solver
 from caffelite.solver import lr_policy
 from tools import benchmark
+from tools.printed._nets import count, depth, multiply_adds
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = sorted(path.parent.name for path in (ROOT / "models").glob("*/net.py"))
@@ -60,34 +61,6 @@ def described(net):
             }
         )
     return layers
-
-
-def count(net, statistics):
-    return sum(
-        blob.count
-        for layer in net.layers
-        if layer.type != "BatchNorm" or statistics
-        for blob in layer.blobs
-    )
-
-
-def depth(net):
-    """Layers with weights on the longest path."""
-    reached = {}
-    for node in net.nodes:
-        below = max((reached[name] for name in node.bottom_names), default=0)
-        weighs = node.layer.type in ("Convolution", "InnerProduct")
-        reached.update(dict.fromkeys(node.top_names, below + weighs))
-    return max(reached.values())
-
-
-def multiply_adds(net):
-    """Of one sample."""
-    return sum(map(node_macs, net.nodes)) / net.blobs["data"].shape[0]
-
-
-def node_macs(node):
-    return node.layer.macs(*node.shapes)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name.removesuffix(".json.gz"))
@@ -345,31 +318,6 @@ def test_blocks_survive_less_often_the_deeper_they_are(layers, blocks):
 
 def test_only_nets_of_very_many_lines_have_no_prototxt_here():
     assert LONG == ["resnet-1202", "stochastic-depth-1202"]
-
-
-@pytest.mark.parametrize(
-    ("module", "maps", "size", "thousands", "millions"),  # weights and multiply-adds, table 1
-    [  # of the paper; None stands for figures that do not follow from the widths beside them
-        ("3a", 256, 28, 159, 128),
-        ("3b", 480, 28, 380, 304),
-        ("4a", 512, 14, 364, 73),
-        ("4b", 512, 14, 437, 88),
-        ("4c", 512, 14, None, 100),  # 463
-        ("4d", 528, 14, 580, 119),
-        ("4e", 832, 14, 840, 170),
-        ("5a", 832, 7, None, None),  # 1072, 54
-        ("5b", 1024, 7, 1388, 71),
-    ],
-)
-def test_the_modules_of_googlenet_are_those_of_the_paper(module, maps, size, thousands, millions):
-    net = deployed("googlenet")
-    assert net.blobs[f"inception_{module}/output"].shape[1:] == (maps, size, size)
-    nodes = [node for node in net.nodes if node.layer.name.startswith(f"inception_{module}/")]
-    weights = sum(node.layer.blobs[0].count for node in nodes if node.layer.blobs)
-    if thousands:
-        assert weights / 1024 == pytest.approx(thousands, rel=0.02)
-    if millions:
-        assert sum(map(node_macs, nodes)) / 10 / 1e6 == pytest.approx(millions, abs=1)
 
 
 def test_the_modules_of_inception_bn_have_the_maps_of_the_paper():
