@@ -389,12 +389,12 @@ def test_policies_say_which_options_they_do_not_read(policy, name):
 @pytest.mark.parametrize("type", sorted(RULES))
 def test_update_rules_say_which_options_they_do_not_read(type, name):
     steps = []
-    for value in (0.5, 0.25):
-        rule = RULES[type](solver_param(type=type, **{name: value}))
+    for value in (True, False) if name == "rate_in_history" else (0.5, 0.25):
+        rule = RULES[type](solver_param(**{"type": type, "momentum": 0.5, name: value}))
         history = {key: np.full(3, 0.5) for key in rule.history_names}
         blob = Blob((3,), np.float64)
         blob.diff[...] = 2
-        rule.update(blob, history, 1, 4)
+        rule.update(blob, history, 0.75, 4)
         steps.append(blob.diff.copy())
     told = name in dict(unread(rule.param))
     assert told == np.array_equal(*steps)
@@ -409,6 +409,7 @@ def test_update_rules_say_which_options_they_do_not_read(type, name):
         ({"device_id": 1}, "device_id does nothing here; there is no GPU"),
         ({"monitor": "loss"}, 'monitor does nothing without early_stop or lr_policy: "plateau"'),
         ({"regularization_type": "L1", "weight_decay": 0}, "regularization_type does nothing"),
+        ({"rate_in_history": False}, "rate_in_history does nothing without momentum"),
         ({"solver_mode": 1, "momentum2": 0.999, "gamma": 0, "patience": 5}, ""),
     ],
 )

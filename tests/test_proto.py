@@ -123,6 +123,7 @@ NESTED = [
     ("NormalizeParameter", "eps", 4, 1e-10),
     ("InterpParameter", "zoom_factor", 3, 1),
     ("SeLuParameter", "alpha", 2, 1.67326324),
+    ("SolverParameter", "rate_in_history", 90004, True),
     ("SolverState", "seed", 90001, None),
     ("SolverState", "position", 90002, None),
     ("V1LayerParameter", "source_line", 90900, None),

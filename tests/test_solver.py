@@ -298,6 +298,53 @@ def test_update_rules(kind, options, extra):
     )
 
 
+@pytest.mark.parametrize("kind", ["SGD", "Nesterov"])
+def test_momentum_of_the_course_and_of_pytorch_has_the_rate_outside(kind):
+    """D = beta D + g, theta -= eta D, with a rate that falls to a tenth after two steps."""
+    text = f'type: "{kind}" momentum: 0.9 weight_decay: 0.1 rate_in_history: false snapshot: 3 '
+    text += 'lr_policy: "step" gamma: 0.1 stepsize: 2'
+    gradients, blobs = [1.0, -0.5, 2.0, 0.25], []
+    solver = caffelite.get_solver(param(text))
+
+    def run(gradients):
+        blob = solver.net.params["ip2"][0]
+        for g in gradients:
+            solver.net.clear_param_diffs()
+            blob.diff[...] = g
+            solver.apply_update()
+            blobs.append(blob.data[0, 0].item())
+
+    solver.net.params["ip2"][0].data[...] = 0.5
+    run(gradients[:3])
+    solver.snapshot()
+    solver = caffelite.get_solver(param(text))
+    solver.restore("s_iter_3.solverstate")
+    run(gradients[3:])
+    theta, delta, expected = 0.5, 0, []
+    for eta, g in zip([0.1, 0.1, 0.01, 0.01], gradients, strict=True):
+        g += 0.1 * theta
+        delta = 0.9 * delta + g
+        theta -= eta * (delta if kind == "SGD" else g + 0.9 * delta)
+        expected.append(theta)
+    np.testing.assert_allclose(blobs, expected, rtol=1e-5)
+    np.testing.assert_allclose(blobs, steps_of_pytorch(kind, 0.5, gradients), rtol=1e-5)
+
+
+def steps_of_pytorch(kind, start, gradients):
+    torch = pytest.importorskip("torch")
+    theta, steps = torch.tensor(start, requires_grad=True), []
+    sgd = torch.optim.SGD(
+        [theta], lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=kind == "Nesterov"
+    )
+    schedule = torch.optim.lr_scheduler.StepLR(sgd, 2)
+    for g in gradients:
+        theta.grad = torch.tensor(g)
+        sgd.step()
+        schedule.step()
+        steps.append(theta.item())
+    return steps
+
+
 def test_lr_mult_and_decay_mult_apply_by_blob():
     solver = caffelite.get_solver(param("weight_decay: 0.5"))
     weight, bias = solver.net.params["ip1"]

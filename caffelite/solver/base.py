@@ -78,6 +78,8 @@ def unread(param: SolverParameter) -> Iterator[tuple[str, str]]:
     if param.monitor and not param.early_stop and not lr_policy.goes_by_tests(param):
         words = f"monitor does nothing without early_stop or {lr_policy.those_by_tests()}"
         yield "monitor", words
+    if not (param.rate_in_history or param.momentum):
+        yield "rate_in_history", "rate_in_history does nothing without momentum"
     if param.HasField("regularization_type") and not param.weight_decay:
         yield "regularization_type", "regularization_type does nothing without weight_decay"
 
