@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import text_format
 
 import caffelite
+from caffelite.lint import lint_text
 from caffelite.net_spec import NetSpec
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
@@ -52,6 +53,7 @@ def listing(request, caffe_installed):
 
 def net_of(proto, phase=caffelite.TRAIN):
     assert text_format.Parse(str(proto), caffe_pb2.NetParameter()) == proto
+    assert all(finding.advice for finding in lint_text(str(proto)))
     return caffelite.Net(proto, phase, seed=1)
 
 
@@ -131,6 +133,8 @@ def test_units_of_a_residual_net_run_as_printed(listing):
     ids=["fixed", "step", "poly", "inv"],
 )
 def test_learning_rates_follow_their_formulas(tmp_path, fragment, rate):
+    (finding,) = lint_text(fragment)
+    assert finding.advice and finding.message.startswith("only part of a solver")
     (tmp_path / "net.prototxt").write_text(
         'layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { dim: 1 } } }'
         'layer { name: "w" type: "Bias" bottom: "x" top: "y" bias_param { axis: 0 } }'

@@ -447,6 +447,7 @@ layer { name: "even" type: "Slice" bottom: "x" top: "y" top: "z" } #! shape
     "nets of a solver": SOLVER.replace("prototxt\"", "prototxt\" #! train-net")
     + 'train_net: "x"',
     "no net": "#! train-net\n" + SOLVER.replace("net:", "test_net:").replace("test_net", "#"),
+    "part of a solver": 'base_lr: 0.01 #! excerpt\nlr_policy: "fixed"',
     "types of solvers": SOLVER + 'type: "Adma" #! solver-type',
     "two types": SOLVER + 'type: "SGD"\nsolver_type: SGD #! old-form solver-type',
     "nowhere to go": SOLVER.replace("100", "0 #! no-length").replace("0.01", "0 #! no-length")
@@ -636,6 +637,18 @@ def test_the_command_prints_findings_and_fails(tmp_path, monkeypatch, capsys):
     assert main(["lint", "bad.prototxt", "--json"]) == 1
     first = json.loads(capsys.readouterr().out)[0]
     assert (first["file"], first["line"], first["layer"]) == ("bad.prototxt", 1, "x")
+
+
+def test_advice_leaves_the_exit_code_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("policy.prototxt").write_text(SOLVER + "gamma: 0.1")
+    assert main(["lint", "policy.prototxt"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("policy.prototxt:7: advice: ") and line.endswith(" [unread-option]")
+    assert main(["lint", "policy.prototxt", "--strict"]) == 1
+    capsys.readouterr()
+    assert main(["lint", "policy.prototxt", "--json"]) == 0
+    assert [finding["advice"] for finding in json.loads(capsys.readouterr().out)] == [True]
 
 
 def test_a_file_that_is_no_text_is_a_mistake(tmp_path, capsys):

@@ -3,7 +3,8 @@
     caffelite lint train_val.prototxt solver.prototxt
 
 Each finding is a line "FILE:LINE: layer "NAME": what is wrong [rule]". Only the text is looked at;
-no data is read. The exit code is 1 if there are findings.
+no data is read. The exit code is 1 if there are findings, but for those that begin with "advice":
+these are of what runs as it stands, and may be meant. With --strict they count, too.
 """
 
 from ..errors import did_you_mean, where
@@ -15,6 +16,7 @@ from ._flags import UsageError
 def add_arguments(parser):
     flag = parser.add_argument
     flag("files", nargs="*", metavar="FILE", help="a net's or a solver's prototxt")
+    flag("--strict", action="store_true", help="let advice count for the exit code, too")
     flag("--ignore", default="", metavar="A,B", help="rules to leave out")
     flag("--rules", action="store_true", help="list the rules")
     flag("--json", action="store_true", help="print JSON")
@@ -41,7 +43,7 @@ def run(args):
         for finding in found:
             place = where(finding.file, finding.line)
             print(paint(place, "bold") + str(finding).removeprefix(place))
-    return 1 if found else 0
+    return int(any(args.strict or not finding.advice for finding in found))
 
 
 def _print_rules(known, as_json):

@@ -2,7 +2,6 @@
 
     caffelite test --model train_val.prototxt --weights lenet_iter_1000.caffemodel --iterations 10
     caffelite test --model train_val.prototxt --weights lenet_iter_1000.caffemodel --report
-
     caffelite test --model truth_table.prototxt --allow-missing --iterations 1
 
 stdout gets a line "NAME = MEAN" for each value of each output, or JSON; stderr the log lines that

@@ -17,17 +17,22 @@ SYNTAX = "syntax"
 
 
 class Finding(NamedTuple):
-    """A mistake: its line from 1, the layer's name ("" outside of layers), the rule, the words."""
+    """A mistake: its line from 1, the layer's name ("" outside of layers), the rule, the words.
+
+    Or, with `advice`, what runs as it stands, and may be meant.
+    """
 
     line: int
     layer: str
     rule: str
     message: str
     file: str = "<text>"
+    advice: bool = False
 
     def __str__(self):
         layer = f'layer "{self.layer}": ' if self.layer else ""
-        return f"{where(self.file, self.line)}: {layer}{self.message} [{self.rule}]"
+        kind = "advice: " * self.advice
+        return f"{where(self.file, self.line)}: {kind}{layer}{self.message} [{self.rule}]"
 
 
 def lint_text(text, file="<text>"):
@@ -40,7 +45,7 @@ def lint_text(text, file="<text>"):
         return [Finding(LineIndex(text).line(mistake.offset), "", SYNTAX, mistake.what, file)]
     if not message.ListFields():
         return [Finding(1, "", SYNTAX, "neither a net nor a solver: there is nothing here", file)]
-    lines = FieldLines(text)
+    lines, rules = FieldLines(text), _rules()
     if kind is caffe_pb2.SolverParameter:
         from .solver import lint_solver as lint
     else:
@@ -52,6 +57,7 @@ def lint_text(text, file="<text>"):
             rule.replace("_", "-"),
             words,
             file,
+            getattr(rules.get(rule), "advice", False),
         )
         for rule, layer, words, fields in lint(message)
     }
@@ -65,12 +71,17 @@ def lint_file(path):
 
 def descriptions():
     """{name: what it finds} of every rule."""
-    from .rules import NET_RULES, SOLVER_RULES
-
     told = {
         SYNTAX: "Text that cannot be parsed, or holds nothing.",
         "old-form": "What Caffe still reads, but is written otherwise today.",
     }
-    for name, rule in (NET_RULES | SOLVER_RULES).items():
-        told[name.replace("_", "-")] = inspect.getdoc(rule).partition("\n")[0]
+    for name, rule in _rules().items():
+        sentence = inspect.getdoc(rule).partition("\n")[0]
+        told[name.replace("_", "-")] = "Advice: " * rule.advice + sentence
     return told
+
+
+def _rules():
+    from .rules import NET_RULES, SOLVER_RULES
+
+    return NET_RULES | SOLVER_RULES

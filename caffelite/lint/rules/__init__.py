@@ -6,8 +6,8 @@ findings, and the first line of its docstring says what it finds. Begin with `ty
 
 from ...registry import Registry
 
-NET_RULES = Registry(in_every_state=False)
-SOLVER_RULES = Registry()
+NET_RULES = Registry(in_every_state=False, advice=False)
+SOLVER_RULES = Registry(advice=False)
 
 # A rule for nets takes a FilteredNet and yields problems: the layer's place there, or None, words,
 # and the names of the fields that lead to the line that is wrong. With `in_every_state` a problem
@@ -15,6 +15,8 @@ SOLVER_RULES = Registry()
 rule = NET_RULES.register
 
 # One for solvers takes a SolverParameter and yields words, and the names of the fields.
+#
+# With `advice` it is about what runs as it stands, as in Caffe, and may be meant.
 solver_rule = SOLVER_RULES.register
 
 NET_RULES.load(__name__, __path__)

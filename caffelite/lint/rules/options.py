@@ -4,13 +4,13 @@ from ...net.net import unread
 from . import rule
 
 
-@rule()
+@rule(advice=True)
 def foreign_options(net):
     """The options of another type."""
     yield from _unread(net, "foreign")
 
 
-@rule()
+@rule(advice=True)
 def ignored_option(net):
     """An option that changes nothing."""
     yield from _unread(net, "ignored")

@@ -11,7 +11,7 @@ def shape(net):
             yield i, built.problem
 
 
-@rule()
+@rule(advice=True)
 def pixels_left_over(net):
     """A Convolution whose last window ends before the last pixels: (in - kernel) / stride."""
     for i, built in _known(net, "bottom"):
@@ -37,7 +37,7 @@ def pixels_left_over(net):
                 break
 
 
-@rule()
+@rule(advice=True)
 def uneven_overlap(net):
     """A Deconvolution whose stride does not divide its kernel: outputs get unequally many terms."""
     for i, built in _known(net, "top"):

@@ -8,11 +8,22 @@ from ...solver.policies import POLICIES
 from . import solver_rule
 
 
+@solver_rule(advice=True)
+def excerpt(param):
+    """Part of a solver: neither its net nor its end, as a page prints that is about the rest."""
+    if _is_excerpt(param):
+        yield ("only part of a solver; to train, it takes net and max_iter, too",)
+
+
+def _is_excerpt(param):
+    return not any(param.HasField(name) for name in (*TRAIN_NETS, "max_iter"))
+
+
 @solver_rule()
 def train_net(param):
     """A solver trains one net."""
     given = [name for name in TRAIN_NETS if param.HasField(name)]
-    if len(given) != 1:
+    if len(given) != 1 and not _is_excerpt(param):
         words = f"not {' and '.join(given) or 'none'}"
         yield f"expected exactly one of {', '.join(TRAIN_NETS)}, {words}", *given[1:2]
 
@@ -29,7 +40,7 @@ def solver_type(param):
 @solver_rule()
 def no_length(param):
     """Training that ends before its first iteration, or does not move."""
-    if param.max_iter < 1:
+    if param.max_iter < 1 and not _is_excerpt(param):
         yield f"max_iter is {param.max_iter}: there is nothing to train", "max_iter"
     if param.base_lr <= 0:
         yield f"base_lr is {param.base_lr:g}: nothing learns", "base_lr"
@@ -63,7 +74,7 @@ def schedule(param):
         yield words, "lr_policy"
 
 
-@solver_rule()
+@solver_rule(advice=True)
 def unread_option(param):
     """An option that this policy or type, or the solver as a whole, does not look at."""
     for name, words in unread(param):

@@ -102,9 +102,9 @@ def one_class(net):
             yield i, f"{words}; use 2, or a sigmoid", "bottom"
 
 
-@rule()
+@rule(advice=True)
 def zero_weights(net):
-    """Weights that start at 0, below others: all outputs of such a layer stay alike."""
+    """Weights that start at 0, below others: unless loaded, all outputs of a layer stay alike."""
     if not net.trains:
         return
     for i, layer in enumerate(net.layers):
@@ -117,7 +117,7 @@ def zero_weights(net):
         if filler.type == "constant" and filler.value == 0:
             given = made.options.HasField("weight_filler")
             words = "weight_filler says constant 0" if given else "has no weight_filler"
-            words += ": its weights start at 0, and all its outputs alike"
+            words += ": unless others are loaded, its weights start at 0, and all its outputs alike"
             words += '; write weight_filler { type: "xavier" }'
             yield i, words, made.options_field, "weight_filler"
 
@@ -128,7 +128,7 @@ def _is_last(net, i):
     return all(net.facts[at].role in ends for at in net.readers_of(i))
 
 
-@rule()
+@rule(advice=True)
 def linear_pair(net):
     """Two InnerProducts without an activation between, and no bottleneck: one would do."""
     for i, this in enumerate(net.facts):
@@ -145,7 +145,7 @@ def linear_pair(net):
             yield i, f"{words}: together they compute what one alone could", "bottom"
 
 
-@rule()
+@rule(advice=True)
 def batch_norm_without_scale(net):
     """BatchNorm without a learned scale and bias; a Scale layer adds them."""
     for i, made in enumerate(net.facts):
@@ -156,7 +156,7 @@ def batch_norm_without_scale(net):
             yield i, 'no Scale follows; add type: "Scale" scale_param { bias_term: true }', "type"
 
 
-@rule()
+@rule(advice=True)
 def scale_without_bias(net):
     """A Scale behind BatchNorm that does not learn a bias."""
     for i, made in enumerate(net.facts):
@@ -174,7 +174,7 @@ def scale_without_bias(net):
             )
 
 
-@rule()
+@rule(advice=True)
 def bias_before_batch_norm(net):
     """A bias that BatchNorm takes away again."""
     for i, made in enumerate(net.facts):

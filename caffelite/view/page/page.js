@@ -134,7 +134,7 @@ function showFindings(findings) {
         .map(({ line, name, problem }) => ({ line, layer: name, message: problem }));
   const told = findings.map((finding) => {
     const wrong = problems.some(({ layer }) => layer === finding.layer) && BREAKS.has(finding.rule);
-    return { ...finding, severity: wrong ? "error" : "warning" };
+    return { ...finding, severity: wrong ? "error" : finding.advice ? "info" : "warning" };
   });
   const silent = problems.filter(
     ({ layer }) => !told.some((one) => one.layer === layer && one.severity === "error"),
