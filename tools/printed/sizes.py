@@ -1,4 +1,8 @@
-"""Single layers."""
+"""Single layers.
+
+And what detectors take of nets. Of those that are no nets here, YOLO's 7 × 7 × 30 among them,
+nothing is computed.
+"""
 
 from ._line import line
 from ._nets import WEIGHING, chain, conv, facts, of_type, outputs, pool, size, zoo
