@@ -49,11 +49,11 @@ POOL | pool5 | 7 × 7 × 512
 1000 的 softmax | fc8 | 1000
 """
 ERRORS = """
-A | vgg-11 | 256, 256 | 29.6 | 10.4
-A-LRN | vgg-11-lrn | 256, 256 | 29.7 | 10.5
-B | vgg-13 | 256, 256 | 28.7 | 9.9
-C | vgg-16-c | 256, 256 | 28.1 | 9.4
-E | vgg-19 | 256, 256 | 27.3 | 9.0
+A | vgg-11 | 29.6 | 10.4
+A-LRN | vgg-11-lrn | 29.7 | 10.5
+B | vgg-13 | 28.7 | 9.9
+C | vgg-16-c | 28.1 | 9.4
+E | vgg-19 | 27.3 | 9.0
 """
 
 
@@ -109,7 +109,7 @@ def totals(net):
 
 def errors():
     """In percent; those here are the cards'."""
-    for what, name, _, top1, top5 in rows(ERRORS):
+    for what, name, top1, top5 in rows(ERRORS):
         yield line("002", f"Table 3: {what}, S 256", top1, error(name, 1))
         yield line("002", f"Table 3: {what}, S 256", top5, error(name, 5))
     yield line("002", "Table 3: D, S [256;512]", "8.1", error("vgg-16", 5))
