@@ -184,6 +184,32 @@ def test_a_parameter_is_learned_and_may_be_shared():
         assert (net.learnable[0].blob.diff == 5 * passes).all()
 
 
+READ_TWICE = """
+    layer { name: "a" type: "Parameter" top: "a" param { name: "w" }
+            parameter_param { shape { dim: 2 } } blobs { shape { dim: 2 } data: 3 data: 4 } }
+    layer { name: "b" type: "Parameter" top: "b" param { name: "w" }
+            parameter_param { shape { dim: 2 } } }
+    layer { name: "row" type: "Reshape" bottom: "b" top: "row"
+            reshape_param { shape { dim: 1 dim: 2 } } }
+    layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
+    layer { name: "twice" type: "Power" bottom: "a" top: "twice" power_param { scale: 2 } }
+"""
+
+
+def test_all_readers_see_the_values_of_a_parameter():
+    """Splits and Reshapes share its memory: that of its owner, or of another net's layer."""
+    net, other = net_of(READ_TWICE), net_of(READ_TWICE)
+    other.forward()
+    net.params["a"][0].data[...] = [5, 6]
+    other.share_with(net)
+    for values in ([5, 6], [7, 8]):
+        net.params["a"][0].data[...] = values
+        for user in (net, other):
+            found = user.forward()
+            assert found["row"].tolist() == [values]
+            assert found["sum"].tolist() == found["twice"].tolist() == [2 * v for v in values]
+
+
 def test_maxout_does_what_slice_and_maximum_do():
     x = np.random.default_rng(0).standard_normal((2, 6, 4))
     layer, bottom, top = make_layer("Maxout", [x], "maxout_param { num_pieces: 3 }")

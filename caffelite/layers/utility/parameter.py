@@ -24,8 +24,12 @@ class Parameter(Layer):
     def infer_shapes(self, bottom_shapes):
         return [self.values.shape]
 
+    def reshape(self, bottom, top):
+        super().reshape(bottom, top)
+        top[0].share_data(self.values)
+
     def forward(self, bottom, top):
-        top[0].share_data(self.values)  # each time: another net may have come to share it
+        """Nothing to do: the top shares the values."""
 
     def backward(self, top, propagate_down, bottom):
         self.values.diff[...] += top[0].diff
