@@ -230,30 +230,3 @@ def test_lenet_5_has_the_sizes_of_the_notes_and_60_thousand_parameters():
 
 
 # Worked examples
-
-
-@pytest.mark.parametrize(
-    "x, kernel, y",
-    [
-        (
-            6 * [[10, 10, 10, 0, 0, 0]],
-            3 * [[1, 0, -1]],
-            4 * [[0, 30, 30, 0]],
-        ),
-        (
-            [[10] * (5 - row) + [0] * (1 + row) for row in range(6)],
-            [[1, 1, 0], [1, 0, -1], [0, -1, -1]],
-            [[0, 10, 30, 30], [10, 30, 30, 10], [30, 30, 10, 0], [30, 10, 0, 0]],
-        ),
-    ],
-    ids=["vertical", "diagonal"],
-)
-def test_a_convolution_finds_edges(x, kernel, y):
-    layer, bottom, top = make_layer(
-        "Convolution",
-        [np.array(x)[None, None]],
-        "convolution_param { num_output: 1 kernel_size: 3 }",
-    )
-    layer.blobs[0].data[...] = kernel
-    layer.forward(bottom, top)
-    np.testing.assert_array_equal(top[0].data[0, 0], y)
