@@ -57,7 +57,7 @@ def test_commands(scripts):
         (["time", "--phase", "="], ["TRAIN", "TEST"]),
         (["train", "--sighup_effect", "s"], ["stop", "snapshot"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
-        (["visualize", "f"], ["filters", "features"]),
+        (["visualize", "f"], ["filters", "features", "field"]),
         (["visualize", "filters", "--wei"], ["--weights"]),
         (["train", "--solver", ""], []),  # a file: bash's own completion
         (["summary", ""], []),

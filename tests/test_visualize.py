@@ -325,6 +325,26 @@ def test_what_speaks_for_a_map(files, capsys):
     assert lit.any()
 
 
+def test_the_field_of_a_unit(files, capsys):
+    """3 x 3 pixels, 2 further on for each place, of 12 x 9."""
+    net, pixels = files
+    net.forward(end="conv", data=seen(pixels)[None])
+    maps = net.blobs["conv"].data[0].copy()
+    told, picture = picture_of(capsys, "field", *SEEING, "--place", "4", "1", "--map=2")
+    assert told.pop("value") == pytest.approx(maps[2, 4, 1], rel=1e-5)
+    assert told == {
+        "layer": "conv", "map": 2, "place": "4 1", "rows": "8 to 10", "columns": "2 to 4"
+    }  # fmt: skip
+    factor, width = len(picture) // 12, (picture.shape[1] - 16) // 3
+    lit = picture[:, width + 8 : 2 * width + 8].any(axis=2)
+    rows, columns = (np.flatnonzero(lit.any(axis=axis)) for axis in (1, 0))
+    assert [*rows[[0, -1]]] == [8 * factor, 11 * factor - 1]
+    assert [*columns[[0, -1]]] == [2 * factor, 5 * factor - 1]
+    told, _ = picture_of(capsys, "field", *SEEING)
+    largest = np.unravel_index(maps.argmax(), maps.shape)
+    assert (told["map"], told["place"]) == (largest[0], f"{largest[1]} {largest[2]}")
+
+
 def test_squares_as_wished(files, capsys):
     _, coarse = picture_of(capsys, "occlusion", *SEEING, "--window=12", "--stride=12")
     heat = coarse[:, coarse.shape[1] // 2]
@@ -347,6 +367,9 @@ def test_squares_as_wished(files, capsys):
         (["guided", "out.png", *SEEING, "--map=2"], 2, "--map is for guided, with --layer"),
         (["guided", "out.png", *SEEING, "--layer=conv", "--class=1"], 2, "not both"),
         (["guided", "out.png", *SEEING, "--layer=fc"], 1, "no height and width"),
+        (["field", "out.png", *SEEING, "--layer=fc"], 1, "no height and width"),
+        (["field", "out.png", *SEEING, "--place", "5", "0"], 2, "5 x 4 places"),
+        (["guided", "out.png", *SEEING, "--place", "0", "0"], 2, "--place is for field"),
         (["occlusion", "out.png", *SEEING, "--window=0"], 2, "at least 1"),
         (["occlusion", "out.png", *SEEING, "--picture=net.prototxt"], 1, "net.prototxt"),
         (["occlusion", "out.png", *SEEING, "--picture=missing.png"], 1, "missing.png"),

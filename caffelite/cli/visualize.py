@@ -6,14 +6,16 @@
     caffelite visualize saliency OUT.png --weights W --model NET --picture CAT [--class 281]
     caffelite visualize guided OUT.png --weights W --model NET --picture CAT [--class 281]
     caffelite visualize guided OUT.png --weights W --model NET --picture CAT --layer conv5 [--map 7]
+    caffelite visualize field OUT.png --weights W --model NET --picture CAT --layer conv5 [--map 7]
 
 filters: those of a convolution, by default the first. features: the maps that a layer makes of the
 picture, by default the first convolution. occlusion: where hiding a part of the picture lowers the
 score of the class most. saliency: by which pixels the score of the class changes most. guided: what
 speaks for the class, or for one of the maps of a layer where that is largest, by guided
-backpropagation, which leaves out what speaks against. The class is by default the one that the net
-finds likeliest, the map the one with the largest value. What is found stands between the picture
-and the part of it that it points out.
+backpropagation, which leaves out what speaks against. field: the receptive field of a unit, which
+is all that it can see, at --place or where a map of a layer is largest. The class is by default the
+one that the net finds likeliest, the map the one with the largest value. What is found stands
+between the picture and the part of it that it points out.
 
 What the picture goes through before the net sees it is found as for caffelite classify, or given by
 the flags that tell.
@@ -33,7 +35,7 @@ from ._nets import (
 )
 from ._pictures import add_preprocessing_flags, preprocessing_of
 
-_KINDS = ("filters", "features", "occlusion", "saliency", "guided")
+_KINDS = ("filters", "features", "occlusion", "saliency", "guided", "field")
 
 
 def add_arguments(parser):
@@ -50,6 +52,13 @@ def add_arguments(parser):
         type=int32,
         metavar="N",
         help="the map to look for [the one with the largest value]",
+    )
+    flag(
+        "--place",
+        type=int32,
+        nargs=2,
+        metavar=("ROW", "COLUMN"),
+        help="the place in the map to look at [where it is largest]",
     )
     flag(
         "--class",
@@ -77,8 +86,11 @@ def run(args):
         raise UsageError(f"{args.out}: expected the name of a .png")
     if args.what != "filters" and not (args.model and args.picture):
         raise UsageError(f"{args.what} needs --model and --picture")
-    if args.map is not None and not (args.what == "guided" and args.layer):
-        raise UsageError("--map is for guided, with --layer")
+    of_a_map = args.what == "field" or (args.what == "guided" and args.layer)
+    if args.map is not None and not of_a_map:
+        raise UsageError("--map is for guided, with --layer, and for field")
+    if args.place and args.what != "field":
+        raise UsageError("--place is for field")
     if args.what == "guided" and args.layer and args.index is not None:
         raise UsageError("guided takes --class, or --layer and --map, not both")
     for name in ("window", "stride"):
@@ -133,7 +145,10 @@ def _of_a_picture(args):
     from ..pictures.arrays import picture_of, side_by_side
 
     if args.what == "guided" and args.layer:
-        values, told = _unit(args, net, x)
+        values, told = _guided_unit(args, net, x)
+        return side_by_side(picture_of(x), values), told
+    if args.what == "field":
+        values, told = _field(args, net, x)
         return side_by_side(picture_of(x), values), told
     scores = net.scores([x[None]])[0]
     index = int(scores.argmax()) if args.index is None else args.index
@@ -196,15 +211,44 @@ def _guided(args, net, x, index):
     return _speaks_for(net, x, _score_layer(net), index)
 
 
-def _unit(args, net, x):
+def _guided_unit(args, net, x):
     """What speaks for the unit of a map where it is largest, and what to tell of it."""
+    name, index, values = _map(args, net, x)
+    told = {"layer": name, "map": index, "value": float(values.max())}
+    return _speaks_for(net, x, net.net.layer_dict[name], index), told
+
+
+def _field(args, net, x):
+    """The receptive field of a unit as a map of ones, and what to tell of it."""
+    import numpy as np
+
+    from ..net.receptive import inside, receptive_fields
+
+    name, index, values = _map(args, net, x)
+    place = args.place or np.unravel_index(values.argmax(), values.shape)
+    row, column = map(int, place)
+    if not (0 <= row < len(values) and 0 <= column < len(values[0])):
+        shape = " x ".join(map(str, values.shape))
+        raise UsageError(f"--place: the maps have {shape} places from 0 0 on, not {row} {column}")
+    fields = {node.layer.name: fields for node, fields in receptive_fields(net.net.nodes).items()}
+    if name not in fields:
+        raise net.net.layer_dict[name].error("does not see the picture")
+    ends = list(map(inside, fields[name], (row, column), x.shape[1:]))
+    seen = np.zeros(x.shape[1:])
+    seen[tuple(slice(first, last + 1) for first, last in ends)] = 1
+    rows, columns = (f"{first} to {last}" for first, last in ends)
+    told = {"layer": name, "map": index, "place": f"{row} {column}"}
+    return seen, {**told, "value": float(values[row, column]), "rows": rows, "columns": columns}
+
+
+def _map(args, net, x):
+    """(name of the layer, number of the map, its values) that are asked for."""
     name, maps = _maps(args, net, x)
     largest = maps.max(axis=(1, 2))
     index = int(largest.argmax()) if args.map is None else args.map
     if not 0 <= index < len(maps):
         raise UsageError(f"--map: expected 0 to {len(maps) - 1}, not {index}")
-    told = {"layer": name, "map": index, "value": float(largest[index])}
-    return _speaks_for(net, x, net.net.layer_dict[name], index), told
+    return name, index, maps[index]
 
 
 def _speaks_for(net, x, layer, index):
