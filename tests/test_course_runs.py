@@ -94,7 +94,7 @@ def test_what_is_there_is_not_made_again(command, tmp_path):
     assert len(done) == 6
     times = {path: path.stat().st_mtime_ns for path in done}
 
-    killed = runs / "two" / "0 to 4" / "2"
+    killed = runs / "two" / "0-to-4" / "2"
     (killed / "done.json").unlink()
     (killed / "log.jsonl").write_text("{}\n")
     command("two")  # what started from it is the same, and stays
@@ -133,7 +133,7 @@ def test_a_start_that_has_changed_makes_a_run_anew(command, tmp_path, monkeypatc
     command("two")
     of = course.experiments()["two"].runs
     of["0 to 4"] = dataclasses.replace(of["0 to 4"], rate=0.01)
-    last = tmp_path / "runs" / "two" / "last layer" / "1" / "done.json"
+    last = tmp_path / "runs" / "two" / "last-layer" / "1" / "done.json"
     assert "base_lr: 0.01" not in last.read_text()
     command("two")
     assert "base_lr: 0.01" in last.read_text()

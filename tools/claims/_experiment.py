@@ -82,8 +82,8 @@ MNIST = Digits(mnist_5k, 1000, transform={"scale": 1 / 256})
 class Run:
     """A net, what it is trained on, and how: SGD with momentum, unless `solver` says otherwise.
 
-    All that a run writes is in a folder NAME/LABEL/SEED; paths are relative to RUNS, which is the
-    current directory where runs are made and measured.
+    All that a run writes is in a folder NAME/LABEL/SEED, with hyphens for blanks; paths are relative
+    to RUNS, which is the current directory where runs are made and measured.
     """
 
     net: Callable
@@ -159,13 +159,18 @@ class Experiment:
     def folders(self, name):
         """{label: the folder of each seed}, relative to RUNS."""
         seeds = range(1, self.seeds + 1)
-        return {label: [Path(name, label, str(seed)) for seed in seeds] for label in self.runs}
+        return {label: [folder(name, label, seed) for seed in seeds] for label in self.runs}
 
     def make(self, name, seed):
         """All runs with one of the seeds."""
         for label, run in self.runs.items():
-            start = Path(name, run.after, str(seed)) if run.after else None
-            run.make(Path(name, label, str(seed)), seed, start)
+            start = folder(name, run.after, seed) if run.after else None
+            run.make(folder(name, label, seed), seed, start)
+
+
+def folder(name, label, seed):
+    """Where a run is; lists of files, as HDF5Data's, hold no names with blanks."""
+    return Path(name, label.replace(" ", "-"), str(seed))
 
 
 # What is expected of figures; `rows` is {(run, what): Row}, of results.csv
