@@ -26,10 +26,13 @@ def runs(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
+DEEP = "depth", "vgg-start", "windows-vgg"
+
+
 def by_time():
-    """The experiments; that of nets of 56 layers is a slow test."""
+    """The experiments; those of the deepest nets are slow tests."""
     for name in EXPERIMENTS:
-        yield pytest.param(name, marks=pytest.mark.slow if name == "depth" else [])
+        yield pytest.param(name, marks=pytest.mark.slow if name in DEEP else [])
 
 
 @pytest.mark.parametrize("name", [*by_time()])

@@ -82,8 +82,8 @@ MNIST = Digits(mnist_5k, 1000, transform={"scale": 1 / 256})
 class Run:
     """A net, what it is trained on, and how: SGD with momentum, unless `solver` says otherwise.
 
-    All that a run writes is in a folder NAME/LABEL/SEED, with hyphens for blanks; paths are relative
-    to RUNS, which is the current directory where runs are made and measured.
+    All that a run writes is in a folder NAME/LABEL/SEED, with hyphens for blanks; paths are
+    relative to RUNS, which is the current directory where runs are made and measured.
     """
 
     net: Callable
