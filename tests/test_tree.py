@@ -102,6 +102,12 @@ def test_no_file_is_a_drawer_for_odds_and_ends(path):
     assert stem not in {"util", "utils", "helper", "helpers", "misc", "tools"}
 
 
+def test_no_script_hides_a_module_of_the_standard_library():
+    """What Python runs as a script finds the files beside it first, whoever imports such a name."""
+    beside = {path.stem for path in (PACKAGE.parent / "tools").iterdir()}
+    assert not beside & sys.stdlib_module_names
+
+
 def test_the_drawing_of_the_rooms_has_them_all_in_order():
     text = (PACKAGE.parent / "docs" / "pages" / "rooms.svg").read_text()
     drawn = [name for name in re.findall(r">(\w+)</text>", text) if name in set().union(*ORDER)]

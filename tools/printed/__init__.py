@@ -2,7 +2,8 @@
 
 A file's docstring is its heading, and below that what there is to know; `lines()` yields what
 decks print, with what is computed for it here (see _line.py). Nothing else has to be told of it:
-`python tools/numbers.py` walks the folder. Files whose names begin with an underscore are shared.
+`python tools/course_numbers.py` walks the folder. Files whose names begin with an underscore are
+shared.
 """
 
 import importlib

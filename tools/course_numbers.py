@@ -1,6 +1,6 @@
 """Write models/course/numbers.md: what decks print of nets, beside what the nets here have.
 
-    python tools/numbers.py
+    python tools/course_numbers.py
 
 What decks print, and how it is computed here, is in the files of tools/printed.
 """
@@ -21,7 +21,7 @@ PAGE = ROOT / "models" / "course" / "numbers.md"
 HEAD = """\
 # Numbers of nets, as decks print them and as they are here
 
-    python tools/numbers.py
+    python tools/course_numbers.py
 
 writes this page from the nets of the zoo; the files of `tools/printed` have what decks print, and
 how it is computed here. A number is as printed if it is less than one off in the last digit. Of

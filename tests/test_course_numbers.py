@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import numbers
+from tools import course_numbers
 from tools.printed import sections
 from tools.printed._line import in_words, line
 
@@ -13,7 +13,9 @@ def made():
 
 
 def test_the_page_says_what_the_nets_have(made):
-    assert numbers.PAGE.read_text() == numbers.page(made), "python tools/numbers.py"
+    assert course_numbers.PAGE.read_text() == course_numbers.page(made), (
+        "python tools/course_numbers.py"
+    )
 
 
 def test_what_differs_has_a_word_said_of_it(made):
