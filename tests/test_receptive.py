@@ -144,6 +144,20 @@ def test_a_field_is_right_in_random_nets():
     assert sum(exact) > 5000
 
 
+def test_rounds_do_not_grow_without_end():
+    """A Deconvolution of one value may have any stride."""
+
+    def up(bottom, top, stride):
+        return conv(bottom, top, f"{K1} stride: {stride}", type="Deconvolution")
+
+    text = "".join(up(a, b, 1000) for a, b in zip("xabcd", "abcde", strict=True))
+    text += up("x", "huge", 2**31 - 1) + up("x", "f", 1023)
+    text += layer("Eltwise", "a f", "sum") + layer("Eltwise", "sum f", "all")
+    layers = {x["top"][0]["name"]: x for x in summarize(net_of(text, sizes=(1, 1)))}
+    for name in ("a", "e", "huge", "f", "sum", "all"):
+        assert [axis["size"] for axis in layers[name]["receptive_field"]] == [1, 1]
+
+
 def test_what_does_not_see_the_input_has_no_field():
     text = layer("DummyData", "", "y", "dummy_data_param { shape { dim: 1 dim: 3 } }")
     net = net_of(text + conv("x", "a", K3))

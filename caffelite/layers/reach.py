@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
+
+MOST_ROUNDS = 1024  # a Deconvolution may have any stride
 
 
 class Reach(NamedTuple):
     """The value at place y sees the places from starts[y] to ends[y], borders not heeded.
 
-    Further on it goes in rounds: `len(starts)` places on, all is seen `step` places further on.
-    With step 0, all values see the same.
+    Further on it goes in rounds: `rounds` places on, all is seen `step` places further on. With
+    step 0, all values see the same.
     """
 
     starts: tuple[int, ...]
     ends: tuple[int, ...]
     step: int
 
+    @property
+    def rounds(self) -> int:
+        return len(self.starts)
+
     def at(self, place: int) -> tuple[int, int]:
         """The first and the last place that the value at `place` sees."""
-        turn, y = divmod(place, len(self.starts))
+        turn, y = divmod(place, self.rounds)
         return self.starts[y] + turn * self.step, self.ends[y] + turn * self.step
 
     def through(self, reach: Reach) -> Reach:
         """What values see by way of a blob whose values see this, of which they see `reach`."""
-        turns = len(self.starts) // math.gcd(len(self.starts), reach.step)
-        read = [reach.at(y) for y in range(turns * len(reach.starts))]
+        turns = self.rounds // math.gcd(self.rounds, reach.step)
+        read = [reach.at(y) for y in range(turns * reach.rounds)]
         starts = tuple(self.at(first)[0] for first, _ in read)
         ends = tuple(self.at(last)[1] for _, last in read)
         return Reach(starts, ends, int(self.stride * reach.step * turns))
 
     def beside(self, other: Reach) -> Reach:
         """What values see by two ways of one stride."""
-        places = range(math.lcm(len(self.starts), len(other.starts)))
+        places = range(math.lcm(self.rounds, other.rounds))
         starts = tuple(min(self.at(y)[0], other.at(y)[0]) for y in places)
         ends = tuple(max(self.at(y)[1], other.at(y)[1]) for y in places)
         return Reach(starts, ends, int(self.stride * len(places)))
@@ -46,7 +53,7 @@ class Reach(NamedTuple):
     @property
     def stride(self) -> Fraction:
         """How much further on the next value sees, on average."""
-        return Fraction(self.step, len(self.starts))
+        return Fraction(self.step, self.rounds)
 
 
 def shifted(by: int) -> Reach:
@@ -67,8 +74,19 @@ def window(kernel: int, stride: int, pad: int, dilation: int = 1) -> Reach:
     return Reach((-pad,), (dilation * (kernel - 1) - pad,), stride)
 
 
-def spread(kernel: int, stride: int, pad: int, dilation: int = 1) -> Reach:
-    """The places from which a window over the top, one for each, reaches the value."""
+def spread(
+    kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], dilation: Sequence[int]
+) -> list[Reach] | None:
+    """The places from which a window over the top, one for each, reaches the value: an axis each.
+
+    None with strides above MOST_ROUNDS.
+    """
+    if max(stride, default=1) > MOST_ROUNDS:
+        return None
+    return list(map(_spread, kernel, stride, pad, dilation))
+
+
+def _spread(kernel, stride, pad, dilation):
     padded, extent = range(pad, pad + stride), dilation * (kernel - 1)
     starts = tuple(-(-(y - extent) // stride) for y in padded)
     ends = tuple(max(start, y // stride) for start, y in zip(starts, padded, strict=True))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import reduce
 from itertools import chain, repeat
 from typing import Any
 
-from ..layers.reach import HERE, Reach, whole
+from ..layers.reach import HERE, MOST_ROUNDS, Reach, whole
 from ..types import Shape
 from .node import Node
 
@@ -28,8 +29,8 @@ def input_of(nodes: Sequence[Node]) -> tuple[str, Shape]:
 def receptive_fields(nodes: Sequence[Node]) -> dict[Node, list[Reach]]:
     """{node: [what values of its tops see along each of the input's axes of space]}, if any.
 
-    A bottom that never gets a gradient is not seen. Where ways of different strides meet, all
-    values are taken to see what they see together.
+    A bottom that never gets a gradient is not seen. Where ways of different strides meet, or rounds
+    would be too long, all values are taken to see what they see together.
     """
     source, shape = input_of(nodes)
     fields, known = dict[Node, list[Reach]](), {source: [HERE] * len(shape[2:])}
@@ -48,16 +49,24 @@ def _ways(node, known):
     ways = []
     for i, (name, blob) in enumerate(zip(node.bottom_names, node.bottom_blobs, strict=True)):
         if name in known and i not in node.layer.no_gradient:
-            reach = node.layer.reach(blob.shape, node.top_blobs[0].shape)
-            along = map(whole, blob.shape[2:]) if reach is None else reach
+            space = blob.shape[2:]
+            reach = node.layer.reach(blob.shape, node.top_blobs[0].shape) or map(whole, space)
             # behind the last axis of a blob, all its values see the same
-            ways.append(list(map(Reach.through, known[name], chain(along, repeat(HERE)))))
+            along = chain(reach, repeat(HERE)), chain(space, repeat(1))
+            ways.append(list(map(_through, known[name], *along)))
     return ways
+
+
+def _through(way, reach, size):
+    """What is seen through values along an axis of this size, of which `reach` is seen."""
+    too_long = way.rounds * reach.rounds > MOST_ROUNDS
+    return way.through(whole(size) if too_long else reach)
 
 
 def _together(ways, size):
     """What one or the other way leads to, for values along an axis of this size."""
-    if len({way.stride for way in ways}) > 1:
+    rounds = math.lcm(*(way.rounds for way in ways))
+    if len({way.stride for way in ways}) > 1 or rounds > MOST_ROUNDS:
         ways = [way.through(whole(size)) for way in ways]
     return reduce(Reach.beside, ways)
 

@@ -73,8 +73,8 @@ class Sliding(Layer):
     def reach(self, bottom, top):
         if self.axis != 1:
             return None
-        along = window if self.windows == "bottom" else spread
-        return list(map(along, self.kernel, self.stride, self.pad, self.dilation))
+        geometry = self.kernel, self.stride, self.pad, self.dilation
+        return spread(*geometry) if self.windows == "top" else list(map(window, *geometry))
 
     def fold(self, array):
         """The view of shape (batch, channels, *space): axes before the channels become one."""

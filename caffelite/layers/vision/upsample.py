@@ -63,7 +63,7 @@ class Upsample(Layer):
     def reach(self, bottom, top):
         if len(self.param.bottom) > 1:
             return None  # where a value comes from, the mask tells
-        return [spread(scale, scale, pad=0) for scale in self.scale]
+        return spread(self.scale, self.scale, pad=(0, 0), dilation=(1, 1))
 
     def forward(self, bottom, top):
         self.way.forward(self, bottom, top)
