@@ -10,7 +10,7 @@ import pytest
 
 from caffelite.errors import CaffeliteError
 from tools import course
-from tools.claims import experiments
+from tools.claims import experiments, overflow
 from tools.claims._experiment import AsGood, Beats, Row
 
 EXPERIMENTS = experiments()
@@ -179,3 +179,18 @@ def test_unknown_names(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         course.main()
     assert "unknown: relu; there is activation, " in capsys.readouterr().err
+
+
+def test_gradients_that_overflow_are_those_of_the_deck():
+    net = overflow.solver("as in the deck").net
+    assert overflow.gradients(net) == pytest.approx(
+        {"w1": -0.01, "v": -100, "w2": -1e4, "u": -0.01}
+    )
+    values = {name: net.blobs[name].data for name in ("x", "u", "v", "outputs")}
+    assert {name: value.tolist() for name, value in values.items()} == {
+        "x": [[1, 1]],
+        "u": [[100]],
+        "v": [[pytest.approx(0.01)]],
+        "outputs": [[0.5, 0.5]],
+    }
+    assert net.blobs["outputs"].diff.tolist() == [[-1, -1]]
