@@ -11,7 +11,7 @@ import pytest
 from caffelite.errors import CaffeliteError
 from tools import course
 from tools.claims import experiments, overflow
-from tools.claims._experiment import AsGood, Beats, Row
+from tools.claims._experiment import AsGood, Beats, Experiment, Row
 
 EXPERIMENTS = experiments()
 
@@ -26,13 +26,11 @@ def runs(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
-DEEP = "depth", "vgg-start", "windows-vgg"
-
-
 def by_time():
-    """The experiments; those of the deepest nets are slow tests."""
+    """The experiments; all but two are slow tests."""
     for name in EXPERIMENTS:
-        yield pytest.param(name, marks=pytest.mark.slow if name in DEEP else [])
+        fast = name in ("batch-norm", "ensemble")
+        yield pytest.param(name, marks=[] if fast else pytest.mark.slow)
 
 
 @pytest.mark.parametrize("name", [*by_time()])
@@ -56,13 +54,10 @@ def test_a_miniature_of_each(name, runs, monkeypatch):
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Run the command in this very process, with two tiny experiments; returns what it prints."""
-    one = EXPERIMENTS["transfer"].miniature(seeds=2)
-    of = {label: one.runs[label] for label in ("0 to 4", "last layer")}
-    expected = [Beats("0 to 4", "last layer")]
-    known = {
-        "few": EXPERIMENTS["ensemble"].miniature(seeds=2),
-        "two": dataclasses.replace(one, runs=of, expected=expected),
-    }
+    few = EXPERIMENTS["ensemble"].miniature(seeds=2)
+    first = few.runs["net"]
+    of = {"first": first, "after it": dataclasses.replace(first, after="first")}
+    known = {"few": few, "two": Experiment([], of, [Beats("after it", "first")], seeds=2)}
     monkeypatch.setattr(course, "experiments", lambda: known)
 
     def here(chosen, args):
@@ -97,7 +92,7 @@ def test_what_is_there_is_not_made_again(command, tmp_path):
     assert len(done) == 6
     times = {path: path.stat().st_mtime_ns for path in done}
 
-    killed = runs / "two" / "0-to-4" / "2"
+    killed = runs / "two" / "first" / "2"
     (killed / "done.json").unlink()
     (killed / "log.jsonl").write_text("{}\n")
     command("two")  # what started from it is the same, and stays
@@ -118,25 +113,25 @@ def test_what_is_there_is_not_made_again(command, tmp_path):
 
 def test_several_processes(tmp_path, monkeypatch, capsys):
     folders = ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
-    flags = ["--miniature", "--processes", "2", "ensemble", "crops"]
+    flags = ["--miniature", "--processes", "2", "ensemble", "batch-norm"]
     monkeypatch.setattr(sys, "argv", ["course.py", *folders, *flags])
     environment = dict(os.environ)
     course.main()
     assert os.environ == environment
     assert set(files(tmp_path / "out")) == {
         "ensemble.svg",
-        "crops.svg",
+        "batch-norm.svg",
         "results.csv",
         "results.md",
     }
-    assert "crops 1\n" in capsys.readouterr().out
+    assert "batch-norm 1\n" in capsys.readouterr().out
 
 
 def test_a_start_that_has_changed_makes_a_run_anew(command, tmp_path, monkeypatch):
     command("two")
     of = course.experiments()["two"].runs
-    of["0 to 4"] = dataclasses.replace(of["0 to 4"], rate=0.01)
-    last = tmp_path / "runs" / "two" / "last-layer" / "1" / "done.json"
+    of["first"] = dataclasses.replace(of["first"], rate=0.01)
+    last = tmp_path / "runs" / "two" / "after-it" / "1" / "done.json"
     assert "base_lr: 0.01" not in last.read_text()
     command("two")
     assert "base_lr: 0.01" in last.read_text()
