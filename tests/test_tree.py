@@ -1,6 +1,7 @@
 """The tree: names, import order, a row per layer, a twin per kernel, as architecture.md says."""
 
 import ast
+import functools
 import inspect
 import re
 import sys
@@ -54,10 +55,15 @@ ORDER = [  # a room imports from its own line and the lines above
 LATE = {("layers", "pycaffe"), ("net", "pictures")}  # within functions: what scripts look up there
 
 
+@functools.cache
+def tree_of(path):
+    return ast.parse(path.read_text())
+
+
 def imports(path, anywhere=True):
     """Names below caffelite that a file imports, or only at its top, as tuples: ("net", "plan")."""
     package = path.relative_to(PACKAGE.parent).parts[:-1]
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     for node in ast.walk(tree) if anywhere else tree.body:
         if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
@@ -82,24 +88,24 @@ def part_of(path):
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_point_one_way(path):
-    here = part_of(path)
-    at_the_top = set(imports(path, anywhere=False))
-    for name in imports(path):
-        there = name[0]
-        if there == "__version__":
-            continue
-        if here == "kernels":
-            assert there in ("kernels", "environment"), f"a kernel knows arrays and numbers; {path}"
-        elif here != "__init__" and ((here, there) not in LATE or name in at_the_top):
-            assert rank(there) <= rank(here), f"{path} imports {there}, which comes later"
+def test_imports_point_one_way():
+    for path in FILES:
+        here = part_of(path)
+        at_the_top = set(imports(path, anywhere=False))
+        for name in imports(path):
+            there = name[0]
+            if there == "__version__":
+                continue
+            if here == "kernels":
+                known = ("kernels", "environment")
+                assert there in known, f"a kernel knows arrays and numbers; {path}"
+            elif here != "__init__" and ((here, there) not in LATE or name in at_the_top):
+                assert rank(there) <= rank(here), f"{path} imports {there}, which comes later"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_no_file_is_a_drawer_for_odds_and_ends(path):
-    stem = path.stem.strip("_")
-    assert stem not in {"util", "utils", "helper", "helpers", "misc", "tools"}
+def test_no_file_is_a_drawer_for_odds_and_ends():
+    drawers = {"util", "utils", "helper", "helpers", "misc", "tools"}
+    assert not [path for path in FILES if path.stem.strip("_") in drawers]
 
 
 def test_no_script_hides_a_module_of_the_standard_library():
@@ -182,25 +188,25 @@ HOMONYMS = {  # what is no type there
 }
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_what_a_layer_is_stands_in_its_class_alone(path):
+def test_what_a_layer_is_stands_in_its_class_alone():
     """No names of layer types elsewhere: who asks what a type is, asks its class for a fact.
 
     A layer that is put into a net gets its type from the class, too (`Split.type`). The tables of
     old forms in proto/ are older than any class.
     """
-    if part_of(path) in ("layers", "models", "proto"):
-        return
-    here = path.relative_to(PACKAGE).as_posix()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            words = node.value.split()
-            found = [w for w in words if w in LAYERS and (here, w) not in HOMONYMS]
-            assert 2 * len(found) <= len(words), f"{here}:{node.lineno}: {found} are layer types"
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".endswith"):
-            assert "Loss" not in ast.unparse(node.args[0]), (
-                f"{here}:{node.lineno}: ask for the role"
-            )
+    for path in FILES:
+        if part_of(path) in ("layers", "models", "proto"):
+            continue
+        here = path.relative_to(PACKAGE).as_posix()
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                words = node.value.split()
+                found = [w for w in words if w in LAYERS and (here, w) not in HOMONYMS]
+                where = f"{here}:{node.lineno}"
+                assert 2 * len(found) <= len(words), f"{where}: {found} are layer types"
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".endswith"):
+                about_a_type = "Loss" in ast.unparse(node.args[0])
+                assert not about_a_type, f"{here}:{node.lineno}: ask for the role"
 
 
 FACTS = [
@@ -211,7 +217,7 @@ FACTS = [
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_facts_of_a_layer_are_never_overwritten(name):
-    tree = ast.parse(Path(inspect.getfile(LAYERS[name])).read_text())
+    tree = tree_of(Path(inspect.getfile(LAYERS[name])))
     kept = {ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute)
             and isinstance(n.ctx, ast.Store)}  # fmt: skip
     assert not kept & {f"self.{fact}" for fact in FACTS}
@@ -316,7 +322,7 @@ def kernels_used_outside():
             if name[0] == "kernels" and len(name) == 3:
                 used.add(name[1:])
             elif name[0] == "kernels" and len(name) == 2:
-                tree = ast.parse(path.read_text())
+                tree = tree_of(path)
                 local = {
                     alias.asname or alias.name
                     for node in ast.walk(tree)
@@ -335,7 +341,7 @@ def kernels_used_outside():
 
 
 def functions(path):
-    tree = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
+    tree = tree_of(path) if path.exists() else ast.Module([], [])
     return {
         node.name
         for node in tree.body
@@ -355,7 +361,7 @@ def test_a_kernel_has_a_twin(module, function):
 PARALLEL = {
     f"{path.stem}.{node.name}": (path, node)
     for path in (PACKAGE / "kernels").glob("*.py")
-    for node in ast.parse(path.read_text()).body
+    for node in tree_of(path).body
     if isinstance(node, ast.FunctionDef)
     and any("parallel=True" in ast.unparse(mark) for mark in node.decorator_list)
 }
