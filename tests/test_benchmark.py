@@ -118,6 +118,7 @@ def test_a_step_of_the_twin_is_a_step_of_the_net(in_place):
     assert_same_step(*pair(without_dropout(everything(TRAIN)), in_place=in_place), 1e-9)
 
 
+@pytest.mark.slow
 def test_the_twin_gives_the_same_scores_in_the_test_phase():
     net, _, outputs = pair(everything(TEST))
     for name in ("loss", "loss2"):

@@ -134,7 +134,7 @@ IM2COL, DIRECT, WINOGRAD = {"im2col"}, {"direct", "im2col"}, {"winograd", "im2co
         (["im2col"], IM2COL),
         (["direct"], DIRECT),
         pytest.param(["winograd"], WINOGRAD, marks=pytest.mark.slow),
-        (["winograd", "direct"], WINOGRAD | DIRECT),
+        pytest.param(["winograd", "direct"], WINOGRAD | DIRECT, marks=pytest.mark.slow),
     ],
 )
 def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):

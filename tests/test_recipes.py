@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 SHORT = sorted((ROOT / "models").glob("*/digits_solver.prototxt"))
 OWN = [ROOT / "solvers" / f"{name}.prototxt" for name in ("lenet", "mlp")]
 SIDES = {"digits": 8, "mnist": 28, "padded": 32}
+STEPS = {"nin-cifar": 30}  # which has no BatchNorm
 TESTS = {  # samples for testing
     "digits": 360,
     "mnist": 1000,
@@ -46,10 +47,10 @@ def here(tmp_path, monkeypatch):
 
 
 def by_depth():
-    """The recipes; those of nets of many layers are slow tests."""
+    """The recipes; those of nets of many layers, or steps, are slow tests."""
     for path in [*SHORT, *OWN]:
         net = path.parent / "deploy.prototxt"
-        slow = net.exists() and len(read_net(net).layer) > 30
+        slow = STEPS.get(path.parent.name) or (net.exists() and len(read_net(net).layer) > 30)
         yield pytest.param(path, marks=pytest.mark.slow if slow else [])
 
 
@@ -74,7 +75,7 @@ def test_the_loss_falls(path, here):
     trained = caffelite.get_solver(solver)
     (loss,) = (name for name, weight in trained.net.blob_loss_weights.items() if weight)
     losses = []
-    for _ in range(30 if path.parent.name == "nin-cifar" else 8):  # which has no BatchNorm
+    for _ in range(STEPS.get(path.parent.name, 8)):
         trained.step(1)
         losses.append(trained.net.blobs[loss].data.item())
     assert max(losses[-2:]) < 0.9 * losses[0], losses
