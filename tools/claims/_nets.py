@@ -32,3 +32,22 @@ def dense_net(n, depth, width=64, fill=XAVIER, act=L.ReLU, normalized=False, dro
             top = n[f"drop{i}"] = blocks.dropout(top, drop)
     n.scores = blocks.dense(top, 10, fill, param=[])
     blocks.classify(n, n.scores)
+
+
+def reading(n, kind, steps, values, units, classes=10, **options):
+    """Samples read in steps of some values by an RNN, LSTM or GRU, whose last state is scored."""
+    message = "gru_param" if kind == "GRU" else "recurrent_param"
+    options = {message: {"num_output": units, "weight_filler": XAVIER, **options}}
+    n.sequence = L.Reshape(n.data, shape={"dim": [-1, steps, values]})
+    n.x = L.Permute(n.sequence, order=[1, 0, 2])
+    # cont is 0 at the first step and 1 at the others, for as many samples as there are
+    n.zeros = L.Reduction(n.x, axis=2, coeff=0)
+    n.begins, n.rest = L.Slice(n.zeros, axis=0, slice_point=1, ntop=2)
+    n.goes_on = L.Power(n.rest, shift=1)
+    n.cont = L.Concat(n.begins, n.goes_on, axis=0)
+    n.h = getattr(L, kind)(n.x, n.cont, **options)
+    n.early, n.last = L.Slice(n.h, axis=0, slice_point=steps - 1, ntop=2)
+    n.unused = L.Silence(n.early, ntop=0)
+    n.state = L.Reshape(n.last, shape={"dim": [-1, units]})
+    n.scores = blocks.dense(n.state, classes, XAVIER, param=[])
+    blocks.classify(n, n.scores)
