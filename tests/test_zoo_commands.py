@@ -23,6 +23,11 @@ def test_the_list_has_every_net_with_its_numbers(capsys):
     assert names.index("resnet-50") < names.index("resnet-101") < names.index("resnet-v2-50")
 
 
+def test_readme_counts_them():
+    readme = Path(__file__).parent.parent / "README.md"
+    assert f"\n{len(_zoo.names())} nets, from " in readme.read_text()
+
+
 def test_a_name_shows_the_card(capsys):
     assert main(["models", "lenet"]) == 0
     out = capsys.readouterr().out
