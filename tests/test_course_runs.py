@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from caffelite.errors import CaffeliteError
+from caffelite.solver import Solver
 from tools import course
 from tools.claims import experiments, overflow
 from tools.claims._experiment import AsGood, Beats, Experiment, Row
@@ -143,6 +144,21 @@ def test_training_that_fails_is_no_run(tmp_path, monkeypatch):
     run = dataclasses.replace(one.runs["net"], solver={"lr_policy": "none"})
     with pytest.raises((RuntimeError, CaffeliteError)):
         run.make(tmp_path / "run", 1)
+    assert not (tmp_path / "run" / "done.json").exists()
+
+
+def test_training_that_was_stopped_is_no_run(tmp_path, monkeypatch):
+    """By SIGTERM, for one, which train takes for a wish to end with a snapshot."""
+    monkeypatch.chdir(tmp_path)
+    start = Solver.step
+
+    def stopped(self, *args, **kwargs):
+        self.request("stop")
+        return start(self, *args, **kwargs)
+
+    monkeypatch.setattr(Solver, "step", stopped)
+    with pytest.raises(RuntimeError, match="training was stopped at iteration 1"):
+        EXPERIMENTS["ensemble"].miniature().runs["net"].make(tmp_path / "run", 1)
     assert not (tmp_path / "run" / "done.json").exists()
 
 

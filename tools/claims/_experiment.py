@@ -20,6 +20,7 @@ from caffelite.data.made import digits_8x8, mnist_5k
 from caffelite.models.program import Program, Samples
 from caffelite.proto.caffe_pb2 import SolverParameter
 from caffelite.proto.text import to_text
+from caffelite.run_log.reader import records
 
 from . import _drawing
 from ._training import LOG, curves, weights_of
@@ -139,6 +140,10 @@ class Run:
         code = command(["train", "-q", "--solver", str(solver), "--log", str(log), *weights])
         if code:
             raise RuntimeError(f"{solver}: training ended with code {code}")
+        *_, last = records(log)
+        # A signal that ends a process ends training in good order, as early_stop does.
+        if last["event"] != "done" and "early_stop" not in self.solver:
+            raise RuntimeError(f"{solver}: training was stopped at iteration {last['iteration']}")
 
 
 @dataclass
