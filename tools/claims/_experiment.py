@@ -95,8 +95,12 @@ class Run:
     after: str = ""  # the run whose weights it starts from
     solver: dict = field(default_factory=dict)  # other fields of the solver
 
+    def samples(self, folder):
+        """What feeds the net of the run in a folder."""
+        return self.data.samples(self.batch)
+
     def solver_param(self, folder, seed):
-        samples = self.data.samples(self.batch)
+        samples = self.samples(folder)
         every = max(1, self.iterations // 10)
         fields = dict(
             net_param=Program("net", self.net, samples, (), recipe=samples).digits(),
