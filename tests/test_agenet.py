@@ -17,6 +17,7 @@ from caffelite.net.passes import filter_layers
 from caffelite.proto.caffe_pb2 import TRAIN, LayerParameter, NetParameter
 from caffelite.proto.text import read_net, read_solver, to_text
 from tools import benchmark
+from tools.claims import ages as claim
 
 MODELS = Path(__file__).parent.parent / "models"
 SOLVERS = MODELS.parent / "solvers"
@@ -67,6 +68,20 @@ def test_nets_of_a_folder_of_ones_own(tmp_path, capsys):
     assert (
         str(tmp_path / "mine" / "agenet-regressor" / "deploy.prototxt") in capsys.readouterr().err
     )
+
+
+def test_slants_of_digits_and_what_judges_say_of_them():
+    """For the experiment in small: bars at 45 degrees to the right and left, and an upright one."""
+    right, upright = np.eye(9)[::-1], np.zeros((9, 9))
+    upright[1:8, 4] = 1
+    images = (255 * np.stack([right, right[:, ::-1], upright])[:, None]).astype(np.uint8)
+    assert np.allclose(claim.slants(images), [95, 5, 50])
+    slants = np.linspace(20, 80, 2000)
+    said, differ = claim.judged(slants, seed=0)
+    assert np.polyfit(slants - 50, said - 50, 1) == pytest.approx([0.8, 0], abs=0.1)
+    assert 2.6**2 < np.mean(differ**2) < 5.1**2
+    error = said - (50 + 0.8 * (slants - 50))
+    assert np.mean(error**2) == pytest.approx(np.mean(differ**2) / 10, rel=0.1)  # ten judges
 
 
 def printed_label(age, cvar, ages):

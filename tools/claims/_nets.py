@@ -6,18 +6,28 @@ from caffelite.net_spec import layers as L
 
 
 def conv_net(n, act=L.ReLU, fill=XAVIER, classes=10, learns=(1, 1, 1, 1), end=""):
-    """Two 3 x 3 convolutions with pooling, two dense layers; `learns` multiplies their rates."""
-    rates = [[{"lr_mult": rate}, {"lr_mult": rate}] for rate in learns]
-    n.conv1 = blocks.conv(n.data, 16, 3, fill, pad=1, param=rates[0])
+    """Features, and scores of them; `learns` multiplies the rates of the layers."""
+    *below, last = learns
+    top = conv_features(n, act, fill, below)
+    n[f"scores{end}"] = blocks.dense(top, classes, fill, param=_rates(last))
+    blocks.classify(n, n[f"scores{end}"])
+
+
+def conv_features(n, act=L.ReLU, fill=XAVIER, learns=(1, 1, 1)):
+    """Two 3 x 3 convolutions with pooling, a dense layer."""
+    n.conv1 = blocks.conv(n.data, 16, 3, fill, pad=1, param=_rates(learns[0]))
     n.act1 = act(n.conv1, in_place=True)
     n.pool1 = blocks.max_pool(n.act1, 2, 2)
-    n.conv2 = blocks.conv(n.pool1, 32, 3, fill, pad=1, param=rates[1])
+    n.conv2 = blocks.conv(n.pool1, 32, 3, fill, pad=1, param=_rates(learns[1]))
     n.act2 = act(n.conv2, in_place=True)
     n.pool2 = blocks.max_pool(n.act2, 2, 2)
-    n.ip1 = blocks.dense(n.pool2, 64, fill, param=rates[2])
+    n.ip1 = blocks.dense(n.pool2, 64, fill, param=_rates(learns[2]))
     n.act3 = act(n.ip1, in_place=True)
-    n[f"scores{end}"] = blocks.dense(n.act3, classes, fill, param=rates[3])
-    blocks.classify(n, n[f"scores{end}"])
+    return n.act3
+
+
+def _rates(factor):
+    return [{"lr_mult": factor}, {"lr_mult": factor}]
 
 
 def dense_net(n, depth, width=64, fill=XAVIER, act=L.ReLU, normalized=False, drop=0):

@@ -64,25 +64,35 @@ def probabilities(folder, **transform):
 
     `transform` is of the Data layer; where it makes several of a sample, their mean is given.
     """
-    solver = read_solver(folder / "solver.prototxt")
-    param = solver.net_param
-    param.state.phase = TEST
-    del param.layer[-2:]  # loss and accuracy, which want a label for each crop
-    for layer in param.layer:
+    net_param, weights, batches = in_tests(folder)
+    del net_param.layer[-2:]  # loss and accuracy, which want a label for each crop
+    for layer in net_param.layer:
         if layer.type == "Data":
             for name, value in transform.items():
                 setattr(layer.transform_param, name, value)
-    net = caffelite.Net(param, TEST)
-    net.copy_from(weights_of(folder))
-    scores, labels = [], []
-    for _ in range(solver.test_iter[0]):
-        net.forward()
-        scores.append(net.blobs[param.layer[-1].top[0]].data.astype(float))
-        labels.append(net.blobs["label"].data.astype(int))
-    p = np.exp(np.concatenate(scores))
+    scores, labels = answers(net_param, weights, batches, net_param.layer[-1].top[0], "label")
+    p = np.exp(scores.astype(float))
     p /= p.sum(axis=1, keepdims=True)
-    labels = np.concatenate(labels)
-    return p.reshape(len(labels), -1, p.shape[1]).mean(axis=1), labels
+    return p.reshape(len(labels), -1, p.shape[1]).mean(axis=1), labels.astype(int)
+
+
+def in_tests(folder):
+    """(the net of a trained run as it is tested, its weights, how many batches tests have)."""
+    solver = read_solver(folder / "solver.prototxt")
+    solver.net_param.state.phase = TEST
+    return solver.net_param, weights_of(folder), solver.test_iter[0]
+
+
+def answers(net_param, weights, batches, *names):
+    """The rows of blobs, an array each, for all samples for testing."""
+    net = caffelite.Net(net_param, TEST)
+    net.copy_from(weights)
+    rows = {name: [] for name in names}
+    for _ in range(batches):
+        net.forward()
+        for name, several in rows.items():
+            several.append(net.blobs[name].data.copy())
+    return [np.concatenate(several) for several in rows.values()]
 
 
 def accuracy(p, labels):
