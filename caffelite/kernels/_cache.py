@@ -170,6 +170,7 @@ def _stamp(module):
     return _digest("\0".join(sources).encode())
 
 
+@cache
 def kernel_modules(name):
     """Sorted names of the modules beside this one that module `name` uses, itself included."""
     pending, seen = [name], set()
