@@ -11,7 +11,7 @@ import pytest
 from caffelite.errors import CaffeliteError
 from caffelite.solver import Solver
 from tools import course
-from tools.claims import experiments, overflow
+from tools.claims import _experiment, experiments, overflow
 from tools.claims._experiment import AsGood, Beats, Experiment, Row
 
 EXPERIMENTS = experiments()
@@ -205,3 +205,21 @@ def test_gradients_that_overflow_are_those_of_the_deck():
         "outputs": [[0.5, 0.5]],
     }
     assert net.blobs["outputs"].diff.tolist() == [[-1, -1]]
+
+
+def test_processes_may_make_the_same_samples_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write = _experiment.write_database
+    written = []
+
+    def meanwhile(path, source):
+        written.append(path)
+        if len(written) == 1:
+            _experiment.FEW.make()  # another process, which is done first
+        write(path, source)
+
+    monkeypatch.setattr(_experiment, "write_database", meanwhile)
+    _experiment.FEW.make()
+    assert len(written) == 4
+    assert {path.name for path in _experiment.FEW.folder.iterdir()} == {"train", "test"}
+    assert [*_experiment.FEW.folder.parent.iterdir()] == [_experiment.FEW.folder]

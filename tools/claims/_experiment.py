@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,15 +58,23 @@ class Digits:
         return images[wanted], labels[wanted] - self.classes[0]
 
     def make(self):
-        """Write the databases, wholly or not at all, unless they are there."""
+        """Write the databases, wholly or not at all, unless they are there.
+
+        Several processes may come here at once: each writes its own, the first one's stay.
+        """
         if self.folder.exists():
             return
-        passing = self.folder.with_suffix(".part")
-        shutil.rmtree(passing, ignore_errors=True)
-        passing.mkdir(parents=True)
-        for name in ("train", "test"):
-            write_database(str(passing / name), ArraySource(*self.part(name)))
-        passing.rename(self.folder)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder.parent) as passing:
+            made = Path(passing, "made")
+            made.mkdir()
+            for name in ("train", "test"):
+                write_database(str(made / name), ArraySource(*self.part(name)))
+            try:
+                made.rename(self.folder)
+            except OSError:
+                if not self.folder.exists():
+                    raise
 
     def samples(self, batch):
         """What feeds a net; all samples for testing make `test_iter` batches."""
