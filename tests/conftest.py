@@ -1,5 +1,6 @@
 """The default run draws the same numbers each time; `pytest --random` draws others."""
 
+import gc
 import importlib
 import logging
 import os
@@ -83,3 +84,9 @@ def log_of_the_test():
     _fresh_log()
     yield
     _fresh_log()
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector what stays until the end: tens of thousands of tests."""
+    gc.collect()
+    gc.freeze()
