@@ -4,6 +4,8 @@ Convolution, pooling and others with windows are in test_vision.py, over random 
 Runtime's recurrent layers in test_recurrent.py; OpenCV's own reader of Caffe in test_opencv.py.
 """
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -124,6 +126,34 @@ def test_prelu(shape, seed):
 def test_threshold(shape, seed):
     options = "threshold_param { threshold: 0.5 }"
     compare("Threshold", [normal(seed, shape)], options, lambda x: torch.gt(x, 0.5).double(), 0)
+
+
+@oracle("Expectation")
+@given(shape=shapes(), seed=seeds, data=st.data())
+def test_expectation(shape, seed, data):
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    options = f"expectation_param {{ first: 3 axis: {axis} }}"
+
+    def mean(x):
+        numbers = torch.arange(3, 3 + shape[axis], dtype=x.dtype)
+        return torch.tensordot(x.movedim(axis, -1), numbers, 1).unsqueeze(axis)
+
+    compare("Expectation", [normal(seed, shape)], options, mean)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@oracle("LabelDistribution")
+@given(samples=sides, classes=sides, seed=seeds)
+def test_label_distribution(normalize, samples, classes, seed):
+    fields = f"first: 1 num_output: {classes} deviation: 2 normalize: {str(normalize).lower()}"
+
+    def odds(x):
+        gaussian = torch.distributions.Normal(x, 2.0)
+        logs = gaussian.log_prob(torch.arange(1, classes + 1, dtype=x.dtype))
+        return logs.softmax(1) if normalize else logs.exp() * math.sqrt(2 * math.pi)
+
+    labels = 1 + whole(seed, classes, (samples, 1))
+    compare("LabelDistribution", [labels], f"label_distribution_param {{ {fields} }}", odds, 0)
 
 
 # Learned maps and look-ups

@@ -146,7 +146,6 @@ class Net(Running, InnerNames):
             lr_mults.append(self._add_layer(layer_param, wiring, seed_of_layer, warned))
         self._plan(lr_mults, param.force_backward)
         self._learnable.share_named(self.layers)
-        self.reshape()  # tops that share memory with values follow them
         self._left_out = LeftOut(self.nodes)
         self._schedule = Schedule(self.nodes)
         self.inputs = [
@@ -417,7 +416,6 @@ class Net(Running, InnerNames):
     def share_with(self, other: Net) -> None:
         """Use the weights of another net's layers of the same names, without copying."""
         self.mark_filled(weights.share_layers(self, other))
-        self.reshape()  # tops that share memory with values follow them
 
     def save(self, path: Path, diff: bool = False) -> None:
         """Write the weights as a .caffemodel."""

@@ -6,7 +6,7 @@ class Parameter(Layer):
     """The top is a learned blob.
 
     Top
-        0: sharing the blob's memory
+        0: its values
     Blobs
         values: of the shape given, at first 0
     Options (parameter_param)
@@ -24,12 +24,8 @@ class Parameter(Layer):
     def infer_shapes(self, bottom_shapes):
         return [self.values.shape]
 
-    def reshape(self, bottom, top):
-        super().reshape(bottom, top)
-        top[0].share_data(self.values)
-
     def forward(self, bottom, top):
-        """Nothing to do: the top shares the values."""
+        top[0].assign(self.values.data)  # no shared memory: it may come to be that of another net
 
     def backward(self, top, propagate_down, bottom):
         self.values.diff[...] += top[0].diff
