@@ -48,7 +48,8 @@ their digits: scikit-learn's 1,797 of 8 x 8 pixels where nothing else is said. E
 several times, from other random numbers; curves and figures are means, and beside them stand the
 least and the largest. Rates fall to 0 in a straight line where nothing else is said. "Yes" means
 that every run of one kind was ahead of every run of the other; "in the mean only", that they
-overlap. What such small nets show need not hold for large ones, and the other way round.
+overlap; "no", that the mean was not ahead, either. What such small nets show need not hold for
+large ones, and the other way round. [README.md](README.md) says which deck is which.
 """
 
 

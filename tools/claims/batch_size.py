@@ -1,8 +1,8 @@
 """Batches of one sample jump about, those of all samples are slow; some 64 do for both
 
-Each run sees every digit five times: that is 7,185 steps of one digit, 112 of 64, or 5 of all. SGD
-without momentum, a rate of 0.05 that stays fixed. "Jumps" are the standard deviation of the losses
-of single batches that are logged over the last half of a run.
+Each run sees every digit five times, which is 7,185 steps of one digit, 112 of 64, or 5 of all, and
+takes one step more. SGD without momentum, a rate of 0.05 that stays fixed. "Jumps" are the standard
+deviation of the losses of single batches that are logged over the last half of a run.
 """
 
 import numpy as np

@@ -2,7 +2,7 @@
 
 Krizhevsky et al. 2012: the corners and the centre, also mirrored, averaged. Nets are trained on
 1,000 digits, cut from 28 x 28 to 24 x 24 at random places and mirrored at random. Each crop holds
-all of the digit, and a mirrored digit is none.
+all of the digit, and most digits are no digits any more when they are mirrored.
 """
 
 from caffelite.data.made import mnist_5k

@@ -1,7 +1,8 @@
 """In deep nets ReLU learns where tanh is slow
 
 4 and 20 dense layers of 64 units; ReLU starts from He's weights, tanh from Xavier's, as suits each.
-Tanh in 20 layers starting from He's weights is shown as well.
+Tanh in 20 layers starting from He's weights is shown as well. In 4 layers ReLU learns faster; in
+20 layers of this width tanh does, with either weights.
 """
 
 from functools import partial

@@ -1,8 +1,9 @@
 """AlexNet.
 
-Weights are those of `alexnet-ungrouped`, since the decks count convolutions that see all maps below
-them; sizes are the same in `alexnet`, whose two groups were the paper's two processors. The
-listing of 001 pools first and normalizes then, as `caffenet` does.
+Weights of single layers are those of `alexnet-ungrouped`, since the decks count convolutions that
+see all maps below them; the 60 million of the whole net are those of `alexnet`, whose two groups
+were the paper's two processors. Sizes are the same in both. The listing of 001 pools first and
+normalizes then, as `caffenet` does.
 """
 
 from ._line import line, rows
