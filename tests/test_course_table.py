@@ -5,11 +5,15 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from google.protobuf import text_format
+from PIL import Image
 
 import caffelite
 from caffelite.cli import commands, parser_of
+from caffelite.data.lmdb import LmdbWriter
+from caffelite.io import array_to_datum
 from caffelite.layers import layer_types
 from caffelite.models import blocks
 from caffelite.proto import caffe_pb2
@@ -17,8 +21,13 @@ from tools.claims import experiments
 
 ROOT = Path(__file__).parent.parent
 TABLE = ROOT / "models" / "course" / "README.md"
-PAGES = sorted(TABLE.parent.glob("*.md"))
+PAGES = sorted(TABLE.parent.rglob("*.md"))
 TOPICS = Path(__file__).parent / "golden" / "course" / "topics.txt"
+
+
+def name_of(page):
+    return str(page.relative_to(TABLE.parent).with_suffix(""))
+
 
 MESSAGES = (caffe_pb2.LayerParameter, caffe_pb2.SolverParameter, caffe_pb2.FillerParameter)
 
@@ -56,13 +65,36 @@ def test_each_row_has_a_place_or_says_what_is_missing(row):
     assert len(in_words(reason).split()) >= 2 if planned else True, "planned, but why?"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         name, _, heading = link.partition("#")
         file = page.parent / name if name else page
         assert file.exists(), link
         assert not heading or heading in anchors(file.resolve()), link
+
+
+@pytest.mark.parametrize("page", {*PAGES} - {TABLE}, ids=name_of)
+def test_the_table_and_each_other_page_lead_to_one_another(page):
+    assert page in linked(TABLE) and TABLE in linked(page)
+
+
+def linked(page):
+    """The files that a page has links to."""
+    links = re.findall(r"\]\(([^)#]+)", page.read_text())
+    return {(page.parent / link).resolve() for link in links}
+
+
+def test_the_code_that_is_shown_writes_a_digit(tmp_path, monkeypatch):
+    digit = np.random.default_rng(0).integers(0, 256, (1, 28, 28), dtype=np.uint8)
+    with LmdbWriter(tmp_path / "data" / "mnist_test_lmdb") as writer:
+        writer.put(b"0", array_to_datum(digit, 3).SerializeToString())
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"^```python\n(.*?)^```", TABLE.read_text(), re.M | re.S)
+    exec(code, {})
+    with Image.open("digit.png") as picture:
+        assert (np.asarray(picture) == digit[0]).all()
 
 
 @functools.cache
@@ -86,7 +118,7 @@ def test_what_is_named_is_there(code):
         assert known or functools.reduce(getattr, code.split(".")[1:], caffelite)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_of_a_page_can_be_typed(page):
     for block in re.findall(r"^```console\n(.*?)^```", page.read_text(), re.M | re.S):
         for line in block.splitlines():
