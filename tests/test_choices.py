@@ -127,14 +127,15 @@ def test_kernels_agree_without_compilation():
 IM2COL, DIRECT, WINOGRAD = {"im2col"}, {"direct", "im2col"}, {"winograd", "im2col"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("forced", "ways"),
     [
         (None, DIRECT),
         (["im2col"], IM2COL),
         (["direct"], DIRECT),
-        pytest.param(["winograd"], WINOGRAD, marks=pytest.mark.slow),
-        pytest.param(["winograd", "direct"], WINOGRAD | DIRECT, marks=pytest.mark.slow),
+        (["winograd"], WINOGRAD),
+        (["winograd", "direct"], WINOGRAD | DIRECT),
     ],
 )
 def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):

@@ -84,6 +84,7 @@ def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_made_again(command, tmp_path):
     command()
     out, runs = tmp_path / "out", tmp_path / "runs"
@@ -112,6 +113,7 @@ def test_what_is_there_is_not_made_again(command, tmp_path):
     assert files(out) == first
 
 
+@pytest.mark.slow
 def test_several_processes(tmp_path, monkeypatch, capsys):
     folders = ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
     flags = ["--miniature", "--processes", "2", "ensemble", "batch-norm"]
@@ -128,6 +130,7 @@ def test_several_processes(tmp_path, monkeypatch, capsys):
     assert "batch-norm 1\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_start_that_has_changed_makes_a_run_anew(command, tmp_path, monkeypatch):
     command("two")
     of = course.experiments()["two"].runs

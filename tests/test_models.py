@@ -21,6 +21,8 @@ from caffelite.solver import lr_policy
 from tools import benchmark
 from tools.printed._nets import count, depth, multiply_adds
 
+from .families import one_of_each
+
 ROOT = Path(__file__).parent.parent
 PROGRAMS = sorted(path.parent.name for path in (ROOT / "models").glob("*/net.py"))
 NETS = [name for name in PROGRAMS if (ROOT / "models" / name / "deploy.prototxt").exists()]
@@ -97,7 +99,7 @@ def test_auxiliary_losses(name, weights):
     assert len({node.bottom_blobs[0].shape for node in losses}) == 1, "classes of the losses"
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", one_of_each(NETS))
 def test_the_deploy_net_takes_the_weights_of_the_trained_one(name):
     trained = caffelite.Net(benchmark.in_memory(name, TRAIN, 2), caffelite.TRAIN)
     theirs = {layer: [b.shape for b in blobs] for layer, blobs in trained.params.items()}

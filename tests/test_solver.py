@@ -860,7 +860,10 @@ solver.solve()
 """
 
 
-@pytest.mark.parametrize("net", [NET, CARRYING], ids=["plain", "carrying"])
+@pytest.mark.parametrize(
+    "net",
+    [pytest.param(NET, id="plain", marks=pytest.mark.slow), pytest.param(CARRYING, id="carrying")],
+)
 def test_a_killed_run_resumes_with_the_same_bits(net):
     """SIGKILL at any moment leaves whole snapshots, and nothing of the run is lost beyond them."""
     text = "snapshot: 10 max_iter: 400 base_lr: 0.01 momentum: 0.9"

@@ -12,6 +12,8 @@ from caffelite.cli import _zoo, main
 from caffelite.models.program import program
 from caffelite.proto.text import read_net, read_solver
 
+from .families import one_of_each
+
 
 def test_the_list_has_every_net_with_its_numbers(capsys):
     assert main(["models"]) == 0
@@ -64,12 +66,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-NAMES = [
-    pytest.param(name, marks=[pytest.mark.slow] * name.endswith("-1202")) for name in _zoo.names()
-]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", one_of_each(_zoo.names()))
 def test_a_copied_net_stands_on_its_own(name, here, capsys):
     assert main(["init", name]) == 0
     made = capsys.readouterr().out.split()
