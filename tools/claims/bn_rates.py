@@ -2,8 +2,9 @@
 
 Ioffe, Szegedy 2015, figure 3. Here, two convolutions and two dense layers with a rate of 0.005 in
 place of Inception; BN-baseline has the same rate. "Steps" are those until tests first tell as many
-digits right as Inception's stand-in at its best, in the mean of its runs; tests come every 10
-steps. A run that never gets there counts all its steps.
+digits right as the net without BN at its best, in the mean of its runs; tests come every 10 steps.
+A run that never gets there counts all its steps. Five times the rate halves the steps here; thirty
+times the rate takes more than BN-baseline, and still a third at most of those without BN.
 """
 
 from functools import partial

@@ -6,7 +6,8 @@ tanh; each has 16 units, and Xavier's first weights. 400 steps of Adam on batche
 sequences, with a rate of 0.01, which stays, and clip_gradients: 1; tests are of 500 others, and by
 chance 0.25 are right. An LSTM keeps what its forget gate lets through: with forget_bias 1 that is
 0.73 a step before it has learned anything, and 0.73^50 is nothing; with forget_bias 4 it is 0.98. A
-GRU's gate begins at a half.
+GRU's gate begins at a half. Over 50 steps only the LSTM with forget_bias 4 learns it each time; of
+three RNNs one does, and of the GRUs none.
 """
 
 from dataclasses import dataclass, field

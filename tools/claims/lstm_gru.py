@@ -2,7 +2,8 @@
 
 Digits of 8 x 8 pixels, read row by row: 8 steps of 8 values, by 32 units, whose last state is
 scored. The LSTM has forget_bias 1. 500 steps of Adam on batches of 32 with a rate of 0.005 that
-falls to 0, on the first 100 samples for training, or on all 1,437.
+falls to 0, on the first 100 samples for training, or on all 1,437. Here the
+GRU is ahead with either, in the mean.
 """
 
 from functools import partial
