@@ -164,6 +164,18 @@ def test_what_does_not_see_the_input_has_no_field():
     assert [layer["receptive_field"] != [] for layer in summarize(net)] == [True, False, True]
 
 
+def test_what_is_learned_or_made_by_fillers_is_not_the_input():
+    """Unless nothing else comes in."""
+    shape = "shape { dim: 1 dim: 2 dim: 5 dim: 5 }"
+    learned = layer("Parameter", "", "p", f"parameter_param {{ {shape} }}")
+    noise = layer("DummyData", "", "n", f"dummy_data_param {{ {shape} }}")
+    x = layer("Input", "", "x", f"input_param {{ {shape} }}")
+    for text, source in ((learned + noise + x, "x"), (learned + noise, "n")):
+        text += conv(source, "a", K3)
+        net = Net(parse(text, NetParameter), TEST)
+        assert [len(layer["receptive_field"]) for layer in summarize(net)][-2:] == [2, 2]
+
+
 def test_statistics_of_a_batch_do_not_count():
     """In training, BatchNorm reads all pictures."""
     text = conv("x", "a", K3) + layer("BatchNorm", "a", "a")

@@ -345,6 +345,46 @@ def test_the_field_of_a_unit(files, capsys):
     assert (told["map"], told["place"]) == (largest[0], f"{largest[1]} {largest[2]}")
 
 
+TOP = 'layer {{ name: "prob" type: "Softmax" bottom: "{}" top: "{}" }}'
+ENDS = {  # the end of a net with the scores fc: (layers, how many of fc come before the classes)
+    "in place": (TOP.format("fc", "fc"), 0),
+    "second top": (
+        'layer { name: "slice" type: "Slice" bottom: "fc" top: "a" top: "b" slice_param { '
+        'axis: 1 slice_point: 1 } } layer { name: "s" type: "Silence" bottom: "a" }'
+        + TOP.format("b", "prob"),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ["saliency", "guided"])
+@pytest.mark.parametrize("end", ENDS)
+def test_scores_are_found_where_they_are(files, what, end, capsys):
+    text = NET[: NET.index('layer { name: "prob"')]
+    layers, before = ENDS[end]
+    Path("net.prototxt").write_text(text + layers)
+    _, found = picture_of(capsys, what, *SEEING, "--class=1")
+    Path("net.prototxt").write_text(text)
+    _, expected = picture_of(capsys, what, *SEEING, f"--class={1 + before}")
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_number_made_of_all_probabilities_is_no_class(files, capsys):
+    """What it changes with is not what the score of the first class does."""
+    text = Path("net.prototxt").read_text()
+    _, first = picture_of(capsys, "saliency", *SEEING, "--class=0")
+    Path("net.prototxt").write_text(
+        text + 'layer { name: "mean" type: "Expectation" bottom: "prob" top: "mean" }'
+    )
+    _, of_mean = picture_of(capsys, "saliency", *SEEING)
+    assert (first != of_mean).any()
+    Path("net.prototxt").write_text(
+        text + 'layer { name: "best" type: "ArgMax" bottom: "prob" top: "best" }'
+    )
+    assert main(["visualize", "saliency", "o.png", "--weights=net.caffemodel", *SEEING]) == 1
+    assert "no gradient goes through" in capsys.readouterr().err
+
+
 def test_squares_as_wished(files, capsys):
     _, coarse = picture_of(capsys, "occlusion", *SEEING, "--window=12", "--stride=12")
     heat = coarse[:, coarse.shape[1] // 2]
@@ -370,6 +410,9 @@ def test_squares_as_wished(files, capsys):
         (["field", "out.png", *SEEING, "--layer=fc"], 1, "no height and width"),
         (["field", "out.png", *SEEING, "--place", "5", "0"], 2, "5 x 4 places"),
         (["guided", "out.png", *SEEING, "--place", "0", "0"], 2, "--place is for field"),
+        (["saliency", "out.png", *SEEING, "--layer=conv"], 2, "not for saliency"),
+        (["field", "out.png", *SEEING, "--class=1"], 2, "--class is for occlusion, saliency"),
+        (["filters", "out.png", "--stride=2"], 2, "--stride is for occlusion, not for filters"),
         (["occlusion", "out.png", *SEEING, "--window=0"], 2, "at least 1"),
         (["occlusion", "out.png", *SEEING, "--picture=net.prototxt"], 1, "net.prototxt"),
         (["occlusion", "out.png", *SEEING, "--picture=missing.png"], 1, "missing.png"),

@@ -36,6 +36,14 @@ from ._nets import (
 from ._pictures import add_preprocessing_flags, preprocessing_of
 
 _KINDS = ("filters", "features", "occlusion", "saliency", "guided", "field")
+_OF_SOME = {  # flags that not all of them read
+    "layer": ("filters", "features", "guided", "field"),
+    "map": ("guided", "field"),
+    "place": ("field",),
+    "index": ("occlusion", "saliency", "guided"),
+    "window": ("occlusion",),
+    "stride": ("occlusion",),
+}
 
 
 def add_arguments(parser):
@@ -86,11 +94,12 @@ def run(args):
         raise UsageError(f"{args.out}: expected the name of a .png")
     if args.what != "filters" and not (args.model and args.picture):
         raise UsageError(f"{args.what} needs --model and --picture")
-    of_a_map = args.what == "field" or (args.what == "guided" and args.layer)
-    if args.map is not None and not of_a_map:
+    for name, kinds in _OF_SOME.items():
+        if getattr(args, name) is not None and args.what not in kinds:
+            flag = {"index": "class"}.get(name, name)
+            raise UsageError(f"--{flag} is for {', '.join(kinds)}, not for {args.what}")
+    if args.what == "guided" and args.map is not None and not args.layer:
         raise UsageError("--map is for guided, with --layer, and for field")
-    if args.place and args.what != "field":
-        raise UsageError("--place is for field")
     if args.what == "guided" and args.layer and args.index is not None:
         raise UsageError("guided takes --class, or --layer and --map, not both")
     for name in ("window", "stride"):
@@ -204,11 +213,13 @@ def _occlusion(args, net, x, index):
 def _saliency(args, net, x, index):
     from ..predict.sensitivity import saliency
 
-    return saliency(net.net, net.input, x, _score_layer(net), index)
+    layer, top = _scores(net)
+    return saliency(net.net, net.input, x, layer, index, top)
 
 
 def _guided(args, net, x, index):
-    return _speaks_for(net, x, _score_layer(net), index)
+    layer, top = _scores(net)
+    return _speaks_for(net, x, layer, index, top)
 
 
 def _guided_unit(args, net, x):
@@ -251,22 +262,24 @@ def _map(args, net, x):
     return name, index, maps[index]
 
 
-def _speaks_for(net, x, layer, index):
+def _speaks_for(net, x, layer, index, top=0):
     from ..predict.sensitivity import guided_backpropagation
 
-    return abs(guided_backpropagation(net.net, net.input, x, layer, index)).max(axis=0)
+    return abs(guided_backpropagation(net.net, net.input, x, layer, index, top)).max(axis=0)
 
 
-def _score_layer(net):
-    """The layer whose top holds the scores before they become probabilities."""
+def _scores(net):
+    """(layer, number of its top) of the scores before they become probabilities, one for one."""
     from ..layers.utility.split import Split
 
     name = net.output
-    while True:
-        node = next(node for node in reversed(net.net.nodes) if name in node.top_names)
-        if node.layer.role != "result" and not isinstance(node.layer, Split):
-            return node.layer
-        name = node.bottom_names[0]
+    for node in reversed(net.net.nodes):
+        if name in node.top_names:
+            alike = node.layer.role == "result" and node.shapes[0] == node.shapes[1]
+            if not (alike or isinstance(node.layer, Split)):
+                return node.layer, node.top_names.index(name)
+            name = node.bottom_names[0]
+    raise AssertionError(f"no layer makes {name}")
 
 
 def _write(path, pixels):

@@ -16,13 +16,14 @@ from .node import Node
 def input_of(nodes: Sequence[Node]) -> tuple[str, Shape]:
     """(name, shape) of the input: the first blob that comes in with axes of space.
 
-    Those are the axes behind its samples and channels. ("", ()) if there is none.
+    Those are the axes behind its samples and channels. What is learned does not come in, and what
+    fillers make counts where nothing else does. ("", ()) if there is none.
     """
-    for node in nodes:
-        if not node.bottom_names:
-            for name, blob in zip(node.top_names, node.top_blobs, strict=True):
-                if len(blob.shape) > 2:
-                    return name, blob.shape
+    coming = [node for node in nodes if not (node.bottom_names or node.layer.learns)]
+    for node in sorted(coming, key=lambda node: node.layer.role == "dummy"):
+        for name, blob in zip(node.top_names, node.top_blobs, strict=True):
+            if len(blob.shape) > 2:
+                return name, blob.shape
     return "", ()
 
 

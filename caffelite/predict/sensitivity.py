@@ -13,6 +13,7 @@ import numpy as np
 from ..blob import Blob
 from ..layers.base import Layer
 from ..net import Net
+from ..net.node import Node
 from ..types import Array
 
 
@@ -63,7 +64,7 @@ def _starts(size: int, window: int, stride: int) -> list[int]:
     return sorted({*range(0, last, stride), last})
 
 
-def saliency(net: Net, name: str, x: Array, layer: Layer, index: int) -> Array:
+def saliency(net: Net, name: str, x: Array, layer: Layer, index: int, top: int = 0) -> Array:
     """|d score / d pixel|, the largest over the channels: height x width.
 
     The score is channel `index` of the top of `layer`, in a net built with force_backward.
@@ -72,18 +73,21 @@ def saliency(net: Net, name: str, x: Array, layer: Layer, index: int) -> Array:
     Parameters
     ----------
     net : a Net
-    layer : the Layer that makes the scores
+    layer, top : the Layer that makes the scores, and the number of its top that holds them
     name, x : its input blob, and the input, channels x height x width
     """
+    last = _place(net, layer)
     _set_input(net, name, x)
-    net.forward()
-    top = _start_from(net, layer)
-    top.diff[:, index] = 1
-    net.backward(start=layer.name)
+    net._forward(0, last)
+    scores = _start_from(net.nodes[last], net, top)
+    scores.diff[:, index] = 1
+    net._backward(last, 0)
     return np.abs(_diff_of_input(net, name)).max(axis=0)
 
 
-def guided_backpropagation(net: Net, name: str, x: Array, layer: Layer, index: int) -> Array:
+def guided_backpropagation(
+    net: Net, name: str, x: Array, layer: Layer, index: int, top: int = 0
+) -> Array:
     """What in the input speaks for a unit: channels x height x width.
 
     The unit is channel `index` of the top of `layer`, where that is largest. Its gradient goes
@@ -95,8 +99,7 @@ def guided_backpropagation(net: Net, name: str, x: Array, layer: Layer, index: i
 
     Springenberg, Dosovitskiy, Brox, Riedmiller 2014, arXiv:1412.6806. Parameters as of `saliency`.
     """
-    names = list(net.layer_dict)
-    last = names.index(layer.name)
+    last = _place(net, layer)
     rectifiers = [i for i, node in enumerate(net.nodes[: last + 1]) if node.layer.rectifies]
     if not any(node.layer.rectifies for node in net.nodes):
         raise layer.error(
@@ -106,21 +109,30 @@ def guided_backpropagation(net: Net, name: str, x: Array, layer: Layer, index: i
     _set_input(net, name, x)
     start, positive = 0, {}
     for i in rectifiers:  # one may overwrite its bottom
-        net.forward(start=names[start], end=names[i - 1])
+        net._forward(start, i - 1)
         start, positive[i] = i, net.nodes[i].bottom_blobs[0].data > 0
-    net.forward(start=names[start], end=layer.name)
-    top = _start_from(net, layer)
-    unit = top.data[0, index]
-    top.diff[(0, index, *np.unravel_index(unit.argmax(), unit.shape))] = 1
+    net._forward(start, last)
+    made = _start_from(net.nodes[last], net, top)
+    unit = made.data[0, index]
+    made.diff[(0, index, *np.unravel_index(unit.argmax(), unit.shape))] = 1
     above = last
     for i in reversed(rectifiers):
         if i < above:
-            net.backward(start=names[above], end=names[i + 1])
+            net._backward(above, i + 1)
         dv = net.nodes[i].top_blobs[0].diff
         dv[...] = np.where(positive[i] & (dv > 0), dv, 0)
         above = i
-    net.backward(start=names[above])
+    net._backward(above, 0)
     return _diff_of_input(net, name)
+
+
+def _place(net: Net, layer: Layer) -> int:
+    """That of the node of a layer, from which gradients are to go down."""
+    place = net.layers.index(layer)
+    node = net.nodes[place]
+    if node.bottom_names and not any(node.propagate_down):
+        raise layer.error("no gradient goes through this layer, so none tells what it depends on")
+    return place
 
 
 def _set_input(net: Net, name: str, x: Array) -> None:
@@ -129,13 +141,12 @@ def _set_input(net: Net, name: str, x: Array) -> None:
     net.blobs[name].data[...] = x
 
 
-def _start_from(net: Net, layer: Layer) -> Blob:
-    """The top of `layer`, with the diffs of all blobs 0: no other of them gives a gradient."""
-    for node in net.nodes:
-        for blob in node.top_blobs:
-            blob.diff[...] = 0
+def _start_from(node: Node, net: Net, top: int) -> Blob:
+    """A top of `node`, with the diffs of all blobs 0: no other of them gives a gradient."""
+    for blob in (blob for other in net.nodes for blob in other.top_blobs):
+        blob.diff[...] = 0
     net.clear_param_diffs()
-    return net.blobs[net.top_names[layer.name][0]]
+    return node.top_blobs[top]
 
 
 def _diff_of_input(net: Net, name: str) -> Array:
