@@ -15,6 +15,7 @@ from caffelite.cli import commands, parser_of
 from caffelite.data.lmdb import LmdbWriter
 from caffelite.io import array_to_datum
 from caffelite.layers import layer_types
+from caffelite.lint import lint_file
 from caffelite.models import blocks
 from caffelite.proto import caffe_pb2
 from tools.claims import experiments
@@ -83,6 +84,12 @@ def linked(page):
     """The files that a page has links to."""
     links = re.findall(r"\]\(([^)#]+)", page.read_text())
     return {(page.parent / link).resolve() for link in links}
+
+
+@pytest.mark.parametrize("file", sorted(TABLE.parent.rglob("*.prototxt")), ids=name_of)
+def test_lint_has_nothing_against_the_nets_of_the_course(file, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert not lint_file(file)
 
 
 def test_the_code_that_is_shown_writes_a_digit(tmp_path, monkeypatch):
