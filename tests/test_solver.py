@@ -330,6 +330,26 @@ def test_momentum_of_the_course_and_of_pytorch_has_the_rate_outside(kind):
     np.testing.assert_allclose(blobs, steps_of_pytorch(kind, 0.5, gradients), rtol=1e-5)
 
 
+@pytest.mark.parametrize("snapshot_format", ["BINARYPROTO", "HDF5"])
+@pytest.mark.parametrize("written", ["true", "false"])
+def test_a_snapshot_with_the_other_history_is_refused(written, snapshot_format):
+    """Its steps would be too small or too large by a factor of the learning rate."""
+    other = {"true": "false", "false": "true"}[written]
+
+    def solver_of(option, momentum=0.9):
+        text = f'lr_policy: "fixed" momentum: {momentum} rate_in_history: {option}'
+        return caffelite.get_solver(param(f"{text} snapshot_format: {snapshot_format}"))
+
+    first = solver_of(written)
+    first.net.params["ip2"][0].diff[...] = 1
+    first.apply_update()
+    _, state = first.snapshot()
+    solver_of(written).restore(state)
+    with pytest.raises(SolverError, match=f"rate_in_history: {written}, expected {other}"):
+        solver_of(other).restore(state)
+    solver_of(other, momentum=0).restore(state)  # which does not read it
+
+
 def steps_of_pytorch(kind, start, gradients):
     torch = pytest.importorskip("torch")
     theta, steps = torch.tensor(start, requires_grad=True), []

@@ -16,7 +16,7 @@ from ..glog import NOTICE
 from ..net import weights
 from ..net.transfer import REFUSE, WARN
 from . import prefix
-from .snapshot import histories_of, nets_of
+from .snapshot import histories_of, nets_of, rate_in_history
 from .state_file import check_whole, damaged, read
 
 MOST_STEPS = 1 << 30  # of a schedule, and tests: more than a run comes to, with room to count on
@@ -118,6 +118,14 @@ def _check_fit(solver, state, arrays, path):
                 f"{path}: history {index} has the shape {array.shape}, expected {target.shape}: it "
                 "was written for another net"
             )
+    differs = state.rate_in_history != rate_in_history(solver)
+    if differs and solver.param.momentum and any(map(np.any, arrays)):
+        written, wanted = ("true", "false") if state.rate_in_history else ("false", "true")
+        raise SolverError(
+            f"{path}: was written with rate_in_history: {written}, expected {wanted}, as the "
+            f"solver says: its histories mean another step; write {written}, or begin anew from "
+            "the model's weights"
+        )
 
 
 def _model_of(solver, state, path, allow_other_weights):

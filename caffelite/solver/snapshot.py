@@ -102,6 +102,11 @@ def histories_of(solver):
     return [history[name] for name in solver.rule.history_names for history in solver.history]
 
 
+def rate_in_history(solver):
+    """Whether histories hold gradients that were multiplied by the rate, as Caffe's all do."""
+    return solver.param.rate_in_history or "rate_in_history" not in solver.rule.reads
+
+
 def write_best(solver):
     """Write the model as PREFIX_best, over the one before; returns its path."""
     is_hdf5 = _writes_hdf5(solver)
@@ -119,6 +124,8 @@ def state_of(solver):
         seed=solver.seed,
         progress=solver.monitor.so_far,
     )
+    if not rate_in_history(solver):
+        state.rate_in_history = False
     for net_name, net in nets_of(solver):
         for layer in net.layers:
             if layer.position:

@@ -10,8 +10,8 @@ class SGD(UpdateRule):
 
     The learning rate is inside the history, so a change of rate acts on new gradients only. With
     rate_in_history: false it is outside, h <- g + momentum h;  w -= rate h, so that it acts on all
-    steps: the same while the rate stays. A snapshot holds h as it is: resume it with the option
-    that it was written with.
+    steps: the same while the rate stays. A snapshot tells which h it holds: it is resumed with the
+    option that it was written with, or not at all.
     """
 
     reads = ("momentum", "rate_in_history")
