@@ -2,6 +2,9 @@ import numpy as np
 
 from ..base import Layer, register
 
+MOST = 1 << 24
+"""Up to here float32 tells numbers apart that are 1 apart."""
+
 
 @register("Expectation")
 class Expectation(Layer):
@@ -25,7 +28,9 @@ class Expectation(Layer):
 
     def infer_shapes(self, bottom_shapes):
         shape = list(bottom_shapes[0])
-        shape[self.canonical_axis(self.options.axis, len(shape))] = 1
+        axis = self.canonical_axis(self.options.axis, len(shape))
+        check_numbers(self, shape[axis])
+        shape[axis] = 1
         return [tuple(shape)]
 
     def _numbers(self, x):
@@ -43,3 +48,13 @@ class Expectation(Layer):
         if propagate_down[0]:
             dx = bottom[0].diff
             np.multiply(top[0].diff, self._numbers(dx), out=dx)
+
+
+def check_numbers(layer, count):
+    """Raise unless the numbers of so many classes, from `first` on, can be told apart."""
+    first = layer.options.first
+    if not abs(first) + count <= MOST:
+        raise layer.error(
+            f"first is {first:g}, of {count} classes: expected their numbers between {-MOST} and "
+            f"{MOST}, beyond which float32 does not tell them apart"
+        )

@@ -3,7 +3,11 @@ import math
 import numpy as np
 
 from ..base import Layer, register
+from .expectation import check_numbers
 from .softmax import softmax
+
+SMALLEST = 1e-9
+"""The least deviation: with less, squares of distances in deviations may overflow."""
 
 
 @register("LabelDistribution")
@@ -37,8 +41,11 @@ class LabelDistribution(Layer):
         options = self.options
         if options.num_output < 1:
             raise self.error("num_output is missing or 0, expected at least 1")
-        if not 0 < options.deviation < math.inf:
-            raise self.error(f"deviation is {options.deviation:g}, expected more than 0")
+        if not SMALLEST <= options.deviation < math.inf:
+            raise self.error(
+                f"deviation is {options.deviation:g}, expected at least {SMALLEST:g}, and finite"
+            )
+        check_numbers(self, options.num_output)
         self.classes = options.first + np.arange(options.num_output, dtype=self.dtype)
 
     def infer_shapes(self, bottom_shapes):
