@@ -551,3 +551,16 @@ def test_a_net_learns_to_remember():
         for entry in net.learnable:
             entry.blob.data[...] -= 0.05 * entry.blob.diff
     assert losses[0] > 5 and np.mean(losses[-10:]) < 0.5
+
+
+def test_a_stream_starts_anew_whatever_it_came_to():
+    """0 times an infinite state is no number."""
+    options = "num_output: 1 hidden_activation: RELU output_hidden: true"
+    fill = 'weight_filler { type: "constant" value: 1 }'
+    layer, bottom, top = make_layer(
+        "RNN", [(3, 1, 1), (3, 1)], f"recurrent_param {{ {options} {fill} }}"
+    )
+    bottom[0].data[...] = np.array([3e38, 3e38, 1]).reshape(3, 1, 1)
+    bottom[1].data[...] = [[0], [1], [0]]
+    layer.forward(bottom, top)
+    assert top[0].data[2] == 1

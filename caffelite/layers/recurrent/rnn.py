@@ -79,6 +79,7 @@ class RNN(Recurrent):
         before = states[0]
         for t in range(len(h)):
             np.multiply(cont[t], before, out=self.seen[t])
+            self.seen[t][cont[t, :, 0] == 0] = 0  # a state that is not bounded may be infinite
             gemm(self.seen[t], self.hidden_weight.data, h[t], trans_b=True, accumulate=True)
             before = f(h[t], out=h[t])
         self.h = self.y = h
