@@ -5,7 +5,7 @@ A sample has four channels of one value, in pixels from the upper left corner, i
 the extra [demo].
 """
 
-OPTIONS = {}
+OPTIONS: dict[str, dict] = {}
 WHAT = "boxes"
 
 

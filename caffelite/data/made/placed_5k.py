@@ -5,7 +5,7 @@ Where it is, `boxes-5k` tells. Places and sizes are the same ones always. They n
 extra [demo].
 """
 
-OPTIONS = {}
+OPTIONS: dict[str, dict] = {}
 WHAT = "digits"
 
 
