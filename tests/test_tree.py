@@ -411,9 +411,3 @@ def test_nothing_of_ours_is_called_back_by_machine_code():
     """What a callback of ctypes raises is printed, and the caller goes on without its results."""
     for path in FILES:
         assert not re.search(r"\b(CFUNCTYPE|PYFUNCTYPE|WINFUNCTYPE)\b", path.read_text()), path
-
-
-def test_scripts_hide_no_module_of_the_standard_library():
-    """Python finds what lies beside a script first: tools/numbers.py once kept numpy from it."""
-    scripts = (PACKAGE.parent / "tools").glob("*.py")
-    assert not {path.stem for path in scripts} & sys.stdlib_module_names
