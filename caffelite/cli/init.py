@@ -28,7 +28,8 @@ def run(args):
 
     name = _zoo.known(args.name)
     target = args.folder or name
-    texts = _texts(name)
+    solvers = _solvers(name)
+    texts = _texts(name, solvers)
     present = [file for file in texts if os.path.lexists(os.path.join(target, file))]
     if present and not args.force:
         raise DataError(
@@ -37,14 +38,15 @@ def run(args):
         )
     os.makedirs(target, exist_ok=True)
     for file, text in texts.items():
-        write_atomically(os.path.join(target, file), _from_its_folder(text, name).encode())
+        text = _from_its_folder(text, name, solvers)
+        write_atomically(os.path.join(target, file), text.encode())
         print(os.path.join(target, file))
     return 0
 
 
-def _texts(name):
+def _texts(name, solvers):
     """{file to make: what is in it}. Prototxts too long to be kept are written by the program."""
-    texts, sources = {}, _files(name)
+    texts, sources = {}, _files(name, solvers)
     for file, source in sources.items():
         texts[file] = reading.text(source)
     if "deploy.prototxt" not in sources:
@@ -54,7 +56,7 @@ def _texts(name):
     return texts
 
 
-def _files(name):
+def _files(name, solvers):
     """{file to make: file to copy}."""
     models = os.path.join(_zoo.folder("models"), name)
     files = {
@@ -62,22 +64,26 @@ def _files(name):
         for file in sorted(os.listdir(models))
         if file.endswith((".py", ".prototxt", ".md", ".txt"))
     }
-    for solver in _solvers(name):
-        files[solver.replace(name, "solver", 1)] = os.path.join(_zoo.folder("solvers"), solver)
+    for solver, made in solvers.items():
+        files[made] = os.path.join(_zoo.folder("solvers"), solver)
     return files
 
 
 def _solvers(name):
-    """Files of solvers/ that train the net: NAME.prototxt, and NAME-STEP.prototxt."""
+    """{file of solvers/ that trains the net, NAME.prototxt or NAME-STEP.prototxt: file to make}."""
     of_net = re.compile(rf'^net: "models/{re.escape(name)}/', re.MULTILINE)
     folder = _zoo.folder("solvers")
     alike = (file for file in sorted(os.listdir(folder)) if file.startswith(name))
-    return [file for file in alike if of_net.search(reading.text(os.path.join(folder, file)))]
+    return {
+        file: file.replace(name, "solver", 1)
+        for file in alike
+        if of_net.search(reading.text(os.path.join(folder, file)))
+    }
 
 
-def _from_its_folder(text, name):
+def _from_its_folder(text, name, solvers):
     """The text with paths as they are from the net's own folder."""
     text = text.replace(f"models/{name}/", "")
-    for solver in _solvers(name):
-        text = text.replace(f"solvers/{solver}", solver.replace(name, "solver", 1))
+    for solver, made in solvers.items():
+        text = text.replace(f"solvers/{solver}", made)
     return text
