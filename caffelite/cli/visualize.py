@@ -153,20 +153,24 @@ def _of_a_picture(args):
         return _features(args, net, x)
     from ..pictures.arrays import picture_of, side_by_side
 
-    if args.what == "guided" and args.layer:
-        values, told = _guided_unit(args, net, x)
-        return side_by_side(picture_of(x), values), told
     if args.what == "field":
-        values, told = _field(args, net, x)
-        return side_by_side(picture_of(x), values), told
+        find = _field
+    elif args.what == "guided" and args.layer:
+        find = _guided_unit
+    else:
+        find = _of_a_class
+    values, told = find(args, net, x)
+    return side_by_side(picture_of(x), values), told
+
+
+def _of_a_class(args, net, x):
+    """What bears on the score of a class, and what to tell of it."""
     scores = net.scores([x[None]])[0]
     index = int(scores.argmax()) if args.index is None else args.index
     if not 0 <= index < len(scores):
         raise UsageError(f"--class: expected 0 to {len(scores) - 1}, not {index}")
-    told = {"class": index, "score": float(scores[index])}
     find = {"occlusion": _occlusion, "saliency": _saliency, "guided": _guided}[args.what]
-    values = find(args, net, x, index)
-    return side_by_side(picture_of(x), values), told
+    return find(args, net, x, index), {"class": index, "score": float(scores[index])}
 
 
 def _features(args, net, x):
