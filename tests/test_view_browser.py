@@ -13,6 +13,7 @@ import pytest
 
 import caffelite
 from caffelite.proto import caffe_pb2
+from caffelite.run_log.follower import Follower
 from caffelite.view.net_file import NetFile
 from caffelite.view.page_data import PageData
 from caffelite.view.server import Server
@@ -141,6 +142,23 @@ class Page:
         self.keys("/")
         self.keys(words, Keys.ENTER)
 
+    def size(self, width, height):
+        """Give the page this many pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def area(self, place):
+        """(left, top, right, bottom) of an element on the screen."""
+        found = "const r = document.querySelector(arguments[0]).getBoundingClientRect();"
+        return self.js(found + "return [r.left, r.top, r.right, r.bottom]", place)
+
+    def within(self, place, outer):
+        """Whether all of one element is seen in another."""
+        inner, outer = self.area(place), self.area(outer)
+        return all(a >= b for a, b in zip(inner[:2], outer[:2], strict=True)) and all(
+            a <= b for a, b in zip(inner[2:], outer[2:], strict=True)
+        )
+
     def selected(self):
         return self.js("return document.querySelector('.row.selected')?.ariaLabel")
 
@@ -150,6 +168,7 @@ def quiet(browser):
     """Fails a test after which the browser's console holds errors, such as broken policies."""
     browser.get_log("browser")
     yield
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     said = [entry["message"] for entry in browser.get_log("browser")]
     browser.get("about:blank")
     assert not [words for words in said if "409 (Conflict)" not in words]
@@ -338,3 +357,67 @@ def test_hovering_tells_shapes_and_counts(view):
     page.wait("the tip", lambda: page.shown("#tip"))
     for words in ("2×3×12×9", "2×4×10×7", "112", "15,120"):  # 4 * 27 + 4; 2 * 4 * 70 * 27
         assert words in page.text("#tip")
+
+
+CUT = """
+return [...document.querySelectorAll("header *, .bar *")].filter(one => {
+  const { left, right, top, bottom } = one.getBoundingClientRect();
+  const under = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  const seen = right <= innerWidth && bottom <= innerHeight && one.contains(under);
+  return one.matches("button, input") && one.checkVisibility() && !seen;
+}).map(one => one.outerHTML)
+"""
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 700)])
+def test_the_first_view_holds_the_net_beside_all_panels(view, tmp_path, size):
+    page = view(NET, run_log=Follower(str(tmp_path / "log.jsonl")))
+    page.size(*size)
+    page.wait("the whole net", lambda: page.within("#graph > svg > g", "#graph"))
+    assert page.within("#run", "body") and page.within("#right", "body")
+    assert not page.js(CUT)
+    page_of = "const page = document.documentElement; return page"
+    assert page.js(f"{page_of}.scrollWidth <= innerWidth && page.scrollHeight <= innerHeight")
+    page.size(size[0], size[1] - 120)
+    page.wait("after resizing, too", lambda: page.within("#graph > svg > g", "#graph"))
+
+
+def test_a_view_that_the_user_chose_stays_when_there_is_other_room(view):
+    page = view(NET)
+    page.js("document.querySelector('#graph > svg').focus()")
+    page.keys("+", "+", "+")
+    place = "return document.querySelector('#graph > svg > g').getAttribute('transform')"
+    scale = f"{place}.split('scale')[1]"
+    before = page.js(scale)
+    page.size(1024, 700)
+    page.js("return new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    assert page.js(scale) == before
+
+
+def test_panels_close_open_and_share_the_room_as_the_user_left_them(view, tmp_path):
+    page = view(NET, run_log=Follower(str(tmp_path / "log.jsonl")))
+    find = page.browser.find_element
+    width = page.area("#right")
+    splitter = find(By.CSS_SELECTOR, ".splitter[data-of=right]")
+    webdriver.ActionChains(page.browser).drag_and_drop_by_offset(splitter, -100, 0).perform()
+    page.wait(
+        "a wider text", lambda: page.area("#right")[0] == pytest.approx(width[0] - 100, abs=2)
+    )
+    page.js("arguments[0].focus()", splitter)
+    page.keys(Keys.ARROW_RIGHT)
+    page.wait("a narrower one", lambda: page.area("#right")[0] > width[0] - 100 + 10)
+    left = page.area("#right")[0]
+
+    find(By.CSS_SELECTOR, "[data-close=run]").click()
+    assert not page.shown("#run") and not page.shown(".splitter[data-of=run]")
+    find(By.CSS_SELECTOR, "[data-close=right]").click()
+    assert not page.shown("#right") and not page.shown("#findings")
+    page.browser.refresh()
+    page.wait("the page again", lambda: page.row("data"))
+    assert not page.shown("#right") and not page.shown("#run")
+    find(By.CSS_SELECTOR, "[data-panel=findings]").click()
+    assert page.shown("#findings") and page.shown("#editor")
+    assert page.area("#right")[0] == pytest.approx(left, abs=2)
+    find(By.CSS_SELECTOR, "[data-panel=run]").click()
+    assert page.shown("#run")
+    page.js("sessionStorage.clear()")

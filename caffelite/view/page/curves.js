@@ -15,7 +15,6 @@ export class Curves {
     this.last = null; // the last point, with the last value of every curve
     this.passedOver = 0; // lines that are no events
     this.log = false;
-    $("run").hidden = false;
     $("log-scale").addEventListener("change", (event) => {
       this.log = event.target.checked;
       this.rebuild();

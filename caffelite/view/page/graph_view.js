@@ -5,7 +5,7 @@ import { $, el, svg } from "./dom.js";
 import { select, zoom, zoomIdentity, zoomTransform } from "./vendor/d3.js";
 
 const MARGIN = 24;
-const READABLE = 0.55; // scale below which the first view shows the top instead of the whole
+const READABLE = 0.45; // scale below which the first view shows the top instead of the whole
 const LEGIBLE = 0.3; // scale below which words are left out, which makes large nets quick to move
 const MANY = 60; // boxes, from which on repeats are folded at first
 
@@ -22,6 +22,8 @@ export class GraphView {
     this.waiting = null; // the last request, until it is answered
     this.expecting = []; // resolve functions of those who wait for it
     this.scene = null; // what is drawn
+    this.shown = null; // what is looked at: "start", "fit", or null where the user chose
+    this.room = { width: 0, height: 0 };
     this.viewport = svg("g");
     this.root = svg(
       "svg",
@@ -32,7 +34,8 @@ export class GraphView {
     $("graph").prepend(this.root);
     this.zoom = zoom()
       .scaleExtent([0.02, 4])
-      .on("zoom", ({ transform }) => {
+      .on("zoom", ({ transform, sourceEvent }) => {
+        if (sourceEvent) this.shown = null;
         this.viewport.setAttribute("transform", transform);
         this.viewport.classList.toggle("far", transform.k < LEGIBLE);
       });
@@ -50,6 +53,20 @@ export class GraphView {
     this.root.addEventListener("pointermove", (event) => this.hover(event));
     this.root.addEventListener("pointerleave", () => this.tip(null));
     this.root.addEventListener("click", (event) => this.click(event));
+    new ResizeObserver(() => this.resized()).observe(this.root);
+  }
+
+  // The room has another size: show the same in it, or keep the middle where it was.
+  resized() {
+    const before = this.room;
+    this.room = this.root.getBoundingClientRect();
+    const [dx, dy] = ["width", "height"].map((side) => (this.room[side] - before[side]) / 2);
+    if (!this.scene) return;
+    if (this.shown) this[this.shown]();
+    else {
+      const { x, y, k } = zoomTransform(this.root);
+      this.move(zoomIdentity.translate(x + dx, y + dy).scale(k));
+    }
   }
 
   // Show a graph; resolves when it is drawn.
@@ -93,7 +110,10 @@ export class GraphView {
     this.waiting = null;
     this.root.removeAttribute("aria-busy");
     this.draw();
-    if (first) this.start();
+    if (first) {
+      this.room = this.root.getBoundingClientRect();
+      this.start();
+    }
     for (const resolve of this.expecting.splice(0)) resolve();
   }
 
@@ -282,27 +302,33 @@ export class GraphView {
 
   // The view
 
+  // The whole net, or, where that is too small to be read, its beginning.
   start() {
-    const { width, height } = this.scene.placed;
-    const room = this.root.getBoundingClientRect();
-    const whole = Math.min((room.width - 2 * MARGIN) / width, (room.height - 2 * MARGIN) / height);
-    if (whole >= READABLE) return this.fit();
-    const scale = Math.min(1, Math.max(READABLE, (room.width - 2 * MARGIN) / width));
-    const left = (room.width - width * scale) / 2;
-    return this.move(zoomIdentity.translate(left, MARGIN + 20).scale(scale));
+    const { width } = this.scene.placed;
+    if (this.scaleThatFits() >= READABLE) this.fit();
+    else {
+      const scale = Math.min(1, Math.max(READABLE, (this.room.width - 2 * MARGIN) / width));
+      const left = (this.room.width - width * scale) / 2;
+      this.move(zoomIdentity.translate(left, MARGIN).scale(scale));
+    }
+    this.shown = "start";
   }
 
   fit() {
     if (!this.scene) return;
     const { width, height } = this.scene.placed;
-    const room = this.root.getBoundingClientRect();
-    const scale = Math.min(
-      1.2,
-      (room.width - 2 * MARGIN) / width,
-      (room.height - 2 * MARGIN) / height,
+    const scale = Math.min(1.2, this.scaleThatFits());
+    const [left, top] = [this.room.width - width * scale, this.room.height - height * scale];
+    this.move(zoomIdentity.translate(left / 2, top / 2).scale(scale));
+    this.shown = "fit";
+  }
+
+  scaleThatFits() {
+    const { width, height } = this.scene.placed;
+    return Math.min(
+      (this.room.width - 2 * MARGIN) / width,
+      (this.room.height - 2 * MARGIN) / height,
     );
-    const [left, top] = [(room.width - width * scale) / 2, (room.height - height * scale) / 2];
-    this.move(zoomIdentity.translate(left, top).scale(scale));
   }
 
   // Bring a node into the part of the view that the panel leaves free.
@@ -320,6 +346,7 @@ export class GraphView {
     const scale = Math.max(now.k, 0.8);
     const [x, y] = [width / 2 - place.x * scale, room.height / 2 - place.y * scale];
     this.move(zoomIdentity.translate(x, y).scale(scale));
+    this.shown = null;
   }
 
   move(transform) {
@@ -327,6 +354,7 @@ export class GraphView {
   }
 
   scaleBy(factor) {
+    this.shown = null;
     select(this.root).call(this.zoom.scaleBy, factor);
   }
 

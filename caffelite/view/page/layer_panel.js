@@ -18,7 +18,7 @@ export function showLayer(layer, withWeights, onClose) {
   const scrolled = sameAsBefore ? panel.scrollTop : 0;
   const weights = sameAsBefore ? panel.querySelector(".weights") : null;
   shown = layer.name;
-  const close = { "aria-label": "Close", title: "Close ( Esc )", onclick: onClose };
+  const close = { class: "close", "aria-label": "Close", title: "Close ( Esc )", onclick: onClose };
   panel.replaceChildren(
     ...[
       el("header", {}, el("h2", {}, layer.name), el("button", close, "×")),

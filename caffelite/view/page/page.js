@@ -6,6 +6,7 @@ import { Editor } from "./editor.js";
 import { GraphView } from "./graph_view.js";
 import { hideLayer, showLayer } from "./layer_panel.js";
 import { bytes, exact, short } from "./numbers.js";
+import { Panel } from "./panels.js";
 import { Search } from "./search.js";
 
 // Rules of lint that find what keeps a layer from being built.
@@ -24,6 +25,9 @@ let timer;
 let asking = false;
 let again = false; // the text changed while the server was asked
 
+const run = new Panel("run", { name: "the run", size: 34 });
+const right = new Panel("right", { name: "the text", size: 37 });
+new Panel("findings", { name: "findings", size: 22, inside: right });
 const view = new GraphView((layer) => {
   if (!layer) hideLayer();
   else {
@@ -61,6 +65,7 @@ function close() {
 async function load() {
   given = await ask("net");
   phase ??= given.phase;
+  run.offer(Boolean(given.run));
   saved = given.text;
   editor.load(given.text);
   $("file").textContent = given.file.split(/[/\\]/).at(-1);
