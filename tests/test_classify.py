@@ -18,6 +18,7 @@ from caffelite.data.image_list import read_picture
 from caffelite.errors import DataError, NetError
 from caffelite.io import load_image
 from caffelite.layers import layer_types
+from caffelite.predict import runner
 from caffelite.predict.deploy import data_layer, deploy
 from caffelite.predict.preprocessing import Preprocessing
 from caffelite.proto import caffe_pb2
@@ -216,16 +217,50 @@ def test_text_and_csv_name_the_best(trained, capsys):
         assert float(rows[rank][4]) == pytest.approx(prob[k], rel=1e-4)
 
 
-def test_bad_pictures_are_named_and_skipped_only_if_asked(trained, classify, capsys):
+MADE = ["--model=net/train_val.prototxt", "--weights=w.caffemodel"]
+
+
+def test_bad_pictures_are_named_and_the_others_answered(trained, classify, capsys):
     Path("pictures/bee/1.png").write_bytes(Path("pictures/bee/1.png").read_bytes()[:-40])
-    err = classify("pictures", code=1)
-    assert "pictures/bee/1.png: no picture that can be decoded" in err and "--skip-bad" in err
     left = {path: prob for path, prob in trained.items() if path != "pictures/bee/1.png"}
+    assert main(["classify", "pictures", *MADE, "--json", "--top=3", "--npy=all.npy"]) == 1
+    out, err = capsys.readouterr()
+    assert_same(as_arrays(json.loads(out)), left)
+    assert "pictures/bee/1.png: no picture that can be decoded" in err
+    assert "1 of 9 pictures cannot be read" in err and "--skip-bad" in err
+    assert "all.npy: not written" in err and not Path("all.npy").exists()
     assert_same(classify("pictures", "--skip-bad"), left)
-    words = ["--model=net/train_val.prototxt", "--weights=w.caffemodel", "--skip-bad"]
-    assert main(["classify", "pictures", *words]) == 0
+    assert main(["classify", "pictures", *MADE, "--skip-bad"]) == 0
     err = capsys.readouterr().err
     assert "skipped pictures/bee/1.png: no picture" in err and "skipped: 1 of 9 pictures" in err
+
+
+def test_csv_is_there_whole_or_not_at_all(trained, capsys, monkeypatch):
+    Path("pictures/bee/1.png").write_bytes(b"")
+    words = ["classify", "pictures", *MADE, "--csv"]
+    assert main([*words, "--top=1"]) == 1
+    whole = capsys.readouterr().out
+    assert [row[0] for row in csv.reader(io.StringIO(whole))][1:] == sorted(
+        set(trained) - {"pictures/bee/1.png"}
+    )
+    assert main([*words, "--top=1", "--out=all.csv"]) == 1
+    assert Path("all.csv").read_text() == whole and capsys.readouterr().out == ""
+    answer, asked = runner.PicturePredictor.predict, []
+
+    def fails_late(self, read):
+        asked.append(read)
+        if len(asked) == 3:
+            raise NetError("power cut")
+        return answer(self, read)
+
+    monkeypatch.setattr(runner.PicturePredictor, "predict", fails_late)
+    monkeypatch.setattr(runner, "CROPS", 2)  # pictures at a time
+    for more in ([], ["--out=new.csv"]):
+        asked.clear()
+        assert main([*words, *more]) == 1 and len(asked) == 3
+        out, err = capsys.readouterr()
+        assert out == "" and "power cut" in err
+    assert sorted(map(str, Path().glob("*.csv"))) == ["all.csv"]
 
 
 @pytest.mark.parametrize(

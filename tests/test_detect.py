@@ -11,6 +11,7 @@ from PIL import Image
 
 import caffelite
 from caffelite.cli import main
+from caffelite.data.image_list import read_picture
 
 NET = """
 layer { name: "data" type: "Input" top: "data"
@@ -102,6 +103,27 @@ def test_windows_may_be_proposed(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "selective_search_ijcv_with_python", Proposals)
     assert detect("--context_pad=1", windows="pictures.txt") == 0
     assert len(Path("out.csv").read_text().splitlines()) == 4
+
+
+def test_a_gray_net_is_shown_gray_pictures(folder, capsys):
+    """The very values of its data layer: gray as OpenCV makes it, a mean, a scale."""
+    gray = NET.replace("dim: 4 dim: 3", "dim: 4 dim: 1")
+    Path("net.prototxt").write_text(gray)
+    net = caffelite.Net("net.prototxt", caffelite.TEST)
+    net.save("net.caffemodel")
+    Path("windows.csv").write_text("filename,xmin,ymin,xmax,ymax\na.png,4,3,9,9\n")
+    words = ["--mean_value=100", "--scale=0.5", "--context_pad=0"]
+    assert detect(*words) == 0, capsys.readouterr().err
+    (row,) = list(csv.reader(Path("out.csv").open()))[1:]
+    pixels = read_picture("a.png", color=False)[:, 3:9, 4:9].astype(float)
+    net.blobs["data"].data[...] = (pixels - 100) * 0.5
+    net.forward()
+    np.testing.assert_allclose(np.array(row[5:], float), net.blobs["score"].data[0], 1e-3, 1e-3)
+    assert detect("--mean_value=1,2,3", out="no.csv") == 1
+    assert "mean_value: 3 values, expected 1\n" in capsys.readouterr().err
+    Path("a.png").write_bytes(b"")
+    assert detect(*words, out="none.csv") == 1
+    assert "a.png: no picture" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

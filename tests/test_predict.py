@@ -138,11 +138,12 @@ def test_text_names_each_picture_once(folder, capsys):
     assert shown[::2] == ["a/one.png", "two.png"] and shown[1].startswith("  3 x 6 x 8, from ")
 
 
-def test_bad_pictures_are_refused_or_left_out(folder, capsys):
+def test_bad_pictures_are_named_and_the_others_answered(folder, capsys):
     net(HEAD % 3)
-    assert predict("bad.png", "two.png") == 1
-    err = capsys.readouterr().err
-    assert "bad.png" in err and "--skip-bad leaves it out" in err
+    assert predict("bad.png", "two.png", "--json") == 1
+    out, err = capsys.readouterr()
+    assert "bad.png: no picture" in err and "1 of 2 pictures cannot be read" in err
+    assert [one["file"] for one in json.loads(out)] == ["two.png"]
     assert [one["file"] for one in answers(capsys, "*.png", "--skip-bad")] == ["two.png"]
 
 
@@ -249,11 +250,12 @@ def test_detect_draws_and_leaves_out_what_is_bad(folder, capsys):
     lines = ["filename,ymin,xmin,ymax,xmax", "two.png,1,1,5,6", "bad.png,0,0,4,4"]
     Path("windows.csv").write_text("\n".join(lines))
     files = ["--model", "net.prototxt", "--weights", "w.caffemodel", "--context_pad", "0"]
-    assert main(["detect", "windows.csv", "out.csv", *files]) == 1
-    assert "bad.png" in capsys.readouterr().err and not Path("out.csv").exists()
+    assert main(["detect", "windows.csv", "all.csv", *files]) == 1
+    assert "bad.png: no picture" in capsys.readouterr().err
     words = ["--skip-bad", "--draw", "out", "--json"]
     assert main(["detect", "windows.csv", "out.csv", *files, *words]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told == {"file": "out.csv", "windows": 1, "pictures": 1}
     assert len(Path("out.csv").read_text().splitlines()) == 2
+    assert Path("out.csv").read_text() == Path("all.csv").read_text()
     assert (pixels("out/two.png") != pixels("two.png")).any()

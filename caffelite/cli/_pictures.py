@@ -26,7 +26,7 @@ def add_asking_flags(parser):
 
 def add_skip_flag(parser):
     """--skip-bad."""
-    words = "leave out pictures that cannot be read"
+    words = "leave out pictures that cannot be read, without an error"
     parser.add_argument("--skip-bad", action="store_true", help=words)
 
 

@@ -14,6 +14,9 @@ mean picture, because of --resize or --crops multi, the means of its channels ar
 four sizes, whose short sides are 8/7 to 11/7 of the net's input. With several --model and
 --weights, the scores of all of them are averaged. --npy keeps all scores, as Caffe's classify.py
 does; pictures are resized as OpenCV does it, for the data layers, which is not quite as there.
+
+A picture that cannot be read is named on stderr, the others are answered, and the exit code is 1;
+with --skip-bad it is 0. The CSV, and the file of --out, is there whole, or not at all.
 """
 
 import csv
@@ -34,6 +37,7 @@ def add_arguments(parser):
     flag("--npy", metavar="FILE", help="write all scores, pictures x classes, for numpy.load")
     flag("--csv", action="store_true", help="print CSV: file, rank, label, name, score")
     flag("--json", action="store_true", help="print JSON")
+    flag("--out", metavar="FILE", help="what to write instead of printing")
     add_state_flags(parser)
     add_device_flags(parser)
     add_python_flag(parser)
@@ -50,32 +54,69 @@ def run(args):
     use_device(args)
     from ..predict.answers.classes import Classes
     from ..predict.picture_files import find
-    from ..predict.runner import run as run_on
+    from ..predict.runner import Predictions
 
     allow_python(args)
     paths = find(args.pictures)
     predictor = predictor_of(args, log, Classes)
-    results, kept = [], []
-    if args.csv:
-        _say(_row(("file", "rank", "label", "name", "score")))
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
-    for path, answer, _ in run_on(predictor, paths, args.skip_bad, lambda path: bar.update()):
-        result = {"file": path, **answer.as_json(args.top)}
-        if args.npy:
-            kept.append(answer.scores)
-        if args.json:
-            results.append(result)
-        elif args.csv:
-            _say("\n".join(_csv_lines(result)))
-        else:
-            _say("\n".join([path, *answer.lines(args.top)]))
-        bar.update()
-    bar.close()
-    if args.npy:
-        _write_npy(args.npy, kept)
-    if args.json:
-        print(json_text(results))
+    predictions = Predictions(predictor, paths, args.skip_bad, lambda path: bar.update())
+    scores = []
+    with bar:
+        _write(args, _texts(args, _answers(args, predictions, scores, bar)))
+    if args.npy and predictions.bad and not args.skip_bad:
+        log.warning("%s: not written: its rows would not be those of the pictures", args.npy)
+    elif args.npy:
+        _write_npy(args.npy, scores)
+    predictions.finish()
     return 0
+
+
+def _answers(args, predictions, scores, bar):
+    """Yield (path, answer) of the pictures; their `scores` are kept for --npy."""
+    for path, answer, _ in predictions:
+        if args.npy:
+            scores.append(answer.scores)
+        yield path, answer
+        bar.update()
+
+
+def _texts(args, answers):
+    """The output, text after text."""
+    results = ({"file": path, **answer.as_json(args.top)} for path, answer in answers)
+    if args.json:
+        yield json_text(list(results))
+    elif args.csv:
+        yield _row(("file", "rank", "label", "name", "score"))
+        yield from ("\n".join(_csv_lines(result)) for result in results)
+    else:
+        yield from ("\n".join([path, *answer.lines(args.top)]) for path, answer in answers)
+
+
+def _write(args, texts):
+    """Into a file whole; so CSV to stdout, too; else as they come, above the bar."""
+    from tqdm import tqdm
+
+    if args.out:
+        from ..atomic import write_atomically
+
+        write_atomically(args.out, (f"{t}\n".encode("utf-8", "surrogateescape") for t in texts))
+    elif args.csv:
+        _print_whole(texts)
+    else:
+        for text in texts:
+            tqdm.write(text, file=sys.stdout)
+
+
+def _print_whole(texts):
+    """Print all texts, or, where making one of them fails, nothing."""
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(f"{text}\n" for text in texts)
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout)
 
 
 def _write_npy(path, scores):
@@ -97,10 +138,3 @@ def _row(cells):
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue()
-
-
-def _say(text):
-    """Print above the bar."""
-    from tqdm import tqdm
-
-    tqdm.write(text, file=sys.stdout)

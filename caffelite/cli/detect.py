@@ -12,6 +12,10 @@ xmax and a score for each class; if it ends in .h5, it is what Caffe's detect.py
 A window is warped to the net's input with --context_pad pixels of the picture around it, and the
 mean beyond the picture's edge. What pictures go through (mean, scale) is found as caffelite
 classify finds it; of a mean picture, the means of its channels are subtracted. Flags override it.
+A net whose input has 1 channel is shown gray pictures.
+
+A picture that cannot be read is named on stderr, the others are answered, and the exit code is 1;
+with --skip-bad it is 0.
 """
 
 import os
@@ -63,8 +67,7 @@ def run(args):
     from tqdm import tqdm
 
     from ..atomic import written_together
-    from ..predict.runner import WindowPredictor
-    from ..predict.runner import run as run_on
+    from ..predict.runner import Predictions, WindowPredictor
     from ..pycaffe.detector import proposals
     from ..reading import lines
 
@@ -80,7 +83,8 @@ def run(args):
     drawing = Drawing(args.draw, predictor, windows) if args.draw else None
     counts = {"windows": 0, "pictures": 0}
     with written_together(args.out) as passing, TABLES[kind](passing[args.out]) as table, bar:
-        for found in run_on(predictor, list(windows), args.skip_bad, predictor.skip):
+        predictions = Predictions(predictor, list(windows), args.skip_bad, predictor.skip)
+        for found in predictions:
             table.add(found.answer.rows(found.path))
             counts["windows"] += len(found.answer.boxes)
             counts["pictures"] += 1
@@ -89,28 +93,40 @@ def run(args):
     told = "{file}: {windows} windows in {pictures} pictures"
     report = {"file": args.out, **counts}
     print(json_text(report) if args.json else told.format(**report))
+    predictions.finish()
     return 0
 
 
 def _detector(args, log):
     import numpy as np
 
-    from ..errors import DataError
+    from ..errors import DataError, NetError
     from ..predict.preprocessing import subtract_from_channels
     from ..pycaffe.detector import Detector
 
     transform = preprocessing_of(args, args.model, log).transform
     subtract_from_channels(transform)
-    mean = np.array(transform.mean_value)
-    if mean.size not in (0, 1, 3):
-        raise DataError(f"mean_value: {mean.size} values, expected 1, or 3 for blue, green and red")
-    return Detector(
+    detector = Detector(
         args.model,
         args.weights,
-        mean=np.broadcast_to(mean, 3) if mean.size else None,
         input_scale=transform.scale,
         raw_scale=255,
-        channel_swap=(2, 1, 0),
-        context_pad=args.context_pad,
         allow_missing=args.allow_missing,
     )
+    name = detector.inputs[0]
+    channels = int(detector.crop_dims[2])
+    if channels not in (1, 3):
+        shape = detector.blobs[name].shape
+        raise NetError(
+            f'{args.model}: the input "{name}" has the shape {shape}, expected 1 channel or 3'
+        )
+    mean = np.array(transform.mean_value)
+    if mean.size not in (0, 1, channels):
+        expected = "1" + ", or 3 for blue, green and red" * (channels == 3)
+        raise DataError(f"mean_value: {mean.size} values, expected {expected}")
+    if channels == 3:
+        detector.transformer.set_channel_swap(name, (2, 1, 0))
+    if mean.size:
+        detector.transformer.set_mean(name, np.broadcast_to(mean, channels))
+    detector.configure_crop(args.context_pad)
+    return detector

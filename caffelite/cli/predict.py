@@ -10,7 +10,7 @@ makes a .png for each picture: with the classes below it, its pixels in the colo
 or the picture that the net made.
 
 What pictures go through before is found as caffelite classify finds it, and given by the same
-flags.
+flags; what of them cannot be read is named, and the exit code is 1, as there.
 """
 
 import sys
@@ -40,7 +40,7 @@ def run(args):
     use_device(args)
     from ..predict.answers import ANSWERS
     from ..predict.picture_files import find
-    from ..predict.runner import run as run_on
+    from ..predict.runner import Predictions
 
     if args.answer and args.answer not in ANSWERS:
         raise UsageError(f'--answer: unknown "{args.answer}"{ANSWERS.instead_of(args.answer)}')
@@ -51,7 +51,8 @@ def run(args):
     kind = next(name for name, known in ANSWERS.items() if known is predictor.kind)
     results = []
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
-    for found in run_on(predictor, paths, args.skip_bad, lambda path: bar.update()):
+    predictions = Predictions(predictor, paths, args.skip_bad, lambda path: bar.update())
+    for found in predictions:
         result = {"file": found.path, "answer": kind, **found.answer.as_json()}
         if drawing:
             result["drawn"] = drawing.draw(found)
@@ -63,4 +64,5 @@ def run(args):
     bar.close()
     if args.json:
         print(json_text(results))
+    predictions.finish()
     return 0

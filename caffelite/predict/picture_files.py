@@ -15,11 +15,15 @@ def find(words: Iterable[str]) -> list[str]:
     return [path for word in words for path in _find(word)]
 
 
+def _fail(problem: OSError) -> None:
+    raise DataError(f"{problem.filename}: cannot be read: {problem.strerror}")
+
+
 def _find(word: str) -> list[str]:
     if os.path.isdir(word):
         found = sorted(
             os.path.join(place, name)
-            for place, _, files in os.walk(word)
+            for place, _, files in os.walk(word, onerror=_fail)
             for name in files
             if is_picture_name(name)
         )

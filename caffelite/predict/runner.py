@@ -31,29 +31,46 @@ class Prediction(NamedTuple):
     read: object
 
 
-def run(predictor, paths, skip_bad=False, skipped=lambda path: None):
-    """Yield the Prediction of each picture that can be read.
+class Predictions:
+    """Iterate over it for the Prediction of each picture that can be read.
 
-    One that cannot is an error; with `skip_bad` it is named and left out, after a call of
-    `skipped`.
+    One that cannot is named and left out, after a call of `skipped`; where none can, that is an
+    error. `finish` is to be called when all answers have been put where they belong.
     """
-    bad = 0
-    for first in range(0, len(paths), predictor.batch_size):
-        read = []
-        for path in paths[first : first + predictor.batch_size]:
+
+    def __init__(self, predictor, paths, skip_bad=False, skipped=lambda path: None):
+        self.predictor, self.paths = predictor, paths
+        self.skip_bad, self.skipped = skip_bad, skipped
+        self.bad = 0  # pictures so far
+
+    def __iter__(self):
+        for first in range(0, len(self.paths), self.predictor.batch_size):
+            read = list(self._read(self.paths[first : first + self.predictor.batch_size]))
+            if read:
+                answers = self.predictor.predict(read)
+                pairs = zip(read, answers, strict=True)
+                yield from (Prediction(path, answer, own) for (path, own), answer in pairs)
+        if self.bad == len(self.paths) and not self.skip_bad:
+            self.finish()
+
+    def _read(self, paths):
+        for path in paths:
             try:
-                read.append((path, predictor.read(path)))
+                yield path, self.predictor.read(path)
             except DataError as problem:
-                if not skip_bad:
-                    raise DataError(f"{problem}; --skip-bad leaves it out") from None
-                log.warning("skipped %s", problem)
-                bad += 1
-                skipped(path)
-        if read:
-            answers = predictor.predict(read)
-            yield from (Prediction(path, a, r) for (path, r), a in zip(read, answers, strict=True))
-    if bad:
-        log.warning("skipped: %d of %d pictures", bad, len(paths))
+                log.warning("%s%s", "skipped " if self.skip_bad else "", problem)
+                self.bad += 1
+                self.skipped(path)
+
+    def finish(self):
+        """Say how many pictures were bad: with `skip_bad` in a warning, else as a DataError."""
+        count = f"{self.bad} of {len(self.paths)} pictures"
+        if self.bad and self.skip_bad:
+            log.warning("skipped: %s", count)
+        elif self.bad:
+            raise DataError(
+                f"{count} cannot be read, see above; --skip-bad leaves them out without an error"
+            )
 
 
 class PicturePredictor:
@@ -109,7 +126,13 @@ class WindowPredictor:
         self.detector, self.windows, self.done = detector, windows, done
 
     def read(self, path):
-        return load_image(path)
+        if self.detector.crop_dims[2] == 3:
+            return load_image(path)
+        try:
+            gray = read_picture(path, color=False)  # as in data layers; pycaffe weighs otherwise
+        except DataError as problem:
+            raise DataError(f"{path}: {problem}") from None
+        return gray.transpose(1, 2, 0) / np.float32(255)
 
     def predict(self, read):
         return [Boxes((self.windows[path], self._scores(path, image))) for path, image in read]
