@@ -235,6 +235,22 @@ def test_what_cannot_be_told(scored, capsys):
     assert not Path("c.csv").exists()
 
 
+@pytest.mark.parametrize("more", [["--report"], ["--iterations=2"], []])
+def test_a_net_for_use_is_not_for_testing(folder, capsys, more):
+    """What it would print are its answers to zeros, 50 times."""
+    shape = "input_param { shape { dim: 2 dim: 3 } }"
+    net = layer("data", "Input", "", "data", shape) + layer("prob", "Softmax", "data", "prob")
+    Path("deploy.prototxt").write_text(net)
+    words = ["test", "--model=deploy.prototxt", "--weights=none.caffemodel", "-q", *more]
+    assert main(words) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert 'is a net for use, not for testing: nobody fills its input "data"; give one with' in err
+    Path("train_val.prototxt").write_text(database(2))
+    assert main(words) == 1
+    assert "; give train_val.prototxt, or ask" in capsys.readouterr().err
+
+
 def test_scores_that_are_not_finite_are_an_error(folder, capsys):
     scores = np.ones((9, CLASSES))
     scores[5, 2] = np.nan

@@ -113,6 +113,21 @@ def open_net(path, phase, args, weights=None, writes=False):
     return net
 
 
+def open_with_data(args, what):
+    """The net of --model in phase TEST, which brings the samples along that `what` needs."""
+    from ..errors import NetError
+
+    net = open_net(args.model, "TEST", args, weights=args.weights, writes=True)
+    if net.inputs and not any(layer.role in ("source", "dummy") for layer in net.layers):
+        beside = os.path.join(os.path.dirname(args.model), "train_val.prototxt")
+        give = beside if os.path.isfile(beside) else "one with data layers, as it is trained with"
+        raise NetError(
+            f"{args.model}: is a net for use, not for {what}: nobody fills its input "
+            f'"{net.inputs[0]}"; give {give}, or ask caffelite classify about pictures'
+        )
+    return net
+
+
 @contextlib.contextmanager
 def running(*nets):
     """Close the nets behind a run; one that fails leaves none of the files that layers write."""

@@ -6,7 +6,7 @@ import io
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ._flags import UsageError
-from ._nets import open_net, running, use_device
+from ._nets import open_with_data, running, use_device
 from ._progress import make_bar
 
 
@@ -15,7 +15,7 @@ def run(args):
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
-    net = open_net(args.model, "TEST", args, weights=args.weights, writes=True)
+    net = open_with_data(args, "testing")
     with running(net):
         names = _names(net, args.labels)
         measures = _measure(net, args, quiet, log)

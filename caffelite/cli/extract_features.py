@@ -20,7 +20,14 @@ from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ..reading import integer
 from ._flags import UsageError, int32
-from ._nets import add_missing_flag, add_python_flag, add_state_flags, open_net, running, use_device
+from ._nets import (
+    add_missing_flag,
+    add_python_flag,
+    add_state_flags,
+    open_with_data,
+    running,
+    use_device,
+)
 
 
 def add_arguments(parser):
@@ -61,7 +68,7 @@ def run(args):
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
-    net = open_net(args.model, "TEST", args, weights=args.weights, writes=True)
+    net = open_with_data(args, "extracting features")
     with running(net):
         _check(net, places, args)
         log.info("Extracting Features")

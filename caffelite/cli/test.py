@@ -17,7 +17,14 @@ targets the errors. Equal scores count as wrong, as in the layer Accuracy.
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ._flags import UsageError, int32
-from ._nets import add_device_flags, add_missing_flag, add_net_flags, open_net, running, use_device
+from ._nets import (
+    add_device_flags,
+    add_missing_flag,
+    add_net_flags,
+    open_with_data,
+    running,
+    use_device,
+)
 
 
 def add_arguments(parser):
@@ -48,7 +55,7 @@ def run(args):
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
-    net = open_net(args.model, "TEST", args, weights=args.weights, writes=True)
+    net = open_with_data(args, "testing")
     net.economize(forward_only=True)
     log.info("Running for %d iterations.", iterations)
     bar = make_bar(iterations, what=net.name or "testing") if quiet else None
