@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # for type checkers alone: what is found below when it is fir
         set_mode_cpu,
         set_mode_gpu,
         set_multiprocess,
+        set_phase_test,
+        set_phase_train,
         set_solver_count,
         set_solver_rank,
         solver_count,
@@ -68,7 +70,7 @@ _HOMES = {
     "pycaffe._caffe": [
         *["set_mode_cpu", "set_mode_gpu", "set_device", "layer_type_list", "init_log", "log"],
         *["solver_count", "set_solver_count", "solver_rank", "set_solver_rank"],
-        *["set_multiprocess", "has_nccl", "NCCL", "Timer"],
+        *["set_multiprocess", "has_nccl", "NCCL", "Timer", "set_phase_test", "set_phase_train"],
     ],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

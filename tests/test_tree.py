@@ -52,7 +52,11 @@ ORDER = [  # a room imports from its own line and the lines above
     {"view"},
     {"cli", "__main__"},
 ]
-LATE = {("layers", "pycaffe"), ("net", "pictures")}  # within functions: what scripts look up there
+LATE = {
+    ("layers", "pycaffe"),
+    ("net", "pictures"),
+    ("net", "pycaffe"),
+}  # within functions: what scripts look up there
 
 
 @functools.cache

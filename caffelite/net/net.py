@@ -24,6 +24,7 @@ from .inner_names import InnerNames
 from .learnable import Learnable, LearnableBlobs
 from .left_out import LeftOut
 from .node import Node
+from .old_calls import OldCalls
 from .plan import plan_backward
 from .running import Running
 from .schedule import Schedule
@@ -33,7 +34,7 @@ from .wiring import Wiring, check_in_place, unread_tops
 log = logging.getLogger("caffelite")
 
 
-class Net(Running, InnerNames):
+class Net(Running, InnerNames, OldCalls):
     """A net, built from a prototxt file or a NetParameter.
 
     Parameters
@@ -54,7 +55,7 @@ class Net(Running, InnerNames):
     gradients_are_final : false where further passes are to add to the gradients of the next one,
         as with iter_size: `on_gradients_ready` waits for the last
 
-    Net(file, weights, phase) works too, as in old pycaffe.
+    Net(file, weights, phase) and Net(file, weights) work too, as in old pycaffe.
     """
 
     name: str

@@ -10,7 +10,8 @@ from ..blob import Blob
 from ..errors import CaffeliteError
 from ..layers.base import layer_types
 from ..layers.utility.python import BlobVec, Layer
-from ..net import Net
+from ..net import Net, old_calls
+from ..proto.caffe_pb2 import TEST, TRAIN
 from ..rng import set_random_seed
 from ..solver import CLASSES, Solver, get_solver
 
@@ -34,6 +35,8 @@ __all__ = [
     "set_mode_cpu",
     "set_mode_gpu",
     "set_multiprocess",
+    "set_phase_test",
+    "set_phase_train",
     "set_random_seed",
     "set_solver_count",
     "set_solver_rank",
@@ -58,12 +61,24 @@ def set_mode_cpu() -> None:
 
 def set_mode_gpu() -> None:
     """Warn that there is no GPU support; nets run on the CPU."""
-    _log.warning("set_mode_gpu: there is no GPU support here, running on the CPU")
+    _log.warning("set_mode_gpu: %s", old_calls.NO_GPU)
 
 
 def set_device(device_id: int) -> None:
     """Warn that there is no GPU support; nets run on the CPU."""
-    _log.warning("set_device(%s): there is no GPU support here, running on the CPU", device_id)
+    _log.warning("set_device(%s): %s", device_id, old_calls.NO_GPU)
+
+
+def set_phase_test() -> None:
+    """Let nets that are built without a phase have TEST, as they do anyway."""
+    old_calls.warn("caffe.set_phase_test()", "give the phase, caffe.Net(file, caffe.TEST)")
+    old_calls.set_phase(TEST)
+
+
+def set_phase_train() -> None:
+    """Let nets that are built without a phase have TRAIN; those that there are keep theirs."""
+    old_calls.warn("caffe.set_phase_train()", "give the phase, caffe.Net(file, caffe.TRAIN)")
+    old_calls.set_phase(TRAIN)
 
 
 _solvers = {"count": 1, "rank": 0}

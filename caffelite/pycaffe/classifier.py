@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import NetError
 from ..net import Net
+from ..net.old_calls import set_mean
 from ..proto.caffe_pb2 import TEST
 from ..types import Array, ArrayLike, Path
-from . import io
+from . import io, old_options
 
 
 class Classifier(Net):
@@ -23,6 +25,8 @@ class Classifier(Net):
     image_dims : (height, width) to resize pictures to before cropping [the net's own]
     mean, input_scale, raw_scale, channel_swap : see `caffelite.io.Transformer`
     allow_missing : whether layers that the weights lack may keep what their fillers gave them
+    words : the same from `mean` on without their names, in this order, or that of 2014
+    gpu, mean_file : of 2014: where to run, and a mean in a file, before there was a raw_scale
     """
 
     def __init__(
@@ -30,15 +34,22 @@ class Classifier(Net):
         model_file: Path,
         pretrained_file: Path,
         image_dims: Sequence[int] | None = None,
-        mean: ArrayLike | None = None,
+        *words: Any,
+        mean: ArrayLike | Path | None = None,
         input_scale: float | None = None,
         raw_scale: float | None = None,
         channel_swap: Sequence[int] | None = None,
-        allow_missing: bool = False,
+        allow_missing: bool | None = None,
+        gpu: bool | None = None,
+        mean_file: Path | None = None,
     ) -> None:
+        named = dict(mean=mean, input_scale=input_scale, raw_scale=raw_scale)
+        named.update(channel_swap=channel_swap, allow_missing=allow_missing)
+        named.update(gpu=gpu, mean_file=mean_file)
+        options = old_options.sort("Classifier", words, ["allow_missing"], named)
         super().__init__(model_file, TEST)
-        self.copy_from(pretrained_file, missing="warn" if allow_missing else "refuse")
-        self.transformer = transformer_for(self, mean, input_scale, raw_scale, channel_swap)
+        self.copy_from(pretrained_file, "warn" if options.pop("allow_missing", 0) else "refuse")
+        self.transformer = transformer_for(self, **options)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
         self.image_dims: Any = self.crop_dims if image_dims is None else image_dims
 
@@ -62,7 +73,7 @@ class Classifier(Net):
 
 def transformer_for(
     net: Net,
-    mean: ArrayLike | None = None,
+    mean: ArrayLike | Path | None = None,
     input_scale: float | None = None,
     raw_scale: float | None = None,
     channel_swap: Sequence[int] | None = None,
@@ -74,7 +85,7 @@ def transformer_for(
     transformer = io.Transformer({in_: net.blobs[in_].shape})
     transformer.set_transpose(in_, (2, 0, 1))
     given: tuple[tuple[Any, Callable[[str, Any], None]], ...] = (
-        (mean, transformer.set_mean),
+        (mean, partial(set_mean, transformer)),
         (input_scale, transformer.set_input_scale),
         (raw_scale, transformer.set_raw_scale),
         (channel_swap, transformer.set_channel_swap),

@@ -11,6 +11,7 @@ from ..errors import CaffeliteError
 from ..net import Net
 from ..proto.caffe_pb2 import TEST
 from ..types import Array, ArrayLike, Path
+from . import old_options
 from .classifier import transformer_for
 from .io import load_image, resize_image
 
@@ -26,22 +27,32 @@ class Detector(Net):
     mean, input_scale, raw_scale, channel_swap : see `caffelite.io.Transformer`
     context_pad : pixels of the picture around a window, counted in the net's input
     allow_missing : whether layers that the weights lack may keep what their fillers gave them
+    words : the same from `mean` on without their names, in this order, or that of 2014
+    gpu, mean_file : of 2014: where to run, and a mean in a file, before there was a raw_scale
     """
 
     def __init__(
         self,
         model_file: Path,
         pretrained_file: Path,
-        mean: ArrayLike | None = None,
+        *words: Any,
+        mean: ArrayLike | Path | None = None,
         input_scale: float | None = None,
         raw_scale: float | None = None,
         channel_swap: Sequence[int] | None = None,
         context_pad: int | None = None,
-        allow_missing: bool = False,
+        allow_missing: bool | None = None,
+        gpu: bool | None = None,
+        mean_file: Path | None = None,
     ) -> None:
+        named = dict(mean=mean, input_scale=input_scale, raw_scale=raw_scale)
+        named.update(channel_swap=channel_swap, context_pad=context_pad)
+        named.update(allow_missing=allow_missing, gpu=gpu, mean_file=mean_file)
+        options = old_options.sort("Detector", words, ["context_pad", "allow_missing"], named)
+        context_pad = options.pop("context_pad", None)
         super().__init__(model_file, TEST)
-        self.copy_from(pretrained_file, missing="warn" if allow_missing else "refuse")
-        self.transformer = transformer_for(self, mean, input_scale, raw_scale, channel_swap)
+        self.copy_from(pretrained_file, "warn" if options.pop("allow_missing", 0) else "refuse")
+        self.transformer = transformer_for(self, **options)
         self.configure_crop(context_pad)
 
     def detect_windows(
@@ -105,7 +116,7 @@ class Detector(Net):
             mean = np.array(self.transformer.mean[in_])
             if in_ in self.transformer.channel_swap:
                 mean = mean[np.argsort(self.transformer.channel_swap[in_])]
-            self.crop_mean += mean.transpose(1, 2, 0) / self.transformer.raw_scale.get(in_, 1)
+            self.crop_mean += mean.transpose(1, 2, 0) / self.transformer.scales(in_)[0]
 
     def crop(self, im: Array, window: Window) -> Array:
         """A window of a picture; with `context_pad`, with what is around it, in the net's size."""

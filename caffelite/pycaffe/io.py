@@ -205,6 +205,14 @@ class Transformer:
         self.raw_scale: dict[str, float] = {}
         self.mean: dict[str, Array] = {}
         self.input_scale: dict[str, float] = {}
+        self.scaled_first: set[str] = set()  # inputs whose input_scale comes before the mean
+
+    def scales(self, in_: str) -> tuple[float, float]:
+        """(the factor before the mean is subtracted, the one after) of an input."""
+        last = self.input_scale.get(in_, 1)
+        if in_ in self.scaled_first and in_ not in self.raw_scale:
+            return last, 1
+        return self.raw_scale.get(in_, 1), last
 
     def preprocess(self, in_: str, data: ArrayLike) -> Array:
         """A picture, height x width x channels, as input `in_` takes it, without the batch axis.
@@ -221,10 +229,11 @@ class Transformer:
             x = x[self._order("channel_swap", in_, data, len(x))]
         else:
             x = x.copy()
-        x *= np.float32(self.raw_scale.get(in_, 1))
+        before, after = self.scales(in_)
+        x *= np.float32(before)
         if in_ in self.mean:
             x -= self.mean[in_]
-        x *= np.float32(self.input_scale.get(in_, 1))
+        x *= np.float32(after)
         return x
 
     def deprocess(self, in_: str, data: ArrayLike) -> Array:
@@ -233,12 +242,13 @@ class Transformer:
         x = np.array(data)
         turned = in_ in self.transpose  # then the channel axis stays, be it 1
         x = x.reshape(x.shape[-len(self.transpose[in_]) :]) if turned else x.squeeze()
-        if in_ in self.input_scale:
-            x = x / self.input_scale[in_]
+        before, after = self.scales(in_)
+        if after != 1:
+            x = x / after
         if in_ in self.mean:
             x = x + self.mean[in_]
-        if in_ in self.raw_scale:
-            x = x / self.raw_scale[in_]
+        if before != 1:
+            x = x / before
         if in_ in self.channel_swap:
             x = x[np.argsort(self.channel_swap[in_])]
         if turned:

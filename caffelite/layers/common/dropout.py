@@ -26,16 +26,21 @@ class Dropout(Elementwise):
     keeps_signs = True
 
     def setup(self, bottom_shapes):
-        options = self.options
-        ratio = options.dropout_ratio
+        ratio = self.options.dropout_ratio
         if not 0 <= ratio < 1:
             raise self.error(f"dropout_ratio is {ratio:g}, expected at least 0 and below 1")
-        self.drops = self.phase == TRAIN or options.sample_weights_test
-        kept = self.dtype.type(1 - ratio)
-        if options.scale_train:
-            self.factor = 1 / kept if self.drops else self.dtype.type(1)
-        else:
-            self.factor = self.dtype.type(1) if self.drops else kept
+
+    @property
+    def drops(self):
+        return self.phase == TRAIN or self.options.sample_weights_test
+
+    @property
+    def factor(self):
+        """What values that are kept are multiplied with."""
+        one, kept = self.dtype.type(1), self.dtype.type(1 - self.options.dropout_ratio)
+        if self.options.scale_train:
+            return one / kept if self.drops else one
+        return one if self.drops else kept
 
     def forward(self, bottom, top):
         x, y = bottom[0].data, top[0].data

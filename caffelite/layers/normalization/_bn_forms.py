@@ -1,5 +1,7 @@
 """The two layers that forks call BN: they normalize alike, and differ in their statistics."""
 
+import weakref
+
 import numpy as np
 
 from ...proto import caffe_pb2
@@ -22,12 +24,16 @@ class KeptAverages:
         one = caffe_pb2.FillerParameter(value=1) if options.frozen else None
         self.averages = [layer.add_blob("mean", shape), layer.add_blob("variance", shape, one)]
         self.momentum = options.momentum
-        self.is_fixed = options.frozen or layer.phase == TEST
+        self.layer = weakref.proxy(layer)
         specs = layer.param.param
         while len(specs) < 4:
             specs.add()
         for spec in specs[0 if options.frozen else 2 :]:
             spec.lr_mult = spec.decay_mult = 0
+
+    @property
+    def is_fixed(self):
+        return self.layer.options.frozen or self.layer.phase == TEST
 
     def fixed_statistics(self):
         return tuple(blob.data.reshape(-1) for blob in self.averages)

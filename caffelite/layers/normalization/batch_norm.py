@@ -55,12 +55,15 @@ class BatchNorm(ChannelNormalizer):
     def learns(self):
         return self.has_scale
 
+    @property
+    def is_fixed(self):
+        given = self.options.HasField("use_global_stats")
+        return self.options.use_global_stats if given else self.phase == TEST
+
     def setup(self, bottom_shapes):
         self.count_channels(bottom_shapes)
         options, c = self.options, self.channels
         self.eps = options.eps
-        given = options.HasField("use_global_stats")
-        self.is_fixed = options.use_global_stats if given else self.phase == TEST
         self.mean_sum = self.add_blob("mean", (c,))
         self.variance_sum = self.add_blob("variance", (c,))
         self.factor = self.add_blob("factor", (1,))
