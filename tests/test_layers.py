@@ -1,7 +1,11 @@
-"""Every question, asked of every row of tests/cases."""
+"""Every question, asked of every row of tests/cases.
+
+A row is one test: what failed is told by the name of the question in its traceback.
+"""
 
 import gc
 import weakref
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -14,20 +18,32 @@ ROWS = [row for row in cases if row.error is None]
 OPTIONS = 1e-6  # options are float32, so 0.7 reaches a layer as 0.699999988
 REFUSED = [row for row in cases if row.error is not None]
 
-every_row = pytest.mark.parametrize("row", ROWS, ids=str)
+QUESTIONS = []
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
 
-@pytest.fixture
-def build(request):
-    """Row.build, closing what it made when the test ends."""
+def question(ask):
+    """Ask this of every row, with a function that builds its layer, bottoms and tops."""
+    QUESTIONS.append(ask)
+    return ask
 
-    def make(row, **how):
+
+def builder(row, stack):
+    """Row.build, closing what it made when the stack ends."""
+
+    def build(**how):
         made = row.build(**how)
-        request.addfinalizer(made[0].close)
+        stack.callback(made[0].close)
         return made
 
-    return make
+    return build
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_every_question(row):
+    for ask in QUESTIONS:
+        with ExitStack() as stack:
+            ask(row, builder(row, stack))
 
 
 def forward(layer, bottom, top):
@@ -67,9 +83,9 @@ def assert_same(got, want, tolerance=0.0):
         np.testing.assert_allclose(g, w, tolerance, tolerance, err_msg=f"array {i}", strict=True)
 
 
-@every_row
-def test_top_shapes_are_inferred(row, build):
-    layer, bottom, top = build(row)
+@question
+def top_shapes_are_inferred(row, build):
+    layer, bottom, top = build()
     inferred = [tuple(s) for s in layer.infer_shapes([b.shape for b in bottom])]
     assert len(inferred) == len(top)
     reshaped = [t.shape for t in top]
@@ -83,9 +99,9 @@ def test_top_shapes_are_inferred(row, build):
     assert all(np.less_equal(g, i).all() for g, i in zip(got, inferred, strict=True))
 
 
-@every_row
-def test_values_agree_with_the_twin(row, build):
-    layer, bottom, top = build(row)
+@question
+def values_agree_with_the_twin(row, build):
+    layer, bottom, top = build()
     blobs = [b.data.copy() for b in layer.blobs]
     got = forward(layer, bottom, top)
     if row.expect is not None:
@@ -105,10 +121,10 @@ def reads(layer, bottom, top, at, place):
     return all(first <= x <= last for (first, last), x in zip(ends, place[2:], strict=True))
 
 
-@every_row
-def test_a_top_sees_no_more_of_a_bottom_than_its_reach(row, build):
+@question
+def a_top_sees_no_more_of_a_bottom_than_its_reach(row, build):
     """Values of the bottoms, one by one, become others: which values of the tops do so, too?"""
-    layer, bottom, top = build(row)
+    layer, bottom, top = build()
     if layer.normalizes_channels and not layer.is_fixed:
         return  # statistics of the batch do not count
     before = forward(layer, bottom, top)
@@ -123,18 +139,18 @@ def test_a_top_sees_no_more_of_a_bottom_than_its_reach(row, build):
                     assert reads(layer, bottom[i], t, at, place), (i, place, at)
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if r.gradient], ids=str)
-def test_gradients_agree_with_central_differences(row, build):
-    made = build(row)
-    check_gradient(*made, fixed_tops=row.fixed_tops, tolerance=row.tolerance)
+@question
+def gradients_agree_with_central_differences(row, build):
+    if row.gradient:
+        check_gradient(*build(), fixed_tops=row.fixed_tops, tolerance=row.tolerance)
 
 
-@every_row
-def test_in_place_changes_no_result(row, build):
-    apart = build(row)
+@question
+def in_place_changes_no_result(row, build):
+    apart = build()
     if not apart[0].in_place:
-        pytest.skip("not a layer that works in place")
-    together = build(row, in_place=True)
+        return  # not a layer that works in place
+    together = build(in_place=True)
     assert_same(forward(*together), forward(*apart))
     if has_backward(row):
         _, bottoms, blobs = backward(*apart)
@@ -154,11 +170,11 @@ def test_layers_work_in_place_where_caffes_do():
     assert able == CAFFES_IN_PLACE
 
 
-@every_row
-def test_blob_diffs_accumulate_and_bottom_diffs_are_overwritten(row, build):
-    layer, bottom, top = build(row)
+@question
+def blob_diffs_accumulate_and_bottom_diffs_are_overwritten(row, build):
+    layer, bottom, top = build()
     if not has_backward(row):
-        pytest.skip("no gradient")
+        return
     forward(layer, bottom, top)
     _, bottoms, blobs = backward(layer, bottom, top)
     _, bottoms_again, blobs_again = backward(layer, bottom, top, stale=-3)
@@ -166,11 +182,11 @@ def test_blob_diffs_accumulate_and_bottom_diffs_are_overwritten(row, build):
     assert_same(blobs_again, [2 * g for g in blobs], 1e-9)
 
 
-@every_row
-def test_propagate_down_is_honoured(row, build):
-    layer, bottom, top = build(row)
+@question
+def propagate_down_is_honoured(row, build):
+    layer, bottom, top = build()
     if not has_backward(row):
-        pytest.skip("no gradient")
+        return
     forward(layer, bottom, top)
     _, everything, blobs = backward(layer, bottom, top)
     wanted = differentiable(layer)
@@ -204,11 +220,11 @@ def shapes_with(row, samples):
     ]
 
 
-@every_row
-def test_another_batch_size_works_through_reshape(row, build):
+@question
+def another_batch_size_works_through_reshape(row, build):
     """A layer reshaped to another batch, and back, does what a new layer of that size does."""
     if not row.bottom_shapes or row.batch_axis is None:
-        pytest.skip("the number of samples is fixed")
+        return  # the number of samples is fixed
     others = [shapes_with(row, samples) for samples in ([7, 1, 0] if row.empty else [7, 1])]
     for way in ([others[0]], [others[1]], others[2:], [others[1], row.bottom_shapes]):
         if way:
@@ -217,8 +233,8 @@ def test_another_batch_size_works_through_reshape(row, build):
 
 def reshaped_agrees_with_new(row, way, build):
     """Compare a layer reshaped to the bottom shapes on the `way` with a new one of the last."""
-    new = build(row, shapes=way[-1])
-    layer, bottom, top = build(row)
+    new = build(shapes=way[-1])
+    layer, bottom, top = build()
     forward(layer, bottom, top)
     if has_backward(row):
         backward(layer, bottom, top)
@@ -239,9 +255,9 @@ def reshaped_agrees_with_new(row, way, build):
         assert_same(blobs, new_blobs, 1e-9)
 
 
-@every_row
-def test_float32_stays_float32(row, build):
-    single, double = build(row, dtype=np.float32), build(row)
+@question
+def float32_stays_float32(row, build):
+    single, double = build(dtype=np.float32), build()
     results, exact = [], []
     for made, found in ((single, results), (double, exact)):
         found += forward(*made)
@@ -259,9 +275,9 @@ def test_float32_stays_float32(row, build):
         np.testing.assert_allclose(got / scale, want / scale, 1e-4, 1e-4)
 
 
-@every_row
-def test_running_again_gives_the_same_and_leaves_data_alone(row, build):
-    layer, bottom, top = build(row)
+@question
+def running_again_gives_the_same_and_leaves_data_alone(row, build):
+    layer, bottom, top = build()
     before = [b.data.copy() for b in bottom]
     first = forward(layer, bottom, top)
     assert_same([b.data for b in bottom], before)
