@@ -301,8 +301,9 @@ def test_a_net_that_cannot_be_built_is_drawn_without_shapes(folder, capsys):
     )
     assert main(["draw", "net.prototxt", "net.gv"]) == 0
     assert nodes(Path("net.gv").read_text())["m1_0"].startswith("dta")
-    (note,) = capsys.readouterr().err.splitlines()
-    assert note.startswith("drawn without shapes and counts: net.prototxt:2: ")
+    data, wrong = capsys.readouterr().err.splitlines()
+    assert data.startswith('net.prototxt:1: layer "d": nowhere: ') and "--data-shape" in data
+    assert wrong.startswith('drawn without shapes and counts: net.prototxt:2: layer "x": ')
 
 
 def test_graphviz_comes_from_the_path_if_it_is_there(folder, monkeypatch):

@@ -21,6 +21,7 @@ import pytest
 import caffelite
 from caffelite.cli import main
 from caffelite.errors import CaffeliteError
+from caffelite.net.missing_data import Sample
 from caffelite.proto import caffe_pb2
 from caffelite.run_log.follower import MOST, Follower
 from caffelite.view.fold import repeats
@@ -158,10 +159,32 @@ layer { name: "p" type: "Pooling" bottom: "data" top: "p"
     ],
 )
 def test_data_that_is_not_there(transform, sample, shape):
-    found = layers_of(DATA % transform, sample=sample)
-    assert found["p"]["top"][0]["shape"] == shape
+    given = sample and Sample(sample, "--data-shape")
+    found = layers_of(DATA % transform, sample=given)
+    assert found["p"]["top"][0]["shape"] == shape and found["d"]["missing"]
     assert "/nowhere/at/all" in found["d"]["problem"]
-    assert ("--data-shape" in found["d"]["problem"]) == (shape is None)
+    assert ("--data-shape C,H,W says" in found["d"]["problem"]) == (shape is None)
+
+
+def test_what_is_not_known_is_not_said_to_be_nothing():
+    found = layers_of(DATA % "")
+    for key in ("learnable", "statistics", "macs", "memory"):
+        assert found["d"][key] is None and found["p"][key] is None
+    unshaped = layers_of('layer { name: "x" type: "Input" top: "x" }')["x"]
+    assert unshaped["top"][0]["shape"] is None and unshaped["missing"]
+    half = layers_of(NET.replace("kernel_size: 3", "kernel_size: 9"))
+    assert half["conv"]["learnable"] is None and not half["conv"]["missing"]
+    assert half["relu"]["macs"] is None and half["data"]["memory"] == 4 * 2 * 3 * 8 * 6
+
+
+def test_totals_are_told_of_a_sample_where_all_layers_keep_the_batch():
+    graph = describe(NET, state())
+    assert graph["batch"] == 2
+    assert describe(DATA % "", state())["batch"] is None
+    rows = NET + 'layer { name: "c" type: "InnerProduct" bottom: "b0" top: "c" '
+    rows += "inner_product_param { num_output: 3 } }"
+    assert describe(rows, state())["batch"] is None  # of one row of two
+    assert describe("", state())["batch"] is None
 
 
 def test_labels_read_from_afar_are_named_not_drawn():

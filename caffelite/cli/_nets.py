@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 
-from ..reading import utf8
+from ..reading import integer, utf8
 from ._flags import UsageError, int32
 
 PHASES = ("TRAIN", "TEST")
@@ -39,6 +39,34 @@ def add_python_flag(parser):
         metavar="MODULE",
         help="a Python module that the net's Python layers may import; may be given several times",
     )
+
+
+def add_sample_flag(parser):
+    """--data-shape."""
+    parser.add_argument(
+        "--data-shape",
+        metavar="C,H,W",
+        help="what to take for the shape of samples whose data is not there, or N,C,H,W for that "
+        "of a batch [as the deploy net beside it says]",
+    )
+
+
+def sample(args, path):
+    """What to take for samples of the net at `path` whose data is not there: a Sample, or None."""
+    from ..net.missing_data import Sample, sample_of_deploy
+
+    if args.data_shape is None:
+        return sample_of_deploy(path)
+    sizes = args.data_shape.split(",")
+    if len(sizes) not in (3, 4):
+        raise UsageError(
+            f"--data-shape: expected C,H,W such as 3,224,224, or N,C,H,W, not {args.data_shape!r}"
+        )
+    how = {"least": 1, "most": 2**20 - 1, "error": UsageError}
+    batch, *shape = (
+        integer(size, "--data-shape: C,H,W such as 3,224,224", **how) for size in ["1", *sizes][-4:]
+    )
+    return Sample(tuple(shape), "--data-shape", batch if len(sizes) == 4 else 0)
 
 
 def add_device_flags(parser):
@@ -126,6 +154,20 @@ def open_with_data(args, what):
             f'"{net.inputs[0]}"; give {give}, or ask caffelite classify about pictures'
         )
     return net
+
+
+def filtered_net(path, phase, args):
+    """A FilteredNet of the net that `open_net` would build, however wrong it is."""
+    from ..lint.filtered_net import FilteredNet
+    from ..proto import caffe_pb2
+    from ..proto.text import read_net
+
+    allow_python(args)
+    param = read_net(path)
+    param.state.phase = caffe_pb2.Phase.Value(phase)
+    param.state.level = args.level
+    param.state.stage.extend(stages(args))
+    return FilteredNet(param, param.state)
 
 
 @contextlib.contextmanager

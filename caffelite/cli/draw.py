@@ -12,9 +12,9 @@ import argparse
 import os
 import sys
 
-from ..errors import CaffeliteError
+from ..errors import where
 from ._flags import UsageError
-from ._nets import PHASES, add_net_flags, open_net, stages
+from ._nets import PHASES, add_net_flags, add_sample_flag, filtered_net, sample
 
 _TEXT = ("dot", "gv")
 _PICTURES = ("svg", "png", "pdf")
@@ -43,6 +43,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--display_lrm", action="store_true", help="tell the lr_mult of weights and biases"
     )
+    add_sample_flag(parser)
 
 
 def run(args):
@@ -60,9 +61,8 @@ def run(args):
 
     net = read_net(model)
     phases = PHASES if args.phase == "ALL" else (args.phase,)
-    text = dot_text(
-        net, _layers_by_phase(net, model, phases, args), args.rankdir, args.shapes, args.display_lrm
-    )
+    drawn = _layers_by_phase(model, phases, args)
+    text = dot_text(net, drawn, args.rankdir, args.shapes, args.display_lrm)
     write_atomically(out, text.encode() if kind in _TEXT else render(text, kind))
     print(out)
     return 0
@@ -76,52 +76,33 @@ def _files(args):
     return found
 
 
-def _layers_by_phase(net, model, phases, args):
-    drawn, problems = [], []
+def _layers_by_phase(model, phases, args):
+    """A LayersOfPhase for each phase; what keeps shapes from being known is told."""
+    found, problems = [], []
     for phase in phases:
-        part = _layers_of(net, phase, args)
-        try:
-            _measure(part, net, open_net(model, phase, args))
-        except CaffeliteError as problem:
-            problems.append(str(problem))
-        drawn.append(part)
+        part, problem = _layers_of(model, phase, args)
+        found.append(part)
+        problems += problem
     for words in dict.fromkeys(problems):
-        print(f"drawn without shapes and counts: {words}", file=sys.stderr)
-    return drawn
+        print(words, file=sys.stderr)
+    return found
 
 
-def _layers_of(net, phase, args):
-    """Which layers the net has in this phase."""
-    from ..net.passes import filter_layers
+def _layers_of(model, phase, args):
+    """(LayersOfPhase, problems) of a net in one phase."""
+    from ..net.one_by_one import measure
     from ..pictures.draw import LayersOfPhase
-    from ..proto import caffe_pb2
 
-    single = caffe_pb2.NetParameter()
-    single.state.CopyFrom(net.state)
-    single.state.phase = caffe_pb2.Phase.Value(phase)
-    single.state.level = args.level
-    single.state.stage.extend(stages(args))
-    kept = []
-    for index, layer in enumerate(net.layer):
-        del single.layer[:]
-        single.layer.add().CopyFrom(layer)
-        try:
-            if filter_layers(single).layer:
-                kept.append(index)
-        except CaffeliteError:  # building the net says what is wrong
-            kept.append(index)
-    return LayersOfPhase(phase, kept)
-
-
-def _measure(part, net, built):
-    """Take shapes and counts from the built net, whose layers are the part's and Splits."""
-    from ..net.summary import counts_in
-
-    nodes = iter(built.nodes)
-    for index in part.layers:
-        wanted = net.layer[index]
-        node = next(n for n in nodes if (n.layer.name, n.layer.type) == (wanted.name, wanted.type))
-        for k, blob in enumerate(node.top_blobs[: len(wanted.top)]):
-            part.shapes[index, k] = blob.shape
-        part.learnable[index] = counts_in(built, node)["learnable"]
-    built.close()
+    net = filtered_net(model, phase, args)
+    part, problems = LayersOfPhase(phase, net.indices), []
+    measured = measure(net.layers, net.source, net.state, sample(args, model))
+    for index, layer, told in zip(net.indices, net.layers, measured, strict=True):
+        for k, top in enumerate(told["top"]):
+            if top["shape"] is not None:
+                part.shapes[index, k] = tuple(top["shape"])
+        part.learnable[index] = told["learnable"]
+        if told["problem"]:
+            drawn = "" if told["missing"] else "drawn without shapes and counts: "
+            place = where(model, layer.source_line)
+            problems.append(f'{drawn}{place}: layer "{layer.name}": {told["problem"]}')
+    return part, problems

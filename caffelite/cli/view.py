@@ -17,9 +17,8 @@ import sys
 import threading
 
 from ..errors import CaffeliteError
-from ..reading import integer
 from ._flags import UsageError, int32
-from ._nets import PHASES, add_net_flags, allow_python, stages
+from ._nets import PHASES, add_net_flags, add_sample_flag, allow_python, sample, stages
 
 
 def add_arguments(parser):
@@ -27,11 +26,7 @@ def add_arguments(parser):
     parser.add_argument("--weights", metavar="FILE", help="weights to show, of any kind")
     parser.add_argument("--run", metavar="LOG", help="a run's log to show, now or when it comes")
     parser.add_argument("--phase", default="TEST", type=str.upper, choices=PHASES, help="[TEST]")
-    parser.add_argument(
-        "--data-shape",
-        metavar="C,H,W",
-        help="shape to assume of a sample where the net's data is not there to be read",
-    )
+    add_sample_flag(parser)
     parser.add_argument("--port", type=int32, default=0, metavar="N", help="[any that is free]")
     parser.add_argument(
         "--browser",
@@ -77,18 +72,7 @@ def _page_data(model, args):
     )
     weights = Weights(args.weights) if args.weights else None
     run_log = Follower(args.run) if args.run else None
-    return PageData(file, state, _shape(args.data_shape), weights, run_log)
-
-
-def _shape(words):
-    """(C, H, W) of --data-shape, or None."""
-    if words is None:
-        return None
-    sizes = words.split(",")
-    if len(sizes) != 3:
-        raise UsageError(f"--data-shape: expected C,H,W such as 3,224,224, not {words!r}")
-    how = {"least": 1, "most": 2**20 - 1, "error": UsageError}
-    return tuple(integer(size, "--data-shape: C,H,W such as 3,224,224", **how) for size in sizes)
+    return PageData(file, state, sample(args, model), weights, run_log)
 
 
 def _server(data, port):

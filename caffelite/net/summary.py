@@ -7,9 +7,11 @@ from . import memory
 from .receptive import input_of, receptive_fields, seen
 from .unsplit import without_splits
 
+COUNTS = ("learnable", "statistics", "macs", "memory")
+
 
 def counts(node, own):
-    """{"learnable", "statistics", "macs", "memory"} of a node.
+    """{"learnable", "statistics", "macs", "memory"} of a node; see COUNTS.
 
     The first two are numbers of values, "memory" the number of those of its tops and its blobs.
     `own` says for each learnable blob whether it is counted here: of those that share values, one
@@ -59,6 +61,17 @@ def summarize(net):
         named = {"name": node.layer.name, "type": node.layer.type}
         layers.append({**named, "bottom": bottoms, "top": tops(node), **found})
     return layers
+
+
+def batch_of(layers):
+    """How many samples a pass takes, of dicts such as `summarize` makes; None if that is not clear.
+
+    It is the first axis of what the first layer makes, if layers that compute keep it.
+    """
+    made = [layer["top"][0]["shape"] for layer in layers if layer["top"] and not layer["bottom"]]
+    counting = [layer["top"][0]["shape"] for layer in layers if layer["macs"]]
+    batches = {shape[0] if shape else None for shape in made[:1] + counting}
+    return batches.pop() if len(batches) == 1 else None
 
 
 def plan(net, forward_only):

@@ -36,7 +36,7 @@ class LayersOfPhase:
     phase: str
     layers: list  # indices into NetParameter.layer
     shapes: dict = field(default_factory=dict)  # (layer index, top index): shape
-    learnable: dict = field(default_factory=dict)  # layer index: number of values
+    learnable: dict = field(default_factory=dict)  # layer index: number of values, None: unknown
 
 
 def dot_text(net, phases=None, rankdir="TB", shapes=True, display_lrm=False):
@@ -121,9 +121,8 @@ class _Graph:
         return stack_of
 
     def title(self):
-        counts = {
-            sum(part.learnable.values()) for part in self.drawn if any(part.learnable.values())
-        }
+        known = [part.learnable for part in self.drawn if None not in part.learnable.values()]
+        counts = {sum(learnable.values()) for learnable in known if any(learnable.values())}
         lines = [f'<FONT POINT-SIZE="18"><B>{_text(self.net.name or "net")}</B></FONT>']
         if counts:
             total = f"{max(counts):,} learnable values"
@@ -157,7 +156,7 @@ class _Graph:
             f"{self._mark(self.phases[index], everywhere)}"
         )
         told = facts(layer)
-        learnable = max((part.learnable.get(index, 0) for part in self.drawn), default=0)
+        learnable = max((part.learnable.get(index) or 0 for part in self.drawn), default=0)
         if learnable:
             told.append(f"{learnable:,} learnable")
         if self.with_lrm and has_weight_and_bias(layer.type):

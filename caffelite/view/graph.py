@@ -1,17 +1,11 @@
-"""The text of a net -> what the page draws and tells of it, as JSON can say it.
-
-Each layer is built alone, behind an Input layer with the shapes of its bottoms: a mistake in one
-leaves the others their shapes, which an editor needs, where nets are unfinished most of the time.
-"""
+"""The text of a net -> what the page draws and tells of it, as JSON can say it."""
 
 from google.protobuf import text_format
 
-from ..errors import CaffeliteError, NetError
-from ..layers import layer_class
-from ..layers.data.input import Input
+from ..errors import CaffeliteError
 from ..lint.filtered_net import FilteredNet
-from ..net import Net
-from ..net.summary import counts, tops
+from ..net.one_by_one import measure
+from ..net.summary import batch_of
 from ..pictures.draw import facts, kind
 from ..proto import caffe_pb2
 from ..proto.scan import LineIndex, Mistake
@@ -28,8 +22,7 @@ def describe(text, state, sample=None):
     Parameters
     ----------
     state : NetState, the phase, level and stages; the net's own are added
-    sample : shape to assume of a sample, C x H x W, where data cannot be read; by default as far
-        as a crop tells
+    sample : net.missing_data.Sample, what to take for data that is not there, or None
     """
     text = with_plain_newlines(text)
     try:
@@ -41,16 +34,26 @@ def describe(text, state, sample=None):
     except CaffeliteError as problem:
         line, column = max(problem.line, 1), max(problem.column, 1)
         return {"mistake": {"line": line, "column": column, "message": problem.without_line}}
-    layers = _ShapeInference(FilteredNet(net, _joined(net.state, state)), sample).layers
+    layers = _layers(FilteredNet(net, _joined(net.state, state)), sample)
     boxes = _boxes(layers)
     edges = _edges(layers, boxes)
     return {
         "name": net.name,
         "layers": [layer.facts for layer in layers],
+        "batch": batch_of([layer.facts for layer in layers]),
         "boxes": boxes,
         "edges": edges,
         "folds": _folds(layers, boxes, edges),
     }
+
+
+def _layers(net, sample):
+    measured = measure(net.layers, net.source, net.state, sample)
+    sources = [
+        [net.source.get((i, j)) for j in range(len(param.bottom))]
+        for i, param in enumerate(net.layers)
+    ]
+    return list(map(_Layer, net.layers, sources, measured))
 
 
 def _joined(ours, given):
@@ -65,7 +68,7 @@ def _joined(ours, given):
 class _Layer:
     """A layer of the file: its message, who wrote its bottoms, and what is to be shown."""
 
-    def __init__(self, param, sources):
+    def __init__(self, param, sources, measured):
         self.param = param
         self.sources = sources  # for each bottom, the (layer, top) that wrote it, or None
         self.facts = {
@@ -75,73 +78,8 @@ class _Layer:
             "line": param.source_line,
             "facts": facts(param),
             "options": _options(param),
-            "bottom": [{"name": name, "shape": None} for name in param.bottom],
-            "top": [{"name": name, "shape": None} for name in param.top],
-            "blobs": [],
-            "learnable": 0,
-            "statistics": 0,
-            "macs": 0,
-            "memory": 0,
-            "problem": "",
+            **measured,
         }
-
-
-class _ShapeInference:
-    """Finds shapes and counts, layer after layer."""
-
-    def __init__(self, net, sample):
-        self.state = net.state
-        self.shared = set()  # names of learnable blobs met so far
-        self.layers = []
-        for i, param in enumerate(net.layers):
-            sources = [net.source.get((i, j)) for j in range(len(param.bottom))]
-            layer = _Layer(param, sources)
-            try:
-                self._infer(layer)
-            except CaffeliteError as problem:
-                layer.facts["problem"] = _of_layer(problem, param)
-                _assume(layer, sample)
-            self.layers.append(layer)
-
-    def _infer(self, layer):
-        for bottom, source in zip(layer.facts["bottom"], layer.sources, strict=True):
-            if source is None:
-                raise NetError(f'no layer before it produces "{bottom["name"]}"')
-            bottom["shape"] = self.layers[source[0]].facts["top"][source[1]]["shape"]
-        shapes = [bottom["shape"] for bottom in layer.facts["bottom"]]
-        if None in shapes:
-            return  # the layer that spoiled it says why
-        net = Net.from_param(self._alone(layer.param, shapes), seed=0)
-        try:
-            self._tell(net, net.nodes[-1], layer.facts)
-        finally:
-            net.close()
-
-    def _alone(self, param, shapes):
-        """A net of this layer and an Input layer with its bottoms."""
-        net = caffe_pb2.NetParameter(state=self.state)
-        bottoms = dict(zip(param.bottom, shapes, strict=True))
-        if bottoms:
-            inputs = net.layer.add(type=Input.type, top=list(bottoms))
-            for shape in bottoms.values():
-                inputs.input_param.shape.add(dim=shape)
-        net.layer.add().CopyFrom(param)
-        net.layer[-1].ClearField("include")
-        net.layer[-1].ClearField("exclude")
-        return net
-
-    def _tell(self, net, node, told):
-        layer = node.layer
-        told["top"] = tops(node)
-        told["blobs"] = [
-            {"name": name, "shape": list(blob.shape)}
-            for name, blob in zip(layer.blob_names, layer.blobs, strict=True)
-        ]
-        names = [spec.name for spec in layer.param.param] + [""] * len(layer.blobs)
-        own = [name not in self.shared for name in names[: len(layer.blobs)]]
-        told.update(counts(node, own))
-        told["memory"] *= net.dtype.itemsize
-        self.shared |= {name for name in names if name}
 
 
 def _options(param):
@@ -150,39 +88,6 @@ def _options(param):
     for field in ("name", "type", "bottom", "top", "blobs"):
         rest.ClearField(field)
     return text_format.MessageToString(rest, as_utf8=True)
-
-
-def _of_layer(problem, param):
-    """A message without the line and the layer, which the page shows beside it."""
-    return problem.words if problem.layer == param.name else str(problem)
-
-
-def _assume(layer, sample):
-    """Give data that cannot be read the shape `sample`, or the one that its crop suggests."""
-    param = layer.param
-    source = layer_class(param.type)(param)
-    if source.role != "source" or not getattr(source.options, "batch_size", 0):
-        return
-    told, *others = source.told_shapes() or [(...,)]
-    channels, *size = told[1:] if ... not in told else (0, 0, 0)
-    if all(size):
-        gray = param.transform_param.force_gray
-        sample = channels or (sample[0] if sample else 1 if gray else 3), *size
-    if not sample:
-        layer.facts["problem"] += "; --data-shape tells the page what to assume instead"
-        return
-    layer.facts["problem"] += f"; shown as if samples were {'×'.join(map(str, sample))}"
-    batch = source.options.batch_size
-    shapes = [[batch, *sample], *(_label_shape(other, batch, sample) for other in others)]
-    for top, shape in zip(layer.facts["top"], shapes, strict=False):
-        top["shape"] = shape
-
-
-def _label_shape(told, batch, sample):
-    """A shape that a source tells of its labels, with the size of the sample where it has that."""
-    if ... in told:
-        return [batch]
-    return [size or sample[axis - 1] for axis, size in enumerate(told)]
 
 
 def _boxes(layers):

@@ -17,7 +17,7 @@ class PageData:
     ----------
     file : NetFile
     state : NetState, what include and exclude rules are asked about
-    sample : shape to assume of samples that cannot be read, or None
+    sample : net.missing_data.Sample, what to take for samples whose data is not there, or None
     weights : Weights, or None
     run_log : RunLog, or None
     """

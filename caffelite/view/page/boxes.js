@@ -1,6 +1,6 @@
 // What is drawn of a net: boxes of layers, or one box for repeated blocks that are folded, with
 // the size of each, and the edges between them.
-import { short, shape } from "./numbers.js";
+import { short, shape, total } from "./numbers.js";
 
 const PAD = 9; // inside a box, left and right
 const ROW = 19; // height of a layer's name, and of each small line
@@ -90,7 +90,7 @@ function boxNode(graph, layers, id, box) {
     return {
       layer: index,
       kind: layer.kind,
-      wrong: Boolean(layer.problem),
+      wrong: isWrong(layer),
       title: layer.name,
       type: layer.type,
       small: facts ? [facts] : [],
@@ -110,18 +110,22 @@ function boxNode(graph, layers, id, box) {
   return sized({ id, rows });
 }
 
+// Whether there is a mistake in it, not only data missing that it would read.
+export function isWrong(layer) {
+  return Boolean(layer.problem) && !layer.missing;
+}
+
 function foldNode(graph, fold, boxes, id, key) {
   const layers = boxes.flatMap((box) => graph.boxes[box]).map((index) => graph.layers[index]);
-  const sum = (what) => layers.reduce((total, layer) => total + layer[what], 0);
   const names = [layers[0].name, layers.at(-1).name];
   const small = [
     `${names[0]} …`,
     `… ${names[1]}`,
-    `${layers.length} layers, ${short(sum("learnable"))} learnable`,
+    `${layers.length} layers, ${total(layers, "learnable", short)} learnable`,
   ];
   const last = layers.at(-1).top.at(-1);
   if (last) small.push(`→ ${shape(last.shape)}`);
-  const wrong = layers.some((layer) => layer.problem);
+  const wrong = layers.some(isWrong);
   const row = {
     kind: "fold",
     wrong,

@@ -23,12 +23,12 @@ export function showLayer(layer, withWeights, onClose) {
     ...[
       el("header", {}, el("h2", {}, layer.name), el("button", close, "×")),
       el("p", { class: `type ${layer.kind}` }, layer.type, el("small", {}, ` line ${layer.line}`)),
-      layer.problem ? el("p", { class: "problem" }, layer.problem) : null,
+      layer.problem ? el("p", { class: layer.missing ? "missing" : "problem" }, layer.problem) : null,
       facts([
         ...layer.bottom.map((blob) => [`reads ${blob.name}`, shape(blob.shape)]),
         ...layer.top.map((blob) => [`makes ${blob.name}`, shape(blob.shape)]),
         ...layer.blobs.map((blob) => [blob.name, shape(blob.shape)]),
-        ...counts(layer),
+        ...counts([layer]),
       ]),
       weights ?? el("div", { class: "weights" }),
       layer.options ? [el("h3", {}, "Options"), el("pre", {}, layer.options.trimEnd())] : null,

@@ -5,7 +5,7 @@ import { $, el } from "./dom.js";
 import { Editor } from "./editor.js";
 import { GraphView } from "./graph_view.js";
 import { hideLayer, showLayer } from "./layer_panel.js";
-import { bytes, exact, short } from "./numbers.js";
+import { bytes, exact, short, total } from "./numbers.js";
 import { Panel } from "./panels.js";
 import { Search } from "./search.js";
 
@@ -122,12 +122,18 @@ async function show(found) {
 }
 
 function showTotals() {
-  const sum = (what) => graph.layers.reduce((total, layer) => total + layer[what], 0);
+  const { layers, batch } = graph;
+  const perSample = (sum) => (batch ? `${short(sum / batch)} per sample` : `${short(sum)} per pass`);
+  const perBatch = (sum) => `${bytes(sum)} per ${batch ? `batch of ${exact(batch)}` : "pass"}`;
   $("name").textContent = graph.name || "net";
   document.title = `${graph.name || "net"} – caffelite view`;
-  $("totals").textContent =
-    `${exact(graph.layers.length)} layers · ${short(sum("learnable"))} learnable · ` +
-    `${short(sum("macs"))} multiply-adds · ${bytes(sum("memory"))}`;
+  $("totals").textContent = [
+    `${exact(layers.length)} layers`,
+    `learnable: ${total(layers, "learnable", short)}`,
+    `multiply-adds: ${total(layers, "macs", perSample)}`,
+    `memory: ${total(layers, "memory", perBatch)}`,
+  ].join(" · ");
+  $("totals").title = $("totals").textContent;
 }
 
 // What lint finds, and what keeps a layer, or the whole, from being built, if lint is silent on it.
@@ -136,15 +142,19 @@ function showFindings(findings) {
     ? [{ ...broken, layer: "" }]
     : graph.layers
         .filter(({ problem }) => problem)
-        .map(({ line, name, problem }) => ({ line, layer: name, message: problem }));
+        .map(({ line, name, problem, missing }) => ({
+          line, layer: name, message: problem, severity: missing ? "warning" : "error",
+        }));
   const told = findings.map((finding) => {
-    const wrong = problems.some(({ layer }) => layer === finding.layer) && BREAKS.has(finding.rule);
+    const wrong =
+      problems.some(({ layer, severity }) => layer === finding.layer && severity !== "warning") &&
+      BREAKS.has(finding.rule);
     return { ...finding, severity: wrong ? "error" : finding.advice ? "info" : "warning" };
   });
   const silent = problems.filter(
     ({ layer }) => !told.some((one) => one.layer === layer && one.severity === "error"),
   );
-  const all = [...told, ...silent.map((problem) => ({ ...problem, severity: "error" }))].sort(
+  const all = [...told, ...silent.map((problem) => ({ severity: "error", ...problem }))].sort(
     (a, b) => a.line - b.line,
   );
   editor.mark(all.map((one) => ({ ...one, message: words(one) })));

@@ -1,6 +1,6 @@
 // What hovering tells: shapes, learnable values, multiply-adds, memory.
 import { el } from "./dom.js";
-import { bytes, exact, shape } from "./numbers.js";
+import { bytes, exact, shape, total } from "./numbers.js";
 
 export function layerTip(layer) {
   return [
@@ -8,30 +8,28 @@ export function layerTip(layer) {
     facts([
       ...layer.bottom.map((blob) => [`reads ${blob.name}`, shape(blob.shape)]),
       ...layer.top.map((blob) => [`makes ${blob.name}`, shape(blob.shape)]),
-      ...counts(layer),
+      ...counts([layer]),
     ]),
-    layer.problem ? el("p", { class: "problem" }, layer.problem) : null,
+    layer.problem ? el("p", { class: layer.missing ? "missing" : "problem" }, layer.problem) : null,
   ].filter(Boolean);
 }
 
 export function boxTip(node) {
-  const sum = (what) => node.layers.reduce((total, layer) => total + layer[what], 0);
   const { count, period } = node.fold;
-  const total = Object.fromEntries(
-    ["learnable", "statistics", "macs", "memory"].map((what) => [what, sum(what)]),
-  );
   return [
     el("h3", {}, `${count} blocks of ${period} boxes`, " ", el("small", {}, "click to unfold")),
-    facts([["layers", exact(node.layers.length)], ...counts(total)]),
+    facts([["layers", exact(node.layers.length)], ...counts(node.layers)]),
   ];
 }
 
-export function counts({ learnable, statistics, macs, memory }) {
+// What layers come to, of one pass.
+export function counts(layers) {
+  const statistics = layers.some((layer) => layer.statistics);
   return [
-    ["learnable values", exact(learnable)],
-    ...(statistics ? [["statistics", exact(statistics)]] : []),
-    ["multiply-adds", exact(macs)],
-    ["memory", bytes(memory)],
+    ["learnable values", total(layers, "learnable", exact)],
+    ...(statistics ? [["statistics", total(layers, "statistics", exact)]] : []),
+    ["multiply-adds, of the batch", total(layers, "macs", exact)],
+    ["memory, of the batch", total(layers, "memory", bytes)],
   ];
 }
 
