@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import text_format
 
 import caffelite
-from caffelite.errors import NetError
+from caffelite.errors import NetError, SolverError
 from caffelite.models.blocks import small, small_resnet
 from caffelite.net_spec import NetSpec
 from caffelite.net_spec import layers as L
@@ -382,3 +382,21 @@ def test_a_run_taken_up_again_leaves_out_what_it_would_have(tmp_path):
         solver.step(5)
     for a, b in zip(first.net.layers, second.net.layers, strict=True):
         assert equal([blob.data for blob in a.blobs], [blob.data for blob in b.blobs])
+
+
+# A blob that is learned
+
+
+def test_optimize_tells_of_a_block_that_is_left_out():
+    """Passes from behind the choice stand by it: the blob would never move."""
+    net = build("force_backward: true " + text())
+    options = dict(iterations=3, base_lr=1, loss={"res3_1": 1})
+    until(net, ["2_1"])
+    with pytest.raises(SolverError, match=r"res2_1_branch2a.*\"res2_1\" left out.*phase TEST"):
+        caffelite.optimize(net, "res2_1_branch2a", **options)
+    caffelite.optimize(net, "res2_1_branch2a", **{**options, "loss": {"res2_1_branch2b": 1}})
+    caffelite.optimize(net, "res1_1", **options)
+    until(net, ["3_1"])
+    before = net.blobs["res2_1_branch2a"].data.copy()
+    caffelite.optimize(net, "res2_1_branch2a", **options)
+    assert not np.array_equal(net.blobs["res2_1_branch2a"].data, before)

@@ -186,6 +186,8 @@ def test_it_is_deterministic_and_ends_when_told():
         ("score", {"loss": {"conv": 1}}, 'no gradient of "conv" comes to blob "score"'),
         ("data", {"solver": "adam"}, 'unknown solver type "adam"; did you mean "Adam"'),
         ("data", {"rms_decay": 0.5}, "Adam does not look at rms_decay"),
+        ("data", {"solver": "SGD", "rate_in_history": False}, "does nothing without momentum"),
+        ("data", {"regularization_type": "L1"}, "does nothing without weight_decay"),
         ("data", {"gamma": 0.5}, '"fixed" does not look at gamma'),
         ("data", {"lr_policy": "exp"}, '"exp" goes by gamma, which is not given'),
         ("data", {"snapshot": 5}, 'there is no option "snapshot" here'),

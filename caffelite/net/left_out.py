@@ -39,6 +39,10 @@ class LeftOut:
         for place in range(start, end + 1):
             self._nodes[place].left_out = not unread.isdisjoint(self._serves[place])
 
+    def standing(self, start):
+        """The bottoms that passes from `start` on do without, by choices of a pass before."""
+        return {(place, i) for place, i in self._unread() if self._first[place] < start}
+
     def _unread(self):
         """The bottoms that layers do without."""
         chosen = {place: self._nodes[place].layer.chosen for place in self._first}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..net.node import Node
 from ..proto import caffe_pb2
 from ..types import Array, ArrayLike
 from . import lr_policy, regularize
+from .base import unread
 from .policies import POLICIES
 from .rules import RULES
 from .update import Update
@@ -113,9 +114,7 @@ def _update(
     rule = RULES[solver](param)
     for check in (lr_policy.check, regularize.check, lambda _: rule.check()):
         check(param)
-    for name in RULES.unread(solver, param):
-        raise SolverError(f"{solver} does not look at {name}")
-    for _, words in (*lr_policy.unread(param), *lr_policy.missing(param)):
+    for _, words in (*unread(param), *lr_policy.missing(param)):
         raise SolverError(words)
     return Update(param, rule, [Learnable(net.blobs[blob], "", 0)], net.dtype), param
 
@@ -128,12 +127,11 @@ class _Gradient:
         self.net, self.first = net, first
         self.last = len(net.nodes) - 1
         own = [node for node in net.nodes[first:] if any(node.loss_weights)]
-        carries = _carries(net, name, first)
         self.targets: list[_Target] = []
         self.silenced: list[Node] = []
         if loss is None:
-            if not any(top in carries for node in own for top in node.top_names):
-                raise SolverError(_no_way(name, "the net's own losses"))
+            tops = {top for node in own for top in node.top_names}
+            _check_way(net, name, first, "the net's own losses", tops)
             return
         self.silenced = own
         for target, counts in loss.items():
@@ -141,8 +139,7 @@ class _Gradient:
                 raise SolverError(
                     f'the net has no blob "{target}"{did_you_mean(target, net.blobs)}'
                 )
-            if target not in carries:
-                raise SolverError(_no_way(name, f'"{target}"'))
+            _check_way(net, name, first, f'"{target}"', {target})
             self.targets.append(_Target(net, target, counts))
         self.targets.sort(key=lambda target: target.writer, reverse=True)
 
@@ -220,24 +217,41 @@ class _Target:
         return float(loss)
 
 
-def _carries(net: Net, name: str, first: int) -> set[str]:
-    """Names of the blobs from which backward brings the gradient down to blob `name`."""
+def _carries(net: Net, name: str, first: int, unread: Container[tuple[int, int]]) -> set[str]:
+    """Names of the blobs from which backward brings the gradient down to blob `name`.
+
+    Bottoms (place of a node, index) that are `unread` get none.
+    """
     found = {name}
-    for node in net.nodes[first:]:
+    for place, node in enumerate(net.nodes[first:], first):
         wanted = zip(node.bottom_names, node.propagate_down, strict=True)
-        if node.needs_backward and any(wants and bottom in found for bottom, wants in wanted):
+        if node.needs_backward and any(
+            wants and bottom in found and (place, index) not in unread
+            for index, (bottom, wants) in enumerate(wanted)
+        ):
             found.update(node.top_names)
         else:
             found.difference_update(node.top_names)
     return found
 
 
-def _no_way(name: str, goal: str) -> str:
-    return (
-        f'no gradient of {goal} comes to blob "{name}": it is not computed from that blob, or a '
-        "layer between them does not run backward. Write force_backward: true into the net's "
-        "prototxt, and do not economize a net that is to run backward"
+def _check_way(net: Net, name: str, first: int, goal: str, tops: set[str]) -> None:
+    """Raise a SolverError unless the gradient of one of these blobs, the goal, comes to a blob."""
+    unread = net._left_out.standing(first)
+    if not tops.isdisjoint(_carries(net, name, first, unread)):
+        return
+    way_out = (
+        "it is not computed from that blob, or a layer between them does not run backward. Write "
+        "force_backward: true into the net's prototxt, and do not economize a net that is to run "
+        "backward"
     )
+    if not tops.isdisjoint(_carries(net, name, first, ())):
+        layers = ", ".join(sorted({f'"{net.layers[place].name}"' for place, _ in unread}))
+        way_out = (
+            f"it lies in a block that {layers} left out in the last pass, and others start behind "
+            "that choice. Run net.forward() again, or take a net of phase TEST"
+        )
+    raise SolverError(f'no gradient of {goal} comes to blob "{name}": {way_out}')
 
 
 @contextlib.contextmanager
