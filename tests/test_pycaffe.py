@@ -224,12 +224,40 @@ def test_inputs_are_keywords(deploy):
     assert (deploy.blobs["data"].data == 1).all(), "broadcast, as numpy assigns"
     dy = np.arange(8.0).reshape(4, 2)
     np.testing.assert_allclose(deploy.backward(score=dy)["data"], 2 * dy @ w, rtol=1e-5)
-    for wrong in ({"data": x[:3]}, {"nothing": x}, {"data": x, "score": dy}):
+    for wrong in ({"data": x[:3, :2]}, {"data": x[:0]}, {"nothing": x}, {"data": x, "score": dy}):
         with pytest.raises(Exception, match=r"forward|shape"):
             deploy.forward(**wrong)
+    with pytest.raises(Exception, match=r"forward_all takes any number.*reshape"):
+        deploy.forward(data=x[0])
     for wrong in ({"score": dy[:3]}, {"data": x}):
         with pytest.raises(Exception, match=r"backward|shape"):
             deploy.backward(**wrong)
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_forward_takes_another_batch_size(deploy, count):
+    x = np.random.default_rng(0).random((count, 3))
+    w, b = (blob.data for blob in deploy.params["out"])
+    np.testing.assert_allclose(deploy.forward(data=x)["score"], 2 * x @ w.T + b, rtol=1e-5)
+    assert deploy.backward(score=np.ones((count, 2)))["data"].shape == (count, 3)
+    assert deploy.forward(data=np.ones((4, 3)))["score"].shape == (4, 2)
+
+
+def test_a_net_that_takes_no_other_batch_size_says_so_and_stays_as_it_is(folder):
+    net = caffe.Net(
+        write(
+            folder / "fixed.prototxt",
+            DEPLOY + 'layer { name: "rows" type: "Reshape" bottom: "score" top: "rows" '
+            "reshape_param { shape { dim: 8 dim: 1 } } }",
+        ),
+        caffe.TEST,
+    )
+    before = net.forward(data=np.ones((4, 3)))["rows"].copy()
+    with pytest.raises(
+        Exception, match=r"\(4, 3\) to \(3, 3\).*rows.*forward_all takes any number"
+    ):
+        net.forward(data=np.ones((3, 3)))
+    np.testing.assert_array_equal(net.forward(data=np.ones((4, 3)))["rows"], before)
 
 
 @pytest.mark.parametrize("count", [3, 4, 10])
@@ -422,6 +450,32 @@ def test_snapshots_restore_a_solver(solver_file, solver):
     resumed = caffe.get_solver(solver_file)
     resumed.solve("model_iter_4.solverstate")
     assert resumed.iter == 10
+
+
+def shares(solver):
+    """Whether the test net computes with the train net's weights, now."""
+    (test,) = solver.test_nets
+    (ours, *_), (theirs, *_) = test.params["ip"], solver.net.params["ip"]
+    return np.array_equal(ours.data, theirs.data)
+
+
+def test_test_nets_use_the_weights_of_now(solver_file, solver):
+    """Also before the first test, and however weights came."""
+    assert shares(solver)
+    solver.step(4)
+    solver.snapshot()
+    again = caffe.get_solver(solver_file)
+    again.restore("model_iter_4.solverstate")
+    assert again.net.params["ip"][0].data.any() and shares(again)
+    again.test_nets[0].share_with(caffe.Net("small.prototxt", caffe.TEST))
+    again.restore("model_iter_4.solverstate")
+    assert shares(again)
+    again = caffe.get_solver(solver_file)
+    again.net.copy_from("model_iter_4.caffemodel")
+    assert shares(again)
+    np.testing.assert_array_equal(
+        again.test_nets[0].params["ip"][0].data, solver.net.params["ip"][0].data
+    )
 
 
 def test_weights_can_be_shared_with_a_net_outside(solver):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import NetError
+from ..errors import CaffeliteError, NetError
 
 
 def check_names(method, given, known):
@@ -16,14 +16,46 @@ def set_all(net, method, ends, kind, given):
     """Set the "data" or "diff" of all the net's "inputs" or "outputs", if any are given."""
     if given and set(given) != set(getattr(net, ends)):
         raise NetError(f"{method}: the net's {ends} are {getattr(net, ends)}, not {sorted(given)}")
+    given = {name: np.asarray(values) for name, values in given.items()}
+    if kind == "data":
+        _take_batch_size(net, given)
     for name, values in given.items():
-        _set(getattr(net.blobs[name], kind), name, np.asarray(values))
+        _set(getattr(net.blobs[name], kind), name, values)
+
+
+def _take_batch_size(net, given):
+    """Reshape inputs, and all that follows, for arrays that differ from them in axis 0 alone."""
+    blobs = {name: net.blobs[name] for name in given}
+    before = {name: blob.shape for name, blob in blobs.items()}
+    if not any(_other_batch(given[name].shape, shape) for name, shape in before.items()):
+        return
+    try:
+        for name, shape in before.items():
+            if _other_batch(given[name].shape, shape):
+                blobs[name].reshape(*given[name].shape)
+        net.reshape()
+    except CaffeliteError as problem:
+        for name, blob in blobs.items():
+            blob.reshape(*before[name])
+        net.reshape()
+        shapes = ", ".join(f"{before[name]} to {given[name].shape}" for name in given)
+        raise NetError(
+            f"the net cannot be reshaped from {shapes}: {problem}; forward_all takes any number of "
+            "samples, in batches of the net's size"
+        ) from problem
+
+
+def _other_batch(shape, wanted):
+    """Whether arrays of this shape are as many samples, or more or fewer, of what is wanted."""
+    if shape == wanted or not shape or not shape[0]:
+        return False
+    return len(shape) == len(wanted) and shape[1:] == wanted[1:]
 
 
 def _set(array, name, values):
     if array.ndim and (values.ndim == 0 or values.shape[0] != array.shape[0]):
         raise NetError(
-            f'"{name}" has shape {array.shape}, got {values.shape}; reshape the blob first '
-            "to run another batch size"
+            f'"{name}" has shape {array.shape}, got {values.shape}; forward_all takes any number '
+            "of samples, and net.blobs[...].reshape() another shape"
         )
     array[...] = values

@@ -268,8 +268,9 @@ class Net(Running, InnerNames, OldCalls):
     ) -> dict[str, Array]:
         """Run layers `start` to `end` (names, both included); returns {output name: array}.
 
-        Keyword arguments set the net's inputs first. The arrays are views that the next forward
-        overwrites; `blobs` names more of them to return. Layers that a pass leaves out (Eltwise,
+        Keyword arguments set the net's inputs first; the net is reshaped where another batch size
+        is all that they differ in. The arrays are views that the next forward overwrites; `blobs`
+        names more of them to return. Layers that a pass leaves out (Eltwise,
         operation: STOCHASTIC_SUM) run if what they give is returned. What is left out is chosen
         anew by passes that start before it; others go on with what the last one chose.
         """
