@@ -16,6 +16,7 @@ from caffelite import lock
 from caffelite.cli import main
 from caffelite.errors import CaffeliteError, WeightsError
 from caffelite.proto import caffe_pb2
+from caffelite.solver import restoring
 
 NET = """
 layer { name: "data" type: "DummyData" top: "x" top: "t" dummy_data_param {
@@ -120,6 +121,60 @@ def test_states_of_caffe_load_as_before(caplog):
     other.restore(f"a/{path}")
     np.testing.assert_equal(all_of(other)[:2], all_of(one)[:2])
     assert f"a/{path} names {model}, which is taken, as in Caffe, and not a/{model}" in caplog.text
+
+
+def of_caffe(path):
+    """The same state as Caffe writes it, which does not tell the type of the solver."""
+    state = caffe_pb2.SolverState.FromString(Path(path).read_bytes())
+    caffe = caffe_pb2.SolverState(iter=2, learned_net=state.learned_net, history=state.history)
+    Path("of_caffe.solverstate").write_bytes(caffe.SerializeToString())
+    return "of_caffe.solverstate"
+
+
+ONE = ("AdaGrad", "RMSProp"), ("AdaGrad", "SGD"), ("SGD", "AdaGrad"), ("RMSProp", "Nesterov")
+TWO = ("Adam", "AdaDelta"), ("AdaDelta", "AdamW")
+
+
+def kind(type):
+    return f'type: "{type}" momentum: {0 if type in ("AdaGrad", "RMSProp") else 0.5} delta: 0.1'
+
+
+@FORMS
+@pytest.mark.parametrize(("written", "wanted"), [*ONE, *TWO])
+def test_histories_of_another_rule_are_refused(ending, written, wanted):
+    _, path = trained(2, ending, kind(written)).snapshot()
+    other = solver(ending, kind(wanted))
+    with pytest.raises(CaffeliteError, match=f"by a solver of the type {written}, which keeps"):
+        other.restore(path)
+    assert other.iter == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"), [("SGD", "Nesterov"), ("Nesterov", "SGD"), ("Adam", "AdamW")]
+)
+def test_histories_that_mean_the_same_are_gone_on_with(written, wanted):
+    _, path = trained(2, text=kind(written)).snapshot()
+    other = solver(text=kind(wanted))
+    other.restore(path)
+    assert other.iter == 2
+
+
+@pytest.mark.parametrize(("written", "wanted"), [("SGD", "AdaGrad"), ("Nesterov", "RMSProp")])
+def test_squares_below_0_are_refused_whoever_wrote_them(written, wanted):
+    _, path = trained(2, text=kind(written)).snapshot()
+    with pytest.raises(CaffeliteError, match=f"values below 0 where {wanted} keeps"):
+        solver(text=kind(wanted)).restore(of_caffe(path))
+
+
+def test_momentum_of_one_sign_is_warned_of(caplog, monkeypatch):
+    monkeypatch.setattr(restoring, "MANY", 5)
+    _, path = trained(2, text=kind("AdaGrad")).snapshot()
+    solver(text=kind("SGD")).restore(of_caffe(path))
+    assert "no value below 0 where SGD keeps momentum" in caplog.text
+    caplog.clear()
+    _, path = trained(3, text=kind("SGD")).snapshot()
+    solver(text=kind("SGD")).restore(of_caffe(path))
+    assert "below 0" not in caplog.text
 
 
 def test_changed_weights_are_gone_on_with_when_that_is_meant(caplog):

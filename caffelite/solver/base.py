@@ -142,6 +142,7 @@ class Solver(Hooks):
             raise self.error(problem) from None
         self._display = Display(self)
         self._update = Update(self.param, self.rule, self.net.learnable, self.net.dtype)
+        self.share_with_test_nets()
         nets.load_weights(self.param, self.file, [self.net, *self.test_nets])
 
     # Construction
@@ -337,7 +338,7 @@ class Solver(Hooks):
         """
         net = self.test_nets[k]
         log.info("Iteration %d, Testing net (#%d)", self.iter, k)
-        net.share_with(self.net)
+        self.share_weights(net)
         self._warn_of_untrained(k)
         net.debug_info = self.param.debug_info
         measures = self._measures(k)
@@ -397,6 +398,14 @@ class Solver(Hooks):
         None where there is no snapshot yet. Damaged ones are passed over, with a warning.
         """
         return restoring.resume(self, allow_other_weights)
+
+    def share_with_test_nets(self) -> None:
+        """Let the test nets use the train net's weights: from the start, and whatever these become.
+
+        Each test does so anew, for nets that were given others meanwhile.
+        """
+        for net in self.test_nets:
+            self.share_weights(net)
 
     def share_weights(self, net: Net) -> None:
         """Let `net` use the train net's weights, by layer name."""

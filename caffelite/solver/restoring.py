@@ -16,10 +16,12 @@ from ..glog import NOTICE
 from ..net import weights
 from ..net.transfer import REFUSE, WARN
 from . import prefix
+from .rules import RULES
 from .snapshot import histories_of, nets_of, rate_in_history
 from .state_file import check_whole, damaged, read
 
 MOST_STEPS = 1 << 30  # of a schedule, and tests: more than a run comes to, with room to count on
+MANY = 1000  # values that hardly have one sign by chance
 
 log = logging.getLogger("caffelite")
 
@@ -92,6 +94,7 @@ def _apply(solver, state, arrays, carried):
     for target, array in zip(histories_of(solver), arrays, strict=True):
         target[...] = array.reshape(target.shape)
     _let_frozen_blobs_roll_out(solver)
+    solver.share_with_test_nets()
     solver.iter, solver.current_step = state.iter, state.current_step
     solver.state_before_tests, solver.written = None, list(state.written)
     solver.monitor.so_far.CopyFrom(state.progress)
@@ -118,6 +121,7 @@ def _check_fit(solver, state, arrays, path):
                 f"{path}: history {index} has the shape {array.shape}, expected {target.shape}: it "
                 "was written for another net"
             )
+    _check_meaning(solver, state, arrays, path)
     differs = state.rate_in_history != rate_in_history(solver)
     if differs and solver.param.momentum and any(map(np.any, arrays)):
         written, wanted = ("true", "false") if state.rate_in_history else ("false", "true")
@@ -126,6 +130,42 @@ def _check_fit(solver, state, arrays, path):
             f"solver says: its histories mean another step; write {written}, or begin anew from "
             "the model's weights"
         )
+
+
+def _check_meaning(solver, state, arrays, path):
+    """Raise a SolverError for histories that mean something else than those of the solver's rule.
+
+    Our own states tell the type of the solver that wrote them. Those of Caffe do not: of these can
+    be told that squares have no sign, and warned where momentum has one sign alone.
+    """
+    kind, names = solver.param.type, solver.rule.history_names
+    out = "write that type into the solver, or begin anew from the model's weights"
+    wrote = RULES.get(state.solver_type)
+    if wrote and wrote.history_names != names and any(map(np.any, arrays)):
+        raise SolverError(
+            f"{path}: was written by a solver of the type {state.solver_type}, which keeps "
+            f"{_listed(wrote.history_names)}, expected {_listed(names)}, as {kind} does; {out}"
+        )
+    per_name = len(solver.net.learnable)
+    for place, name in enumerate(names):
+        values = arrays[place * per_name : (place + 1) * per_name]
+        is_negative = any(np.min(array, initial=0) < 0 for array in values)
+        if name in solver.rule.never_negative and is_negative:
+            raise SolverError(
+                f"{path}: has values below 0 where {kind} keeps {name}: another type of solver "
+                f"wrote it; {out}"
+            )
+        if name in solver.rule.never_negative or is_negative or wrote:
+            continue
+        if sum(map(np.count_nonzero, values)) > MANY:
+            log.warning(
+                "%s: has no value below 0 where %s keeps %s: if another solver type wrote it, %s",
+                *(path, kind, name, out),
+            )
+
+
+def _listed(names):
+    return " and ".join(f'"{name}"' for name in names)
 
 
 def _model_of(solver, state, path, allow_other_weights):

@@ -120,6 +120,7 @@ def state_of(solver):
     """The SolverState of this moment, without histories and model."""
     state = caffe_pb2.SolverState(
         iter=solver.iter,
+        solver_type=solver.param.type,
         current_step=solver.current_step,
         seed=solver.seed,
         progress=solver.monitor.so_far,

@@ -10,11 +10,11 @@ class AdaDelta(UpdateRule):
     h2 <- m h2 + (1 - m) u^2;  w -= rate u, with m = momentum.  Zeiler 2012, arXiv:1212.5701"""
 
     reads = ("momentum", "delta")
-    history_names = ("squares", "updates")
+    history_names = never_negative = ("squares", "squares of updates")
 
     def update(self, blob, history, rate, t):
         g, m, delta = blob.diff, self.param.momentum, self.param.delta
-        h, h2 = history["squares"], history["updates"]
+        h, h2 = history["squares"], history["squares of updates"]
         h *= m
         axpy(1 - m, g * g, h)
         g *= np.sqrt((delta + h2) / (delta + h))

@@ -15,6 +15,7 @@ class Adam(UpdateRule):
 
     reads = ("momentum", "momentum2", "delta")
     history_names = ("mean", "squares")
+    never_negative = ("squares",)
 
     def check(self):
         for name in ("momentum", "momentum2"):

@@ -3,7 +3,7 @@
 from ...registry import Registry
 from .. import regularize
 
-RULES = Registry(history_names=())
+RULES = Registry(history_names=(), never_negative=())
 register = RULES.register
 
 
@@ -15,7 +15,10 @@ class UpdateRule:
     reads
         the options, fields of SolverParameter, that it looks at: others are warned about
     history_names
-        of the arrays that it keeps for each blob, of its shape; snapshots hold them in this order
+        of the arrays that it keeps for each blob, of its shape; snapshots hold them in this order,
+        and rules that call them the same mean the same by them
+    never_negative
+        those of them that are made of squares
 
     A rule goes value by value: the blobs and arrays that it gets may be pieces of the whole. What
     clip_gradients, iter_size and lr_mult say is done before.

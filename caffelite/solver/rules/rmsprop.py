@@ -13,7 +13,7 @@ class RMSProp(UpdateRule):
     """
 
     reads = ("rms_decay", "delta")
-    history_names = ("squares",)
+    history_names = never_negative = ("squares",)
 
     def check(self):
         if self.param.momentum:
