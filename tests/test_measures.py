@@ -24,9 +24,16 @@ layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 } }
 layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 4 dim: 3 } } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "y" top: "loss" }
 """
+LABELLED = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 5 } } }
+layer { name: "s" type: "Input" top: "s" input_param { shape { dim: 4 dim: 5 } } }
+layer { name: "y" type: "Threshold" bottom: "s" top: "y" }
+layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "y" top: "loss" }
+"""
 NETS = {
     "classification": SCORED,
     "accuracy": SCORED,
+    "multilabel": LABELLED,
     "regression": VALUED,
 }  # one that asks for each measure
 
@@ -57,7 +64,7 @@ def batches(net, count):
                 values[...] = random.integers(0, 6, values.shape)
             else:
                 values[...] = random.normal(size=values.shape) * 10.0 ** random.integers(-6, 7)
-        batch = Batch.run(net, 2 if k == count - 1 else None)
+        batch = Batch.run(net, 2 if k == count - 1 else None, first=4 * k)
         yield batch._replace(blobs={name: array.copy() for name, array in batch.blobs.items()})
 
 
@@ -80,15 +87,15 @@ def test_merged_halves_are_one_pass(name, halves):
     assert set(first.figures()) <= set(first.shows())
 
 
-@pytest.mark.parametrize("name", ["accuracy", "regression"])
+@pytest.mark.parametrize("name", ["accuracy", "multilabel", "regression"])
 def test_no_matter_how_samples_are_batched(name):
     net = net_of(NETS[name])
     whole, single = made(name, net), made(name, net)
     for batch in batches(net, 9):
         whole.add(batch)
         for row in range(batch.count or 4):
-            blobs = {n: a[row : row + 1] for n, a in batch.blobs.items() if n in net.inputs}
-            single.add(Batch(blobs))
+            blobs = {n: a[row : row + 1] for n, a in batch.blobs.items() if a.ndim}
+            single.add(Batch(blobs, first=batch.first + row))
     assert single.report() == whole.report()
 
 
@@ -128,7 +135,8 @@ def test_eval_type_names_a_measure_that_tests_show(tmp_path, monkeypatch, lines)
     trained.add_listener(events.append)
     trained.solve()
     tests = [event for event in events if event["event"] == "test"]
-    shown = ["accuracy", "loss", "x/top_1", "x/top_5", "x/mean_per_class", "x/cross_entropy"]
+    shown = ["accuracy", "loss", "x/top_1", "x/top_5", "x/mean_per_class", "x/macro_f1"]
+    shown.append("x/cross_entropy")
     assert list(tests[0]["outputs"]) == shown
     assert trained.monitor.rises and trained.monitor.so_far.best_iter == 0
     assert [event["iteration"] for event in events if event["event"] == "stopped"] == [2]

@@ -95,7 +95,8 @@ class Layer:
         bottoms that hold the number of a class for each sample
     compares
         what a loss or measure is about: "classes", the scores in bottom 0 and the labels in
-        bottom 1; "values", those in bottom 0 and the targets in bottom 1
+        bottom 1; "values", those in bottom 0 and the targets in bottom 1; "multilabel", the scores
+        in bottom 0, of labels each by itself, and the targets, 0 or 1, in bottom 1
     ignored_labels
         the labels with which a sample does not count
     pass_size

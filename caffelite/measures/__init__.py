@@ -14,15 +14,17 @@ MEASURES.load(__name__, __path__)
 
 def of_net(net, kinds=None):
     """The measures that the layers of a net ask for, of all `kinds`; those of two blobs once."""
-    found, origin = {}, {}
+    found, origin, maker = {}, {}, {}
     for node in net.nodes:
         bottoms = [origin.get(name, name) for name in node.bottom_names]
         if isinstance(node.layer, Split):
             origin.update(dict.fromkeys(node.top_names, bottoms[0]))
+        maker.update(dict.fromkeys(node.top_names, node.layer))
         for kind in MEASURES.values() if kinds is None else kinds:
             if kind.compares and kind.compares == node.layer.compares:
                 made = found.setdefault((kind, *bottoms[:2]), kind(*bottoms[:2]))
                 made.take_options(node.layer)
+                made.take_maker(maker[bottoms[0]])
                 made.tops |= set(node.top_names)
     return list(found.values())
 

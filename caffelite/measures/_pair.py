@@ -17,8 +17,8 @@ class Pair(Measure):
                 f"{self.samples} or soon after it"
             )
         self.samples += len(first)
-        self.count(first, second)
+        self.count(first, second, batch.numbers(self.blobs[0]))
 
-    def count(self, first, second):
-        """Take in the rows of both blobs."""
+    def count(self, first, second, numbers):
+        """Take in the rows of both blobs; `numbers` are those of their samples, if known."""
         raise NotImplementedError(f"{type(self).__name__}.count")

@@ -5,26 +5,34 @@ from collections import Counter
 
 import numpy as np
 
-from ..table import table
+from ._by_class import KINDS_OF_MEANS, OF_A_CLASS, averages, by_class
 from ._exact import ExactSum
 from ._pair import Pair
-from .base import register
+from ._suspicious import Suspicious
+from ._worst import Worst, by_sample
+from .base import Section, number, register
 
 MOST_CLASSES = 2000  # that a confusion matrix is made of
 MOST_CONFUSED = 20  # pairs of classes that are named
 MOST_SHOWN = 20  # classes that are shown one by one
+SMALLEST = np.finfo(np.float32).tiny  # probabilities count as at least this, as in losses
 
-_OF_A_CLASS = ("class", "samples", "right", "share")
+_OF_WORST = ("loss", "number", "label", "answer", "of_label", "of_answer")
+_OF_SUSPICIOUS = ("number", "label", "answer", "of_label", "of_answer")
 
 
 @register("accuracy")
 class Accuracy(Pair):
-    """Scores against labels: top-1, top-5, accuracy per class, which is taken for which."""
+    """Scores against labels: top-1, top-5, precision, recall and F1, which is taken for which.
+
+    Where single samples are known by their numbers, those with the highest loss are told, and those
+    whose label is suspicious.
+    """
 
     compares = "classes"
-    shown = ("top_1", "top_5", "mean_per_class", "cross_entropy")
+    shown = ("top_1", "top_5", "mean_per_class", "macro_f1", "cross_entropy")
     falling = ("cross_entropy",)
-    axis, softmax = 1, False
+    axis, softmax, probabilities = 1, False, False
     classes = None
 
     def __init__(self, first, second):
@@ -33,22 +41,30 @@ class Accuracy(Pair):
         self.hits = Counter()  # samples by k, whose label is among the k highest scores
         self.pairs = Counter()  # samples by (label, class that scores highest)
         self.cross_entropy = ExactSum()
+        self.worst, self.suspicious = Worst(), Suspicious()
 
     def take_options(self, layer):
         self.ignored |= set(layer.ignored_labels)
         self.axis = getattr(layer.options, "axis", self.axis)
         self.softmax |= bool(layer.applies)
 
-    def count(self, first, second):
+    def take_maker(self, layer):
+        self.probabilities = layer.applies == "Softmax"
+
+    def count(self, first, second, numbers):
         scores, labels = first, second
         classes = self.classes = scores.shape[self.axis]
         outer = math.prod(scores.shape[: self.axis])
         scores = scores.reshape(outer, classes, -1).swapaxes(1, 2).reshape(-1, classes)
         labels = labels.reshape(-1).astype(np.int64)
+        places = len(labels) // max(1, len(first))  # of each row of the first blob
+        numbers = None if numbers is None else numbers.repeat(places)
         if self.ignored:
             counted = ~np.isin(labels, list(self.ignored))
             scores, labels = scores[counted], labels[counted]
-        pairs, counts = np.unique(labels * classes + scores.argmax(1), return_counts=True)
+            numbers = None if numbers is None else numbers[counted]
+        answers = scores.argmax(1)
+        pairs, counts = np.unique(labels * classes + answers, return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             self.pairs[divmod(pair, classes)] += count
         own = np.take_along_axis(scores, labels[:, None], axis=1)
@@ -56,7 +72,25 @@ class Accuracy(Pair):
         for k in self._tops():
             self.hits[k] += int((others < k).sum())
         shifted = (scores - own).astype(np.float64)
-        self.cross_entropy.add(np.logaddexp.reduce(shifted, axis=1))
+        losses = np.logaddexp.reduce(shifted, axis=1)
+        self.cross_entropy.add(losses)
+        if numbers is not None:
+            if self.probabilities and not self.softmax:
+                losses = -np.log(np.maximum(own[:, 0], SMALLEST, dtype=np.float64))
+                shifted = np.log(np.maximum(scores, SMALLEST, dtype=np.float64)) + losses[:, None]
+            self._note(numbers, labels, answers, losses, shifted)
+
+    def _note(self, numbers, labels, answers, losses, shifted):
+        """Keep the samples that stand out; `shifted` are log p - log p[label]."""
+        each, found = by_sample(losses, numbers)
+        if len(found) < len(numbers):  # a label for each place: of which sample, is all that counts
+            self.worst.add(each, found)
+            return
+        of_label = np.exp(-losses)
+        highest = np.take_along_axis(shifted, answers[:, None], axis=1)[:, 0]
+        of_answer = np.exp(highest - losses)
+        self.worst.add(losses, numbers, labels, answers, of_label, of_answer)
+        self.suspicious.add(numbers, labels, answers, of_label, of_answer, self.classes)
 
     def _tops(self):
         return [k for k in (1, 5) if k < self.classes or k == 1]
@@ -67,28 +101,38 @@ class Accuracy(Pair):
         self.hits.update(other.hits)
         self.pairs.update(other.pairs)
         self.cross_entropy.merge(other.cross_entropy)
+        self.worst.merge(other.worst)
+        self.suspicious.merge(other.suspicious)
 
     def report(self):
         """All of it, for JSON; no confusion matrix of too many classes.
 
         Where no label counts there is no share of them, nor a mean: None.
         """
-        labelled, right = [0] * self.classes, [0] * self.classes
+        labelled, answered, right = ([0] * self.classes for _ in range(3))
         for (label, answer), count in self.pairs.items():
             labelled[label] += count
+            answered[answer] += count
             if label == answer:
                 right[label] = count
         total = sum(labelled)
-        per_class = [r / n if n else None for r, n in zip(right, labelled, strict=True)]
-        present = [share for share in per_class if share is not None]
+        shares = by_class(labelled, answered, right)
+        means = averages(labelled, answered, shares)
+        present = [share for share in shares["recall"] if share is not None]
         report = {"scores": self.blobs[0], "labels": self.blobs[1], "samples": self.samples}
         report |= {"counted": total, "classes": self.classes}
         report |= {f"top_{k}": _mean(self.hits[k], total) for k in self._tops()}
         report["mean_per_class"] = _mean(sum(present), len(present))
+        report["macro_f1"] = means["macro"]["f1"]
         if self.softmax:
             report["cross_entropy"] = _mean(float(self.cross_entropy.value), total)
-        report |= {"labelled": labelled, "right": right, "per_class": per_class}
-        return report | {"confused": self._confused(), "confusion": self._confusion()}
+        report |= {"labelled": labelled, "answered": answered, "right": right}
+        report |= {"per_class": shares["recall"], **shares, **means}
+        report |= {"confused": self._confused(), "confusion": self._confusion()}
+        report["worst"] = [dict(zip(_OF_WORST, row, strict=False)) for row in self.worst.rows]
+        suspicious, more = self.suspicious.rows()
+        report["suspicious"] = [dict(zip(_OF_SUSPICIOUS, row, strict=True)) for row in suspicious]
+        return report | {"more_suspicious": more}
 
     def _confused(self):
         """[label, answer, samples] of the pairs that are confused most."""
@@ -104,27 +148,71 @@ class Accuracy(Pair):
             confusion[pair] = count
         return confusion.tolist()
 
-    def lines(self, names=()):
+    def facts(self):
         report = self.report()
-        yield f"{self.blobs[0]} against {self.blobs[1]}: {self.samples} samples"
         if report["counted"] != self.samples:
             yield f"labels that count: {report['counted']}"
-        yield from super().lines()
+        yield from super().facts()
+
+    def sections(self, names=()):
+        report = self.report()
         names = class_names(names, self.classes)
-        counts = zip(report["labelled"], report["right"], report["per_class"], strict=True)
-        rows = [
-            (name, str(labelled), str(right), "-" if share is None else f"{share:.4f}")
-            for name, (labelled, right, share) in zip(names, counts, strict=True)
-        ]
-        if len(rows) > MOST_SHOWN:
-            yield from _worst(rows, report["confused"], names)
-            return
-        yield ""
-        yield from table(_OF_A_CLASS, rows, left=1)
-        yield ""
-        yield "confusion (a row for each label, a column for each answer):"
+        yield from _classes(report, names)
+        if report["confused"]:
+            rows = [(names[k], names[j], str(count)) for k, j, count in report["confused"]]
+            title = "the pairs that are confused most"
+            yield Section(title, ("label", "answer", "samples"), rows, left=2)
+        yield from _samples(report, names)
+
+
+def _classes(report, names):
+    """The Sections about classes; of many, those that do worst."""
+    counts = (map(str, report[name]) for name in ("labelled", "right"))
+    shares = (map(_share, report[name]) for name in OF_A_CLASS)
+    rows = list(zip(names, *counts, *shares, strict=True))
+    title = ""
+    if len(rows) > MOST_SHOWN:
+        title = f"the {MOST_SHOWN} classes that do worst"
+        order = sorted(range(len(rows)), key=lambda k: report["recall"][k] or 0)
+        rows = [rows[k] for k in order if report["labelled"][k]][:MOST_SHOWN]
+    yield Section(title, ("class", "samples", "right", *OF_A_CLASS), rows)
+    means = [(kind, *(_share(report[kind][k]) for k in OF_A_CLASS)) for kind in KINDS_OF_MEANS]
+    yield Section("", ("mean", *OF_A_CLASS), means)
+    if len(names) <= MOST_SHOWN:
         cells = [(n, *map(str, row)) for n, row in zip(names, report["confusion"], strict=True)]
-        yield from table(("", *names), cells, left=1)
+        title = "confusion (a row for each label, a column for each answer)"
+        yield Section(title, ("", *names), cells, heat=True)
+
+
+def _samples(report, names):
+    """The Sections about single samples."""
+    if worst := report["worst"]:
+        numbers = [one["number"] for one in worst]
+        if "label" in worst[0]:
+            header = "label", "answer", "loss"
+            rows = [(*_names(one, names), number(one["loss"])) for one in worst]
+        else:
+            header, rows = ("loss",), [(number(one["loss"]),) for one in worst]
+        title = "the samples with the highest loss"
+        yield Section(title, header, rows, len(header) - 1, numbers)
+    if suspicious := report["suspicious"]:
+        more = report["more_suspicious"]
+        title = "labels that look wrong: the net is sure of another class"
+        title += f" (and {more} more)" * bool(more)
+        header = "label", "answer", "p of label", "p of answer"
+        rows = [
+            (*_names(one, names), _share(one["of_label"]), _share(one["of_answer"]))
+            for one in suspicious
+        ]
+        yield Section(title, header, rows, 2, [one["number"] for one in suspicious])
+
+
+def _names(one, names):
+    return names[one["label"]], names[one["answer"]]
+
+
+def _share(value):
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _mean(total, count):
@@ -134,15 +222,3 @@ def _mean(total, count):
 def class_names(names, count):
     """`count` names of classes: those given, then numbers."""
     return [*names[:count], *map(str, range(len(names), count))]
-
-
-def _worst(rows, confused, names):
-    """Of many classes, those that do worst, and the pairs that are confused most."""
-    present = [row for row in rows if row[3] != "-"]
-    yield ""
-    yield f"the {MOST_SHOWN} classes that do worst:"
-    yield from table(_OF_A_CLASS, sorted(present, key=lambda r: float(r[3]))[:MOST_SHOWN], left=1)
-    yield ""
-    yield "the pairs that are confused most:"
-    pairs = [(names[label], names[answer], str(count)) for label, answer, count in confused]
-    yield from table(("label", "answer", "samples"), pairs, left=2)

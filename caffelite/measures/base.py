@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import NetError
 from ..registry import Registry
+from ..table import table
 from ..types import Array
 
 MEASURES = Registry()
@@ -18,23 +20,68 @@ register = MEASURES.register
 class Batch(NamedTuple):
     """What a net computed from one batch.
 
-    `blobs` are arrays by name. Of a blob with a row for each sample, the first `count` rows are
-    real, all where it is None: the last batch of a data set goes on with its first samples.
+    `blobs` are arrays by name. Of the `size` samples in the batch, the first `count` are real, all
+    where it is None: the last batch of a data set goes on with its first samples. `first` is the
+    number that the first of them has in its source, None where nobody asks which ones they are.
     """
 
     blobs: Mapping[str, Array]
     count: int | None = None  # type: ignore[assignment]  # a tuple has a count, too
     loss: float = math.nan
+    first: int | None = None
+    size: int | None = None
 
     @classmethod
-    def run(cls, net, count=None):
+    def run(cls, net, count=None, first=None, size=None):
         """Run the net forward on its next batch."""
         loss = net._forward(0, len(net.nodes) - 1)
-        return cls({name: blob.data for name, blob in net.blobs.items()}, count, loss)
+        blobs = {name: blob.data for name, blob in net.blobs.items()}
+        return cls(blobs, count, loss, first, size)
 
     def rows(self, name):
-        """The rows of a blob that are of real samples."""
-        return self.blobs[name][: self.count]
+        """The rows of a blob that are of real samples; each may have several."""
+        rows = self.blobs[name]
+        return rows if self.count is None else rows[: self.count * self._each(name)]
+
+    def numbers(self, name):
+        """Of each of these rows, the number of its sample, or None where it is not known."""
+        if self.first is None:
+            return None
+        return self.first + np.arange(len(self.rows(name))) // self._each(name)
+
+    def _each(self, name):
+        """How many rows of a blob each sample has."""
+        if self.size is None:
+            return 1
+        each, rest = divmod(len(self.blobs[name]), self.size)
+        if rest or not each:
+            raise NetError(
+                f'the blob "{name}" has {len(self.blobs[name])} rows for a batch of {self.size} '
+                "samples; expected as many for each sample"
+            )
+        return each
+
+
+class Section(NamedTuple):
+    """A part of a report, as a table: `left` columns of text, then numbers.
+
+    Where rows are about single samples, `numbers` are those that these have in their source; `heat`
+    is set where cells of numbers are the darker the larger they are.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+    numbers: Sequence[int] | None = None
+    heat: bool = False
+
+    def named(self, name):
+        """The section with a first column `name(number)`, if it is about single samples."""
+        if self.numbers is None:
+            return self
+        rows = [(name(k), *row) for k, row in zip(self.numbers, self.rows, strict=True)]
+        return self._replace(header=("sample", *self.header), rows=rows, left=self.left + 1)
 
 
 class Measure:
@@ -66,6 +113,9 @@ class Measure:
     def take_options(self, layer):
         """Read from a layer that compares the two blobs how it does that."""
 
+    def take_maker(self, layer):
+        """Read from the layer that makes the first of the two blobs what that holds."""
+
     def add(self, batch):
         """Take in a Batch."""
         raise NotImplementedError(f"{type(self).__name__}.add")
@@ -82,10 +132,29 @@ class Measure:
         """All that it found, as JSON can say it. There are samples by now."""
         raise NotImplementedError(f"{type(self).__name__}.report")
 
-    def lines(self, names=()):
-        """The report as lines of text; `names` are those of the classes, if known."""
+    def heading(self):
+        """What is compared, in a line."""
+        return f"{self.blobs[0]} against {self.blobs[1]}: {self.samples} samples"
+
+    def facts(self):
+        """The numbers that are shown, as lines of text."""
         report = self.report()
         return [f"{name} = {number(report[name])}" for name in self.shown if name in report]
+
+    def sections(self, names=()):
+        """The rest of the report, as Sections; `names` are those of the classes, if known."""
+        return []
+
+    def lines(self, names=(), sample=str):
+        """The report as lines of text; `sample` gives the name of a sample from its number."""
+        yield self.heading()
+        yield from self.facts()
+        for section in self.sections(names):
+            yield ""
+            if section.title:
+                yield f"{section.title}:"
+            section = section.named(sample)
+            yield from table(section.header, section.rows, section.left)
 
     def figures(self):
         """{name: array}: what a solver's tests log, and what its monitor can go by."""

@@ -57,6 +57,9 @@ class Means(Measure):
         outputs = {name: mean.tolist() for name, mean in self.figures().items()}
         return {"batches": self.batches, "loss": self.loss, "outputs": outputs}
 
+    def heading(self):
+        return f"{self.batches} batches"
+
     def shows(self):
         return self.blobs
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from ..table import table
 from ._exact import ExactSum
 from ._pair import Pair
-from .base import number, register
+from ._worst import Worst, by_sample
+from .base import Section, number, register
 
 MOST_SHOWN = 20  # outputs that are shown one by one
 
+_SIZE = "root_mean_square_error"
 _ERRORS = ("mean_error", "mean_absolute_error", "root_mean_square_error", "largest_error", "r2")
 
 
@@ -22,25 +23,31 @@ class Regression(Pair):
 
     def __init__(self, first, second):
         super().__init__(first, second)
-        self.sums, self.largest = ExactSum(), 0.0
+        self.sums, self.largest, self.worst = ExactSum(), 0.0, Worst()
 
-    def count(self, first, second):
+    def count(self, first, second, numbers):
         values, targets = (x.reshape(len(x), -1).astype(np.float64) for x in (first, second))
         error = values - targets
         terms = error, abs(error), error**2, targets, targets**2
         self.sums.add(np.stack(terms, axis=1))
         self.largest = np.maximum(self.largest, abs(error).max(axis=0))
+        if numbers is not None:
+            each, found = by_sample((error**2).mean(axis=1), numbers)
+            self.worst.add(np.sqrt(each), found)
 
     def merge(self, other):
         self.samples += other.samples
         self.sums.merge(other.sums)
         self.largest = np.maximum(self.largest, other.largest)
+        self.worst.merge(other.worst)
 
     def report(self):
         sums = self.sums.value
         report = {"values": self.blobs[0], "targets": self.blobs[1], "samples": self.samples}
         report |= self._errors(sums, slice(None))
-        return report | {"per_output": [self._errors(sums, [k]) for k in range(sums.shape[1])]}
+        report["per_output"] = [self._errors(sums, [k]) for k in range(sums.shape[1])]
+        rows = [dict(zip((_SIZE, "number"), row, strict=True)) for row in self.worst.rows]
+        return report | {"worst": rows}
 
     def _errors(self, sums, outputs):
         """The errors of some of the outputs."""
@@ -56,11 +63,13 @@ class Regression(Pair):
             "r2": float(1 - square / spread) if spread > 0 else None,
         }
 
-    def lines(self, names=()):
-        yield f"{self.blobs[0]} against {self.blobs[1]}: {self.samples} samples"
-        yield from super().lines()
-        outputs = self.report()["per_output"]
+    def sections(self, names=()):
+        report = self.report()
+        outputs = report["per_output"]
         if 1 < len(outputs) <= MOST_SHOWN:
             rows = [(str(k), *(number(o[name]) for name in _ERRORS)) for k, o in enumerate(outputs)]
-            yield ""
-            yield from table(("output", *_ERRORS), rows, left=1)
+            yield Section("", ("output", *_ERRORS), rows)
+        if worst := report["worst"]:
+            rows = [(number(one[_SIZE]),) for one in worst]
+            numbers = [one["number"] for one in worst]
+            yield Section("the samples with the largest errors", (_SIZE,), rows, 0, numbers)

@@ -126,6 +126,10 @@ class PrefetchedLayer(SourceLayer):
             blob.data[...] = array
         self.position += self.options.batch_size
 
+    def idle_source(self):
+        self.batches.close()
+        return super().idle_source()
+
     def close(self):
         if self.process == os.getpid():
             self.batches.close()

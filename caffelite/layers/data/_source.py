@@ -26,6 +26,10 @@ class SourceLayer(Layer):
         self.source.shard(*self.shard)
         self.source.restore(State(self.seed, self.position))
 
+    def idle_source(self):
+        """The source, which from now on nobody else reads before the next forward."""
+        return self.source
+
     @contextmanager
     def naming(self):
         """Let a DataError of a source say which layer wanted the data."""

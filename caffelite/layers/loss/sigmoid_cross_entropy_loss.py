@@ -25,6 +25,7 @@ class SigmoidCrossEntropyLoss(Loss):
     """
 
     applies = "Sigmoid"
+    compares = "multilabel"
     more_options = ("loss_param",)
     default_normalization = "BATCH_SIZE"
 
