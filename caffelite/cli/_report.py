@@ -19,12 +19,15 @@ def run(args):
     with running(net):
         names = _names(net, args.labels)
         measures = _measure(net, args, quiet, log)
+        samples = _Samples(net, measures)
+        if args.html:
+            _write_page(args, measures, names, samples)
     if args.confusion:
         _write_confusion(args.confusion, measures, names)
     if args.json:
-        print(json_text([measure.report() for measure in measures]))
+        print(json_text([samples.named(measure.report()) for measure in measures]))
     else:
-        print("\n\n".join("\n".join(measure.lines(names)) for measure in measures))
+        print("\n\n".join("\n".join(one.lines(names, samples.name)) for one in measures))
     return 0
 
 
@@ -52,22 +55,81 @@ def _measure(net, args, quiet, log):
     if not known and args.iterations is None:
         raise UsageError("how many samples the net's data have is not known: give --iterations")
     size = known[1] if known else len(net.blobs[measures[0].blobs[1]].data)
-    left = known[0] if known else args.iterations * size
-    batches = min(-(-left // size), args.iterations or left)
+    count = known[0] if known else args.iterations * size
+    batches = min(-(-count // size), args.iterations or count)
     log.info("Running for %d iterations.", batches)
     bar = make_bar(batches, what=net.name or "testing") if quiet else None
     try:
-        for _ in range(batches):
-            batch = Batch.run(net, min(left, size))
+        for first in range(0, batches * size, size):
+            batch = Batch.run(net, min(count - first, size), first, size)
             for measure in measures:
                 measure.add(batch)
-            left -= size
             if bar:
                 bar.update()
     finally:
         if bar:
             bar.close()
     return measures
+
+
+class _Samples:
+    """The samples that measures tell of: names and pictures by number, from the net's data."""
+
+    def __init__(self, net, measures):
+        self.numbers = sorted({one["number"] for m in measures for one in _told(m.report())})
+        layer = next((layer for layer in net.layers if layer.pass_size is not None), None)
+        self.source = layer.idle_source() if layer and self.numbers else None
+        self.names = {k: self._name(k) for k in self.numbers}
+
+    def _name(self, number):
+        return self.source.name(number) if self.source else f"sample {number}"
+
+    def name(self, number):
+        return self.names[number]
+
+    def named(self, report):
+        """The report, in which each sample has its name."""
+        for one in _told(report):
+            one["name"] = self.names[one["number"]]
+        return report
+
+    def pictures(self):
+        """{number: pixels} of the samples that are pictures."""
+        import numpy as np
+
+        found = {}
+        for number in self.numbers if self.source else ():
+            first = self.source.sample(number)[0]
+            if isinstance(first, np.ndarray) and first.ndim == 3 and min(first.shape[1:]) > 1:
+                found[number] = first
+        return found
+
+
+def _told(report):
+    return [one for kind in ("worst", "suspicious") for one in report.get(kind, ())]
+
+
+def _write_page(args, measures, names, samples):
+    """The report as a page, with the pictures of single samples."""
+    from ..atomic import write_atomically
+    from ..pictures import page
+
+    pictures, parts = samples.pictures(), []
+    parts.append(page.lines([f"weights: {args.weights or 'those of the net'}"]))
+    for measure in measures:
+        parts += [page.heading(measure.heading()), page.lines(measure.facts())]
+        for section in measure.sections(names):
+            if section.title:
+                parts.append(page.subheading(section.title))
+            if section.numbers is None:
+                parts.append(page.table(section.header, section.rows, section.left, section.heat))
+                continue
+            figures = []
+            for number, row in zip(section.numbers, section.rows, strict=True):
+                facts = [f"{k}: {v}" for k, v in zip(section.header, row, strict=True)]
+                figures.append(page.figure(pictures.get(number), samples.name(number), facts))
+            parts.append(page.gallery(figures))
+    write_atomically(args.html, page.page(f"Report on {args.model}", parts))
 
 
 def _write_confusion(path, measures, names):

@@ -9,9 +9,13 @@ Caffe writes, or on a terminal a bar. Without --weights, --allow-missing runs th
 own file gives: blobs and fillers.
 
 With --report, the net runs over its whole data set, each sample counts once, and stdout gets what
-its losses and Accuracy layers compare: of scores and labels the top-1 and top-5 accuracy, the
-accuracy of each class, and which class is taken for which (the confusion matrix); of values and
-targets the errors. Equal scores count as wrong, as in the layer Accuracy.
+its losses and Accuracy layers compare, those of each head by themselves. Of scores and labels: the
+top-1 and top-5 accuracy (equal scores count as wrong, as in the layer Accuracy); precision, recall
+and F1 of each class, and their means; which class is taken for which; the samples with the highest
+loss, and those whose label looks wrong, since the net is surer of another class than it is on the
+whole of that class's own samples. Of several labels a sample (SigmoidCrossEntropyLoss): average
+precision, F1 and the best threshold of each. Of values and targets: the errors. --html makes a page
+of it that holds the pictures of the samples that are named.
 """
 
 from ..glog import on_terminal, start_logging
@@ -35,6 +39,7 @@ def add_arguments(parser):
     flag("--iterations", type=int32, metavar="N", help="batches to run [50; with --report all]")
     flag("--report", action="store_true", help="tell how well the net does over its whole data set")
     flag("--confusion", metavar="FILE", help="write the confusion matrix as CSV; implies --report")
+    flag("--html", metavar="FILE", help="write the report as a page; implies --report")
     flag("--labels", metavar="FILE", help="names for --report, a line a class [beside the data]")
     flag("--json", action="store_true", help="print JSON")
     add_device_flags(parser)
@@ -45,7 +50,7 @@ def run(args):
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
     if not (args.weights or args.allow_missing):
         raise UsageError("expected --weights, or --allow-missing for what the net's file gives")
-    if args.report or args.confusion:
+    if args.report or args.confusion or args.html:
         from . import _report
 
         return _report.run(args)
