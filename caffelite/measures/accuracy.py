@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 
+from ..layers.utility.softmax import Softmax
 from ._by_class import KINDS_OF_MEANS, OF_A_CLASS, averages, by_class
 from ._exact import ExactSum
 from ._pair import Pair
@@ -49,7 +50,7 @@ class Accuracy(Pair):
         self.softmax |= bool(layer.applies)
 
     def take_maker(self, layer):
-        self.probabilities = layer.applies == "Softmax"
+        self.probabilities = layer.applies == Softmax.type
 
     def count(self, first, second, numbers):
         scores, labels = first, second

@@ -5,11 +5,10 @@ What is text becomes text, whatever characters it has: names of files and of cla
 
 import base64
 import html
-import io
 
 import numpy as np
-from PIL import Image
 
+from ..data.image import encode
 from .arrays import picture_of
 
 SIDE = 160  # pixels, of the longer side of a thumbnail
@@ -117,12 +116,21 @@ def thumbnail(pixels):
     or 4 channels, which are blue first, the first of them is shown.
     """
     planes = pixels[:3] if len(pixels) in (3, 4) else pixels[:1]
-    if planes.dtype == np.uint8:
-        shown = (planes[::-1] if len(planes) == 3 else planes.repeat(3, 0)).transpose(1, 2, 0)
-    else:
-        shown = picture_of(planes)
-    picture = Image.fromarray(np.ascontiguousarray(shown))
-    picture.thumbnail((SIDE, SIDE))
-    file = io.BytesIO()
-    picture.save(file, "png")
-    return file.getvalue()
+    if planes.dtype != np.uint8:
+        planes = picture_of(planes).transpose(2, 0, 1)[::-1]
+    return encode(_shrunk(planes), "png")
+
+
+def _shrunk(planes):
+    """Bytes with the means of squares for pixels, so large that the picture is no larger than SIDE.
+
+    What is left over at the lower and right edges is cut off.
+    """
+    channels, height, width = planes.shape
+    n = -(-max(height, width) // SIDE)
+    rows, columns = max(1, height // n), max(1, width // n)
+    squares = planes[:, : rows * n, : columns * n]
+    if n == 1 or min(height, width) < n:
+        return planes[:, ::n, ::n]
+    squares = squares.reshape(channels, rows, n, columns, n).mean(axis=(2, 4))
+    return np.rint(squares).astype(np.uint8)
