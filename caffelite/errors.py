@@ -91,9 +91,16 @@ def short(found: str, length: int = 40) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """'; did you mean "X"?' for the nearest of `known`, or '' when none is near."""
+    """'; did you mean "X"?' for the nearest of `known`, or '' when none is near.
+
+    Near is what differs in a letter or two, or begins with the word.
+    """
     by_lower = {k.lower(): k for k in known}
-    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    wanted = word.lower()
+    cutoff = 0.75 if len(wanted) > 3 else 0.65
+    near = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=cutoff)
+    if not near and len(wanted) > 2:
+        near = sorted((k for k in by_lower if k.startswith(wanted)), key=len)[:1]
     return f'; did you mean "{by_lower[near[0]]}"?' if near else ""
 
 

@@ -6,7 +6,14 @@ import pickle
 import pytest
 
 import caffelite
-from caffelite.errors import CaffeliteError, DataError, NetError, ProtoError, WeightsError
+from caffelite.errors import (
+    CaffeliteError,
+    DataError,
+    NetError,
+    ProtoError,
+    WeightsError,
+    did_you_mean,
+)
 from caffelite.testing import make_layer
 
 NET = """
@@ -88,3 +95,19 @@ def test_weights_that_do_not_fit_name_layer_and_blob(tmp_path):
     error = caught.value
     assert (error.line, error.layer, error.blob) == (2, "ip", "weight")
     assert str(error).startswith(f'{tmp_path / "large.prototxt"}:2: layer "ip" (InnerProduct): ')
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("cache", ["scale", "shuffle", "batch_size"], ""),
+        ("larc", ["layer", "lr_policy"], ""),
+        ("img_rand_resize_lower", ["random_resize_param"], ""),
+        ("kernal_size", ["kernel_h", "kernel_size"], '; did you mean "kernel_size"?'),
+        ("ame", ["name", "layer"], '; did you mean "name"?'),
+        ("gaus", ["bilinear", "gaussian"], '; did you mean "gaussian"?'),
+        ("st", ["stage", "state"], ""),
+    ],
+)
+def test_only_what_is_near_is_proposed(word, known, hint):
+    assert did_you_mean(word, known) == hint
