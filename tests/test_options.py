@@ -12,13 +12,13 @@ import pytest
 
 import caffelite
 import tests.cases  # noqa: F401  (fills the table)
-from caffelite import Net, filler, get_solver, testing
+from caffelite import filler, get_solver, testing
 from caffelite.blob import Blob
 from caffelite.errors import CaffeliteError
 from caffelite.layers import layer_types
 from caffelite.layers.base import Layer, create_layer
 from caffelite.lint import lint_text
-from caffelite.proto import caffe_pb2
+from caffelite.proto import caffe_pb2, forks
 from caffelite.proto.given import Given, declared, given
 from caffelite.solver.base import Solver, unread
 from caffelite.solver.lr_policy import missing, rate_at
@@ -97,6 +97,7 @@ def inside(message, path):
 def is_declared(kind, path, field):
     """Whether a class tells of an option, of each of its values that is not the default."""
     tables = [declared(kind, name) for name in ("refused", "ignored")]
+    home = field.containing_type.name
     words = [""]
     if field.enum_type:
         words = [w.name for w in field.enum_type.values if w.number != field.default_value]
@@ -106,6 +107,7 @@ def is_declared(kind, path, field):
             for k in range(1, len(path) + 1)
             for table in tables
         )
+        or forks.undone(Given(path, None, word, home))
         for word in words
     )
 
@@ -278,8 +280,10 @@ def test_options_of_other_types_are_warned_about(field):
             param = caffe_pb2.LayerParameter(name="a", type="AbsVal")
             testing.text_format.Merge(as_text(path, value), param)
             found += create_layer(param).unread()
+    word = forks.undone(Given((field.name,), None, message="LayerParameter"))
     words = f"a layer of type AbsVal does not read {field.name}"
-    assert set(found) == {("foreign", (field.name,), words)}
+    kind, words = (word.kind, f"{field.name} {word.said}") if word else ("foreign", words)
+    assert set(found) == {(kind, (field.name,), words)}
 
 
 # Nets
@@ -306,11 +310,11 @@ def attributes(*folders):
 def test_fields_of_other_messages_are_read_or_warned_about(name):
     """Those around layers, of old forms and of files: read, upgraded, or told of."""
     names = {field.name for field in getattr(caffe_pb2, name).DESCRIPTOR.fields}
-    told = {key.rpartition(".")[2] for kind in (Layer, Net) for key in declared(kind, "ignored")}
+    told = {key.rpartition(".")[2] for key in declared(Layer, "ignored")}
+    told |= {key.partition(".")[2] for key in forks.WORDS if key.startswith(f"{name}.")}
     read = attributes("net", "proto", "layers", "data", "solver")
     of_types = {field.name for field in OTHERS}
     assert names - of_types - told <= read
-    assert Net.ignored.keys() <= set(caffe_pb2.NetParameter.DESCRIPTOR.fields_by_name)
 
 
 DATA = 'layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 } } }\n'
@@ -366,8 +370,8 @@ def test_options_of_solvers_are_read_or_warned_about():
     of_rules = RULES.all_reads() | POLICIES.all_reads()
     read = attributes("solver", "proto", "cli")
     names = {field.name for field in SOLVER.fields}
-    assert names - of_rules - Solver.ignored.keys() <= read
-    assert of_rules | Solver.ignored.keys() <= names
+    assert names - of_rules - Solver.ignored.keys() - forks.IN_SOLVERS <= read
+    assert of_rules | Solver.ignored.keys() | forks.IN_SOLVERS <= names
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES.all_reads()))
@@ -375,6 +379,8 @@ def test_options_of_solvers_are_read_or_warned_about():
 def test_policies_say_which_options_they_do_not_read(policy, name):
     plain = {"gamma": 0.5, "power": 2, "stepsize": 3, "stepvalue": [9], "patience": 3}
     other = {"gamma": 0.25, "power": 3, "stepsize": 1, "stepvalue": [2], "patience": 4}
+    plain |= {"stepearly": 3, "stagelr": [0.5, 0.25], "stageiter": [2, 5]}
+    other |= {"stepearly": 4, "stagelr": [0.75, 0.25], "stageiter": [3, 5]}
 
     def rates(options):
         return [rate_at(solver_param(lr_policy=policy, **options), i, i // 3)[0] for i in range(9)]
@@ -382,7 +388,7 @@ def test_policies_say_which_options_they_do_not_read(policy, name):
     moves = rates(plain) != rates(plain | {name: other[name]})
     told = name in dict(unread(solver_param(lr_policy=policy, **{name: other[name]})))
     assert told == (name not in POLICIES[policy].reads)
-    assert moves == (not told) or name == "patience"  # which solvers go by
+    assert moves == (not told) or name in ("patience", "stepearly")  # which solvers go by
 
 
 @pytest.mark.parametrize("name", sorted(RULES.all_reads()))

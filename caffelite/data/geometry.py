@@ -11,7 +11,7 @@ import numpy as np
 from .. import rng
 from ..errors import DataError
 from ..kernels import resize, warp
-from ..proto.caffe_pb2 import ResizeParameter
+from ..proto.caffe_pb2 import ResizeParameter, TransformationParameter
 
 MOST_PIXELS = 1 << 26  # of a picture that is made: a thin one, blown up, would fill the memory
 
@@ -26,6 +26,15 @@ _BORDERS = {
     ResizeParameter.CONSTANT: (warp.CONSTANT, "constant"),
     ResizeParameter.MIRRORED: (warp.MIRRORED, "reflect"),
     ResizeParameter.REPEAT_NEAREST: (warp.NEAREST, "edge"),
+}
+
+
+_ALGORITHMS = {
+    TransformationParameter.INTER_NEAREST: ResizeParameter.NEAREST,
+    TransformationParameter.INTER_LINEAR: ResizeParameter.LINEAR,
+    TransformationParameter.INTER_CUBIC: ResizeParameter.CUBIC,
+    TransformationParameter.INTER_AREA: ResizeParameter.AREA,
+    TransformationParameter.INTER_LANCZOS4: ResizeParameter.LANCZOS4,
 }
 
 
@@ -132,6 +141,84 @@ class RandomResize:
     def __call__(self, image, random):
         size = int(random.integers(self.least, self.most + 1))
         return resized(image, *with_short_side(image.shape, size), self.interp_mode, random)
+
+
+def at_least(shape, height, width):
+    """(height, width) of a picture of this shape, in proportion, so that it has at least these.
+
+    One that is below either becomes as high or as wide as that, whichever lacks more pixels.
+    """
+    old_height, old_width = shape[1:]
+    if old_height >= height and old_width >= width:
+        return old_height, old_width
+    if width - old_width > height - old_height:
+        return int(
+            np.float32(width) * (np.float32(old_height) / np.float32(old_width)) + 0.5
+        ), width
+    return height, int(np.float32(height) * (np.float32(old_width) / np.float32(old_height)) + 0.5)
+
+
+class RandomStretch:
+    """A random short side, other proportions, and stretches of either side, as NVCaffe has them.
+
+    The short side becomes a whole number from img_rand_resize_lower to upper; then the long side is
+    ratio times the short one, with ratio ~ U(rand_resize_ratio_lower, upper), and of a square
+    either may be; then the height gets a factor ~ U(vertical_stretch_lower, upper), and the width
+    one ~ U(horizontal_stretch_lower, upper). Each of these only where it is given. No side falls
+    below crop_size, and with allow_upscale: false none grows. It is the same in TRAIN and TEST.
+    """
+
+    def __init__(self, param):
+        sizes = _bounds(param, "img_rand_resize") or _bounds(param, "var_sz_img_rand_resize")
+        self.sizes = sizes and tuple(map(int, sizes))
+        self.ratio = _bounds(param, "rand_resize_ratio", least=1)
+        self.vertical = _bounds(param, "vertical_stretch")
+        self.horizontal = _bounds(param, "horizontal_stretch")
+        self.crop_size, self.grows = param.crop_size, param.allow_upscale
+        self.down = _ALGORITHMS[param.interpolation_algo_down]
+        self.up = _ALGORITHMS[param.interpolation_algo_up]
+
+    @property
+    def is_on(self):
+        return bool(self.sizes or self.ratio or self.vertical or self.horizontal)
+
+    def __call__(self, image, random):
+        old = image.shape[1:]
+        new = [max(self.crop_size, int(side + 0.5)) for side in self._sides(*old, random)]
+        if not self.grows:
+            new = [min(pair) for pair in zip(new, old, strict=True)]
+        shrinks = all(n <= o for n, o in zip(new, old, strict=True))
+        return resized(image, *new, [self.down if shrinks else self.up])
+
+    def _sides(self, height, width, random):
+        """(height, width) as numbers with fractions."""
+        short = min(height, width)
+        size = int(random.integers(self.sizes[0], self.sizes[1] + 1)) if self.sizes else short
+        height, width = height * size / short, width * size / short
+        if self.ratio:
+            ratio = random.uniform(*self.ratio)
+            if width > height or (width == height and random.random() < 0.5):
+                width = height * ratio
+            else:
+                height = width * ratio
+        if self.vertical:
+            height *= random.uniform(*self.vertical)
+        if self.horizontal:
+            width *= random.uniform(*self.horizontal)
+        return height, width
+
+
+def _bounds(param, stem, least=0):
+    """(lower, upper) of an option that is given by both, or None if it is not given."""
+    lower, upper = getattr(param, f"{stem}_lower"), getattr(param, f"{stem}_upper")
+    if not (lower or upper):
+        return None
+    if not (least <= lower <= upper and lower > 0):
+        raise DataError(
+            f"transform_param: {stem}_lower: {lower:g}, {stem}_upper: {upper:g}: expected a lower "
+            f"bound {f'of at least {least}' if least else 'above 0'}, and an upper one no less"
+        )
+    return lower, upper
 
 
 class RandomAspectRatio:

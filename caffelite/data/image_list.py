@@ -6,7 +6,7 @@ import re
 from .. import rng
 from ..errors import DataError
 from ..reading import integer, lines
-from .geometry import resized, resized_shape
+from .geometry import at_least, resized, resized_shape
 from .image import decode, decoded_shape
 from .order import LabelOrder, Order
 from .source import Source
@@ -35,6 +35,8 @@ class ImageListSource(Source):
         if not 0, start at one of the first `rand_skip` places, by `seed`
     label_shuffle
         take the pictures in a LabelOrder
+    least
+        (height, width) that each picture has at least, resized in proportion if it has not, or None
     """
 
     classes = ()  # names of the classes that labels count, if they have some
@@ -48,9 +50,11 @@ class ImageListSource(Source):
         shuffle=False,
         rand_skip=0,
         label_shuffle=False,
+        least=None,
     ):
         self.list_path, self.root_folder = list_path, root_folder
         self.color, self.size, self.rand_skip = color, size, rand_skip
+        self.least = least if size is None else None
         self.order = LabelOrder(self._labels, list_path) if label_shuffle else Order(shuffle)
         self.entries = self.read_entries(list_path)
         if rand_skip > len(self.entries):
@@ -79,7 +83,8 @@ class ImageListSource(Source):
     def read_entry(self, entry):
         """(pixels, label) of what a line says."""
         name, label = entry
-        return read_picture(self.path(name), self.color, self.size), label
+        pixels = read_picture(self.path(name), self.color, self.size)
+        return resized(pixels, *self._size_of(pixels.shape)), label
 
     def path(self, name):
         """Where the picture of a name lies."""
@@ -87,7 +92,11 @@ class ImageListSource(Source):
 
     def shape_of_entry(self, entry):
         """The shape of pixels of what a line names."""
-        return picture_shape(self.path(entry[0]), self.color, self.size)
+        shape = picture_shape(self.path(entry[0]), self.color, self.size)
+        return resized_shape(shape, *self._size_of(shape))
+
+    def _size_of(self, shape):
+        return at_least(shape, *self.least) if self.least else shape[1:]
 
     def name(self, number):
         line = self._line(number)

@@ -14,8 +14,20 @@ class ImagePairSource(ImageListSource):
     """Pairs of picture files that a text file lists; a sample is (pixels, labels).
 
     Labels are 1 x height x width, as stored. The parameters are those of ImageListSource, but each
-    line is `NAME LABEL_NAME`. Labels are resized to the nearest pixel's.
+    line is `NAME LABEL_NAME`. Labels are resized to the nearest pixel's. `root_of_labels` stands
+    before their names, if given, and their sides are those of the picture by `label_divide_factor`.
     """
+
+    def __init__(self, *args, root_of_labels="", label_divide_factor=1):
+        self.root_of_labels, self.factor = root_of_labels, label_divide_factor
+        super().__init__(*args)
+        self.size_of_labels = self.size and self._divided(self.size)
+
+    def _divided(self, sides):
+        return tuple(side // self.factor for side in sides)
+
+    def _label_path(self, name):
+        return self.root_of_labels + name if self.root_of_labels else self.path(name)
 
     def read_entries(self, list_path):
         pairs = [line.split() for line in lines(list_path)]
@@ -32,21 +44,27 @@ class ImagePairSource(ImageListSource):
         return [tuple(names) for names in pairs]
 
     def read_entry(self, entry):
-        picture, labels = map(self.path, entry)
+        picture, labels = self.path(entry[0]), self._label_path(entry[1])
         pixels = read_picture(picture, self.color, self.size)
         with _naming_labels(labels):
             classes = decode(labels, color=False)
         if self.size:
-            classes = resized(classes, *self.size, [ResizeParameter.NEAREST])
-        _check_alike(pixels.shape, classes.shape, labels)
+            classes = resized(classes, *self.size_of_labels, [ResizeParameter.NEAREST])
+        self._check_alike(pixels.shape, classes.shape, labels)
         return pixels, classes
 
     def shape_of_entry(self, entry):
-        shape, labels = super().shape_of_entry(entry), self.path(entry[1])
+        shape, labels = super().shape_of_entry(entry), self._label_path(entry[1])
         with _naming_labels(labels):
-            shape_of_labels = picture_shape(labels, color=False, size=self.size)
-        _check_alike(shape, shape_of_labels, labels)
+            shape_of_labels = picture_shape(labels, color=False, size=self.size_of_labels)
+        self._check_alike(shape, shape_of_labels, labels)
         return shape
+
+    def _check_alike(self, shape, shape_of_labels, labels):
+        wanted = self._divided(shape[1:])
+        if shape_of_labels[1:] != wanted:
+            sizes = (" x ".join(map(str, size)) for size in (wanted, shape_of_labels[1:]))
+            raise DataError('{} pixels, but {} labels in "{}"'.format(*sizes, labels))
 
 
 @contextmanager
@@ -56,9 +74,3 @@ def _naming_labels(path):
         yield
     except DataError as problem:
         raise DataError(f'labels "{path}": {problem}') from None
-
-
-def _check_alike(shape, shape_of_labels, labels):
-    if shape[1:] != shape_of_labels[1:]:
-        sizes = (" x ".join(map(str, size[1:])) for size in (shape, shape_of_labels))
-        raise DataError('{} pixels, but {} labels in "{}"'.format(*sizes, labels))

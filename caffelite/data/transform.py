@@ -5,7 +5,15 @@ import numpy as np
 from ..errors import DataError
 from . import binaryproto
 from .color import ColorShift, Distort, Lighting, MirrorVertical, Noise
-from .geometry import RandomAspectRatio, RandomResize, Resize, Warp, resized, with_short_side
+from .geometry import (
+    RandomAspectRatio,
+    RandomResize,
+    RandomStretch,
+    Resize,
+    Warp,
+    resized,
+    with_short_side,
+)
 
 
 class DataTransformer:
@@ -13,9 +21,13 @@ class DataTransformer:
 
     In phase TRAIN the crop lies anywhere, in TEST in the middle; mirroring happens in both.
 
-    Before that, in this order and where asked for: resize_param, random_resize_param, and in TRAIN
-    random_aspect_ratio_param, distort_param, warp_param; after it, in TRAIN, lighting_param,
-    color_shift, noise_std and mirror_vertical. See `geometry` and `color` for each.
+    Before that, in this order and where asked for: resize_param, NVCaffe's random sizes,
+    random_resize_param, and in TRAIN random_aspect_ratio_param, distort_param, warp_param; after
+    it, in TRAIN, lighting_param, color_shift, noise_std and mirror_vertical. See `geometry` and
+    `color` for each.
+
+    Of optical flow, mirroring turns what points left or right: v becomes 255 - v, in channel 2 with
+    `flow`, in channels 0, 2, 4, ... with `is_flow`.
 
     In TEST, a sample may become several: for each test_size a picture with such a short side, and
     with ten_crop, of each picture the crops in its corners and its middle, and then the same
@@ -49,6 +61,9 @@ class DataTransformer:
             raise DataError("transform_param: test_size: 0, expected a number of pixels")
         self.crops_per_sample = max(1, len(self.test_sizes)) * (10 if self.ten_crop else 1)
         self.before = _steps_before(param, train, self.crop)
+        # Where sizes are random, a mean image stands for what is in its middle.
+        self.centers_mean = any(isinstance(step, RandomStretch) for step in self.before)
+        self.turned = np.s_[2:3] if param.flow else np.s_[::2] if param.is_flow else None
         self.after = _steps_after(param) if train else []
 
     @property
@@ -79,7 +94,9 @@ class DataTransformer:
                 f"{height} x {width} pixels are too few for crop_size {crop}; "
                 "choose a smaller crop_size, or larger pictures"
             )
-        if self.mean_file and self.mean.shape != shape:
+        if self.centers_mean and self.mean_file:
+            self._check_middle_of_mean(shape)
+        elif self.mean_file and self.mean.shape != shape:
             raise DataError(
                 f'has the shape {shape}, but the mean in "{self.mean_file}" has '
                 f"{self.mean.shape}; it must be the mean of these very data, uncropped"
@@ -90,6 +107,15 @@ class DataTransformer:
                 "expected 1, or one for each channel"
             )
         return (channels, *self.crop) if all(self.crop) else shape
+
+    def _check_middle_of_mean(self, shape):
+        wanted = (shape[0], *self.crop) if all(self.crop) else shape
+        sizes = zip(self.mean.shape, wanted, strict=True)
+        if self.mean.shape[0] != shape[0] or any(has < needs for has, needs in sizes):
+            raise DataError(
+                f'has the shape {wanted} once cropped, of which the mean in "{self.mean_file}", '
+                f"{self.mean.shape}, has too little in its middle"
+            )
 
     def transform(self, images, generator, out):
         """Fill out with the crops of images, which `output_shape` accepts, one behind the other.
@@ -104,14 +130,25 @@ class DataTransformer:
         )
         for target, (image, top, left, flip) in zip(out, places, strict=True):
             part = np.s_[:, top : top + out.shape[2], left : left + out.shape[3]]
-            target = target[:, :, ::-1] if flip else target
+            target, values = (target[:, :, ::-1] if flip else target), image[part]
+            if flip and self.turned is not None:
+                values = values.copy()
+                values[self.turned] = 255 - values[self.turned]
             if self.mean is None:
-                target[...] = image[part]
+                target[...] = values
             else:
-                mean = self.mean[part] if self.mean_file else self.mean
-                np.subtract(image[part], mean, out=target)
+                mean = self._mean_of(part, out.shape[2:]) if self.mean_file else self.mean
+                np.subtract(values, mean, out=target)
         if self.scale != 1:
             out *= self.scale
+
+    def _mean_of(self, part, size):
+        """What of the mean image is subtracted from this part, of this size, of a picture."""
+        if self.centers_mean:
+            room = [has - needs for has, needs in zip(self.mean.shape[1:], size, strict=True)]
+            top, left = room[0] // 2, room[1] // 2
+            part = np.s_[:, top : top + size[0], left : left + size[1]]
+        return self.mean[part]
 
     def _places(self, shape, draws, i):
         """[(top, left, whether to mirror)] of the crops of image i."""
@@ -148,6 +185,9 @@ def _steps_before(param, train, crop):
     steps = []
     if param.HasField("resize_param"):
         steps.append(Resize(param.resize_param))
+    stretch = RandomStretch(param)
+    if stretch.is_on:
+        steps.append(stretch)
     if param.HasField("random_resize_param"):
         steps.append(RandomResize(param.random_resize_param, train))
     if train and param.HasField("random_aspect_ratio_param"):

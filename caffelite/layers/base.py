@@ -10,8 +10,8 @@ import numpy as np
 from .. import filler, rng
 from ..blob import Blob
 from ..errors import CaffeliteError, NetError, did_you_mean, place, place_of
-from ..proto import caffe_pb2
-from ..proto.given import declared, given
+from ..proto import caffe_pb2, forks
+from ..proto.given import Given, declared, given
 from ..types import DType, Shape
 from .reach import HERE, Reach
 
@@ -22,9 +22,6 @@ Kind = type[CaffeliteError]
 LayerClass = TypeVar("LayerClass", bound="type[Layer]")
 Count = int | tuple[int, int | None]
 """How many bottoms or tops: a number, or the least and the most, None for no limit."""
-
-ONE_ENGINE = "there is one engine"
-ONE_PRECISION = "all numbers of a net have one precision"
 
 _types: dict[str, type[Layer]] = {}
 
@@ -79,6 +76,7 @@ class Layer:
         {option: words} of options that do nothing here (why, or what to write instead), and of
         those that are an error (a predicate, with {type} for the type's name); see `unread`, and
         `Given.look_up` for the keys. Parents' tables count, too; None takes back what they say.
+        What they say nothing of, `caffelite.proto.forks` may know as a word of a fork
     bottoms, tops
         how many: a number, or (least, most) with None for no limit
     role
@@ -182,12 +180,7 @@ class Layer:
     options_field: str | None = None
     more_options: tuple[str, ...] = ()
     ignored: Mapping[str, str | None] = {
-        "engine": ONE_ENGINE,
-        "forward_type": ONE_PRECISION,
-        "backward_type": ONE_PRECISION,
-        "forward_math": ONE_PRECISION,
-        "backward_math": ONE_PRECISION,
-        "param.force_mult": "there is no force regularization",
+        "engine": "there is one engine",
     }
     refused: Mapping[str, str | None] = {
         "engine: CUDNN": "needs a GPU; write engine: CAFFE or leave the line out"
@@ -366,7 +359,8 @@ class Layer:
     def unread(self) -> Iterator[tuple[str, tuple[Any, ...], str]]:
         """(kind, path, words) of each option given that is not done.
 
-        kind is "refused", "ignored", or "foreign": a message for layers of other types.
+        kind is "refused", "ignored", "passed", a word of a fork that changes no result, or
+        "foreign", a message for layers of other types.
         """
         refused, ignored = declared(type(self), "refused"), declared(type(self), "ignored")
         ignored |= self.moot()
@@ -380,9 +374,11 @@ class Layer:
             elif inside:
                 continue
             elif (words := option.look_up(ignored)) is not None:
-                told, owner = option.path, option.owner
-                where_else = f" of {owner}" if owner not in (None, self.options_field) else ""
-                yield "ignored", told, f"{option.name}{where_else} does nothing here; {words}"
+                told = option.path
+                yield "ignored", told, f"{self._named(option)} does nothing here; {words}"
+            elif word := forks.undone(option):
+                told = option.path
+                yield word.kind, told, f"{self._named(option)} {word.said}"
             elif option.path[0].endswith("_param") and option.path[0] not in own:
                 told = option.path
                 yield "foreign", told, f"a layer of type {self.type} does not read {told[0]}"
@@ -391,13 +387,24 @@ class Layer:
                     told = *option.path, name
                     yield "ignored", told, f"{name} of {option.names[-1]} does nothing; {words}"
 
-    def check_options(self) -> list[str]:
-        """Raise an error for an option that is refused; returns lines on those that do nothing."""
-        found = list(self.unread())
+    def _named(self, option: Given) -> str:
+        """An option's name, with that of its message where that is not this layer's own."""
+        owner = option.owner
+        return option.name + (f" of {owner}" if owner not in (None, self.options_field) else "")
+
+    def check_options(self, told: set[str] | None = None) -> list[str]:
+        """Raise an error for an option that is refused; returns lines on those that do nothing.
+
+        What a fork's word says of a whole net is in each of its layers: it is told of one, and
+        noted in `told`, which the layers of a net share.
+        """
+        found, told = list(self.unread()), set() if told is None else told
         for kind, _, words in found:
             if kind == "refused":
                 raise self.error(words)
-        return [f"{self.at}: {words}" for _, _, words in found]
+        new = [words for kind, _, words in found if kind != "passed" or words not in told]
+        told.update(words for kind, _, words in found if kind == "passed")
+        return [f"{self.at}: {words}" for words in new]
 
     @property
     def num_tops(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,8 @@ import numpy as np
 from .. import layers as _layers  # noqa: F401  (registers all types)
 from .. import rng
 from ..blob import Blob
-from ..layers.base import ONE_ENGINE, ONE_PRECISION, Layer, create_layer
+from ..layers.base import Layer, create_layer
+from ..proto import forks
 from ..proto.caffe_pb2 import LayerParameter, NetParameter
 from ..proto.given import given
 from ..types import Array, ArrayLike, DType, Path
@@ -67,23 +68,6 @@ class Net(Running, InnerNames, OldCalls):
     blobs: OrderedDict[str, Blob]
     inputs: list[str]
     outputs: list[str]
-
-    ignored: Mapping[str, str] = {  # as in Layer
-        "engine": ONE_ENGINE,
-        "default_conv_algos_override": ONE_ENGINE,
-        "default_cudnn_math_override": ONE_ENGINE,
-        "default_forward_type": ONE_PRECISION,
-        "default_backward_type": ONE_PRECISION,
-        "default_forward_math": ONE_PRECISION,
-        "default_backward_math": ONE_PRECISION,
-        "global_grad_scale": "gradients are float32, which need no scale",
-        "global_grad_scale_adaptive": "gradients are float32, which need no scale",
-        "compile_net_state": "layers that can run in one step do",
-        "eltwise_mem_sharing": "memory is shared where it can be",
-        "bn_stats_batch_size": "BatchNorm's statistics are of the whole batch",
-        "reduce_buckets": "gradients are exchanged whole",
-        "multinode": "every process has the whole net",
-    }
 
     def __init__(
         self,
@@ -171,7 +155,7 @@ class Net(Running, InnerNames, OldCalls):
         log.info("Creating Layer %s", layer.name)
         node = wiring.connect(layer)
         log.info("Setting up %s", layer.name)
-        _warn_once(layer.check_options(), warned)
+        _warn_once(layer.check_options(warned), warned)
         lr_mults = [spec.lr_mult for spec in param.param]
         layer.setup([blob.shape for blob in node.bottom_blobs])
         check_in_place(node)
@@ -434,10 +418,10 @@ class Net(Running, InnerNames, OldCalls):
 
 def unread(param: NetParameter) -> Iterator[tuple[tuple[Any, ...], str]]:
     """(path, words) of each option of a NetParameter itself that does nothing."""
-    for option in given(param, only=Net.ignored):
-        if len(option.path) == 1:
-            name = option.path[0]
-            yield option.path, f"{name} does nothing here; {Net.ignored[name]}"
+    own = set(param.DESCRIPTOR.fields_by_name) - {"layer", "layers"}
+    for option in given(param, only=own):
+        if len(option.path) == 1 and (word := forks.undone(option)):
+            yield option.path, f"{option.path[0]} {word.said}"
 
 
 def _warn_once(lines: Iterable[str], warned: set[str]) -> None:

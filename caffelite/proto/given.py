@@ -14,12 +14,13 @@ class Given(NamedTuple):
     """A field that asks for something.
 
     `path` is names, each followed by a place where the field repeats: ("param", 1, "lr_mult").
-    `word` is the name of an enum's value.
+    `word` is the name of an enum's value, `message` that of the type of message it is a field of.
     """
 
     path: tuple[Any, ...]
     value: Any
     word: str = ""
+    message: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -60,16 +61,17 @@ def given(message: Any, path: tuple[Any, ...] = (), only: Any = None) -> Iterato
         if only is not None and field.name not in only:
             continue
         here, repeats = (*path, field.name), hasattr(value, "extend")
+        home = field.containing_type.name
         if field.message_type is None or field.message_type.name in _ARRAYS:
             word = "" if repeats or not field.enum_type else _word(field, value)
             if repeats or _asks(field, value, word):
-                yield Given(here, value, word)
+                yield Given(here, value, word, home)
         else:
             for place, item in enumerate(value) if repeats else [(None, value)]:
                 where = here if place is None else (*here, place)
                 inside = list(given(item, where))
                 if inside:
-                    yield Given(where, item)
+                    yield Given(where, item, message=home)
                     yield from inside
 
 

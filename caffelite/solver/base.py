@@ -14,13 +14,13 @@ from .. import rng
 from ..errors import SolverError
 from ..measures import MEASURES, Batch, of_tests
 from ..net import Net
-from ..proto import caffe_pb2
+from ..proto import caffe_pb2, forks
 from ..proto.caffe_pb2 import NetParameter, SolverParameter
 from ..proto.given import given
 from ..proto.text import read_solver
 from ..proto.upgrade import upgrade_solver
 from ..types import Array, Path
-from . import lr_policy, nets, prefix, regularize, restoring, snapshot
+from . import epochs, gradual, larc, lr_policy, nets, prefix, regularize, restoring, snapshot
 from .display import Display, diverged, log_outputs
 from .hooks import Hooks
 from .monitor import Monitor
@@ -30,6 +30,18 @@ from .update import Update
 log = logging.getLogger("caffelite")
 
 MOST_ITERATIONS = 2**31 - 1
+
+# Options, and those without which they do nothing.
+_ONLY_WITH = {
+    "warmup_start_lr": "warmup_iter",
+    "rampup_lr": "rampup_interval",
+    "max_momentum": "momentum_policy",
+    "momentum_power": "momentum_policy",
+    "weight_decay_power": "weight_decay_policy",
+    "larc_policy": "larc",
+    "larc_eta": "larc",
+    "local_gw_ratio": "local_lr_auto",
+}
 
 
 @functools.cache
@@ -69,19 +81,42 @@ def _read(solver: Path | SolverParameter) -> tuple[str, SolverParameter]:
 def unread(param: SolverParameter) -> Iterator[tuple[str, str]]:
     """(option, words) of each option given that does nothing in a SolverParameter."""
     yield from lr_policy.unread(param)
+    for option, word in _words_of_forks(param, "passed"):
+        if option != "eval_type" or param.eval_type not in MEASURES:
+            yield option, f"{option} {word.said}"
     for option in given(param, only=Solver.ignored):
         name = option.path[0]
-        if name != "eval_type" or param.eval_type not in MEASURES:
-            yield name, f"{name} does nothing here; {Solver.ignored[name]}"
+        yield name, f"{name} does nothing here; {Solver.ignored[name]}"
     for name in RULES.unread(param.type, param):
         yield name, f"{param.type} does not look at {name}"
     if param.monitor and not param.early_stop and not lr_policy.goes_by_tests(param):
         words = f"monitor does nothing without early_stop or {lr_policy.those_by_tests()}"
         yield "monitor", words
+    if param.momentum_policy != "fixed" and "momentum" not in RULES[param.type].reads:
+        yield "momentum_policy", f"{param.type} does not look at momentum_policy"
+    for name, needed in _ONLY_WITH.items():
+        field = param.DESCRIPTOR.fields_by_name[needed]
+        if param.HasField(name) and getattr(param, needed) == field.default_value:
+            yield name, f"{name} does nothing without {needed}"
+    yield from epochs.unread(param)
     if not (param.rate_in_history or param.momentum):
         yield "rate_in_history", "rate_in_history does nothing without momentum"
     if param.HasField("regularization_type") and not param.weight_decay:
         yield "regularization_type", "regularization_type does nothing without weight_decay"
+
+
+def refused(param: SolverParameter) -> Iterator[tuple[str, str]]:
+    """(option, words) of each option given that changes results elsewhere, and is not done."""
+    for option, word in _words_of_forks(param, "refused"):
+        yield option, f"{option} {word.said}"
+
+
+def _words_of_forks(param: SolverParameter, kind: str) -> Iterator[tuple[str, forks.Word]]:
+    """(option, word) of each word of a fork of this kind in a SolverParameter itself."""
+    for option in given(param, only=forks.IN_SOLVERS):
+        word = forks.undone(option)
+        if word and word.kind == kind:
+            yield option.path[0], word
 
 
 def _missing(param: SolverParameter) -> Iterable[tuple[str, str]]:
@@ -101,10 +136,6 @@ class Solver(Hooks):
 
     type: str | None = None
     ignored: Mapping[str, str] = {  # as in Layer
-        "eval_type": "tests show the means of the net's outputs",
-        "ap_version": "tests show the means of the net's outputs",
-        "show_per_class_result": "tests show the means of the net's outputs",
-        "plateau_winsize": "write patience: plateau goes by test passes",
         "device_id": "there is no GPU",
         "layer_wise_reduce": "backward never waits for an exchange of gradients",
     }
@@ -131,12 +162,17 @@ class Solver(Hooks):
         seed = self.param.random_seed
         self.seed = seed if seed >= 0 else rng.next_seed()
         self.net = self._make_net(nets.train_net(self.param, self.file), 0)
+        try:
+            epochs.fill_in(self.param, self.net)
+        except SolverError as problem:
+            raise self.error(problem) from None
         self.test_nets = [
             self._make_net(source, k + 1)
             for k, source in enumerate(nets.test_nets(self.param, self.file))
         ]
         self._warned_of: set[int] = set()  # test nets with layers that the train net lacks
         try:
+            epochs.fill_in_tests(self.param, self.test_nets)
             self.monitor = Monitor(self, self._measures(0) if self.test_nets else [])
         except SolverError as problem:
             raise self.error(problem) from None
@@ -150,9 +186,13 @@ class Solver(Hooks):
     def check(self) -> None:
         """Raise a SolverError for options that cannot work."""
         param = self.param
+        for _, words in refused(param):
+            raise SolverError(words)
         if param.lr_policy:
             lr_policy.check(param)
         regularize.check(param)
+        larc.check(param)
+        gradual.check(param)
         self.rule.check()
         if param.average_loss < 1:
             raise SolverError(f"average_loss must be at least 1, not {param.average_loss}")
@@ -317,7 +357,7 @@ class Solver(Hooks):
             if param.early_stop:
                 model = snapshot.write_best(self)
                 self._emit("best", iteration=self.iter, model=model)
-        elif lr_policy.goes_by_tests(param) and self.monitor.step_is_due(param.patience):
+        elif lr_policy.goes_by_tests(param) and self.monitor.step_is_due(lr_policy.patience(param)):
             self.current_step += 1
             status = f"{param.lr_policy.capitalize()} Status"
             log.info("%s: Iteration %d, step = %d", status, self.iter, self.current_step)

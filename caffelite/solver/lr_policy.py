@@ -12,7 +12,10 @@ LEAST = {
     "stepsize": (1, "a stepsize above 0"),
     "gamma": (0, "a gamma of at least 0"),
     "patience": (1, "patience above 0"),
+    "stepearly": (1, "a stepearly above 0"),
 }
+
+_NOT_NEGATIVE = ("warmup_iter", "warmup_start_lr", "min_lr", "rampup_interval", "rampup_lr")
 
 
 def missing(param):
@@ -42,6 +45,16 @@ def goes_by_tests(param):
     return param.lr_policy in POLICIES and POLICIES[param.lr_policy].by_tests
 
 
+def patience(param):
+    """How many tests that are no better move the step of the policy on."""
+    return getattr(param, POLICIES[param.lr_policy].patience)
+
+
+def goes_by_what_rises(param):
+    """Whether it goes by the first output of the tests that is no loss, if `monitor` is silent."""
+    return goes_by_tests(param) and POLICIES[param.lr_policy].rising
+
+
 def those_by_tests():
     """How messages name the policies that go by tests."""
     names = sorted(name for name, policy in POLICIES.items() if policy.by_tests)
@@ -60,12 +73,16 @@ def check(param):
         value, (least, words) = getattr(param, option), LEAST.get(option, (None, ""))
         if least is not None and value < least:
             raise SolverError(f'lr_policy "{name}" needs {words}, not {value:g}')
-    for option in ("warmup_iter", "warmup_start_lr", "min_lr"):
+    for option in _NOT_NEGATIVE:
         value = getattr(param, option)
         if not 0 <= value < math.inf:
             raise SolverError(f"{option} must be a number of at least 0, not {value:g}")
     if param.HasField("min_lr") and param.min_lr > param.base_lr:
         raise SolverError(f"min_lr, {param.min_lr:g}, is above base_lr, {param.base_lr:g}")
+    if param.warmup_iter and param.rampup_interval:
+        raise SolverError(
+            "warmup_iter, for a line, and rampup_interval, for a parabola, are both given; keep one"
+        )
     if policy.check:
         policy.check(param)
 
@@ -74,14 +91,18 @@ def rate_at(param, i, current_step):
     """(rate, current_step) at iteration i by the schedule of `param`.
 
     For the first warmup_iter iterations the rate rises from warmup_start_lr to base_lr in a line,
-    whatever the policy, which then goes on as if it had gone by from the start. It does not fall
-    below min_lr, where that is given.
+    or for the first rampup_interval ones from rampup_lr in a parabola, whatever the policy, which
+    then goes on as if it had gone by from the start. It does not fall below min_lr, where that is
+    given.
     """
     check(param)
     with np.errstate(all="ignore"):
         if i < param.warmup_iter:
             done = i / param.warmup_iter
             rate = param.warmup_start_lr * (1 - done) + param.base_lr * done
+        elif i < param.rampup_interval:
+            done = i / param.rampup_interval
+            rate = param.rampup_lr + (param.base_lr - param.rampup_lr) * done**2
         else:
             rate, current_step = POLICIES[param.lr_policy](param, i, current_step)
     if not np.isfinite(rate):

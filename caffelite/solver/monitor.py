@@ -8,6 +8,8 @@ from ..errors import SolverError, did_you_mean
 from ..proto import caffe_pb2
 from . import lr_policy
 
+_WHO = "plateau, stepearly and early_stop"
+
 
 class Monitor:
     """The best value of what a solver monitors, and how many tests came after it.
@@ -27,12 +29,14 @@ class Monitor:
         self.so_far = caffe_pb2.TestProgress()
         is_used = solver.param.early_stop or lr_policy.goes_by_tests(solver.param)
         if is_used and not solver.test_nets:
-            raise SolverError("plateau and early_stop go by test passes, but there is no test net")
+            raise SolverError(f"{_WHO} go by test passes, but there is no test net")
         if is_used and solver.param.test_iter[0] < 1:
             raise SolverError(
-                "plateau and early_stop go by test passes, but the first test_iter is "
+                f"{_WHO} go by test passes, but the first test_iter is "
                 f"{solver.param.test_iter[0]}, so there is nothing to go by"
             )
+        if not self.name and lr_policy.goes_by_what_rises(solver.param):
+            self.name = _first_that_rises(measures, solver.param.lr_policy)
         if self.name and measures:
             self.rises = self._measure(measures).rises(self.name)
 
@@ -74,3 +78,14 @@ class Monitor:
             f"{self.name or 'loss'} has not {verb} {so_far.best:g}, of iteration "
             f"{so_far.best_iter}, in {so_far.tests_since_best} tests"
         )
+
+
+def _first_that_rises(measures, policy):
+    for measure in measures:
+        for name in measure.shows():
+            if measure.rises(name):
+                return name
+    raise SolverError(
+        f'lr_policy "{policy}" goes by the accuracy of tests, but test net 0 has no output that is '
+        "no loss; add an Accuracy layer, or let monitor name what to go by"
+    )

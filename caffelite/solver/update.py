@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import regularize
+from . import gradual, larc, regularize
 
 PIECE = 1 << 16  # values of a blob that are updated at a time
 
@@ -18,6 +18,8 @@ class Update:
 
     def __init__(self, param, rule, learnable, dtype):
         self.param, self.rule, self.learnable = param, rule, learnable
+        if param.momentum_policy != "fixed":  # the rule sees the momentum of each update
+            rule.param = type(param).FromString(param.SerializeToString())
         self.history = [
             {name: np.zeros(entry.blob.shape, dtype) for name in rule.history_names}
             for entry in learnable
@@ -32,9 +34,12 @@ class Update:
             for entry, history in zip(self.learnable, self.history, strict=True)
             if entry.lr_mult or entry.blob.diff_allocated
         ]
+        if rule.param is not param:
+            rule.param.momentum = gradual.momentum_at(param, t - 1, rate)
+        weight_decay = gradual.weight_decay_at(param, t - 1)
         regularize.clip([entry.blob.diff for entry, _ in moving], param.clip_gradients)
         for entry, history in moving:
-            decay, own_rate = param.weight_decay * entry.decay_mult, rate * entry.lr_mult
+            decay, own_rate = weight_decay * entry.decay_mult, larc.rate_of(param, rate, entry)
             for piece, past in _pieces(entry.blob, history):
                 regularize.average(piece.diff, param.iter_size)
                 rule.decay(piece, decay, own_rate)

@@ -19,8 +19,11 @@ class DenseImageData(ImageData):
     Options (dense_image_data_param)
         source: text file with a line NAME LABEL_NAME for each pair
         root_folder: what stands before each name [""]
+        root_folder_image, root_folder_label: what stands before those of pictures, or of labels,
+            instead [root_folder]
         batch_size: pairs in a batch [1]
         new_height, new_width: resize to this, both or neither; labels to the nearest pixel's [0]
+        label_divide_factor: the sides of the labels are those of the picture by this number [1]
         is_color: read pictures as blue, green, red, else as gray [true]
         shuffle: another order in each pass [false]
         rand_skip: start at random among the first rand_skip pairs [0]
@@ -41,9 +44,25 @@ class DenseImageData(ImageData):
     label_shuffle = False  # a picture has labels of many classes
 
     def labels_shape(self, data_shape):
-        """A number for each pixel."""
-        return (self.options.batch_size, 1, *data_shape[2:])
+        """A number for each pixel, or for each square of label_divide_factor."""
+        factor = max(self.options.label_divide_factor, 1)
+        return (self.options.batch_size, 1, *(side // factor for side in data_shape[2:]))
 
     def told_shapes(self):
         data, labels = super().told_shapes()
-        return [data, (*labels, 1, *data[2:])]
+        return [data, (*labels, *self.labels_shape(data)[1:])]
+
+    def setup(self, bottom_shapes):
+        if self.options.label_divide_factor < 1:
+            raise self.error("label_divide_factor: 0, expected at least 1")
+        super().setup(bottom_shapes)
+
+    def source_options(self):
+        return {
+            "root_of_labels": self.options.root_folder_label,
+            "label_divide_factor": self.options.label_divide_factor,
+        }
+
+    @property
+    def root_folder(self):
+        return self.options.root_folder_image or self.options.root_folder

@@ -17,6 +17,8 @@ class ImageData(PrefetchedLayer):
         root_folder: what stands before each name [""]
         batch_size: pictures in a batch [1]
         new_height, new_width: resize pictures to this, both or neither [0]
+        min_height, min_width: where a picture is below either, resize it in proportion until it
+            has both; not with new_height and new_width [0]
         is_color: read as blue, green, red, else as gray [true]
         shuffle: another order in each pass [false]
         label_shuffle: the same, with every class as often as the largest [false]
@@ -51,6 +53,10 @@ class ImageData(PrefetchedLayer):
         return super().told_channels() or int(not self.options.is_color)
 
     @property
+    def root_folder(self):
+        return self.options.root_folder
+
+    @property
     def label_shuffle(self):
         return self.options.label_shuffle
 
@@ -64,10 +70,16 @@ class ImageData(PrefetchedLayer):
             )
         return self.make_source(
             options.source,
-            options.root_folder,
+            self.root_folder,
             options.is_color,
             size if all(size) else None,
             options.shuffle,
             options.rand_skip,
             self.label_shuffle,
+            **self.source_options(),
         )
+
+    def source_options(self):
+        """What else the source is given."""
+        least = self.options.min_height, self.options.min_width
+        return {"least": least if any(least) else None}

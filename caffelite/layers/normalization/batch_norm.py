@@ -29,6 +29,7 @@ class BatchNorm(ChannelNormalizer):
         moving_average_fraction: what is left of the running sums at each batch [0.999]
         eps: added to the variance [1e-5]
         scale_bias: also learn a scale and a bias [whether one of their fillers is given]
+        use_weight_bias: another word for scale_bias; false: neither, whatever fillers are given
         scale_filler, filler: of the scale, two names of one thing [constant 1]
         bias_filler: of the bias [constant 0]
 
@@ -48,6 +49,8 @@ class BatchNorm(ChannelNormalizer):
         super().__init__(param, **context)
         fillers = ("scale_filler", "filler", "bias_filler")
         self.has_scale = self.options.scale_bias or any(map(self.options.HasField, fillers))
+        if self.options.HasField("use_weight_bias"):
+            self.has_scale = self.options.use_weight_bias
         if self.has_scale:
             _sort_specs(param.param)
 

@@ -13,7 +13,7 @@ def foreign_options(net):
 @rule(advice=True)
 def ignored_option(net):
     """An option that changes nothing."""
-    yield from _unread(net, "ignored")
+    yield from _unread(net, "ignored", "passed")
     for path, words in unread(net.param):
         yield None, words, *path
 
@@ -24,10 +24,10 @@ def refused_option(net):
     yield from _unread(net, "refused")
 
 
-def _unread(net, wanted):
+def _unread(net, *wanted):
     for i, layer in net.known_layers():
         for kind, path, words in layer.unread():
-            if kind == wanted:
+            if kind in wanted:
                 yield i, words, *path
 
 

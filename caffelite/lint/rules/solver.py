@@ -1,8 +1,8 @@
 """Rules for solvers."""
 
 from ...errors import SolverError, did_you_mean
-from ...solver import lr_policy, regularize, rules
-from ...solver.base import unread
+from ...solver import gradual, larc, lr_policy, regularize, rules
+from ...solver.base import refused, unread
 from ...solver.nets import TRAIN_NETS
 from ...solver.policies import POLICIES
 from . import solver_rule
@@ -40,7 +40,7 @@ def solver_type(param):
 @solver_rule()
 def no_length(param):
     """Training that ends before its first iteration, or does not move."""
-    if param.max_iter < 1 and not _is_excerpt(param):
+    if param.max_iter < 1 and not param.max_epoch and not _is_excerpt(param):
         yield f"max_iter is {param.max_iter}: there is nothing to train", "max_iter"
     if param.base_lr <= 0:
         yield f"base_lr is {param.base_lr:g}: nothing learns", "base_lr"
@@ -51,10 +51,15 @@ def no_length(param):
 @solver_rule()
 def out_of_range(param):
     """Numbers that the solver refuses."""
-    try:
-        regularize.check(param)
-    except SolverError as problem:
-        yield str(problem), "regularization_type"
+    for check, option in (
+        (regularize.check, "regularization_type"),
+        (larc.check, "larc_policy"),
+        (gradual.check, "momentum_policy"),
+    ):
+        try:
+            check(param)
+        except SolverError as problem:
+            yield str(problem), option
     for name in ("average_loss", "iter_size"):
         if getattr(param, name) < 1:
             yield f"{name} must be at least 1, not {getattr(param, name)}", name
@@ -72,6 +77,13 @@ def schedule(param):
         return
     for _, words in lr_policy.missing(param):
         yield words, "lr_policy"
+
+
+@solver_rule()
+def undone_word(param):
+    """A word of a fork that is not done here."""
+    for name, words in refused(param):
+        yield words, name
 
 
 @solver_rule(advice=True)

@@ -8,7 +8,11 @@ reads
 factor
     the option by which the rate is multiplied again and again, if there is one
 by_tests
-    whether the solver's tests move the step on: by one where `patience` of them were no better
+    whether the solver's tests move the step on: by one where some of them were no better
+patience
+    the option that says how many
+rising
+    whether they go by the first output that is no loss, where `monitor` names none
 check
     a function of the SolverParameter that raises a SolverError for options that cannot work, beside
     what `lr_policy.check` says of each option read
@@ -16,5 +20,5 @@ check
 
 from ...registry import Registry
 
-POLICIES = Registry(factor=None, by_tests=False, check=None)
+POLICIES = Registry(factor=None, by_tests=False, patience="patience", rising=False, check=None)
 register = POLICIES.register

@@ -4,10 +4,15 @@ from ...errors import SolverError
 from .base import register
 
 
+def _start(param):
+    return param.warmup_iter or param.rampup_interval
+
+
 def _comes_down(param):
-    if param.max_iter <= param.warmup_iter:
+    if param.max_iter <= _start(param):
+        name = "rampup_interval" if param.rampup_interval else "warmup_iter"
         raise SolverError(
-            f'lr_policy "cosine" comes down from warmup_iter, {param.warmup_iter}, to max_iter, '
+            f'lr_policy "cosine" comes down from {name}, {_start(param)}, to max_iter, '
             f"which is {param.max_iter}: expected more"
         )
 
@@ -16,6 +21,7 @@ def _comes_down(param):
 def cosine(param, i, current_step):
     """min_lr + (base_lr - min_lr) * (1 + cos(pi * t)) / 2, with t = (i - warmup_iter) / (max_iter -
     warmup_iter), which goes from 0 to 1.  Loshchilov, Hutter 2017, arXiv:1608.03983"""
-    t = min((i - param.warmup_iter) / (param.max_iter - param.warmup_iter), 1)
+    start = _start(param)
+    t = min((i - start) / (param.max_iter - start), 1)
     fall = param.base_lr - param.min_lr
     return param.min_lr + fall * (1 + math.cos(math.pi * t)) / 2, current_step
