@@ -22,14 +22,16 @@ import caffelite
 from caffelite.cli import main
 from caffelite.errors import CaffeliteError
 from caffelite.net.missing_data import Sample
+from caffelite.pictures.fold import repeats, scopes
 from caffelite.proto import caffe_pb2
 from caffelite.run_log.follower import MOST, Follower
-from caffelite.view.fold import repeats
 from caffelite.view.graph import describe
 from caffelite.view.net_file import ChangedOnDiskError, NetFile
 from caffelite.view.page_data import MOST_TEXT, PageData
 from caffelite.view.server import MOST_BODY, Server
 from caffelite.view.weights import Weights, _describe
+
+MODELS = Path(__file__).parent.parent / "models"
 
 NET = """name: "small"
 layer { name: "data" type: "Input" top: "data"
@@ -137,7 +139,8 @@ def test_half_typed_text_is_a_net_or_a_mistake():
 
 def test_an_empty_text_is_a_net_without_layers():
     graph = describe("", state())
-    assert graph["layers"] == graph["boxes"] == graph["edges"] == graph["folds"] == []
+    assert graph["layers"] == graph["boxes"] == graph["edges"] == []
+    assert graph["folds"] == {"repeats": [], "scopes": []}
 
 
 DATA = """
@@ -223,14 +226,38 @@ def chain(outputs):
     return f'{text} layer {{ name: "end" type: "Softmax" bottom: "block{k}" top: "end" }}'
 
 
+def repeated(text):
+    return [tuple(fold.values()) for fold in describe(text, state())["folds"]["repeats"]]
+
+
 def test_repeated_blocks_are_found_whatever_their_numbers_of_outputs():
-    graph = describe(chain([4, 6, 8, 10]), state())
-    assert graph["folds"] == [{"first": 1, "period": 3, "count": 4}]
-    other = describe(
-        chain([4, 6, 8]).replace("kernel_size: 3 pad: 1", "kernel_size: 1", 1), state()
-    )
-    assert other["folds"] == [{"first": 4, "period": 3, "count": 2}]
-    assert describe(chain([4]), state())["folds"] == []
+    names = ["block0", "block1", "block2", "block3"]
+    assert repeated(chain([4, 6, 8, 10])) == [(1, 3, 4, names)]
+    other = chain([4, 6, 8]).replace("kernel_size: 3 pad: 1", "kernel_size: 1", 1)
+    assert repeated(other) == [(4, 3, 2, names[1:3])]
+    assert repeated(chain([4])) == []
+
+
+def test_a_block_without_a_name_is_called_by_its_end():
+    text = chain([4, 4]).replace('"block0/', '"x0/').replace('"block1/', '"y1/')
+    assert repeated(text) == [(1, 3, 2, ["block0", "block1"])]
+
+
+def test_scopes_of_names():
+    names = "data a/x a/b/x a/b/y a/b/z a/y c a/p a/q a/r d.1.x d.1.y d.1.z d.2.x end".split()
+    assert [(fold.first, fold.period, *fold.names) for fold in scopes(names)] == [
+        (1, 5, "a/"), (2, 3, "a/b/"), (7, 3, "a/"), (10, 4, "d."), (10, 3, "d.1.")
+    ]  # fmt: skip
+    assert scopes([]) == scopes(["a/x", "a/y"]) == scopes(["x"] * 5) == []
+    (only,) = scopes(["a/b/x", "a/b/y", "a/b/z"])  # one of two that hold the same
+    assert only.period == 3
+
+
+def test_folding_by_scopes_of_a_published_net():
+    text = (MODELS / "googlenet" / "deploy.prototxt").read_text()
+    names = [fold["names"] for fold in describe(text, state())["folds"]["scopes"]]
+    assert names[0] == ["conv2/"]
+    assert names[1:] == [[f"inception_{k}/"] for k in "3a 3b 4a 4b 4c 4d 4e 5a 5b".split()]
 
 
 def test_repeats_start_where_the_fewest_blobs_are_cut():

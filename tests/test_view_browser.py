@@ -322,6 +322,69 @@ def test_repeats_are_folded_and_search_unfolds_them(view):
     page.wait("folded again", lambda: page.row("30 × the same block") and not page.row("block7/b"))
 
 
+SCOPES = NET + "".join(
+    f"""
+layer {{ name: "unit{k}/a" type: "AbsVal" bottom: "{bottom}" top: "x{k}" }}
+layer {{ name: "unit{k}/in/b" type: "TanH" bottom: "x{k}" top: "y{k}" }}
+layer {{ name: "unit{k}/in/c" type: "AbsVal" bottom: "y{k}" top: "z{k}" }}
+layer {{ name: "unit{k}/in/d" type: "TanH" bottom: "z{k}" top: "unit{k}/c" }}
+"""
+    for k, bottom in enumerate(["conv1", "unit0/c"])
+)
+
+
+def test_scopes_are_folded_one_in_another(view):
+    page = view(SCOPES)
+    button = page.browser.find_element(By.ID, "fold-scopes")
+    assert page.row("unit1/a") and not page.shown("#fold")
+    button.click()
+    page.wait("folded", lambda: page.row("unit0/") and not page.row("unit1/a"))
+    assert "2 AbsVal, 2 TanH" in page.row("unit1/") and "4 layers" in page.row("unit1/")
+    page.search("unit1/in/c")
+    page.wait("unfolded", lambda: (page.selected() or "").startswith("unit1/in/c "))
+    assert page.row("unit0/")
+    outlines = "return [...document.querySelectorAll('.outline')].map(one => one.ariaLabel)"
+    assert page.js(outlines) == ["unit1/: fold", "unit1/in/: fold"]
+    button.click()
+    page.wait("folded again", lambda: page.row("unit1/") and not page.row("unit1/a"))
+    button.click()
+    page.wait("all unfolded", lambda: page.row("unit0/a") and page.row("unit1/in/c"))
+
+
+def test_the_map_shows_what_is_seen_and_goes_there(view):
+    page = view(NET)
+    assert not page.shown("#minimap")
+    page.js("document.querySelector('#graph > svg').focus()")
+    page.keys(*"++++++")
+    page.wait("the map", lambda: page.shown("#minimap"))
+    frame = "return document.querySelector('#minimap .seen').getAttribute('y')"
+    before = float(page.js(frame))
+    minimap = page.browser.find_element(By.ID, "minimap")
+    mouse = webdriver.ActionChains(page.browser)
+    mouse.move_to_element_with_offset(minimap, 0, minimap.size["height"] // 2 - 3).click().perform()
+    page.wait("further down", lambda: float(page.js(frame)) > before)
+    page.browser.find_element(By.ID, "map").click()
+    assert not page.shown("#minimap")
+    page.js("sessionStorage.clear()")
+
+
+def test_nets_lie_down_where_that_is_chosen(view):
+    page = view(NET)
+    place = "const r = document.querySelector('[data-id=\"conv1#1\"] .frame')"
+    place += ".getBoundingClientRect(); return [r.left, r.top]"
+    below = page.js(place)
+    data = page.js(place.replace("conv1#1", "data#1"))
+    assert below[1] > data[1]
+    page.browser.find_element(By.CSS_SELECTOR, "[data-direction=LR]").click()
+    page.wait(
+        "beside", lambda: page.js(place)[0] > page.js(place.replace("conv1#1", "data#1"))[0] + 80
+    )
+    page.browser.refresh()
+    page.wait("the page again", lambda: page.row("data"))
+    assert page.js(place)[0] > page.js(place.replace("conv1#1", "data#1"))[0] + 80
+    page.js("sessionStorage.clear()")
+
+
 def test_the_keyboard_walks_the_graph(view):
     page = view(NET)
     page.js("document.querySelector('#graph > svg').focus()")

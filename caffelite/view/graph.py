@@ -6,12 +6,12 @@ from ..errors import CaffeliteError
 from ..lint.filtered_net import FilteredNet
 from ..net.one_by_one import measure
 from ..net.summary import batch_of
+from ..pictures import fold
 from ..pictures.draw import facts, kind
 from ..proto import caffe_pb2
 from ..proto.scan import LineIndex, Mistake
 from ..proto.text import parse_or_mistake, with_plain_newlines, without_lines
 from ..proto.upgrade import upgrade_net
-from .fold import repeats
 
 FAR = 15  # boxes, from which on a label is named at its reader instead of drawn as an edge
 
@@ -129,34 +129,9 @@ def _edges(layers, boxes):
 
 
 def _folds(layers, boxes, edges):
-    """[{first, period, count}] in boxes: blocks alike in all but names and numbers of outputs."""
-    wiring, last = [[] for _ in boxes], {}
-    for edge in edges:
-        tail, head = edge["from"], edge["to"]
-        wiring[head].append(edge["name"] if edge["far"] else tail - head)
-        if not edge["far"]:
-            last[tail, edge["name"]] = head
-    cuts = [0] * (len(boxes) + 1)
-    for (tail, _), head in last.items():
-        for box in range(tail + 1, head + 1):
-            cuts[box] += 1
-    signatures = [
-        (*(_signature(layers[index].param) for index in members), *wiring[box])
-        for box, members in enumerate(boxes)
-    ]
-    return [
-        {"first": first, "period": period, "count": count}
-        for first, period, count in repeats(signatures, cuts)
-    ]
-
-
-def _signature(param):
-    """A layer's type and options without what differs from one block to the next."""
-    rest = caffe_pb2.LayerParameter(type=param.type)
-    for field, value in param.ListFields():
-        if field.name.endswith("_param") and field.message_type:
-            getattr(rest, field.name).CopyFrom(value)
-            for name in ("num_output", "weight_filler", "bias_filler", "filler"):
-                if name in field.message_type.fields_by_name:
-                    getattr(rest, field.name).ClearField(name)
-    return rest.SerializeToString(deterministic=True)
+    """{"repeats", "scopes"}: [{first, period, count, names}] in boxes; see `fold`."""
+    params = [[layers[index].param for index in members] for members in boxes]
+    wires = [fold.Edge(edge["from"], edge["to"], edge["name"], edge["far"]) for edge in edges]
+    names = [box[0].name for box in params]
+    found = {"repeats": fold.repeated_blocks(params, wires), "scopes": fold.scopes(names)}
+    return {kind: [one._asdict() for one in folds] for kind, folds in found.items()}

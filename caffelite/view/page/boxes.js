@@ -7,6 +7,8 @@ const ROW = 19; // height of a layer's name, and of each small line
 const SMALL = 14;
 const LEAST = 110;
 const MOST = 290; // width
+const WIDE = 190; // of a line with several names
+const MANY = 8; // names of blocks in a folded box
 
 const fonts = {
   name: "600 12px system-ui, sans-serif",
@@ -32,32 +34,62 @@ function fitting(text, font, width) {
 }
 
 // {graph, nodes, groups, nodeOf, edges}: the nodes, outlines of the folds that are `unfolded`, and
-// the node that each layer, by its index, is in.
+// the node that each layer, by its index, is in. `folding` is "repeats", "scopes" or "none".
 export function visible(graph, folding, unfolded) {
   const ids = uniqueIds(graph);
   const nodes = [];
   const nodeOf = [];
-  const groups = [];
+  const open = [];
   const place = graph.boxes.map(() => null);
-  const folds = new Map(graph.folds.map((fold) => [fold.first, fold]));
+  const folds = foldsAt(graph, folding, ids);
   for (let box = 0; box < graph.boxes.length; ) {
-    const fold = folding ? folds.get(box) : undefined;
-    const count = fold ? fold.period * fold.count : 1;
-    const boxes = Array.from({ length: count }, (_, k) => box + k);
-    if (fold && !unfolded.has(ids[box])) {
-      nodes.push(foldNode(graph, fold, boxes, `fold ${ids[box]}`, ids[box]));
-      for (const each of boxes) place[each] = nodes.at(-1);
-    } else {
-      for (const each of boxes) {
-        nodes.push(boxNode(graph, graph.boxes[each], ids[each], each));
-        place[each] = nodes.at(-1);
-      }
-      if (fold) groups.push({ key: ids[box], fold, ids: boxes.map((each) => ids[each]) });
-    }
-    box += count;
+    const here = folds.get(box) ?? []; // the outermost first
+    const closed = here.findIndex(({ key }) => !unfolded.has(key));
+    open.push(...(closed < 0 ? here : here.slice(0, closed)));
+    if (closed < 0) nodes.push(boxNode(graph, graph.boxes[box], ids[box], box));
+    else nodes.push(foldNode(graph, here[closed]));
+    const { length } = closed < 0 ? [box] : here[closed].boxes;
+    place.fill(nodes.at(-1), box, box + length);
+    box += length;
   }
+  const groups = open.map(({ boxes, ...rest }) => ({
+    ...rest,
+    ids: [...new Set(boxes.map((each) => place[each].id))],
+    level: levelOf(boxes, open),
+  }));
   graph.boxes.forEach((layers, box) => layers.forEach((layer) => (nodeOf[layer] = place[box])));
   return { graph, nodes, groups, nodeOf, edges: edgesBetween(graph, place) };
+}
+
+// {box: the folds that begin there}, each {fold, key, boxes}; keys stay the same while the text is
+// edited.
+function foldsAt(graph, folding, ids) {
+  const found = new Map();
+  for (const fold of graph.folds[folding] ?? []) {
+    const boxes = Array.from({ length: fold.period * fold.count }, (_, k) => fold.first + k);
+    const key = `${folding} ${fold.count > 1 ? "" : fold.names[0]} ${ids[fold.first]}`;
+    found.set(fold.first, [...(found.get(fold.first) ?? []), { fold, key, boxes }]);
+  }
+  return found;
+}
+
+// 1 for a fold that holds no other one that is open, 2 for one that holds such a one, ...
+function levelOf(boxes, open) {
+  const inside = open.filter(
+    (other) => other.boxes.length < boxes.length && boxes.includes(other.boxes[0]),
+  );
+  return 1 + Math.max(0, ...inside.map((other) => levelOf(other.boxes, open)));
+}
+
+// The folding that leaves the fewest nodes: what a large net is shown with at first.
+export function shortest(graph) {
+  const left = (folding) => visible(graph, folding, new Set()).nodes.length;
+  return ["repeats", "scopes"].sort((a, b) => left(a) - left(b))[0];
+}
+
+// What a fold stands for.
+export function titleOf({ count, names }) {
+  return count > 1 ? `${count} × the same block` : names[0];
 }
 
 // Names of boxes that stay the same while the text is edited: that of the first layer.
@@ -115,12 +147,11 @@ export function isWrong(layer) {
   return Boolean(layer.problem) && !layer.missing;
 }
 
-function foldNode(graph, fold, boxes, id, key) {
+function foldNode(graph, { fold, key, boxes }) {
   const layers = boxes.flatMap((box) => graph.boxes[box]).map((index) => graph.layers[index]);
-  const names = [layers[0].name, layers.at(-1).name];
   const small = [
-    `${names[0]} …`,
-    `… ${names[1]}`,
+    ...(fold.count > 1 ? inLines(fold.names) : []),
+    ...inLines(types(layers)).slice(0, 3),
     `${layers.length} layers, ${total(layers, "learnable", short)} learnable`,
   ];
   const last = layers.at(-1).top.at(-1);
@@ -129,12 +160,31 @@ function foldNode(graph, fold, boxes, id, key) {
   const row = {
     kind: "fold",
     wrong,
-    title: `${fold.count} × the same block`,
+    title: titleOf(fold),
     type: "",
     small,
     height: ROW + 8 + SMALL * small.length,
   };
-  return sized({ id, key, fold, layers, rows: [row] });
+  return sized({ id: `fold ${key}`, key, fold, layers, rows: [row] });
+}
+
+// "6 Convolution", ...: how many layers of each type there are, the commonest first.
+function types(layers) {
+  const counts = new Map();
+  for (const { type } of layers) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]).map(([type, count]) => `${count} ${type}`);
+}
+
+// Words in lines that a box has room for; of very many, the first and the last.
+function inLines(all) {
+  const words = all.length > MANY ? [...all.slice(0, MANY - 2), "…", all.at(-1)] : all;
+  const lines = [];
+  for (const word of words) {
+    const longer = lines.length ? `${lines.at(-1)}, ${word}` : word;
+    if (lines.length && widthOf(longer, "small") <= WIDE) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function sized(node) {

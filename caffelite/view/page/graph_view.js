@@ -1,20 +1,22 @@
 // The graph: boxes and edges as SVG, with zoom, pan, hover, selection and the keyboard.
 import { boxTip, layerTip } from "./tips.js";
-import { sizes, visible } from "./boxes.js";
+import { shortest, sizes, titleOf, visible } from "./boxes.js";
 import { $, el, svg } from "./dom.js";
+import { Minimap } from "./minimap.js";
 import { select, zoom, zoomIdentity, zoomTransform } from "./vendor/d3.js";
 
 const MARGIN = 24;
 const READABLE = 0.45; // scale below which the first view shows the top instead of the whole
 const LEGIBLE = 0.3; // scale below which words are left out, which makes large nets quick to move
-const MANY = 60; // boxes, from which on repeats are folded at first
+const MANY = 60; // boxes, from which on a net is folded at first
 
 export class GraphView {
   // `onSelect(layer, or null)` is called when the user picks a layer.
   constructor(onSelect) {
     this.onSelect = onSelect;
     this.unfolded = new Set();
-    this.folding = null; // not decided before the first graph
+    this.folding = null; // how; not decided before the first graph
+    this.direction = sessionStorage.getItem("direction") ?? "TB"; // where the data flows
     this.selected = null; // name of a layer
     this.worker = new Worker(new URL("layout.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.laidOut(data);
@@ -33,12 +35,18 @@ export class GraphView {
     );
     $("graph").prepend(this.root);
     this.zoom = zoom()
-      .scaleExtent([0.02, 4])
+      .scaleExtent([0.005, 4])
       .on("zoom", ({ transform, sourceEvent }) => {
         if (sourceEvent) this.shown = null;
         this.viewport.setAttribute("transform", transform);
         this.viewport.classList.toggle("far", transform.k < LEGIBLE);
+        this.map.follow(this.seen());
       });
+    this.map = new Minimap((x, y) => {
+      const { k } = zoomTransform(this.root);
+      this.shown = null;
+      this.move(this.middleAt(x, y, k));
+    });
     select(this.root).call(this.zoom).on("dblclick.zoom", null);
     this.listen();
   }
@@ -47,7 +55,14 @@ export class GraphView {
     $("fit").addEventListener("click", () => this.fit());
     $("zoom-in").addEventListener("click", () => this.scaleBy(1.4));
     $("zoom-out").addEventListener("click", () => this.scaleBy(1 / 1.4));
-    $("fold").addEventListener("click", () => this.fold(!this.folding || this.unfolded.size > 0));
+    for (const button of document.querySelectorAll("[data-fold-by]")) {
+      const { foldBy } = button.dataset;
+      const done = () => this.folding === foldBy && !this.unfolded.size;
+      button.addEventListener("click", () => this.fold(done() ? "none" : foldBy));
+    }
+    for (const button of document.querySelectorAll("[data-direction]")) {
+      button.addEventListener("click", () => this.turn(button.dataset.direction));
+    }
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.root.addEventListener("focus", () => this.mark());
     this.root.addEventListener("pointermove", (event) => this.hover(event));
@@ -71,16 +86,16 @@ export class GraphView {
 
   // Show a graph; resolves when it is drawn.
   show(graph) {
-    this.folding ??= graph.boxes.length > MANY && graph.folds.length > 0;
+    this.folding ??= graph.boxes.length > MANY ? shortest(graph) : "none";
     this.graph = graph;
     return this.layout();
   }
 
   layout() {
     const scene = visible(this.graph, this.folding, this.unfolded);
-    $("fold").hidden = this.graph.folds.length === 0;
-    $("fold").setAttribute("aria-pressed", String(this.folding && !this.unfolded.size));
+    this.showChoices();
     const key = JSON.stringify([
+      this.direction,
       scene.nodes.map(({ id, width, height }) => [id, width, height]),
       scene.edges.map(({ from, to }) => [from, to]),
     ]);
@@ -94,9 +109,22 @@ export class GraphView {
       id: this.requests,
       nodes: scene.nodes.map(({ id, width, height }) => ({ id, width, height })),
       edges: scene.edges.map(({ from, to }) => ({ from, to })),
+      direction: this.direction,
     });
     this.root.setAttribute("aria-busy", "true");
     return new Promise((resolve) => this.expecting.push(resolve));
+  }
+
+  showChoices() {
+    $("folds").hidden = !Object.values(this.graph.folds).some((folds) => folds.length);
+    for (const button of document.querySelectorAll("[data-fold-by]")) {
+      const { foldBy } = button.dataset;
+      button.hidden = !this.graph.folds[foldBy].length;
+      button.setAttribute("aria-pressed", String(this.folding === foldBy && !this.unfolded.size));
+    }
+    for (const button of document.querySelectorAll("[data-direction]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.direction === this.direction));
+    }
   }
 
   laidOut(placed) {
@@ -127,21 +155,24 @@ export class GraphView {
       ...edges.map((edge, index) => drawEdge(edge, placed.paths[index])),
       ...nodes.map((node) => this.drawNode(node, placed.places[node.id])),
     );
+    this.map.draw(nodes, placed);
+    this.map.follow(this.seen());
     this.mark();
   }
 
-  outline({ key, fold, ids }, placed) {
+  outline({ key, fold, ids, level }, placed) {
     const boxes = ids.map((id) => placed.places[id]);
-    const left = Math.min(...boxes.map(({ x, width }) => x - width / 2)) - 12;
-    const right = Math.max(...boxes.map(({ x, width }) => x + width / 2)) + 12;
-    const top = Math.min(...boxes.map(({ y, height }) => y - height / 2)) - 12;
-    const bottom = Math.max(...boxes.map(({ y, height }) => y + height / 2)) + 12;
-    const words = `${fold.count} × the same block: fold`;
+    const [side, head] = [6 + 6 * level, 8 + 18 * level];
+    const left = Math.min(...boxes.map(({ x, width }) => x - width / 2)) - side;
+    const right = Math.max(...boxes.map(({ x, width }) => x + width / 2)) + side;
+    const top = Math.min(...boxes.map(({ y, height }) => y - height / 2)) - head;
+    const bottom = Math.max(...boxes.map(({ y, height }) => y + height / 2)) + side;
+    const words = `${titleOf(fold)}: fold`;
     return svg(
       "g",
       { class: "outline", "data-fold": key, role: "button", "aria-label": words },
       svg("rect", { x: left, y: top, width: right - left, height: bottom - top, rx: 10 }),
-      svg("text", { x: right + 8, y: top + 14 }, words),
+      svg("text", { x: left + 10, y: top + 16 }, words),
     );
   }
 
@@ -206,7 +237,7 @@ export class GraphView {
     const node = this.scene.nodeOf[index];
     if (node?.fold && unfold) {
       this.unfolded.add(node.key);
-      this.layout().then(() => this.select(name));
+      this.layout().then(() => this.select(name, { unfold }));
       return;
     }
     this.onSelect(this.layers[index] ?? null);
@@ -247,13 +278,21 @@ export class GraphView {
     if (open) this.unfolded.add(key);
     else this.unfolded.delete(key);
     await this.layout();
-    const node = this.scene.nodes.find(({ id }) => id === key || id === `fold ${key}`);
+    const inside = this.scene.groups.find((group) => group.key === key)?.ids[0];
+    const node = this.scene.nodes.find(({ id }) => id === (inside ?? `fold ${key}`));
     this.center(node, true);
   }
 
-  async fold(on) {
-    this.folding = on;
+  async fold(how) {
+    this.folding = how;
     this.unfolded.clear();
+    await this.layout();
+    this.start();
+  }
+
+  async turn(direction) {
+    this.direction = direction;
+    sessionStorage.setItem("direction", direction);
     await this.layout();
     this.start();
   }
@@ -304,14 +343,35 @@ export class GraphView {
 
   // The whole net, or, where that is too small to be read, its beginning.
   start() {
-    const { width } = this.scene.placed;
     if (this.scaleThatFits() >= READABLE) this.fit();
-    else {
-      const scale = Math.min(1, Math.max(READABLE, (this.room.width - 2 * MARGIN) / width));
-      const left = (this.room.width - width * scale) / 2;
-      this.move(zoomIdentity.translate(left, MARGIN).scale(scale));
-    }
+    else this.move(this.beginning());
     this.shown = "start";
+  }
+
+  // Where the data comes in, at the edge of the view; across, all that fits, around the first box.
+  beginning() {
+    const { places, ...placed } = this.scene.placed;
+    const first = places[this.scene.nodes[0].id];
+    const across = this.direction === "TB" ? ["width", "x"] : ["height", "y"];
+    const fits = (this.room[across[0]] - 2 * MARGIN) / placed[across[0]];
+    const scale = Math.min(1, Math.max(READABLE, fits));
+    const middle = fits >= READABLE ? placed[across[0]] / 2 : first[across[1]];
+    const at = this.room[across[0]] / 2 - middle * scale;
+    const [left, top] = this.direction === "TB" ? [at, MARGIN] : [MARGIN, at];
+    return zoomIdentity.translate(left, top).scale(scale);
+  }
+
+  // What of the net is seen, in its own coordinates.
+  seen() {
+    const now = zoomTransform(this.root);
+    const [left, top] = now.invert([0, 0]);
+    const [right, bottom] = now.invert([this.room.width, this.room.height]);
+    return { left, top, right, bottom };
+  }
+
+  middleAt(x, y, scale) {
+    const { width, height } = this.room;
+    return zoomIdentity.translate(width / 2 - x * scale, height / 2 - y * scale).scale(scale);
   }
 
   fit() {

@@ -4,9 +4,10 @@ import dagre from "./vendor/dagre.js";
 
 const MANY = 120; // boxes, from which on the best ranking takes too long
 
-onmessage = ({ data: { id, nodes, edges } }) => {
+onmessage = ({ data: { id, nodes, edges, direction } }) => {
   const graph = new dagre.graphlib.Graph({ multigraph: true });
   graph.setGraph({
+    rankdir: direction,
     nodesep: 26,
     edgesep: 14,
     ranksep: 34,

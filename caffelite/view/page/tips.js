@@ -1,4 +1,5 @@
 // What hovering tells: shapes, learnable values, multiply-adds, memory.
+import { titleOf } from "./boxes.js";
 import { el } from "./dom.js";
 import { bytes, exact, shape, total } from "./numbers.js";
 
@@ -15,11 +16,12 @@ export function layerTip(layer) {
 }
 
 export function boxTip(node) {
-  const { count, period } = node.fold;
+  const { names } = node.fold;
   return [
-    el("h3", {}, `${count} blocks of ${period} boxes`, " ", el("small", {}, "click to unfold")),
+    el("h3", {}, titleOf(node.fold), " ", el("small", {}, "click to unfold")),
+    names.length > 1 ? el("p", { class: "quiet" }, names.join(", ")) : null,
     facts([["layers", exact(node.layers.length)], ...counts(node.layers)]),
-  ];
+  ].filter(Boolean);
 }
 
 // What layers come to, of one pass.
