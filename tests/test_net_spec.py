@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
+from caffelite.coord_map import coord_map
 from caffelite.net_spec import NetSpec, to_proto
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
@@ -123,3 +124,67 @@ def test_mistakes_are_named():
     ):  # fmt: skip
         with pytest.raises(AttributeError, match=message):
             to_proto(layer)
+
+
+# Messages as options
+
+
+def test_options_may_be_messages():
+    pb = caffe_pb2
+    n = NetSpec()
+    n.data = L.Input(shape=pb.BlobShape(dim=[2, 3, 9, 9]))
+    n.conv = L.Convolution(
+        n.data,
+        num_output=4,
+        kernel_size=3,
+        weight_filler=pb.FillerParameter(type="xavier"),
+        param=[pb.ParamSpec(lr_mult=1), dict(lr_mult=2, decay_mult=0)],
+        include=pb.NetStateRule(phase=pb.TRAIN),
+    )
+    n.pool = L.Pooling(n.conv, pooling_param=pb.PoolingParameter(pool=P.Pooling.AVE, kernel_size=2))
+    n.scaled = L.Power(
+        n.pool, transform_param=pb.TransformationParameter(), param=n.to_proto().layer[1].param
+    )
+    expected = """
+    layer { name: "data" type: "Input" top: "data"
+      input_param { shape { dim: 2 dim: 3 dim: 9 dim: 9 } } }
+    layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+      param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 } include { phase: TRAIN }
+      convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+    layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+      pooling_param { pool: AVE kernel_size: 2 } }
+    layer { name: "scaled" type: "Power" bottom: "pool" top: "scaled" transform_param { }
+      param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 } }
+    """
+    assert n.to_proto() == text_format.Parse(expected, caffe_pb2.NetParameter())
+
+
+def test_lists_may_be_whatever_is_iterated_over():
+    shape = (caffe_pb2.BlobShape(dim=range(1, k)) for k in (2, 3))
+    net = L.DummyData(shape=shape, ntop=2)[0].to_proto()
+    assert [list(s.dim) for s in net.layer[0].dummy_data_param.shape] == [[1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            dict(weight_filler=caffe_pb2.ParamSpec()),
+            "weight_filler: .* FillerParameter, not ParamS",
+        ),
+        (dict(weight_filler="xavier"), "weight_filler: .* FillerParameter, not 'xavier'"),
+        (dict(param=[caffe_pb2.ParamSpec(), 1]), "param: .* ParamSpec, not 1"),
+    ],
+)
+def test_messages_of_another_kind_are_refused(options, said):
+    with pytest.raises(TypeError, match=said):
+        L.InnerProduct(L.Input(), num_output=1, **options).to_proto()
+
+
+def test_maps_of_coordinates_go_by_messages_too():
+    data = L.Input(shape=dict(dim=[1, 1, 9, 9]))
+    options = caffe_pb2.ConvolutionParameter(num_output=1, kernel_size=[3], stride=[2])
+    up = L.Deconvolution(data, convolution_param=options)
+    assert coord_map(up.fn) == coord_map(
+        L.Deconvolution(data, convolution_param=dict(num_output=1, kernel_size=3, stride=2)).fn
+    )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
 
 from ..layers import layer_class
 from .net_spec import Function, Top
@@ -38,6 +39,8 @@ def _map_of(fn: Function, index: int) -> Map:
     """The map from coordinates of bottom `index`."""
     found = layer_class(fn.type_name)
     options = fn.params.get(found.options_field or "", fn.params)
+    if isinstance(options, Message):
+        options = {field.name: value for field, value in options.ListFields()}
     known = found.coordinates(options, index)
     if known is None:
         raise UndefinedMapException(f"{fn.type_name} layers have no coordinate map")

@@ -8,19 +8,21 @@
     n.loss = L.SoftmaxWithLoss(n.ip1, n.label)
     print(n.to_proto())
 
-A layer call takes its bottoms, then options. A keyword that ends in `param` is a message of the
-layer; others go to the message of the layer's own type, or, where it has no such field, to the
-layer itself (`name`, `loss_weight`, `include`). `ntop` says how many tops (1), `in_place` that the
-top is the bottom.
+A layer call takes its bottoms, then options, messages as dicts or as they are:
+weight_filler=caffe_pb2.FillerParameter(type="xavier"). A keyword that ends in `param` is a message
+of the layer; others go to the message of the layer's own type, or, where it has no such field, to
+the layer itself (`name`, `loss_weight`, `include`). `ntop` says how many tops (1), `in_place` that
+the top is the bottom.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from google.protobuf.message import Message
 
 from ..errors import did_you_mean
 from ..proto import caffe_pb2
@@ -55,23 +57,48 @@ def to_proto(*tops: Top) -> NetParameter:
 
 
 def assign_proto(proto: Any, name: str, value: Any) -> None:
-    """Set a field from a Python value: dict for a message, list (or one value) for repeated."""
+    """Set a field from a Python value: dict or message for a message, list (or one) for repeated.
+
+    A list may be anything that is iterated over: a tuple, an array, a repeated field of a message.
+    """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
         kind = proto.DESCRIPTOR.name
         hint = did_you_mean(name, [field.name for field in proto.DESCRIPTOR.fields])
         raise AttributeError(f'{kind} has no field "{name}"{hint}')
-    if field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED:
-        values = value if isinstance(value, (list, tuple, np.ndarray)) else [value]
-        for item in values:
-            if isinstance(item, dict):
-                _assign_all(getattr(proto, name).add(), item)
-            else:
-                getattr(proto, name).append(_plain(item))
-    elif isinstance(value, dict):
-        _assign_all(getattr(proto, name), value)
+    is_repeated = getattr(field, "is_repeated", None)
+    if is_repeated is None:  # protobuf before version 6
+        is_repeated = field.label == field.LABEL_REPEATED
+    if not is_repeated:
+        _assign_one(proto, field, value)
+        return
+    if isinstance(value, (str, bytes, Mapping, Message)) or not isinstance(value, Iterable):
+        value = [value]
+    for item in value:
+        if field.message_type is not None:
+            _fill(getattr(proto, name).add(), field, item)
+        else:
+            getattr(proto, name).append(_plain(item))
+
+
+def _assign_one(proto: Any, field: Any, value: Any) -> None:
+    if field.message_type is not None:
+        _fill(getattr(proto, field.name), field, value)
     else:
-        setattr(proto, name, _plain(value))
+        setattr(proto, field.name, _plain(value))
+
+
+def _fill(proto: Any, field: Any, value: Any) -> None:
+    """Give a message the values of a dict, or of another message of its kind."""
+    if isinstance(value, Mapping):
+        _assign_all(proto, value)
+    elif isinstance(value, Message) and value.DESCRIPTOR.full_name == proto.DESCRIPTOR.full_name:
+        proto.MergeFrom(value)
+        proto.SetInParent()
+    else:
+        wanted = proto.DESCRIPTOR.name
+        given = value.DESCRIPTOR.name if isinstance(value, Message) else repr(value)
+        raise TypeError(f"{field.name}: expected a dict or a {wanted}, not {given}")
 
 
 def _way_out(option: str, own_fields: Mapping[str, Any]) -> str:
