@@ -97,9 +97,11 @@ def _code(argv):
 
 
 def tool():
-    """Run the command that this very program is called: what Caffe's tools are installed as."""
-    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    return main(["upgrade" if name.startswith("upgrade_") else name, *sys.argv[1:]])
+    """Run the command that this very program is called: what Caffe's programs are installed as."""
+    from ._program import words_of
+
+    words = words_of(os.path.splitext(os.path.basename(sys.argv[0]))[0], sys.argv[1:])
+    return main(words) if words else 0
 
 
 def _fail(message, code):
