@@ -14,15 +14,32 @@ from caffelite.proto.text import read_net, read_solver
 
 from .families import one_of_each
 
+MODELS = Path(__file__).parent.parent / "models"
+
 
 def test_the_list_has_every_net_with_its_numbers(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     (alexnet,) = (line for line in lines if line.split()[:1] == ["alexnet"])
-    assert alexnet.split()[1:] == ["3", "x", "227", "x", "227", "8", "60,965,224", "724,406,816"]
-    names = [line.split()[0] for line in lines[2 : 2 + len(_zoo.names())]]
-    assert names == _zoo.names()
+    shape, counts = (
+        ["3", "x", "227", "x", "227"],
+        ["8", "60,965,224", "232.6", "MiB", "724,406,816"],
+    )
+    assert alexnet.split()[1:] == shape + counts
+    names = [line.split()[0] for line in lines if line.partition(" ")[0] in _zoo.names()]
+    assert sorted(names) == sorted(_zoo.names())
     assert names.index("resnet-50") < names.index("resnet-101") < names.index("resnet-v2-50")
+
+
+def test_the_list_groups_nets_by_task_and_marks_those_that_train_here(capsys):
+    assert main(["models"]) == 0
+    groups = [group.splitlines() for group in capsys.readouterr().out.split("\n\n")[1:-1]]
+    of = {task: [net.split()[0] for net in nets] for task, *nets in groups}
+    assert "lenet" in of["Handwritten digits, 10 classes"]
+    assert "vgg-16" in of["Pictures, 1000 classes"]
+    stars = {net.split()[0] for _, *nets in groups for net in nets if net.split()[1] == "*"}
+    here = {path.parent.name for path in MODELS.glob("*/digits_solver.prototxt")} | {"lenet", "mlp"}
+    assert stars >= here and "resnet-50" not in stars
 
 
 def test_readme_counts_them():

@@ -4,12 +4,16 @@ caffelite models
 caffelite models resnet-50
 caffelite models --json
 
-"caffelite init NAME" copies one to start from. Layers are those with weights on the longest path,
-values the learnable ones, multiply-adds those of one sample's forward pass.
+"caffelite init NAME" copies one to start from. Nets for one task stand together, tasks with the
+smallest nets first. Layers are those with weights on the longest path, values the learnable ones,
+weights the size of their file, multiply-adds those of one sample's forward pass. A net with a star
+trains in a minute or two on digits that pip brings along: its card says how.
 """
 
+from collections import defaultdict
+
 from ..json_text import json_text
-from ..table import table
+from ..table import file_size, table
 from . import _zoo
 
 
@@ -32,20 +36,37 @@ def run(args):
 
 
 def _list(cards):
-    header = ("net", "input", "layers", "values", "multiply-adds")
-    rows = [
-        (
-            name,
-            facts["input"].split(",")[1].strip(),
-            str(facts["layers"]),
-            f"{facts['learnable']:,}",
-            f"{facts['multiply_adds']:,}",
-        )
-        for name, (facts, _) in cards.items()
-    ]
-    yield from table(header, rows, left=2)
+    tasks = _by_task(cards)
+    rows = [_row(name, facts) for group in tasks.values() for name, facts in group]
+    header = ("net", "input", "layers", "values", "weights", "multiply-adds")
+    heading, rule, *lines = table(header, rows, left=2)
+    yield from (heading, rule)
+    for task, group in tasks.items():
+        yield from ("", task[0].upper() + task[1:], *lines[: len(group)])
+        del lines[: len(group)]
     yield ""
-    yield '"caffelite models NAME" tells all about one, "caffelite init NAME" copies it.'
+    yield '* trains here, on digits. "caffelite models NAME" tells all about one,'
+    yield '"caffelite init NAME" copies it.'
+
+
+def _by_task(cards):
+    """(name, facts) of the nets for each task, tasks with the smallest nets first."""
+    tasks = defaultdict(list)
+    for name, (facts, _) in cards.items():
+        tasks[facts["task"]].append((name, facts))
+    smallest = {task: min(f["learnable"] for _, f in group) for task, group in tasks.items()}
+    return {task: tasks[task] for task in sorted(tasks, key=smallest.get)}
+
+
+def _row(name, facts):
+    return (
+        f"{name} *" if "recipe" in facts else name,
+        facts["input"].split(",")[1].strip(),
+        str(facts["layers"]),
+        f"{facts['learnable']:,}",
+        file_size(4 * facts["learnable"]),
+        f"{facts['multiply_adds']:,}",
+    )
 
 
 def _one(facts, prose):
