@@ -5,6 +5,8 @@
 Each finding is a line "FILE:LINE: layer "NAME": what is wrong [rule]". Only the text is looked at;
 no data is read. The exit code is 1 if there are findings, but for those that begin with "advice":
 these are of what runs as it stands, and may be meant. With --strict they count, too.
+What is meant can be said in the file: a comment "# lint: ignore RULE, RULE" holds for its line,
+alone on a line for the next one, and at the head of the file for all of it.
 """
 
 from ..errors import did_you_mean, where

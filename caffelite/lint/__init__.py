@@ -1,19 +1,21 @@
 """Find mistakes in the text of a net or solver: what does not run, and what runs to no good.
 
 Only the text is looked at, no other file. Text that does not parse gives one finding, where it
-stops to make sense.
+stops to make sense. A comment in the text may say of a rule that what it finds is meant.
 """
 
 import inspect
 from typing import NamedTuple
 
-from ..errors import where
+from ..errors import did_you_mean, where
 from ..proto import caffe_pb2
 from ..proto.scan import LineIndex, Mistake
 from ..proto.text import likely_class, parse_or_mistake, read_text, with_plain_newlines
 from .field_lines import FieldLines
+from .meant import Meant
 
 SYNTAX = "syntax"
+UNKNOWN = "unknown-rule"
 
 
 class Finding(NamedTuple):
@@ -61,6 +63,12 @@ def lint_text(text, file="<text>"):
         )
         for rule, layer, words, fields in lint(message)
     }
+    meant, known = Meant(text), descriptions()
+    findings = {found for found in findings if not meant.covers(found.line, found.rule)}
+    for line, rule in meant.named:
+        if rule not in known:
+            words = f'the comment names "{rule}", which is no rule{did_you_mean(rule, known)}'
+            findings.add(Finding(line, "", UNKNOWN, words, file))
     return sorted(findings)
 
 
@@ -73,6 +81,7 @@ def descriptions():
     """{name: what it finds} of every rule."""
     told = {
         SYNTAX: "Text that cannot be parsed, or holds nothing.",
+        UNKNOWN: 'A comment "lint: ignore" that names a rule that there is not.',
         "old-form": "What Caffe still reads, but is written otherwise today.",
     }
     for name, rule in _rules().items():

@@ -1,4 +1,7 @@
-"""AgeNet's classifier: GoogLeNet with a class for each age, Gaussian labels.  Liu et al. 2015."""
+"""AgeNet's classifier: GoogLeNet with a class for each age, Gaussian labels.  Liu et al. 2015.
+
+lint: ignore unused-top (mae is shown while training)
+"""
 
 from caffelite.models.agenet import APPARENT, REAL, classifier
 from caffelite.models.googlenet.net import features

@@ -1,4 +1,7 @@
-"""AgeNet's regressor: GoogLeNet with one output, the age / 100.  Liu et al. 2015."""
+"""AgeNet's regressor: GoogLeNet with one output, the age / 100.  Liu et al. 2015.
+
+lint: ignore unused-top (mae is shown while training)
+"""
 
 from caffelite.models.agenet import APPARENT, REAL, regressor
 from caffelite.models.googlenet.net import features

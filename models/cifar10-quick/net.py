@@ -1,4 +1,7 @@
-"""CIFAR10-quick: cuda-convnet's layers-conv-local-13pct without local layers."""
+"""CIFAR10-quick: cuda-convnet's layers-conv-local-13pct without local layers.
+
+lint: ignore linear-pair (no activation between ip1 and ip2, as published)
+"""
 
 from caffelite.models.blocks import average_pool, classify, conv, dense, gaussian, max_pool, relu
 from caffelite.models.program import Program, cifar10

@@ -1,4 +1,7 @@
-"""NIN for ImageNet: two 1 x 1 convolutions upon each other one.  Lin, Chen, Yan 2013."""
+"""NIN for ImageNet: two 1 x 1 convolutions upon each other one.  Lin, Chen, Yan 2013.
+
+lint: ignore pixels-left-over (conv1 leaves a row and a column, as published)
+"""
 
 from caffelite.models.blocks import average_pool, classify, conv, dropout, gaussian, max_pool, relu
 from caffelite.models.program import Program, imagenet

@@ -1,4 +1,7 @@
-"""ResNet-50: bottleneck units of 3, 4, 6 and 3, each added to its bottom.  He et al. 2015."""
+"""ResNet-50: bottleneck units of 3, 4, 6 and 3, each added to its bottom.  He et al. 2015.
+
+lint: ignore bias-before-batch-norm (conv1 has its bias, as in the published weights)
+"""
 
 from caffelite.models.blocks import bottleneck, resnet
 from caffelite.models.program import Program, imagenet

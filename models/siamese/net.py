@@ -1,6 +1,8 @@
 """Two LeNets with the same weights put like digits close to each other, others apart.
 
 Hadsell, Chopra, LeCun 2006; the layers of BVLC Caffe's examples/siamese.
+
+lint: ignore linear-pair (none between ip2 and feat, as published)
 """
 
 from caffelite.models.blocks import XAVIER, conv, dense, max_pool, relu
