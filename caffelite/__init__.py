@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for type checkers alone: what is found below when it is fir
     from .layers.utility.python import Layer, allow_python
     from .net import Net
     from .proto.caffe_pb2 import TEST, TRAIN
+    from .proto.text import allow_unknown
     from .pycaffe import _caffe, classifier, coord_map, detector, draw, io, net_spec
     from .pycaffe._caffe import (
         NCCL,
@@ -62,6 +63,7 @@ _HOMES = {
     "errors": ["CaffeliteError"],
     "pycaffe.as_caffe": ["install_as_caffe"],
     "proto.caffe_pb2": ["TRAIN", "TEST"],
+    "proto.text": ["allow_unknown"],
     "rng": ["set_random_seed"],
     "pycaffe.net_spec": ["NetSpec", "to_proto", "params"],
     "solver": ["Solver", "Together", "get_solver", "optimize"],

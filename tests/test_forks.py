@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ from PIL import Image
 
 import caffelite
 from caffelite import Net, get_solver
+from caffelite.cli import main
 from caffelite.data.transform import DataTransformer
 from caffelite.errors import CaffeliteError, SolverError
 from caffelite.layers import layer_types
 from caffelite.lint import lint_text
 from caffelite.proto import caffe_pb2, forks
-from caffelite.proto.text import parse
+from caffelite.proto.text import parse, passing_over_unknown
 from caffelite.solver.lr_policy import rate_at
 from caffelite.testing import make_layer
 
@@ -419,3 +421,97 @@ def test_what_is_passed_over_is_told_once(tmp_path, monkeypatch, caplog):
     said = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert len(said) == 2 and all('layer "a"' in line for line in said)
     assert said[1].endswith("all numbers of a net have one precision (a word of NVCaffe)")
+
+
+# What repeats, and what nobody knows
+
+
+def net_text(*options):
+    return INPUT + "".join(
+        f'layer {{ name: "y" type: "ReLU" bottom: "x" top: "y" {o} }}\n' for o in options
+    )
+
+
+def test_what_forks_repeat_is_read():
+    solver = parse("device_id: [0, 1] max_iter: 3", SOLVER)
+    assert list(solver.device_ids) == [0, 1] and not solver.HasField("device_id")
+    assert parse("device_id: 2", SOLVER).device_id == 2
+    several = "transform_param { resize_param { height: 3 }\n resize_param { height: 4 } }"
+    net = parse(net_text(several), caffe_pb2.NetParameter)
+    assert [p.height for p in net.layer[1].transform_param.resize_params] == [3, 4]
+    assert [layer.source_line for layer in net.layer] == [1, 2]
+
+
+UNKNOWN = """odd: "a" 'b' # here
+layer { name: "x" type: "Input" top: "x"
+  strange { a: 1 b < c: "}" > }
+  input_param { shape { dim: [2, 3] other: [{ q: 1 }, { q: 2 }] } } }
+last: 1;
+layer { name: "y" type: "ReLU" bottom: "x" top: "y" }
+"""
+
+
+def test_what_nobody_knows_is_an_error_or_passed_over(caplog, monkeypatch, tmp_path):
+    monkeypatch.setattr(logging.getLogger("caffelite"), "propagate", True)
+    path = tmp_path / "net.prototxt"
+    path.write_text(UNKNOWN)
+    with pytest.raises(CaffeliteError, match=r"1:1: unknown field \"odd\"; nobody .*--allow-unkn"):
+        Net(str(path), caffelite.TEST)
+    caffelite.allow_unknown()
+    try:
+        net = Net(str(path), caffelite.TEST)
+    finally:
+        caffelite.allow_unknown(False)
+    assert [node.layer.param.source_line for node in net.nodes] == [2, 6]
+    said = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    places = [line.removeprefix(f"{path}:").partition(": the field ") for line in said]
+    assert [(at, words.split('"')[1]) for at, _, words in places] == [
+        ("1:1", "odd"),
+        ("3:3", "strange"),
+        ("4:37", "other"),
+        ("5:1", "last"),
+    ]
+
+
+def test_a_flag_passes_over_what_nobody_knows(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("caffelite"), "propagate", True)
+    path = tmp_path / "net.prototxt"
+    path.write_text(UNKNOWN)
+    assert main(["summary", str(path)]) == 1
+    assert main(["summary", str(path), "--allow-unknown"]) == 0
+    assert main(["lint", str(path)]) == 1  # the flag is of one command
+    said = 'net.prototxt:3:3: the field "strange" is not known, and passed over'
+    assert caplog.text.count(said) == 1
+
+
+def test_other_mistakes_stay_mistakes_where_unknown_fields_are_allowed():
+    with passing_over_unknown(), pytest.raises(CaffeliteError, match=r'2:9: "name" takes a string'):
+        parse("odd: 1\nname:   2", caffe_pb2.NetParameter)
+    with passing_over_unknown(), pytest.raises(CaffeliteError, match='"layer" belongs to a net'):
+        parse('layer { name: "x" }', SOLVER)
+    with passing_over_unknown(), pytest.raises(CaffeliteError):
+        parse("odd: ", SOLVER)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("layer { augmentation_param {} }", "a word of FlowNet2's Caffe that is not done here"),
+        ("layer { cache: true }", "it belongs inside data_param"),
+        ("layer { nam: '' }", 'did you mean "name"?'),
+        ("layer { convolution_param { num_output: cls6x } }", "of N classes, cls6x is 6 N"),
+        ("layer { convolution_param { num_output: $N } }", "if the file is a template, fill in"),
+    ],
+)
+def test_errors_say_whose_word_it_is(text, words):
+    with pytest.raises(CaffeliteError, match=re.escape(words)):
+        parse(text, caffe_pb2.NetParameter)
+
+
+def test_types_of_forks_are_named(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text('layer { name: "d" type: "VideoData" top: "x" }\n')
+    words = 'unknown type "VideoData"; it is a type of temporal-segment-networks'
+    with pytest.raises(CaffeliteError, match=words):
+        Net(str(path), caffelite.TEST)
+    assert words in lint_text(path.read_text())[0].message

@@ -466,6 +466,7 @@ weight_decay: 1 regularization_type: "L3" #! out-of-range""",
     "schedules": SOLVER.replace('"fixed"', '"setp" #! schedule'),
     "a schedule without what it needs": SOLVER.replace('"fixed"', '"multistep" #! schedule'),
     "what a schedule does not read": SOLVER + "gamma: 0.1 #! unread-option",
+    "what a fork does, and is not done here": SOLVER + "disabled_update: true #! undone-word",
     "what a type does not read": SOLVER + "rms_decay: 0.9 #! unread-option",
     "steps": SOLVER.replace('"fixed"', '"multistep"')
     + """

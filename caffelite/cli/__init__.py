@@ -2,6 +2,7 @@
 
 A command's module has `add_arguments(parser)` and `run(args) -> exit code`; the first line of its
 docstring is its help. What takes long to import is imported in `run`, so that help comes at once.
+A module with READS_NETS = True, which reads nets or solvers, has the flag --allow-unknown, too.
 """
 
 import ast
@@ -162,9 +163,19 @@ def _run(name, words):
     if args.verbose:
         start_logging()
     try:
-        return module.run(args)
+        with _unknown_fields(args):
+            return module.run(args)
     except UsageError as error:
         parser.error(str(error))
+
+
+def _unknown_fields(args):
+    """What --allow-unknown asks for, while a command runs."""
+    if not getattr(args, "allow_unknown", False):
+        return contextlib.nullcontext()
+    from ..proto.text import passing_over_unknown
+
+    return passing_over_unknown()
 
 
 def parser_of(name):
@@ -177,4 +188,10 @@ def parser_of(name):
     how_much.add_argument("-q", "--quiet", action="store_true", help="only warnings, no bars")
     how_much.add_argument("-v", "--verbose", action="store_true", help="log lines, no bars")
     module.add_arguments(parser)
+    if getattr(module, "READS_NETS", False):
+        parser.add_argument(
+            "--allow-unknown",
+            action="store_true",
+            help="pass over fields of nets and solvers that nobody knows, with a warning",
+        )
     return module, parser

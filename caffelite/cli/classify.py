@@ -29,6 +29,8 @@ from ._flags import UsageError, int32
 from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
 from ._pictures import add_asking_flags, predictor_of
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     flag = parser.add_argument

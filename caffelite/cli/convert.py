@@ -14,6 +14,8 @@ from ..json_text import json_text
 from ._flags import UsageError
 from ._nets import PHASES, add_python_flag, add_state_flags, open_net
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     flag = parser.add_argument

@@ -33,6 +33,8 @@ from ._nets import (
 )
 from ._pictures import Drawing, add_draw_flag, add_mean_flags, add_skip_flag, preprocessing_of
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     flag = parser.add_argument

@@ -14,6 +14,8 @@ from ._color import paint
 _SIGNS = {"removed": ("-", "red"), "added": ("+", "green")}
 _OTHERS = ("~", "yellow")
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     flag = parser.add_argument

@@ -19,6 +19,8 @@ from ._nets import PHASES, add_net_flags, add_sample_flag, filtered_net, sample
 _TEXT = ("dot", "gv")
 _PICTURES = ("svg", "png", "pdf")
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     add_net_flags(parser, positional=True)

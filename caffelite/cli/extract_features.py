@@ -29,6 +29,8 @@ from ._nets import (
     use_device,
 )
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     flag = parser.add_argument

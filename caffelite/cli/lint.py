@@ -14,6 +14,8 @@ from ..json_text import json_text
 from ._color import paint
 from ._flags import UsageError
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     flag = parser.add_argument

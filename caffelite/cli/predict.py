@@ -21,6 +21,8 @@ from ._flags import UsageError
 from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
 from ._pictures import Drawing, add_asking_flags, add_draw_flag, predictor_of
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     add_asking_flags(parser)

@@ -11,6 +11,8 @@ import sys
 
 from ._nets import add_python_flag, allow_python
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     add_python_flag(parser)

@@ -30,6 +30,8 @@ from ._nets import PHASES, add_net_flags, add_sample_flag, filtered_net, open_ne
 _SEEN = ("size", "stride", "offset")
 _WIRING = ("layer", "type", "param", "bottom", "top", "options")
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     add_net_flags(parser, positional=True)

@@ -30,6 +30,8 @@ from ._nets import (
     use_device,
 )
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     add_net_flags(parser)

@@ -16,6 +16,8 @@ from ..table import table
 from ._flags import UsageError, int32
 from ._nets import PHASES, add_device_flags, add_net_flags, open_net, use_device
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     add_net_flags(parser)

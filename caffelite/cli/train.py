@@ -43,6 +43,8 @@ AT_ONCE = 1.0  # seconds after which a second signal is one of its own
 
 _EFFECTS = ("stop", "snapshot", "none")
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     flag = parser.add_argument

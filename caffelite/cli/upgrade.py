@@ -26,6 +26,8 @@ from ..json_text import json_text
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1f]")  # control characters that text has no use for
 _USAGE = "usage: caffelite upgrade IN OUT"
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     parser.add_argument("files", nargs="*", metavar="IN OUT", help="the old file, the new file")

@@ -20,6 +20,8 @@ from ..errors import CaffeliteError
 from ._flags import UsageError, int32
 from ._nets import PHASES, add_net_flags, add_sample_flag, allow_python, sample, stages
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     add_net_flags(parser, positional=True)

@@ -45,6 +45,8 @@ _OF_SOME = {  # flags that not all of them read
     "stride": ("occlusion",),
 }
 
+READS_NETS = True
+
 
 def add_arguments(parser):
     flag = parser.add_argument

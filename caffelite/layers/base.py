@@ -54,10 +54,20 @@ def layer_class(type_name: str) -> type[Layer]:
     return _types.get(type_name) or _named(type("Unknown", (Layer,), {}), type_name)
 
 
+def of_fork(type_name: str) -> str:
+    """What to say behind an unknown type that is a fork's: whose, and the way out; else ""."""
+    fork = forks.TYPES.get(type_name, "")
+    return fork and f"; it is a type of {fork} that is not done here; a Python layer may do it"
+
+
 def create_layer(param: caffe_pb2.LayerParameter, **context: Any) -> Layer:
     """The layer that a LayerParameter describes; `context` as for `Layer`."""
     if param.type not in _types:
-        hint = did_you_mean(param.type, _types) or f"; known are {', '.join(sorted(_types))}"
+        hint = (
+            of_fork(param.type)
+            or did_you_mean(param.type, _types)
+            or f"; known are {', '.join(sorted(_types))}"
+        )
         at = place_of(param, context.get("file", "")) | {"layer_type": ""}
         raise NetError(f'unknown type "{param.type}"{hint}', **at)
     return _types[param.type](param, **context)

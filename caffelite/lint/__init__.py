@@ -42,7 +42,7 @@ def lint_text(text, file="<text>"):
     text = with_plain_newlines(text)
     kind = likely_class(text)
     try:
-        message = parse_or_mistake(text, kind)
+        message = parse_or_mistake(text, kind, file)
     except Mistake as mistake:
         return [Finding(LineIndex(text).line(mistake.offset), "", SYNTAX, mistake.what, file)]
     if not message.ListFields():

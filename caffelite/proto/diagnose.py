@@ -5,6 +5,7 @@ import re
 from google.protobuf.descriptor import FieldDescriptor as Field
 
 from ..errors import did_you_mean, short
+from . import forks
 from .scan import TOKEN, Mistake
 
 _RANGES = {
@@ -115,6 +116,10 @@ def _unknown_field(name, context):
         hint = f"; it belongs inside {_either(homes)}"
     elif len(context.open) > 1 and context.open[-2].field(name):
         hint = f'; it belongs after the closing brace of "{level.name}"'
+    elif fork := forks.MESSAGES.get(name):
+        hint = f"; it is a word of {fork} that is not done here, and --allow-unknown passes over it"
+    elif not hint:
+        hint = "; nobody here knows it, and --allow-unknown passes over it"
     return f'unknown field "{short(name)}"{context.inside}{hint}'
 
 
@@ -146,9 +151,21 @@ def _wrong_value(field, found, reason):
         word = found.strip("\"'")
         quoted = word != found and word in names
         return takes + ("; leave out the quotes" if quoted else did_you_mean(word, names))
+    if field.type in _RANGES and (hint := _as_template(found)):
+        return takes + hint
     if _kind(field) == "a string in quotes" and re.fullmatch(r"[\w.+-]+", found):
         return f'{takes}; write "{found}"'
     return takes
+
+
+def _as_template(found):
+    """What to say of a word, or a sign that opens a place, where a number is due; or ""."""
+    if found in forks.TEMPLATES:
+        owner, how = forks.TEMPLATES[found]
+        return f"; the file is a template of {owner}: {how}"
+    if re.fullmatch(r"[$@%{].*|[A-Za-z_]\w*", found):
+        return "; if the file is a template, fill in its places first, as with sed"
+    return ""
 
 
 def _kind(field):

@@ -245,6 +245,12 @@ WORDS: dict[str, Word] = {
     for name, verdict in words.items()
 }
 
+# Fields that forks give several times, and Caffe once -> the field that has them all here.
+SEVERAL_TIMES = {
+    "SolverParameter.device_id": "device_ids",
+    "TransformationParameter.resize_param": "resize_params",
+}
+
 IN_SOLVERS = {n.partition(".")[2] for n in WORDS if n.startswith("SolverParameter.")}
 
 # Types of layers that are not here -> whose they are.
@@ -303,6 +309,12 @@ MESSAGES = {
     "symmetric_rectify_param": SCNN,
     "trt_param": NVCAFFE,
     "axpy_param": "SENet's Caffe",
+}
+
+# Words that stand for numbers in templates -> whose they are, and how they are filled in.
+TEMPLATES = {
+    name: ("MobileNet-SSD", f"of N classes, {name} is {number}; its gen_model.sh N fills them in")
+    for name, number in (("cls1x", "N"), ("cls3x", "3 N"), ("cls6x", "6 N"))
 }
 
 

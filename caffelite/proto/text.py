@@ -1,7 +1,9 @@
 """Read and write prototxt. Every layer knows the line it starts on."""
 
 import codecs
+import contextlib
 import difflib
+import logging
 import os
 import re
 
@@ -9,12 +11,15 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from ..atomic import write_atomically
-from ..errors import ProtoError
+from ..errors import ProtoError, short, where
 from ..reading import opened
 from . import caffe_pb2
 from .diagnose import diagnose
+from .loose import fitted
 from .scan import LineIndex, Mistake, scan, top_level_names
 from .upgrade import complete_snapshot_prefix, upgrade_net, upgrade_solver
+
+log = logging.getLogger("caffelite")
 
 MAX_BYTES = 64 * 2**20  # nets with weights in them are the largest; a typo can name anything
 
@@ -61,11 +66,34 @@ def read_text(path, message_class):
     return _decode(_read_bytes(path), path, message_class)
 
 
+_passed_over = None  # what was told of, where fields that nobody knows are passed over
+
+
+def allow_unknown(wanted: bool = True) -> None:
+    """Pass over fields of nets and solvers that nobody here knows, with a warning for each.
+
+    Otherwise they are an error. On the command line, --allow-unknown.
+    """
+    global _passed_over
+    _passed_over = set() if wanted else None
+
+
+@contextlib.contextmanager
+def passing_over_unknown():
+    """`allow_unknown`, while the block runs."""
+    before = _passed_over is not None
+    allow_unknown()
+    try:
+        yield
+    finally:
+        allow_unknown(before)
+
+
 def parse(text, message_class, path=""):
     """The message that `text` describes; `path` is named in errors."""
     text = with_plain_newlines(text)
     try:
-        return parse_or_mistake(text, message_class)
+        return parse_or_mistake(text, message_class, path)
     except Mistake as mistake:
         raise _error(path, LineIndex(text), mistake) from None
 
@@ -74,20 +102,38 @@ def with_plain_newlines(text):
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def parse_or_mistake(text, message_class):
+def parse_or_mistake(text, message_class, path=""):
     """The message that `text`, with plain newlines, describes; raises Mistake."""
     lines = LineIndex(text)
-    message = message_class()
     layers = scan(text)
+    try:
+        message = _parsed(text, message_class)
+    except Mistake:
+        if mistake := _other_kind(text, message_class):
+            raise mistake from None
+        text, unknown = fitted(text, message_class, _passed_over is not None)
+        message = _parsed(text, message_class)
+        for name, start, _, _ in unknown:
+            _tell_of(where(path or "text", lines.line(start), lines.column(start)), name)
+    for steps, offset in layers.items():
+        _follow(message, steps).source_line = lines.line(offset)
+    return message
+
+
+def _tell_of(place, name):
+    """Say once that an unknown field is passed over."""
+    if (place, name) not in _passed_over:
+        log.warning('%s: the field "%s" is not known, and passed over', place, short(name))
+        _passed_over.add((place, name))
+
+
+def _parsed(text, message_class):
+    message = message_class()
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as problem:
-        offset = lines.offset(problem.GetLine(), problem.GetColumn())
-        raise (
-            _other_kind(text, message_class) or diagnose(problem, text, offset, message_class)
-        ) from None
-    for steps, offset in layers.items():
-        _follow(message, steps).source_line = lines.line(offset)
+        offset = LineIndex(text).offset(problem.GetLine(), problem.GetColumn())
+        raise diagnose(problem, text, offset, message_class) from None
     return message
 
 

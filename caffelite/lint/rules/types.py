@@ -2,6 +2,7 @@
 
 from ...errors import did_you_mean
 from ...layers import layer_types
+from ...layers.base import of_fork
 from ...net.wiring import count_problem
 from . import rule
 
@@ -12,7 +13,8 @@ def unknown_type(net):
     known = layer_types()
     for i, layer in enumerate(net.layers):
         if layer.type not in known:
-            words = f'unknown type "{layer.type}"{did_you_mean(layer.type, known)}'
+            hint = of_fork(layer.type) or did_you_mean(layer.type, known)
+            words = f'unknown type "{layer.type}"{hint}'
             yield i, words if layer.type else "has no type", "type"
 
 
