@@ -14,7 +14,7 @@ import caffelite
 from caffelite.data import hdf5
 from caffelite.errors import CaffeliteError, WeightsError
 from caffelite.net import convert, weights_file
-from caffelite.proto import caffe_pb2, wire
+from caffelite.proto import blob_values, caffe_pb2, wire
 
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
@@ -218,10 +218,10 @@ def test_old_files_and_legacy_shapes_are_read(tmp_path):
 def test_unpacked_and_double_values_are_read():
     packed = np.arange(3, dtype="<f4").tobytes()
     unpacked = b"".join(wire.varint(5 << 3 | 5) + packed[i : i + 4] for i in (0, 4, 8))
-    blob = weights_file.read_blob(unpacked, (0, len(unpacked)))
+    blob = blob_values.read(unpacked, (0, len(unpacked)))
     np.testing.assert_array_equal(blob.data, [0, 1, 2])
     double = caffe_pb2.BlobProto(data=[1, 2], double_data=[3, 4]).SerializeToString()
-    np.testing.assert_array_equal(weights_file.read_blob(double, (0, len(double))).data, [3, 4])
+    np.testing.assert_array_equal(blob_values.read(double, (0, len(double))).data, [3, 4])
 
 
 def raw_blob(values, kind, dtype):
@@ -258,7 +258,10 @@ def test_values_as_nvcaffe_writes_them_are_read(tmp_path, kind, dtype, net_dtype
 @pytest.mark.parametrize(
     "blob, expected",
     [
-        (raw_blob([1, 2, 3], 3, "<i4"), "values of type 3, expected one of"),
+        (
+            raw_blob([1, 2, 3], 3, "<i4"),
+            "values of type INT, expected one of DOUBLE, FLOAT, FLOAT16; save it again",
+        ),
         (raw_blob([1, 2, 3], 1, "<f2"), "6 bytes are no run of 4-byte values"),
         (raw_blob([1, 2], 1, "<f4"), r"shape \(2,\).*expected \(3,\)"),
     ],

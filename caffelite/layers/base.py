@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import filler, rng
 from ..blob import Blob
-from ..errors import CaffeliteError, NetError, did_you_mean, place, place_of
-from ..proto import caffe_pb2, forks
+from ..errors import CaffeliteError, NetError, ProtoError, did_you_mean, place, place_of
+from ..proto import blob_values, caffe_pb2, forks
 from ..proto.given import Given, declared, given
 from ..types import DType, Shape
 from .reach import HERE, Reach
@@ -461,7 +461,10 @@ class Layer:
         return blob
 
     def _take_values(self, blob: Blob, name: str, proto: caffe_pb2.BlobProto) -> None:
-        values = np.asarray(proto.double_data or proto.data, self.dtype)
+        try:
+            values = blob_values.of_message(proto).data
+        except ProtoError as problem:
+            raise self.error(f"{name}: the net file's values for it: {problem}") from None
         if values.size != blob.count:
             raise self.error(
                 f"{name}: the net file brings {values.size} values for it, "

@@ -17,7 +17,8 @@ from google.protobuf.message import DecodeError
 from .. import reading
 from ..data import hdf5
 from ..errors import DataError, ProtoError, WeightsError
-from ..proto import caffe_pb2, wire
+from ..proto import blob_values, caffe_pb2, wire
+from ..proto.blob_values import BlobValues
 from . import checksum
 
 log = logging.getLogger("caffelite")
@@ -69,14 +70,9 @@ class _WeightsFile:
 
 
 @dataclass
-class SavedBlob:
-    """One BlobProto of a file: its shape, and views of its values."""
+class SavedBlob(BlobValues):
+    """One BlobProto of a file."""
 
-    shape: tuple
-    legacy: bool  # shape came as num, channels, height, width
-    data: np.ndarray
-    diff: np.ndarray
-    place: int | None = None  # where in the file the values are, if in one piece
     file: BinaryIO | None = None  # the one that they are in, while it is open
 
     @functools.cached_property
@@ -208,46 +204,8 @@ def _read_layer(buffer, span, numbers):
         elif number == name_number:
             name = str(buffer[value[0] : value[1]], "utf-8")
         elif number == blobs_number:
-            blobs.append(read_blob(buffer, value))
+            blobs.append(SavedBlob(**vars(blob_values.read(buffer, value))))
     return name, blobs
-
-
-def read_blob(buffer, span):
-    """The SavedBlob of a BlobProto, the bytes `span` of the buffer.
-
-    NVCaffe has a field of its own for the values, and one for their type.
-    """
-    parts = {number: [] for number in (5, 6, 8, 9, _RAW)}
-    legacy, shape, raw_type = {}, None, 0
-    for number, kind, value in wire.fields(buffer, *span):
-        if number in parts and kind != wire.VARINT:
-            parts[number].append((kind, value))
-        elif number in (1, 2, 3, 4) and kind == wire.VARINT:
-            legacy[number] = value
-        elif number == _RAW_TYPE and kind == wire.VARINT:
-            raw_type = value
-        elif number == 7 and kind == wire.LENGTH:
-            shape = tuple(caffe_pb2.BlobShape.FromString(buffer[value[0] : value[1]]).dim)
-    singles = [wire.numbers(buffer, parts[number], "<f4") for number in (5, 6)]
-    doubles = [wire.numbers(buffer, parts[number], "<f8") for number in (8, 9)]
-    data, diff = (d if d.size else s for s, d in zip(singles, doubles, strict=True))
-    if legacy:
-        shape = tuple(legacy.get(number, 0) for number in (1, 2, 3, 4))
-    runs = parts[8 if doubles[0].size else 5]
-    if parts[_RAW] and not data.size:
-        runs, data = parts[_RAW][-1:], _raw_values(buffer, parts[_RAW][-1:], raw_type)
-    place = runs[0][1][0] if len(runs) == 1 and data.size else None
-    return SavedBlob(shape or (), bool(legacy), data, diff, place)
-
-
-_RAW_TYPE, _RAW = 10, 12
-_RAW_TYPES = {0: "<f8", 1: "<f4", 2: "<f2"}
-
-
-def _raw_values(buffer, runs, kind):
-    if kind not in _RAW_TYPES:
-        raise ProtoError(f"values of type {kind}, expected one of {sorted(_RAW_TYPES)}: floats")
-    return wire.numbers(buffer, runs, _RAW_TYPES[kind])
 
 
 # HDF5

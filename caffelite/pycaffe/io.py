@@ -5,7 +5,6 @@ Pictures are height x width x channels here, float32, channels in the order red,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +12,8 @@ import numpy as np
 
 from ..data.datum import pixels
 from ..data.picture_file import opened_picture, tiles, upright
-from ..errors import DataError, NetError, missing_extra
-from ..proto import caffe_pb2
+from ..errors import DataError, NetError, ProtoError, missing_extra
+from ..proto import blob_values, caffe_pb2
 from ..types import Array, ArrayLike, Path
 
 # Messages
@@ -22,15 +21,10 @@ from ..types import Array, ArrayLike, Path
 
 def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> Array:
     """The values of a BlobProto, or its diffs, in its shape."""
-    values = np.array(blob.diff if return_diff else blob.data, np.float32)
-    legacy = ("num", "channels", "height", "width")
-    if any(blob.HasField(name) for name in legacy):
-        shape = tuple(getattr(blob, name) for name in legacy)
-    else:
-        shape = tuple(blob.shape.dim)
-    if math.prod(shape) != values.size:
-        raise ValueError(f"the blob holds {values.size} values, which is not its shape, {shape}")
-    return values.reshape(shape)
+    try:
+        return blob_values.of_message(blob).array(return_diff)
+    except ProtoError as problem:
+        raise ValueError(f"the blob {problem}") from None
 
 
 def array_to_blobproto(arr: ArrayLike, diff: ArrayLike | None = None) -> caffe_pb2.BlobProto:

@@ -15,6 +15,7 @@ from ..errors import CaffeliteError, SolverError
 from ..glog import NOTICE
 from ..net import weights
 from ..net.transfer import REFUSE, WARN
+from ..proto import blob_values
 from . import prefix
 from .rules import RULES
 from .snapshot import histories_of, nets_of, rate_in_history
@@ -208,7 +209,7 @@ def _carried(solver, state, path):
     for net_name, net in nets_of(solver):
         for layer in net.layers:
             saved = carried.get((net_name, layer.name), [])
-            arrays = [_values(blob) for blob in saved]
+            arrays = [blob_values.of_message(blob).data for blob in saved]
             found = [(tuple(of.shape.dim), a.size) for of, a in zip(saved, arrays, strict=True)]
             if found != [(blob.shape, blob.count) for blob in layer.carried]:
                 raise SolverError(
@@ -233,7 +234,3 @@ def _find_model(state, path):
     if not os.path.samefile(named, beside):
         log.warning("%s names %s, which is taken, as in Caffe, and not %s", path, named, beside)
     return named
-
-
-def _values(blob):
-    return np.asarray(blob.double_data or blob.data)

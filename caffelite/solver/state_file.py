@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError
 
 from ..data import hdf5
 from ..errors import CaffeliteError, ProtoError, SolverError
-from ..net import checksum, weights, weights_file
-from ..proto import caffe_pb2, wire
+from ..net import checksum, weights
+from ..proto import blob_values, caffe_pb2, wire
 from ..reading import opened
 
 _HISTORY = 3  # the field of a SolverState
@@ -92,7 +92,7 @@ def _read_binary(path):
         for field in wire.fields(buffer, 0, len(buffer)):
             number, kind, span = field
             if (number, kind) == (_HISTORY, wire.LENGTH):
-                arrays.append(weights_file.read_blob(buffer, span).data)
+                arrays.append(blob_values.read(buffer, span).data)
             else:
                 message += wire.field(buffer, *field)
     except (ProtoError, DecodeError):
