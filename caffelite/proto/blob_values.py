@@ -16,7 +16,7 @@ from . import caffe_pb2, wire
 
 @dataclass
 class BlobValues:
-    """What a BlobProto says: its shape, and views of its values."""
+    """What a BlobProto says: its shape, and its values, as views of the buffer where that can be."""
 
     shape: tuple
     legacy: bool  # shape came as num, channels, height, width
@@ -25,14 +25,13 @@ class BlobValues:
     place: int | None = None  # where in the buffer the values are, if in one piece
 
     def array(self, diff=False):
-        """A copy of the values, or of the diffs, in the blob's shape; halves become floats."""
+        """A copy of the values, or of the diffs, in the blob's shape."""
         values = self.diff if diff else self.data
         shape = reading.shape(self.shape, values.size)
         if shape is None:
             declared = short(str(self.shape[: reading.MOST_AXES + 1]), 200)
             raise ProtoError(f"holds {values.size} values, which is not its shape, {declared}")
-        double = values.dtype.itemsize == 8
-        return np.array(values, np.float64 if double else np.float32).reshape(shape)
+        return np.array(values, values.dtype.newbyteorder("=")).reshape(shape)
 
 
 def of_message(blob):
@@ -99,4 +98,7 @@ def _values(buffer, doubles, floats, raw, raw_type):
             f"values of type {name}, expected one of {', '.join(map(_Type.Name, _DTYPES))}; save it "
             "again by NVCaffe with store_blobs_in_old_format: true in its solver"
         )
-    return wire.numbers(buffer, last, _DTYPES[raw_type]), last
+    values = wire.numbers(buffer, last, _DTYPES[raw_type])
+    if raw_type == _Raw.FLOAT16:
+        return values.astype("<f4"), []  # nobody computes with halves
+    return values, last
