@@ -158,7 +158,7 @@ def _numbers(path: Path, count: int) -> Array:
     at = f'filler file "{path}"'
     if not os.path.isfile(path):  # a device or a pipe may never end
         raise NetError(f"{at}: no such file (looked for from {os.getcwd()})")
-    words = reading.text(path, most=100 * count + (1 << 20), error=NetError).split()
+    words = reading.text(path, 100 * count + (1 << 20), NetError, wanted="numbers as text").split()
     if len(words) != count:
         raise NetError(f"{at}: has {len(words)} numbers, expected {count}")
     return np.array([reading.number(word, at, error=NetError) for word in words])

@@ -6,6 +6,7 @@ whatever it holds. Nobody opens, parses or converts foreign files and words past
 tests/test_reading.py holds all others to.
 """
 
+import contextlib
 import errno
 import functools
 import itertools
@@ -56,7 +57,17 @@ def opened(
         return open(path, mode, opener=functools.partial(_handle, piped=piped), **how)
     except (OSError, ValueError) as problem:  # ValueError: no system takes such a name
         reason = getattr(problem, "strerror", problem)
+        if os.path.isdir(path):
+            reason = _folder(path)
         raise error(f"{path}: {failing}: {reason}") from problem
+
+
+def _folder(path: Path) -> str:
+    """What a folder is, and where such ones go."""
+    from . import file_kind
+
+    kind = file_kind.of(path)
+    return f"this is {kind.what}; {kind.way}" if kind else "this is a folder"
 
 
 def _handle(path: str, flags: int, piped: bool) -> int:
@@ -116,9 +127,15 @@ def text(
     error: Kind = DataError,
     failing: str = "cannot be read",
     errors: str = "strict",
+    wanted: str = "text",
+    takes: tuple[str, ...] = (),
 ) -> str:
-    """The text in a file, `most` characters at most."""
-    with opened(path, error=error, failing=failing, encoding="utf-8", errors=errors) as file:
+    """The text in a file, `most` characters at most.
+
+    `wanted` is what it should be, `takes` the kinds of file that it may be (see file_kind).
+    """
+    with opened(path, error=error, failing=failing, encoding="utf-8-sig", errors=errors) as file:
+        _check_kind(file, path, wanted, takes, error)
         try:
             content: str = file.read(most + 1)
         except UnicodeDecodeError as problem:
@@ -131,15 +148,16 @@ def text(
 def lines(
     path: Path,
     wanted: str = "text",
-    encoding: str = "utf-8",
     errors: str = "surrogateescape",
     newline: str | None = None,
 ) -> Iterator[str]:
     """Yield the lines of a text file, each with its end; `wanted` is what it should be.
 
     Bytes that are no UTF-8 pass through as names of files may have them, if `errors` is left out.
+    A byte-order mark at its head is none of its text.
     """
-    with opened(path, encoding=encoding, errors=errors, newline=newline) as file:
+    with opened(path, encoding="utf-8-sig", errors=errors, newline=newline) as file:
+        _check_kind(file, path, wanted, (), DataError)
         left = math.inf if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else MOST_TEXT
         number = 0
         try:
@@ -152,6 +170,21 @@ def lines(
         except UnicodeDecodeError as problem:
             at, found = f"{path}:{number + 1}", _not_text(problem)
             raise DataError(f"{at}: expected {wanted}, but {found}") from None
+
+
+def _check_kind(
+    file: IO[str], path: Path, wanted: str, takes: tuple[str, ...], error: Kind
+) -> None:
+    """Raise the error for a file that is something else by its head."""
+    from . import file_kind
+
+    with contextlib.suppress(OSError):  # a folder: reading it says so
+        head = file.buffer.peek(_HEAD)[:_HEAD]  # type: ignore[attr-defined]
+        if words := file_kind.text_mistake(head, path, wanted, takes):
+            raise error(f"{path}: {words}")
+
+
+_HEAD = 1 << 13
 
 
 def _not_text(problem: UnicodeDecodeError) -> str:

@@ -266,7 +266,7 @@ def test_csv_is_there_whole_or_not_at_all(trained, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["none.png"], 1, "none.png: no picture that can be decoded"),
+        (["none.png"], 1, "none.png: no such file"),
         (["empty"], 1, "empty: holds no pictures"),
         (["*.tif"], 1, "*.tif: nothing has such a name"),
         (["plain.png", "--mean", "gray.binaryproto"], 1, "has the shape (3, 8, 9), but the mean"),

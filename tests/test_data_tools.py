@@ -142,7 +142,7 @@ def test_pictures_that_cannot_be_read_are_skipped_and_leave_their_numbers(album,
     assert convert("./", "list.txt", "db") == 0
     assert [key for key, _ in records("db")] == [b"00000000_a.png", b"00000003_e.bmp"]
     err = capsys.readouterr().err
-    assert 'list.txt: skipped "./none.png": no picture' in err
+    assert 'list.txt: skipped "./none.png": no such file' in err
     assert 'list.txt: skipped "./list.txt": no picture' in err
 
 
@@ -173,7 +173,7 @@ def test_labels_that_are_no_numbers_are_read_as_caffe_does_with_a_warning(album,
         (["./", "list.txt", "list.txt"], 1, "list.txt: exists already"),
         (["--encode_type", "xyz", "./", "list.txt", "db"], 1, 'of the type "xyz"'),
         (["--encode_type", "pdf", "./", "list.txt", "db"], 1, 'of the type "pdf"'),
-        (["-noskip_bad", "list.", "list.txt", "db"], 1, 'list.a.png": no picture that can be'),
+        (["-noskip_bad", "list.", "list.txt", "db"], 1, 'list.a.png": no such file'),
         (["--resize_width", "9", "./", "list.txt", "db"], 2, "give both"),
         (["--backend", "hdf5", "./", "list.txt", "db"], 2, "choose from"),
         (["./", "list.txt"], 2, "DB"),

@@ -275,7 +275,7 @@ def empty_class():
         (spoil_list("bee/0.png -1"), ["list.txt"], 1, "list.txt:2: the label is -1"),
         (spoil_list("bee/0.png 1"), ["list.txt", "--labels", "list.txt"], 0, ""),
         (spoil_list("bee/0.png 2"), ["list.txt", "--labels", "list.txt"], 1, "names 2"),
-        (spoil_list("none.png 0"), ["list.txt"], 1, '"none.png": no picture'),
+        (spoil_list("none.png 0"), ["list.txt"], 1, '"none.png": no such file'),
         (None, ["pictures", "--test", "0.01"], 1, "none is left for the part test"),
         (None, ["pictures", "--test", "0.99"], 1, "none is left for the part train"),
         (None, ["pictures", "--test", "1"], 2, "expected a number from 0 to below 1"),

@@ -140,11 +140,11 @@ def test_a_gray_net_is_shown_gray_pictures(folder, capsys):
             "filename,xmin,ymin,xmax,ymax\na.png,1,2,3,nan\n",
             "windows.csv:2: ymax: expected a number below",
         ),
-        ("filename,xmin,ymin,xmax,ymax\nnone.png,1,2,3,4\n", "none.png: no picture"),
+        ("filename,xmin,ymin,xmax,ymax\nnone.png,1,2,3,4\n", "none.png: no such file"),
         ("filename,xmin,ymin,xmax,ymax\na.png,50,50,60,60\n", "a.png: the window"),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2,1,2\n", "a.png: the window"),
         ("filename,xmin,ymin,xmax,ymax\na.png,-3,0,5,6\n", "a.png: the window"),
-        (b"\xff\xfe\x00", "windows.csv:1: expected CSV, but byte 0xff is not UTF-8"),
+        (b"\xff\xfe\x00", "windows.csv: expected CSV, but this is text in UTF-16"),
     ],
 )
 def test_broken_windows_are_named_and_leave_nothing(folder, content, message, capsys):

@@ -147,12 +147,19 @@ def test_a_29th_of_february(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"hello\n", b"\0" * 200_000, b"{}\n[1]\n", b'{"event": 3}']
+    "content, words",
+    [
+        (b"", "the file is empty"),
+        (b"hello\n", "tells of no training; expected a log with"),
+        (b"\0" * 200_000, "expected a log with.*200,000 bytes that are all 0"),
+        (b"{}\n[1]\n", "expected a log with.* but this is JSON"),
+        (b'{"event": 3}', "expected a log with.* but this is JSON"),
+    ],
 )
-def test_a_file_that_is_no_log(content, tmp_path, capsys):
+def test_a_file_that_is_no_log(content, words, tmp_path, capsys):
     path = tmp_path / "x"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="tells of no training"):
+    with pytest.raises(DataError, match=words):
         read_log(path)
     assert main(["parse_log", str(path), str(tmp_path)]) == 1
     assert list(tmp_path.iterdir()) == [path]

@@ -51,20 +51,20 @@ READ = [
 ]
 
 OTHER = {
-    "an EPS": as_file(colors(), "eps"),
-    "a PDF": b"%PDF-1.4\n%\xe2\xe3",
-    "an AVIF": b"\0\0\0\x20ftypavif\0\0\0\0avifmif1",
-    "a HEIC": b"\0\0\0\x20ftypheic\0\0\0\0mif1heic",
-    "a JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n",
-    "a DDS": as_file(colors(), "dds"),
-    "a BLP": b"BLP2\1\0\0\0",
-    "a Photoshop (PSD)": b"8BPS\0\1",
+    "an EPS picture": as_file(colors(), "eps"),
+    "a PDF file": b"%PDF-1.4\n%\xe2\xe3",
+    "an AVIF picture": b"\0\0\0\x20ftypavif\0\0\0\0avifmif1",
+    "a HEIC picture": b"\0\0\0\x20ftypheic\0\0\0\0mif1heic",
+    "a JPEG 2000 picture": b"\0\0\0\x0cjP  \r\n\x87\n",
+    "a DDS picture": as_file(colors(), "dds"),
+    "a BLP picture": b"BLP2\1\0\0\0",
+    "a Photoshop (PSD) picture": b"8BPS\0\1",
     "an icon (ICO)": as_file(colors(), "ico"),
-    "a TGA": as_file(colors(), "tga"),
-    "a DICOM": bytes(128) + b"DICM\2\0",
-    "an HTML": b"\xef\xbb\xbf\n <!doctype html><html>",
-    "an SVG": b'<svg xmlns="http://www.w3.org/2000/svg">',
-    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\n",
+    "a TGA picture": as_file(colors(), "tga"),
+    "a DICOM picture": bytes(128) + b"DICM\2\0",
+    "a web page (HTML)": b"\xef\xbb\xbf\n <!doctype html><html>",
+    "an SVG picture": b'<svg xmlns="http://www.w3.org/2000/svg">',
+    "a Git LFS pointer, which stands for a file that was not fetched": b"version https://git-lfs.github.com/spec/v1\n",
 }
 UNKNOWN = [as_file(colors().convert("F"), "spider"), as_file(colors(), "pcx"), b"no picture"]
 
@@ -85,7 +85,7 @@ def test_other_formats_are_refused_by_name(tmp_path, format, monkeypatch):
     for read in (decode, decoded_shape, load_image):
         with pytest.raises(DataError) as caught:
             read(tmp_path / "cat.jpg")
-        assert f"it is {format} file; expected JPEG, PNG, BMP" in str(caught.value)
+        assert f"it is {format}; expected JPEG, PNG, BMP" in str(caught.value)
 
 
 @pytest.mark.parametrize("encoded", [*UNKNOWN, b"", b"P", b"\xff\xd8\xff"])
@@ -111,7 +111,7 @@ def test_a_picture_that_never_comes_is_not_waited_for(tmp_path, monkeypatch):
         (tmp_path / "cat.jpg", "nothing came through"),
         ("/dev/zero", "it is a device"),
     ):
-        with pytest.raises(DataError, match=f"no picture that can be decoded: {why}"):
+        with pytest.raises(DataError, match=f"cannot be read: {why}"):
             decode(path)
 
 

@@ -77,6 +77,7 @@ def test_what_comes_through_a_pipe_has_a_limit(read, monkeypatch):
 
 def test_a_line_has_a_limit_and_a_file_one_as_its_readers_say():
     with open("sparse", "wb") as file:
+        file.write(b"y" * (1 << 13))
         file.truncate(1 << 40)
     with pytest.raises(DataError, match="sparse:1: expected text, found a line of more"):
         list(reading.lines("sparse"))
@@ -87,7 +88,8 @@ def test_a_line_has_a_limit_and_a_file_one_as_its_readers_say():
 
 
 @pytest.mark.parametrize(
-    "path, reason", [("none", "No such file"), ("a\0b", "embedded null"), (".", "Is a directory")]
+    "path, reason",
+    [("none", "No such file"), ("a\0b", "embedded null"), (".", "this is an empty folder")],
 )
 def test_what_cannot_be_opened_is_named(path, reason):
     with pytest.raises(CaffeliteError, match=f"cannot be read: {reason}"):

@@ -1060,7 +1060,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_layer():
         (b"", "the file is empty"),
         (b"\xff" * 40, "not a .solverstate"),
         (b"\x08\x05", "holds 0 histories, expected 4"),
-        (b"\x1a\x05", "not a .solverstate, or a damaged one"),
+        (b"\x1a\x05", "damaged: it was cut off: of its last field 5 bytes are missing"),
         (b"\x1a\x03\x3a\x01\xff", "not a .solverstate, or a damaged one"),  # a blob's shape
         (b"\x12\x01\xff", "not a .solverstate, or a damaged one"),  # learned_net
         (caffe_pb2.SolverState(iter=-1).SerializeToString(), "not a .solverstate"),

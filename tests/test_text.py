@@ -306,15 +306,18 @@ def caffemodel():
         (b"", "1:1: expected the text of a net (layer { ... }), but this is empty"),
         (b"# nothing\n\n", "but this is empty"),
         (b"\xef\xbb\xbf", "but this is empty"),
-        (caffemodel(), "but this looks like a binary .caffemodel; weights are given apart"),
+        (caffemodel(), "but this is a .caffemodel, the weights of a net; weights are given as"),
         (bytes(range(256)), "but this is a binary file"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "but this is HDF5"),
-        (gzip.compress(LENET.encode()), "but this is compressed; unpack it first"),
-        (b"PK\x03\x04" + bytes(20), "but this is compressed"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "but this is an HDF5 file"),
+        (gzip.compress(LENET.encode()), "but this is packed (gzip); unpack it first"),
+        (b"PK\x03\x04" + bytes(20), "but this is packed (zip)"),
         (b"\n<!DOCTYPE html>\n<html>", "but this is a web page"),
-        (codecs.BOM_UTF16_LE + LENET.encode("utf-16-le"), "but this is UTF-16; save it as UTF-8"),
-        (LENET.encode("utf-16-le"), "but this is UTF-16"),
-        (LENET.encode("utf-16-be"), "but this is UTF-16"),
+        (
+            codecs.BOM_UTF16_LE + LENET.encode("utf-16-le"),
+            "but this is text in UTF-16; save it as UTF-8",
+        ),
+        (LENET.encode("utf-16-le"), "but this is text in UTF-16"),
+        (LENET.encode("utf-16-be"), "but this is text in UTF-16"),
         (LENET.encode("utf-32"), "but this is"),
         (b'name: "a"\n# caf\xe9\n', '2:6: byte 0xe9 (in Latin-1: "\xe9") is not UTF-8; save'),
         (b'name: "a" \xff', '1:11: byte 0xff (in Latin-1: "\xff") is not UTF-8'),
@@ -343,7 +346,7 @@ def test_a_missing_file_is_answered_with_the_nearest_name(file):
 
 
 def test_a_directory_or_an_impossible_name_is_refused(tmp_path):
-    assert refused_file(tmp_path) == f"{tmp_path}: is a directory, expected a prototxt"
+    assert f"{tmp_path}: cannot be read: this is an empty folder" in refused_file(tmp_path)
     assert "cannot be read" in refused_file("a\0b")
 
 
@@ -359,7 +362,7 @@ def test_a_file_too_large_is_refused_before_it_is_parsed(file, monkeypatch):
     assert "has more than 1 MB" in refused_file(file(b'# "\n' * 2**19))
     model = NetParameter()
     model.layer.add(name="a").blobs.add(data=[0.5] * 2**20)
-    assert "looks like a binary .caffemodel" in refused_file(file(model.SerializeToString()))
+    assert "but this is a .caffemodel" in refused_file(file(model.SerializeToString()))
 
 
 def test_read_net_upgrades_and_read_solver_completes(file):

@@ -34,6 +34,7 @@ ORDER = [  # a room imports from its own line and the lines above
         "lock",
         "glog",
         "reading",
+        "file_kind",
         "table",
         "json_text",
         "_old_paths",

@@ -107,7 +107,11 @@ def test_solvers_are_upgraded_with_the_nets_inside_them(folder):
         ("layer { nam: 'x' }", 2, "nam"),
         ("base_lr: 1 solver_tipe: SGD", 2, "solver_tipe"),
         (b"\0\1\2 something", 2, "neither text nor a .caffemodel"),
-        (b"\x08\x01\x10\x01\x18\x01\x20\x01*\x04\0\0\0\0", 2, "nor a .caffemodel"),  # a BlobProto
+        (
+            b"\x08\x01\x10\x01\x18\x01\x20\x01*\x04\0\0\0\0",
+            2,
+            "or a .caffemodel, but this is a BlobProto",
+        ),
         (b"\x12\x04\x1a\x02\xff\0", 2, "a name that is not UTF-8"),  # layers { top: ... }
         (b"\x89HDF\r\n\x1a\n", 2, "HDF5"),
         ("layer { name: 'x' } layers { name: 'y' }", 1, "not both"),
@@ -122,7 +126,7 @@ def test_exit_codes_are_those_of_caffes_tools(folder, content, code, message, ca
 
 
 def test_files_that_are_missing(folder, capsys):
-    for path, problem in (("none", "No such file"), (".", "Is a directory")):
+    for path, problem in (("none", "No such file"), (".", "this is an empty folder")):
         assert main(["upgrade", path, "out"]) == 2
         assert f"{path}: cannot be read: {problem}" in capsys.readouterr().err
     for words in ([], ["in"], ["in", "out", "more"]):

@@ -853,7 +853,7 @@ def test_a_port_in_use(tmp_path, capsys):
         (["view", "net", "--data-shape", "3,x,2"], 2, "C,H,W"),
         (["view", "net", "--data-shape", "3,0,2"], 2, "C,H,W"),
         (["view", "none"], 1, "none: no such file"),
-        (["view", "."], 1, "is a directory"),
+        (["view", "."], 1, "this is a folder"),
         (["view", "net", "--weights", "none.caffemodel"], 1, "none.caffemodel"),
         (["view", "net", "--weights", "net"], 1, "net"),
         (["view", "large"], 1, "too much to edit"),

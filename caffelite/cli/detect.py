@@ -75,7 +75,10 @@ def run(args):
 
     allow_python(args)
     if args.windows.lower().endswith(".txt"):
-        windows = proposals(line.removesuffix("\n") for line in lines(args.windows))
+        windows = proposals(
+            line.removesuffix("\n")
+            for line in lines(args.windows, "names of pictures, a line each")
+        )
     else:
         windows = read_windows(args.windows)
     detector = _detector(args, log)

@@ -15,6 +15,8 @@ import re
 from .. import reading
 from . import _zoo
 
+_OURS = ("net", "solver", "script")  # kinds of the files that are copied
+
 
 def add_arguments(parser):
     parser.add_argument("name", metavar="NAME", help='a net; "caffelite models" lists them')
@@ -48,7 +50,7 @@ def _texts(name, solvers):
     """{file to make: what is in it}. Prototxts too long to be kept are written by the program."""
     texts, sources = {}, _files(name, solvers)
     for file, source in sources.items():
-        texts[file] = reading.text(source)
+        texts[file] = reading.text(source, takes=_OURS)
     if "deploy.prototxt" not in sources:
         from ..models.program import program
 
@@ -77,7 +79,7 @@ def _solvers(name):
     return {
         file: file.replace(name, "solver", 1)
         for file in alike
-        if of_net.search(reading.text(os.path.join(folder, file)))
+        if of_net.search(reading.text(os.path.join(folder, file), takes=_OURS))
     }
 
 

@@ -18,7 +18,7 @@ import logging
 import re
 import sys
 
-from .. import reading
+from .. import file_kind, reading
 from ..atomic import write_atomically
 from ..errors import ProtoError
 from ..json_text import json_text
@@ -64,8 +64,6 @@ def _read(path):
     from ..proto import caffe_pb2, text
 
     data = reading.data(path, error=ProtoError)
-    if data.startswith(b"\x89HDF"):
-        raise ProtoError(f"{path}: is HDF5, which has no old forms")
     if not _BINARY.search(data, 0, 4096):
         likely = text.likely_class(data.decode("utf-8", "replace"))
         return text.of_bytes(data, likely, path), True, data
@@ -75,7 +73,11 @@ def _read(path):
     except DecodeError:
         net.Clear()
     if not (net.layer or net.layers):
-        raise ProtoError(f"{path}: neither text nor a .caffemodel, or a damaged one")
+        wanted, words = (
+            "a net, a solver or a .caffemodel",
+            "neither text nor a .caffemodel, or a damaged one",
+        )
+        raise file_kind.mistake(path, wanted, ProtoError, words, ("caffemodel",))
     return net, False, data
 
 

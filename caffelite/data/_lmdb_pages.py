@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import file_kind
 from ..errors import DataError
 
 _MAGIC = struct.pack("<I", 0xBEEFC0DE)
@@ -129,7 +130,8 @@ class Pages:
         head = self._read(0, min(size, 64))
         at = head.find(_MAGIC)
         if at < 0 or len(head) < 64:
-            raise DataError(f"{self.name}: is not an LMDB file ({size} bytes)")
+            words = f"is not an LMDB file ({size} bytes)"
+            raise file_kind.mistake(self.name, "the data file of an LMDB", DataError, words)
         version = int.from_bytes(head[at + 4 : at + 8], "little")
         if version != 1:
             raise DataError(
@@ -364,7 +366,8 @@ def _data_file(path):
         place = "" if os.path.isabs(path) else f" (looked for from {os.getcwd()})"
         raise DataError(f"{path}: no such directory{place}")
     if not os.path.isdir(path):
-        raise DataError(f"{path}: is a file; an LMDB source is the directory that holds data.mdb")
+        words = "is a file; an LMDB source is the directory that holds data.mdb"
+        raise file_kind.mistake(path, "an LMDB (a directory that holds data.mdb)", DataError, words)
     name = os.path.join(path, "data.mdb")
     if not os.path.isfile(name):
         if os.path.isfile(os.path.join(path, "CURRENT")):

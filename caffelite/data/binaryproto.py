@@ -1,6 +1,6 @@
 """.binaryproto files: one array as a serialized BlobProto, such as the mean of a data set."""
 
-from .. import reading
+from .. import file_kind, reading
 from ..atomic import write_atomically
 from ..errors import DataError, ProtoError
 from ..proto import blob_values
@@ -15,7 +15,8 @@ def read(path):
             raise ProtoError(f"holds no values; expected those of its shape, {blob.shape}")
         return blob.array()
     except ProtoError as problem:
-        raise DataError(f"{path}: {problem}") from None
+        wanted = "one array (a .binaryproto)"
+        raise file_kind.mistake(path, wanted, DataError, str(problem), ("binaryproto",)) from None
 
 
 def write(path, array):

@@ -94,7 +94,7 @@ class Lighting:
 def read_axes(path):
     """s_i e_i as row i, from the "eigenvalues" and "eigenvectors" (in columns) of a JSON file."""
     wanted = 'JSON with "eigenvalues" and "eigenvectors", as in a statistics.json'
-    content = reading.json_object(reading.text(path), path, wanted)
+    content = reading.json_object(reading.text(path, wanted=wanted, takes=("JSON",)), path, wanted)
     try:
         values = np.array(content["eigenvalues"], float)
         vectors = np.array(content["eigenvectors"], float)

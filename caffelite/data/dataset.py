@@ -103,7 +103,7 @@ def split(pictures, share, seed, shuffle=True):
 
 def read_names(path):
     """The names in a text file, a line each."""
-    names = [line.removesuffix("\n") for line in lines(path)]
+    names = [line.removesuffix("\n") for line in lines(path, "names of classes, a line each")]
     if not any(names[:2]):
         raise DataError(f"{path}: is empty; expected a name a line")
     return names

@@ -13,7 +13,7 @@ def read_windows(path):
     """{picture: [(ymin, xmin, ymax, xmax)]} of a CSV file whose first line names the columns."""
     found = {}
     try:
-        text = reading.lines(path, "CSV", encoding="utf-8-sig", errors="strict", newline="")
+        text = reading.lines(path, "CSV", errors="strict", newline="")
         lines = csv.reader(text, skipinitialspace=True)
         columns = [word.strip() for word in next(lines, [])]
         missing = {"filename", *COORDINATES}.difference(columns)

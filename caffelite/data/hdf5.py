@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from .. import rng
+from .. import file_kind, rng
 from ..atomic import write_atomically
 from ..errors import CaffeliteError, DataError, missing_extra
 from ..reading import lines
@@ -138,7 +138,7 @@ class Hdf5Source(RowSource):
 
 def read_list(path):
     """The file names in a list file."""
-    text = lines(path, "a list of HDF5 file names", errors="strict")
+    text = lines(path, "a list of HDF5 file names")
     names = [name for line in text for name in line.split()]
     if not names:
         raise DataError(f"{path}: lists no HDF5 files")
@@ -152,8 +152,9 @@ def open_file(path, values=True):
     Another process reads it first; without `values`, only what the file holds, not its values.
     """
     h5py = package()
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise DataError(f"{path}: no such file (looked for from {os.getcwd()})")
+    file_kind.check(path, "an HDF5 file", DataError, ("HDF5", "Keras", "solverstate.h5"))
     failure = _trial.failure(path, values)
     if failure is not None:
         raise DataError(f"{path}: cannot be read as HDF5: {failure}")

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from .. import reading
+from .. import file_kind, reading
 from ..errors import DataError
 from .hdf5 import MOST_PACKED
 
@@ -23,10 +23,11 @@ def read_idx(folder, name, axes):
                 int.from_bytes(header[i : i + 4], "big") for i in range(4, 4 + 4 * axes, 4)
             )
             if header[:4] != bytes([0, 0, 8, axes]) or len(header) < 4 + 4 * axes:
-                raise DataError(
-                    f"{path}: starts with {header.hex() or 'nothing'}, expected 000008{axes:02x} "
+                words = (
+                    f"starts with {header.hex() or 'nothing'}, expected 000008{axes:02x} "
                     f"and 4 bytes for each of {axes} axes, as in an IDX file"
                 )
+                raise file_kind.mistake(path, "an IDX file", DataError, words, ("gzip",))
             count = math.prod(shape)
             most = os.path.getsize(path) * (MOST_PACKED if packed else 1)
             values = file.read(count + 1) if count <= most else b""

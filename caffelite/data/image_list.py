@@ -117,7 +117,7 @@ def read_list(path, strict=False):
     That is warned about, or, `strict`, an error.
     """
     entries, odd = [], []
-    for number, line in enumerate(lines(path), 1):
+    for number, line in enumerate(lines(path, "a list of pictures with labels"), 1):
         line = line.removesuffix("\n")
         name, space, text = line.rpartition(" ")
         found = _LABEL.match(text)

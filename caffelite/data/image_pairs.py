@@ -30,7 +30,7 @@ class ImagePairSource(ImageListSource):
         return self.root_of_labels + name if self.root_of_labels else self.path(name)
 
     def read_entries(self, list_path):
-        pairs = [line.split() for line in lines(list_path)]
+        pairs = [line.split() for line in lines(list_path, "a list of pairs of pictures")]
         while pairs and not pairs[-1]:
             del pairs[-1]
         for number, names in enumerate(pairs, 1):

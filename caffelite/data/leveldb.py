@@ -12,6 +12,7 @@ import tempfile
 import weakref
 from contextlib import contextmanager
 
+from .. import file_kind
 from ..atomic import written_together
 from ..errors import DataError, missing_extra
 from ..reading import data, text
@@ -164,7 +165,8 @@ def _check(path):
     if os.path.isfile(os.path.join(path, "data.mdb")):
         raise DataError(f"{path}: is an LMDB; write backend: LMDB (without it, LEVELDB is meant)")
     if not os.path.isfile(os.path.join(path, "CURRENT")):
-        raise DataError(f"{path}: expected a LevelDB, a directory that holds CURRENT")
+        words = "expected a LevelDB, a directory that holds CURRENT"
+        raise file_kind.mistake(path, "a LevelDB (a directory)", DataError, words, ("folder",))
 
 
 def _stamp(path):

@@ -21,6 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from .. import file_kind
 from ..environment import number
 from ..errors import DataError
 from ..reading import MOST_TEXT, opened
@@ -36,40 +37,6 @@ _READERS = {
 }  # by Pillow's names
 _EXPECTED = "JPEG, PNG, BMP, GIF, TIFF, WebP, PPM, PGM or PBM"
 
-_STARTS = {
-    "JPEG": [b"\xff\xd8\xff"],
-    "PNG": [b"\x89PNG\r\n\x1a\n"],
-    "BMP": [b"BM"],
-    "GIF": [b"GIF87a", b"GIF89a"],
-    "TIFF": [b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"],
-    "PPM": [b"P%d" % kind for kind in range(1, 7)],
-    "an EPS": [b"%!PS", b"\xc5\xd0\xd3\xc6"],
-    "a PDF": [b"%PDF"],
-    "a JPEG 2000": [b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"],
-    "a JPEG XL": [b"\xff\x0a", b"\0\0\0\x0cJXL "],
-    "a Photoshop (PSD)": [b"8BPS"],
-    "an icon (ICO)": [b"\0\0\1\0"],
-    "a TGA": [b"\0\0\2" + bytes(9), b"\0\0\x0a" + bytes(9)],
-    "an icon (ICNS)": [b"icns"],
-    "a DDS": [b"DDS "],
-    "a BLP": [b"BLP1", b"BLP2"],
-    "a QOI": [b"qoif"],
-    "an OpenEXR": [b"\x76\x2f\x31\x01"],
-    "a Radiance HDR": [b"#?RADIANCE", b"#?RGBE"],
-    "a PAM": [b"P7"],
-    "a PFM": [b"PF\n", b"Pf\n"],
-    "a FITS": [b"SIMPLE  ="],
-    "an SGI": [b"\x01\xda"],
-    "an HDF5": [b"\x89HDF\r\n\x1a\n"],
-    "a numpy (.npy)": [b"\x93NUMPY"],
-    "a gzip": [b"\x1f\x8b"],
-    "a ZIP": [b"PK\3\4"],
-    "a Git LFS pointer": [b"version https://git-lfs"],
-    "an HTML": [b"<!DOCTYPE HTML", b"<HTML", b"<HEAD"],
-    "an SVG": [b"<SVG"],
-    "an XML": [b"<?XML"],
-}
-_BRANDS = {"an AVIF": [b"avif", b"avis"], "a HEIC": [b"hei", b"hev", b"mif1", b"msf1"]}
 _HEAD = 512
 
 # How the names of pictures end: first of those that can be read; then of others, which are listed
@@ -113,9 +80,10 @@ def opened_picture(encoded):
 
     Whatever a decoder raises within is a DataError. It does not name the file: the caller does.
     """
+    opened_file = _file(encoded)
     try:
-        with _file(encoded) as file:
-            yield _picture(file)
+        with opened_file as file:
+            yield _picture(file, encoded)
     except DataError as problem:
         raise DataError(f"no picture that can be decoded: {problem}") from None
     except Exception as problem:  # on damaged files decoders raise nearly anything
@@ -130,15 +98,20 @@ def _file(encoded):
     try:
         return opened(encoded, "rb")
     except DataError as problem:
-        raise problem.__cause__ from None  # without the name
+        if not os.path.lexists(encoded):
+            raise DataError("no such file") from None
+        raise DataError(f"cannot be read: {_reason(problem.__cause__)}") from None
 
 
-def _picture(file):
+def _picture(file, encoded):
     head = file.read(_HEAD)
-    format = _format(head)
+    kind = file_kind.of_head(head)
+    format = kind.name if kind else ""
     if format not in _READERS:
-        what = f"it is {format} file" if format else "of no known format" if head else "it is empty"
-        raise DataError(f"{what}; expected {_EXPECTED}")
+        kind = kind if file is encoded else _of_all(encoded)
+        what = f"it is {kind.what}" if kind else "of no known format"
+        way = f"; {kind.way}" if kind and kind.way else ""
+        raise DataError(f"{what}; expected {_EXPECTED}{way}")
     if file.seekable():
         file.seek(0)
     else:
@@ -158,20 +131,10 @@ def _picture(file):
     return picture
 
 
-def _format(head):
-    """Pillow's name of a format that is read, the name of another with its article, or ""."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
-    if head[4:8] == b"ftyp":
-        for name, brands in _BRANDS.items():
-            if any(head[8:12].startswith(brand) for brand in brands):
-                return name
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().upper()
-    for name, starts in _STARTS.items():
-        for start in starts:
-            if (text if start[:1] == b"<" else head).startswith(start):
-                return name
-    return "a DICOM" if head[128:132] == b"DICM" else ""
+def _of_all(encoded):
+    """The kind of what takes a look at all of it."""
+    kind = file_kind.of_bytes(encoded) if isinstance(encoded, bytes) else file_kind.of(encoded)
+    return None if kind is None or kind.name == "binary" else kind
 
 
 def most_pixels():

@@ -70,7 +70,7 @@ class _Words:
         self._words = self._split()
 
     def _split(self):
-        for line in reading.lines(self.path):
+        for line in reading.lines(self.path, "a window file"):
             self.line += 1
             yield from line.split()
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from .. import reading
+from .. import file_kind, reading
 from ..data import hdf5
 from ..errors import DataError, ProtoError, WeightsError
 from ..proto import blob_values, caffe_pb2, wire
@@ -24,18 +24,20 @@ from . import checksum
 log = logging.getLogger("caffelite")
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+WANTED = "weights (a .caffemodel or HDF5)"
 CHECKSUM = "caffelite_checksum"  # the attribute of an HDF5 file, which Caffe does not look at
 
 
-def is_hdf5(path):
-    """Whether a weights file is HDF5, by its first bytes."""
-    with opened(path) as file:
+def is_hdf5(path, error=WeightsError):
+    """Whether a file of weights, or of a solver's state, is HDF5, by its first bytes."""
+    with opened(path, error) as file:
         return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
 
 
-def opened(path):
-    """A file of weights, open; a pipe is none, since they are read in several rounds."""
-    return reading.opened(path, "rb", WeightsError, "cannot read the weights", piped=False)
+def opened(path, error=WeightsError):
+    """A file of weights, or of a state, open; a pipe is none: they are read in several rounds."""
+    what = "the weights" if error is WeightsError else "the solver state"
+    return reading.opened(path, "rb", error, f"cannot read {what}", piped=False)
 
 
 class _WeightsFile:
@@ -58,6 +60,10 @@ class _WeightsFile:
                 "a file of it that loads"
             )
         log.warning("%s; it is taken as it is", text)
+
+    def _mistake(self, otherwise, *takes):
+        """The error for a file that is none of weights, or is damaged."""
+        return file_kind.mistake(self.path, WANTED, WeightsError, otherwise, takes)
 
     def __enter__(self):
         return self
@@ -169,9 +175,10 @@ class BinaryFile(_WeightsFile):
                 elif number == _CHECKSUM and kind == wire.FIXED32:
                     recorded = int.from_bytes(buffer[span[0] : span[1]], "little")
         except (ProtoError, DecodeError, UnicodeDecodeError) as problem:
-            raise WeightsError(f"{path}: not a .caffemodel, or a damaged one: {problem}") from None
+            words = f"not a .caffemodel, or a damaged one: {problem}"
+            raise self._mistake(words, "caffemodel") from None
         if not any(found.values()):
-            raise WeightsError(f"{path}: holds no layers; expected a .caffemodel")
+            raise self._mistake("holds no layers; expected a .caffemodel", "caffemodel")
         if all(found.values()):
             raise WeightsError(
                 f'{path}: has layers of today\'s form ("layer", {len(found[100])}) and of the old '
@@ -258,7 +265,12 @@ class Hdf5File(_WeightsFile):
         self.path = os.fspath(path)
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(hdf5.open_file(self.path))
-            self.data = hdf5.group(file, "data")
+            try:
+                self.data = hdf5.group(file, "data")
+            except DataError as problem:
+                found = str(problem).removeprefix(f"{self.path}: ")
+                words = f"expected {WANTED}, but this is an HDF5 file of something else: {found}"
+                raise self._mistake(words, "HDF5") from None
             self.names = list(self.data)  # of layers, as in BinaryFile
             self.checksum = file.attrs.get(CHECKSUM)
             if not isinstance(self.checksum, np.integer | None):

@@ -16,7 +16,7 @@ from . import caffe_pb2, wire
 
 @dataclass
 class BlobValues:
-    """What a BlobProto says: its shape, and its values, as views of the buffer where that can be."""
+    """What a BlobProto says: its shape, and its values, views of the buffer where that can be."""
 
     shape: tuple
     legacy: bool  # shape came as num, channels, height, width

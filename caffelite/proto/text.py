@@ -5,11 +5,10 @@ import contextlib
 import difflib
 import logging
 import os
-import re
 
 from google.protobuf import text_format
-from google.protobuf.message import DecodeError
 
+from .. import file_kind
 from ..atomic import write_atomically
 from ..errors import ProtoError, short, where
 from ..reading import opened
@@ -188,8 +187,6 @@ def _follow(message, steps):
 
 
 def _read_bytes(path):
-    if os.path.isdir(path):
-        raise ProtoError(f"{path}: is a directory, expected a prototxt")
     try:
         with opened(path, "rb", ProtoError) as file:
             return file.read(MAX_BYTES + 1)
@@ -210,13 +207,11 @@ def _similar_file(path):
 
 def _decode(data, path, message_class):
     """The text of a prototxt; anything else is named for what it is."""
-    for start, what in _OTHER_FILES:
-        if start.match(data):
-            raise _not_text(path, message_class, what)
+    kind = file_kind.of(path) if len(data) > MAX_BYTES else file_kind.of_bytes(data)
+    if kind is not None and kind.name not in ("net", "solver", "empty"):
+        way = f"; {kind.way}" if kind.way else ""
+        raise _not_text(path, message_class, f"is {kind.what}{way}")
     data = data.removeprefix(codecs.BOM_UTF8)
-    if _CONTROL.search(data):
-        weights = _is_caffemodel(data)
-        raise _not_text(path, message_class, _CAFFEMODEL if weights else "is a binary file")
     if len(data) > MAX_BYTES:
         raise _not_text(path, message_class, f"has more than {MAX_BYTES >> 20} MB")
     try:
@@ -226,24 +221,6 @@ def _decode(data, path, message_class):
         byte = data[problem.start]
         what = f'byte 0x{byte:02x} (in Latin-1: "{chr(byte)}") is not UTF-8; save the file as UTF-8'
         raise _error(path, lines, Mistake(problem.start, what)) from None
-
-
-_CAFFEMODEL = "looks like a binary .caffemodel; weights are given apart from the net"
-_OTHER_FILES = [
-    (re.compile(rb"\xff\xfe|\xfe\xff|(\0[^\0]){4}|([^\0]\0){4}"), "is UTF-16; save it as UTF-8"),
-    (re.compile(rb"\x89HDF\r\n\x1a\n"), "is HDF5; weights are given apart from the net"),
-    (re.compile(rb"\x1f\x8b|PK\x03\x04|BZh"), "is compressed; unpack it first"),
-    (re.compile(rb"(?i)\s*<(!doctype|html)"), "is a web page; download the file itself"),
-]
-_CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]")  # control characters other than white space
-
-
-def _is_caffemodel(data):
-    try:
-        net = caffe_pb2.NetParameter.FromString(data)
-    except DecodeError:
-        return len(data) > MAX_BYTES  # only its start was read
-    return bool(net.layer or net.layers)
 
 
 def _not_text(path, message_class, what):

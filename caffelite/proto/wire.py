@@ -10,6 +10,12 @@ from ..errors import ProtoError
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
 
+class CutOff(ProtoError):
+    """A field, `number`, that is longer than what is left of the message, by `missing` bytes."""
+
+    number = missing = 0
+
+
 def fields(buffer, start, end):
     """Yield (number, wire type, value) of the fields in buffer[start:end].
 
@@ -31,9 +37,11 @@ def fields(buffer, start, end):
             else:
                 raise ProtoError(f"byte {at}: wire type {wire_type} is not in use")
             if size > end - at:
-                raise ProtoError(
+                problem = CutOff(
                     f"byte {at}: field {number} declares {size} bytes, but only {end - at} are left"
                 )
+                problem.number, problem.missing = number, size - (end - at)
+                raise problem
             value, at = (at, at + size), at + size
         yield number, wire_type, value
 

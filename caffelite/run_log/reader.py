@@ -10,6 +10,7 @@ import os
 import re
 from datetime import datetime
 
+from .. import file_kind
 from ..errors import DataError
 from ..reading import count, finite, json_object, opened
 from . import glog_text
@@ -53,10 +54,12 @@ def read_log(path):
             written = min(max(os.fstat(file.fileno()).st_mtime, 0), _LATEST)
             run = glog_text.rows_of(lines, datetime.fromtimestamp(written).year)
     if not run.train and not run.test:
-        raise DataError(
-            f"{path}: tells of no training; expected a log with lines such as "
-            '"Iteration 100, lr = 0.01", or the JSON lines of caffelite train --log'
+        wanted = (
+            'a log with lines such as "Iteration 100, lr = 0.01", or the JSON lines of caffelite '
+            "train --log"
         )
+        words = f"tells of no training; expected {wanted}"
+        raise file_kind.mistake(path, wanted, DataError, words, ("log",))
     return run
 
 

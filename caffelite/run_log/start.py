@@ -35,7 +35,7 @@ def start_of(solver, command):
 def _text(path):
     """What is in a net's file, None if it is no text any more, or too long."""
     try:
-        return text(path, most=MOST_TEXT)
+        return text(path, most=MOST_TEXT, takes=("net",))
     except DataError:
         return None
 

@@ -12,11 +12,11 @@ import zlib
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from .. import file_kind
 from ..data import hdf5
 from ..errors import CaffeliteError, ProtoError, SolverError
-from ..net import checksum, weights
+from ..net import checksum, weights, weights_file
 from ..proto import blob_values, caffe_pb2, wire
-from ..reading import opened
 
 _HISTORY = 3  # the field of a SolverState
 _EXTRA = "caffelite_state"  # the dataset of an HDF5 state that holds what Caffe does not
@@ -65,10 +65,13 @@ def checksum_of(state, histories):
 
 # In
 
+_TAKES = ("solverstate", "solverstate.h5", "HDF5")  # kinds of files
+
 
 def read(path):
     """(SolverState, histories) of a file."""
-    return (_read_hdf5 if path.endswith(".h5") else _read_binary)(path)
+    file_kind.check(path, "a .solverstate", SolverError, (*_TAKES, "empty"))
+    return (_read_hdf5 if weights_file.is_hdf5(path, SolverError) else _read_binary)(path)
 
 
 def check_whole(state, arrays, path):
@@ -82,8 +85,7 @@ def check_whole(state, arrays, path):
 
 def _read_binary(path):
     """The state, and its histories apart: views of the mapped file, which may be large."""
-    failing = "cannot read the solver state"
-    with opened(path, "rb", SolverError, failing, piped=False) as file:
+    with weights_file.opened(path, SolverError) as file:
         if not os.fstat(file.fileno()).st_size:
             raise SolverError(f"{path}: the file is empty, expected a .solverstate")
         buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -97,7 +99,10 @@ def _read_binary(path):
                 message += wire.field(buffer, *field)
     except (ProtoError, DecodeError):
         raise damaged(path) from None
-    return _parse(bytes(message), path), arrays
+    state = _parse(bytes(message), path)
+    if not state.HasField("iter"):
+        raise damaged(path)
+    return state, arrays
 
 
 def _parse(message, path):
@@ -110,11 +115,16 @@ def _parse(message, path):
 
 
 def damaged(path):
-    return SolverError(f"{path}: not a .solverstate, or a damaged one")
+    """The error for a file that is no state, or a damaged one."""
+    words = "not a .solverstate, or a damaged one"
+    return file_kind.mistake(path, "a .solverstate", SolverError, words, _TAKES)
 
 
 def _read_hdf5(path):
     with hdf5.open_file(path) as file:
+        if "history" not in file and "iter" not in file:
+            words = 'expected a .solverstate, but this is an HDF5 file without "iter" and "history"'
+            raise file_kind.mistake(path, "a .solverstate", SolverError, words, ("HDF5",))
         state = caffe_pb2.SolverState()
         if _EXTRA in file:
             state = _parse(hdf5.dataset(file, _EXTRA)[()].tobytes(), path)
@@ -136,7 +146,7 @@ def _integer(file, name, path):
 def digest_in(path):
     """The digest of the weights that a state was written with; None if it cannot be read."""
     try:
-        if not path.endswith(".h5"):
+        if not weights_file.is_hdf5(path, SolverError):
             return _read_binary(path)[0].weights_digest
         with hdf5.open_file(path) as file:
             return _parse(hdf5.dataset(file, _EXTRA)[()].tobytes(), path).weights_digest

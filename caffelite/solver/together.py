@@ -168,7 +168,7 @@ def _one_each(**solvers: Solver) -> bool:
 
 def _read(path: str) -> dict[str, Any]:
     """What a .together file holds."""
-    text = reading.text(path, most=1 << 20, error=SolverError)
+    text = reading.text(path, most=1 << 20, error=SolverError, takes=("JSON",))
     found = reading.json_object(text, path, error=SolverError)
     try:
         states = {
