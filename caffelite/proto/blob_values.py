@@ -95,10 +95,10 @@ def _values(buffer, doubles, floats, raw, raw_type):
     if raw_type not in _DTYPES:
         name = _Type.Name(raw_type) if raw_type in _Type.values() else raw_type
         raise ProtoError(
-            f"values of type {name}, expected one of {', '.join(map(_Type.Name, _DTYPES))}; save it "
-            "again by NVCaffe with store_blobs_in_old_format: true in its solver"
+            f"values of type {name}, expected one of {', '.join(map(_Type.Name, _DTYPES))}; save "
+            "it again by NVCaffe with store_blobs_in_old_format: true in its solver"
         )
     values = wire.numbers(buffer, last, _DTYPES[raw_type])
-    if raw_type == _Raw.FLOAT16:
+    if raw_type == _Type.FLOAT16:
         return values.astype("<f4"), []  # nobody computes with halves
     return values, last
