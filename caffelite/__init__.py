@@ -17,8 +17,9 @@ if TYPE_CHECKING:  # for type checkers alone: what is found below when it is fir
     from . import layers, net, proto, pycaffe, solver, testing
     from .blob import Blob
     from .errors import CaffeliteError
-    from .layers.utility.python import Layer, allow_python
+    from .layers.utility.python import Layer
     from .net import Net
+    from .own_code import allow_python
     from .proto.caffe_pb2 import TEST, TRAIN
     from .proto.text import allow_unknown
     from .pycaffe import _caffe, classifier, coord_map, detector, draw, io, net_spec
@@ -59,7 +60,8 @@ find_old_paths()
 _HOMES = {
     "net": ["Net"],
     "blob": ["Blob"],
-    "layers.utility.python": ["Layer", "allow_python"],
+    "layers.utility.python": ["Layer"],
+    "own_code": ["allow_python"],
     "errors": ["CaffeliteError"],
     "pycaffe.as_caffe": ["install_as_caffe"],
     "proto.caffe_pb2": ["TRAIN", "TEST"],

@@ -90,18 +90,22 @@ def short(found: str, length: int = 40) -> str:
     return found if len(found) <= length else found[:length] + "..."
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     """'; did you mean "X"?' for the nearest of `known`, or '' when none is near.
 
-    Near is what differs in a letter or two, or begins with the word.
+    Near is what differs in a letter or two, or begins with the word. Of several, `most` are named;
+    one that differs in case alone, by itself.
     """
     by_lower = {k.lower(): k for k in known}
     wanted = word.lower()
     cutoff = 0.75 if len(wanted) > 3 else 0.65
-    near = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=cutoff)
+    near = difflib.get_close_matches(wanted, by_lower, n=most, cutoff=cutoff)
+    if near[:1] == [wanted]:
+        near = near[:1]
     if not near and len(wanted) > 2:
-        near = sorted((k for k in by_lower if k.startswith(wanted)), key=len)[:1]
-    return f'; did you mean "{by_lower[near[0]]}"?' if near else ""
+        near = sorted((k for k in by_lower if k.startswith(wanted)), key=len)[:most]
+    named = " or ".join(f'"{by_lower[name]}"' for name in near)
+    return f"; did you mean {named}?" if near else ""
 
 
 def missing_extra(package: str, extra: str) -> CaffeliteError:

@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from . import own_code
 from .errors import did_you_mean
 from .proto.given import given
 
@@ -19,6 +20,12 @@ class Registry(dict[str, Any]):
 
     def __init__(self, **defaults: Any) -> None:
         self.defaults = {"reads": (), **defaults}
+
+    def __contains__(self, word: object) -> bool:
+        """Whether `word` stands for something, if need be in modules of users not yet asked."""
+        return super().__contains__(word) or (
+            own_code.look_for_more() and super().__contains__(word)
+        )
 
     def register(self, word: str = "", **facts: Any) -> Callable[[Thing], Thing]:
         """Decorator: let `word`, by default its own name, stand for a function or class.

@@ -8,8 +8,8 @@ from google.protobuf import text_format
 
 import caffelite
 import caffelite as caffe
+from caffelite import own_code
 from caffelite.cli import main
-from caffelite.layers.utility import python
 from caffelite.proto import caffe_pb2
 
 
@@ -252,7 +252,7 @@ def test_a_missing_method_is_named(method):
 def module(tmp_path, monkeypatch):
     """The name of a module that can be imported but is not; it counts its imports in a file."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(python, "_allowed", set())
+    monkeypatch.setattr(own_code, "_allowed", set())
     package = tmp_path / "strange_layers"
     package.mkdir()
     (package / "__init__.py").write_text("")

@@ -155,6 +155,7 @@ def _first_line(name):
 def _run(name, words):
     from ..glog import set_verbosity, start_logging
     from ._flags import UsageError
+    from ._nets import prepare
 
     module, parser = parser_of(name)
     args = parser.parse_args(words)
@@ -163,6 +164,7 @@ def _run(name, words):
     if args.verbose:
         start_logging()
     try:
+        prepare(args)
         with _unknown_fields(args):
             return module.run(args)
     except UsageError as error:
@@ -187,6 +189,14 @@ def parser_of(name):
     how_much = parser.add_mutually_exclusive_group()
     how_much.add_argument("-q", "--quiet", action="store_true", help="only warnings, no bars")
     how_much.add_argument("-v", "--verbose", action="store_true", help="log lines, no bars")
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        dest="own",
+        metavar="MODULE",
+        help="a Python module, or its file, with layers of yours; may be given several times",
+    )
     module.add_arguments(parser)
     if getattr(module, "READS_NETS", False):
         parser.add_argument(

@@ -84,11 +84,28 @@ def add_missing_flag(parser):
     )
 
 
-def use_device(args):
-    """Set what runs the net, before kernels are imported, and log it."""
-    log = logging.getLogger("caffelite")
-    if args.threads is not None:
+def prepare(args):
+    """What goes before all else: the threads, before kernels are imported, and users' modules.
+
+    Modules are searched for from here, too. Those of --allow-python are but allowed.
+    """
+    if getattr(args, "threads", None) is not None:
         _set_threads(args.threads)
+    allowed = getattr(args, "allow_python", [])
+    if not (args.own or allowed):
+        return
+    from .. import own_code
+
+    own_code.search(os.getcwd())
+    for module in (*args.own, *allowed):
+        own_code.allow_python(module)
+    for module in args.own:
+        own_code.import_own(module)
+
+
+def use_device(args):
+    """Log what runs the net."""
+    log = logging.getLogger("caffelite")
     if args.gpu:
         log.warning("-gpu %s: there is no GPU support here, running on the CPU", args.gpu)
     log.info("Use CPU.")
@@ -113,16 +130,6 @@ def stages(args):
     return utf8(args.stage, "--stage").split(",")
 
 
-def allow_python(args):
-    """Let the net's Python layers import the modules of --allow-python, from here, too."""
-    if args.allow_python:
-        import caffelite
-
-        sys.path.insert(0, os.getcwd())
-        for module in args.allow_python:
-            caffelite.allow_python(module)
-
-
 def open_net(path, phase, args, weights=None, writes=False):
     """The net of a prototxt in the phase "TRAIN" or "TEST", at the level and stages of `args`.
 
@@ -132,7 +139,6 @@ def open_net(path, phase, args, weights=None, writes=False):
     from ..net import Net
     from ..proto import caffe_pb2
 
-    allow_python(args)
     net = Net(path, caffe_pb2.Phase.Value(phase), level=args.level, stages=stages(args))
     if not writes:
         net.only_look()

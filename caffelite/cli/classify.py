@@ -26,7 +26,7 @@ import sys
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ._flags import UsageError, int32
-from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
+from ._nets import add_device_flags, add_python_flag, add_state_flags, use_device
 from ._pictures import add_asking_flags, predictor_of
 
 READS_NETS = True
@@ -58,7 +58,6 @@ def run(args):
     from ..predict.picture_files import find
     from ..predict.runner import Predictions
 
-    allow_python(args)
     paths = find(args.pictures)
     predictor = predictor_of(args, log, Classes)
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())

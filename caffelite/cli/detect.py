@@ -28,7 +28,6 @@ from ._nets import (
     add_missing_flag,
     add_python_flag,
     add_state_flags,
-    allow_python,
     use_device,
 )
 from ._pictures import Drawing, add_draw_flag, add_mean_flags, add_skip_flag, preprocessing_of
@@ -73,7 +72,6 @@ def run(args):
     from ..pycaffe.detector import proposals
     from ..reading import lines
 
-    allow_python(args)
     if args.windows.lower().endswith(".txt"):
         windows = proposals(
             line.removesuffix("\n")

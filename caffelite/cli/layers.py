@@ -3,10 +3,13 @@
 caffelite layers
 caffelite layers Pooling
 caffelite layers --markdown
+caffelite layers --import my_layers.py
+
+Those that --import and installed packages bring along stand under the names of their modules.
 """
 
-import importlib
 import inspect
+import sys
 
 from ..errors import did_you_mean
 from ..json_text import json_text
@@ -20,8 +23,10 @@ def add_arguments(parser):
 
 
 def run(args):
+    from .. import own_code
     from ..layers import layer_types
 
+    own_code.look_for_more()
     types = layer_types()
     if args.type and args.markdown:
         raise UsageError("--markdown is for the whole catalogue, without TYPE")
@@ -40,11 +45,10 @@ def run(args):
 
 
 def _catalogue(types):
-    """All types with the first line of their docstrings, under the headings of their folders."""
+    """All types with the first line of their docstrings, under headings: see `_folders`."""
     width = max(map(len, types))
     for folder, names in _folders(types):
-        package = importlib.import_module(folder)
-        yield f"{folder.rpartition('.')[2]}: {_sentence(package)}"
+        yield f"{folder.rpartition('.')[2]}: {_sentence(sys.modules[folder])}".rstrip(": ")
         for name in names:
             yield f"  {name:<{width}}  {_sentence(types[name])}"
         yield ""
@@ -62,11 +66,20 @@ def _table(types):
 
 
 def _folders(types):
-    """Pairs of a folder, as a package, and the names of the types in it, sorted."""
+    """Pairs of a folder, as a package, and the names of the types in it, sorted; users' last."""
     folders = {}
     for name, layer in types.items():
-        folders.setdefault(layer.__module__.rpartition(".")[0], []).append(name)
-    return sorted(folders.items())
+        folders.setdefault(_folder(layer), []).append(name)
+    return sorted(folders.items(), key=lambda pair: (not _is_ours(pair[0]), pair))
+
+
+def _folder(layer):
+    """The package that a type is in; of a user's type, its module."""
+    return layer.__module__.rpartition(".")[0] if _is_ours(layer.__module__) else layer.__module__
+
+
+def _is_ours(module):
+    return module.startswith("caffelite.")
 
 
 def _sentence(thing):
@@ -78,7 +91,7 @@ def _facts(layer):
     """What a program may want to know of a type."""
     options = layer.options_field
     return {
-        "folder": layer.__module__.split(".")[-2],
+        "folder": _folder(layer).rpartition(".")[2],
         "computes": _sentence(layer),
         "about": inspect.getdoc(layer),
         "options": options,

@@ -18,7 +18,7 @@ import sys
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ._flags import UsageError
-from ._nets import add_device_flags, add_python_flag, add_state_flags, allow_python, use_device
+from ._nets import add_device_flags, add_python_flag, add_state_flags, use_device
 from ._pictures import Drawing, add_asking_flags, add_draw_flag, predictor_of
 
 READS_NETS = True
@@ -46,7 +46,6 @@ def run(args):
 
     if args.answer and args.answer not in ANSWERS:
         raise UsageError(f'--answer: unknown "{args.answer}"{ANSWERS.instead_of(args.answer)}')
-    allow_python(args)
     paths = find(args.pictures)
     predictor = predictor_of(args, log, ANSWERS[args.answer] if args.answer else None)
     drawing = Drawing(args.draw, predictor, paths) if args.draw else None

@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from ._nets import add_python_flag, allow_python
+from ._nets import add_python_flag
 
 READS_NETS = True
 
@@ -35,7 +35,6 @@ def run(args):
     if not args.script:
         raise UsageError("SCRIPT is missing")
     script = args.script[0]
-    allow_python(args)
     install_as_caffe()
     start_logging()
     sys.argv = args.script

@@ -33,7 +33,6 @@ from ._nets import (
     add_device_flags,
     add_python_flag,
     add_state_flags,
-    allow_python,
     running,
     stages,
     use_device,
@@ -96,7 +95,6 @@ def run(args):
     params = [_solver_param(file, args, log) for file in files]
     stages.check(params, files)
     use_device(args)
-    allow_python(args)
     weights, trained = args.weights, False
     for file, param in zip(files, params, strict=True):
         if file != files[0]:

@@ -18,7 +18,7 @@ import threading
 
 from ..errors import CaffeliteError
 from ._flags import UsageError, int32
-from ._nets import PHASES, add_net_flags, add_sample_flag, allow_python, sample, stages
+from ._nets import PHASES, add_net_flags, add_sample_flag, sample, stages
 
 READS_NETS = True
 
@@ -46,7 +46,6 @@ def run(args):
         raise UsageError(f"--port: expected 1024 to 65535, not {args.port}")
     if not args.verbose:
         logging.getLogger("caffelite").setLevel(logging.CRITICAL)  # the page tells what is wrong
-    allow_python(args)
     with _server(_page_data(model, args), args.port) as server:
         print(server.url, flush=True)
         if not args.quiet:

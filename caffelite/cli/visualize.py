@@ -29,7 +29,6 @@ from ._nets import (
     add_missing_flag,
     add_python_flag,
     add_state_flags,
-    allow_python,
     stages,
     use_device,
 )
@@ -140,7 +139,6 @@ def _of_a_picture(args):
 
     log = start_logging(quiet=True)
     use_device(args)
-    allow_python(args)
     net = PictureNet(
         args.model,
         args.weights,

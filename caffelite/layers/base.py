@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import filler, rng
+from .. import filler, own_code, rng
 from ..blob import Blob
 from ..errors import CaffeliteError, NetError, ProtoError, did_you_mean, place, place_of
 from ..proto import blob_values, caffe_pb2, forks
@@ -49,27 +49,38 @@ def layer_types() -> dict[str, type[Layer]]:
     return dict(sorted(_types.items()))
 
 
+def is_known(type_name: str) -> bool:
+    """Whether there is such a type, if need be in modules of users that were not asked for yet."""
+    return type_name in _types or (own_code.look_for_more() and type_name in _types)
+
+
 def layer_class(type_name: str) -> type[Layer]:
     """The class of a type, for its facts; of an unknown type, one that says nothing."""
-    return _types.get(type_name) or _named(type("Unknown", (Layer,), {}), type_name)
+    if is_known(type_name):
+        return _types[type_name]
+    return _named(type("Unknown", (Layer,), {}), type_name)
 
 
-def of_fork(type_name: str) -> str:
-    """What to say behind an unknown type that is a fork's: whose, and the way out; else ""."""
-    fork = forks.TYPES.get(type_name, "")
-    return fork and f"; it is a type of {fork} that is not done here; a Python layer may do it"
+def unknown(type_name: str) -> str:
+    """What to say of a type that there is not: whose it is, or names near it and the way out."""
+    if fork := forks.TYPES.get(type_name):
+        return (
+            f'unknown type "{type_name}"; it is a type of {fork} that is not done here; a Python '
+            "layer may do it"
+        )
+    near = did_you_mean(type_name, _types, most=3)
+    words = f'unknown type "{type_name}"{near}'
+    if type_name.lower() in map(str.lower, _types):
+        return words
+    start = " For" if near else "; for"
+    return f'{words}{start} one of your own, say --import MODULE; "caffelite layers" lists all'
 
 
 def create_layer(param: caffe_pb2.LayerParameter, **context: Any) -> Layer:
     """The layer that a LayerParameter describes; `context` as for `Layer`."""
-    if param.type not in _types:
-        hint = (
-            of_fork(param.type)
-            or did_you_mean(param.type, _types)
-            or f"; known are {', '.join(sorted(_types))}"
-        )
+    if not is_known(param.type):
         at = place_of(param, context.get("file", "")) | {"layer_type": ""}
-        raise NetError(f'unknown type "{param.type}"{hint}', **at)
+        raise NetError(unknown(param.type), **at)
     return _types[param.type](param, **context)
 
 
@@ -432,12 +443,17 @@ class Layer:
                 )
 
     def add_blob(
-        self, name: str, shape: Sequence[int], fill: caffe_pb2.FillerParameter | None = None
+        self,
+        name: str,
+        shape: Sequence[int],
+        fill: caffe_pb2.FillerParameter | float | None = None,
     ) -> Blob:
-        """Make the next learnable blob; `fill` is a FillerParameter, None for constant 0.
+        """Make the next learnable blob; `fill` is a FillerParameter, a number, or None for 0.
 
         Values that the layer's definition brings along (`blobs`) win over the filler.
         """
+        if isinstance(fill, (int, float)):
+            fill = caffe_pb2.FillerParameter(type="constant", value=fill)
         index = len(self.blobs)
         given = index < len(self.param.blobs)
         try:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from ..blob import Blob
 from ..errors import CaffeliteError
-from ..layers import layer_types
-from ..layers.base import create_layer
+from ..layers.base import create_layer, is_known
 from ..net.wiring import count_problem
 
 # Sizes where the text does not say them: channels, side of a picture, axes of further tops. What is
@@ -43,7 +42,7 @@ def _build(net, guess):
     for i, param in enumerate(net.layers):
         bottoms = [shapes.get(net.source.get((i, j))) for j in range(len(param.bottom))]
         told = net.facts[i].told_shapes()
-        if param.type not in layer_types() or _is_miscounted(net.facts[i]):
+        if not is_known(param.type) or _is_miscounted(net.facts[i]):
             built = Built()
         elif told:
             built = _completed(told, *guess)

@@ -6,7 +6,7 @@ It can be made of any net, however wrong: nothing here is built but what `built`
 from functools import cached_property
 from itertools import product
 
-from ..layers import layer_class, layer_types
+from ..layers.base import is_known, layer_class
 from ..net.passes import belongs
 from ..proto import caffe_pb2
 from .built import build
@@ -60,8 +60,7 @@ class FilteredNet:
 
     def known_layers(self):
         """(place here, its facts) of the layers whose type is known."""
-        known = layer_types()
-        return [(i, layer) for i, layer in enumerate(self.facts) if layer.type in known]
+        return [(i, layer) for i, layer in enumerate(self.facts) if is_known(layer.type)]
 
     @cached_property
     def places(self):

@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import enum
-import importlib
-import itertools
 import sys
-import traceback
 import weakref
 from collections.abc import Sequence
 
 from ...blob import Blob
-from ...errors import did_you_mean
+from ...errors import CaffeliteError, did_you_mean
+from ...own_code import import_own, is_allowed, told
 from ...proto.caffe_pb2 import LayerParameter
 from .. import base
 
-_allowed: set[str] = set()
 _WORDS = {"applies", "compares", "files", "labels", "learns", "linear", "role", "windows"}
 """Facts of a layer type whose names a user's object may have for something else."""
-
-
-def allow_python(module: str) -> None:
-    """Let nets import `module`, and its submodules, for their Python layers.
-
-    A prototxt may come from anywhere, so by itself it imports nothing: it can use modules that
-    the program has imported, and those allowed here.
-    """
-    _allowed.add(module)
-
-
-def _is_allowed(module):
-    return any(name in _allowed for name in _parents(module))
-
-
-def _parents(module):
-    """The names of a module's packages, and its own."""
-    return itertools.accumulate(module.split("."), "{}.{}".format)
 
 
 class Phase(enum.IntEnum):
@@ -111,15 +90,6 @@ class Layer:
             )
 
 
-def _told(problem, file=None):
-    """An exception of a user's code, with the place where it left `file`, or was raised."""
-    frames = traceback.extract_tb(problem.__traceback__)[1:]
-    frames = [frame for frame in frames if "importlib" not in frame.filename]
-    places = [frame for frame in frames if frame.filename == file] or frames
-    at = "".join(f" ({frame.filename}:{frame.lineno})" for frame in places[-1:])
-    return f"{type(problem).__name__}: {problem}{at}"
-
-
 def _joined(error, problem):
     """`error` as an exception of `problem`'s class, too: who runs a net may catch either."""
     kind = type(problem)
@@ -148,7 +118,7 @@ class Python(base.Layer):
         those that the class adds in its setup
     Options (python_param)
         module: Python module with the class; imported already, or allowed by
-            caffelite.allow_python("MODULE") or --allow-python MODULE
+            caffelite.allow_python("MODULE"), --allow-python MODULE or --import MODULE
         layer: name of the class
         param_str: text for the class, its `self.param_str`
         share_in_parallel: does nothing
@@ -178,16 +148,12 @@ class Python(base.Layer):
         if not name or not options.layer:
             raise self.error("python_param needs module and layer, the name of a class in it")
         if name not in sys.modules:
-            if not _is_allowed(name):
+            if not is_allowed(name):
                 raise self.error(
                     f'the module "{name}" is not imported, and a net may not import it by itself; '
                     f'if you trust it, say caffelite.allow_python("{name}"), or --allow-python '
                     f"{name} on the command line"
                 )
-            if "caffe" not in sys.modules:
-                from ...pycaffe.as_caffe import install_as_caffe
-
-                install_as_caffe()
             self._import(name)
         members = vars(sys.modules[name])
         known = [n for n, v in members.items() if isinstance(v, type) and issubclass(v, Layer)]
@@ -198,13 +164,9 @@ class Python(base.Layer):
 
     def _import(self, name):
         try:
-            importlib.import_module(name)
-        except Exception as problem:
-            missing = isinstance(problem, ModuleNotFoundError) and problem.name in _parents(name)
-            hint = "; is its folder on PYTHONPATH?" if missing else ""
-            raise self.error(
-                f'cannot import the module "{name}": {_told(problem)}{hint}'
-            ) from problem
+            import_own(name)
+        except CaffeliteError as problem:
+            raise self.error(str(problem)) from problem.__cause__
 
     def _guard(self, what, function, *arguments):
         """Call the user's code; say where it is and which layer ran it if it raises."""
@@ -212,7 +174,7 @@ class Python(base.Layer):
             return function(*arguments)
         except Exception as problem:
             module_file = getattr(sys.modules[self.options.module], "__file__", None)
-            error = self.error(f"{what} raised {_told(problem, module_file)}")
+            error = self.error(f"{what} raised {told(problem, module_file)}")
             raise _joined(error, problem) from problem
 
     def _call(self, method, *arguments):

@@ -1,8 +1,6 @@
 """Rules on types, and on how many bottoms and tops they have."""
 
-from ...errors import did_you_mean
-from ...layers import layer_types
-from ...layers.base import of_fork
+from ...layers.base import is_known, unknown
 from ...net.wiring import count_problem
 from . import rule
 
@@ -10,12 +8,9 @@ from . import rule
 @rule()
 def unknown_type(net):
     """A type that no layer has."""
-    known = layer_types()
     for i, layer in enumerate(net.layers):
-        if layer.type not in known:
-            hint = of_fork(layer.type) or did_you_mean(layer.type, known)
-            words = f'unknown type "{layer.type}"{hint}'
-            yield i, words if layer.type else "has no type", "type"
+        if not is_known(layer.type):
+            yield i, unknown(layer.type) if layer.type else "has no type", "type"
 
 
 @rule()
