@@ -63,7 +63,7 @@ def import_own(name: str) -> ModuleType:
     except CaffeliteError:
         raise
     except Exception as problem:
-        missing = isinstance(problem, ModuleNotFoundError) and problem.name in parents(name)
+        missing = isinstance(problem, ModuleNotFoundError) and problem.name in {*parents(name)}
         hint = "; is its folder on PYTHONPATH?" if missing else ""
         raise CaffeliteError(
             f'cannot import the module "{name}": {told(problem)}{hint}'
@@ -99,8 +99,8 @@ def _of_file(path: str) -> ModuleType:
 
 
 def _is_of(module: ModuleType, path: str) -> bool:
-    file = getattr(module, "__file__", None)
-    return bool(file) and os.path.exists(file) and os.path.samefile(file, path)
+    file: str = getattr(module, "__file__", None) or ""
+    return os.path.exists(file) and os.path.samefile(file, path)
 
 
 def search(folder: str) -> None:

@@ -194,7 +194,7 @@ def test_gradients_of_several_readers_add_up():
             '"y" is already a top of layer "a"',
         ),
         (data("x", 2, 3) + layer("r", "Relu", "x", "x"), '"Relu"; did you mean "ReLU"'),
-        (data("x", 2, 3) + layer("r", "Recurrent", "x", "y"), "; for one of your own, say --import"),
+        (data("x", 2, 3) + layer("r", "Recurrent", "x", "y"), "; for one of your own, say"),
         (data("x", 2, 3) + layer("r", "ReLU", "x x", "y"), "has 2 bottoms, expected 1"),
         (data("x", 2, 3) + layer("r", "ReLU", "x", "y z"), "has 2 tops, expected 1"),
         *[(data("x", 2, 3) + layer("d", source, "x", "y z"), "has 1 bottoms, expected 0")

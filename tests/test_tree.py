@@ -55,15 +55,10 @@ ORDER = [  # a room imports from its own line and the lines above
     {"cli", "__main__"},
 ]
 LATE = {
-<<<<<<< HEAD
-    ("layers", "pycaffe"),
-    ("net", "pictures"),
-    ("net", "pycaffe"),
-=======
     ("own_code", "pycaffe"),
     ("layers", "pycaffe"),
     ("net", "pictures"),
->>>>>>> 86f0171 (Make layers of one's own known to every command: --import, allow_python, entry points)
+    ("net", "pycaffe"),
 }  # within functions: what scripts look up there
 
 

@@ -18,7 +18,9 @@ import threading
 from ..errors import CaffeliteError, did_you_mean
 from ._streams import give_up_stdout, steady, unwritten
 
-TERMINATED = 128 + 15  # what a shell says of a program that SIGTERM has ended
+FATAL = 128  # what shells add to the number of the signal that has ended a program
+TERMINATED = FATAL + 15
+INTERRUPTED = FATAL + 2
 
 EXIT_CODES = """\
 exit codes:
@@ -26,7 +28,8 @@ exit codes:
   1    a mistake in what was given (a file, an option in it, a shape): stderr says which
   2    a mistake on the command line
   130  interrupted by Ctrl-C
-  143  ended by SIGTERM, as schedulers send it; training has written a snapshot first"""
+  143  ended by SIGTERM, as schedulers send it
+After Ctrl-C and SIGTERM, training has ended its iteration and written a snapshot first."""
 
 _USAGE = """\
 usage: caffelite COMMAND [FLAGS]
@@ -86,7 +89,7 @@ def _code(argv):
     except SystemExit as leave:
         return leave.code or 0
     except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+        return _fail("interrupted", INTERRUPTED)
     except CaffeliteError as error:  # may be of another class, too: that of a Python layer's error
         return _fail(error, 1)
     except BrokenPipeError:

@@ -11,15 +11,39 @@ from ._flags import UsageError, int32
 PHASES = ("TRAIN", "TEST")
 
 
-def add_net_flags(parser, positional=False):
+def add_net_flags(parser):
     """The net's file and the state that its include and exclude rules look at."""
-    if positional:
-        parser.add_argument("net", nargs="?", metavar="MODEL", help="the net's prototxt")
-        parser.add_argument("--model", metavar="FILE", help="the same, as a flag")
-    else:
-        parser.add_argument("--model", required=True, metavar="FILE", help="the net's prototxt")
+    parser.add_argument("net", nargs="?", metavar="MODEL", help="the net's prototxt")
+    parser.add_argument("--model", metavar="FILE", help="the same, as a flag")
     add_state_flags(parser)
     add_python_flag(parser)
+
+
+def model_of(args):
+    """The net's file, given as MODEL or by --model."""
+    if bool(args.net) == bool(args.model):
+        raise UsageError("expected one net's prototxt: MODEL, or --model MODEL")
+    return args.net or args.model
+
+
+def add_set_flag(parser, example):
+    """--set."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help=f"set a field, as {example}; may be given several times",
+    )
+
+
+def changed(param, changes):
+    """A NetParameter with the fields of --set, which may begin with "net."."""
+    from ..proto.assign import assign
+
+    for words in changes:
+        assign(param, words.removeprefix("net."), "the net")
+    return param
 
 
 def add_state_flags(parser):
@@ -137,9 +161,9 @@ def open_net(path, phase, args, weights=None, writes=False):
     have to hold all of its layers, unless --allow-missing says otherwise.
     """
     from ..net import Net
-    from ..proto import caffe_pb2
 
-    net = Net(path, caffe_pb2.Phase.Value(phase), level=args.level, stages=stages(args))
+    file, param = _in_state(path, phase, args)
+    net = Net.from_param(param, file)
     if not writes:
         net.only_look()
     if weights is not None:
@@ -165,15 +189,22 @@ def open_with_data(args, what):
 def filtered_net(path, phase, args):
     """A FilteredNet of the net that `open_net` would build, however wrong it is."""
     from ..lint.filtered_net import FilteredNet
-    from ..proto import caffe_pb2
-    from ..proto.text import read_net
 
-    allow_python(args)
-    param = read_net(path)
+    _, param = _in_state(path, phase, args)
+    return FilteredNet(param, param.state)
+
+
+def _in_state(path, phase, args):
+    """(file, NetParameter) with the state that is asked for, and what --set changes."""
+    from ..net.arguments import read_network
+    from ..proto import caffe_pb2
+
+    file, param = read_network(path)
+    changed(param, getattr(args, "set", []))
     param.state.phase = caffe_pb2.Phase.Value(phase)
     param.state.level = args.level
     param.state.stage.extend(stages(args))
-    return FilteredNet(param, param.state)
+    return file, param
 
 
 @contextlib.contextmanager

@@ -15,15 +15,23 @@ import os
 import re
 import shlex
 
+from . import INTERRUPTED
 from ._flags import UsageError, int32
 
 _TRAINED = "snapshots/lenet_iter_{iterations}.caffemodel"
 _STEPS = (  # once the net has been copied to the folder, which these run in
     "caffelite dataset mnist-5k --out data",
     "caffelite draw train_val.prototxt lenet.png",
-    "caffelite train --solver solver.prototxt{until}",
-    f"caffelite test --model train_val.prototxt --weights {_TRAINED} --iterations 10",
+    "caffelite train solver.prototxt{until}",
+    f"caffelite test train_val.prototxt --weights {_TRAINED}",
 )
+_NEXT = """\
+What to do next:
+  cd {folder}
+  caffelite view train_val.prototxt --weights {weights}
+  caffelite test train_val.prototxt --weights {weights} --report
+  caffelite models              (other nets; "caffelite init NAME" copies one)
+  caffelite dataset --help      (data sets of your own pictures, for such nets)"""
 _ALL = 1000  # what solver.prototxt has as max_iter
 
 
@@ -63,10 +71,9 @@ def _inside(folder, iterations, how_much):
     for step in _STEPS:
         command = step.format(until=until, iterations=iterations)
         code, printed = _step(command, how_much)
-        if code == 0 and " train " in command and not os.path.exists(trained):
+        if code == INTERRUPTED and " train " in command:
             print("Training was stopped; in this folder, this goes on:")
-            print("$ caffelite train --solver solver.prototxt --resume")
-            code = 130  # Ctrl-C, after which train ends well
+            print("$ caffelite train solver.prototxt --resume")
         if code:
             print(f"The demo ends here; {folder} holds what was made.")
             return code
@@ -74,6 +81,7 @@ def _inside(folder, iterations, how_much):
     accuracy = re.search(r"^accuracy = (\S+)$", printed, re.M)[1]
     print(f"{folder} now holds {made}.")
     print(f"Of the 1,000 digits for testing, LeNet tells this share right: {accuracy}")
+    print(_NEXT.format(folder=shlex.quote(folder), weights=trained))
     return 0
 
 

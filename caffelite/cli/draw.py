@@ -23,7 +23,7 @@ READS_NETS = True
 
 
 def add_arguments(parser):
-    add_net_flags(parser, positional=True)
+    add_net_flags(parser)
     parser.add_argument("picture", nargs="?", metavar="OUT", help="the file to make")
     parser.add_argument("--out", metavar="FILE", help="the same, as a flag")
     parser.add_argument(

@@ -24,8 +24,17 @@ import sys
 from ..errors import CaffeliteError, where
 from ..json_text import json_text
 from ..table import file_size, table
-from ._flags import UsageError
-from ._nets import PHASES, add_net_flags, add_sample_flag, filtered_net, open_net, sample
+from ._nets import (
+    PHASES,
+    add_net_flags,
+    add_sample_flag,
+    add_set_flag,
+    changed,
+    filtered_net,
+    model_of,
+    open_net,
+    sample,
+)
 
 _SEEN = ("size", "stride", "offset")
 _WIRING = ("layer", "type", "param", "bottom", "top", "options")
@@ -34,7 +43,8 @@ READS_NETS = True
 
 
 def add_arguments(parser):
-    add_net_flags(parser, positional=True)
+    add_net_flags(parser)
+    add_set_flag(parser, "layer[conv1].convolution_param.num_output=8")
     parser.add_argument("--phase", default="TEST", type=str.upper, choices=PHASES, help="[TEST]")
     parser.add_argument("--wiring", action="store_true", help="show bottoms, tops and options")
     parser.add_argument("--plan", action="store_true", help="show how the net will run, too")
@@ -43,20 +53,18 @@ def add_arguments(parser):
 
 
 def run(args):
-    model = args.net or args.model
-    if not model or (args.net and args.model):
-        raise UsageError("expected one net's prototxt: MODEL")
-    return _show_wiring(model, args.json) if args.wiring else _show_summary(model, args)
+    model = model_of(args)
+    return _show_wiring(model, args) if args.wiring else _show_summary(model, args)
 
 
-def _show_wiring(model, as_json):
+def _show_wiring(model, args):
     from ..pictures.wiring import wiring
     from ..proto.text import read_net
 
-    layers = list(wiring(read_net(model)))
+    layers = list(wiring(changed(read_net(model), args.set)))
     rows = [tuple(layer.values()) for layer in layers]
     lines = table(_WIRING, rows, left=len(_WIRING))
-    print(json_text(layers) if as_json else "\n".join(lines))
+    print(json_text(layers) if args.json else "\n".join(lines))
     return 0
 
 

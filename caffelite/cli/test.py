@@ -1,12 +1,14 @@
 """Run a net in its TEST phase and print the means of its outputs, or a report of how well it does.
 
-    caffelite test --model train_val.prototxt --weights lenet_iter_1000.caffemodel --iterations 10
-    caffelite test --model train_val.prototxt --weights lenet_iter_1000.caffemodel --report
-    caffelite test --model truth_table.prototxt --allow-missing --iterations 1
+    caffelite test train_val.prototxt --weights lenet_iter_1000.caffemodel
+    caffelite test train_val.prototxt --weights lenet_iter_1000.caffemodel --report
+    caffelite test truth_table.prototxt --allow-missing --iterations 1
 
-stdout gets a line "NAME = MEAN" for each value of each output, or JSON; stderr the log lines that
-Caffe writes, or on a terminal a bar. Without --weights, --allow-missing runs the net with what its
-own file gives: blobs and fillers.
+The net runs once over its whole data set, if its sources know how many samples they have; else, or
+with --iterations, over so many batches. stdout gets a line "NAME = MEAN" for each value of each
+output, or JSON; stderr the log lines that Caffe writes, or on a terminal a bar. The last batch of a
+data set is as small as what is left, and counts by its samples, so that each sample counts once.
+Without --weights, --allow-missing runs the net with what its own file gives: blobs and fillers.
 
 With --report, the net runs over its whole data set, each sample counts once, and stdout gets what
 its losses and Accuracy layers compare, those of each head by themselves. Of scores and labels: the
@@ -25,20 +27,24 @@ from ._nets import (
     add_device_flags,
     add_missing_flag,
     add_net_flags,
+    add_set_flag,
+    model_of,
     open_with_data,
     running,
     use_device,
 )
 
 READS_NETS = True
+CAFFES = 50  # batches that are run where nobody says how many
 
 
 def add_arguments(parser):
     add_net_flags(parser)
+    add_set_flag(parser, "layer[data].data_param.batch_size=100")
     flag = parser.add_argument
     flag("--weights", metavar="FILE", help="the weights, .caffemodel or HDF5")
     add_missing_flag(parser)
-    flag("--iterations", type=int32, metavar="N", help="batches to run [50; with --report all]")
+    flag("--iterations", type=int32, metavar="N", help="batches to run [all, or 50]")
     flag("--report", action="store_true", help="tell how well the net does over its whole data set")
     flag("--confusion", metavar="FILE", help="write the confusion matrix as CSV; implies --report")
     flag("--html", metavar="FILE", help="write the report as a page; implies --report")
@@ -48,6 +54,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    args.model = model_of(args)
     if args.iterations is not None and args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
     if not (args.weights or args.allow_missing):
@@ -58,17 +65,17 @@ def run(args):
         return _report.run(args)
     from ._progress import make_bar, numbers
 
-    iterations = 50 if args.iterations is None else args.iterations
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
     net = open_with_data(args, "testing")
     net.economize(forward_only=True)
-    log.info("Running for %d iterations.", iterations)
-    bar = make_bar(iterations, what=net.name or "testing") if quiet else None
+    sizes = _batches(net, args.iterations)
+    log.info("Running for %d iterations.", len(sizes))
+    bar = make_bar(len(sizes), what=net.name or "testing") if quiet else None
     try:
         with running(net):
-            means = _average(net, iterations, log, bar)
+            means = _average(net, sizes, log, bar)
     finally:
         if bar:
             bar.close()
@@ -82,14 +89,36 @@ def run(args):
     return 0
 
 
-def _average(net, iterations, log, bar):
+def _batches(net, iterations):
+    """How many samples each batch to run has, or None for as many as the net says."""
+    from ..net.batches import whole_set
+
+    known = None if iterations else whole_set(net)
+    if known is None:
+        return [None] * (iterations or CAFFES)
+    count, size = known
+    whole, rest = divmod(count, size)
+    return [size] * whole + [rest] if rest else [None] * whole
+
+
+def _average(net, sizes, log, bar):
     """The Means over the batches, each of which is logged."""
+    from ..errors import NetError
     from ..measures import Batch
     from ..measures.means import Means
+    from ..net.batches import set_batch_size
 
     means = Means(net)
-    for number in range(iterations):
-        batch = Batch.run(net)
+    for number, size in enumerate(sizes):
+        if size is not None:
+            set_batch_size(net, size)
+        try:
+            batch = Batch.run(net, size)
+        except NetError as problem:
+            if number == 0 or size == sizes[0]:
+                raise
+            log.warning("The last %d samples are left out: %s", size, problem)
+            break
         means.add(batch)
         for name in net.outputs:
             for value in batch.blobs[name].flat:

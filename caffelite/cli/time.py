@@ -1,6 +1,6 @@
 """Time each layer of a net, forward and backward.
 
-    caffelite time --model deploy.prototxt --iterations 10
+    caffelite time deploy.prototxt --iterations 10
 
 stdout gets a table of the averages, or JSON; stderr the log lines that Caffe writes, or on a
 terminal a bar. Backward is timed where training would run it; in a net that has nothing to learn
@@ -14,13 +14,22 @@ from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ..table import table
 from ._flags import UsageError, int32
-from ._nets import PHASES, add_device_flags, add_net_flags, open_net, use_device
+from ._nets import (
+    PHASES,
+    add_device_flags,
+    add_net_flags,
+    add_set_flag,
+    model_of,
+    open_net,
+    use_device,
+)
 
 READS_NETS = True
 
 
 def add_arguments(parser):
     add_net_flags(parser)
+    add_set_flag(parser, "layer[data].data_param.batch_size=1")
     flag = parser.add_argument
     flag("--iterations", type=int32, default=50, metavar="N", help="times to run the net [50]")
     flag("--phase", default="TRAIN", type=str.upper, choices=PHASES, help="[TRAIN]")
@@ -29,6 +38,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    args.model = model_of(args)
     if args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
     from ._progress import make_bar

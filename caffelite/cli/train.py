@@ -1,10 +1,12 @@
 """Train a net as a solver prototxt says.
 
-    caffelite train --solver solver.prototxt
-    caffelite train --solver solver.prototxt --snapshot lenet_iter_500.solverstate
-    caffelite train --solver solver.prototxt --weights pretrained.caffemodel
-    caffelite train --solver solver.prototxt --resume --keep 3
-    caffelite train --solver first.prototxt,second.prototxt --resume
+    caffelite train solver.prototxt
+    caffelite train solver.prototxt --epochs 10 --set base_lr=0.01
+    caffelite train solver.prototxt --set net.layer[conv1].param[0].lr_mult=0
+    caffelite train solver.prototxt --snapshot lenet_iter_500.solverstate
+    caffelite train solver.prototxt --weights pretrained.caffemodel
+    caffelite train solver.prototxt --resume --keep 3
+    caffelite train first.prototxt,second.prototxt --resume
 
 On a terminal a bar shows how far it is; elsewhere stderr gets the log lines that Caffe writes.
 --log appends what happens to a file, for caffelite plot, parse_log and view, and first the solver,
@@ -14,9 +16,15 @@ Several solvers, separated by commas, are stages: each starts, by names of layer
 that the one before ended with (with early_stop: from its best), unless its prototxt has `weights`.
 With --resume, stages that are done are not run again.
 
+--iterations and --epochs say when training ends, and stand for max_iter; an epoch is as many
+iterations as the source of the train net has samples for. Schedules that go by max_iter ("poly",
+"cosine") come to their end with it; steps stay at the iterations that the solver names.
+
+--set sets a field of the solver, or behind "net." of its nets: the value is written as there.
+
 Ctrl-C ends training after the iteration at hand, with a snapshot; a second one ends it at once. So
-does SIGTERM, which schedulers and containers send before they kill; the exit code is then 143, and
---snapshot goes on from there.
+does SIGTERM, which schedulers and containers send before they kill. The exit code is then 130 or
+143, and the same command with --resume goes on from there.
 """
 
 import contextlib
@@ -26,12 +34,13 @@ import time
 
 from ..glog import NOTICE, on_terminal, start_logging
 from ..reading import utf8
-from . import TERMINATED
-from ._flags import UsageError, int32
+from . import FATAL
+from ._flags import UsageError, finite, int32
 from ._nets import (
     PHASES,
     add_device_flags,
     add_python_flag,
+    add_set_flag,
     add_state_flags,
     running,
     stages,
@@ -47,7 +56,8 @@ READS_NETS = True
 
 def add_arguments(parser):
     flag = parser.add_argument
-    flag("--solver", required=True, metavar="FILE", help="the solver's prototxt; A,B: stages")
+    flag("file", nargs="?", metavar="SOLVER", help="the solver's prototxt; A,B: stages")
+    flag("--solver", metavar="FILE", help="the same, as a flag")
     flag("--snapshot", metavar="FILE", help="a .solverstate to go on from")
     flag(
         "--resume",
@@ -62,6 +72,8 @@ def add_arguments(parser):
     )
     flag("--weights", metavar="A,B", help="weights to start from, instead of the solver's own")
     flag("--iterations", type=int32, metavar="N", help="train until iteration N, not max_iter")
+    flag("--epochs", type=finite, metavar="N", help="train for N passes over the samples instead")
+    add_set_flag(parser, "base_lr=0.01 or net.layer[conv1].param[0].lr_mult=0")
     flag("--phase", type=str.upper, choices=PHASES, help="phase of the train net [TRAIN]")
     add_state_flags(parser)
     for name, default in (("sigint", "stop"), ("sigterm", "stop"), ("sighup", "snapshot")):
@@ -108,12 +120,26 @@ def run(args):
         unfinished = solver.iter < solver.param.max_iter
         if any(effect == "stop" for _, effect in asked):
             left = unfinished or file != files[-1]
-            return TERMINATED if left and ("SIGTERM", "stop") in asked else 0
+            return _code(asked, log) if left else 0
         weights, trained = stages.model_after(solver), trained or ran
     return 0
 
 
+def _code(asked, log):
+    """The exit code of a training that signals have stopped."""
+    if on_terminal():  # elsewhere the log ends as Caffe's does
+        log.log(NOTICE, "Stopped; the same command with --resume goes on from here.")
+    return FATAL + max(getattr(signal, name) for name, effect in asked if effect == "stop")
+
+
 def _check_flags(args):
+    if bool(args.file) == bool(args.solver):
+        raise UsageError("expected one solver's prototxt: SOLVER, or --solver SOLVER")
+    args.solver = args.file or args.solver
+    if args.iterations is not None and args.epochs is not None:
+        raise UsageError("--iterations and --epochs exclude each other: both say when to end")
+    if args.epochs is not None and args.epochs <= 0:
+        raise UsageError(f"--epochs: expected more than 0, not {args.epochs:g}")
     if args.snapshot and args.weights:
         raise UsageError(
             "--snapshot and --weights exclude each other: a snapshot brings its own weights"
@@ -140,10 +166,17 @@ def _train(file, param, args, resume, skips, quiet):
     It does not if, `resume`, it goes on from its end, which early_stop may have told; where others
     come after it, `skips`, that end is not run again.
     """
-    from ..solver import get_solver, stages
+    from ..solver import get_solver, lr_policy, stages
+    from ..solver.epochs import iterations_of
 
     log = logging.getLogger("caffelite")
-    solver = get_solver(param, file=file)
+    solver = get_solver(param, file, [c.removeprefix("net.") for c in args.set if _of_net(c)])
+    if args.epochs is not None:
+        solver.param.max_iter = iterations_of(solver, args.epochs)
+        log.log(NOTICE, "%g epochs are %d iterations.", args.epochs, solver.param.max_iter)
+    if args.epochs is not None or args.iterations is not None:
+        for words, *_ in lr_policy.unreached(solver.param):
+            log.log(NOTICE, "%s: %s", file, words)
     solver.net.economize()
     for net in solver.test_nets:
         net.economize(forward_only=True)
@@ -171,13 +204,24 @@ def _train(file, param, args, resume, skips, quiet):
 def _solver_param(file, args, log):
     """The SolverParameter with the flags worked in."""
     from ..proto import caffe_pb2
+    from ..proto.assign import assign
     from ..proto.text import read_solver
+    from ..proto.upgrade import upgrade_solver
+    from ..solver.epochs import MOST_ITERATIONS
 
     param = read_solver(file)
+    for words in args.set:
+        if not _of_net(words):
+            assign(param, words, "the solver")
+    upgrade_solver(param)
     if param.HasField("solver_mode") and param.solver_mode == param.GPU and not args.gpu:
         log.warning("%s: solver_mode: GPU: there is no GPU support here, running on the CPU", file)
     if args.iterations is not None:
         param.max_iter = args.iterations
+    if args.epochs is not None and not param.max_iter:
+        param.max_iter = MOST_ITERATIONS  # until the net tells how long an epoch is
+    if args.epochs is not None or args.iterations is not None:
+        param.ClearField("max_epoch")
     if args.phase:
         param.train_state.phase = caffe_pb2.Phase.Value(args.phase)
     if param.train_state.level != args.level and param.train_state.HasField("level"):
@@ -190,6 +234,11 @@ def _solver_param(file, args, log):
     param.train_state.level = args.level
     param.train_state.stage.extend(stages(args))
     return param
+
+
+def _of_net(words):
+    """Whether a --set is about the nets."""
+    return words.startswith("net.")
 
 
 def _choose_weights(param, snapshot, resume, weights):
@@ -257,7 +306,7 @@ def _handler(solver, name, effect, asked):
         if (name, "stop") in asked:
             if first[-1] - first[0] < AT_ONCE:
                 return
-            raise SystemExit(TERMINATED) if name == "SIGTERM" else KeyboardInterrupt
+            raise SystemExit(FATAL + number) if name == "SIGTERM" else KeyboardInterrupt
         if effect != "none":
             asked.append((name, effect))
             solver.request(effect)

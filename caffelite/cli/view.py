@@ -18,13 +18,13 @@ import threading
 
 from ..errors import CaffeliteError
 from ._flags import UsageError, int32
-from ._nets import PHASES, add_net_flags, add_sample_flag, sample, stages
+from ._nets import PHASES, add_net_flags, add_sample_flag, model_of, sample, stages
 
 READS_NETS = True
 
 
 def add_arguments(parser):
-    add_net_flags(parser, positional=True)
+    add_net_flags(parser)
     parser.add_argument("--weights", metavar="FILE", help="weights to show, of any kind")
     parser.add_argument("--run", metavar="LOG", help="a run's log to show, now or when it comes")
     parser.add_argument("--phase", default="TEST", type=str.upper, choices=PHASES, help="[TEST]")
@@ -39,9 +39,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    model = args.net or args.model
-    if not model or (args.net and args.model):
-        raise UsageError("expected one net's prototxt: MODEL")
+    model = model_of(args)
     if args.port and not 1024 <= args.port <= 65535:
         raise UsageError(f"--port: expected 1024 to 65535, not {args.port}")
     if not args.verbose:

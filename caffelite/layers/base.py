@@ -446,7 +446,7 @@ class Layer:
         self,
         name: str,
         shape: Sequence[int],
-        fill: caffe_pb2.FillerParameter | float | None = None,
+        fill: Any = None,
     ) -> Blob:
         """Make the next learnable blob; `fill` is a FillerParameter, a number, or None for 0.
 

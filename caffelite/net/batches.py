@@ -15,6 +15,34 @@ def data_set(net):
     return None
 
 
+def whole_set(net):
+    """(number of samples, those in a batch) of all of the net's sources, which go in step.
+
+    None where they do not, or where one does not know how many samples it has.
+    """
+    found = {(size, batch) for _, size, batch in passes(net)}
+    known = found.pop() if len(found) == 1 else (None, 0)
+    return known if known[0] is not None else None
+
+
+def passes(net):
+    """(layer, its number of samples or None, those in a batch) of each layer that brings some."""
+    for node in net.nodes:
+        layer = node.layer
+        if layer.pass_size is not None:
+            yield layer, layer.pass_size, layer.options.batch_size
+        elif not node.bottom_names and layer.role != "dummy" and not layer.blobs:
+            yield layer, None, 0
+
+
+def set_batch_size(net, size):
+    """Let the net's sources serve batches of another size from now on."""
+    for node in net.nodes:
+        if node.layer.pass_size is not None and node.layer.options.batch_size != size:
+            node.layer.set_batch_size(size)
+            node.refresh()
+
+
 def forward_all(net, names, inputs):
     """{blob name: values for all samples}, of the outputs and the blobs `names`."""
     count = _count(inputs)

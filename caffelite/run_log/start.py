@@ -24,6 +24,7 @@ def start_of(solver, command):
         "command": list(command),
         "solver": to_text(param) if param.ByteSize() < MOST_TEXT else None,
         "nets": {name: _text(name) for name in nets},
+        **({"net_changes": solver.net_changes} if solver.net_changes else {}),
         "seed": solver.seed,
         "dtype": str(solver.net.dtype),
         "threads": numba.get_num_threads(),

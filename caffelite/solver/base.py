@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import rng
-from ..errors import SolverError
+from ..errors import ProtoError, SolverError
 from ..measures import MEASURES, Batch, of_tests
 from ..net import Net
 from ..proto import caffe_pb2, forks
+from ..proto.assign import assign
 from ..proto.caffe_pb2 import NetParameter, SolverParameter
 from ..proto.given import given
 from ..proto.text import read_solver
@@ -28,8 +29,6 @@ from .rules import RULES
 from .update import Update
 
 log = logging.getLogger("caffelite")
-
-MOST_ITERATIONS = 2**31 - 1
 
 # Options, and those without which they do nothing.
 _ONLY_WITH = {
@@ -52,15 +51,17 @@ def solver_class(type_name: str) -> type[Solver]:
     return type(f"{type_name}Solver", (Solver,), facts)
 
 
-def get_solver(solver: Path | SolverParameter, file: str = "") -> Solver:
+def get_solver(
+    solver: Path | SolverParameter, file: str = "", net_changes: Sequence[str] = ()
+) -> Solver:
     """The solver, of the class its `type` names, of a prototxt file or a SolverParameter.
 
-    `file` is where a SolverParameter is from, for messages.
+    `file` is where a SolverParameter is from, for messages; `net_changes`, see Solver.
     """
     read_file, param = _read(solver)
     file = file or read_file
     _check_type(param, file)
-    return solver_class(param.type)(param, file=file)
+    return solver_class(param.type)(param, file, net_changes)
 
 
 def _check_type(param: SolverParameter, file: str) -> None:
@@ -132,6 +133,9 @@ class Solver(Hooks):
     Parameters
     ----------
     solver : path of a solver prototxt, or a SolverParameter
+    file : where a SolverParameter is from, for messages
+    net_changes : fields to set in the nets, as `layer[conv1].param[0].lr_mult=0`; test nets that
+        lack the layer stay as they are
     """
 
     type: str | None = None
@@ -140,8 +144,11 @@ class Solver(Hooks):
         "layer_wise_reduce": "backward never waits for an exchange of gradients",
     }
 
-    def __init__(self, solver: Path | SolverParameter, file: str = "") -> None:
+    def __init__(
+        self, solver: Path | SolverParameter, file: str = "", net_changes: Sequence[str] = ()
+    ) -> None:
         super().__init__()
+        self.net_changes = list(net_changes)
         read_file, self.param = _read(solver)
         self.file = file or read_file
         self.param.type = self.type or self.param.type
@@ -205,8 +212,17 @@ class Solver(Hooks):
 
     def _make_net(self, source: tuple[Path, NetParameter], index: int) -> Net:
         file, param = source
+        self._change(param, file, is_test=index > 0)
         seed = rng.derive(self.seed, index)
         return Net.from_param(param, file=file, seed=seed, warned=self._warned)
+
+    def _change(self, param: NetParameter, file: Path, is_test: bool) -> None:
+        for words in self.net_changes:
+            try:
+                assign(param, words, "the net")
+            except ProtoError as problem:
+                if not is_test:
+                    raise ProtoError(f"{file}: {problem}") from None
 
     # Training
 
@@ -250,9 +266,10 @@ class Solver(Hooks):
     def step(self, n: int) -> bool:
         """Train for `n` iterations; returns whether a request to stop ended it before."""
         end = self.iter + n
-        if end > MOST_ITERATIONS:
+        if end > epochs.MOST_ITERATIONS:
             raise self.error(
-                f"iteration {end} is beyond the last that a .solverstate tells, {MOST_ITERATIONS}"
+                f"iteration {end} is beyond the last that a .solverstate tells, "
+                f"{epochs.MOST_ITERATIONS}"
             )
         self._display = Display(self)
         while self.iter < end:

@@ -1,15 +1,19 @@
-"""Iterations from epochs, where a solver gives these: max_epoch, test_epoch_size, ...
+"""Iterations from epochs, where a solver gives these (max_epoch, test_epoch_size, ...) or a caller.
 
-As in NVCaffe 0.15, whatever iter_size is: epochs times samples by the samples of a batch, rounded
-down.
+Of a solver's, as in NVCaffe 0.15, whatever iter_size is: epochs times samples by the samples of a
+batch, rounded down.
 """
 
 import logging
+import math
+from fractions import Fraction
 
 from ..errors import SolverError
+from ..net.batches import passes
 
 log = logging.getLogger("caffelite")
 
+MOST_ITERATIONS = 2**31 - 1
 
 _EPOCHS = {"max_iter": "max_epoch", "test_interval": "test_interval_epoch"}
 
@@ -46,6 +50,29 @@ def unread(param):
         )
     if param.epoch_size and not (param.max_epoch or param.test_interval_epoch):
         yield "epoch_size", "epoch_size does nothing without max_epoch or test_interval_epoch"
+
+
+def iterations_of(solver, epochs):
+    """The iterations in which the longest of the sources has served all samples `epochs` times.
+
+    The last iteration may begin the next pass.
+    """
+    found = list(passes(solver.net))
+    if not found:
+        raise solver.error("--epochs: the train net has no source of samples; give --iterations")
+    for layer, count, _ in found:
+        if count is None:
+            raise layer.error(
+                "how many samples it has is not known, and so not how long an epoch is; "
+                "give --iterations",
+                SolverError,
+            )
+    size = solver.param.iter_size
+    longest = max(Fraction(count, batch * size) for _, count, batch in found)
+    iterations = math.ceil(Fraction(str(epochs)) * longest)
+    if iterations > MOST_ITERATIONS:
+        raise solver.error(f"{epochs:g} epochs are {iterations} iterations, too many")
+    return iterations
 
 
 def _batch(net):

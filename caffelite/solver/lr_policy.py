@@ -40,6 +40,17 @@ def unread(param):
         yield name, f'lr_policy: "{param.lr_policy}" does not look at {name}'
 
 
+def unreached(param):
+    """(words, option, its place if it repeats) of each step that comes after the end."""
+    reads = POLICIES[param.lr_policy].reads if param.lr_policy in POLICIES else ()
+    end = f"max_iter is {param.max_iter}"
+    for k, value in enumerate(param.stepvalue):
+        if value >= param.max_iter > 0:
+            yield f"stepvalue {value} is never reached: {end}", "stepvalue", k
+    if "stepsize" in reads and param.stepsize >= param.max_iter > 0:
+        yield f"stepsize {param.stepsize} is never reached: {end}", "stepsize"
+
+
 def goes_by_tests(param):
     """Whether what the tests give moves the learning rate."""
     return param.lr_policy in POLICIES and POLICIES[param.lr_policy].by_tests

@@ -15,7 +15,8 @@ from ..errors import CaffeliteError, SolverError
 from ..glog import NOTICE
 from ..types import Path
 from . import prefix, restoring, snapshot
-from .base import MOST_ITERATIONS, Solver, get_solver
+from .base import Solver, get_solver
+from .epochs import MOST_ITERATIONS
 from .hooks import Hooks
 
 log = logging.getLogger("caffelite")

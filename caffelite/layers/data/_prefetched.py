@@ -112,6 +112,11 @@ class PrefetchedLayer(SourceLayer):
     def infer_shapes(self, bottom_shapes):
         return self.shapes[: self.num_tops]
 
+    def set_batch_size(self, size):
+        super().set_batch_size(size)
+        self.close()
+        self.setup(())
+
     def forward(self, bottom, top):
         if self.process != os.getpid():  # a thread may have been at work when it was forked
             with self.naming():

@@ -30,6 +30,10 @@ class SourceLayer(Layer):
         """The source, which from now on nobody else reads before the next forward."""
         return self.source
 
+    def set_batch_size(self, size):
+        """Go on with batches of another size; the net has to reshape."""
+        self.options.batch_size = size
+
     @contextmanager
     def naming(self):
         """Let a DataError of a source say which layer wanted the data."""

@@ -108,16 +108,8 @@ def unreached_step(param):
     for k, value in enumerate(values):
         if k and value <= values[k - 1]:
             yield f"stepvalue {value} does not come after {values[k - 1]}", "stepvalue", k
-        elif value >= param.max_iter > 0:
-            yield (
-                f"stepvalue {value} is never reached: max_iter is {param.max_iter}",
-                "stepvalue",
-                k,
-            )
-    reads = POLICIES[param.lr_policy].reads if param.lr_policy in POLICIES else ()
-    if "stepsize" in reads and param.stepsize >= param.max_iter > 0:
-        words = f"stepsize {param.stepsize} is never reached: max_iter is {param.max_iter}"
-        yield words, "stepsize"
+    for words, *fields in lr_policy.unreached(param):
+        yield words, *fields
 
 
 @solver_rule()
