@@ -224,7 +224,13 @@ streams = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linu
 
 
 @streams
-@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "<&- >&- 2>&-",
+        *(pytest.param(c, marks=pytest.mark.slow) for c in ("2>&-", ">/dev/full 2>/dev/full")),
+    ],
+)
 def test_training_goes_on_without_anybody_to_tell(folder, closed):
     said = in_a_shell(f"train --solver solver.prototxt --log log.jsonl {closed}")
     assert said == (0, "", "")

@@ -316,7 +316,7 @@ def test_what_is_there_is_not_replaced(pictures, capsys):
     assert os.listdir("data") == ["labels.txt"]
 
 
-@pytest.mark.parametrize("limit", [100_000, 30_000])
+@pytest.mark.parametrize("limit", [100_000, pytest.param(30_000, marks=pytest.mark.slow)])
 def test_a_full_disk_leaves_nothing(pictures, limit):
     """The limit on the size of a file stands for a disk that is full."""
 

@@ -183,7 +183,14 @@ def test_mistakes_leave_nothing(values, capsys, words, code, message):
 
 
 @pytest.mark.parametrize(
-    ("kind", "places"), [("lmdb", "new/l,new/c"), ("hdf5", "new/c"), ("npz", "new/l,new/c")]
+    ("kind", "places"),
+    [
+        ("lmdb", "new/l,new/c"),
+        *(
+            pytest.param(*k, marks=pytest.mark.slow)
+            for k in [("hdf5", "new/c"), ("npz", "new/l,new/c")]
+        ),
+    ],
 )
 def test_a_full_disk_leaves_nothing(values, kind, places):
     """The limit on the size of a file stands for a disk that is full."""

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import functools
 import inspect
 import logging
 import re
@@ -289,6 +290,7 @@ def test_options_of_other_types_are_warned_about(field):
 # Nets
 
 
+@functools.cache
 def attributes(*folders):
     """The names of all attributes that the code in folders of the package looks up, or spells."""
     found = set()

@@ -618,7 +618,13 @@ def test_the_log_goes_to_stderr_as_from_caffe(call, shown):
         assert line[0] == letter and text in line
 
 
-@pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(caffe.pycaffe.__path__)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(m.name, marks=[] if m.name == "io" else pytest.mark.slow)
+        for m in pkgutil.iter_modules(caffe.pycaffe.__path__)
+    ],
+)
 def test_a_module_of_pycaffe_is_found_below_the_package_too(name):
     code = f"import caffelite.{name}, caffelite.pycaffe.{name}, caffelite, sys\n"
     code += (
