@@ -253,7 +253,8 @@ class Solver(Hooks):
             self.snapshot()
         if stopped:
             log.info("Optimization stopped early.")
-            self._emit("stopped", iteration=self.iter)
+            why = "early_stop" if self._is_past_improving() else "request"
+            self._emit("stopped", iteration=self.iter, why=why)
             return
         if _due(self.iter, self.param.display):
             self._display.losses.append(self.net._forward(0, len(self.net.layers) - 1))
@@ -293,7 +294,10 @@ class Solver(Hooks):
             self.iter > 0 or self.param.test_initialization
         ):
             self.test_all()
-            if self._stop_requested() or self._stopped_improving():
+            if self._stop_requested():
+                return True
+            if self._is_past_improving():
+                log.info("early_stop: %s", self.monitor)
                 return True
         self._call("on_start")
         displayed = _due(self.iter, self.param.display)
@@ -375,16 +379,16 @@ class Solver(Hooks):
                 model = snapshot.write_best(self)
                 self._emit("best", iteration=self.iter, model=model)
         elif lr_policy.goes_by_tests(param) and self.monitor.step_is_due(lr_policy.patience(param)):
+            if lr_policy.is_at_floor(param, self.iter, self.current_step):
+                return
             self.current_step += 1
             status = f"{param.lr_policy.capitalize()} Status"
             log.info("%s: Iteration %d, step = %d", status, self.iter, self.current_step)
 
-    def _stopped_improving(self) -> bool:
+    def _is_past_improving(self) -> bool:
+        """Whether early_stop has seen enough tests that were no better."""
         limit = self.param.early_stop
-        if not limit or self.monitor.so_far.tests_since_best < limit:
-            return False
-        log.info("early_stop: %s", self.monitor)
-        return True
+        return bool(limit) and self.monitor.so_far.tests_since_best >= limit
 
     def test(
         self, k: int = 0, judge: Callable[[float, dict[str, Any]], object] | None = None

@@ -7,6 +7,8 @@ import numpy as np
 from ..errors import SolverError
 from .policies import POLICIES
 
+FLOAT32 = 1e-6  # how far apart, relatively, what floats of 32 bits give may be that is meant alike
+
 # Of options, where a policy reads them: the least that works, and how messages say it.
 LEAST = {
     "stepsize": (1, "a stepsize above 0"),
@@ -123,3 +125,11 @@ def rate_at(param, i, current_step):
         )
     least = param.min_lr if param.HasField("min_lr") else -math.inf
     return max(float(rate), least), current_step
+
+
+def is_at_floor(param, i, current_step):
+    """Whether the rate of the policy is down at min_lr, so that no further step lowers it."""
+    if not param.HasField("min_lr"):
+        return False
+    rate, _ = POLICIES[param.lr_policy](param, i, current_step)
+    return rate < param.min_lr or math.isclose(rate, param.min_lr, rel_tol=FLOAT32)
