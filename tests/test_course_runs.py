@@ -150,7 +150,8 @@ def test_training_that_fails_is_no_run(tmp_path, monkeypatch):
     assert not (tmp_path / "run" / "done.json").exists()
 
 
-def test_training_that_was_stopped_is_no_run(tmp_path, monkeypatch):
+@pytest.mark.parametrize("solver", [{}, {"early_stop": 3}])
+def test_training_that_was_stopped_is_no_run(solver, tmp_path, monkeypatch):
     """By SIGTERM, for one, which train takes for a wish to end with a snapshot."""
     monkeypatch.chdir(tmp_path)
     start = Solver.step
@@ -161,8 +162,20 @@ def test_training_that_was_stopped_is_no_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Solver, "step", stopped)
     with pytest.raises(RuntimeError, match="training was stopped at iteration 1"):
-        EXPERIMENTS["ensemble"].miniature().runs["net"].make(tmp_path / "run", 1)
+        run = EXPERIMENTS["ensemble"].miniature().runs["net"]
+        dataclasses.replace(run, solver=run.solver | solver).make(tmp_path / "run", 1)
     assert not (tmp_path / "run" / "done.json").exists()
+
+
+def test_training_that_its_tests_ended_is_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = EXPERIMENTS["ensemble"].miniature().runs["net"]
+    still = {"early_stop": 1, "base_lr": 0.0}
+    run = dataclasses.replace(run, iterations=4, solver=run.solver | still)
+    run.make(tmp_path / "run", 1)
+    assert (tmp_path / "run" / "done.json").exists()
+    *_, last = _experiment.records(tmp_path / "run" / _experiment.LOG)
+    assert (last["event"], last["iteration"], last["why"]) == ("stopped", 2, "early_stop")
 
 
 def test_verdicts():

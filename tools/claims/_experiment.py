@@ -155,7 +155,7 @@ class Run:
             raise RuntimeError(f"{solver}: training ended with code {code}")
         *_, last = records(log)
         # A signal that ends a process ends training in good order, as early_stop does.
-        if last["event"] != "done" and "early_stop" not in self.solver:
+        if last["event"] != "done" and last.get("why") != "early_stop":
             raise RuntimeError(f"{solver}: training was stopped at iteration {last['iteration']}")
 
 
