@@ -668,9 +668,7 @@ def test_plateau_steps_after_tests_that_did_not_improve(lines):
 
 
 @pytest.mark.parametrize(("least", "divisions"), [("0.00001", 3), ("0.0001", 2)])
-def test_plateau_divides_by_ten_down_to_min_lr_and_so_it_does_when_resumed(
-    least, divisions, lines
-):
+def test_plateau_divides_by_ten_down_to_min_lr_and_so_it_does_when_resumed(least, divisions, lines):
     """0.01 / 10^k, k = 1, 2, 3 where the error stood still: 0.00001 in the end, not 0.0001."""
     text = f'lr_policy: "plateau" base_lr: 0.01 gamma: 0.1 patience: 2 min_lr: {least} snapshot: 5'
     expected = [0.01 / 10 ** min(i // 2, divisions) for i in range(12)]

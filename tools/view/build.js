@@ -14,7 +14,8 @@ const BUNDLES = {
              indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
     export { lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
     export { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
-    export { closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
+    export { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap,
+             startCompletion } from "@codemirror/autocomplete";
     export { tags } from "@lezer/highlight";`,
   d3: `
     export { select } from "d3-selection";
