@@ -14,10 +14,10 @@ import caffelite
 import tests.cases
 from caffelite.cli import main
 from caffelite.errors import CaffeliteError
-from caffelite.run_log.follower import Follower
 from caffelite.testing import cases
 from caffelite.view.net_file import NetFile
 from caffelite.view.page_data import PageData
+from caffelite.view.runs import Runs
 from caffelite.view.weights import Weights
 
 h5py = pytest.importorskip("h5py")
@@ -122,14 +122,14 @@ def test_viewing_changes_no_file(folder):
         NetFile("train_val.prototxt"),
         state,
         weights=Weights("trained.caffemodel"),
-        run_log=Follower("run.jsonl"),
+        runs=Runs(["run.jsonl"], "."),
     )
     before = tree(folder)
     text = data.net()["text"]
     for phase in ("TRAIN", "TEST"):
         drawn = data.graph(text, phase)
         assert [layer["problem"] for layer in drawn["layers"]] == [""] * len(drawn["layers"])
-    data.lint(text), data.weights("ip"), data.run("")
+    data.lint(text), data.weights("ip"), data.runs(), data.compare("0")
     assert tree(folder) == before
 
 

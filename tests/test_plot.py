@@ -181,8 +181,18 @@ def test_numbers_at_the_ends_of_what_floats_can_be_are_plotted(extra, tmp_path, 
 
 
 def test_smoothing_takes_no_longer_for_a_longer_mean():
-    values = [float(k % 7) for k in range(20_000)]
+    values = np.array([float(k % 7) for k in range(20_000)])
     begun = time.process_time()
-    smooth = curves._smoothed(values, 10_000)
+    smooth = curves.smoothed(values, 10_000)
     assert time.process_time() - begun < 5
-    assert smooth[:2] == [0, 0.5] and smooth[-1] == math.fsum(values[-10_000:]) / 10_000
+    assert list(smooth[:2]) == [0, 0.5] and smooth[-1] == math.fsum(values[-10_000:]) / 10_000
+
+
+def test_what_was_large_once_leaves_no_errors_in_later_means():
+    values = np.array([1.0, 2.0, 1e300, 3.0, 4.0, 5.0, np.nan, 6.0])
+    assert list(curves.smoothed(values, 2)[[0, 1, 4, 5, 7]]) == [1, 1.5, 3.5, 4.5, 6]
+    assert np.isnan(curves.smoothed(values, 2)[6])
+    for count in (1, 2, 3, 5, 7, 8, 9, 10**9):
+        found = curves.smoothed(np.arange(8.0), count)
+        wanted = [np.arange(max(0, i - count + 1), i + 1).mean() for i in range(8)]
+        np.testing.assert_allclose(found, wanted, rtol=1e-15)

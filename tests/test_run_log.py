@@ -87,9 +87,11 @@ def test_pictures_of_filters_and_of_the_batch(folder):
     ]  # fmt: skip
     pixels = decode(base64.b64decode(found[0]["png"]), True)
     assert pixels.shape[0] == 3 and pixels.shape[2] >= 640
-    points = Follower("log.jsonl").read()["points"]
-    shown = [point["picture"]["name"] for point in points if point["event"] == "picture"]
-    assert shown == ["conv filters", "x", "conv filters", "x"]
+    log = Follower("log.jsonl")
+    log.read()
+    assert {name: iteration for name, (iteration, _) in log.pictures.items()} == {
+        "conv filters": 2, "x": 2
+    }  # fmt: skip
 
 
 def test_large_pictures_lose_pixels(monkeypatch):
@@ -103,8 +105,9 @@ def test_large_pictures_lose_pixels(monkeypatch):
 def test_what_is_no_picture_is_not_shown(png, tmp_path):
     record = {"event": "picture", "iteration": 1, "name": "x", "png": png}
     (tmp_path / "log").write_text(json.dumps(record) + "\n")
-    (point,) = Follower(tmp_path / "log").read()["points"]
-    assert point["picture"] is None
+    log = Follower(tmp_path / "log")
+    log.read()
+    assert not log.pictures
 
 
 def test_a_histogram_counts_what_is_finite():

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,12 +23,16 @@ import caffelite
 from caffelite.cli import main
 from caffelite.errors import CaffeliteError
 from caffelite.net.missing_data import Sample
+from caffelite.pictures.curves import panels
 from caffelite.pictures.fold import repeats, scopes
 from caffelite.proto import caffe_pb2
-from caffelite.run_log.follower import MOST, Follower
+from caffelite.run_log.follower import Follower
+from caffelite.run_log.lines import MOST_RECORD
+from caffelite.run_log.reader import read_log
 from caffelite.view.graph import describe
 from caffelite.view.net_file import ChangedOnDiskError, NetFile
 from caffelite.view.page_data import MOST_TEXT, PageData
+from caffelite.view.runs import Runs
 from caffelite.view.server import MOST_BODY, Server
 from caffelite.view.weights import Weights, _describe
 
@@ -293,42 +298,61 @@ def event(iteration, loss=1.0, kind="train", **more):
     return json.dumps(facts) + "\n"
 
 
+def numbers(log):
+    """{(phase, curve): (iterations, values)} of what is read of a log."""
+    return {
+        (phase, name): (list(column.iteration), list(column.value))
+        for (_, _, phase, _, name), column in log.columns.of.items()
+    }
+
+
+def reading(path):
+    log = Follower(path)
+    log.read()
+    return log
+
+
 def test_a_log_that_grows_is_read_from_where_it_was_left(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Follower(path)
-    assert log.read() == log.read("12-34")
-    assert log.read()["state"] == "waiting for the file" and log.read()["points"] == []
+    log = reading(path)
+    assert (log.state, numbers(log)) == ("waiting for the file", {})
     path.write_text(event(0, 2.5, lr=0.1) + event(0, 3.0, "test", outputs={"acc": 0.5})[:-9])
-    found = log.read()
-    assert found["restart"] and not found["more"]
-    assert found["points"] == [
-        {"event": "train", "iteration": 0, "values": {"train loss": 2.5, "lr": 0.1}}
-    ]
+    log.read()
+    assert numbers(log) == {
+        ("train", "loss"): ([0], [2.5]),
+        ("train", "learning rate"): ([0], [0.1]),
+    }
     path.write_text(event(0, 2.5, lr=0.1) + event(0, 3.0, "test", outputs={"acc": 0.5}))
-    found = log.read(found["cursor"])
-    assert not found["restart"]
-    assert [point["values"] for point in found["points"]] == [{"test loss": 3.0, "test acc": 0.5}]
-    assert log.read(found["cursor"])["points"] == []
+    log.read()
+    assert numbers(log)["test", "loss"] == ([0], [3]) and numbers(log)["test", "acc"] == (
+        [0],
+        [0.5],
+    )
+    before = log.version
+    log.read()
+    assert log.version == before
     path.write_text(event(7))
-    found = log.read(found["cursor"])
-    assert found["restart"] and [point["iteration"] for point in found["points"]] == [7]
-
-
-def test_a_log_that_was_replaced_starts_over(tmp_path):
-    path = tmp_path / "log.jsonl"
-    path.write_text(event(1))
-    cursor = Follower(path).read()["cursor"]
+    log.read()
+    assert numbers(log) == {("train", "loss"): ([7], [1])}
     (tmp_path / "new").write_text(event(5) + event(6))
     os.replace(tmp_path / "new", path)
-    found = Follower(path).read(cursor)
-    assert found["restart"] and [point["iteration"] for point in found["points"]] == [5, 6]
+    log.read()
+    assert numbers(log) == {("train", "loss"): ([5, 6], [1, 1])}
+    path.unlink()
+    log.read()
+    assert (log.state, numbers(log)) == ("waiting for the file", {})
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "-", "1-x", "1--5", "1-" + "9" * 40, "²-²", "0-0"])
-def test_cursors_that_are_none_start_over(cursor, tmp_path):
-    (tmp_path / "log").write_text(event(1))
-    found = Follower(tmp_path / "log").read(cursor)
-    assert found["restart"] and len(found["points"]) == 1
+def test_the_log_of_caffe_is_followed_as_it_grows(tmp_path):
+    whole = (Path(__file__).parent / "golden" / "parse_log" / "run.log").read_bytes()
+    path = tmp_path / "run.log"
+    log = Follower(path)
+    for end in range(0, len(whole) + 999, 999):
+        path.write_bytes(whole[:end])
+        log.read()
+    assert numbers(log) == numbers(reading(path)) and log.state == "finished"
+    assert len(numbers(log)["train", "loss"][0]) == 11
+    assert numbers(log)["test", "accuracy"][0] == [0, 25, 50, 75, 100]
 
 
 def test_lines_that_are_no_events_are_counted(tmp_path):
@@ -338,38 +362,199 @@ def test_lines_that_are_no_events_are_counted(tmp_path):
            '{"event": "train", "iteration": true, "loss": 1, "outputs": {}}',
            '{"event": "train", "iteration": 1, "loss": 1%s, "outputs": {}}' % ("0" * 400),
            "[" * 100_000, "\xff"]  # fmt: skip
-    (tmp_path / "log").write_text("\n".join([*bad, "", event(3)]), encoding="latin-1")
-    found = Follower(tmp_path / "log").read()
-    assert found["passed_over"] == len(bad)
-    assert [point["iteration"] for point in found["points"]] == [3]
+    lines = [event(2), *bad, "", event(3)]
+    (tmp_path / "log").write_text("\n".join(lines), encoding="latin-1")
+    log = reading(tmp_path / "log")
+    assert log.passed_over == len(bad)
+    assert numbers(log)["train", "loss"][0] == [2, 3]
 
 
 def test_what_is_not_finite_is_no_number_and_long_outputs_are_no_curves(tmp_path):
     outputs = {"a": [1, 2], "b": [[1], [2]], "c": [0] * 100, "d": None, "loss": 4}
-    line = event(1, float("nan"), outputs=outputs)
+    line = event(1, None, outputs=outputs)
     (tmp_path / "log").write_text(line + event(2, float("inf"), net=1, outputs={}))
-    points = Follower(tmp_path / "log").read()["points"]
-    assert points[0]["values"] == {
-        "train loss": None, "train a[0]": 1, "train a[1]": 2, "train d": None
+    runs = Runs([tmp_path / "log"])
+    panels = "loss\na[0]\na[1]\nb[1]\nd\nloss#1"
+    found = runs.curves("0", panels, "iteration", "", "", "", "")
+    assert {p["name"]: [c["y"] for c in p["curves"]] for p in found["panels"]} == {
+        "loss": [[None]], "a[0]": [[1]], "a[1]": [[2]], "b[1]": [[2]], "d": [[None]],
+        "loss#1": [[None]],
     }  # fmt: skip
-    assert points[1]["values"] == {"train #1 loss": None}
-    json.dumps(points, allow_nan=False)
+    assert not any(name.startswith("c") for name in found["names"])
+    assert found["runs"][0]["lost"]["lost"] == 1
+    json.dumps(found, allow_nan=False)
 
 
 def test_a_long_log_comes_in_pieces(tmp_path):
     lines = [event(k) for k in range(30_000)]
-    lines[10] = "x" * (MOST + 5) + "\n"
+    lines[10] = "x" * (MOST_RECORD + 5) + "\n"
     (tmp_path / "log").write_text("".join(lines))
-    found, iterations, cursor = {"more": True}, [], ""
-    while found["more"]:
-        found = Follower(tmp_path / "log").read(cursor)
-        cursor = found["cursor"]
-        iterations += [point["iteration"] for point in found["points"]]
-    assert iterations == [k for k in range(30_000) if k != 10]
+    log, times = Follower(tmp_path / "log"), 0
+    while log.more or not times:
+        log.read(seconds=0)
+        times += 1
+    assert times >= 6
+    assert numbers(log)["train", "loss"][0] == [k for k in range(30_000) if k != 10]
 
 
 def test_a_log_that_cannot_be_read_says_so(tmp_path):
-    assert "cannot be read" in Follower(tmp_path).read()["state"]
+    assert "cannot be read" in reading(tmp_path).state
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_marks_at_the_head_of_a_log_and_odd_bytes_are_passed_over(encoding, tmp_path):
+    text = ("\ufeff" if encoding == "utf-16-be" else "") + event(1) + "\r\n" + event(2)
+    (tmp_path / "log").write_bytes(text.encode(encoding))
+    assert numbers(reading(tmp_path / "log"))["train", "loss"][0] == [1, 2]
+    assert [row.iteration for row in read_log(tmp_path / "log").train] == [1, 2]
+    line = b"I0102 03:04:05.000000 1 solver.cpp:1] Iteration 3, loss = 2 \xe9\xff\n"
+    (tmp_path / "log").write_bytes(b"\xff\xe9 \x80\n" + line)
+    assert numbers(reading(tmp_path / "log"))["train", "loss"] == ([3], [2])
+
+
+def test_a_run_begun_anew_in_the_same_log_is_another_and_one_gone_on_with_is_not(tmp_path):
+    stamp = "I0102 03:04:05.000000 1 solver.cpp:1] "
+    told = [(0, 5), (10, 4), (20, 3), (10, 3.5), (20, 2), (0, 6), (10, 1)]
+    glog = "".join(f"{stamp}Iteration {i}, loss = {loss}\n" for i, loss in told)
+    records = "".join(event(i, loss, time=1) for i, loss in told)
+    for text in (glog, records):
+        (tmp_path / "log").write_text(text)
+        found = Runs([tmp_path / "log"]).curves("0", "loss", "iteration", "", "", "", "")
+        curves = [(c["part"], c["x"], c["y"]) for c in found["panels"][0]["curves"]]
+        assert curves == [("(1)", [0, 10, 20], [5, 3.5, 2]), ("(2)", [0, 10], [6, 1])]
+        shown = panels({"r": read_log(tmp_path / "log")})["loss"]
+        assert [(c.run, c.y) for c in shown] == [("r (1)", [5, 3.5, 2]), ("r (2)", [6, 1])]
+
+
+def test_many_points_are_told_by_the_least_and_largest_of_their_parts(tmp_path):
+    losses = [float(k % 50) for k in range(9000)]
+    losses[1234], losses[4321], losses[5000] = 1e6, -1e6, None
+    (tmp_path / "log").write_text("".join(event(k, y) for k, y in enumerate(losses)))
+    runs = Runs([tmp_path / "log"])
+    while runs.listing()["more"]:
+        pass
+    (curve,) = runs.curves("0", "loss", "iteration", "", "", "", "")["panels"][0]["curves"]
+    assert curve["of"] == 9000 and len(curve["x"]) < 3000
+    told = dict(zip(curve["x"], curve["y"], strict=True))
+    assert (told[1234], told[4321], told[5000]) == (1e6, -1e6, None)
+    near = runs.curves("0", "loss", "iteration", "1200", "1300", "", "")["panels"][0]["curves"][0]
+    assert near["x"] == list(range(1200, 1301))
+    smooth = runs.curves("0", "loss", "iteration", "100", "102", "50", "")["panels"][0]["curves"][0]
+    assert smooth["y"] == [24.5] * 3
+    whole = runs.curves("0", "loss", "iteration", "", "", "", "")
+    again = runs.curves("0", "loss", "iteration", "", "", "", whole["version"])
+    assert again == {"version": whole["version"], "more": False, "same": True}
+
+
+def test_images_a_second(tmp_path):
+    lines = [event(i, time=i / 10, seconds=2.0, images=32, outputs={}) for i in (0, 100, 200)]
+    (tmp_path / "log").write_text("".join(lines))
+    assert numbers(reading(tmp_path / "log"))["train", "images/s"] == ([100, 200], [1600, 1600])
+    start = "I0102 03:04:{:02d}.000000 1 solver.cpp:1] "
+    glog = start.format(0) + "Initializing solver from parameters: \nbase_lr: 0.5\niter_size: 2\n"
+    glog += start.format(0) + "Top shape: 16 3 8 8 (3072)\n"
+    glog += start.format(1) + "Iteration 0, loss = 3\n"
+    glog += start.format(9) + "Iteration 20 (2.5 iter/s, 8s/20 iters), loss = 2\n"
+    glog += start.format(19) + "Iteration 40, loss = 1\n"  # as Caffe of 2014 has it
+    (tmp_path / "glog").write_text(glog)
+    assert numbers(reading(tmp_path / "glog"))["train", "images/s"] == ([20, 40], [80, 64])
+    assert reading(tmp_path / "glog").starts[0]["solver"] == "base_lr: 0.5\niter_size: 2"
+
+
+def test_the_states_of_runs(tmp_path):
+    done = json.dumps({"event": "done", "iteration": 9}) + "\n"
+    path = tmp_path / "log"
+    for text, state in (
+        (event(1), "going on"),
+        (event(1) + done, "finished"),
+        (event(1) + done.replace("done", "stopped"), "stopped"),
+        (event(1) + done + done.replace("done", "start"), "going on"),
+    ):
+        path.write_text(text)
+        assert reading(path).state == state
+    long_ago = time.time() - 1000
+    os.utime(path, (long_ago, long_ago))
+    assert reading(path).state == "stopped"  # it was killed
+
+
+def test_runs_beneath_a_folder_are_found_by_what_is_in_files(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "caffe.INFO").write_text("Log file created at: 2015/01/01\n")
+    (tmp_path / "a" / "net.prototxt").write_text(NET)
+    (tmp_path / "a" / "x.caffemodel").write_bytes(bytes(range(256)) * 9)
+    (tmp_path / "x").write_text("hello\n" + event(3, 0.5))
+    (tmp_path / ".hidden").write_text(event(1))
+    (tmp_path / "loop").symlink_to(tmp_path)
+    runs = Runs([], str(tmp_path))
+    found = runs.listing()
+    assert [line["name"] for line in found["runs"]] == ["x", "a/b/caffe.INFO"]
+    assert (found["named"], found["left_off"], found["more"]) == (0, False, False)
+    assert found["runs"][0]["iteration"] == 3
+    assert found["runs"][0]["loss"]["best"] == found["runs"][0]["loss"]["last"] == 0.5
+
+
+def started(text, net, **more):
+    facts = {"event": "start", "iteration": 0, "time": 1, "solver": text, "nets": {"n": net}}
+    return json.dumps(facts | more) + "\n"
+
+
+def test_runs_are_compared(tmp_path):
+    one = started("base_lr: 0.1 momentum: 0.9", NET, seed=1, command=["train", "--set", "net.x=3"])
+    other = started(
+        "base_lr: 0.2 momentum: 0.9", NET.replace("num_output: 4", "num_output: 6"), seed=2
+    )
+    tests = [event(k, 1 / k, "test", outputs={"acc": k / 10}) for k in (1, 2, 3)]
+    (tmp_path / "one").write_text(one + "".join(tests))
+    (tmp_path / "other").write_text(other + "".join(reversed(tests[:2])))
+    (tmp_path / "third").write_text(event(1, 3))
+    runs = Runs([tmp_path / name for name in ("one", "other", "third")])
+    found = runs.compare("0,1,2")
+    settings = {row["name"]: row["values"] for row in found["settings"]}
+    assert settings["base_lr"] == ["0.1", "0.2", None] and settings["seed"] == ["1", "2", None]
+    assert settings["--set net.x"] == ["3", None, None] and "momentum" not in settings
+    (net,) = (name for name in settings if "num_output" in name)
+    assert settings[net] == ["4", "6", None] and net.startswith('layer "')
+    assert [run["told"] for run in found["runs"]] == [True, True, False]
+    best = {row["name"]: row["values"] for row in found["best"]}
+    assert (best["test acc"][0]["best"], best["test acc"][0]["iteration"]) == (0.3, 3)
+    assert best["test loss"][0]["best"] == 1 / 3 and best["train loss"][2]["last"] == 3
+    assert best["test acc"][2]["best"] is None
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda runs: runs.curves("", "", "iteration", "", "", "", ""),
+        lambda runs: runs.curves("1", "", "iteration", "", "", "", ""),
+        lambda runs: runs.curves("0", "", "epochs", "", "", "", ""),
+        lambda runs: runs.curves("0", "", "iteration", "", "", "0", ""),
+        lambda runs: runs.curves("0", "", "iteration", "x", "", "", ""),
+        lambda runs: runs.curves(",".join("0" * 99), "", "iteration", "", "", "", ""),
+        lambda runs: runs.spread("0", "", "x"),
+        lambda runs: runs.compare("../etc"),
+    ],
+)
+def test_questions_that_make_no_sense_are_refused(asked, tmp_path):
+    (tmp_path / "log").write_text(event(1))
+    with pytest.raises(CaffeliteError):
+        asked(Runs([tmp_path / "log"]))
+
+
+def test_histograms_over_time_are_read_from_the_log_when_they_are_asked_for(tmp_path):
+    told = {"min": -1.0, "max": 1.0, "mean": 0.0, "std": 0.5, "histogram": [1, 2, 1]}
+    bad = [{"histogram": "x"}, told | {"min": None}, told | {"histogram": []}, 7]
+    lines = [event(0)]
+    for k, data in enumerate([told, told | {"mean": 0.5}, *bad]):
+        record = {"event": "histograms", "iteration": k, "blobs": {"a/<w>": {"data": data}}}
+        lines.append(json.dumps(record) + "\n")
+    (tmp_path / "log").write_text("".join(lines))
+    found = Runs([tmp_path / "log"]).spread("0", "no such", "data")
+    assert (found["blobs"], found["records"]) == (["a/<w>"], 6)
+    assert [(c["iteration"], c["mean"], c["heights"]) for c in found["columns"]] == [
+        (0, 0, [1, 2, 1]), (1, 0.5, [1, 2, 1])
+    ]  # fmt: skip
+    assert Runs([tmp_path / "log"]).spread("0", "", "diff")["columns"] == []
 
 
 # Weights
@@ -468,7 +653,7 @@ def test_saving_keeps_newlines_and_refuses_what_changed_meanwhile(tmp_path):
 def server(tmp_path):
     (tmp_path / "net.prototxt").write_text(NET)
     file = NetFile(str(tmp_path / "net.prototxt"))
-    data = PageData(file, state(), run_log=Follower(str(tmp_path / "log.jsonl")))
+    data = PageData(file, state(), runs=Runs([tmp_path / "log.jsonl"]))
     with Server(data) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -666,8 +851,8 @@ def test_many_requests_at_once(server, tmp_path):
         text = NET.replace("kernel_size: 3", f"kernel_size: {size}")
         status, found = post(server, "graph", {"text": text, "phase": "TEST"})
         assert status == 200 and found["layers"][1]["blobs"][0]["shape"] == [4, 3, size, size]
-        run = json.loads(ask(server, "run?cursor=")[2])
-        return len(run["points"])
+        run = json.loads(ask(server, "curves?runs=0&panels=loss&x=iteration")[2])
+        return len(run["panels"][0]["curves"][0]["x"])
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(visit, range(40))) == [1] * 40
@@ -699,7 +884,7 @@ ODD = ["", "\0", "\ud800", "\x1b[2J", "%", "..", "é", "\u202e", "x" * 5000, "1e
 
 def odd_request(draw, server):
     """The bytes of a request: what a page sends, with something odd in it, by `draw`, a Random."""
-    name = draw.choice(["", "net", "run", "weights", "graph", "lint", "save", "page.js", "none"])
+    name = draw.choice(["", "net", "curves", "weights", "graph", "lint", "save", "page.js", "none"])
     method = draw.choice(["GET", "POST", "POST", "POST", "HEAD", "PUT", "OPTIONS", "GE\0T"])
     keys = draw.choice([("text", "phase"), ("text",), ("text", "version"), ("layer",), ("cursor",)])
     values = [draw.choice([*ODD, 1, 1e300, None, True, [], {}, [[]], {"text": "x"}]) for _ in keys]

@@ -8,14 +8,15 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import caffelite
 from caffelite.proto import caffe_pb2
-from caffelite.run_log.follower import Follower
 from caffelite.view.net_file import NetFile
 from caffelite.view.page_data import PageData
+from caffelite.view.runs import Runs
 from caffelite.view.server import Server
 from caffelite.view.weights import Weights
 
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="needs Chromium and its driver: apt install chromium-driver"
 )
 
+GOLDEN = Path(__file__).parent / "golden" / "parse_log" / "run.log"
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 NET = f"""name: "{HOSTILE}"
 layer {{ name: "data" type: "Input" top: "data"
@@ -93,7 +95,11 @@ class Page:
     def __init__(self, browser, url):
         self.browser = browser
         browser.get(url)
-        self.wait("the page is ready", lambda: self.text("#findings-title") != "Findings")
+        alone = "return document.body.classList.contains('runs-only')"
+        self.wait(
+            "the page is ready",
+            lambda: self.text("#findings-title") != "Findings" or self.js(alone),
+        )
 
     def wait(self, what, holds, seconds=60):
         """What `holds` returns, as soon as it is true."""
@@ -181,9 +187,11 @@ def view(browser, quiet, tmp_path):
 
         def start(text, **options):
             path = tmp_path / "net.prototxt"
-            path.write_text(text)
+            if text is not None:
+                path.write_text(text)
+            file = NetFile(str(path)) if text is not None else None
             state = caffe_pb2.NetState(phase=caffe_pb2.TEST)
-            server = stack.enter_context(Server(PageData(NetFile(str(path)), state, **options)))
+            server = stack.enter_context(Server(PageData(file, state, **options)))
             thread = threading.Thread(target=server.serve_forever, args=[0.01])
             thread.start()
             stack.callback(thread.join)
@@ -434,7 +442,7 @@ return [...document.querySelectorAll("header *, .bar *")].filter(one => {
 
 @pytest.mark.parametrize("size", [(1440, 900), (1024, 700)])
 def test_the_first_view_holds_the_net_beside_all_panels(view, tmp_path, size):
-    page = view(NET, run_log=Follower(str(tmp_path / "log.jsonl")))
+    page = view(NET, runs=Runs([tmp_path / "log.jsonl"]))
     page.size(*size)
     page.wait("the whole net", lambda: page.within("#graph > svg > g", "#graph"))
     assert page.within("#run", "body") and page.within("#right", "body")
@@ -458,7 +466,7 @@ def test_a_view_that_the_user_chose_stays_when_there_is_other_room(view):
 
 
 def test_panels_close_open_and_share_the_room_as_the_user_left_them(view, tmp_path):
-    page = view(NET, run_log=Follower(str(tmp_path / "log.jsonl")))
+    page = view(NET, runs=Runs([tmp_path / "log.jsonl"]))
     find = page.browser.find_element
     width = page.area("#right")
     splitter = find(By.CSS_SELECTOR, ".splitter[data-of=right]")
@@ -484,3 +492,70 @@ def test_panels_close_open_and_share_the_room_as_the_user_left_them(view, tmp_pa
     find(By.CSS_SELECTOR, "[data-panel=run]").click()
     assert page.shown("#run")
     page.js("sessionStorage.clear()")
+
+
+def run_of(path, rate, outputs, *more):
+    """A run log with the settings of a solver and a train event for each loss."""
+    solver = {"solver": f"base_lr: {rate}", "nets": {}, "time": 1}
+    lines = [{"event": "start", "iteration": 0} | solver]
+    for k, loss in enumerate(outputs):
+        facts = {"event": "train", "iteration": 10 * k, "loss": loss, "lr": rate, "time": k}
+        lines.append(facts | {"outputs": {}, "seconds": 1, "images": 8})
+    path.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *more]))
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 700)])
+def test_runs_are_laid_over_each_other_and_compared(view, tmp_path, size):
+    spread = {"min": -1, "max": 1, "mean": 0, "std": 0.5, "histogram": [1, 4, 1]}
+    blobs = {HOSTILE: {"data": spread}}
+    run_of(tmp_path / f"{HOSTILE}.jsonl", 0.1, [3, 2, 1],
+           {"event": "histograms", "iteration": 0, "time": 1, "blobs": blobs},
+           {"event": "done", "iteration": 20, "time": 3})  # fmt: skip
+    run_of(tmp_path / "second.jsonl", 0.25, [3, 1.5, None, 0.5])
+    shutil.copy(GOLDEN, tmp_path / "third.log")
+    page = view(NET, runs=Runs(sorted(tmp_path.iterdir())))
+    page.size(*size)
+    page.wait("three runs", lambda: "3 runs" in page.text("#run-state"))
+    assert page.js("return document.querySelectorAll('#curves .chart canvas').length") == 2
+    assert page.within("#curves", "#run") and page.within("#run", "body")
+    height = page.js("return document.querySelector('#curves canvas').clientHeight")
+    assert height >= 70 and page.within("#curves .chart", "#run")
+    page.browser.find_element(By.CSS_SELECTOR, "#run .names button:nth-child(3)").click()
+    charts = "return document.querySelectorAll('#curves .chart').length"
+    page.wait("a third chart", lambda: page.js(charts) == 3)
+
+    page.browser.find_element(By.CSS_SELECTOR, "[data-tab=compare]").click()
+    page.wait("the table", lambda: "base_lr" in page.text(".compare"))
+    assert "0.25" in page.text(".compare .settings") and "no number at 20" in page.text(".compare")
+    page.browser.find_element(By.CSS_SELECTOR, "[data-tab=list]").click()
+    page.wait("the list", lambda: page.text(".list table").count("finished") == 2)
+    page.browser.find_element(By.CSS_SELECTOR, ".list [title$='second.jsonl']").click()
+    said = "train loss is no number at iteration 20"
+    page.wait("it alone", lambda: said in page.text("#run-state"))
+    assert not page.shown(".list") and page.shown("#curves")
+    assert page.js("return document.querySelectorAll('img').length") == 0
+
+
+def test_runs_alone_are_listed_and_opened(view, tmp_path):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    spread = {"min": -1, "max": 1, "mean": 0, "std": 0.5, "histogram": [1, 4, 1]}
+    record = {
+        "event": "histograms",
+        "iteration": 0,
+        "time": 1,
+        "blobs": {HOSTILE: {"data": spread}},
+    }
+    run_of(folder / "one.jsonl", 0.1, [3, 2, 1], record)
+    run_of(folder / "two.jsonl", 0.2, [3, 2, 1, 1])
+    page = view(None, runs=Runs([], str(folder)))
+    page.wait("the list", lambda: "two.jsonl" in page.text(".list"))
+    assert not page.shown("#graph") and not page.shown("#editor") and page.shown("#curves")
+    page.browser.find_element(By.CSS_SELECTOR, "[title$='one.jsonl']").click()
+    page.wait("the first", lambda: "iteration 20" in page.text("#run-state"))
+    page.browser.find_element(By.CSS_SELECTOR, "[data-tab=spread]").click()
+    page.wait("the heat map", lambda: page.js("return !!document.querySelector('.heat canvas')"))
+    assert HOSTILE in page.text("#blob") and not page.js("return document.querySelector('img')")
+    page.browser.find_element(By.CSS_SELECTOR, "[title$='two.jsonl']").click()
+    page.wait("the second", lambda: "iteration 30" in page.text("#run-state"))
+    page.wait("it has none", lambda: "--histograms" in page.text(".spread"))

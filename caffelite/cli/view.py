@@ -2,11 +2,15 @@
 
     caffelite view MODEL
     caffelite view MODEL --weights FILE --run LOG.jsonl
+    caffelite view --run OLD.log --run NEW.jsonl
+    caffelite view --runs DIR
 
 The page redraws the net and lists what lint finds while you type; the file changes only when you
-press Save. --weights adds histograms and filters; --run adds curves that grow with the log that
-`caffelite train --log` writes. Only this machine is served, at the address that is printed. From
-another one: ssh -L 8080:127.0.0.1:8080 with --port 8080 --no-browser. Ctrl-C ends it.
+press Save. --weights adds histograms and filters; --run adds curves that grow with the log of a
+run, which `caffelite train --log` writes, or Caffe itself. Several are laid over each other, and
+compared; --runs lists all that are found beneath a folder. Only this machine is served, at the
+address that is printed. From another one: ssh -L 8080:127.0.0.1:8080 with --port 8080
+--no-browser. Ctrl-C ends it.
 """
 
 import argparse
@@ -26,7 +30,14 @@ READS_NETS = True
 def add_arguments(parser):
     add_net_flags(parser)
     parser.add_argument("--weights", metavar="FILE", help="weights to show, of any kind")
-    parser.add_argument("--run", metavar="LOG", help="a run's log to show, now or when it comes")
+    parser.add_argument(
+        "--run",
+        action="append",
+        default=[],
+        metavar="LOG",
+        help="a run's log to show, now or when it comes; may be given several times",
+    )
+    parser.add_argument("--runs", metavar="DIR", help="list the runs whose logs are beneath DIR")
     parser.add_argument("--phase", default="TEST", type=str.upper, choices=PHASES, help="[TEST]")
     add_sample_flag(parser)
     parser.add_argument("--port", type=int32, default=0, metavar="N", help="[any that is free]")
@@ -39,7 +50,12 @@ def add_arguments(parser):
 
 
 def run(args):
-    model = model_of(args)
+    runs = args.run or args.runs
+    model = model_of(args) if args.net or args.model or not runs else None
+    if args.weights and not model:
+        raise UsageError("--weights needs the net that they are of: MODEL")
+    if args.runs is not None and not os.path.isdir(args.runs):
+        raise UsageError(f"--runs: {args.runs} is no folder")
     if args.port and not 1024 <= args.port <= 65535:
         raise UsageError(f"--port: expected 1024 to 65535, not {args.port}")
     if not args.verbose:
@@ -58,20 +74,20 @@ def run(args):
 
 def _page_data(model, args):
     from ..proto import caffe_pb2
-    from ..run_log.follower import Follower
     from ..view.net_file import NetFile
     from ..view.page_data import MOST_TEXT, PageData
+    from ..view.runs import Runs
     from ..view.weights import Weights
 
-    file = NetFile(model)
-    if len(file.read()[0].encode()) > MOST_TEXT:
+    file = NetFile(model) if model else None
+    if file and len(file.read()[0].encode()) > MOST_TEXT:
         raise CaffeliteError(f"{model}: has more than {MOST_TEXT >> 20} MB, too much to edit")
     state = caffe_pb2.NetState(
         phase=caffe_pb2.Phase.Value(args.phase), level=args.level, stage=stages(args)
     )
     weights = Weights(args.weights) if args.weights else None
-    run_log = Follower(args.run) if args.run else None
-    return PageData(file, state, sample(args, model), weights, run_log)
+    runs = Runs(args.run, args.runs) if args.run or args.runs else None
+    return PageData(file, state, sample(args, model) if model else None, weights, runs)
 
 
 def _server(data, port):

@@ -30,7 +30,7 @@ def compare(old, new):
 
     A field that says what is so without it is no difference.
     """
-    changes = [Change("changed", fields=_differences(_fields(old), _fields(new)))]
+    changes = [Change("changed", fields=_differences(fields(old), fields(new)))]
     if hasattr(old, "layer"):
         changes += _compare_layers(list(old.layer), list(new.layer))
     return [change for change in changes if change.fields or change.kind != "changed"]
@@ -59,7 +59,7 @@ def _compare_layers(old, new):
 def _change(kind, old, new):
     one = new if new is not None else old
     lines = [layer.source_line if layer is not None else 0 for layer in (old, new)]
-    sides = [_fields(layer) if layer is not None else {} for layer in (old, new)]
+    sides = [fields(layer) if layer is not None else {} for layer in (old, new)]
     return Change(kind, one.name, one.type, *lines, _differences(*sides))
 
 
@@ -88,7 +88,7 @@ def _pairs(old, new):
 
 
 def _options(layer):
-    return str({k: v for k, v in _fields(layer).items() if k.split("[")[0] not in _WIRES})
+    return str({k: v for k, v in fields(layer).items() if k.split("[")[0] not in _WIRES})
 
 
 def _moved(pairs):
@@ -106,7 +106,7 @@ def _differences(old, new):
     return {n: (old.get(n), new.get(n)) for n in names if old.get(n) != new.get(n)}
 
 
-def _fields(message, prefix=""):
+def fields(message, prefix=""):
     """{"convolution_param.stride": "2", ...}, without layers, weights and what is so by default."""
     found = {}
     for one, value in message.ListFields():
@@ -117,7 +117,7 @@ def _fields(message, prefix=""):
             many = hasattr(value, "append")
             for index, inner in enumerate(value if many else [value]):
                 path = f"{name}[{index}]" if many else name
-                found |= _fields(inner, path + ".")
+                found |= fields(inner, path + ".")
         elif hasattr(value, "append"):
             found[name] = ", ".join(_shown(one, item) for item in value)
         elif not (one.has_default_value and value == one.default_value):

@@ -1,121 +1,152 @@
-"""Read the curves and pictures of a training run from its log, while the run goes on."""
+"""Read a training run from its log while the log grows, and however long it is."""
 
 import math
 import os
 import re
+import time
 
 from ..errors import DataError
-from ..reading import count, finite, integer, is_number, opened
-from .reader import MOST_RECORD, parse
+from ..pictures.curves import Columns
+from ..reading import opened
+from .lines import Lines
+from .reader import PIECE, LogParser
+from .record_rows import parse
 
-MOST = MOST_RECORD  # bytes read at a time
+MOST_NAMES = 32  # pictures of which the latest is kept
+MOST_OUTPUTS = 8  # values of one output that are curves, each
+QUIET = 120  # seconds without a new line, after which a run that told no end counts as stopped
 _BASE64 = re.compile("[A-Za-z0-9+/]+=*")
-MOST_VALUES = 8  # of one output that get a curve each
 
 
 class Follower:
-    """The file of `caffelite train --log`, read from where the last answer ended."""
+    """What a run's log tells so far: its `columns`, `starts`, `pictures` and `histograms`.
+
+    `state` is "waiting for the file", "going on", "finished" or "stopped", or why the log cannot be
+    read.
+    `read` takes in what came since it was last called; nothing else looks at the file but
+    `histograms_of`. `version` changes whenever something has come.
+    """
 
     def __init__(self, path):
-        self.path = path
+        self.path = os.fspath(path)
+        self.version = 0
+        self._begin()
 
-    def read(self, cursor=""):
-        """What came since `cursor`, which is an answer's "cursor", or "" for all.
+    def _begin(self):
+        self._file = None  # (inode, bytes read of it)
+        self._lines, self._parser = Lines(), None
+        self.columns = Columns()
+        self.size = self.written = 0
+        self._offset = 0  # of the line at hand
+        self.passed_over = 0  # lines that are no records, in a log that is made of them
+        self.iteration = None
+        self.pictures = {}  # {name: (iteration, png in base64)}
+        self.histograms = []  # (iteration, offset of the record)
+        self.problem = ""
+        self.version += 1
 
-        "points" are {event, iteration, values: {curve: number or None}}. "restart" says that they
-        are the first: at the start, and when the file was replaced or shortened. "more" asks to
-        read on at once; a line that has no end yet is left for later.
-        """
-        if not os.path.lexists(self.path):
-            return _answer([], "", restart=True, state="waiting for the file")
+    @property
+    def bytes_read(self):
+        return self._file[1] if self._file else 0
+
+    @property
+    def more(self):
+        """Whether there is something to read on at once."""
+        return self.bytes_read < self.size
+
+    @property
+    def starts(self):
+        """The records that the run was begun or gone on with."""
+        return self._parser.run.starts if self._parser else []
+
+    @property
+    def times(self):
+        """When the log began, and when it last said something, in seconds since 1970, or None."""
+        return self._parser.rows.times if self._parser else [None, None]
+
+    @property
+    def state(self):
+        if self.problem or not self._parser:
+            return self.problem or "waiting for the file"
+        end = self._parser.run.end
+        if end:
+            return "finished" if end == "done" else "stopped"
+        silent = time.time() - self.written
+        return "going on" if silent < max(QUIET, 5 * self._pause()) else "stopped"
+
+    def _pause(self):
+        """Seconds between the last two tests, or lines of training, which is longer."""
+        pauses = [
+            column.seconds[-1] - column.seconds[-2]
+            for column in self.columns.of.values()
+            if len(column.seconds) > 1
+        ]
+        return max(filter(math.isfinite, pauses), default=0)
+
+    def read(self, seconds=math.inf):
+        """Take in what came, for so long at most."""
+        end = time.monotonic() + seconds
         try:
             with opened(self.path, "rb", piped=False) as file:
-                return self._read(file, cursor)
+                self._see(os.fstat(file.fileno()))
+                file.seek(self._file[1])
+                while data := file.read(PIECE):
+                    self._take(data)
+                    if time.monotonic() > end:
+                        break
         except DataError as problem:
-            return _answer([], "", restart=True, state=str(problem))
+            if self._file:
+                self._begin()
+            self.problem = str(problem) if os.path.lexists(self.path) else ""
 
-    def _read(self, file, cursor):
-        facts = os.fstat(file.fileno())
-        start = _position(file, cursor, facts)
-        file.seek(start)
-        data = file.read(MOST)
-        end = data.rfind(b"\n") + 1
-        if not end and len(data) == MOST:  # no event is so long: pass over it piece by piece
-            end = MOST
-        lines = [line for line in data[:end].split(b"\n") if line.strip()]
-        points = [point for point in map(_point, lines) if point]
-        return _answer(
-            points,
-            f"{facts.st_ino}-{start + end}",
-            restart=start == 0,
-            more=len(data) == MOST,
-            passed_over=len(lines) - len(points),
-        )
+    def _see(self, facts):
+        """Begin anew where the file is another by now, or shorter."""
+        if self._file and (facts.st_ino != self._file[0] or facts.st_size < self._file[1]):
+            self._begin()
+        self.problem = ""
+        self._file = self._file or (facts.st_ino, 0)
+        self._parser = self._parser or LogParser(facts.st_mtime, self._other)
+        self.size, self.written = facts.st_size, facts.st_mtime
 
+    def _take(self, data):
+        for offset, line in self._lines.feed(data):
+            self._offset = offset
+            self.passed_over += not self._parser.feed(line)
+        run = self._parser.run
+        for phase, rows in (("train", run.train), ("test", run.test)):
+            for row in rows:
+                self._add(phase, row)
+            del rows[:-1]  # the last may not be whole yet, and is added again
+        del run.starts[1:-1]
+        self._file = self._file[0], self._file[1] + len(data)
+        self.version += 1
 
-def _answer(points, cursor, restart, more=False, passed_over=0, state=""):
-    return {
-        "points": points,
-        "cursor": cursor,
-        "restart": restart,
-        "more": more,
-        "passed_over": passed_over,
-        "state": state,
-    }
+    def _add(self, phase, row):
+        if len(row.outputs) > MOST_OUTPUTS:
+            row.outputs = [one for one in row.outputs if self._is_curve(one[0], row)]
+        self.columns.add(phase, row)
+        self.iteration = row.iteration
 
+    @staticmethod
+    def _is_curve(name, row):
+        return sum(name == other for other, _ in row.outputs) <= MOST_OUTPUTS
 
-def _position(file, cursor, facts):
-    """Where to read on: the end of the last answer, or 0 where the file is another by now."""
-    inode, _, offset = cursor.partition("-")
-    if inode != str(facts.st_ino):
-        return 0
-    try:
-        return integer(offset, "cursor", least=0, most=facts.st_size)
-    except DataError:
-        return 0
+    def _other(self, record):
+        """Keep where histograms are, and the latest picture of each name."""
+        iteration = record["iteration"]
+        if record["event"] == "histograms":
+            while self.histograms and self.histograms[-1][0] >= iteration:
+                self.histograms.pop()  # the run went on from a snapshot
+            self.histograms.append((iteration, self._offset))
+        elif record["event"] == "picture":
+            name, png = record.get("name"), record.get("png")
+            told = isinstance(name, str) and isinstance(png, str) and _BASE64.fullmatch(png)
+            if told and (name in self.pictures or len(self.pictures) < MOST_NAMES):
+                self.pictures[name] = iteration, png
 
-
-def _point(line):
-    """What a record says, or None for a line that is none."""
-    record = parse(line.decode("utf-8", "replace"))
-    if record is None:
-        return None
-    name, values = record["event"], {}
-    if name in ("train", "test"):
-        if not is_number(record.get("loss")) or not isinstance(record.get("outputs"), dict):
-            return None
-        values = dict(_values(name, record))
-    point = {"event": name[:40], "iteration": record["iteration"], "values": values}
-    if name == "picture":
-        point["picture"] = _picture(record)
-    return point
-
-
-def _picture(record):
-    """{name, png} of a record, if the page can show it."""
-    name, png = record.get("name"), record.get("png")
-    told = isinstance(name, str) and isinstance(png, str) and _BASE64.fullmatch(png)
-    return {"name": name[:200], "png": png} if told else None
-
-
-def _values(name, record):
-    """(curve, number): the loss, the rate, and the numbers of each output."""
-    net = count(record.get("net"))
-    which = name + (f" #{net}" if net else "")
-    yield f"{which} loss", _number(record["loss"])
-    if "lr" in record:
-        yield "lr", _number(record["lr"])
-    for name, value in record["outputs"].items():
-        if name == "loss":
-            continue  # that is the loss above, if weighted by 1
-        if not isinstance(value, list):
-            yield f"{which} {name}", _number(value)
-        elif len(value) <= MOST_VALUES and not any(isinstance(one, list) for one in value):
-            for index, one in enumerate(value):
-                yield f"{which} {name}[{index}]", _number(one)
-
-
-def _number(value):
-    """`value` as a curve can show it: None where it is not finite."""
-    value = finite(value)
-    return None if math.isnan(value) else value
+    def records_of(self, offsets):
+        """The records that begin at these places of the file, None where they do not any more."""
+        with opened(self.path, "rb", piped=False) as file:
+            for offset in offsets:
+                file.seek(offset)
+                yield parse(file.readline().decode("utf-8", "replace"))

@@ -15,20 +15,22 @@ class PageData:
 
     Parameters
     ----------
-    file : NetFile
+    file : NetFile, or None where only runs are shown
     state : NetState, what include and exclude rules are asked about
     sample : net.missing_data.Sample, what to take for samples whose data is not there, or None
     weights : Weights, or None
-    run_log : RunLog, or None
+    runs : Runs, or None
     """
 
-    def __init__(self, file, state, sample=None, weights=None, run_log=None):
+    def __init__(self, file, state, sample=None, weights=None, runs=None):
         self.file, self.state, self.sample = file, state, sample
-        self.stored_weights, self.run_log = weights, run_log
+        self.stored_weights, self.run_table = weights, runs
         self._lock = threading.Lock()  # one analysis at a time: they only slow each other down
 
     def net(self):
         """The text to edit and what else there is."""
+        if self.file is None:
+            return {"file": None, "runs": True}
         text, version = self.file.read()
         return {
             "file": self.file.path,
@@ -36,7 +38,7 @@ class PageData:
             "version": version,
             "phase": caffe_pb2.Phase.Name(self.state.phase),
             "weights": self.stored_weights and self.stored_weights.path,
-            "run": self.run_log and self.run_log.path,
+            "runs": self.run_table is not None,
         }
 
     def graph(self, text, phase):
@@ -63,6 +65,19 @@ class PageData:
         blobs = self.stored_weights and self.stored_weights.describe(layer)
         return {"blobs": blobs}
 
-    def run(self, cursor):
-        """The points of the run's curves that came after `cursor`."""
-        return self.run_log.read(cursor)
+    # Of the runs, what view.runs.Runs tells
+
+    def runs(self):
+        return self.run_table.listing()
+
+    def curves(self, *words):
+        return self.run_table.curves(*words)
+
+    def compare(self, runs):
+        return self.run_table.compare(runs)
+
+    def spread(self, run, blob, kind):
+        return self.run_table.spread(run, blob, kind)
+
+    def pictures(self, run):
+        return self.run_table.pictures(run)

@@ -6,7 +6,7 @@
     POST /TOKEN/lint        {text}
     POST /TOKEN/save        {text, version}
     GET  /TOKEN/weights?layer=NAME
-    GET  /TOKEN/run?cursor=CURSOR
+    GET  /TOKEN/runs, /TOKEN/curves?runs=0,1, ...   of runs: Runs.listing() and its neighbours
     GET  /CODE              once: redirects to /TOKEN/
 
 The token is in the path: relative addresses carry it along, and there is no cookie that another
@@ -34,7 +34,15 @@ from .net_file import ChangedOnDiskError
 from .page_data import MOST_TEXT
 
 ADDRESS = "127.0.0.1"
-GETS = {"net": (), "weights": ("layer",), "run": ("cursor",)}
+GETS = {
+    "net": (),
+    "weights": ("layer",),
+    "runs": (),
+    "curves": ("runs", "panels", "x", "from", "to", "smooth", "seen"),
+    "compare": ("runs",),
+    "spread": ("run", "blob", "kind"),
+    "pictures": ("run",),
+}
 POSTS = {"graph": ("text", "phase"), "lint": ("text",), "save": ("text", "version")}
 MOST_BODY = 2 * MOST_TEXT  # as JSON, which escapes newlines
 LINGER = 2  # seconds in which a refused sender can finish

@@ -1,12 +1,12 @@
 // The page: fetches the net, draws it, and redraws it while the text is edited.
 import { ask, tell } from "./ask.js";
-import { Curves } from "./curves.js";
 import { $, el } from "./dom.js";
 import { Editor } from "./editor.js";
 import { GraphView } from "./graph_view.js";
 import { hideLayer, showLayer } from "./layer_panel.js";
 import { bytes, exact, short, total } from "./numbers.js";
 import { Panel } from "./panels.js";
+import { RunPanel } from "./runs.js";
 import { Search } from "./search.js";
 
 // Rules of lint that find what keeps a layer from being built.
@@ -25,7 +25,7 @@ let timer;
 let asking = false;
 let again = false; // the text changed while the server was asked
 
-const run = new Panel("run", { name: "the run", size: 34 });
+const run = new Panel("run", { name: "the runs", size: 38 });
 const right = new Panel("right", { name: "the text", size: 37 });
 new Panel("findings", { name: "findings", size: 22, inside: right });
 const view = new GraphView((layer) => {
@@ -65,7 +65,11 @@ function close() {
 async function load() {
   given = await ask("net");
   phase ??= given.phase;
-  run.offer(Boolean(given.run));
+  run.offer(given.runs);
+  if (!given.file) {
+    document.body.classList.add("runs-only"); // there is no net, but runs alone
+    return;
+  }
   saved = given.text;
   editor.load(given.text);
   $("file").textContent = given.file.split(/[/\\]/).at(-1);
@@ -218,4 +222,4 @@ addEventListener("keydown", (event) => {
 });
 
 await load();
-if (given.run) new Curves();
+if (given.runs) new RunPanel({ alone: !given.file });
