@@ -322,6 +322,16 @@ def test_angles_and_shifts_are_drawn_evenly():
         assert_uniform(shift, -size / 4, size / 4)
 
 
+def test_a_zoom_is_as_often_larger_as_smaller():
+    step, random = warp(zoom=1), rng.generator(0)
+    sides = [np.linalg.inv(step._matrix((40, 80), random)[:, :2]) for _ in range(2000)]
+    assert all(np.allclose(side, side[0, 0] * np.eye(2)) for side in sides)
+    assert_uniform(np.log2([side[0, 0] for side in sides]), -1, 1)
+    x = np.zeros((1, 5, 5), np.uint8)
+    x[0, 2, 2] = 200
+    assert (np.transpose(np.nonzero(step(x, random)))[:, 1:].mean(0) == 2).all(), "the middle stays"
+
+
 def test_what_is_shifted_in_is_as_asked_for():
     x = flat(200, size=(20, 20))
     for options, value in [

@@ -278,24 +278,26 @@ class Warp:
     """y = x at the places M (i, j) + d(i, j), linear between pixels.
 
     M undoes a shear of columns against each other by U(-shear, shear) degrees, a rotation by
-    U(-rotation, rotation) degrees, both about the middle, and a shift by U(-shift, shift) of the
-    sides, one after the other. d is the local warp: numbers from U(-1, 1), smoothed by a Gaussian
-    of local_sigma pixels, times `local`; along each axis the root of its mean square is
-    local / (local_sigma sqrt(12 pi)) pixels. Simard, Steinkraus, Platt 2003, Best practices for
-    convolutional neural networks applied to visual document analysis: for digits, local 34 and
-    local_sigma 4.
+    U(-rotation, rotation) degrees, a zoom by (1 + zoom)^U(-1, 1), all about the middle, and a shift
+    by U(-shift, shift) of the sides, one after the other. d is the local warp: numbers from U(-1,
+    1), smoothed by a Gaussian of local_sigma pixels, times `local`; along each axis the root of its
+    mean square is local / (local_sigma sqrt(12 pi)) pixels. Simard, Steinkraus, Platt 2003, Best
+    practices for convolutional neural networks applied to visual document analysis: for digits,
+    local 34 and local_sigma 4.
     """
 
     def __init__(self, param):
         self.rotation, self.shear = math.radians(param.rotation), math.radians(param.shear)
-        self.shift, self.local = param.shift, param.local
+        self.shift, self.local, self.zoom = param.shift, param.local, param.zoom
         sigma = param.local_sigma
-        for option in ("rotation", "shear", "shift", "local"):
+        for option in ("rotation", "shear", "shift", "local", "zoom"):
             value = getattr(param, option)
             if not 0 <= value <= 1e6:
                 raise DataError(f"warp_param: {option}: {value:g}, expected a number from 0 on")
         if param.shear >= 90:
             raise DataError(f"warp_param: shear: {param.shear:g}, expected less than 90 degrees")
+        if param.zoom > 15:
+            raise DataError(f"warp_param: zoom: {param.zoom:g}, expected 0 to 15")
         if not 0 < sigma <= 100:
             raise DataError(f"warp_param: local_sigma: {sigma:g}, expected above 0, up to 100")
         at = np.arange(-math.ceil(3 * sigma), math.ceil(3 * sigma) + 1)
@@ -315,6 +317,8 @@ class Warp:
         shift = random.uniform(-1, 1, 2) * self.shift * size
         cos, sin, tan = math.cos(angle), math.sin(angle), math.tan(shear)
         forth = np.array([[cos, -sin], [sin, cos]]) @ [[1, 0], [tan, 1]]  # of (row, column)
+        if self.zoom:
+            forth *= (1 + self.zoom) ** random.uniform(-1, 1)
         back = np.linalg.inv(forth)
         middle = (np.array(size) - 1) / 2
         return np.column_stack([back, middle - back @ (middle + shift)])
