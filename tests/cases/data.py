@@ -206,6 +206,47 @@ case(
     error="transform_param does nothing here",
 )
 
+(csv_file := Path(_folder.name) / "rows.csv").write_text("x,y,kind\n1,2.5,0\n-3,4e1,2\n\n5,6,1\n")
+_rows = np.array([[1, 2.5], [-3, 40], [5, 6]])
+
+
+def csv_rows(options):
+    return f'csv_data_param {{ source: "{csv_file}" {options} }}'
+
+
+case(
+    "CsvData",
+    [],
+    csv_rows("batch_size: 3 label: 'kind'"),
+    tops=2,
+    golden=[_rows, np.array([0, 2, 1])],
+)
+case("CsvData", [], csv_rows("batch_size: 3 feature: 'y'"), golden=np.array([[2.5], [40], [6]]))
+case(
+    "CsvData",
+    [],
+    csv_rows("batch_size: 5 feature: 'kind' label: 'y' label: 'x' shuffle: true"),
+    tops=2,
+    shapes=[(5, 1), (5, 2)],
+)
+case("CsvData", [], csv_rows("label: 'kind'"), error="batch_size: expected at least 1")
+case("CsvData", [], "csv_data_param { batch_size: 1 }", error="source is missing")
+case(
+    "CsvData", [], csv_rows("batch_size: 1"), tops=2, error="label is missing: it names the column"
+)
+case(
+    "CsvData",
+    [],
+    csv_rows("batch_size: 1 label: 'kinds'"),
+    error='has no column "kinds"; did you mean "kind"?; it has x, y, kind',
+)
+case(
+    "CsvData",
+    [],
+    csv_rows("batch_size: 1") + "transform_param { scale: 2 }",
+    error="transform_param does nothing here",
+)
+
 case("ImageData", [], listed("new_height: 30 new_width: 30"), golden=recorded("image_resized"))
 case(
     "ImageData",
