@@ -5,6 +5,7 @@ import io
 import itertools
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,13 +16,15 @@ import weakref
 import lmdb
 import numpy as np
 import pytest
+from google.protobuf import text_format
 from PIL import Image
 
 from caffelite import rng
 from caffelite.data import binaryproto
+from caffelite.data.csv_table import CsvSource
 from caffelite.data.datum import DATABASES, DatumSource, from_pixels, pixels
 from caffelite.data.hdf5 import Hdf5Source
-from caffelite.data.image import decode
+from caffelite.data.image import INDICES, decode
 from caffelite.data.image_list import read_list
 from caffelite.data.leveldb import new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
@@ -708,9 +711,9 @@ def by_label(request, tmp_path):
         (tmp_path / "list.txt").write_text("".join(f"{i}.png {k}\n" for i, k in enumerate(CLASSES)))
         options = f'source: "{tmp_path}/list.txt" root_folder: "{tmp_path}/" is_color: false'
 
-    def make(batch_size, **how):
+    def make(batch_size, order="label_shuffle", **how):
         field = {"Data": "data_param", "ImageData": "image_data_param"}[request.param]
-        text = f"{field} {{ {options} batch_size: {batch_size} label_shuffle: true }}"
+        text = f"{field} {{ {options} batch_size: {batch_size} {order}: true }}"
         return make_layer(request.param, [], text, tops=2, dtype=np.float32, **how)
 
     return make
@@ -1569,3 +1572,163 @@ def test_a_chunk_that_unpacks_to_a_thousand_times_its_size_is_refused(tmp_path):
     (tmp_path / "list").write_text(str(tmp_path / "x.h5"))
     with pytest.raises(DataError, match="is packed in chunks of 104857600 bytes"):
         Hdf5Source(str(tmp_path / "list"), ["x"])
+
+
+# Labels that are the indices of a palette
+
+
+@pytest.fixture
+def palette_picture(tmp_path, monkeypatch):
+    """The path of a picture whose palette has colors, with the indices 0, 1, 2 and 15."""
+    monkeypatch.setattr("caffelite.data.image._told", set())
+    indices = np.array([[0, 1], [2, 15]], np.uint8)
+    picture = Image.fromarray(indices, "P")
+    picture.putpalette(list(np.random.default_rng(0).integers(1, 256, 768)))
+    picture.save(tmp_path / "palette.png")
+    return tmp_path / "palette.png", indices
+
+
+def test_gray_of_a_palette_is_told_once_with_the_way_to_have_its_indices(palette_picture, caplog):
+    path, indices = palette_picture
+    gray = decode(path, color=False)[0]
+    assert (gray != indices).all()
+    decode(path, color=False)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert re.search(rf"palette.png: has a palette.*: 0 becomes {gray[0, 0]}\..*palette_ind", said)
+    decode(path, color=True)
+    np.testing.assert_array_equal(decode(path, INDICES)[0], indices)
+
+
+def test_labels_of_16_bits_that_become_0_are_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("caffelite.data.image._told", set())
+    labels = np.array([[0, 3], [200, 7]], np.uint16)
+    Image.fromarray(labels).save(tmp_path / "deep.png")
+    assert not decode(tmp_path / "deep.png", color=False).any()
+    assert "has 16 bits, of which the upper 8 are read, all 0: 3 becomes 0" in caplog.text
+    np.testing.assert_array_equal(decode(tmp_path / "deep.png", INDICES)[0], labels)
+    Image.fromarray(labels * 2).save(tmp_path / "deep.png")
+    with pytest.raises(DataError, match="has the label 400, expected up to 255"):
+        decode(tmp_path / "deep.png", INDICES)
+    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "color.png")
+    with pytest.raises(DataError, match="is a picture in RGB, expected one with a palette"):
+        decode(tmp_path / "color.png", INDICES)
+
+
+def test_every_layer_of_pictures_reads_indices(palette_picture, tmp_path):
+    path, indices = palette_picture
+    Image.fromarray(np.full((2, 2), 9, np.uint8)).save(tmp_path / "p.png")
+    (tmp_path / "list.txt").write_text("palette.png 0\n")
+    (tmp_path / "pairs.txt").write_text("p.png palette.png\n")
+    encoded = Datum(data=path.read_bytes(), encoded=True, label=0).SerializeToString()
+    write(tmp_path / "db", numbered([encoded]))
+    as_indices = "transform_param { palette_indices: true scale: 2 }"
+    root, how = f'root_folder: "{tmp_path}/"', "is_color: false"
+    for kind, text, top, factor in [
+        ("Data", f'data_param {{ source: "{tmp_path}/db" backend: LMDB batch_size: 1 }}', 0, 2),
+        ("ImageData", f'image_data_param {{ source: "{tmp_path}/list.txt" {root} {how} }}', 0, 2),
+        (
+            "DenseImageData",
+            f'dense_image_data_param {{ source: "{tmp_path}/pairs.txt" {root} {how} }}',
+            1,
+            1,
+        ),
+    ]:
+        made = make_layer(kind, [], f"{text} {as_indices}", tops=2)
+        np.testing.assert_array_equal(run(made, 1)[0][top][0, 0], factor * indices, err_msg=kind)
+        made[0].close()
+    color = f'image_data_param {{ source: "{tmp_path}/list.txt" {root} }} {as_indices}'
+    with pytest.raises(DataError, match="gives 1 channel: write is_color: false"):
+        make_layer("ImageData", [], color, tops=2)
+
+
+@pytest.mark.parametrize(
+    ("step", "named"),
+    [
+        ("warp_param { rotation: 5 }", "warp_param would mix labels"),
+        ("resize_param { height: 4 width: 4 }", "write interp_mode: NEAREST"),
+    ],
+)
+def test_steps_that_mix_labels_are_refused(step, named):
+    with pytest.raises(DataError, match=named):
+        DataTransformer(
+            text_format.Parse(f"palette_indices: true {step}", TransformationParameter()), True
+        )
+
+
+# Balanced batches, several labels
+
+
+def test_balanced_batches_have_every_class_equally_often(by_label):
+    made = by_label(6, seed=1, order="balanced_batches")
+    assert made[0].pass_size == 30
+    batches = [labels.astype(int).tolist() for _, labels in run(made, 10)]
+    assert all(sorted(labels[i : i + 3]) == [0, 2, 7] for labels in batches for i in (0, 3))
+    assert len({tuple(labels) for labels in batches}) > 8, "in an order by chance"
+    resumed = by_label(6, seed=1, order="balanced_batches")
+    resumed[0].seek(24)
+    assert [labels.astype(int).tolist() for _, labels in run(resumed, 6)] == batches[4:]
+
+
+def test_a_line_may_hold_several_numbers(tmp_path, album):
+    for name in ("a b.png", "c.png"):
+        Image.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / name)
+    (tmp_path / "list.txt").write_text("a b.png 1 0 -2.5e1\nc.png\t0 1 .5\n")
+    layer, bottom, top = image_layer(
+        tmp_path / "list.txt", f'label_count: 3 batch_size: 2 root_folder: "{tmp_path}/"'
+    )
+    assert layer.shapes[1] == (2, 3)
+    np.testing.assert_array_equal(run((layer, bottom, top), 1)[0][1], [[1, 0, -25], [0, 1, 0.5]])
+    layer.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "options", "named"),
+    [
+        ("a.png 1", "label_count: 2", r"list.txt:2: expected the name .* and 2 numbers, not \"a.p"),
+        ("a.png x", "label_count: 1", "list.txt:2: the label: expected a number"),
+        ("a.png nan", "label_count: 1", "list.txt:2: the label: expected a number"),
+        ("a.png 1", "label_count: 1 balanced_batches: true", "balanced_batches goes by classes"),
+        ("a.png 1", "label_count: 1 label_shuffle: true", "label_shuffle goes by classes"),
+    ],
+)
+def test_lines_without_the_numbers_are_refused(tmp_path, line, options, named):
+    (tmp_path / "list.txt").write_text(f"a.png 1 2\n{line}\n")
+    with pytest.raises(DataError, match=named):
+        image_layer(tmp_path / "list.txt", options)
+
+
+# CSV
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "named"),
+    [
+        ("x,y\n1,2\n\n3,\n", {}, 'rows.csv:4: column "y" has no value'),
+        ("x,y\n1,2\n3\n", {}, "rows.csv:3: has 1 values, expected 2"),
+        ("x,y\n1,2\n3,cat\n", {}, 'rows.csv:3: column "y": expected a number'),
+        ("x,y\n1,nan\n", {}, 'rows.csv:2: column "y": expected a number'),
+        ("x,y\n1,1_0\n", {}, 'rows.csv:2: column "y": expected a number'),
+        ('x,y\n1,"2\n', {}, "rows.csv:2: unexpected end of data"),
+        ("1,2\n3,4\n", {}, "rows.csv:1: expected the names .* write header: false"),
+        ("x,x\n3,4\n", {}, 'rows.csv:1: two columns are called "x"'),
+        ("x,y\n", {}, "has a header, and no rows"),
+        ("\n\n", {}, "rows.csv: is empty"),
+        ("x,y\n1,2\n", {"labels": ["x", "y"]}, "none is left for features"),
+        ("x,y\n1,2\n", {"features": ["x"], "labels": ["x"]}, '"x" is a feature and a label'),
+        ("x,y\n1,2\n", {"delimiter": ""}, "delimiter: '', expected one character"),
+    ],
+)
+def test_a_csv_file_is_of_numbers_or_names_the_line(tmp_path, text, options, named):
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(DataError, match=named):
+        CsvSource(tmp_path / "rows.csv", **options)
+
+
+def test_a_csv_file_as_spreadsheets_write_it(tmp_path):
+    (tmp_path / "rows.csv").write_bytes(b'\xef\xbb\xbf"the x";y\r\n"1";2\r\n3; 4e-1 \r\n')
+    source = CsvSource(tmp_path / "rows.csv", ["the x"], ["y"], delimiter=";")
+    np.testing.assert_array_equal(source.arrays, [[[1], [3]], np.float32([[2], [0.4]])])
+    (tmp_path / "rows.csv").write_text("1,2\n3,4\n")
+    source = CsvSource(tmp_path / "rows.csv", labels=["1"], header=False)
+    np.testing.assert_array_equal(source.arrays, [[[1], [3]], [[2], [4]]])
+    assert source.name(3) == f"{tmp_path}/rows.csv:2"

@@ -10,6 +10,7 @@ from PIL import Image
 
 import caffelite.data
 from caffelite.data.arrays import ArraySource
+from caffelite.data.csv_table import CsvSource
 from caffelite.data.dataset import LabeledListSource
 from caffelite.data.datum import DatumSource, from_pixels
 from caffelite.data.hdf5 import Hdf5Source
@@ -68,6 +69,11 @@ def pictures(folder, line):
     return folder / "list.txt", f"{folder}/"
 
 
+def table(folder):
+    (folder / "rows.csv").write_text("x,y\n" + "".join(f"{i},{i / 2}\n" for i in range(COUNT)))
+    return folder / "rows.csv"
+
+
 def folders(folder):
     for name in "ab":
         (folder / "classes" / name).mkdir(parents=True, exist_ok=True)
@@ -89,8 +95,13 @@ EXAMPLES = {  # class: examples, each made of a folder
         lambda folder: DatumSource(lmdb(folder)),
         lambda folder: DatumSource(lmdb(folder), shuffle=True),
         lambda folder: DatumSource(lmdb(folder), label_shuffle=True),
+        lambda folder: DatumSource(lmdb(folder), balanced_batches=True),
         lambda folder: DatumSource(leveldb(folder), database=LevelDbSource),
         lambda folder: DatumSource(leveldb(folder), database=LevelDbSource, shuffle=True),
+    ],
+    CsvSource: [
+        lambda folder: CsvSource(table(folder), ["x"], ["y"]),
+        lambda folder: CsvSource(table(folder), shuffle=True),
     ],
     Hdf5Source: [
         lambda folder: Hdf5Source(hdf5(folder), ["x", "y"]),
@@ -100,6 +111,7 @@ EXAMPLES = {  # class: examples, each made of a folder
         lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}")),
         lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}"), shuffle=True, rand_skip=3),
         lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}"), label_shuffle=True),
+        lambda folder: ImageListSource(*pictures(folder, "{0}.png {0} -0.5"), label_count=2),
     ],
     LabeledListSource: [lambda folder: LabeledListSource(pictures(folder, "{0}.png {0}")[0])],
     ImageFolderSource: [folders],

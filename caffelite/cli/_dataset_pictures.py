@@ -10,8 +10,9 @@ from ._flags import UsageError
 from ._pictures import picture_size
 
 _DEFAULTS = {
-    "root": None, "labels": None, "resize": None, "crop": False, "gray": False, "encode": None,
-    "test": 0.0, "shuffle": True, "seed": 0, "skip_bad": False, "mixed_sizes": False,
+    "root": None, "labels": None, "resize": None, "crop": False, "gray": False,
+    "palette_indices": False, "encode": None, "test": 0.0, "shuffle": True, "seed": 0,
+    "skip_bad": False, "mixed_sizes": False,
 }  # fmt: skip
 
 
@@ -22,6 +23,7 @@ def add_arguments(parser):
     flag("--resize", type=picture_size, metavar="N|HxW", help="make all of this size [as they are]")
     flag("--crop", action="store_true", help="keep proportions, cut off what is over")
     flag("--gray", action="store_true", help="store 1 channel, not blue, green and red")
+    flag("--palette-indices", action="store_true", help="... of labels: the indices of a palette")
     flag("--encode", metavar="TYPE", help="store files of this type, png, jpg, ..., not pixels")
     flag("--test", type=_share, metavar="SHARE", help="share for testing, as 0.2 [0]")
     flag("--shuffle", action=argparse.BooleanOptionalAction, help="mix the classes [true]")
@@ -55,7 +57,7 @@ def run(args):
 
     from ..data import dataset
     from ..data.datum_encoder import DatumEncoder
-    from ..data.image import format_of
+    from ..data.image import INDICES, format_of
 
     if args.crop and not args.resize:
         raise UsageError("--crop cuts off what is over --resize: give that, too")
@@ -67,7 +69,7 @@ def run(args):
         pictures,
         args.out,
         DatumEncoder(
-            color=not args.gray,
+            color=INDICES if args.palette_indices else not args.gray,
             size=args.resize,
             cut=args.crop,
             encoded=bool(args.encode),

@@ -22,6 +22,7 @@ def add_arguments(parser):
     flag("list", metavar="LIST", help="text file that lists them, with their labels")
     flag("db", metavar="DB", help="the database to make")
     flag("--gray", action="store_true", help="store 1 channel, not blue, green and red")
+    flag("--palette_indices", action="store_true", help="... of labels: the indices of a palette")
     flag("--shuffle", action="store_true", help="store them in random order")
     flag("--backend", default="lmdb", choices=("lmdb", "leveldb"), help="[lmdb]")
     flag("--resize_width", type=int32, default=0, metavar="N", help="resize to this width")
@@ -45,7 +46,7 @@ def run(args):
     from tqdm import tqdm
 
     from ..data.datum_encoder import DatumEncoder
-    from ..data.image import format_of
+    from ..data.image import INDICES, format_of
     from ..data.image_list import read_list
     from ..data.leveldb import new_leveldb
     from ..data.lmdb import LmdbWriter
@@ -60,7 +61,7 @@ def run(args):
         order = np.random.default_rng().permutation(len(entries))
         entries = [entries[i] for i in order]
     encoder = DatumEncoder(
-        color=not args.gray,
+        color=INDICES if args.palette_indices else not args.gray,
         size=(args.resize_height, args.resize_width) if args.resize_height > 0 else None,
         encoded=args.encoded or bool(args.encode_type),
         kind=args.encode_type,

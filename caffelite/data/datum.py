@@ -12,10 +12,10 @@ from google.protobuf.message import DecodeError
 
 from ..errors import DataError
 from ..proto.caffe_pb2 import DataParameter, Datum
-from .image import decode, decoded_shape
+from .image import INDICES, decode, decoded_shape
 from .leveldb import LevelDbSource
 from .lmdb import LmdbSource, LmdbWriter
-from .order import LabelOrder, Order
+from .order import ORDERS, order
 from .source import Source
 
 log = logging.getLogger("caffelite")
@@ -27,16 +27,16 @@ class DatumSource(Source):
     """The Datums in a database; a sample is (pixels, label).
 
     Pixels are channels x height x width, uint8 or float32. `color` is how to decode encoded
-    pictures: to 3 channels (True), to 1 (False) or as they are stored (None). `database` opens
-    the path: one of DATABASES. Samples come as records do, record n being record 0 again, or, with
-    `shuffle`, in another order in each pass, by the attribute `seed`; with `label_shuffle`, in a
-    LabelOrder, for which all records are read once.
+    pictures: to 3 channels (True), to 1 (False), as they are stored (None), or INDICES. `database`
+    opens the path: one of DATABASES. Samples come as records do, record n being record 0 again, or,
+    as the options of `order` say, in another order in each pass, by the attribute `seed`; for those
+    that go by labels, all records are read once.
     """
 
-    def __init__(self, path, color=None, database=LmdbSource, shuffle=False, label_shuffle=False):
+    def __init__(self, path, color=None, database=LmdbSource, **options):
         self.records = database(path)
         self.color = color
-        self.order = LabelOrder(self._labels, path) if label_shuffle else Order(shuffle)
+        self.order = order(self.labels, path, **options)
         self.records.in_turn = not self.order.shuffle
 
     @classmethod
@@ -44,12 +44,17 @@ class DatumSource(Source):
         """What a Data layer of this LayerParameter reads."""
         transform, options = param.transform_param, param.data_param
         color = transform.force_color if transform.force_color or transform.force_gray else None
-        backend = DataParameter.DB.Name(options.backend).lower()
-        database = DATABASES[backend]
-        return cls(options.source, color, database, options.shuffle, options.label_shuffle)
+        if transform.palette_indices:
+            color = INDICES
+        database = DATABASES[DataParameter.DB.Name(options.backend).lower()]
+        orders = {name: getattr(options, name) for name in ORDERS}
+        return cls(options.source, color, database, **orders)
 
     def __len__(self):
         return self.order.pass_size(len(self.records))
+
+    def drawn_for(self):
+        return len(self.records) if self.order.shuffle else None
 
     def sample(self, number):
         """(pixels, label) of sample `number`."""
@@ -83,7 +88,7 @@ class DatumSource(Source):
             return number
         return self.order.index(number, len(self.records), self.seed)
 
-    def _labels(self):
+    def labels(self):
         """Those of all records."""
         begun = time.monotonic()
         labels = [self.datum(record).label for record in range(len(self.records))]

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 
 from .. import reading
 from ..errors import DataError
-from ..proto.caffe_pb2 import Datum
+from ..proto.caffe_pb2 import Datum, ResizeParameter
 from .datum import from_pixels
 from .geometry import resized
-from .image import decode
+from .image import INDICES, decode
 from .image import encode as to_file
 from .image_list import read_picture
+
+LOSSLESS = ("png", "bmp", "pgm", "tif", "tiff")
 
 
 @dataclass
 class DatumEncoder:
     """Makes a Datum of a picture file and its label.
 
-    color : store blue, green and red, else gray
+    color : store blue, green and red (True), gray (False), or labels, as INDICES decodes them
     size : (height, width) to resize to, or None
     cut : keep proportions, and cut off what is over on two sides, instead of squeezing
     encoded : store files, not pixels
@@ -27,7 +29,7 @@ class DatumEncoder:
     alike : make those files anew whose own channels are others than `color` says
     """
 
-    color: bool = True
+    color: bool | str = True
     size: tuple | None = None
     cut: bool = False
     encoded: bool = False
@@ -43,7 +45,10 @@ class DatumEncoder:
             return datum, pixels
         ending = os.path.splitext(path)[1][1:].lower()
         kind = self.kind.lower() or ending
-        if self.size is None and ending.replace("jpeg", "jpg") == kind.replace("jpeg", "jpg"):
+        if self.color is INDICES and (kind or "png") not in LOSSLESS:
+            raise DataError(f"labels are not kept in a {kind} file; store png, or pixels")
+        as_it_is = self.size is None and self.color is not INDICES
+        if as_it_is and ending.replace("jpeg", "jpg") == kind.replace("jpeg", "jpg"):
             data = reading.data(path)
             own = decode(data)
             if not self.alike or len(own) == len(pixels):
@@ -54,7 +59,8 @@ class DatumEncoder:
     def _pixels(self, path):
         if self.size is None or not self.cut:
             return read_picture(path, self.color, self.size)
-        return _cut(decode(path, self.color), *self.size)
+        modes = [ResizeParameter.NEAREST] if self.color is INDICES else ()
+        return _cut(decode(path, self.color), *self.size, modes)
 
     def encode_all(self, entries, path_of):
         """Yield (name, label, Datum, pixels, problem) for each (name, label), in their order.
@@ -73,14 +79,14 @@ class DatumEncoder:
         return _in_order(one, entries)
 
 
-def _cut(pixels, height, width):
+def _cut(pixels, height, width, modes=()):
     """As much of the picture's middle as has the proportions of height x width, in that size."""
     old_h, old_w = pixels.shape[1:]
     scale = max(height / old_h, width / old_w)
     h, w = max(1, round(height / scale)), max(1, round(width / scale))
     top, left = (old_h - h) // 2, (old_w - w) // 2
     middle = pixels[:, top : top + h, left : left + w]
-    return resized(middle, height, width)
+    return resized(middle, height, width, modes)
 
 
 def _in_order(function, items):

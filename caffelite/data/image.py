@@ -1,12 +1,19 @@
 """Decoding and encoding: from picture files to pixels as OpenCV has them, and back."""
 
 import io
+import logging
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import DataError
 from .picture_file import ENDINGS, opened_picture, tiles, upright, upright_size
+
+log = logging.getLogger("caffelite")
+
+INDICES = "indices"
+"""A way to decode: pictures with a palette give their indices, gray ones their values, in which
+labels are kept; others are refused."""
 
 _GRAY_MODES = ("1", "L", "LA")
 _DEEP_MODES = ("I", "F")  # and "I;16", "I;16B", ...: more than 8 bits a sample
@@ -17,7 +24,8 @@ def decode(encoded, color=None):
 
     They are what OpenCV reads. Channels are in its order: blue, green, red. `color` makes them 3
     (True) or 1 (False); None keeps gray, color, and color with alpha as they are. All are upright,
-    and the upper 8 bits of 16, even with None, where OpenCV keeps them as they are stored.
+    and the upper 8 bits of 16, even with None, where OpenCV keeps them as they are stored. With
+    INDICES they are 1 channel of labels.
     """
     with opened_picture(encoded) as file:
         if color is False:
@@ -26,8 +34,35 @@ def decode(encoded, color=None):
         channels, (width, height) = _channels(picture, file.format, color), picture.size
         pixels = np.empty((channels, height, width), np.uint8)
         for (rows, columns), part in tiles(picture):
-            _fill(pixels[:, rows, columns], part)
+            fill = _fill_labels if color is INDICES else _fill
+            fill(pixels[:, rows, columns], part)
+        if color is False:
+            tell_lost_labels(picture, pixels[0], encoded)
     return pixels
+
+
+def tell_lost_labels(picture, gray, source):
+    """Warn, once, where a picture read as gray may be one of labels, which are then others."""
+    if picture.mode == "P":
+        values, what = np.asarray(picture), "has a palette, and is read as the gray of its colors"
+    elif _is_deep(picture) and picture.getextrema()[1] < 256:
+        values, what = np.asarray(picture), "has 16 bits, of which the upper 8 are read, all 0"
+    else:
+        return
+    lost = values != gray
+    if what in _told or not lost.any():
+        return
+    _told.add(what)
+    at = tuple(np.argwhere(lost)[0])
+    log.warning(
+        "%s: %s: %d becomes %d. Where these are labels, ask for palette_indices (in "
+        "transform_param, of convert_imageset, dataset, io.load_image)",
+        *("a picture in memory" if isinstance(source, bytes) else source, what),
+        *(values[at], gray[at]),
+    )
+
+
+_told: set[str] = set()  # by this process
 
 
 def decoded_shape(encoded, color=None):
@@ -48,8 +83,10 @@ def _channels(picture, format, color):
     mode, deep = picture.mode, _is_deep(picture)
     if deep and not (mode.startswith("I;16") or (mode, format) == ("I", "PNG")):
         raise DataError(f"picture has {mode} samples, expected 8 or 16 bits a sample")
+    if color is INDICES and mode not in (*_GRAY_MODES[:2], "P") and not deep:
+        raise DataError(f"is a picture in {mode}, expected one with a palette, or gray, of labels")
     if color is not None:
-        return 3 if color else 1
+        return 3 if color is True else 1
     return 1 if deep else 4 if _is_transparent(picture) else 1 if mode in _GRAY_MODES else 3
 
 
@@ -69,6 +106,13 @@ def _fill(pixels, picture):
     pixels[:3] = values[:, :, 2::-1].transpose(2, 0, 1)
     if mode == "RGBA":
         pixels[3] = values[:, :, 3]
+
+
+def _fill_labels(pixels, picture):
+    values = np.asarray(picture)
+    if values.max() > 255:
+        raise DataError(f"has the label {values.max()}, expected up to 255")
+    pixels[0] = values
 
 
 def _converted(picture, mode):

@@ -5,10 +5,12 @@ import re
 
 from .. import rng
 from ..errors import DataError
+from ..proto.caffe_pb2 import ResizeParameter
 from ..reading import integer, lines
+from ..reading import number as as_number
 from .geometry import at_least, resized, resized_shape
-from .image import decode, decoded_shape
-from .order import LabelOrder, Order
+from .image import INDICES, decode, decoded_shape
+from .order import LabelOrder, order
 from .source import Source
 
 log = logging.getLogger("caffelite")
@@ -26,17 +28,18 @@ class ImageListSource(Source):
     root_folder
         what stands before each name, as it is: with a slash at its end if it is a folder
     color
-        whether to decode to 3 channels, else 1
+        whether to decode to 3 channels, else 1, or INDICES, those of pictures with a palette
     size
         (height, width) to resize to, or None
-    shuffle
-        take another order in each pass, by the attribute `seed` and the number of the pass
     rand_skip
         if not 0, start at one of the first `rand_skip` places, by `seed`
-    label_shuffle
-        take the pictures in a LabelOrder
     least
         (height, width) that each picture has at least, resized in proportion if it has not, or None
+    label_count
+        if not 0, each line is `NAME NUMBER ...` with so many numbers, which are the label: a tuple
+    options
+        those of `order`: take another one in each pass, by the attribute `seed` and the number of
+        the pass
     """
 
     classes = ()  # names of the classes that labels count, if they have some
@@ -47,15 +50,21 @@ class ImageListSource(Source):
         root_folder="",
         color=True,
         size=None,
-        shuffle=False,
         rand_skip=0,
-        label_shuffle=False,
         least=None,
+        label_count=0,
+        **options,
     ):
         self.list_path, self.root_folder = list_path, root_folder
         self.color, self.size, self.rand_skip = color, size, rand_skip
         self.least = least if size is None else None
-        self.order = LabelOrder(self._labels, list_path) if label_shuffle else Order(shuffle)
+        self.label_count = label_count
+        self.order = order(self._labels, list_path, **options)
+        if label_count and isinstance(self.order, LabelOrder):
+            raise DataError(
+                f"{list_path}: {self.order.option} goes by classes, and with label_count labels "
+                "are any numbers: write shuffle instead, or leave out label_count"
+            )
         self.entries = self.read_entries(list_path)
         if rand_skip > len(self.entries):
             raise DataError(
@@ -65,6 +74,9 @@ class ImageListSource(Source):
 
     def __len__(self):
         return self.order.pass_size(len(self.entries))
+
+    def drawn_for(self):
+        return len(self.entries) if self.order.shuffle else None
 
     def sample(self, number):
         """(pixels, label) of picture `number`."""
@@ -78,7 +90,9 @@ class ImageListSource(Source):
 
     def read_entries(self, list_path):
         """What the lines of the list say."""
-        return read_list(list_path)
+        return (
+            read_numbers(list_path, self.label_count) if self.label_count else read_list(list_path)
+        )
 
     def read_entry(self, entry):
         """(pixels, label) of what a line says."""
@@ -123,7 +137,10 @@ def read_list(path, strict=False):
         found = _LABEL.match(text)
         label = integer(found[1], f"{path}:{number}", "the label") if found else 0
         if not space or not found or found.end() < len(text.rstrip()):
-            odd.append(f'{path}:{number}: expected a label, a whole number, at the end of "{line}"')
+            odd.append(
+                f'{path}:{number}: expected a label, a whole number, at the end of "{line}" '
+                "(label_count of ImageData lets in others)"
+            )
         entries.append((name if space else line, label))
     if entries in ([], [("", 0)]):
         raise DataError(f"{path}: lists no pictures")
@@ -134,10 +151,27 @@ def read_list(path, strict=False):
     return entries
 
 
+def read_numbers(path, count):
+    """[(name, numbers)] of a list: a line ends with `count` numbers, with spaces before each."""
+    entries, words = [], "a number" if count == 1 else f"{count} numbers"
+    for line_number, line in enumerate(lines(path), 1):
+        at = f"{path}:{line_number}"
+        name, *numbers = line.rsplit(maxsplit=count)
+        if len(numbers) < count:
+            raise DataError(
+                f'{at}: expected the name of a picture and {words}, not "{line.strip()}"'
+            )
+        entries.append((name, tuple(as_number(word, at, "the label", 1e38) for word in numbers)))
+    if not entries:
+        raise DataError(f"{path}: lists no pictures")
+    return entries
+
+
 def read_picture(path, color=True, size=None):
     """Pixels of a picture file, channels x height x width, resized to `size` if given."""
     pixels = decode(path, color)
-    return pixels if size is None else resized(pixels, *size)
+    modes = [ResizeParameter.NEAREST] if color is INDICES else ()
+    return pixels if size is None else resized(pixels, *size, modes)
 
 
 def picture_shape(path, color=True, size=None):

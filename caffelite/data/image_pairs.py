@@ -14,13 +14,17 @@ class ImagePairSource(ImageListSource):
     """Pairs of picture files that a text file lists; a sample is (pixels, labels).
 
     Labels are 1 x height x width, as stored. The parameters are those of ImageListSource, but each
-    line is `NAME LABEL_NAME`. Labels are resized to the nearest pixel's. `root_of_labels` stands
-    before their names, if given, and their sides are those of the picture by `label_divide_factor`.
+    line is `NAME LABEL_NAME`, and `labels_as` says how pictures of labels are decoded: to gray
+    (False) or to INDICES. Labels are resized to the nearest pixel's. `root_of_labels` stands before
+    their names, if given, and their sides are those of the picture by `label_divide_factor`.
     """
 
-    def __init__(self, *args, root_of_labels="", label_divide_factor=1):
+    def __init__(
+        self, *args, labels_as=False, root_of_labels="", label_divide_factor=1, **options
+    ):
+        self.labels_as = labels_as
         self.root_of_labels, self.factor = root_of_labels, label_divide_factor
-        super().__init__(*args)
+        super().__init__(*args, **options)
         self.size_of_labels = self.size and self._divided(self.size)
 
     def _divided(self, sides):
@@ -47,7 +51,7 @@ class ImagePairSource(ImageListSource):
         picture, labels = self.path(entry[0]), self._label_path(entry[1])
         pixels = read_picture(picture, self.color, self.size)
         with _naming_labels(labels):
-            classes = decode(labels, color=False)
+            classes = decode(labels, self.labels_as)
         if self.size:
             classes = resized(classes, *self.size_of_labels, [ResizeParameter.NEAREST])
         self._check_alike(pixels.shape, classes.shape, labels)
@@ -56,7 +60,7 @@ class ImagePairSource(ImageListSource):
     def shape_of_entry(self, entry):
         shape, labels = super().shape_of_entry(entry), self._label_path(entry[1])
         with _naming_labels(labels):
-            shape_of_labels = picture_shape(labels, color=False, size=self.size_of_labels)
+            shape_of_labels = picture_shape(labels, self.labels_as, self.size_of_labels)
         self._check_alike(shape, shape_of_labels, labels)
         return shape
 

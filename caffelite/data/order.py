@@ -1,4 +1,4 @@
-"""The order in which the samples of a source come: in turn, shuffled, or shuffled by label."""
+"""The order in which samples of a source come: in turn, shuffled, shuffled by label, balanced."""
 
 import math
 from functools import cached_property
@@ -9,6 +9,7 @@ from .. import rng
 from ..errors import DataError
 
 MOST_PLACES = 50_000_000  # of a pass by label: an order of that many takes 400 MB
+ORDERS = "shuffle", "label_shuffle", "balanced_batches"  # the options that say which
 
 
 class Order:
@@ -40,6 +41,13 @@ class Order:
         return random.permutation(count)
 
 
+def order(labels, name, shuffle=False, label_shuffle=False, balanced_batches=False):
+    """The Order that these options ask for; `labels` and `name` are those of a LabelOrder."""
+    if balanced_batches:
+        return BalancedOrder(labels, name)
+    return LabelOrder(labels, name) if label_shuffle else Order(shuffle)
+
+
 class LabelOrder(Order):
     """Label shuffle: in each pass, every class comes as often as the largest one.
 
@@ -56,6 +64,8 @@ class LabelOrder(Order):
     name
         what the samples are from, for messages
     """
+
+    option = "label_shuffle"  # which asks for it
 
     def __init__(self, labels, name):
         super().__init__(shuffle=True)
@@ -75,7 +85,7 @@ class LabelOrder(Order):
         shape = len(self._classes), max(map(len, self._classes))
         if math.prod(shape) > MOST_PLACES:
             raise DataError(
-                f"{self._name}: label_shuffle: {shape[0]} classes with up to {shape[1]} samples "
+                f"{self._name}: {self.option}: {shape[0]} classes with up to {shape[1]} samples "
                 f"would make a pass of {math.prod(shape)}, expected up to {MOST_PLACES}; "
                 "write shuffle instead, or take samples out of the largest class"
             )
@@ -85,8 +95,26 @@ class LabelOrder(Order):
         return math.prod(self._shape)
 
     def _draw(self, count, random):
-        order = np.empty(self._shape, np.int64)
-        for row, members in zip(order, self._classes, strict=True):
-            row[...] = np.resize(random.permutation(members), len(row))
+        order = self._lists(random)
         random.shuffle(order.reshape(-1))
         return order.reshape(-1)
+
+    def _lists(self, random):
+        """classes x samples of the largest: the list of each class."""
+        lists = np.empty(self._shape, np.int64)
+        for row, members in zip(lists, self._classes, strict=True):
+            row[...] = np.resize(random.permutation(members), len(row))
+        return lists
+
+
+class BalancedOrder(LabelOrder):
+    """Label shuffle in rounds: one sample of each class, in an order drawn for the round.
+
+    So a batch of as many samples as there are classes, or of a multiple of that, has each of them
+    equally often, and any other one at most once more or less.
+    """
+
+    option = "balanced_batches"
+
+    def _draw(self, count, random):
+        return random.permuted(self._lists(random), axis=0).T.reshape(-1)

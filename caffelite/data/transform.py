@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import DataError
+from ..proto.caffe_pb2 import ResizeParameter
 from . import binaryproto
 from .color import ColorShift, Distort, Lighting, MirrorVertical, Noise
 from .geometry import (
@@ -47,6 +48,8 @@ class DataTransformer:
     def __init__(self, param, train, dtype=np.float32):
         if param.force_color and param.force_gray:
             raise DataError("transform_param: give force_color or force_gray, not both")
+        if param.palette_indices:
+            _refuse_mixing(param)
         self.crop = _crop_size(param)
         self.mirror = param.mirror
         self.scale = param.scale
@@ -168,6 +171,23 @@ class DataTransformer:
         """What comes after `transform`, on one sample, in place."""
         for step in self.after:
             step(sample, self.scale, random)
+
+
+_MIXING = "random_resize_param random_aspect_ratio_param distort_param warp_param".split()
+
+
+def _refuse_mixing(param):
+    """Raise a DataError for steps that make new values of pixels, since these are labels."""
+    for name in _MIXING:
+        if param.HasField(name):
+            raise DataError(f"transform_param: {name} would mix labels, which palette_indices are")
+    if param.HasField("resize_param"):
+        modes = param.resize_param.interp_mode
+        if list(modes) != [ResizeParameter.NEAREST]:
+            raise DataError(
+                "transform_param: resize_param would mix labels, which palette_indices are: write "
+                "interp_mode: NEAREST"
+            )
 
 
 def _crop_size(param):

@@ -5,12 +5,14 @@ Pictures are height x width x channels here, float32, channels in the order red,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..data.datum import pixels
+from ..data.image import INDICES, decode, tell_lost_labels
 from ..data.picture_file import opened_picture, tiles, upright
 from ..errors import DataError, NetError, ProtoError, missing_extra
 from ..proto import blob_values, caffe_pb2
@@ -69,9 +71,15 @@ def datum_to_array(datum: caffe_pb2.Datum) -> Array:
 # Pictures
 
 
-def load_image(filename: Path, color: bool = True) -> Array:
-    """An upright picture from 0 to 1, height x width x 3; without `color`, height x width x 1."""
+def load_image(filename: Path, color: bool = True, palette_indices: bool = False) -> Array:
+    """An upright picture from 0 to 1, height x width x 3; without `color`, height x width x 1.
+
+    With `palette_indices`, a picture of labels: height x width x 1 whole numbers, which are the
+    indices of one with a palette, and not the gray of its colors.
+    """
     try:
+        if palette_indices:
+            return decode(os.fspath(filename), INDICES).transpose(1, 2, 0).astype(np.float32)
         with opened_picture(filename) as file:
             picture = upright(file)
             image = np.empty((picture.height, picture.width, 3 if color else 1), np.float32)
@@ -79,6 +87,8 @@ def load_image(filename: Path, color: bool = True) -> Array:
                 values = _in_unit_range(part)
                 luminance = not color and values.shape[2] == 3
                 image[place] = values @ _LUMINANCE if luminance else values
+            if not color and picture.mode == "P":
+                tell_lost_labels(picture, np.rint(255 * image[:, :, 0]), filename)
     except DataError as problem:
         raise DataError(f"{filename}: {problem}") from None
     return image

@@ -27,17 +27,21 @@ class Data(PrefetchedLayer):
         shuffle: another order in each pass, which follows from the seed [false]
         label_shuffle: the same, with every class as often as the largest; labels are found by
             reading the database once, when the net is built [false]
+        balanced_batches: the same, and in turn, so that batch_size samples have as many of each
+            class where it is a multiple of the classes' number [false]
     Options (transform_param)
         crop_size: take crop_size x crop_size pixels; anywhere in TRAIN, the middle in TEST [0]
         mean_file, mean_value: what to subtract: a .binaryproto, or a value for each channel
         scale: factor, after the mean is subtracted [1]
         mirror: flip every other sample, at random [false]
         force_color, force_gray: decode encoded pictures to 3 channels, or to 1 [false]
+        palette_indices: of encoded pictures with a palette, which are labels, read the indices, not
+            the colors [false]
         resize_param: resize to a height and width, squeezed, covering, or padded
         random_resize_param: resize the short side to min_size up to max_size
         random_aspect_ratio_param: in TRAIN, a crop of random area and proportions, as crop_size
         distort_param: in TRAIN, change brightness, contrast, saturation, hue, order of channels
-        warp_param: in TRAIN, rotate, shear, shift, and warp locally
+        warp_param: in TRAIN, rotate, shear, zoom, shift, and warp locally
         lighting_param: in TRAIN, add noise along the principal colors of the data
         color_shift: in TRAIN, add to blue, to green and to red a number of its own, the same for
             all pixels, up to +- this before scale: one bound, or one for each

@@ -1,5 +1,8 @@
+from ...data.image import INDICES
 from ...data.image_pairs import ImagePairSource
-from ..base import register
+from ...data.transform import DataTransformer
+from ...proto.caffe_pb2 import TransformationParameter
+from ..base import TRAIN, register
 from .image_data import ImageData
 
 _PLACES = [
@@ -15,7 +18,8 @@ class DenseImageData(ImageData):
     Top
         0: data, batch_size x channels x height x width, blue first; the shape of the first
            picture of each batch, which the others must have too
-        1: labels, batch_size x 1 x height x width: the gray values of the labels' pictures
+        1: labels, batch_size x 1 x height x width: the gray values of the labels' pictures, or the
+           indices of those that have a palette
     Options (dense_image_data_param)
         source: text file with a line NAME LABEL_NAME for each pair
         root_folder: what stands before each name [""]
@@ -30,6 +34,8 @@ class DenseImageData(ImageData):
     Options (transform_param)
         mean_file, mean_value: what to subtract from pictures
         scale: factor of pictures, after the mean is subtracted [1]
+        palette_indices: labels are the indices of pictures with a palette, as PASCAL VOC's are, not
+            the gray of their colors, as in Caffe [false]
         distort_param, lighting_param, color_shift, noise_std: as for Data
         crop_size, mirror: refused, as is all that moves pixels: labels would have to follow
     Source
@@ -41,27 +47,34 @@ class DenseImageData(ImageData):
         f"transform_param.{name}": "moves pixels, and the labels do not follow" for name in _PLACES
     }
     make_source = ImagePairSource
-    label_shuffle = False  # a picture has labels of many classes
+
+    def source_options(self):
+        indices = self.param.transform_param.palette_indices
+        return {
+            "shuffle": self.options.shuffle,
+            "labels_as": INDICES if indices else False,
+            "root_of_labels": self.options.root_folder_label,
+            "label_divide_factor": self.options.label_divide_factor,
+        }
+
+    def decoding(self):
+        return self.options.is_color
+
+    def make_transformer(self):
+        of_pictures = TransformationParameter()
+        of_pictures.CopyFrom(self.param.transform_param)
+        of_pictures.ClearField("palette_indices")
+        return DataTransformer(of_pictures, self.phase == TRAIN, self.dtype)
 
     def labels_shape(self, data_shape):
         """A number for each pixel, or for each square of label_divide_factor."""
         factor = max(self.options.label_divide_factor, 1)
         return (self.options.batch_size, 1, *(side // factor for side in data_shape[2:]))
 
-    def told_shapes(self):
-        data, labels = super().told_shapes()
-        return [data, (*labels, *self.labels_shape(data)[1:])]
-
     def setup(self, bottom_shapes):
         if self.options.label_divide_factor < 1:
             raise self.error("label_divide_factor: 0, expected at least 1")
         super().setup(bottom_shapes)
-
-    def source_options(self):
-        return {
-            "root_of_labels": self.options.root_folder_label,
-            "label_divide_factor": self.options.label_divide_factor,
-        }
 
     @property
     def root_folder(self):

@@ -1,4 +1,6 @@
+from ...data.image import INDICES
 from ...data.image_list import ImageListSource
+from ...data.order import ORDERS
 from ...errors import DataError
 from ..base import register
 from ._prefetched import IN_TRANSFORM, PrefetchedLayer
@@ -11,9 +13,11 @@ class ImageData(PrefetchedLayer):
     Top
         0: data, batch_size x channels x height x width, blue first, upright as EXIF says; the
            shape of the first picture of each batch, which the others must have too
-        1: label, batch_size
+        1: label, batch_size; with label_count, batch_size x label_count
     Options (image_data_param)
         source: text file with a line NAME LABEL for each picture
+        label_count: lines are NAME NUMBER ... with so many numbers of any kind: several labels, or
+            values to come near to; 0 for the number of a class [0]
         root_folder: what stands before each name [""]
         batch_size: pictures in a batch [1]
         new_height, new_width: resize pictures to this, both or neither [0]
@@ -22,12 +26,16 @@ class ImageData(PrefetchedLayer):
         is_color: read as blue, green, red, else as gray [true]
         shuffle: another order in each pass [false]
         label_shuffle: the same, with every class as often as the largest [false]
+        balanced_batches: the same, and in turn, so that batch_size pictures have as many of each
+            class where it is a multiple of the classes' number [false]
         rand_skip: start at random among the first rand_skip pictures [0]
     Options (transform_param)
         crop_size: take crop_size x crop_size pixels; anywhere in TRAIN, the middle in TEST [0]
         mean_file, mean_value: what to subtract: a .binaryproto, or a value for each channel
         scale: factor, after the mean is subtracted [1]
         mirror: flip every other picture, at random [false]
+        palette_indices: read the indices of pictures with a palette, not the gray of their colors,
+            where pictures are labels; with is_color: false [false]
         resize_param, random_resize_param, random_aspect_ratio_param, distort_param, warp_param,
         lighting_param, color_shift, noise_std, mirror_vertical, crop_h, crop_w, ten_crop,
         test_size: as for Data
@@ -56,9 +64,19 @@ class ImageData(PrefetchedLayer):
     def root_folder(self):
         return self.options.root_folder
 
-    @property
-    def label_shuffle(self):
-        return self.options.label_shuffle
+    def labels_shape(self, data_shape):
+        count = self.options.label_count
+        return (self.options.batch_size, count) if count else super().labels_shape(data_shape)
+
+    def told_shapes(self):
+        data, labels = super().told_shapes()
+        return [data, (*labels, *self.labels_shape(data)[1:])]
+
+    def source_options(self):
+        """What else the source is given."""
+        least = self.options.min_height, self.options.min_width
+        named = {name: getattr(self.options, name) for name in (*ORDERS, "label_count")}
+        return {"least": least if any(least) else None, **named}
 
     def open_source(self):
         options = self.options
@@ -71,15 +89,16 @@ class ImageData(PrefetchedLayer):
         return self.make_source(
             options.source,
             self.root_folder,
-            options.is_color,
+            self.decoding(),
             size if all(size) else None,
-            options.shuffle,
             options.rand_skip,
-            self.label_shuffle,
             **self.source_options(),
         )
 
-    def source_options(self):
-        """What else the source is given."""
-        least = self.options.min_height, self.options.min_width
-        return {"least": least if any(least) else None}
+    def decoding(self):
+        """How pictures are decoded, as `decode` has it."""
+        if not self.param.transform_param.palette_indices:
+            return self.options.is_color
+        if self.options.is_color:
+            raise DataError("palette_indices gives 1 channel: write is_color: false")
+        return INDICES
