@@ -551,3 +551,29 @@ def test_nothing_is_removed_if_the_new_pair_cannot_be_written(monkeypatch):
     with pytest.raises(CaffeliteError, match="cannot be written: full"):
         one.snapshot()
     assert kept() == [1] and [past.iter for past in one.written] == [1]
+
+
+def test_shuffled_data_that_grew_meanwhile_are_told(caplog):
+    table = Path("rows.csv")
+    table.write_text("x,y\n" + "1,2\n" * 5)
+    text = """net_param { layer { name: "rows" type: "CsvData" top: "x" top: "t"
+        csv_data_param { source: "rows.csv" batch_size: 2 label: "y" shuffle: true } }
+      layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y"
+        inner_product_param { num_output: 1 } }
+      layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" } }
+      base_lr: 0.01 lr_policy: "fixed" max_iter: 6 snapshot_prefix: "s" """
+
+    def made():
+        return caffelite.get_solver(text_format.Parse(text, caffe_pb2.SolverParameter()))
+
+    first = made()
+    first.step(2)
+    first.snapshot()
+    made().restore("s_iter_2.solverstate")
+    assert "samples" not in caplog.text
+    table.write_text(table.read_text() + "3,4\n")
+    made().restore("s_iter_2.solverstate")
+    assert (
+        'layer "rows" (CsvData): was of 5 samples when the snapshot was written, and is of 6 now'
+        in caplog.text
+    )

@@ -48,6 +48,9 @@ class Hdf5Source(RowSource):
         self._rows = [self._inspect(path) for path in self.files]
         self._pass = self._file = None  # what is loaded
 
+    def drawn_for(self):
+        return len(self) if self.shuffle else None
+
     def __len__(self):
         return sum(self._rows)
 

@@ -65,6 +65,10 @@ class Source:
         """How messages name sample `number`: its file, and where it is in there."""
         raise NotImplementedError(f"{type(self).__name__}.name")
 
+    def drawn_for(self) -> int | None:
+        """How many samples the order of a pass is drawn for, or None where they come in turn."""
+        return None
+
     def close(self) -> None:
         """Give back files and memory; nothing can be read from then on."""
 

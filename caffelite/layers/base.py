@@ -120,6 +120,9 @@ class Layer:
         the labels with which a sample does not count
     pass_size
         how many samples a pass over its data has, once it is set up, or None if there are none
+    drawn_for
+        how many samples the order of a pass over its data is drawn for, or None where they come in
+        turn
     learns
         whether it may have blobs that a solver learns
     linear
@@ -214,6 +217,7 @@ class Layer:
     compares: str | None = None
     ignored_labels: Sequence[int] = ()
     pass_size: int | None = None
+    drawn_for: int | None = None
     learns: bool = False
     linear: bool = False
     pointwise: bool = False

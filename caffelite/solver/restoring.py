@@ -15,7 +15,7 @@ from ..errors import CaffeliteError, SolverError
 from ..glog import NOTICE
 from ..net import weights
 from ..net.transfer import REFUSE, WARN
-from ..proto import blob_values
+from ..proto import blob_values, caffe_pb2
 from . import prefix
 from .rules import RULES
 from .snapshot import histories_of, nets_of, rate_in_history
@@ -196,11 +196,19 @@ def _let_frozen_blobs_roll_out(solver):
 
 def _restore_streams(solver, state):
     solver.seed = state.seed
-    positions = {(at.net, at.layer): at.count for at in state.position}
+    positions = {(at.net, at.layer): at for at in state.position}
     for index, (net_name, net) in enumerate(nets_of(solver)):
         net.reseed(rng.derive(solver.seed, index))
         for layer in net.layers:
-            layer.seek(positions.get((net_name, layer.name), 0))
+            at = positions.get((net_name, layer.name), caffe_pb2.LayerPosition())
+            layer.seek(at.count)
+            if at.HasField("length") and layer.drawn_for not in (None, at.length):
+                log.warning(
+                    "%s: was of %d samples when the snapshot was written, and is of %d now: the "
+                    "order of each pass is another one. Of the pass that was under way, some "
+                    "samples come again and some not at all",
+                    *(layer.at, at.length, layer.drawn_for),
+                )
 
 
 def _carried(solver, state, path):

@@ -130,7 +130,9 @@ def state_of(solver):
     for net_name, net in nets_of(solver):
         for layer in net.layers:
             if layer.position:
-                state.position.add(net=net_name, layer=layer.name, count=layer.position)
+                at = state.position.add(net=net_name, layer=layer.name, count=layer.position)
+                if layer.drawn_for is not None:
+                    at.length = layer.drawn_for
             if layer.carried:
                 blobs = [_blob_proto(blob.data) for blob in layer.carried]
                 state.carried.add(net=net_name, layer=layer.name, state=blobs)

@@ -21,6 +21,10 @@ class SourceLayer(Layer):
     def pass_size(self):
         return None if self.source is None else len(self.source)
 
+    @property
+    def drawn_for(self):
+        return None if self.source is None else self.source.drawn_for()
+
     def take_place(self):
         """Let the source go on at this layer's position, with its seed and its shard."""
         self.source.shard(*self.shard)
