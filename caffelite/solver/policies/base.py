@@ -7,6 +7,9 @@ reads
     the options, fields of SolverParameter, that it looks at beside base_lr and max_iter
 factor
     the option by which the rate is multiplied again and again, if there is one
+longer
+    a function of gamma and a number: the gamma that gives the same course in so many times the
+    iterations, where that is another one; all policies' stepsize, stepvalue and warmup_iter grow
 by_tests
     whether the solver's tests move the step on: by one where some of them were no better
 patience
@@ -20,5 +23,7 @@ check
 
 from ...registry import Registry
 
-POLICIES = Registry(factor=None, by_tests=False, patience="patience", rising=False, check=None)
+POLICIES = Registry(
+    factor=None, by_tests=False, patience="patience", rising=False, check=None, longer=None
+)
 register = POLICIES.register

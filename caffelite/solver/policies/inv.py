@@ -3,7 +3,7 @@ from numpy import float32 as single
 from .base import register
 
 
-@register(reads=("gamma", "power"))
+@register(reads=("gamma", "power"), longer=lambda gamma, times: gamma / times)
 def inv(param, i, current_step):
     """base_lr * (1 + gamma * i) ^ -power"""
     growth = single(1 + param.gamma * i)
