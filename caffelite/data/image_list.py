@@ -98,7 +98,7 @@ class ImageListSource(Source):
         """(pixels, label) of what a line says."""
         name, label = entry
         pixels = read_picture(self.path(name), self.color, self.size)
-        return resized(pixels, *self._size_of(pixels.shape)), label
+        return resized(pixels, *self._size_of(pixels.shape), _modes(self.color)), label
 
     def path(self, name):
         """Where the picture of a name lies."""
@@ -170,8 +170,12 @@ def read_numbers(path, count):
 def read_picture(path, color=True, size=None):
     """Pixels of a picture file, channels x height x width, resized to `size` if given."""
     pixels = decode(path, color)
-    modes = [ResizeParameter.NEAREST] if color is INDICES else ()
-    return pixels if size is None else resized(pixels, *size, modes)
+    return pixels if size is None else resized(pixels, *size, _modes(color))
+
+
+def _modes(color):
+    """How to resize: labels are not mixed."""
+    return [ResizeParameter.NEAREST] if color is INDICES else ()
 
 
 def picture_shape(path, color=True, size=None):
