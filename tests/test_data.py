@@ -30,7 +30,7 @@ from caffelite.data.leveldb import new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
 from caffelite.data.order import LabelOrder
 from caffelite.data.prefetch import Prefetch
-from caffelite.data.transform import DataTransformer
+from caffelite.data.transform import DataTransformer, refuse_mixing
 from caffelite.data.window import Cropper, Window
 from caffelite.errors import CaffeliteError, DataError
 from caffelite.io import load_image
@@ -1650,9 +1650,7 @@ def test_every_layer_of_pictures_reads_indices(palette_picture, tmp_path):
 )
 def test_steps_that_mix_labels_are_refused(step, named):
     with pytest.raises(DataError, match=named):
-        DataTransformer(
-            text_format.Parse(f"palette_indices: true {step}", TransformationParameter()), True
-        )
+        refuse_mixing(text_format.Parse(step, TransformationParameter()))
 
 
 # Balanced batches, several labels

@@ -550,6 +550,8 @@ def drawn(message, pick, pca_file):
 def a_value(field, pick, pca_file):
     if field.type == field.TYPE_FLOAT:
         return pick.choice([pick.choice(NUMBERS), pick.random()])
+    if field.type == field.TYPE_INT32:
+        return pick.randint(-1, 12)
     if field.type == field.TYPE_UINT32:
         return pick.choice([pick.choice(SIZES), pick.randint(1, 12)])
     if field.type == field.TYPE_ENUM:

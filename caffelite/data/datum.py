@@ -17,6 +17,7 @@ from .leveldb import LevelDbSource
 from .lmdb import LmdbSource, LmdbWriter
 from .order import ORDERS, order
 from .source import Source
+from .transform import refuse_mixing
 
 log = logging.getLogger("caffelite")
 
@@ -45,6 +46,7 @@ class DatumSource(Source):
         transform, options = param.transform_param, param.data_param
         color = transform.force_color if transform.force_color or transform.force_gray else None
         if transform.palette_indices:
+            refuse_mixing(transform)
             color = INDICES
         database = DATABASES[DataParameter.DB.Name(options.backend).lower()]
         orders = {name: getattr(options, name) for name in ORDERS}

@@ -19,9 +19,7 @@ class ImagePairSource(ImageListSource):
     their names, if given, and their sides are those of the picture by `label_divide_factor`.
     """
 
-    def __init__(
-        self, *args, labels_as=False, root_of_labels="", label_divide_factor=1, **options
-    ):
+    def __init__(self, *args, labels_as=False, root_of_labels="", label_divide_factor=1, **options):
         self.labels_as = labels_as
         self.root_of_labels, self.factor = root_of_labels, label_divide_factor
         super().__init__(*args, **options)

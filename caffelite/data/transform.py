@@ -48,8 +48,6 @@ class DataTransformer:
     def __init__(self, param, train, dtype=np.float32):
         if param.force_color and param.force_gray:
             raise DataError("transform_param: give force_color or force_gray, not both")
-        if param.palette_indices:
-            _refuse_mixing(param)
         self.crop = _crop_size(param)
         self.mirror = param.mirror
         self.scale = param.scale
@@ -176,8 +174,8 @@ class DataTransformer:
 _MIXING = "random_resize_param random_aspect_ratio_param distort_param warp_param".split()
 
 
-def _refuse_mixing(param):
-    """Raise a DataError for steps that make new values of pixels, since these are labels."""
+def refuse_mixing(param):
+    """Raise a DataError for steps that make new values of pixels, where these are labels."""
     for name in _MIXING:
         if param.HasField(name):
             raise DataError(f"transform_param: {name} would mix labels, which palette_indices are")

@@ -1,8 +1,6 @@
 from ...data.image import INDICES
 from ...data.image_pairs import ImagePairSource
-from ...data.transform import DataTransformer
-from ...proto.caffe_pb2 import TransformationParameter
-from ..base import TRAIN, register
+from ..base import register
 from .image_data import ImageData
 
 _PLACES = [
@@ -59,12 +57,6 @@ class DenseImageData(ImageData):
 
     def decoding(self):
         return self.options.is_color
-
-    def make_transformer(self):
-        of_pictures = TransformationParameter()
-        of_pictures.CopyFrom(self.param.transform_param)
-        of_pictures.ClearField("palette_indices")
-        return DataTransformer(of_pictures, self.phase == TRAIN, self.dtype)
 
     def labels_shape(self, data_shape):
         """A number for each pixel, or for each square of label_divide_factor."""

@@ -1,6 +1,7 @@
 from ...data.image import INDICES
 from ...data.image_list import ImageListSource
 from ...data.order import ORDERS
+from ...data.transform import refuse_mixing
 from ...errors import DataError
 from ..base import register
 from ._prefetched import IN_TRANSFORM, PrefetchedLayer
@@ -101,4 +102,5 @@ class ImageData(PrefetchedLayer):
             return self.options.is_color
         if self.options.is_color:
             raise DataError("palette_indices gives 1 channel: write is_color: false")
+        refuse_mixing(self.param.transform_param)
         return INDICES
