@@ -201,6 +201,72 @@ def test_only_what_speaks_for_a_unit_is_found():
     assert found.tolist() == [10, 0, 5]
 
 
+CAM = """
+force_backward: true
+layer { name: "data" type: "Input" top: "data" input_param {
+        shape { dim: 1 dim: 2 dim: 12 dim: 10 } } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" convolution_param {
+        num_output: 5 kernel_size: 3 weight_filler { type: "gaussian" std: 0.4 } } }
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer { name: "conv2" type: "Convolution" bottom: "conv1" top: "conv2" convolution_param {
+        num_output: 4 kernel_size: 3 weight_filler { type: "gaussian" std: 0.4 } } }
+layer { name: "relu2" type: "ReLU" bottom: "conv2" top: "conv2" }
+layer { name: "all" type: "Pooling" bottom: "conv2" top: "all"
+        pooling_param { pool: AVE global_pooling: true } }
+layer { name: "most" type: "Pooling" bottom: "conv2" top: "most"
+        pooling_param { pool: MAX global_pooling: true } }
+layer { name: "both" type: "Concat" bottom: "all" bottom: "most" top: "both" }
+layer { name: "fc" type: "InnerProduct" bottom: "both" top: "fc" inner_product_param {
+        num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "beside" type: "Pooling" bottom: "conv1" top: "beside"
+        pooling_param { kernel_size: 2 stride: 2 } }
+"""
+
+
+@pytest.mark.parametrize("at", ["conv1", "relu1", "conv2", "relu2", None])
+def test_grad_cam_is_that_of_hooks_in_pytorch(at):
+    """The blob of conv2 is read twice, and overwritten in place."""
+    torch = pytest.importorskip("torch")
+    net = caffelite.Net(
+        text_format.Parse(CAM, caffe_pb2.NetParameter()), caffelite.TEST, dtype=np.float64, seed=2
+    )
+    f, kept = torch.nn.functional, {}
+    weights = {name: torch.tensor(blobs[0].data) for name, blobs in net.params.items()}
+    x = np.random.default_rng(5).standard_normal((2, 12, 10))
+
+    def keep(name, y):
+        y.register_hook(lambda dy: kept.update({name: (y[0].detach(), dy[0])}))
+        return y
+
+    y = torch.tensor(x[None], requires_grad=True)
+    for conv, relu in (("conv1", "relu1"), ("conv2", "relu2")):
+        y = keep(relu, f.relu(keep(conv, f.conv2d(y, weights[conv]))))
+    both = torch.cat([y.mean(dim=(2, 3)), y.amax(dim=(2, 3))], dim=1)
+    (both @ weights["fc"][0]).backward()
+    maps, slopes = kept[at or "relu2"]
+    want = f.relu((maps * slopes.mean(dim=(1, 2), keepdim=True)).sum(0))
+    want = f.interpolate(want[None, None], (12, 10), mode="bilinear", align_corners=False)
+    layers = net.layer_dict
+    found = sensitivity.grad_cam(net, "data", x, layers["fc"], 0, maps=at and layers[at])
+    np.testing.assert_allclose(found, want[0, 0].numpy(), atol=1e-12)
+    assert found.max() > 0.01
+    assert sensitivity.last_with_maps(net, layers["fc"]) is layers["relu2"]
+    with pytest.raises(NetError, match='layer "beside".*"fc" makes does not depend on it'):
+        sensitivity.grad_cam(net, "data", x, layers["fc"], 1, maps=layers["beside"])
+
+
+def test_grad_cam_wants_a_layer_with_places():
+    text = (
+        GUIDED.partition('layer { name: "conv1')[0]
+        + """
+        layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param {
+                num_output: 3 } }"""
+    )
+    net = caffelite.Net(text_format.Parse(text, caffe_pb2.NetParameter()), caffelite.TEST)
+    with pytest.raises(NetError, match='layer "fc".*no layer below it has maps'):
+        sensitivity.grad_cam(net, "data", np.ones((2, 9, 8)), net.layer_dict["fc"], 0)
+
+
 BRANCHES = """
 force_backward: true
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } }
@@ -294,7 +360,7 @@ def test_features_of_a_picture(files, capsys):
     assert np.abs(picture.astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("what", ["occlusion", "saliency", "guided"])
+@pytest.mark.parametrize("what", ["occlusion", "saliency", "gradcam", "guided"])
 def test_maps_of_a_picture(files, what, capsys):
     net, pixels = files
     scores = net.forward(data=seen(pixels)[None])["prob"][0].copy()

@@ -4,18 +4,20 @@
     caffelite visualize features OUT.png --weights W --model NET --picture CAT [--layer pool1]
     caffelite visualize occlusion OUT.png --weights W --model NET --picture CAT [--class 281]
     caffelite visualize saliency OUT.png --weights W --model NET --picture CAT [--class 281]
+    caffelite visualize gradcam OUT.png --weights W --model NET --picture CAT [--class 281]
     caffelite visualize guided OUT.png --weights W --model NET --picture CAT [--class 281]
     caffelite visualize guided OUT.png --weights W --model NET --picture CAT --layer conv5 [--map 7]
     caffelite visualize field OUT.png --weights W --model NET --picture CAT --layer conv5 [--map 7]
 
 filters: those of a convolution, by default the first. features: the maps that a layer makes of the
 picture, by default the first convolution. occlusion: where hiding a part of the picture lowers the
-score of the class most. saliency: by which pixels the score of the class changes most. guided: what
-speaks for the class, or for one of the maps of a layer where that is largest, by guided
-backpropagation, which leaves out what speaks against. field: the receptive field of a unit, which
-is all that it can see, at --place or where a map of a layer is largest. The class is by default the
-one that the net finds likeliest, the map the one with the largest value. What is found stands
-between the picture and the part of it that it points out.
+score of the class most. saliency: by which pixels the score of the class changes most. gradcam:
+where the maps of a layer, by default the last that has height and width, speak for the class
+(Grad-CAM). guided: what speaks for the class, or for one of the maps of a layer where that is
+largest, by guided backpropagation, which leaves out what speaks against. field: the receptive field
+of a unit, which is all that it can see, at --place or where a map of a layer is largest. The class
+is by default the one that the net finds likeliest, the map the one with the largest value. What is
+found stands between the picture and the part of it that it points out.
 
 What the picture goes through before the net sees it is found as for caffelite classify, or given by
 the flags that tell.
@@ -34,12 +36,12 @@ from ._nets import (
 )
 from ._pictures import add_preprocessing_flags, preprocessing_of
 
-_KINDS = ("filters", "features", "occlusion", "saliency", "guided", "field")
+_KINDS = ("filters", "features", "occlusion", "saliency", "gradcam", "guided", "field")
 _OF_SOME = {  # flags that not all of them read
-    "layer": ("filters", "features", "guided", "field"),
+    "layer": ("filters", "features", "gradcam", "guided", "field"),
     "map": ("guided", "field"),
     "place": ("field",),
-    "index": ("occlusion", "saliency", "guided"),
+    "index": ("occlusion", "saliency", "gradcam", "guided"),
     "window": ("occlusion",),
     "stride": ("occlusion",),
 }
@@ -145,7 +147,7 @@ def _of_a_picture(args):
         preprocessing_of(args, args.model, log),
         level=args.level,
         stages=stages(args),
-        force_backward=args.what in ("saliency", "guided"),
+        force_backward=args.what in ("saliency", "gradcam", "guided"),
         allow_missing=args.allow_missing,
     )
     x = net.crops(args.picture)[0]
@@ -169,7 +171,12 @@ def _of_a_class(args, net, x):
     index = int(scores.argmax()) if args.index is None else args.index
     if not 0 <= index < len(scores):
         raise UsageError(f"--class: expected 0 to {len(scores) - 1}, not {index}")
-    find = {"occlusion": _occlusion, "saliency": _saliency, "guided": _guided}[args.what]
+    find = {
+        "occlusion": _occlusion,
+        "saliency": _saliency,
+        "gradcam": _grad_cam,
+        "guided": _guided,
+    }[args.what]
     return find(args, net, x, index), {"class": index, "score": float(scores[index])}
 
 
@@ -185,16 +192,23 @@ def _maps(args, net, x):
     layers = net.net.layer_dict
     first = next((name for name, layer in layers.items() if layer.windows and layer.learns), None)
     name = args.layer or first
-    if name not in layers:
-        hint = did_you_mean(name or "", layers)
-        raise CaffeliteError(f'{args.model}: has no layer "{name or "of type Convolution"}"{hint}')
+    layer = _layer(args, net, name)
     net.net.blobs[net.input].reshape(1, *x.shape)
     net.net.reshape()
     net.net.forward(end=name, **{net.input: x[None]})
     tops = [net.net.blobs[top] for top in net.net.top_names[name]]
     if not tops or len(tops[0].shape) != 4:
-        raise layers[name].error("makes no maps: its top has no height and width")
+        raise layer.error("makes no maps: its top has no height and width")
     return name, tops[0].data[0]
+
+
+def _layer(args, net, name):
+    """The layer of that name."""
+    layers = net.net.layer_dict
+    if name not in layers:
+        hint = did_you_mean(name or "", layers)
+        raise CaffeliteError(f'{args.model}: has no layer "{name or "of type Convolution"}"{hint}')
+    return layers[name]
 
 
 def _occlusion(args, net, x, index):
@@ -219,6 +233,14 @@ def _saliency(args, net, x, index):
 
     layer, top = _scores(net)
     return saliency(net.net, net.input, x, layer, index, top)
+
+
+def _grad_cam(args, net, x, index):
+    from ..predict.sensitivity import grad_cam
+
+    layer, top = _scores(net)
+    maps = _layer(args, net, args.layer) if args.layer else None
+    return grad_cam(net.net, net.input, x, layer, index, top, maps)
 
 
 def _guided(args, net, x, index):

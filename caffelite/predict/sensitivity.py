@@ -12,6 +12,7 @@ import numpy as np
 
 from ..blob import Blob
 from ..layers.base import Layer
+from ..layers.utility.split import Split
 from ..net import Net
 from ..net.node import Node
 from ..types import Array
@@ -124,6 +125,71 @@ def guided_backpropagation(
         above = i
     net._backward(above, 0)
     return _diff_of_input(net, name)
+
+
+def grad_cam(
+    net: Net, name: str, x: Array, layer: Layer, index: int, top: int = 0, maps: Layer | None = None
+) -> Array:
+    """Where the maps A of a layer speak for a score: height x width of the input.
+
+    max(0, sum over k of a[k] A[k]), where a[k] is the mean over the map of d score / d A[k], and
+    linear between the middles of the maps' places.  Selvaraju et al. 2017, arXiv:1610.02391
+
+    Parameters
+    ----------
+    net, name, x, layer, index, top : as of `saliency`
+    maps : the layer whose maps are taken [`last_with_maps`]
+    """
+    maps = maps or last_with_maps(net, layer)
+    last, place = _place(net, layer), net.layers.index(maps)
+    _set_input(net, name, x)
+    net._forward(0, place)
+    made = net.nodes[place].top_blobs[0]
+    if made.data.ndim != 4:
+        raise maps.error("makes no maps: its top has no height and width")
+    values = made.data[0].copy()  # a layer after it may work in place
+    net._forward(place + 1, last)
+    scores = _start_from(net.nodes[last], net, top)
+    scores.diff[:, index] = 1
+    if place not in _needed(net, last):
+        raise maps.error(f'the score that "{layer.name}" makes does not depend on it')
+    net._backward(last, place + 1)
+    weights = made.diff[0].mean(axis=(1, 2))
+    net.reshape()  # from here on backward starts from the losses again
+    seen = np.maximum(np.tensordot(weights, values, 1), 0)
+    rows, columns = (_between(*sizes) for sizes in zip(seen.shape, x.shape[1:], strict=True))
+    return rows @ seen @ columns.T
+
+
+def last_with_maps(net: Net, layer: Layer) -> Layer:
+    """The last layer below `layer` whose top has height and width, of more than one place."""
+    last = net.layers.index(layer)
+    for place in _needed(net, last)[1:]:
+        below, shape = net.nodes[place].layer, net.nodes[place].top_blobs[0].shape
+        if below.role == "input" or isinstance(below, Split):  # a copy gets part of the gradient
+            continue
+        if len(shape) == 4 and math.prod(shape[2:]) > 1:
+            return below
+    raise layer.error(
+        "no layer below it has maps with height and width, on which Grad-CAM could show a place"
+    )
+
+
+def _needed(net: Net, last: int) -> list[int]:
+    """The places of the nodes that node `last` is computed from, itself first, downwards."""
+    places, wanted = [], set(net.nodes[last].top_names)
+    for place in range(last, -1, -1):
+        node = net.nodes[place]
+        if wanted.intersection(node.top_names):
+            places.append(place)
+            wanted.update(node.bottom_names)
+    return places
+
+
+def _between(old: int, new: int) -> Array:
+    """new x old: the shares of old places in new ones, linear between the places' middles."""
+    at = (np.arange(new) + 0.5) * old / new - 0.5
+    return np.stack([np.interp(at, range(old), one) for one in np.eye(old)], axis=1)
 
 
 def _place(net: Net, layer: Layer) -> int:
