@@ -93,6 +93,7 @@ LOOKS = [
     "visualize filters OUT/a.png --weights trained.caffemodel",
     "visualize features OUT/b.png --model deploy.prototxt --weights deployed.caffemodel "
     "--picture cat.png",
+    "browse samples_lmdb --model train_val.prototxt --html OUT/page.html",
     "diff trained.caffemodel deployed.caffemodel",
     "parse_log run.jsonl OUT",
     "plot run.jsonl",

@@ -25,7 +25,7 @@ from tools import reference
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]
 TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
-SERVES = {"view"}  # until it is told to stop
+SERVES = {"browse", "view"}  # until it is told to stop
 NEEDS = {"plot": "matplotlib", ".h5": "h5py"}
 OLD_NET = """
 input: "data" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4

@@ -14,7 +14,7 @@ from caffelite.data.csv_table import CsvSource
 from caffelite.data.dataset import LabeledListSource
 from caffelite.data.datum import DatumSource, from_pixels
 from caffelite.data.hdf5 import Hdf5Source
-from caffelite.data.image_folder import ImageFolderSource
+from caffelite.data.image_folder import FlatFolderSource, ImageFolderSource
 from caffelite.data.image_list import ImageListSource
 from caffelite.data.image_pairs import ImagePairSource
 from caffelite.data.leveldb import LevelDbSource, new_leveldb
@@ -83,6 +83,12 @@ def folders(folder):
     return ImageFolderSource(folder / "classes")
 
 
+def flat_folder(folder):
+    (folder / "flat").mkdir(exist_ok=True)
+    pictures(folder / "flat", "")
+    return FlatFolderSource(folder / "flat")
+
+
 def windows(folder):
     pictures(folder, "")
     boxes = [Window(str(folder / f"{i}.png"), i % 2, i, 1, i + 5, 7) for i in range(COUNT)]
@@ -115,6 +121,7 @@ EXAMPLES = {  # class: examples, each made of a folder
     ],
     LabeledListSource: [lambda folder: LabeledListSource(pictures(folder, "{0}.png {0}")[0])],
     ImageFolderSource: [folders],
+    FlatFolderSource: [flat_folder],
     ImagePairSource: [lambda folder: ImagePairSource(*pictures(folder, "{0}.png {0}.png"))],
     LevelDbSource: [lambda folder: LevelDbSource(leveldb(folder))],
     LmdbSource: [lambda folder: LmdbSource(lmdb(folder))],
@@ -152,6 +159,14 @@ def test_every_source_is_asked_and_says_what_its_samples_are():
     for kind in kinds:
         said = " ".join(parent.__doc__ or "" for parent in kind.__mro__)
         assert "sample is" in said, f"{kind.__name__}: what is a sample?"
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_label_is_that_of_the_sample(make, tmp_path):
+    source = make(tmp_path)
+    for number in (0, COUNT - 1, COUNT + 2):
+        found, want = source.label(number), source.sample(number)[1]
+        assert as_text([found]) == as_text([want])
 
 
 @pytest.mark.parametrize("make", ALL)

@@ -13,16 +13,13 @@ address that is printed. From another one: ssh -L 8080:127.0.0.1:8080 with --por
 --no-browser. Ctrl-C ends it.
 """
 
-import argparse
-import errno
 import logging
 import os
-import sys
-import threading
 
 from ..errors import CaffeliteError
-from ._flags import UsageError, int32
+from ._flags import UsageError
 from ._nets import PHASES, add_net_flags, add_sample_flag, model_of, sample, stages
+from ._page import add_page_flags, check_port, serve
 
 READS_NETS = True
 
@@ -40,13 +37,7 @@ def add_arguments(parser):
     parser.add_argument("--runs", metavar="DIR", help="list the runs whose logs are beneath DIR")
     parser.add_argument("--phase", default="TEST", type=str.upper, choices=PHASES, help="[TEST]")
     add_sample_flag(parser)
-    parser.add_argument("--port", type=int32, default=0, metavar="N", help="[any that is free]")
-    parser.add_argument(
-        "--browser",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="open the page in the browser",
-    )
+    add_page_flags(parser)
 
 
 def run(args):
@@ -56,20 +47,10 @@ def run(args):
         raise UsageError("--weights needs the net that they are of: MODEL")
     if args.runs is not None and not os.path.isdir(args.runs):
         raise UsageError(f"--runs: {args.runs} is no folder")
-    if args.port and not 1024 <= args.port <= 65535:
-        raise UsageError(f"--port: expected 1024 to 65535, not {args.port}")
+    check_port(args)
     if not args.verbose:
         logging.getLogger("caffelite").setLevel(logging.CRITICAL)  # the page tells what is wrong
-    with _server(_page_data(model, args), args.port) as server:
-        print(server.url, flush=True)
-        if not args.quiet:
-            print("Ctrl-C ends it", file=sys.stderr)
-        if args.browser and _has_screen():
-            import webbrowser
-
-            threading.Thread(target=webbrowser.open, args=[server.url_once], daemon=True).start()
-        server.serve_forever()
-    return 0
+    return serve(args, _page_data(model, args))
 
 
 def _page_data(model, args):
@@ -88,23 +69,3 @@ def _page_data(model, args):
     weights = Weights(args.weights) if args.weights else None
     runs = Runs(args.run, args.runs) if args.run or args.runs else None
     return PageData(file, state, sample(args, model) if model else None, weights, runs)
-
-
-def _server(data, port):
-    from ..view.server import ADDRESS, Server
-
-    try:
-        return Server(data, port)
-    except OSError as problem:
-        if problem.errno != errno.EADDRINUSE:
-            raise
-        raise CaffeliteError(
-            f"port {port} of {ADDRESS} is in use; give another --port, or none for any that is free"
-        ) from None
-
-
-def _has_screen():
-    """Whether a browser would open a window, not take over the terminal."""
-    return sys.platform in ("win32", "darwin") or any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
-    )

@@ -72,6 +72,9 @@ class DatumSource(Source):
         with self.records.named(record):
             return decoded_shape(datum.data, self.color) if datum.encoded else pixels(datum).shape
 
+    def label(self, number):
+        return self.datum(self._record(number)).label
+
     def datum(self, record):
         """The message in record `record` modulo the length."""
         try:

@@ -28,6 +28,23 @@ class ImageFolderSource(ImageListSource):
         return f'"{self.path(self.entries[self._line(number)][0])}"'
 
 
+class FlatFolderSource(ImageFolderSource):
+    """The picture files that lie in a folder itself; a sample is (pixels, label), the label None.
+
+    Pictures are told by their endings, as in `read_folder`, and come in the order of their names.
+    """
+
+    def read_entries(self, folder):
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError as problem:
+            raise DataError(f"{folder}: cannot be read: {problem.strerror}") from None
+        entries = [(n, None) for n in names if not _hidden(n) and is_picture_name(n)]
+        if not entries:
+            raise DataError(f"{folder}: holds no pictures")
+        return entries
+
+
 def read_folder(folder):
     """([(name, label)], class names) of the pictures in a folder of class folders.
 

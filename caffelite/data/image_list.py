@@ -88,6 +88,13 @@ class ImageListSource(Source):
         with self.named(number):
             return self.shape_of_entry(self.entries[self._line(number)])
 
+    def label(self, number):
+        return self.label_of_entry(self.entries[self._line(number)])
+
+    def label_of_entry(self, entry):
+        """The label in what a line says."""
+        return entry[1]
+
     def read_entries(self, list_path):
         """What the lines of the list say."""
         return (

@@ -55,6 +55,9 @@ class ImagePairSource(ImageListSource):
         self._check_alike(pixels.shape, classes.shape, labels)
         return pixels, classes
 
+    def label_of_entry(self, entry):
+        return self.read_entry(entry)[1]
+
     def shape_of_entry(self, entry):
         shape, labels = super().shape_of_entry(entry), self._label_path(entry[1])
         with _naming_labels(labels):

@@ -61,6 +61,10 @@ class Source:
         """Sample `number` of the whole source, counted through all passes."""
         raise NotImplementedError(f"{type(self).__name__}.sample")
 
+    def label(self, number: int) -> Any:
+        """The label of sample `number`, where a sample is (pixels, label), if need be alone."""
+        return self.sample(number)[1]
+
     def name(self, number: int) -> str:
         """How messages name sample `number`: its file, and where it is in there."""
         raise NotImplementedError(f"{type(self).__name__}.name")

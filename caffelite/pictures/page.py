@@ -28,6 +28,7 @@ th, td {{ padding: 2px 10px; border-bottom: 1px solid #ddd; text-align: right }}
 th {{ border-bottom: 1px solid #888 }}
 .text {{ text-align: left }}
 .samples {{ display: flex; flex-wrap: wrap; gap: 14px; margin: 1em 0 }}
+.links a {{ margin-right: 12px }}
 figure {{ margin: 0; width: {side}px; font-size: 12px; overflow-wrap: anywhere }}
 figure img {{ width: {side}px; height: {side}px; object-fit: contain; background: #eee;
  image-rendering: pixelated }}
@@ -64,6 +65,12 @@ def subheading(text):
 def lines(texts):
     """Lines of text, below each other."""
     return "<p>" + "<br>\n".join(map(text_of, texts)) + "</p>"
+
+
+def links(pairs):
+    """Links, beside each other, of (text, address)."""
+    found = (f'<a href="{text_of(address)}">{text_of(text)}</a>' for text, address in pairs)
+    return '<p class="links">' + "\n".join(found) + "</p>"
 
 
 def table(header, rows, left, heat=False):

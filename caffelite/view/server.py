@@ -80,8 +80,8 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # connections that may wait: a page asks for many things at once
 
-    def __init__(self, data, port=0):
-        super().__init__((ADDRESS, port), _Handler)
+    def __init__(self, data, port=0, handler=None):
+        super().__init__((ADDRESS, port), handler or Handler)
         self.data = data
         self.files = _page_files()
         self.token = secrets.token_urlsafe(24)
@@ -135,7 +135,10 @@ def _check_text(text):
         )
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers requests for the page of nets; a subclass may show other `data` otherwise."""
+
+    headers_sent = HEADERS
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "caffelite", ""
     timeout = 30  # seconds that a connection may be silent
@@ -168,9 +171,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not slash and (known or self.server.take_code(token)):
             raise Refusal(HTTPStatus.SEE_OTHER, f"/{self.server.token}/")
         if not known:
-            raise Refusal(
-                HTTPStatus.FORBIDDEN, "open the address that caffelite view printed; it is secret"
-            )
+            raise Refusal(HTTPStatus.FORBIDDEN, "open the address that was printed; it is secret")
         return name, {key: values[0] for key, values in parse_qs(url.query).items()}
 
     def _get(self, name, given):
@@ -221,7 +222,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         connection = "close" if self.close_connection else "keep-alive"
         headers = {"Content-Type": content_type, "Content-Length": len(body)}
-        for key, value in {**HEADERS, **headers, "Connection": connection, **more}.items():
+        for key, value in {
+            **self.headers_sent,
+            **headers,
+            "Connection": connection,
+            **more,
+        }.items():
             self.send_header(key, str(value))
         self.end_headers()
         self.wfile.write(body)
