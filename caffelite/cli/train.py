@@ -40,12 +40,10 @@ from ._nets import (
     PHASES,
     add_device_flags,
     add_python_flag,
-    add_set_flag,
-    add_state_flags,
     running,
-    stages,
     use_device,
 )
+from ._solvers import add_solver_flags, net_changes, read, solver_of
 
 AT_ONCE = 1.0  # seconds after which a second signal is one of its own
 
@@ -56,8 +54,7 @@ READS_NETS = True
 
 def add_arguments(parser):
     flag = parser.add_argument
-    flag("file", nargs="?", metavar="SOLVER", help="the solver's prototxt; A,B: stages")
-    flag("--solver", metavar="FILE", help="the same, as a flag")
+    add_solver_flags(parser, "; A,B: stages")
     flag("--snapshot", metavar="FILE", help="a .solverstate to go on from")
     flag(
         "--resume",
@@ -73,9 +70,7 @@ def add_arguments(parser):
     flag("--weights", metavar="A,B", help="weights to start from, instead of the solver's own")
     flag("--iterations", type=int32, metavar="N", help="train until iteration N, not max_iter")
     flag("--epochs", type=finite, metavar="N", help="train for N passes over the samples instead")
-    add_set_flag(parser, "base_lr=0.01 or net.layer[conv1].param[0].lr_mult=0")
     flag("--phase", type=str.upper, choices=PHASES, help="phase of the train net [TRAIN]")
-    add_state_flags(parser)
     for name, default in (("sigint", "stop"), ("sigterm", "stop"), ("sighup", "snapshot")):
         flag(
             f"--{name}_effect",
@@ -133,9 +128,7 @@ def _code(asked, log):
 
 
 def _check_flags(args):
-    if bool(args.file) == bool(args.solver):
-        raise UsageError("expected one solver's prototxt: SOLVER, or --solver SOLVER")
-    args.solver = args.file or args.solver
+    args.solver = solver_of(args)
     if args.iterations is not None and args.epochs is not None:
         raise UsageError("--iterations and --epochs exclude each other: both say when to end")
     if args.epochs is not None and args.epochs <= 0:
@@ -170,7 +163,7 @@ def _train(file, param, args, resume, skips, quiet):
     from ..solver.epochs import iterations_of
 
     log = logging.getLogger("caffelite")
-    solver = get_solver(param, file, [c.removeprefix("net.") for c in args.set if _of_net(c)])
+    solver = get_solver(param, file, net_changes(args))
     if args.epochs is not None:
         solver.param.max_iter = iterations_of(solver, args.epochs)
         log.log(NOTICE, "%g epochs are %d iterations.", args.epochs, solver.param.max_iter)
@@ -204,18 +197,9 @@ def _train(file, param, args, resume, skips, quiet):
 def _solver_param(file, args, log):
     """The SolverParameter with the flags worked in."""
     from ..proto import caffe_pb2
-    from ..proto.assign import assign
-    from ..proto.text import read_solver
-    from ..proto.upgrade import upgrade_solver
     from ..solver.epochs import MOST_ITERATIONS
 
-    param = read_solver(file)
-    for words in args.set:
-        if not _of_net(words):
-            assign(param, words, "the solver")
-    upgrade_solver(param)
-    if param.HasField("solver_mode") and param.solver_mode == param.GPU and not args.gpu:
-        log.warning("%s: solver_mode: GPU: there is no GPU support here, running on the CPU", file)
+    param = read(file, args, log)
     if args.iterations is not None:
         param.max_iter = args.iterations
     if args.epochs is not None and not param.max_iter:
@@ -224,21 +208,7 @@ def _solver_param(file, args, log):
         param.ClearField("max_epoch")
     if args.phase:
         param.train_state.phase = caffe_pb2.Phase.Value(args.phase)
-    if param.train_state.level != args.level and param.train_state.HasField("level"):
-        log.warning(
-            "%s: level %d of train_state gives way to --level %d, as in Caffe",
-            file,
-            param.train_state.level,
-            args.level,
-        )
-    param.train_state.level = args.level
-    param.train_state.stage.extend(stages(args))
     return param
-
-
-def _of_net(words):
-    """Whether a --set is about the nets."""
-    return words.startswith("net.")
 
 
 def _choose_weights(param, snapshot, resume, weights):
