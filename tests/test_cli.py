@@ -103,6 +103,30 @@ def test_help_names_all_commands_and_exit_codes(capsys):
         assert re.search(rf"^  {name} +[A-Z]\w+ ", out, re.M), name
     for code in (0, 1, 2, 130, 143):
         assert re.search(rf"^  {code} +\w", out, re.M)
+    assert "others:" not in out, "give each command a group, in caffelite/cli/__init__.py"
+
+
+def test_help_begins_with_what_to_type_and_its_lines_are_aligned(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line.split()[1] for line in lines if line.startswith("  caffelite")) == "demo"
+    groups = [line for line in lines if re.fullmatch(r"[a-z].*:", line)]
+    assert groups[0] == "train and test:" and lines[lines.index(groups[0]) + 1][2:].startswith(
+        "train "
+    )
+    listed = lines[lines.index(groups[0]) : lines.index("exit codes:")]
+    begun = [line for line in listed if line.startswith("  ")]
+    assert len(max(begun, key=len)) <= 80
+    assert {len(re.match(r"  +\S* +(?=\S)|  +", line)[0]) for line in begun if line[2] != " "} == {
+        len("  compute_image_mean  ")
+    }
+
+
+def test_a_command_is_written_with_either_stroke(capsys):
+    for name in ("find-lr", "find_lr", "parse_log", "parse-log"):
+        assert main([name, "--help"]) == 0
+    assert "find-lr" in commands()
 
 
 def test_version(capsys):

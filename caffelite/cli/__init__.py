@@ -11,8 +11,10 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 
 from ..errors import CaffeliteError, did_you_mean
@@ -34,16 +36,30 @@ After Ctrl-C and SIGTERM, training has ended its iteration and written a snapsho
 _USAGE = """\
 usage: caffelite COMMAND [FLAGS]
 
-Train, test, time and look at Caffe nets on a plain CPU.
+Train, test, time and look at Caffe nets on a plain CPU. To begin with:
 
-commands:
+  caffelite demo                    trains a net on real digits, in a folder that it makes
+  caffelite models                  lists nets; "caffelite init NAME" copies one to start from
+  caffelite train solver.prototxt   trains what you have
+  caffelite COMMAND --help          explains one command and its flags
+
 {commands}
-
 Flags are written as for caffe: -flag value, --flag value, -flag=value and --flag=value all mean
-the same. "caffelite COMMAND --help" explains those of one command.
+the same.
 
 {exit_codes}
 """
+
+_GROUPS = {
+    "train and test": ("train", "test", "find-lr", "time", "plot", "parse_log"),
+    "use a trained net": ("classify", "predict", "detect", "extract_features"),
+    "look at nets": ("summary", "draw", "view", "visualize", "lint", "diff", "layers"),
+    "begin": ("demo", "models", "init"),
+    "data": ("dataset", "convert_imageset", "compute_image_mean"),
+    "files and scripts of Caffe's": ("upgrade", "convert", "run", "links"),
+    "this installation": ("doctor", "device_query", "completion"),
+}  # and those that are in none, in one of their own
+_SPELLED = {name.replace("-", "_"): name for names in _GROUPS.values() for name in names}
 
 
 def main(argv=None):
@@ -126,15 +142,17 @@ def _dispatch(argv):
 
         print(f"caffelite {__version__}")
         return 0
-    known = commands()
-    name = word.replace("-", "_")
-    if name not in known:
-        return _fail(_unknown(word, known), 2)
-    return _run(name, rest)
+    if word.replace("-", "_") not in _modules():
+        return _fail(_unknown(word, commands()), 2)
+    return _run(word, rest)
 
 
 def commands():
-    """The names of all commands, found without importing them."""
+    """The names of all commands, as they are written, found without importing them."""
+    return [_SPELLED.get(name, name) for name in _modules()]
+
+
+def _modules():
     return [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
 
 
@@ -146,12 +164,25 @@ def _unknown(word, known):
 
 
 def _help():
-    lines = (f"  {name:<17} {_first_line(name)}" for name in commands())
-    return _USAGE.format(commands="\n".join(lines), exit_codes=EXIT_CODES)
+    return _USAGE.format(commands="\n".join(_grouped(commands())), exit_codes=EXIT_CODES)
+
+
+def _grouped(known):
+    width = max(map(len, known))
+    columns = min(max(shutil.get_terminal_size().columns, 60), 100)
+    rest = tuple(name for name in known if name not in _SPELLED.values())
+    for title, names in (*_GROUPS.items(), ("others", rest)):
+        if names:
+            yield f"{title}:"
+            for name in names:
+                line = f"  {name:<{width}}  {_first_line(name)}"
+                yield textwrap.fill(line, columns, subsequent_indent=" " * (width + 4))
+            yield ""
 
 
 def _first_line(name):
-    source = importlib.util.find_spec(f"{__name__}.{name}").loader.get_source(f"{__name__}.{name}")
+    module = f"{__name__}.{name.replace('-', '_')}"
+    source = importlib.util.find_spec(module).loader.get_source(module)
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
@@ -187,7 +218,7 @@ def parser_of(name):
     """The module of a command and its Parser, with the flags that all commands have."""
     from ._flags import Parser
 
-    module = importlib.import_module(f"{__name__}.{name}")
+    module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     parser = Parser(prog=f"caffelite {name}", description=module.__doc__, epilog=EXIT_CODES)
     how_much = parser.add_mutually_exclusive_group()
     how_much.add_argument("-q", "--quiet", action="store_true", help="only warnings, no bars")
