@@ -76,6 +76,18 @@ def test_records_come_in_key_order_by_number_and_wrap(tmp_path, caplog):
     assert caplog.messages == ["Restarting data prefetching from start."] * 2
 
 
+def test_passes_through_a_small_database_are_told_ever_more_rarely(tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO", "caffelite")
+    path = write(tmp_path / "db", [(b"a", b""), (b"b", b"")])
+    for often, told in ((10_000, 7), (2, 99)):
+        monkeypatch.setattr("caffelite.data.source.OFTEN", often)
+        source = LmdbSource(path)
+        for index in range(200):
+            source.sample(index)
+        assert caplog.messages == ["Restarting data prefetching from start."] * told
+        caplog.clear()
+
+
 def test_a_new_database_has_the_format_that_caffe_reads(tmp_path):
     folder = write(tmp_path / "a" / "db", [(b"key", b"value")])
     assert os.listdir(folder) == ["data.mdb"]

@@ -4,7 +4,6 @@ They need the extra [leveldb].
 """
 
 import bisect
-import logging
 import os
 import shutil
 import struct
@@ -17,8 +16,6 @@ from ..atomic import written_together
 from ..errors import DataError, missing_extra
 from ..reading import data, text
 from .source import RecordSource
-
-log = logging.getLogger("caffelite")
 
 _BLOCK = 1 << 15
 _MARK = 1 << 14  # bytes between records that are found by their keys
@@ -66,7 +63,7 @@ class LevelDbSource(RecordSource):
         """(key, value) of record `number`; `at` is its place within the database."""
         place = number if self._length is None else number % self._length
         if place < self.at and self.in_turn:
-            log.info("Restarting data prefetching from start.")
+            self.log_restart()
         self._turn_to(place)
         while self.at < place:
             if self._next() is None:

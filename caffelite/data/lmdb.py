@@ -58,7 +58,7 @@ class LmdbSource(RecordSource):
         """(key, value) of record `number` modulo the length."""
         index = number % self._length
         if self.in_turn and index < self.at:
-            log.info("Restarting data prefetching from start.")
+            self.log_restart()
         if not self._start <= index < self._end:
             self._turn_to(index)
         self.at, place = index, index - self._start

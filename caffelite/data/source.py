@@ -31,10 +31,15 @@ every source the same questions: give it an example there.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, NamedTuple
 
 from ..errors import DataError
 from ..types import Array
+
+OFTEN = 10_000  # records between two restarts that are far enough apart to tell of each
+
+log = logging.getLogger("caffelite")
 
 
 class State(NamedTuple):
@@ -155,6 +160,14 @@ class RecordSource(Source):
     path: str
     in_turn = True  # whether a step back is another pass, which the log tells of
     at = -1  # the place within the database of the record read last
+    restarts = 0
+
+    def log_restart(self) -> None:
+        """Say so as Caffe does; of a small database, where that comes often, ever more rarely."""
+        self.restarts += 1
+        is_power_of_two = self.restarts & (self.restarts - 1) == 0
+        if is_power_of_two or len(self) >= OFTEN:
+            log.info("Restarting data prefetching from start.")
 
     def name(self, number: int) -> str:
         key = self.sample(number)[0].decode("utf-8", "backslashreplace")
