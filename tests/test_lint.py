@@ -650,8 +650,9 @@ def test_the_command_prints_findings_and_fails(tmp_path, monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == 'bad.prototxt:1: layer "x": has no type [unknown-type]'
     assert main(["lint", "bad.prototxt", "--ignore=unknown-type,unknown-bottom"]) == 0
+    assert capsys.readouterr().out == "bad.prototxt: no mistakes found\n"
+    assert main(["lint", "good.prototxt", "-q"]) == 0
     assert capsys.readouterr().out == ""
-    assert main(["lint", "good.prototxt"]) == 0
     assert main(["lint", "bad.prototxt", "--json"]) == 1
     first = json.loads(capsys.readouterr().out)[0]
     assert (first["file"], first["line"], first["layer"]) == ("bad.prototxt", 1, "x")
@@ -661,12 +662,39 @@ def test_advice_leaves_the_exit_code_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("policy.prototxt").write_text(SOLVER + "gamma: 0.1")
     assert main(["lint", "policy.prototxt"]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
+    line, *notes = capsys.readouterr().out.splitlines()
+    assert all(": note: " in note for note in notes)
     assert line.startswith("policy.prototxt:7: advice: ") and line.endswith(" [unread-option]")
     assert main(["lint", "policy.prototxt", "--strict"]) == 1
     capsys.readouterr()
     assert main(["lint", "policy.prototxt", "--json"]) == 0
     assert [finding["advice"] for finding in json.loads(capsys.readouterr().out)] == [True]
+
+
+def test_files_that_are_named_and_not_there_are_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("nets").mkdir()
+    Path("nets/here.txt").touch()
+    Path("nets/net.prototxt").write_text(
+        """layer { name: "data" type: "ImageData" top: "x" top: "t" include { phase: TRAIN }
+        image_data_param { source: "here.txt" } transform_param { mean_file: "mean.binaryproto" } }
+        layer { name: "data" type: "ImageData" top: "x" top: "t" include { phase: TEST }
+        image_data_param { source: "nets/here.txt" } }
+        layer { name: "user" type: "Python" bottom: "x" top: "y"
+        python_param { module: "mine" layer: "Mine" } }
+        layer { name: "out" type: "Silence" bottom: "y" bottom: "t" }"""
+    )
+    Path("solver.prototxt").write_text('net: "net.prototxt" base_lr: 1 lr_policy: "fixed"')
+    main(["lint", "nets/net.prototxt", "solver.prototxt"])
+    notes = [line for line in capsys.readouterr().out.splitlines() if ": note: " in line]
+    assert notes == [
+        'nets/net.prototxt:1: layer "data" (ImageData): note: mean_file "mean.binaryproto" is not '
+        "there; paths start where the command runs",
+        'nets/net.prototxt:1: layer "data" (ImageData): note: source "here.txt" is not there; it '
+        "is from nets on, where the command would have to run",
+        'solver.prototxt: note: net "net.prototxt" is not there; paths start where the command '
+        "runs",
+    ]
 
 
 def test_a_file_that_is_no_text_is_a_mistake(tmp_path, capsys):

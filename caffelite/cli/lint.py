@@ -3,8 +3,11 @@
     caffelite lint train_val.prototxt solver.prototxt
 
 Each finding is a line "FILE:LINE: layer "NAME": what is wrong [rule]". Only the text is looked at;
-no data is read. The exit code is 1 if there are findings, but for those that begin with "advice":
-these are of what runs as it stands, and may be meant. With --strict they count, too.
+no data is read, but a line beginning with "note" tells of each file that is named and not there,
+and a last one that no mistakes were found. The exit code is 1 if there are findings, but for those
+that begin with "advice": these are of what runs as it stands, and may be meant. With --strict they
+count, too.
+
 What is meant can be said in the file: a comment "# lint: ignore RULE, RULE" holds for its line,
 alone on a line for the next one, and at the head of the file for all of it.
 """
@@ -47,7 +50,19 @@ def run(args):
         for finding in found:
             place = where(finding.file, finding.line)
             print(paint(place, "bold") + str(finding).removeprefix(place))
+        _print_notes(args, found)
     return int(any(args.strict or not finding.advice for finding in found))
+
+
+def _print_notes(args, found):
+    from ..lint.missing_files import missing_files
+
+    if not args.quiet:
+        for file in args.files:
+            for line in missing_files(file):
+                print(line)
+        if not found:
+            print(f"{', '.join(args.files)}: no mistakes found")
 
 
 def _print_rules(known, as_json):
