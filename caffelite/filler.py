@@ -25,23 +25,32 @@ FILLERS = Registry(check=None)
 register = FILLERS.register
 
 
+def _word(param: FillerParameter) -> str:
+    """The type; NVCaffe's static ones draw once for each blob, as all do here."""
+    drawn = ("gaussian", "uniform", "positive_unitball", "xavier", "msra", "bilinear")
+    plain: str = param.type.removesuffix("static")
+    return plain if plain in drawn else param.type
+
+
 def unread(param: FillerParameter) -> Iterator[tuple[str, str]]:
     """(option, words) of what a FillerParameter gives and its type does not look at."""
-    if param.type not in FILLERS:
+    word = _word(param)
+    if word not in FILLERS:
         return
-    own = FILLERS[param.type].reads
+    own = FILLERS[word].reads
     reads = f"which reads {' and '.join(own)}" if own else "which has no options"
-    for name in FILLERS.unread(param.type, param):
+    for name in FILLERS.unread(word, param):
         yield name, f'it is of type "{param.type}", {reads}'
 
 
 def check(param: FillerParameter, shape: Sequence[int]) -> None:
     """Raise a NetError if `param` (a FillerParameter) cannot fill a blob of this shape."""
-    if param.type not in FILLERS:
+    word = _word(param)
+    if word not in FILLERS:
         raise NetError(f'unknown filler type "{param.type}"{FILLERS.instead_of(param.type)}')
     if math.prod(shape) == 0:
         raise NetError(f"a filler cannot fill an empty blob, of shape {tuple(shape)}")
-    filler = FILLERS[param.type]
+    filler = FILLERS[word]
     if "sparse" not in filler.reads and param.sparse != -1:
         raise NetError(f'sparse is an option of the gaussian filler, not of "{param.type}"')
     if filler.check:
@@ -50,7 +59,7 @@ def check(param: FillerParameter, shape: Sequence[int]) -> None:
 
 def fill(array: Array, param: FillerParameter, generator: Generator) -> None:
     """Fill `array` as `param` (a FillerParameter that `check` accepts) says."""
-    FILLERS[param.type](array, param, generator)
+    FILLERS[_word(param)](array, param, generator)
 
 
 def _outputs(shape: Sequence[int]) -> int:

@@ -515,3 +515,31 @@ def test_types_of_forks_are_named(tmp_path):
     with pytest.raises(CaffeliteError, match=words):
         Net(str(path), caffelite.TEST)
     assert words in lint_text(path.read_text())[0].message
+
+
+@pytest.mark.parametrize("type", ("gaussian", "uniform", "xavier", "msra", "positive_unitball"))
+def test_static_fillers_of_nvcaffe_are_the_plain_ones(type):
+    def weights(word):
+        caffelite.set_random_seed(7)
+        net = Net(
+            parse(
+                NET.replace('"constant" value: 2', f'"{word}" variance_norm: FAN_OUT'),
+                caffe_pb2.NetParameter,
+            ),
+            caffelite.TRAIN,
+        )
+        return net.params["ip"][0].data.copy()
+
+    np.testing.assert_array_equal(weights(f"{type}static"), weights(type))
+
+
+def test_what_a_static_filler_reads_is_what_the_plain_one_reads():
+    with pytest.raises(CaffeliteError, match='unknown filler type "constantstatic"'):
+        Net(
+            parse(NET.replace('"constant" value: 2', '"constantstatic"'), caffe_pb2.NetParameter),
+            caffelite.TRAIN,
+        )
+    messages = [
+        f.message for f in lint_text(NET.replace('"constant" value: 2', '"msrastatic" std: 2'))
+    ]
+    assert any('"msrastatic"' in m and "std" in m for m in messages), messages
