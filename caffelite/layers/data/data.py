@@ -50,6 +50,16 @@ class Data(PrefetchedLayer):
         crop_h, crop_w: instead of crop_size, for rectangles
         ten_crop: in TEST, 10 crops of each sample: corners and middle, then mirrored [false]
         test_size: in TEST, crops of each sample with its short side resized to this; repeated
+        img_rand_resize_lower, img_rand_resize_upper: as in NVCaffe, resize the short side to a
+            random number between; this and the next four are the same in TEST
+        rand_resize_ratio_lower, rand_resize_ratio_upper: then, the long side by the short one
+        vertical_stretch_lower, vertical_stretch_upper: then, a random factor of the height
+        horizontal_stretch_lower, horizontal_stretch_upper: and one of the width
+        interpolation_algo_down, interpolation_algo_up: how to resize for these [INTER_NEAREST,
+            INTER_CUBIC]
+        allow_upscale: whether these may let a side grow [true]
+        flow, is_flow: pictures are optical flow: mirroring makes 255 - v of what points left
+            or right: channel 2, or channels 0, 2, 4, ... [false]
     """
 
     options_field = "data_param"
