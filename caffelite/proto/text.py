@@ -65,7 +65,8 @@ def read_text(path, message_class):
     return _decode(_read_bytes(path), path, message_class)
 
 
-_passed_over = None  # what was told of, where fields that nobody knows are passed over
+# What was told of, where fields that nobody knows are passed over.
+_passed_over: set[tuple[str, str]] | None = None
 
 
 def allow_unknown(wanted: bool = True) -> None:

@@ -85,8 +85,8 @@ def unread(param: SolverParameter) -> Iterator[tuple[str, str]]:
     for option, word in _words_of_forks(param, "passed"):
         if option != "eval_type" or param.eval_type not in MEASURES:
             yield option, f"{option} {word.said}"
-    for option in given(param, only=Solver.ignored):
-        name = option.path[0]
+    for ignored in given(param, only=Solver.ignored):
+        name = ignored.path[0]
         yield name, f"{name} does nothing here; {Solver.ignored[name]}"
     for name in RULES.unread(param.type, param):
         yield name, f"{param.type} does not look at {name}"
