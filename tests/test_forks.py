@@ -543,3 +543,11 @@ def test_what_a_static_filler_reads_is_what_the_plain_one_reads():
         f.message for f in lint_text(NET.replace('"constant" value: 2', '"msrastatic" std: 2'))
     ]
     assert any('"msrastatic"' in m and "std" in m for m in messages), messages
+
+
+def test_quantized_nets_of_ristretto_stay_float32(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("caffelite"), "propagate", True)
+    quantized = """layer { name: "y" type: "ReLU" bottom: "x" top: "y"
+        quantization_param { precision: MINIFLOAT mant_bits: 10 exp_bits: 5 } }"""
+    Net(parse(INPUT + quantized, caffe_pb2.NetParameter), caffelite.TEST)
+    assert "the numbers of the layer stay float32 (a word of Ristretto)" in caplog.text

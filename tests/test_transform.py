@@ -528,13 +528,16 @@ def test_options_that_make_no_sense_are_refused(text, message):
 
 NUMBERS = [0, 1, 2, 0.3, 0.866, 1.5, -1, 30, 1e30, math.nan, math.inf, -math.inf]
 SIZES = [0, 1, 2, 5, 12, 300, 2**31, 2**32 - 1]
-NOT_DRAWN = {"mean_file", "noise_param", "emit_constraint", "expand_param", "scale_factors"}
+NOT_DRAWN = {
+    *("mean_file", "noise_param", "emit_constraint", "expand_param", "scale_factors"),
+    "resize_params",
+}
 
 
 def drawn(message, pick, pca_file):
     """Fill a message with options at random, sensible or not."""
     for field in message.DESCRIPTOR.fields:
-        if field.name in NOT_DRAWN or pick.random() < 0.8:
+        if field.name in NOT_DRAWN or pick.random() < 0.9:
             continue
         old = getattr(message, field.name)
         if isinstance(old, (bool, int, float, str)):
@@ -554,6 +557,8 @@ def a_value(field, pick, pca_file):
         return pick.randint(-1, 12)
     if field.type == field.TYPE_UINT32:
         return pick.choice([pick.choice(SIZES), pick.randint(1, 12)])
+    if field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_INT64):
+        return pick.randint(-2, 12)
     if field.type == field.TYPE_ENUM:
         return pick.choice(list(field.enum_type.values_by_number))
     return str(pca_file) if field.type == field.TYPE_STRING else pick.random() < 0.5

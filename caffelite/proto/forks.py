@@ -30,6 +30,7 @@ ENET = "ENet's Caffe"
 MPI = "Caffe-MPI"
 SSD = "SSD's Caffe"
 SCNN = "SCNN's Caffe"
+RISTRETTO = "Ristretto"
 BVLC_2014 = "the Caffe of 2014"
 
 
@@ -157,7 +158,6 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
         "LayerParameter.multinode": _NODES,
         "LayerParameter.mn_grad_compress_param": _NODES,
         "LayerParameter.split_param": _ENGINE,
-        "LayerParameter.quantization_param": passed("the numbers of the layer stay float32"),
         "BatchNormParameter.use_weight_bias": DONE,
         "BatchNormParameter.bias_term": refused("write a BatchNorm and a Scale layer"),
         "BatchNormParameter.filler": DONE,
@@ -234,6 +234,9 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
     SCNN: {
         "ParamSpec.force_mult": passed("there is no force regularization"),
     },
+    RISTRETTO: {
+        "LayerParameter.quantization_param": passed("the numbers of the layer stay float32"),
+    },
     BVLC_2014: {
         "SolverParameter.stepearly": DONE,
     },
@@ -274,6 +277,10 @@ TYPES = {
     "SegData": TSN,
     "BatchReduction": TSN,
     "CTCDecoder": "CTPN's Caffe",
+    "ConvolutionRistretto": RISTRETTO,
+    "DeconvolutionRistretto": RISTRETTO,
+    "FcRistretto": RISTRETTO,
+    "LRNRistretto": RISTRETTO,
 }
 
 # Messages of LayerParameter that the schema lacks -> whose they are.
