@@ -124,6 +124,8 @@ NESTED = [
     ("InterpParameter", "zoom_factor", 3, 1),
     ("SeLuParameter", "alpha", 2, 1.67326324),
     ("SolverParameter", "rate_in_history", 90004, True),
+    ("SolverParameter", "rampup_interval", 90051, 0),
+    ("TransformationParameter", "img_rand_resize_lower", 1201, 0),
     ("SolverState", "seed", 90001, None),
     ("SolverState", "position", 90002, None),
     ("V1LayerParameter", "source_line", 90900, None),
@@ -132,6 +134,7 @@ EXTRA_VALUES = [
     ("PoolingParameter", "PoolMethod", "L2", 1003),
     ("EltwiseParameter", "EltwiseOp", "STOCHASTIC_SUM", 1003),
     ("LossParameter", "NormalizationMode", "PRE_FIXED", 1003),
+    ("ReductionParameter", "ReductionOp", "TOPK", 1005),
     ("ConvolutionParameter", "Engine", "MKL2017", 3),
     ("ConvolutionParameter", "Engine", "MKLDNN", 4),
 ]
