@@ -553,12 +553,10 @@ def drawn(message, pick, pca_file):
 def a_value(field, pick, pca_file):
     if field.type == field.TYPE_FLOAT:
         return pick.choice([pick.choice(NUMBERS), pick.random()])
-    if field.type == field.TYPE_INT32:
+    if field.type in (field.TYPE_INT32, field.TYPE_INT64):
         return pick.randint(-1, 12)
     if field.type == field.TYPE_UINT32:
         return pick.choice([pick.choice(SIZES), pick.randint(1, 12)])
-    if field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_INT64):
-        return pick.randint(-2, 12)
     if field.type == field.TYPE_ENUM:
         return pick.choice(list(field.enum_type.values_by_number))
     return str(pca_file) if field.type == field.TYPE_STRING else pick.random() < 0.5
