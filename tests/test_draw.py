@@ -11,6 +11,7 @@ from google.protobuf import text_format
 
 from caffelite.cli import main
 from caffelite.draw import LayersOfPhase, dot_text
+from caffelite.errors import CaffeliteError
 from caffelite.layers import layer_types
 from caffelite.pictures import draw
 from caffelite.proto import caffe_pb2
@@ -336,3 +337,73 @@ def test_without_graphviz_the_way_out_is_named(folder, monkeypatch, capsys):
 
     with pytest.raises(CaffeliteError, match=r"pip install 'caffelite\[draw\]'"):
         graphviz.render("digraph {}", "svg")
+
+
+# Folds
+
+
+def block(name, bottom, outputs=4):
+    options = f"convolution_param {{ num_output: {outputs} kernel_size: 1 }}"
+    return f"""
+layer {{ name: "{name}/a" type: "Convolution" bottom: "{bottom}" top: "{name}/a" {options} }}
+layer {{ name: "{name}/b" type: "TanH" bottom: "{name}/a" top: "{name}/b" }}
+layer {{ name: "{name}/c" type: "AbsVal" bottom: "{name}/b" top: "{name}/c" }}
+"""
+
+
+BLOCKS = (
+    'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [2, 3, 5, 5] } } }\n'
+    + block("first", "data")
+    + block("second", "first/c", 6)
+    + 'layer { name: "end" type: "ReLU" bottom: "second/c" top: "end" }\n'
+)
+
+
+def test_blocks_that_repeat_are_drawn_as_one(folder):
+    Path("net.prototxt").write_text(BLOCKS)
+    assert main(["draw", "net.prototxt", "--fold", "net.dot"]) == 0
+    dot = Path("net.dot").read_text()
+    words = (
+        "2 × the same block first, second 2 Convolution, 2 TanH, 2 AbsVal 6 layers · 46 learnable"
+    )
+    assert nodes(dot)["f1"] == words  # 3 * 4 + 4 + 4 * 6 + 6
+    assert set(nodes(dot)) == {"n0", "f1", "n7", "o7_0"}
+    assert [edge[:2] for edge in edges(dot)] == [("n0", "f1"), ("f1", "n7"), ("n7", "o7_0")]
+
+
+def test_scopes_are_drawn_as_one(folder):
+    Path("net.prototxt").write_text(BLOCKS)
+    assert main(["draw", "net.prototxt", "net.dot", "--fold-by", "scopes"]) == 0
+    dot = Path("net.dot").read_text()
+    assert nodes(dot)["f1"] == "first/ 1 Convolution, 1 TanH, 1 AbsVal 3 layers · 16 learnable"
+    assert ("f1", "f4", "2×4×5×5") in edges(dot)
+
+
+def test_a_label_that_a_fold_reads_is_named_once(folder):
+    head = 'layer { name: "d" type: "DummyData" top: "data" top: "y" dummy_data_param {'
+    text = f"{head} shape {{ dim: [2, 3, 5, 5] }} shape {{ dim: 2 }} }} }}\n"
+    text += "".join(block(f"u{k}", f"u{k - 1}/c" if k else "data") for k in range(6))
+    for name in ("s1", "s2", "s3"):
+        text += f'layer {{ name: "end/{name}" type: "Silence" bottom: "u5/c" bottom: "y" }}\n'
+    Path("net.prototxt").write_text(text)
+    assert main(["draw", "net.prototxt", "net.dot", "--fold-by", "scopes"]) == 0
+    dot = Path("net.dot").read_text()
+    assert [edge for edge in edges(dot) if edge[1] == "f19"] == [
+        ("f16", "f19", "2×4×5×5"),
+        ("if19_0_1", "f19", "2"),
+    ]
+    assert nodes(dot)["if19_0_1"] == "y"
+
+
+def test_a_png_that_nobody_could_read_is_refused(folder, capsys):
+    """By its length in boxes, before it is laid out, or by what it was laid out as."""
+    text = 'layer { name: "x0" type: "Input" top: "x0" input_param { shape { dim: 7 } } }\n'
+    for k in range(1, 600):
+        text += f'layer {{ name: "x{k}" type: "TanH" bottom: "x{k - 1}" top: "x{k}" }}\n'
+    Path("net.prototxt").write_text(text)
+    assert main(["draw", "net.prototxt", "net.png"]) == 1
+    said = capsys.readouterr().err
+    assert ".svg" in said and "--fold" in said and "32,767" in said
+    assert not Path("net.png").exists()
+    with pytest.raises(CaffeliteError, match="pixels long"):
+        graphviz()("digraph { a [shape=box, height=400] }", "png")

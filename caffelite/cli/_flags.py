@@ -34,6 +34,12 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
         )
 
+    def parse_args(self, args=None, namespace=None):
+        """As ever, but flags may stand between positionals: draw MODEL --fold OUT."""
+        if any(action.nargs == argparse.REMAINDER for action in self._actions):
+            return super().parse_args(args, namespace)
+        return self.parse_intermixed_args(args, namespace)
+
     def parse_known_args(self, args=None, namespace=None):
         return super().parse_known_args(self._as_argparse_has_them(args), namespace)
 

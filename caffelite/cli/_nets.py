@@ -186,11 +186,11 @@ def open_with_data(args, what):
     return net
 
 
-def filtered_net(path, phase, args):
-    """A FilteredNet of the net that `open_net` would build, however wrong it is."""
+def filtered_net(net, phase, args):
+    """A FilteredNet of what `open_net` would build of a file or NetParameter, however wrong."""
     from ..lint.filtered_net import FilteredNet
 
-    _, param = _in_state(path, phase, args)
+    _, param = _in_state(net, phase, args)
     return FilteredNet(param, param.state)
 
 

@@ -43,6 +43,13 @@ def add_arguments(parser):
         help="tell the shapes of the blobs",
     )
     parser.add_argument(
+        "--fold",
+        action="store_true",
+        help="draw blocks that repeat, or scopes of names such as inception_4a/, as one box each: "
+        "what leaves fewer boxes",
+    )
+    parser.add_argument("--fold-by", choices=("repeats", "scopes"), help="which of the two to fold")
+    parser.add_argument(
         "--display_lrm", action="store_true", help="tell the lr_mult of weights and biases"
     )
     add_sample_flag(parser)
@@ -58,13 +65,16 @@ def run(args):
         )
     from ..atomic import write_atomically
     from ..pictures.draw import dot_text
-    from ..pictures.graphviz import render
+    from ..pictures.graphviz import check_length, render
     from ..proto.text import read_net
 
     net = read_net(model)
     phases = PHASES if args.phase == "ALL" else (args.phase,)
-    drawn = _layers_by_phase(model, phases, args)
-    text = dot_text(net, drawn, args.rankdir, args.shapes, args.display_lrm)
+    fold = args.fold_by or ("fewest" if args.fold else None)
+    if kind == "png":
+        check_length(dot_text(net, fold=fold))
+    drawn = _layers_by_phase(net, model, phases, args)
+    text = dot_text(net, drawn, args.rankdir, args.shapes, args.display_lrm, fold)
     write_atomically(out, text.encode() if kind in _TEXT else render(text, kind))
     print(out)
     return 0
@@ -78,11 +88,11 @@ def _files(args):
     return found
 
 
-def _layers_by_phase(model, phases, args):
+def _layers_by_phase(net, model, phases, args):
     """A LayersOfPhase for each phase; what keeps shapes from being known is told."""
-    found, problems = [], []
+    found, problems, given = [], [], sample(args, model)
     for phase in phases:
-        part, problem = _layers_of(model, phase, args)
+        part, problem = _layers_of(filtered_net(net, phase, args), model, given)
         found.append(part)
         problems += problem
     for words in dict.fromkeys(problems):
@@ -90,14 +100,13 @@ def _layers_by_phase(model, phases, args):
     return found
 
 
-def _layers_of(model, phase, args):
-    """(LayersOfPhase, problems) of a net in one phase."""
+def _layers_of(net, model, given):
+    """(LayersOfPhase, problems) of a FilteredNet; `given` is what to take for missing data."""
     from ..net.one_by_one import measure
     from ..pictures.draw import LayersOfPhase
 
-    net = filtered_net(model, phase, args)
-    part, problems = LayersOfPhase(phase, net.indices), []
-    measured = measure(net.layers, net.source, net.state, sample(args, model))
+    part, problems = LayersOfPhase(net.phase, net.indices), []
+    measured = measure(net.layers, net.source, net.state, given)
     for index, layer, told in zip(net.indices, net.layers, measured, strict=True):
         for k, top in enumerate(told["top"]):
             if top["shape"] is not None:

@@ -1,9 +1,11 @@
 """NetParameter -> Graphviz text: a box per layer, in-place layers stacked below their producer."""
 
 import html
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ..proto import caffe_pb2
+from . import fold as folds
 
 _FONT = "Helvetica,Arial,sans-serif"
 _LONGEST = 48  # characters of a name that are shown
@@ -26,6 +28,7 @@ _OF_ROLE = {
 _PHASE_COLORS = {"TRAIN": "#b3540a", "TEST": "#0a6a74"}
 _EDGE_COLOR = "#5b6673"
 _WRONG = "#c00000"
+_FOLD_COLOR = "#1a66c4"
 _FAR = 15  # layers, from which on a label's edges are cut
 
 
@@ -39,7 +42,7 @@ class LayersOfPhase:
     learnable: dict = field(default_factory=dict)  # layer index: number of values, None: unknown
 
 
-def dot_text(net, phases=None, rankdir="TB", shapes=True, display_lrm=False):
+def dot_text(net, phases=None, rankdir="TB", shapes=True, display_lrm=False, fold=None):
     """The Graphviz source of a picture of `net`.
 
     Parameters
@@ -49,10 +52,11 @@ def dot_text(net, phases=None, rankdir="TB", shapes=True, display_lrm=False):
     rankdir : where the data flows: TB, BT, LR or RL
     shapes : whether edges tell the shapes of the blobs
     display_lrm : whether layers with a weight and a bias tell their lr_mult
+    fold : what is drawn as one box: "repeats", "scopes", "fewest" for that of these which leaves
+        fewer boxes, or None
     """
-    graph = _Graph(
-        net, phases or [LayersOfPhase("", list(range(len(net.layer))))], shapes, display_lrm
-    )
+    drawn = phases or [LayersOfPhase("", list(range(len(net.layer))))]
+    graph = _Graph(net, drawn, shapes, display_lrm, fold)
     lines = [
         f"digraph {_quoted(net.name or 'net')} {{",
         f"  rankdir={rankdir}; nodesep=0.35; ranksep=0.38; bgcolor=white; pad=0.2;",
@@ -70,7 +74,7 @@ def dot_text(net, phases=None, rankdir="TB", shapes=True, display_lrm=False):
 class _Graph:
     """The layers of all phases with their wiring: who is stacked on whom, who reads what."""
 
-    def __init__(self, net, phases, shapes, display_lrm):
+    def __init__(self, net, phases, shapes, display_lrm, fold):
         self.net, self.drawn = net, phases
         self.with_shapes, self.with_lrm = shapes, display_lrm
         self.phases = {}  # layer index: the phases that it is in
@@ -81,6 +85,12 @@ class _Graph:
         for phase, source, name, reader, j, shape in readings:
             tail = None if source is None else self.stack_of[source]
             self.wires.setdefault((tail, name, reader, j), {})[phase] = shape
+        self.far = self._far()
+        self.stacks = {}  # the first layer of each stack: its layers
+        for index in sorted(self.phases):
+            self.stacks.setdefault(self.stack_of[index], []).append(index)
+        self.node_of = {root: f"n{root}" for root in self.stacks}
+        self.folded = self._fold(fold)  # {node: (Fold, its layers)}
         self.pills = {}  # node: (label, color)
         self.arrows = {}  # (tail node, head node, bottom, blob name): {phase: shape}
         self._connect()
@@ -120,6 +130,24 @@ class _Graph:
             stack_of[index] = index if agreed is None else agreed
         return stack_of
 
+    def _fold(self, how):
+        """Let stacks that are drawn as one have the same node."""
+        roots = list(self.stacks)
+        place = {root: at for at, root in enumerate(roots)}
+        boxes = [[self.net.layer[index] for index in members] for members in self.stacks.values()]
+        wires = [
+            folds.Edge(place[tail], place[self.stack_of[reader]], name, (tail, name) in self.far)
+            for tail, name, reader, _ in self.wires
+            if None not in (tail, reader) and self.stack_of[reader] != tail
+        ]
+        folded = {}
+        for fold in folds.chosen(how, boxes, wires):
+            inside = roots[fold.first : fold.first + fold.period * fold.count]
+            node = f"f{inside[0]}"
+            self.node_of.update(dict.fromkeys(inside, node))
+            folded[node] = fold, [index for root in inside for index in self.stacks[root]]
+        return folded
+
     def title(self):
         known = [part.learnable for part in self.drawn if None not in part.learnable.values()]
         counts = {sum(learnable.values()) for learnable in known if any(learnable.values())}
@@ -132,15 +160,11 @@ class _Graph:
     # Nodes
 
     def nodes(self):
-        stacks = {}
-        for index in sorted(self.phases):
-            stacks.setdefault(self.stack_of[index], []).append(index)
-        for root, members in stacks.items():
-            cells = "".join(self._cell(index) for index in members)
-            yield (
-                f"  n{root} [label=<<TABLE BORDER='0' CELLBORDER='1' CELLSPACING='0' "
-                f"CELLPADDING='6'>{cells}</TABLE>>];"
-            )
+        for root, members in self.stacks.items():
+            if self.node_of[root] not in self.folded:
+                yield _table(f"n{root}", "".join(self._cell(index) for index in members))
+        for node, (fold, members) in self.folded.items():
+            yield _table(node, self._folded_cell(fold, members))
         yield from (
             f'  {node} [shape=box, style=rounded, height=0.3, color="{color}", label=<{label}>];'
             for node, (label, color) in self.pills.items()
@@ -162,12 +186,29 @@ class _Graph:
         if self.with_lrm and has_weight_and_bias(layer.type):
             told.append("lr_mult {:g}, {:g}".format(*lr_mults(layer)))
         if told:
-            small = f"<FONT POINT-SIZE='10' COLOR='#4d5660'>{_text(' · '.join(told), 80)}</FONT>"
             first = (
                 "<TABLE BORDER='0' CELLBORDER='0' CELLSPACING='0' CELLPADDING='2'>"
-                f"<TR><TD>{first}</TD></TR><TR><TD>{small}</TD></TR></TABLE>"
+                f"<TR><TD>{first}</TD></TR><TR><TD>{_small(' · '.join(told))}</TD></TR></TABLE>"
             )
         return f"<TR><TD BGCOLOR='{fill}' COLOR='{border}'>{first}</TD></TR>"
+
+    def _folded_cell(self, fold, members):
+        """What a fold stands for: the names of its blocks, and how many layers of which types."""
+        shown = [f"<B>{_text(fold.title())}</B>"]
+        if fold.count > 1:
+            shown += map(_small, folds.in_lines(fold.names))
+        types = Counter(self.net.layer[index].type for index in members).most_common()
+        shown += map(_small, folds.in_lines([f"{count} {kind}" for kind, count in types]))
+        learnable = max(
+            (sum(part.learnable.get(index) or 0 for index in members) for part in self.drawn),
+            default=0,
+        )
+        told = f"{len(members)} layers" + (f" · {learnable:,} learnable" if learnable else "")
+        rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in [*shown, _small(told)])
+        return (
+            f"<TR><TD BORDER='2' BGCOLOR='#ffffff' COLOR='{_FOLD_COLOR}'><TABLE BORDER='0' "
+            f"CELLBORDER='0' CELLSPACING='0' CELLPADDING='1'>{rows}</TABLE></TD></TR>"
+        )
 
     def _mark(self, phases, everywhere):
         """ " TRAIN" or " TEST" in its colour, for what is not in all phases drawn."""
@@ -187,32 +228,37 @@ class _Graph:
         Blobs that nobody reads end in one. Labels that are read far away are cut: one pill where
         they come from, one at each reader. All edges drawn, they would hide the rest.
         """
-        far = {
+        for (tail, name, reader, j), by_phase in self.wires.items():
+            head = None if reader is None else self.node_of[self.stack_of[reader]]
+            if tail is None:
+                pill = self._pill(
+                    f"m{reader}_{j}", f"{_text(name)}<BR/>(nobody produces it)", _WRONG
+                )
+                self._arrow(pill, head, j, by_phase)
+            elif reader is None or (tail, name) in self.far:
+                mark = self._mark(by_phase, self.phases[tail])
+                k = list(self.net.layer[tail].top).index(name)
+                pill = self._pill(f"o{tail}_{k}", _text(name) + mark)
+                self._arrow(self.node_of[tail], pill, 0, by_phase)
+                if reader is not None:
+                    of = f"{head}_{tail}_{k}" if head in self.folded else f"{reader}_{j}"
+                    pill = self._pill(f"i{of}", _text(name))
+                    self._arrow(pill, head, j, by_phase)
+            elif self.stack_of[reader] != tail and self.node_of[tail] != head:
+                layer = self.net.layer[tail]
+                clear = len(layer.top) == 1 and name == layer.name
+                j = 0 if head in self.folded else j
+                self._arrow(self.node_of[tail], head, j, by_phase, None if clear else name)
+
+    def _far(self):
+        """{(tail, name)} of blobs that are not drawn as edges."""
+        return {
             (tail, name)
             for tail, name, reader, _ in self.wires
             if None not in (tail, reader)
             and len(self.net.layer[tail].top) > 1
             and reader - tail > _FAR
         }
-        for (tail, name, reader, j), by_phase in self.wires.items():
-            head = None if reader is None else f"n{self.stack_of[reader]}"
-            if tail is None:
-                pill = self._pill(
-                    f"m{reader}_{j}", f"{_text(name)}<BR/>(nobody produces it)", _WRONG
-                )
-                self._arrow(pill, head, j, by_phase)
-            elif reader is None or (tail, name) in far:
-                mark = self._mark(by_phase, self.phases[tail])
-                k = list(self.net.layer[tail].top).index(name)
-                pill = self._pill(f"o{tail}_{k}", _text(name) + mark)
-                self._arrow(f"n{tail}", pill, 0, by_phase)
-                if reader is not None:
-                    pill = self._pill(f"i{reader}_{j}", _text(name))
-                    self._arrow(pill, head, j, by_phase)
-            elif self.stack_of[reader] != tail:
-                layer = self.net.layer[tail]
-                clear = len(layer.top) == 1 and name == layer.name
-                self._arrow(f"n{tail}", head, j, by_phase, None if clear else name)
 
     def _pill(self, node, label, color=None):
         self.pills[node] = label, color or _EDGE_COLOR
@@ -230,6 +276,17 @@ class _Graph:
                 color = _PHASE_COLORS.get(next(iter(by_phase)), _EDGE_COLOR)
                 options += f', style=dashed, color="{color}"'
             yield f"  {tail} -> {head} [{options}];"
+
+
+def _table(node, rows):
+    return (
+        f"  {node} [label=<<TABLE BORDER='0' CELLBORDER='1' CELLSPACING='0' "
+        f"CELLPADDING='6'>{rows}</TABLE>>];"
+    )
+
+
+def _small(words):
+    return f"<FONT POINT-SIZE='10' COLOR='#4d5660'>{_text(words, 80)}</FONT>"
 
 
 def lr_mults(layer):

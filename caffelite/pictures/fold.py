@@ -5,6 +5,7 @@ that those in a row can always become one.
 """
 
 import re
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,8 @@ _SCOPE = re.compile(
 )  # of inception_4a/1x1 and of layer1.0.conv1, all but the last word
 
 
-class Fold(NamedTuple):
+@dataclass(frozen=True)
+class Fold:
     """Boxes in a row that become one: `count` blocks of `period` boxes from box `first` on.
 
     `names` has one for each block.
@@ -30,6 +32,10 @@ class Fold(NamedTuple):
     count: int
     names: list
 
+    def title(self):
+        """What it stands for."""
+        return f"{self.count} × the same block" if self.count > 1 else self.names[0]
+
 
 class Edge(NamedTuple):
     """A box reads the blob `name` of another; `far` ones are named, not drawn."""
@@ -38,6 +44,44 @@ class Edge(NamedTuple):
     head: int
     name: str
     far: bool = False
+
+
+def chosen(how, boxes, edges):
+    """The Folds of boxes as `dot_text` wants them, none within another; see `repeated_blocks`."""
+    found = {
+        "repeats": lambda: repeated_blocks(boxes, edges),
+        "scopes": lambda: _outermost(scopes([box[0].name for box in boxes])),
+        None: list,
+    }
+    if how == "fewest":
+        return max(found["repeats"](), found["scopes"](), key=_saved)
+    return found[how]()
+
+
+def _saved(folds):
+    """How many boxes fewer there are with these folds."""
+    return sum(fold.period * fold.count - 1 for fold in folds)
+
+
+def _outermost(folds):
+    kept, end = [], 0
+    for fold in folds:
+        if fold.first >= end:
+            kept.append(fold)
+            end = fold.first + fold.period
+    return kept
+
+
+def in_lines(words, width=36, most=8):
+    """Words in lines of about `width` letters; of more than `most`, the first ones and the last."""
+    shown = [*words[: most - 2], "…", words[-1]] if len(words) > most else list(words)
+    lines = []
+    for word in shown:
+        if lines and len(lines[-1]) + len(word) + 2 <= width:
+            lines[-1] += f", {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def repeated_blocks(boxes, edges):
@@ -112,12 +156,10 @@ def scopes(names):
                 found.append(Fold(start, box - start, 1, [name]))
         del open_[kept:]
         open_ += [(word, box) for word in scope[kept:]]
-    outermost_first = sorted(found, key=lambda fold: (fold.first, -fold.period))
-    return [
-        fold
-        for at, fold in enumerate(outermost_first)
-        if not at or fold[:2] != outermost_first[at - 1][:2]
-    ]
+    kept = {}  # the innermost scope for boxes that several hold alone
+    for fold in found:
+        kept.setdefault((fold.first, -fold.period), fold)
+    return [kept[at] for at in sorted(kept)]
 
 
 def repeats(signatures, cuts):

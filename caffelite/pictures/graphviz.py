@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,8 +27,42 @@ _FONTS = """\
 """
 
 
+_MOST_PIXELS = 32_767  # of a side of a PNG; Graphviz shrinks to that what is larger
+_EDGE = re.compile(r"^\s*(\S+) -> (\S+)", re.MULTILINE)
+_BOX = re.compile(rb'\bbb="0,0,([\d.e+]+),([\d.e+]+)"')
+_LEAST_RANK = 60  # pixels from a box to the one that reads it
+
+
 def render(dot, kind):
-    """The picture as bytes; `kind` is svg, png or pdf."""
+    """The picture as bytes; `kind` is svg, png or pdf.
+
+    A PNG that would be too large to be read is refused, as soon as that is clear.
+    """
+    if kind == "png":
+        check_length(dot)
+        box = _BOX.search(_run(dot, "dot"))
+        _check_pixels(*(float(side) * 96 / 72 for side in box.groups()))
+    return _run(dot, kind)
+
+
+def check_length(dot):
+    """Refuse what is too large for a PNG before it is laid out, which can take minutes."""
+    ranks = {}
+    for tail, head in _EDGE.findall(dot):
+        ranks[head] = max(ranks.get(head, 0), ranks.get(tail, 0) + 1)
+    _check_pixels(max(ranks.values(), default=0) * _LEAST_RANK)
+
+
+def _check_pixels(*sides):
+    longest = max(sides)
+    if longest > _MOST_PIXELS:
+        raise CaffeliteError(
+            f"as a PNG, this net would be {longest:,.0f} pixels long or more, and {_MOST_PIXELS:,} "
+            "is the most; draw it as .svg or .pdf, which can be of any size, or with --fold"
+        )
+
+
+def _run(dot, kind):
     if shutil.which("dot"):
         command = ["dot", f"-T{kind}"]
     elif importlib.util.find_spec("pygraphviz"):

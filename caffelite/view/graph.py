@@ -1,5 +1,7 @@
 """The text of a net -> what the page draws and tells of it, as JSON can say it."""
 
+from dataclasses import asdict
+
 from google.protobuf import text_format
 
 from ..errors import CaffeliteError
@@ -134,4 +136,4 @@ def _folds(layers, boxes, edges):
     wires = [fold.Edge(edge["from"], edge["to"], edge["name"], edge["far"]) for edge in edges]
     names = [box[0].name for box in params]
     found = {"repeats": fold.repeated_blocks(params, wires), "scopes": fold.scopes(names)}
-    return {kind: [one._asdict() for one in folds] for kind, folds in found.items()}
+    return {kind: [asdict(one) for one in folds] for kind, folds in found.items()}
