@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -233,6 +234,19 @@ def test_bad_pictures_are_named_and_the_others_answered(trained, classify, capsy
     assert main(["classify", "pictures", *MADE, "--skip-bad"]) == 0
     err = capsys.readouterr().err
     assert "skipped pictures/bee/1.png: no picture" in err and "skipped: 1 of 9 pictures" in err
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(trained, classify, monkeypatch):
+    """Its pictures would be left out in silence."""
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("bee"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert "pictures/bee: cannot be read: Permission denied" in classify("pictures", code=1)
 
 
 def test_csv_is_there_whole_or_not_at_all(trained, capsys, monkeypatch):

@@ -189,6 +189,11 @@ def test_every_place_of_a_map_counts(folder, capsys):
     (found,) = report(net, capsys=capsys)
     assert (found["samples"], found["counted"]) == (5, 40)
     assert found["top_1"] == pytest.approx((x.argmax(axis=1) == y[:, 0]).mean())
+    losses = np.log(np.exp(x).sum(axis=1)) - np.take_along_axis(x, y, axis=1)[:, 0]
+    of_each = losses.mean(axis=(1, 2))
+    assert [one["number"] for one in found["worst"]] == (-of_each).argsort().tolist()
+    assert [one["loss"] for one in found["worst"]] == pytest.approx(sorted(of_each)[::-1], 1e-5)
+    assert found["suspicious"] == []
 
 
 def rows(path, **arrays):
@@ -452,6 +457,13 @@ def test_a_page_holds_its_pictures_and_takes_names_for_text(folder, capsys):
     before = Path("page.html").read_bytes()
     assert main(["test", *words, "--html=page.html"]) == 0
     assert Path("page.html").read_bytes() == before
+
+
+@pytest.mark.parametrize("flag", ["--html", "--confusion"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_run(scored, capsys, flag):
+    net = database(5) + layer("a", "Accuracy", "scores y", "a")
+    err = report(net, f"{flag}=none/page", code=2, capsys=capsys)
+    assert f"{flag}: none is no folder" in err
 
 
 @pytest.mark.parametrize("more", [["--report"], ["--iterations=2"], []])

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
@@ -12,6 +13,10 @@ from ._progress import make_bar
 
 def run(args):
     """Run the net of `caffelite test` and print the report; returns the exit code."""
+    for flag, path in (("--html", args.html), ("--confusion", args.confusion)):
+        folder = os.path.dirname(path or "")
+        if folder and not os.path.isdir(folder):  # to find out behind a run of hours is too late
+            raise UsageError(f"{flag}: {folder} is no folder")
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
