@@ -24,15 +24,18 @@ def run(args):
     with running(net):
         names = _names(net, args.labels)
         measures = _measure(net, args, quiet, log)
-        samples = _Samples(net, measures)
+        reports = [measure.report() for measure in measures]
+        samples = _Samples(net, reports)
         if args.html:
-            _write_page(args, measures, names, samples)
+            _write_page(args, zip(measures, reports, strict=True), names, samples)
     if args.confusion:
-        _write_confusion(args.confusion, measures, names)
+        _write_confusion(args.confusion, reports, names)
     if args.json:
-        print(json_text([samples.named(measure.report()) for measure in measures]))
-    else:
-        print("\n\n".join("\n".join(one.lines(names, samples.name)) for one in measures))
+        print(json_text(reports))
+        return 0
+    pairs = zip(measures, reports, strict=True)
+    texts = ("\n".join(one.lines(names, samples.name, report)) for one, report in pairs)
+    print("\n\n".join(texts))
     return 0
 
 
@@ -78,25 +81,25 @@ def _measure(net, args, quiet, log):
 
 
 class _Samples:
-    """The samples that measures tell of: names and pictures by number, from the net's data."""
+    """The samples that reports tell of: names and pictures by number, from the net's data.
 
-    def __init__(self, net, measures):
-        self.numbers = sorted({one["number"] for m in measures for one in _told(m.report())})
+    In the reports, each gets its name.
+    """
+
+    def __init__(self, net, reports):
+        told = [one for report in reports for one in _told(report)]
+        self.numbers = sorted({one["number"] for one in told})
         layer = next((layer for layer in net.layers if layer.pass_size is not None), None)
         self.source = layer.idle_source() if layer and self.numbers else None
         self.names = {k: self._name(k) for k in self.numbers}
+        for one in told:
+            one["name"] = self.names[one["number"]]
 
     def _name(self, number):
         return self.source.name(number) if self.source else f"sample {number}"
 
     def name(self, number):
         return self.names[number]
-
-    def named(self, report):
-        """The report, in which each sample has its name."""
-        for one in _told(report):
-            one["name"] = self.names[one["number"]]
-        return report
 
     def pictures(self):
         """{number: pixels} of the samples that are pictures."""
@@ -114,16 +117,16 @@ def _told(report):
     return [one for kind in ("worst", "suspicious") for one in report.get(kind, ())]
 
 
-def _write_page(args, measures, names, samples):
+def _write_page(args, measured, names, samples):
     """The report as a page, with the pictures of single samples."""
     from ..atomic import write_atomically
     from ..pictures import page
 
     pictures, parts = samples.pictures(), []
     parts.append(page.lines([f"weights: {args.weights or 'those of the net'}"]))
-    for measure in measures:
-        parts += [page.heading(measure.heading()), page.lines(measure.facts())]
-        for section in measure.sections(names):
+    for measure, report in measured:
+        parts += [page.heading(measure.heading()), page.lines(measure.facts(report))]
+        for section in measure.sections(report, names):
             if section.title:
                 parts.append(page.subheading(section.title))
             if section.numbers is None:
@@ -137,13 +140,12 @@ def _write_page(args, measures, names, samples):
     write_atomically(args.html, page.page(f"Report on {args.model}", parts))
 
 
-def _write_confusion(path, measures, names):
+def _write_confusion(path, reports, names):
     """The confusion matrix as CSV; of several, the last, which is the main classifier's."""
     from ..atomic import write_atomically
     from ..errors import NetError
     from ..measures.accuracy import class_names
 
-    reports = [measure.report() for measure in measures]
     scored = [report for report in reports if "confusion" in report]
     if not scored:
         raise NetError("--confusion: the net has no scores of classes, only values and targets")

@@ -149,14 +149,12 @@ class Accuracy(Pair):
             confusion[pair] = count
         return confusion.tolist()
 
-    def facts(self):
-        report = self.report()
+    def facts(self, report):
         if report["counted"] != self.samples:
             yield f"labels that count: {report['counted']}"
-        yield from super().facts()
+        yield from super().facts(report)
 
-    def sections(self, names=()):
-        report = self.report()
+    def sections(self, report, names=()):
         names = class_names(names, self.classes)
         yield from _classes(report, names)
         if report["confused"]:

@@ -136,20 +136,20 @@ class Measure:
         """What is compared, in a line."""
         return f"{self.blobs[0]} against {self.blobs[1]}: {self.samples} samples"
 
-    def facts(self):
-        """The numbers that are shown, as lines of text."""
-        report = self.report()
+    def facts(self, report):
+        """The numbers of the report that are shown, as lines of text."""
         return [f"{name} = {number(report[name])}" for name in self.shown if name in report]
 
-    def sections(self, names=()):
+    def sections(self, report, names=()):
         """The rest of the report, as Sections; `names` are those of the classes, if known."""
         return []
 
-    def lines(self, names=(), sample=str):
+    def lines(self, names=(), sample=str, report=None):
         """The report as lines of text; `sample` gives the name of a sample from its number."""
+        report = self.report() if report is None else report
         yield self.heading()
-        yield from self.facts()
-        for section in self.sections(names):
+        yield from self.facts(report)
+        for section in self.sections(report, names):
             yield ""
             if section.title:
                 yield f"{section.title}:"

@@ -6,6 +6,7 @@ from ..errors import NetError
 from ._exact import ExactSum
 from ._pair import Pair
 from ._worst import Worst, by_sample
+from .accuracy import class_names
 from .base import Section, number, register
 
 MOST_KEPT = 50_000_000  # scores; they and their targets take 250 MB
@@ -104,15 +105,13 @@ class MultiLabel(Pair):
         report["worst"] = [dict(zip(_OF_WORST, row, strict=False)) for row in self.worst.rows]
         return report
 
-    def facts(self):
-        yield from super().facts()
+    def facts(self, report):
+        yield from super().facts(report)
         if not self.are_labels:
             yield "targets are not all 0 or 1: they are no labels"
 
-    def sections(self, names=()):
-        from .accuracy import class_names
-
-        report, names = self.report(), class_names(names, self.labels)
+    def sections(self, report, names=()):
+        names = class_names(names, self.labels)
         if self.are_labels and self.labels <= MOST_SHOWN:
             rows = [
                 (name, str(one["positive"]), *(number(one[k]) for k in _OF_A_LABEL))

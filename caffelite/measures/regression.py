@@ -63,8 +63,7 @@ class Regression(Pair):
             "r2": float(1 - square / spread) if spread > 0 else None,
         }
 
-    def sections(self, names=()):
-        report = self.report()
+    def sections(self, report, names=()):
         outputs = report["per_output"]
         if 1 < len(outputs) <= MOST_SHOWN:
             rows = [(str(k), *(number(o[name]) for name in _ERRORS)) for k, o in enumerate(outputs)]
