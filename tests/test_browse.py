@@ -99,7 +99,8 @@ def test_samples_are_shown_as_they_are_stored(capsys):
 def test_a_class_is_found_by_number_and_name():
     for word in ("2", "cat"):
         assert browse("db", "--class", word).numbers() == list(range(2, COUNT, 3))
-    assert browse("db", "--class=cat", "--first=6", "--count=2").numbers() == [8, 11]
+    found = browse("db", "--class=cat", "--first=6", "--count=2")
+    assert found.numbers() == [8, 11] and "from sample 6 on, of class 2 cat" in found.text
     assert browse("db", "--first=20").numbers() == [20, 21, 22]
 
 

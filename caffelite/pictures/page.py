@@ -28,7 +28,7 @@ th, td {{ padding: 2px 10px; border-bottom: 1px solid #ddd; text-align: right }}
 th {{ border-bottom: 1px solid #888 }}
 .text {{ text-align: left }}
 .samples {{ display: flex; flex-wrap: wrap; gap: 14px; margin: 1em 0 }}
-.links a {{ margin-right: 12px }}
+.links a {{ margin-right: 12px; display: inline-block }}
 figure {{ margin: 0; width: {side}px; font-size: 12px; overflow-wrap: anywhere }}
 figure img {{ width: {side}px; height: {side}px; object-fit: contain; background: #eee;
  image-rendering: pixelated }}

@@ -78,7 +78,7 @@ class Samples:
         """
         with self._lock:
             found, end = self._find(first, label)
-            parts = [page.lines(self._facts())]
+            parts = [page.lines([*self._facts(), *self._shown(first, label)])]
             if links and self.counts:
                 parts.append(page.links(self._classes()))
             elif self.counts:
@@ -113,6 +113,11 @@ class Samples:
             yield f"{len(self.counts)} classes, of {' to '.join(map(str, span))} samples"
         if self.transformer:
             yield "above as they are stored; below as the net sees them, mean and scale taken back"
+
+    def _shown(self, first, label):
+        if first or label is not None:
+            of_class = "" if label is None else f", of class {self._name(label)}"
+            yield f"shown from sample {first} on{of_class}"
 
     def _classes(self):
         yield "all", "?first=0"
