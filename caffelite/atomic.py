@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from .errors import CaffeliteError
+from .kept_bytes import path_of
 from .types import Path
 
 Data = bytes | bytearray | memoryview
@@ -28,7 +29,8 @@ def write_all_atomically(contents: Mapping[Path, Data | Iterable[Data]]) -> None
     """Make files of {path: data}; the first takes its place when all of them are on disk."""
     passing: dict[Path, tuple[str, str]] = {}
     try:
-        for path, data in contents.items():
+        for name, data in contents.items():
+            path = path_of(name)
             chunks = [data] if isinstance(data, (bytes, bytearray, memoryview)) else data
             with named_in_errors(path):
                 if os.path.exists(path) and not os.path.isfile(path):  # /dev/stdout, a pipe, ...

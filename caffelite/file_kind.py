@@ -12,6 +12,7 @@ import stat
 from typing import NamedTuple
 
 from .errors import CaffeliteError
+from .kept_bytes import path_of
 from .reading import opened
 from .types import Path
 
@@ -81,7 +82,7 @@ def _not_wanted(kind: Kind, wanted: str) -> str:
 def of(path: Path) -> Kind | None:
     """The Kind of a file or folder; None if it is of no known kind, or cannot be read."""
     try:
-        mode = os.stat(path).st_mode
+        mode = os.stat(path_of(path)).st_mode
         if stat.S_ISDIR(mode):
             return _of_folder(path)
         if not stat.S_ISREG(mode):
@@ -370,7 +371,7 @@ def _of_message(content: bytes | mmap.mmap) -> Kind | None:
 
 
 def _of_folder(path: Path) -> Kind:
-    names = set(os.listdir(path))
+    names = set(os.listdir(path_of(path)))
     if "data.mdb" in names:
         return Kind("LMDB", "an LMDB", "databases are the source in data_param")
     if "CURRENT" in names:

@@ -15,6 +15,7 @@ from numpy.random import Generator
 
 from . import reading, rng
 from .errors import NetError
+from .kept_bytes import path_of
 from .proto.caffe_pb2 import FillerParameter
 from .registry import Registry
 from .types import Array, Path
@@ -165,7 +166,7 @@ def file(array: Array, param: FillerParameter, generator: Generator) -> None:
 
 def _numbers(path: Path, count: int) -> Array:
     at = f'filler file "{path}"'
-    if not os.path.isfile(path):  # a device or a pipe may never end
+    if not os.path.isfile(path_of(path)):  # a device or a pipe may never end
         raise NetError(f"{at}: no such file (looked for from {os.getcwd()})")
     words = reading.text(path, 100 * count + (1 << 20), NetError, wanted="numbers as text").split()
     if len(words) != count:

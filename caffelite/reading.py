@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from .errors import CaffeliteError, DataError, short
+from .kept_bytes import path_of, way_out
 from .types import Path, Shape
 
 MOST_LINE = 1 << 20  # characters of a line
@@ -54,12 +55,12 @@ def opened(
     if `piped` is false: for those who look at a file twice, or map it. `how` are options of `open`.
     """
     try:
-        return open(path, mode, opener=functools.partial(_handle, piped=piped), **how)
+        return open(path_of(path), mode, opener=functools.partial(_handle, piped=piped), **how)
     except (OSError, ValueError) as problem:  # ValueError: no system takes such a name
         reason = getattr(problem, "strerror", problem)
-        if os.path.isdir(path):
+        if os.path.isdir(path_of(path)):
             reason = _folder(path)
-        raise error(f"{path}: {failing}: {reason}") from problem
+        raise error(f"{path}: {failing}: {reason}{way_out(path)}") from problem
 
 
 def _folder(path: Path) -> str:

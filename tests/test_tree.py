@@ -36,6 +36,7 @@ ORDER = [  # a room imports from its own line and the lines above
         "glog",
         "reading",
         "file_kind",
+        "kept_bytes",
         "table",
         "json_text",
         "_old_paths",

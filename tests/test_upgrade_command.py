@@ -112,7 +112,6 @@ def test_solvers_are_upgraded_with_the_nets_inside_them(folder):
             2,
             "or a .caffemodel, but this is a BlobProto",
         ),
-        (b"\x12\x04\x1a\x02\xff\0", 2, "a name that is not UTF-8"),  # layers { top: ... }
         (b"\x89HDF\r\n\x1a\n", 2, "HDF5"),
         ("layer { name: 'x' } layers { name: 'y' }", 1, "not both"),
         ("layers { layer { name: 'x' type: 'nonsense' } }", 1, "nonsense"),

@@ -61,7 +61,7 @@ def _read(path):
     """(NetParameter or SolverParameter, whether the file is text, its bytes)"""
     from google.protobuf.message import DecodeError
 
-    from ..proto import caffe_pb2, text
+    from ..proto import caffe_pb2, message_bytes, text
 
     data = reading.data(path, error=ProtoError)
     if not _BINARY.search(data, 0, 4096):
@@ -69,8 +69,8 @@ def _read(path):
         return text.of_bytes(data, likely, path), True, data
     net = caffe_pb2.NetParameter()
     try:
-        net.ParseFromString(data)
-    except DecodeError:
+        net = message_bytes.parse(caffe_pb2.NetParameter, data)
+    except (DecodeError, ProtoError):
         net.Clear()
     if not (net.layer or net.layers):
         wanted, words = (
@@ -83,7 +83,8 @@ def _read(path):
 
 def _upgraded(message, is_text, path, problems):
     """The bytes of the upgraded message; None if there is nothing to do."""
-    from ..proto import caffe_pb2, text, upgrade
+    from ..kept_bytes import bytes_of
+    from ..proto import caffe_pb2, message_bytes, text, upgrade
 
     is_solver = isinstance(message, caffe_pb2.SolverParameter)
     needed = upgrade.solver_needs_upgrade if is_solver else upgrade.net_needs_upgrade
@@ -95,8 +96,6 @@ def _upgraded(message, is_text, path, problems):
     log.disabled = True  # it says that this command exists, and what `problems` say
     try:
         (upgrade.upgrade_solver if is_solver else upgrade.upgrade_net)(message, path, problems)
-    except UnicodeDecodeError as problem:  # a string of a binary file is decoded when looked at
-        raise ProtoError(f"{path}: holds a name that is not UTF-8, damaged: {problem}") from None
     finally:
         log.disabled = False
-    return text.to_text(message).encode() if is_text else message.SerializeToString()
+    return bytes_of(text.to_text(message)) if is_text else message_bytes.serialize(message)

@@ -26,6 +26,7 @@ import numpy as np
 
 from .. import file_kind
 from ..errors import DataError
+from ..kept_bytes import path_of, way_out
 
 _MAGIC = struct.pack("<I", 0xBEEFC0DE)
 _HEADER = 16
@@ -96,7 +97,7 @@ class Pages:
     """
 
     def __init__(self, path):
-        self.name = _data_file(os.fspath(path))
+        self.name = _data_file(path_of(os.fspath(path)))
         try:
             self._file = open(self.name, "rb", buffering=0)
         except OSError as problem:
@@ -364,7 +365,7 @@ def _data_file(path):
     """The name of the file of records in a directory that is an LMDB."""
     if not os.path.exists(path):
         place = "" if os.path.isabs(path) else f" (looked for from {os.getcwd()})"
-        raise DataError(f"{path}: no such directory{place}")
+        raise DataError(f"{path}: no such directory{place}{way_out(path)}")
     if not os.path.isdir(path):
         words = "is a file; an LMDB source is the directory that holds data.mdb"
         raise file_kind.mistake(path, "an LMDB (a directory that holds data.mdb)", DataError, words)

@@ -11,6 +11,7 @@ import numpy as np
 from .. import file_kind, rng
 from ..atomic import write_atomically
 from ..errors import CaffeliteError, DataError, missing_extra
+from ..kept_bytes import path_of, way_out
 from ..reading import lines
 from ._hdf5_trial import Trial
 from .source import RowSource
@@ -154,9 +155,9 @@ def open_file(path, values=True):
 
     Another process reads it first; without `values`, only what the file holds, not its values.
     """
-    h5py = package()
+    h5py, path = package(), path_of(path)
     if not os.path.exists(path):
-        raise DataError(f"{path}: no such file (looked for from {os.getcwd()})")
+        raise DataError(f"{path}: no such file (looked for from {os.getcwd()}){way_out(path)}")
     file_kind.check(path, "an HDF5 file", DataError, ("HDF5", "Keras", "solverstate.h5"))
     failure = _trial.failure(path, values)
     if failure is not None:

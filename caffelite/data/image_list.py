@@ -5,6 +5,7 @@ import re
 
 from .. import rng
 from ..errors import DataError
+from ..kept_bytes import path_of
 from ..proto.caffe_pb2 import ResizeParameter
 from ..reading import integer, lines
 from ..reading import number as as_number
@@ -55,7 +56,7 @@ class ImageListSource(Source):
         label_count=0,
         **options,
     ):
-        self.list_path, self.root_folder = list_path, root_folder
+        self.list_path, self.root_folder = list_path, path_of(root_folder)
         self.color, self.size, self.rand_skip = color, size, rand_skip
         self.least = least if size is None else None
         self.label_count = label_count

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from .. import file_kind
 from ..atomic import written_together
 from ..errors import DataError, missing_extra
+from ..kept_bytes import path_of, way_out
 from ..reading import data, text
 from .source import RecordSource
 
@@ -33,7 +34,7 @@ class LevelDbSource(RecordSource):
     """
 
     def __init__(self, path):
-        self.path = os.fspath(path)
+        self.path = path_of(os.fspath(path))
         _check(self.path)
         plyvel = _plyvel()
         self._error = plyvel.Error
@@ -158,7 +159,7 @@ def _plyvel():
 def _check(path):
     if not os.path.exists(path):
         place = "" if os.path.isabs(path) else f" (looked for from {os.getcwd()})"
-        raise DataError(f"{path}: no such directory{place}")
+        raise DataError(f"{path}: no such directory{place}{way_out(path)}")
     if os.path.isfile(os.path.join(path, "data.mdb")):
         raise DataError(f"{path}: is an LMDB; write backend: LMDB (without it, LEVELDB is meant)")
     if not os.path.isfile(os.path.join(path, "CURRENT")):

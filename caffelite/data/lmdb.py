@@ -15,6 +15,7 @@ import lmdb
 
 from ..atomic import passing_start
 from ..errors import DataError
+from ..kept_bytes import path_of
 from ._lmdb_pages import LargeValue, Pages
 from .source import RecordSource
 
@@ -40,7 +41,7 @@ class LmdbSource(RecordSource):
     """
 
     def __init__(self, path):
-        self.path = os.fspath(path)
+        self.path = path_of(os.fspath(path))
         self._pages = Pages(self.path)
         self._length = self._pages.entries
         if self._length == 0:
@@ -164,7 +165,11 @@ class LmdbWriter:
             self._folder = tempfile.mkdtemp(prefix=passing_start(name), dir=folder)
             try:
                 self._environment = lmdb.open(
-                    self._folder, map_size=FIRST_MAP_SIZE, lock=False, sync=False, **_FORMAT
+                    os.fsencode(self._folder),
+                    map_size=FIRST_MAP_SIZE,
+                    lock=False,
+                    sync=False,
+                    **_FORMAT,
                 )
             except BaseException:
                 shutil.rmtree(self._folder, ignore_errors=True)

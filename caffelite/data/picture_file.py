@@ -24,6 +24,7 @@ from PIL import (
 from .. import file_kind
 from ..environment import number
 from ..errors import DataError
+from ..kept_bytes import path_of
 from ..reading import MOST_TEXT, opened
 
 _READERS = {
@@ -98,7 +99,7 @@ def _file(encoded):
     try:
         return opened(encoded, "rb")
     except DataError as problem:
-        if not os.path.lexists(encoded):
+        if not os.path.lexists(path_of(encoded)):
             raise DataError("no such file") from None
         raise DataError(f"cannot be read: {_reason(problem.__cause__)}") from None
 

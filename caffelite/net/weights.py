@@ -11,7 +11,8 @@ import numpy as np
 from ..atomic import write_atomically
 from ..data import hdf5
 from ..errors import DataError, WeightsError
-from ..proto import caffe_pb2, wire
+from ..kept_bytes import path_of
+from ..proto import caffe_pb2, message_bytes, wire
 from . import checksum
 from .transfer import COPIED, NOT_IN_FILE, NOT_IN_NET, WARN, Transfer
 from .weights_file import CHECKSUM, BinaryFile, Hdf5File, is_hdf5
@@ -29,7 +30,7 @@ def copy_from(net, path, missing=WARN):
 
 def _files(path):
     path = os.fspath(path)
-    return [path] if os.path.exists(path) else [part.strip() for part in path.split(",")]
+    return [path] if os.path.exists(path_of(path)) else [part.strip() for part in path.split(",")]
 
 
 def load(nets, paths, missing=WARN):
@@ -218,7 +219,7 @@ def binary_contents(net, diff=False):
             lines.append(checksum.line(*where, blob.shape, crc, of="diff"))
     top = caffe_pb2.NetParameter(name=net.name, checksum=checksum.of_lines(lines))
     layers = (_layer_chunks(layer, diff) for layer in net.layers)
-    chunks = itertools.chain([top.SerializeToString()], itertools.chain.from_iterable(layers))
+    chunks = itertools.chain([message_bytes.serialize(top)], itertools.chain.from_iterable(layers))
     return chunks, _digest(net, saved)
 
 
@@ -257,7 +258,7 @@ def _layer_chunks(layer, diff):
 
 def layer_message(param, blobs):
     """The bytes of NetParameter.layer (field 100) for a layer and its blobs, in chunks."""
-    head = param.SerializeToString()
+    head = message_bytes.serialize(param)
     chunks = [c for blob in blobs for c in (wire.header(7, sum(map(len, blob))), *blob)]
     return [wire.header(100, len(head) + sum(map(len, chunks))), head, *chunks]
 

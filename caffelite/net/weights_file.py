@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from .. import file_kind, reading
 from ..data import hdf5
 from ..errors import DataError, ProtoError, WeightsError
+from ..kept_bytes import text_of
 from ..proto import blob_values, caffe_pb2, wire
 from ..proto.blob_values import BlobValues
 from . import checksum
@@ -174,7 +175,7 @@ class BinaryFile(_WeightsFile):
                     found[number].append(layer)
                 elif number == _CHECKSUM and kind == wire.FIXED32:
                     recorded = int.from_bytes(buffer[span[0] : span[1]], "little")
-        except (ProtoError, DecodeError, UnicodeDecodeError) as problem:
+        except (ProtoError, DecodeError) as problem:
             words = f"not a .caffemodel, or a damaged one: {problem}"
             raise self._mistake(words, "caffemodel") from None
         if not any(found.values()):
@@ -209,7 +210,7 @@ def _read_layer(buffer, span, numbers):
         if numbers is _V1 and number == 1:
             name, blobs = _read_layer(buffer, value, _V0)
         elif number == name_number:
-            name = str(buffer[value[0] : value[1]], "utf-8")
+            name = text_of(buffer[value[0] : value[1]])
         elif number == blobs_number:
             blobs.append(SavedBlob(**vars(blob_values.read(buffer, value))))
     return name, blobs

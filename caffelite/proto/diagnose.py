@@ -87,8 +87,6 @@ def diagnose(error, text, offset, message_class):
     twice = re.match(r'Message type "[^"]*" should not have multiple "([^"]*)" fields', reason)
     if twice:
         return _given_twice(twice[1], text, context)
-    if reason.startswith("Couldn't parse string"):
-        return Mistake(offset, "an escape in the string before this is not UTF-8")
     found = _token_at(text, offset)
     level = context.open[-1]
     field = level.field(level.list_of or context.name)

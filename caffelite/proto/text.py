@@ -11,9 +11,11 @@ from google.protobuf import text_format
 from .. import file_kind
 from ..atomic import write_atomically
 from ..errors import ProtoError, short, where
+from ..kept_bytes import bytes_of, name_of, path_of, text_of, way_out
 from ..reading import opened
 from . import caffe_pb2
 from .diagnose import diagnose
+from .escapes import as_protoc_reads
 from .loose import fitted
 from .scan import LineIndex, Mistake, scan, top_level_names
 from .upgrade import complete_snapshot_prefix, upgrade_net, upgrade_solver
@@ -130,7 +132,7 @@ def _tell_of(place, name):
 def _parsed(text, message_class):
     message = message_class()
     try:
-        text_format.Parse(text, message)
+        text_format.Parse(as_protoc_reads(text), message)
     except text_format.ParseError as problem:
         offset = LineIndex(text).offset(problem.GetLine(), problem.GetColumn())
         raise diagnose(problem, text, offset, message_class) from None
@@ -151,12 +153,12 @@ def to_text(message):
 
 def write_net(net, path):
     """Write a NetParameter as prototxt, whole or not at all."""
-    write_atomically(path, to_text(net).encode())
+    write_atomically(path, bytes_of(to_text(net)))
 
 
 def write_solver(solver, path):
     """Write a SolverParameter as prototxt, whole or not at all."""
-    write_atomically(path, to_text(solver).encode())
+    write_atomically(path, bytes_of(to_text(solver)))
 
 
 def without_lines(message):
@@ -193,14 +195,18 @@ def _read_bytes(path):
             return file.read(MAX_BYTES + 1)
     except ProtoError as problem:
         if isinstance(problem.__cause__, FileNotFoundError):
-            raise ProtoError(f"{path}: no such file{_similar_file(path)}") from None
+            raise ProtoError(
+                f"{path}: no such file{way_out(path) or _similar_file(path)}"
+            ) from None
         raise
 
 
 def _similar_file(path):
     folder, name = os.path.split(path)
     try:
-        near = difflib.get_close_matches(name, os.listdir(folder or "."), n=1)
+        near = difflib.get_close_matches(
+            name, map(name_of, os.listdir(path_of(folder) or ".")), n=1
+        )
     except OSError:
         return f"; there is no directory {folder} to look in"
     return f'; did you mean "{os.path.join(folder, near[0])}"?' if near else ""
@@ -212,16 +218,9 @@ def _decode(data, path, message_class):
     if kind is not None and kind.name not in ("net", "solver", "empty"):
         way = f"; {kind.way}" if kind.way else ""
         raise _not_text(path, message_class, f"is {kind.what}{way}")
-    data = data.removeprefix(codecs.BOM_UTF8)
     if len(data) > MAX_BYTES:
         raise _not_text(path, message_class, f"has more than {MAX_BYTES >> 20} MB")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        lines = LineIndex(data.decode("latin-1"))
-        byte = data[problem.start]
-        what = f'byte 0x{byte:02x} (in Latin-1: "{chr(byte)}") is not UTF-8; save the file as UTF-8'
-        raise _error(path, lines, Mistake(problem.start, what)) from None
+    return text_of(data.removeprefix(codecs.BOM_UTF8))
 
 
 def _not_text(path, message_class, what):

@@ -9,6 +9,7 @@ import logging
 import os
 
 from ..errors import NetError, ProtoError, SolverError, did_you_mean, place
+from ..kept_bytes import path_of
 from ..reading import utf8
 from . import caffe_pb2
 from .old_names import (
@@ -107,7 +108,7 @@ def complete_snapshot_prefix(solver, path):
     if not solver.HasField("snapshot_prefix"):
         prefix = os.path.join(os.path.dirname(path), stem)
         solver.snapshot_prefix = utf8(prefix, "snapshot_prefix, which is not given", ProtoError)
-    elif os.path.isdir(solver.snapshot_prefix):
+    elif os.path.isdir(path_of(solver.snapshot_prefix)):
         prefix = os.path.join(solver.snapshot_prefix, stem)
         solver.snapshot_prefix = utf8(prefix, "snapshot_prefix", ProtoError)
     return solver

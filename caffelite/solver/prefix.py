@@ -9,6 +9,7 @@ import tempfile
 
 from ..atomic import passing_start
 from ..errors import SolverError
+from ..kept_bytes import path_of
 from ..lock import HeldElsewhere, locked
 
 log = logging.getLogger("caffelite")
@@ -20,6 +21,7 @@ def check_prefix(prefix):
     """Raise a SolverError if snapshots cannot be written at `prefix`, as far as looking tells."""
     if not prefix:
         raise SolverError("snapshot_prefix must be set, since snapshots are to be written")
+    prefix = path_of(prefix)
     with _refused(prefix):
         with contextlib.suppress(FileNotFoundError):
             os.stat(f"{prefix}_iter_12345678.solverstate.h5")
@@ -33,7 +35,7 @@ def check_prefix(prefix):
 def check_writable(prefix):
     """Raise a SolverError if snapshots cannot be written at `prefix`; makes its directory."""
     check_prefix(prefix)
-    folder, name = os.path.split(prefix)
+    folder, name = os.path.split(path_of(prefix))
     with _refused(prefix):
         os.makedirs(folder or ".", exist_ok=True)
         tempfile.NamedTemporaryFile(
@@ -53,7 +55,7 @@ def _refused(prefix):
 @contextlib.contextmanager
 def held(prefix):
     """Keep other processes from writing snapshots at `prefix`, whose folder is there."""
-    folder, name = os.path.split(prefix)
+    folder, name = os.path.split(path_of(prefix))
     try:
         taken = contextlib.ExitStack()
         taken.enter_context(locked(os.path.join(folder, f"{passing_start(name)}lock")))
@@ -75,7 +77,7 @@ def states(prefix):
 
 def those(prefix, ending):
     """Paths of the files at a prefix with such an ending, those of the latest iteration first."""
-    folder, name = os.path.split(prefix)
+    folder, name = os.path.split(path_of(prefix))
     found = []
     for entry in _names(folder):
         match = re.fullmatch(rf"{re.escape(name)}_iter_([0-9]+){ending}", entry)
@@ -93,7 +95,7 @@ def written(path):
 
 def clear_leftovers(prefix):
     """Remove what killed processes left half-written at a prefix that is held by this one."""
-    folder, name = os.path.split(prefix)
+    folder, name = os.path.split(path_of(prefix))
     file = rf"{re.escape(name)}_(iter_[0-9]+|best)\.(caffemodel|solverstate|together)(\.h5)?"
     part = rf"\.{file}\.\w{{8}}\.part"
     for entry in _names(folder):

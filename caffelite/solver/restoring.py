@@ -13,6 +13,7 @@ import numpy as np
 from .. import rng
 from ..errors import CaffeliteError, SolverError
 from ..glog import NOTICE
+from ..kept_bytes import path_of
 from ..net import weights
 from ..net.transfer import REFUSE, WARN
 from ..proto import blob_values, caffe_pb2
@@ -230,7 +231,7 @@ def _carried(solver, state, path):
 
 def _find_model(state, path):
     """The model beside the state; or else, and first for states of Caffe, where the state says."""
-    named = state.learned_net
+    named = path_of(state.learned_net)
     beside = os.path.join(os.path.dirname(path), os.path.basename(named))
     if not os.path.exists(beside):
         return named

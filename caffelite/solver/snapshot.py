@@ -8,6 +8,7 @@ import logging
 import os
 
 from ..atomic import write_all_atomically
+from ..kept_bytes import name_of, path_of
 from ..net import weights
 from ..proto import caffe_pb2
 from . import prefix
@@ -81,7 +82,7 @@ def _remove_old(solver):
         for ending in prefix.ENDINGS:
             start = f"{solver.param.snapshot_prefix}_iter_{old.iter}"
             model, state = f"{start}.caffemodel{ending}", f"{start}.solverstate{ending}"
-            if os.path.exists(state) and digest_in(state) == old.weights_digest:
+            if os.path.exists(path_of(state)) and digest_in(state) == old.weights_digest:
                 for path in (state, model):  # at no time a state without its model
                     _remove(path)
 
@@ -146,7 +147,7 @@ def _blob_proto(array):
 def _state_message(solver, model, digest, written):
     state = caffe_pb2.SolverState()
     state.CopyFrom(solver.state_before_tests or state_of(solver))
-    state.learned_net, state.weights_digest = model, digest
+    state.learned_net, state.weights_digest = name_of(model), digest
     if solver.keep:
         state.written.extend(written[-solver.keep - 1 :])
     state.checksum = checksum_of(state, histories_of(solver))

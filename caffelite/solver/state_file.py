@@ -15,8 +15,9 @@ from google.protobuf.message import DecodeError
 from .. import file_kind
 from ..data import hdf5
 from ..errors import CaffeliteError, ProtoError, SolverError
+from ..kept_bytes import name_of, path_of
 from ..net import checksum, weights, weights_file
-from ..proto import blob_values, caffe_pb2, wire
+from ..proto import blob_values, caffe_pb2, message_bytes, wire
 
 _HISTORY = 3  # the field of a SolverState
 _EXTRA = "caffelite_state"  # the dataset of an HDF5 state that holds what Caffe does not
@@ -31,7 +32,7 @@ def chunks(state, histories, is_hdf5):
 
 
 def _binary_chunks(state, histories):
-    yield state.SerializeToString()
+    yield message_bytes.serialize(state)
     for array in histories:
         blob = weights.blob_message(array.shape, array)
         yield wire.header(_HISTORY, sum(map(len, blob)))
@@ -41,12 +42,12 @@ def _binary_chunks(state, histories):
 def _hdf5_chunks(state, histories):
     def fill(file):
         file.create_dataset("iter", data=np.array([state.iter], "i4"))
-        hdf5.put_text(file, "learned_net", state.learned_net)
+        hdf5.put_text(file, "learned_net", path_of(state.learned_net))
         file.create_dataset("current_step", data=np.array([state.current_step], "i4"))
         history = file.create_group("history")
         for index, array in enumerate(histories):
             history.create_dataset(str(index), data=array)
-        file.create_dataset(_EXTRA, data=np.frombuffer(state.SerializeToString(), "u1"))
+        file.create_dataset(_EXTRA, data=np.frombuffer(message_bytes.serialize(state), "u1"))
 
     return hdf5.image(fill)
 
@@ -107,9 +108,8 @@ def _read_binary(path):
 
 def _parse(message, path):
     try:
-        state = caffe_pb2.SolverState.FromString(message)
-        state.learned_net.encode()
-    except (DecodeError, AttributeError):  # protobuf gives a string that is no UTF-8 as bytes
+        state = message_bytes.parse(caffe_pb2.SolverState, message)
+    except (DecodeError, ProtoError):
         raise damaged(path) from None
     return state
 
@@ -130,7 +130,7 @@ def _read_hdf5(path):
             state = _parse(hdf5.dataset(file, _EXTRA)[()].tobytes(), path)
         state.iter = _integer(file, "iter", path)
         state.current_step = _integer(file, "current_step", path)
-        state.learned_net = hdf5.text(file, "learned_net") if "learned_net" in file else ""
+        state.learned_net = name_of(hdf5.text(file, "learned_net")) if "learned_net" in file else ""
         history = hdf5.group(file, "history")
         arrays = [hdf5.dataset(history, str(i), least_axes=0)[()] for i in range(len(history))]
         return state, [np.asarray(array) for array in arrays]

@@ -5,6 +5,7 @@ import threading
 
 from ..atomic import write_atomically
 from ..errors import CaffeliteError
+from ..kept_bytes import bytes_of
 from ..proto.caffe_pb2 import NetParameter
 from ..proto.text import read_text, with_plain_newlines
 
@@ -33,7 +34,7 @@ class NetFile:
                 raise ChangedOnDiskError(f"{self.path} was changed on disk; nothing was saved")
             if "\r\n" in before:
                 text = with_plain_newlines(text).replace("\n", "\r\n")
-            write_atomically(self.path, text.encode())
+            write_atomically(self.path, bytes_of(text))
         return _version(text)
 
 
