@@ -16,7 +16,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 from types import ModuleType
 
 from .errors import CaffeliteError
@@ -25,6 +26,7 @@ GROUP = "caffelite.layers"  # of the entry points of installed packages
 
 log = logging.getLogger("caffelite")
 _allowed: set[str] = set()
+_folders: list[Callable[[], list[str]]] = []
 _looked_through: set[str] = set()  # what a search has imported, or tried to
 
 
@@ -38,9 +40,17 @@ def allow_python(module: str) -> None:
     _allowed.add(module)
 
 
+def allow_folders(folders: Callable[[], list[str]]) -> None:
+    """Let nets import what lies in these folders, for their Python layers: those of a script."""
+    _folders.append(folders)
+
+
 def is_allowed(module: str) -> bool:
-    """Whether nets may import a module: it was allowed, or a package that it is in."""
-    return any(name in _allowed for name in parents(module))
+    """Whether nets may import a module: it was allowed, or a package or folder that it is in."""
+    if any(name in _allowed for name in parents(module)):
+        return True
+    whole = module.partition(".")[0]
+    return any(PathFinder.find_spec(whole, folders()) is not None for folders in _folders)
 
 
 def parents(module: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ tests/test_reading.py holds all others to.
 import contextlib
 import errno
 import functools
+import io
 import itertools
 import json
 import math
@@ -27,6 +28,7 @@ from .types import Path, Shape
 MOST_LINE = 1 << 20  # characters of a line
 MOST_TEXT = 1 << 26  # characters of a text that is read at once, or that a pipe may give
 MOST_DATA = (1 << 31) - 1  # bytes of a binary file that is read at once: no message is larger
+_NPY = b"\x93NUMPY"
 MOST_DEPTH = 64  # levels of JSON and YAML: twice the axes that there are
 MOST_YAML = 1 << 16  # characters: its parser takes its time
 MOST_AXES = 32
@@ -199,6 +201,22 @@ def utf8(name: str, what: str, error: Kind = DataError) -> str:
         return name
     except UnicodeEncodeError:
         raise error(f'{what}: "{name}" is not UTF-8; rename it, or go into its folder') from None
+
+
+def is_npy(path: Path) -> bool:
+    """Whether a file begins as numpy's .npy does."""
+    with opened(path, "rb") as file:
+        return bool(file.read(len(_NPY)) == _NPY)
+
+
+def npy(path: Path, error: Kind = DataError) -> Any:
+    """The array in a .npy; one that would run code, of pickled objects, is refused."""
+    import numpy as np
+
+    try:
+        return np.load(io.BytesIO(data(path, error=error)), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as problem:
+        raise error(f"{path}: cannot be read: {problem}") from None
 
 
 # Numbers

@@ -889,8 +889,8 @@ def test_a_script_of_pycaffe_runs_as_it_is(folder):
     "words, script, code, message",
     [
         ([], "", 2, "SCRIPT is missing"),
-        (["none.py"], "", 1, "none.py: No such file"),
-        (["script.py"], "print 1", 1, "script.py:1: Missing parentheses"),
+        (["none.py"], "", 1, "none.py: cannot be read: No such file"),
+        (["script.py"], "print 1", 1, "script.py:1: this is Python 2"),
         (["script.py"], "import caffe\ncaffe.Net('none.prototxt', 0)", 1, "none.prototxt: no such"),
     ],
 )

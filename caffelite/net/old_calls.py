@@ -42,6 +42,11 @@ def warn(call: str, instead: str, depth: int = 1) -> None:
     warnings.warn(words, OldCall, stacklevel=depth + 2)
 
 
+def tell_once() -> None:
+    """Show each of these warnings, wherever it comes from, and not again."""
+    warnings.filterwarnings("once", category=OldCall)
+
+
 def default_phase() -> int:
     """The phase of nets that are built without one: what `set_phase` was told last, or TEST."""
     return _phase["of nets to come"]

@@ -1,0 +1,77 @@
+"""What a text that Python 3 does not take is: Python 2, most likely, and where that shows."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+WAY_OUT = (
+    "caffelite runs Python 3. 2to3, which Python had until 3.12, rewrites it; so does "
+    "`pip install fissix`, then `python -m fissix -w -n FILE`"
+)
+
+_SIGNS = (
+    (re.compile(r"^\s*print(\s+[^=(\s]|\s*>>|\s*$|\s+\()"), "a print without parentheses"),
+    (re.compile(r"^\s*exec\s+[^=(\s]"), "an exec without parentheses"),
+    (re.compile(r"^\s*except\s+[^:]+,\s*\w+\s*:"), "except TYPE, NAME:"),
+    (re.compile(r"^\s*raise\s+[\w.]+\s*,"), "raise TYPE, VALUE"),
+    (re.compile(r"<>"), "the operator <>"),
+    (re.compile(r"`[^`]+`"), "backquotes"),
+    (re.compile(r"\b0[0-7]+\b"), "an octal number without an o"),
+    (re.compile(r"\b\d+[lL]\b"), "a number that ends with L"),
+    (re.compile(r"\bur['\"]"), "a string ur'...'"),
+    (re.compile(r"\blambda\s*\(|^\s*def\s+\w+\(.*\(\w+,"), "a tuple among parameters"),
+)
+_NAMES = {"xrange", "unicode", "raw_input", "basestring", "unichr", "execfile", "reload", "long"}
+_MODULES = {"urllib2", "cPickle", "ConfigParser", "Queue", "StringIO", "cStringIO", "Tkinter"}
+_METHODS = {"iteritems", "itervalues", "iterkeys", "has_key"}
+_ATTRIBUTES = {("urllib", "urlretrieve"), ("urllib", "urlopen"), ("itertools", "izip_longest")}
+_ATTRIBUTES |= {("itertools", "izip"), ("string", "letters"), ("sys", "maxint")}
+
+
+def sign(text: str, problem: SyntaxError) -> str:
+    """What of Python 2 stands in the line at which Python 3 gave up; "" if nothing known does."""
+    if isinstance(problem, TabError):
+        return "tabs and spaces mixed"
+    lines = text.splitlines()
+    for number in (problem.lineno or 0, (problem.lineno or 0) - 1):
+        if 0 < number <= len(lines):
+            for pattern, words in _SIGNS:
+                if pattern.search(lines[number - 1]):
+                    return words
+    return ""
+
+
+def uses(text: str) -> bool:
+    """Whether a text uses names that Python 2 has alone, or does not parse."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return True
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in _NAMES:
+            return True
+        if isinstance(node, ast.Attribute):
+            owner = node.value.id if isinstance(node.value, ast.Name) else ""
+            if node.attr in _METHODS or (owner, node.attr) in _ATTRIBUTES:
+                return True
+        if isinstance(node, ast.Import) and _MODULES & {alias.name for alias in node.names}:
+            return True
+        if isinstance(node, ast.ImportFrom) and node.module in _MODULES:
+            return True
+    return False
+
+
+def of_error(problem: BaseException) -> str:
+    """What to say of an error that comes of a name that Python 2 has alone; "" of others."""
+    name = getattr(problem, "name", None)
+    if name in _NAMES | _MODULES | _METHODS | {name for _, name in _ATTRIBUTES}:
+        return f"this is Python 2 ({name}): {WAY_OUT}"
+    return ""
+
+
+def told(text: str, problem: SyntaxError) -> str:
+    """What to say of a text that does not parse, behind where it is."""
+    found = sign(text, problem)
+    words = str(problem.msg)
+    return f"this is Python 2 ({found}; {words}): {WAY_OUT}" if found else words
