@@ -326,7 +326,7 @@ def _of_json(text: str) -> Kind | None:
     if re.match(r'\s*\{"event": *"', text):
         return _LOG
     if '"nbformat"' in text or '"cell_type"' in text:
-        return Kind("notebook", "a Jupyter notebook", "caffelite run runs scripts", is_text=True)
+        return Kind("notebook", "a Jupyter notebook", "caffelite run runs it", is_text=True)
     return Kind("JSON", "JSON", is_text=True)
 
 

@@ -28,7 +28,6 @@ from .types import Path, Shape
 MOST_LINE = 1 << 20  # characters of a line
 MOST_TEXT = 1 << 26  # characters of a text that is read at once, or that a pipe may give
 MOST_DATA = (1 << 31) - 1  # bytes of a binary file that is read at once: no message is larger
-_NPY = b"\x93NUMPY"
 MOST_DEPTH = 64  # levels of JSON and YAML: twice the axes that there are
 MOST_YAML = 1 << 16  # characters: its parser takes its time
 MOST_AXES = 32
@@ -153,14 +152,15 @@ def lines(
     wanted: str = "text",
     errors: str = "surrogateescape",
     newline: str | None = None,
+    takes: tuple[str, ...] = (),
 ) -> Iterator[str]:
-    """Yield the lines of a text file, each with its end; `wanted` is what it should be.
+    """Yield the lines of a text file, each with its end; `wanted` and `takes` are as in `text`.
 
     Bytes that are no UTF-8 pass through as names of files may have them, if `errors` is left out.
     A byte-order mark at its head is none of its text.
     """
     with opened(path, encoding="utf-8-sig", errors=errors, newline=newline) as file:
-        _check_kind(file, path, wanted, (), DataError)
+        _check_kind(file, path, wanted, takes, DataError)
         left = math.inf if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else MOST_TEXT
         number = 0
         try:
@@ -201,12 +201,6 @@ def utf8(name: str, what: str, error: Kind = DataError) -> str:
         return name
     except UnicodeEncodeError:
         raise error(f'{what}: "{name}" is not UTF-8; rename it, or go into its folder') from None
-
-
-def is_npy(path: Path) -> bool:
-    """Whether a file begins as numpy's .npy does."""
-    with opened(path, "rb") as file:
-        return bool(file.read(len(_NPY)) == _NPY)
 
 
 def npy(path: Path, error: Kind = DataError) -> Any:

@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr("caffelite.layers.utility.python._folders", [])
+    monkeypatch.setattr("caffelite.own_code._folders", [])
     yield tmp_path
     for name in [n for n in sys.modules if n.partition(".")[0] == "caffe"]:
         del sys.modules[name]

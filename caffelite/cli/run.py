@@ -42,8 +42,8 @@ def add_arguments(parser):
 
 def run(args):
     from ..glog import start_logging
-    from ..own_code import allow_folders
     from ..net.old_calls import tell_once
+    from ..own_code import allow_folders
     from ..pycaffe.as_caffe import install_as_caffe
     from ..pycaffe.scripts import bvlc, script
     from ..pycaffe.scripts.notebook import Notebook

@@ -26,7 +26,9 @@ from .magics import SHELL, Shell, as_python
 
 def cells(path: Path) -> list[str]:
     """The text of each code cell of a notebook."""
-    found = reading.json_object(reading.text(path), str(path), "a Jupyter notebook", halves=True)
+    wanted, takes = "a Jupyter notebook", ("notebook", "JSON")
+    text = reading.text(path, wanted=wanted, takes=takes)
+    found = reading.json_object(text, str(path), wanted, halves=True)
     sheets = found.get("worksheets")  # of notebooks before 2015
     holders = sheets if isinstance(sheets, list) else [found]
     listed = [cell for holder in holders for cell in _listed(holder, path)]

@@ -23,7 +23,7 @@ def main(words: Sequence[str]) -> None:
     args = flags.parse_args(list(words))
     year = datetime.datetime.fromtimestamp(os.path.getmtime(args.input_file)).year
     start, seconds, last = None, list[float](), None
-    for line in lines(args.input_file, "a log"):
+    for line in lines(args.input_file, "a log", takes=("log",)):
         found = _STAMP.match(line)
         if not found:
             continue
