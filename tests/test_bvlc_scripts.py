@@ -100,19 +100,20 @@ def test_classify_takes_folders_and_arrays(net, picture, capsys):
     os.mkdir("pictures")
     for name in "bc":
         Image.open(picture).save(f"pictures/{name}.png")
-    words = [*net, "--images_dim", "12,16", "--ext", "png"]
+    words = [*net, "--images_dim", "12,16", "--ext", "png", "--mean_file="]
     assert run("classify", "pictures", "folder.npy", *words) == 0
     image = caffelite.io.load_image(picture)
     np.save("arrays.npy", [image, image])
     assert run("classify", "arrays.npy", "out.npy", *words) == 0
     np.testing.assert_allclose(np.load("out.npy"), np.load("folder.npy"), rtol=1e-6)
-    assert run("classify", "pictures", "folder.npy", *net) == 1
+    assert run("classify", "pictures", "folder.npy", *net, "--mean_file", "") == 1
     assert "see --ext" in capsys.readouterr().err
 
 
 def test_detect(net, picture):
     Path("windows.csv").write_text(f"filename,xmin,ymin,xmax,ymax\n{picture},2,3,9,10\n")
     words = ["windows.csv", "out.csv", *net, "--crop_mode=list", "--context_pad=1"]
+    words += ["--mean_file", ""]
     assert run("detect", *words) == 0
     header, line = Path("out.csv").read_text().splitlines()
     detector = caffelite.Detector(*net[1::2], raw_scale=255, channel_swap=(2, 1, 0), context_pad=1)
@@ -177,6 +178,27 @@ def test_scripts_that_are_commands(net, capsys):
     assert run("summarize", "net.prototxt") == 0
     assert "InnerProduct" in capsys.readouterr().out
     assert run("summarize", "-w", "20", "net.prototxt") == 0
+
+
+def test_a_script_that_imports_one_in_python_2(capsys):
+    Path("a.log").write_text(LOG)
+    script("extract_seconds")
+    path = script("parse_log")
+    text = Path(path).read_text().replace("print 'Python 2'", "import extract_seconds")
+    Path(path).write_text(text)
+    assert main(["run", path, "a.log", "."]) == 0
+    assert os.path.exists("a.log.train")
+    Path("mine.py").write_text("x = 1\nimport extract_seconds\n")
+    assert main(["run", "mine.py"]) == 1
+    assert "extract_seconds.py:3: this is Python 2" in capsys.readouterr().err
+
+
+def test_defaults_are_beside_the_script(picture, capsys):
+    path = script("classify", "python")
+    assert main(["run", path, picture, "out.npy", "--mean_file", ""]) == 1
+    assert "python/../models/bvlc_reference_caffenet/deploy.prototxt" in capsys.readouterr().err
+    assert main(["run", path, picture, "out.npy"]) == 1
+    assert "python/caffe/imagenet/ilsvrc_2012_mean.npy" in capsys.readouterr().err
 
 
 def test_resize_and_crop_images(picture, capsys):

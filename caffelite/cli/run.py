@@ -45,7 +45,7 @@ def run(args):
     from ..net.old_calls import tell_once
     from ..own_code import allow_folders
     from ..pycaffe.as_caffe import install_as_caffe
-    from ..pycaffe.scripts import bvlc, script
+    from ..pycaffe.scripts import bvlc, python2, script
     from ..pycaffe.scripts.notebook import Notebook
     from ._flags import UsageError
 
@@ -61,7 +61,7 @@ def run(args):
     if path.endswith(".ipynb"):
         Notebook(path, args.figures, args.shell).run()
         return 0
-    text = script.source(path)
+    text = python2.source(path)
     known = bvlc.of_script(path, text)
     if known is None:
         script.run(path, text)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import ast
+import io
+import os
 import re
+import tokenize
+
+from ... import reading
+from ...types import Path
 
 WAY_OUT = (
     "caffelite runs Python 3. 2to3, which Python had until 3.12, rewrites it; so does "
@@ -27,6 +33,16 @@ _MODULES = {"urllib2", "cPickle", "ConfigParser", "Queue", "StringIO", "cStringI
 _METHODS = {"iteritems", "itervalues", "iterkeys", "has_key"}
 _ATTRIBUTES = {("urllib", "urlretrieve"), ("urllib", "urlopen"), ("itertools", "izip_longest")}
 _ATTRIBUTES |= {("itertools", "izip"), ("string", "letters"), ("sys", "maxint")}
+
+
+def source(path: Path) -> str:
+    """The text of a script, in the encoding that it names."""
+    content = reading.data(path)
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return content.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError):
+        return content.decode("latin-1")  # Python tells what is wrong with it
 
 
 def sign(text: str, problem: SyntaxError) -> str:
@@ -63,7 +79,10 @@ def uses(text: str) -> bool:
 
 
 def of_error(problem: BaseException) -> str:
-    """What to say of an error that comes of a name that Python 2 has alone; "" of others."""
+    """What to say of an error that comes of Python 2, in a name or a module; "" of others."""
+    if isinstance(problem, SyntaxError) and os.path.isfile(problem.filename or ""):
+        words = told(source(str(problem.filename)), problem)  # of what a script imports
+        return f"{problem.filename}:{problem.lineno}: {words}"
     name = getattr(problem, "name", None)
     if name in _NAMES | _MODULES | _METHODS | {name for _, name in _ATTRIBUTES}:
         return f"this is Python 2 ({name}): {WAY_OUT}"

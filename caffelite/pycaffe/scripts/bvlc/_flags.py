@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from typing import Any
 
 import numpy as np
 
 from ....data import mean_file
 
-ROOT = "../models/bvlc_reference_caffenet"
 
+def parser(what: str, model: str) -> argparse.ArgumentParser:
+    """A parser with the files, and what pictures go through; a model of Caffe's is the default.
 
-def parser(what: str, deploy: str) -> argparse.ArgumentParser:
-    """A parser with the files, and what pictures go through."""
+    That model, and the mean picture, are where they are for the script: beside it, in Caffe.
+    """
+    here = os.path.dirname(sys.argv[0])
+    folder = os.path.join(here, "../models", model)
+    mean = os.path.join(here, "caffe/imagenet/ilsvrc_2012_mean.npy")
     made = argparse.ArgumentParser(description=what)
     flag = made.add_argument
     flag("input_file")
     flag("output_file")
-    flag("--model_def", default=f"{ROOT}/{deploy}", help="the net's prototxt")
-    flag("--pretrained_model", default=f"{ROOT}/bvlc_reference_caffenet.caffemodel")
+    flag("--model_def", default=f"{folder}/deploy.prototxt", help="the net's prototxt")
+    flag("--pretrained_model", default=f"{folder}/{model}.caffemodel", help="its weights")
     flag("--gpu", action="store_true", help="taken and passed over")
-    flag("--mean_file", default="", help="a mean picture, .npy; '' for none")
+    flag("--mean_file", default=mean, help="a mean picture, .npy; '' for none")
     flag("--input_scale", type=float, help="a factor after the mean is subtracted")
     flag("--raw_scale", type=float, default=255.0, help="a factor before that")
     flag("--channel_swap", default="2,1,0", help="the order of channels")

@@ -19,7 +19,7 @@ from ._flags import numbers, parser, preprocessing
 
 def main(words: Sequence[str]) -> None:
     """Classify a picture, those of a folder, or those in an .npy."""
-    flags = parser("Classify pictures.", "deploy.prototxt")
+    flags = parser("Classify pictures.", "bvlc_reference_caffenet")
     flags.add_argument("--center_only", action="store_true", help="the middle, not 10 crops")
     flags.add_argument("--images_dim", default="256,256", help="height,width before cropping")
     flags.add_argument("--ext", default="jpg", help="the ending of pictures in a folder")

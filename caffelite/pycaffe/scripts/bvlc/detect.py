@@ -16,7 +16,7 @@ from ._flags import parser, preprocessing
 
 def main(words: Sequence[str]) -> None:
     """Detect in windows of a .csv, or those that selective search proposes for a .txt."""
-    flags = parser("Detect in windows of pictures.", "deploy.prototxt")
+    flags = parser("Detect in windows of pictures.", "bvlc_reference_rcnn_ilsvrc13")
     modes = ("list", "selective_search")
     flags.add_argument("--crop_mode", default="selective_search", choices=modes)
     flags.add_argument("--context_pad", type=int, default=16, help="pixels around a window [16]")

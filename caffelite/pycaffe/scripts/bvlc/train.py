@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from ....solver import solver_class
+from ....solver import get_solver
 from ..._caffe import Timer, init_log, log
 
 
@@ -20,7 +20,7 @@ def main(words: Sequence[str]) -> None:
     args = flags.parse_args(list(words))
     init_log()
     log(f"Passing over devices {args.gpus}: there is no GPU support here, running on the CPU")
-    solver = solver_class("SGD")(args.solver)
+    solver = get_solver(args.solver)
     if args.snapshot:
         solver.restore(args.snapshot)
     if args.timing:
