@@ -559,3 +559,47 @@ def test_runs_alone_are_listed_and_opened(view, tmp_path):
     page.browser.find_element(By.CSS_SELECTOR, "[title$='two.jsonl']").click()
     page.wait("the second", lambda: "iteration 30" in page.text("#run-state"))
     page.wait("it has none", lambda: "--histograms" in page.text(".spread"))
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 700)])
+def test_the_editor_completes_says_errors_at_their_lines_and_finds(view, size):
+    page = view(NET.replace('bottom: "data"\n', 'bottom: "nowhere"\n'))
+    page.size(*size)
+    inside = "const at = document.querySelector('#editor').shadowRoot.querySelector(arguments[0]);"
+    error = inside + "return at?.dataset.error ?? ''"
+    page.wait("the error", lambda: "nowhere" in page.js(error, ".with-error"))
+    assert page.line("nowhere").get_attribute("data-error")
+
+    def offers(word):
+        offered = inside + "return at?.textContent ?? ''"
+        page.wait(f"{word} is offered", lambda: word in page.js(offered, "[aria-selected]"))
+        time.sleep(0.2)  # a list takes no key in the moment in which it appears
+
+    page.type_at_end('type: "Softmax"', Keys.ENTER, "layer { ty")
+    offers("type")
+    page.keys(Keys.ENTER)
+    offers("AbsVal")
+    page.keys("Poo")
+    offers("Pooling")
+    page.keys(Keys.ENTER, " bot")
+    offers("bottom")
+    page.keys(Keys.ENTER, "con")
+    offers("conv1")
+    page.keys(Keys.ENTER, " pool")
+    offers("pooling_param")
+    page.keys(Keys.ENTER, "pool")
+    offers("pool")
+    page.keys(Keys.ENTER, "AV")
+    offers("AVE")
+    page.keys(Keys.ENTER)
+    words = 'layer { type: "Pooling" bottom: "conv1" pooling_param { pool: AVE }}'
+    page.wait("all of it", lambda: page.line(words))
+    page.wait("checked", lambda: not page.shown("#checking"))
+
+    keys = webdriver.ActionChains(page.browser)
+    keys.key_down(Keys.CONTROL).send_keys("f").key_up(Keys.CONTROL).perform()
+    where = inside + "const r = at.getBoundingClientRect(); return [r.left, r.right]"
+    left, right = page.js(where, ".cm-search")
+    assert page.area("#editor")[0] <= left and right <= page.area("#editor")[2] + 1
+    for part in ("input[name=search]", "button[name=replaceAll]", "button[name=close]"):
+        assert left <= page.js(where, part)[0] and page.js(where, part)[1] <= right

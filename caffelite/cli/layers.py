@@ -13,6 +13,7 @@ import sys
 
 from ..errors import did_you_mean
 from ..json_text import json_text
+from ..proto.fields import kind
 from ._flags import UsageError
 
 
@@ -95,7 +96,7 @@ def _facts(layer):
         "computes": _sentence(layer),
         "about": inspect.getdoc(layer),
         "options": options,
-        "fields": {field.name: _kind(field) for field in _message(options).fields}
+        "fields": {field.name: kind(field) for field in _message(options).fields}
         if options
         else {},
     }
@@ -123,30 +124,5 @@ def _fields(options_field):
     yield f"{options_field} {{"
     width = max((len(field.name) for field in message.fields), default=0) + 1
     for field in message.fields:
-        yield f"  {field.name + ':':<{width}} {_kind(field)}"
+        yield f"  {field.name + ':':<{width}} {kind(field)}"
     yield "}"
-
-
-_KINDS = ("", "double", "float", *["integer"] * 5, "bool", "string", "", "", "bytes", "integer")
-
-
-def _kind(field):
-    """Type of a field and its default: "integer [1]", "MAX | AVE [MAX]", "{ ... }"."""
-    repeated = ", any number" if _is_repeated(field) else ""
-    if field.message_type:
-        return f"{field.message_type.name} {{ ... }}{repeated}"
-    if field.enum_type:
-        default = field.enum_type.values_by_number[field.default_value].name if not repeated else ""
-        kind = " | ".join(value.name for value in field.enum_type.values)
-    else:
-        kind = _KINDS[field.type]
-        default = field.default_value if field.has_default_value else ""
-    if isinstance(default, (bool, float)):
-        default = str(default).lower() if isinstance(default, bool) else f"{default:g}"
-    return f"{kind}{repeated}{f' [{default}]' if default != '' else ''}"
-
-
-def _is_repeated(field):
-    if hasattr(type(field), "is_repeated"):
-        return field.is_repeated
-    return field.label == field.LABEL_REPEATED

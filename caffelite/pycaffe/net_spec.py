@@ -27,6 +27,7 @@ from google.protobuf.message import Message
 from ..errors import did_you_mean
 from ..proto import caffe_pb2
 from ..proto.caffe_pb2 import NetParameter
+from ..proto.fields import is_repeated
 
 
 def param_name_dict() -> dict[str, str]:
@@ -66,10 +67,7 @@ def assign_proto(proto: Any, name: str, value: Any) -> None:
         kind = proto.DESCRIPTOR.name
         hint = did_you_mean(name, [field.name for field in proto.DESCRIPTOR.fields])
         raise AttributeError(f'{kind} has no field "{name}"{hint}')
-    is_repeated = getattr(field, "is_repeated", None)
-    if is_repeated is None:  # protobuf before version 6
-        is_repeated = field.label == field.LABEL_REPEATED
-    if not is_repeated:
+    if not is_repeated(field):
         _assign_one(proto, field, value)
         return
     if isinstance(value, (str, bytes, Mapping, Message)) or not isinstance(value, Iterable):

@@ -5,6 +5,7 @@ import threading
 from ..errors import CaffeliteError
 from ..lint import lint_text
 from ..proto import caffe_pb2
+from .complete import complete
 from .graph import describe
 
 MOST_TEXT = 8 * 2**20  # bytes of a prototxt that the editor takes
@@ -55,6 +56,10 @@ class PageData:
         """What lint finds in the edited text."""
         with self._lock:
             return {"findings": [finding._asdict() for finding in lint_text(text)]}
+
+    def complete(self, text):
+        """What may come next in the edited text, which ends where the cursor is."""
+        return complete(text)
 
     def save(self, text, version):
         """Write the edited text to the file that `version` names a state of."""

@@ -4,6 +4,7 @@
     GET  /TOKEN/net         PageData.net(), and likewise:
     POST /TOKEN/graph       {text, phase}
     POST /TOKEN/lint        {text}
+    POST /TOKEN/complete    {text}, up to the cursor
     POST /TOKEN/save        {text, version}
     GET  /TOKEN/weights?layer=NAME
     GET  /TOKEN/runs, /TOKEN/curves?runs=0,1, ...   of runs: Runs.listing() and its neighbours
@@ -43,7 +44,12 @@ GETS = {
     "spread": ("run", "blob", "kind"),
     "pictures": ("run",),
 }
-POSTS = {"graph": ("text", "phase"), "lint": ("text",), "save": ("text", "version")}
+POSTS = {
+    "graph": ("text", "phase"),
+    "lint": ("text",),
+    "complete": ("text",),
+    "save": ("text", "version"),
+}
 MOST_BODY = 2 * MOST_TEXT  # as JSON, which escapes newlines
 LINGER = 2  # seconds in which a refused sender can finish
 HEADERS = {

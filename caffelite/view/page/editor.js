@@ -1,8 +1,10 @@
 // The editor: CodeMirror for prototxt. It lives in a shadow root, where style sheets come from
 // code, so that the page's policy needs no exception for inline styles.
+import { completion } from "./completion.js";
+import { lineErrors, setLineErrors } from "./line_errors.js";
 import {
   EditorState, EditorView, HighlightStyle, StreamLanguage, bracketMatching, closeBrackets,
-  closeBracketsKeymap, defaultKeymap, drawSelection, foldGutter, foldKeymap, foldService,
+  closeBracketsKeymap, completionKeymap, defaultKeymap, drawSelection, foldGutter, foldKeymap, foldService,
   highlightActiveLine, highlightActiveLineGutter, highlightSelectionMatches, highlightSpecialChars,
   history, historyKeymap, indentOnInput, indentUnit, keymap, lineNumbers, lintGutter, search,
   searchKeymap, setDiagnostics, syntaxHighlighting, tags,
@@ -53,10 +55,35 @@ const theme = EditorView.theme({
     background: "var(--selection) !important",
   },
   ".cm-panels": { background: "var(--card)", color: "var(--ink)" },
+  ".cm-panels-top": { borderBottom: "1px solid var(--edge) !important" },
+  ".cm-panel.cm-search": {
+    display: "flex", flexWrap: "wrap", alignItems: "center", gap: "5px 6px",
+    padding: "7px 34px 7px 12px", font: "12px/1.4 system-ui, sans-serif",
+  },
+  ".cm-panel.cm-search br": { flexBasis: "100%", height: "0", content: "''" },
+  ".cm-panel.cm-search input, .cm-panel.cm-search button": { margin: "0", font: "inherit" },
+  ".cm-panel.cm-search label": {
+    display: "inline-flex", alignItems: "center", gap: "4px", font: "inherit", margin: "0",
+    color: "var(--quiet)",
+  },
+  ".cm-panel.cm-search [name=close]": {
+    top: "5px", right: "8px", font: "16px/1 system-ui", color: "var(--quiet)", padding: "3px 7px",
+    borderRadius: "6px", cursor: "pointer",
+  },
+  ".cm-panel.cm-search [name=close]:hover": { background: "var(--active)" },
+  ".cm-searchMatch": { background: "var(--selection)", outline: "1px solid var(--accent)" },
+  ".cm-searchMatch-selected": { background: "var(--accent)", color: "var(--paper)" },
   ".cm-tooltip": { background: "var(--card)", color: "var(--ink)", border: "1px solid var(--edge)" },
   ".cm-foldPlaceholder": { background: "var(--active)", color: "var(--quiet)", border: "none" },
-  ".cm-textfield": { background: "var(--paper)", color: "var(--ink)" },
-  ".cm-button": { background: "var(--active)", color: "var(--ink)" },
+  ".cm-textfield": {
+    background: "var(--paper)", color: "var(--ink)", border: "1px solid var(--edge)",
+    borderRadius: "6px", padding: "3px 8px", flex: "1 1 9em", minWidth: "0",
+  },
+  ".cm-button": {
+    background: "var(--card)", color: "var(--ink)", border: "1px solid var(--edge)",
+    borderRadius: "6px", padding: "3px 9px", cursor: "pointer",
+  },
+  ".cm-button:hover": { background: "var(--active)" },
 });
 
 // A line that opens a brace folds up to the one that closes it.
@@ -95,11 +122,12 @@ export class Editor {
         lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), highlightSpecialChars(),
         history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets(), folding,
         foldGutter(), highlightSelectionMatches(), search({ top: true }), lintGutter(),
+        completion, lineErrors,
         prototxt, syntaxHighlighting(colors), theme, indentUnit.of("  "),
         EditorView.contentAttributes.of({ "aria-label": "Text of the net" }),
         keymap.of([
           { key: "Mod-s", run: () => { this.on.save(); return true; } },
-          ...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap,
+          ...completionKeymap, ...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap,
         ]),
         EditorView.updateListener.of((update) => this.updated(update)),
       ],
@@ -146,6 +174,8 @@ export class Editor {
       })
       .sort((a, b) => a.from - b.from);
     this.view.dispatch(setDiagnostics(this.view.state, marks));
+    const errors = findings.filter(({ severity }) => severity === "error").reverse();
+    setLineErrors(this.view, new Map(errors.map(({ line, message }) => [line, message])));
   }
 }
 

@@ -39,6 +39,7 @@ const editor = new Editor($("editor"), {
   change: (text) => {
     $("save").disabled = text === saved;
     if (given) $("file-state").textContent = text === saved ? "" : "edited";
+    $("checking").hidden = false;
     clearTimeout(timer);
     timer = setTimeout(update, PAUSE);
   },
@@ -97,6 +98,7 @@ async function update() {
   try {
     do {
       again = false;
+      $("checking").hidden = false;
       const text = editor.text;
       await show(await tell("graph", { text, phase }));
       if (!again) showFindings((await tell("lint", { text })).findings);
@@ -106,6 +108,7 @@ async function update() {
     $("file-state").textContent = words;
   } finally {
     asking = false;
+    $("checking").hidden = true;
   }
 }
 
