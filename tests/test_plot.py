@@ -50,6 +50,33 @@ def test_several_runs_in_one_panel(tmp_path, capsys):
     assert labels(["a/x.log", "b/x.log", "y.jsonl"]) == ["a/x.log", "b/x.log", "y"]
 
 
+def test_several_runs_are_compared(tmp_path, capsys):
+    paths = []
+    for rate, fall in ((0.1, 1), (0.25, 2)):
+        start = {
+            "event": "start",
+            "iteration": 0,
+            "time": 0,
+            "solver": f"base_lr: {rate}\ngamma: 3",
+        }
+        train = [
+            {"event": "train", "iteration": i, "time": i, "loss": 9 - fall * i, "lr": rate}
+            | {"images": 4, "seconds": 0.5}
+            for i in range(4)
+        ]
+        paths.append(str(tmp_path / f"run{fall}.jsonl"))
+        Path(paths[-1]).write_text("".join(json.dumps(one) + "\n" for one in (start, *train)))
+    assert main(["plot", *paths]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["best", "run1", "run2"] in lines and ["setting", "run1", "run2"] in lines
+    assert ["train", "loss", "6", "at", "3", "3", "at", "3"] in lines
+    assert ["base_lr", "0.1", "0.25"] in lines and not any("gamma" in line for line in lines)
+    assert main(["plot", paths[0]]) == 0
+    assert "best" not in capsys.readouterr().out
+    speed = curves_of(capsys, paths[0], "--y=images/s")["images/s"]
+    assert speed[0]["y"] == [8, 8, 8] and "images/s" not in curves_of(capsys, paths[0])
+
+
 def rows(*numbers, **outputs):
     return [Row(i, i, 0.1, 0.1, loss=float(i), outputs=list(outputs.items())) for i in numbers]
 

@@ -5,16 +5,19 @@
 
 A LOG holds Caffe's log lines, or the JSON lines of caffelite train --log. Several are drawn into
 one picture, whose ending says its kind: .svg, .png or .pdf (this needs the extra [plot]). Without
---out, the curves are drawn as text. What a run logged beyond a snapshot from which it went on
-later is left out.
+--out, the curves are drawn as text and, of several runs, compared: the best of each curve, and the
+settings that differ. --y images/s shows how fast training was. What a run logged beyond a snapshot
+from which it went on later is left out.
 """
 
 import os
 import shutil
 
+from ..errors import short
 from ..json_text import json_text
 from ._flags import UsageError, int32
 
+MOST_WORDS = 30  # characters of a setting
 _PICTURES = (".svg", ".png", ".pdf")
 
 
@@ -52,6 +55,8 @@ def run(args):
         print(args.out)
     else:
         _print_as_text(found, args.log_y)
+        if len(runs) > 1:
+            print("\n" + "\n".join(_comparison(runs)))
     return 0
 
 
@@ -65,3 +70,30 @@ def _print_as_text(found, log):
         for name, curves in found.items()
     ]
     print("\n\n".join(texts))
+
+
+def _comparison(runs):
+    """Lines of tables: the best of each curve in each run, and the settings that differ."""
+    from ..pictures.curves import columns_of
+    from ..run_log.compare import best_of_run, differences
+    from ..table import table
+
+    best = [best_of_run(columns_of(run)) for run in runs.values()]
+    told = {key: None for one in best for key, value in one.items() if value.best is not None}
+    rows = [
+        [f"{phase} {name}", *(_best(one.get((phase, name))) for one in best)]
+        for phase, name in told
+    ]
+    yield from table(["best", *runs], rows, left=1)
+    settings = differences([run.starts[-1] if run.starts else None for run in runs.values()])
+    if settings:
+        yield ""
+        rows = [
+            [name, *("-" if one is None else short(one, MOST_WORDS) for one in values)]
+            for name, values in settings.items()
+        ]
+        yield from table(["setting", *runs], rows, left=1 + len(runs))
+
+
+def _best(one):
+    return "-" if one is None or one.best is None else f"{one.best:.6g} at {one.iteration}"
