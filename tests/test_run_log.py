@@ -68,7 +68,7 @@ def test_a_net_that_holds_weights_is_left_out_of_the_log(folder, monkeypatch):
 
 
 def test_histograms_of_what_is_learned_and_of_gradients(folder):
-    assert main([*TRAIN, "--log-histograms", "3"]) == 0
+    assert main([*TRAIN, "--histograms", "3"]) == 0
     first, second = of_kind("histograms")
     assert (first["iteration"], second["iteration"]) == (0, 3)
     assert list(first["blobs"]) == ["conv/weight", "conv/bias", "ip/weight", "ip/bias"]
@@ -77,6 +77,25 @@ def test_histograms_of_what_is_learned_and_of_gradients(folder):
     assert weight["diff"]["max"] > 0 > weight["diff"]["min"]
     assert "diff" not in first["blobs"]["ip/weight"]  # it is frozen
     assert weight["data"]["mean"] != second["blobs"]["conv/weight"]["data"]["mean"]
+
+
+def test_histograms_come_half_as_often_each_time_the_iterations_double():
+    due = [i for i in range(3200) if watch.is_due(i, 10, 20)]
+    assert due[:41] == list(range(0, 401, 10))
+    assert due[41:44] == [420, 440, 460]
+    steps = {i: due[k + 1] - i for k, i in enumerate(due[:-1])}
+    assert [steps[i] for i in (390, 400, 780, 800, 1560, 1600, 3040)] == [
+        10,
+        20,
+        20,
+        40,
+        40,
+        80,
+        80,
+    ]
+    assert len([i for i in range(0, 10**6, 10) if watch.is_due(i, 10, 20)]) < 20 * 15
+    assert not any(watch.is_due(i, 0, 20) for i in range(9))
+    assert watch._most(10**9) == watch.LEAST and watch._most(1200 * 8) == 873
 
 
 def test_pictures_of_filters_and_of_the_batch(folder):

@@ -81,10 +81,12 @@ def add_arguments(parser):
     flag("--log", metavar="FILE", help="append what happens to this file, one JSON object a line")
     for what, of in (("histograms", "weights and gradients"), ("pictures", "filters and samples")):
         flag(
+            f"--{what}",
             f"--log-{what}",
+            dest=f"log_{what}",
             type=int32,
             metavar="N",
-            help=f"log {what} of {of} every N iterations [never]",
+            help=f"log {what} of {of} every N iterations, later less often [never]",
         )
     add_python_flag(parser)
     add_device_flags(parser)

@@ -10,10 +10,17 @@ from .histogram import histogram
 
 MOST_PICTURE = 1 << 18  # bytes of a .png; larger pictures lose pixels
 MOST_SAMPLES = 16  # of a batch that are shown
+BYTES = 1 << 23  # of histograms, or of pictures, that are logged before they come half as often
+LEAST = 32  # records, however large, before that
+SPREAD = 600  # bytes of a histogram in a record, about
 
 
 class Watch:
     """Writes records of a solver's nets every so many iterations, before the update.
+
+    That is at first: each time a run has twice as many iterations, they come half as often, so that
+    the log of a long one does not fill the disk. Which iterations have records depends on the
+    iteration alone, as a run that is resumed needs it.
 
     Parameters
     ----------
@@ -26,17 +33,33 @@ class Watch:
     def __init__(self, solver, write, histograms=0, pictures=0):
         self.solver, self.write = solver, write
         self.histograms, self.pictures = histograms, pictures
+        self.most_histograms = _most(2 * SPREAD * len(list(_learned(solver.net))))
+        self.most_pictures = _most(2 * MOST_PICTURE)
         solver.add_callback(on_gradients_ready=self)
 
     def __call__(self):
         iteration = self.solver.iter
-        if self.histograms and iteration % self.histograms == 0:
+        if is_due(iteration, self.histograms, self.most_histograms):
             blobs = {name: _spread(blob) for name, blob in _learned(self.solver.net)}
             self.write({"event": "histograms", "iteration": iteration, "blobs": blobs})
-        if self.pictures and iteration % self.pictures == 0:
+        if is_due(iteration, self.pictures, self.most_pictures):
             for name, pixels in pictures_of(self.solver.net):
                 record = {"event": "picture", "iteration": iteration, "name": name}
                 self.write(record | {"png": _png(pixels)})
+
+
+def is_due(iteration, every, most):
+    """Whether there is a record at an iteration: every so many (0: never) for the first `most`
+    records and as many again, then half as often for the next `most`, and so on."""
+    if not every:
+        return False
+    halvings = max(0, (iteration // (every * most)).bit_length() - 1)
+    return iteration % (every << halvings) == 0
+
+
+def _most(size):
+    """How many records of so many bytes are logged before they come half as often."""
+    return max(LEAST, BYTES // max(size, 1))
 
 
 def _learned(net):

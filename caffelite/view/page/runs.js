@@ -282,7 +282,7 @@ export class RunPanel {
               el("img", { alt: name, src: `data:image/png;base64,${png}` }),
               el("figcaption", {}, `${name}, iteration ${exact(iteration)}`)),
           )
-        : el("p", { class: "quiet" }, "The log has no pictures; train with --log-pictures 100."),
+        : el("p", { class: "quiet" }, "The log has no pictures; train with --log FILE --pictures 100."),
     );
   }
 }
