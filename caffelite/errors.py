@@ -94,10 +94,11 @@ def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     """'; did you mean "X"?' for the nearest of `known`, or '' when none is near.
 
     Near is what differs in a letter or two, or begins with the word. Of several, `most` are named;
-    one that differs in case alone, by itself.
+    one that differs in case alone, by itself. An ending that all options have makes none nearer.
     """
-    by_lower = {k.lower(): k for k in known}
-    wanted = word.lower()
+    ending = "_param" if word.lower().endswith("_param") else ""
+    by_lower = {k.lower().removesuffix(ending): k for k in known}
+    wanted = word.lower().removesuffix(ending)
     cutoff = 0.75 if len(wanted) > 3 else 0.65
     near = difflib.get_close_matches(wanted, by_lower, n=most, cutoff=cutoff)
     if near[:1] == [wanted]:

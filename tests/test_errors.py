@@ -107,6 +107,12 @@ def test_weights_that_do_not_fit_name_layer_and_blob(tmp_path):
         ("ame", ["name", "layer"], '; did you mean "name"?'),
         ("gaus", ["bilinear", "gaussian"], '; did you mean "gaussian"?'),
         ("st", ["stage", "state"], ""),
+        ("local_param", ["scale_param", "pooling_param"], ""),
+        (
+            "conv_param",
+            ["concat_param", "convolution_param"],
+            '; did you mean "convolution_param"?',
+        ),
     ],
 )
 def test_only_what_is_near_is_proposed(word, known, hint):

@@ -388,6 +388,21 @@ def test_dilation_by_side():
     assert top[0].shape == (1, 1, 3, 5)
 
 
+@pytest.mark.parametrize("hole", ("hole: 2", "hole_h: 2 hole_w: 2"))
+def test_holes_of_deeplab_are_dilation(hole):
+    def made(spacing):
+        options = f"convolution_param {{ num_output: 1 kernel_size: 3 bias_term: false {spacing} }}"
+        layer, bottom, top = make_layer("Convolution", [(1, 1, 7, 7)], options)
+        layer.weight.data[...] = np.arange(9).reshape(3, 3)
+        bottom[0].data[...] = np.arange(49).reshape(7, 7) ** 2
+        layer.forward(bottom, top)
+        return top[0].data.copy()
+
+    np.testing.assert_array_equal(made(hole), made("dilation: 2"))
+    with pytest.raises(CaffeliteError, match="dilation and hole, its older name, are both given"):
+        made(f"{hole} dilation: 2")
+
+
 INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [2, 3, 8, 8] } } }\n'
 
 

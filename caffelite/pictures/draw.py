@@ -353,7 +353,13 @@ def _window_facts(options):
     else:
         method = options.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_number[options.pool]
         facts.append(f"{method.name} {'global' if options.global_pooling else kernel}".strip())
-    for name, usual in (("stride", "1"), ("pad", "0"), ("dilation", "1"), ("group", "1")):
+    for name, usual in (
+        ("stride", "1"),
+        ("pad", "0"),
+        ("dilation", "1"),
+        ("hole", "1"),
+        ("group", "1"),
+    ):
         value = _size(options, name, name)
         if value and set(value.split("×")) != {usual}:
             facts.append(f"{name} {value}")

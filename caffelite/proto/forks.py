@@ -30,6 +30,7 @@ ENET = "ENet's Caffe"
 MPI = "Caffe-MPI"
 SSD = "SSD's Caffe"
 SCNN = "SCNN's Caffe"
+DEEPLAB = "DeepLab's Caffe"
 RISTRETTO = "Ristretto"
 BVLC_2014 = "the Caffe of 2014"
 
@@ -77,6 +78,7 @@ _LOADING = passed("prefetch says how many batches are loaded ahead, and pages st
 _BOXES = passed("it is for layers with boxes")
 _RELU = refused("put a ReLU layer behind this one")
 _CROPS = refused("write crop_size, mirror and random_resize_param")
+_GROUPS = refused('weight_decay with regularization_type: "L1" makes single weights small')
 _LABELS = refused("the pictures and the labels have to be prepared before")
 
 # fork -> {MESSAGE.FIELD, or MESSAGE.FIELD: VALUE for one value of it: what becomes of it}
@@ -233,6 +235,18 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
     },
     SCNN: {
         "ParamSpec.force_mult": passed("there is no force regularization"),
+        "ParamSpec.breadth_decay_mult": passed("it is of breadth_decay"),
+        "ParamSpec.kernel_shape_decay_mult": passed("it is of kernel_shape_decay"),
+        "ParamSpec.block_group_lasso": passed("it is of block_group_decay"),
+        "SolverParameter.breadth_decay": _GROUPS,
+        "SolverParameter.kernel_shape_decay": _GROUPS,
+        "SolverParameter.block_group_decay": _GROUPS,
+    },
+    DEEPLAB: {
+        "ConvolutionParameter.hole": DONE,
+        "ConvolutionParameter.hole_h": DONE,
+        "ConvolutionParameter.hole_w": DONE,
+        "ImageDataParameter.label_type": passed("it is for ImageSegData"),
     },
     RISTRETTO: {
         "LayerParameter.quantization_param": passed("the numbers of the layer stay float32"),
@@ -277,6 +291,17 @@ TYPES = {
     "SegData": TSN,
     "BatchReduction": TSN,
     "CTCDecoder": "CTPN's Caffe",
+    "BiasChannel": DEEPLAB,
+    "DenseCRF": DEEPLAB,
+    "DomainTransform": DEEPLAB,
+    "ImageSegData": DEEPLAB,
+    "MatRead": DEEPLAB,
+    "MatWrite": DEEPLAB,
+    "UniqueLabel": DEEPLAB,
+    "CPMData": "OpenPose's Caffe",
+    "DeformableConvolution": "Deformable ConvNets' Caffe",
+    "LabelSpecificAdd": "AM-Softmax's Caffe",
+    "MultiStageMeanfield": "CRF-RNN's Caffe",
     "ConvolutionRistretto": RISTRETTO,
     "DeconvolutionRistretto": RISTRETTO,
     "FcRistretto": RISTRETTO,
@@ -285,13 +310,13 @@ TYPES = {
 
 # Messages of LayerParameter that the schema lacks -> whose they are.
 MESSAGES = {
-    "dense_crf_param": "DeepLab's Caffe",
-    "domain_transform_param": "DeepLab's Caffe",
-    "mat_read_param": "DeepLab's Caffe",
-    "mat_write_param": "DeepLab's Caffe",
-    "unique_label_param": "DeepLab's Caffe",
-    "bias_channel_param": "DeepLab's Caffe",
-    "adaptive_bias_channel_param": "DeepLab's Caffe",
+    "dense_crf_param": DEEPLAB,
+    "domain_transform_param": DEEPLAB,
+    "mat_read_param": DEEPLAB,
+    "mat_write_param": DEEPLAB,
+    "unique_label_param": DEEPLAB,
+    "bias_channel_param": DEEPLAB,
+    "adaptive_bias_channel_param": DEEPLAB,
     "augmentation_param": "FlowNet2's Caffe",
     "black_augmentation_param": "FlowNet2's Caffe",
     "coeff_schedule_param": "FlowNet2's Caffe",
@@ -301,6 +326,11 @@ MESSAGES = {
     "mean_param": "FlowNet2's Caffe",
     "reader_param": "FlowNet2's Caffe",
     "resample_param": "FlowNet2's Caffe",
+    "cpm_transform_param": "OpenPose's Caffe",
+    "deformable_convolution_param": "Deformable ConvNets' Caffe",
+    "deformable_psroi_pooling_param": "Deformable ConvNets' Caffe",
+    "label_specific_add_param": "AM-Softmax's Caffe",
+    "multi_stage_meanfield_param": "CRF-RNN's Caffe",
     "bbox_reg_param": "MS-CNN's Caffe",
     "box_output_param": "MS-CNN's Caffe",
     "decode_bbox_param": "MS-CNN's Caffe",

@@ -8,7 +8,9 @@ from ..base import Layer
 from ..options import COMPRESSION, per_axis
 from ..reach import spread, window
 
-_PER_SIDE = {f"{stem}_{side}" for stem in ("kernel", "stride", "pad") for side in "hw"}
+_PER_SIDE = {
+    f"{stem}_{side}" for stem in ("kernel", "stride", "pad", "dilation", "hole") for side in "hw"
+}
 
 
 def window_map(options, over_top=False):
@@ -19,7 +21,7 @@ def window_map(options, over_top=False):
     per_side = sorted(_PER_SIDE & set(options))
     assert not per_side, f"{per_side} are not supported here; use kernel_size, stride and pad"
     size = np.atleast_1d(options["kernel_size"])
-    extent = (size - 1) * np.atleast_1d(options.get("dilation", 1)) + 1
+    extent = (size - 1) * np.atleast_1d(options.get("dilation", options.get("hole", 1))) + 1
     stride, pad = (np.atleast_1d(options.get(*item)) for item in (("stride", 1), ("pad", 0)))
     reach, axis = (extent - 1) / 2 - pad, options.get("axis", 1)
     return (axis, stride, reach) if over_top else (axis, 1 / stride, -reach / stride)
@@ -50,7 +52,15 @@ class Sliding(Layer):
         self.kernel = per_axis(self, "kernel_size", axes, least=1)
         self.stride = per_axis(self, "stride", axes, default=1, least=1)
         self.pad = per_axis(self, "pad", axes, default=0)
-        self.dilation = per_axis(self, "dilation", axes, default=1, least=1)
+        self.dilation = per_axis(self, self._spacing(), axes, default=1, least=1)
+
+    def _spacing(self):
+        """The option that has the dilation: DeepLab called it hole, before Caffe had it."""
+        names = (field.name.partition("_")[0] for field, _ in self.options.ListFields())
+        given = {"dilation", "hole"}.intersection(names)
+        if len(given) == 2:
+            raise self.error("dilation and hole, its older name, are both given; keep dilation")
+        return given.pop() if given else "dilation"
 
     @staticmethod
     def out_size(size, kernel, stride, pad, dilation):
