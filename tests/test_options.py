@@ -431,7 +431,8 @@ def test_solvers_warn_of_options_that_do_nothing(options, words, monkeypatch, ca
 
 def test_a_schedule_without_its_gamma_runs_as_in_caffe_and_is_told_of():
     for policy in POLICIES:
-        param = solver_param(lr_policy=policy, stepsize=1, stepvalue=[1], power=1)
+        stages = {"stagelr": [1], "stageiter": [1]}
+        param = solver_param(lr_policy=policy, stepsize=1, stepvalue=[1], power=1, **stages)
         told = "gamma" in POLICIES[policy].reads
         words = f'lr_policy: "{policy}" goes by gamma, which is not given and counts as 0'
         assert dict(missing(param)) == ({"gamma": words} if told else {})
