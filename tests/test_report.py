@@ -381,6 +381,20 @@ def test_targets_that_are_no_labels_have_but_a_loss(folder, capsys):
     assert "they are no labels" in capsys.readouterr().out
 
 
+def test_samples_that_come_several_times_are_told_of(folder, capsys):
+    store(np.eye(3, dtype=np.float32)[[0, 0, 0, 0, 1]], [0, 0, 0, 0, 1])
+    net = database(2) + layer("accuracy", "Accuracy", "scores y", "accuracy")
+    words = ["test", "--model=net.prototxt", "--weights=none.caffemodel", "--report"]
+    for option, told in (("shuffle", False), ("label_shuffle", True), ("balanced_batches", True)):
+        Path("net.prototxt").write_text(
+            net.replace("data_param {", f"data_param {{ {option}: true")
+        )
+        assert main(words) == 0
+        out, err = capsys.readouterr()
+        assert ("gives 8 samples for the 5 that there are" in err) == told, option
+        assert f": {8 if told else 5} samples\n" in out
+
+
 def test_each_head_has_its_own_report(scored, capsys):
     scores, labels = scored
     net = database(5) + layer("minus", "Power", "scores", "minus", "power_param { scale: -1 }")

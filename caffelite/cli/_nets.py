@@ -183,6 +183,13 @@ def open_with_data(args, what):
             f"{args.model}: is a net for use, not for {what}: nobody fills its input "
             f'"{net.inputs[0]}"; give {give}, or ask caffelite classify about pictures'
         )
+    for layer in net.layers:
+        if layer.drawn_for is not None and layer.drawn_for < layer.pass_size:
+            logging.getLogger("caffelite").warning(
+                "%s: gives %d samples for the %d that there are, those of small classes several "
+                "times: leave out what balances classes, in phase TEST, to let each count once",
+                *(layer.at, layer.pass_size, layer.drawn_for),
+            )
     return net
 
 
