@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import logging
 import pickle
 import re
 import struct
@@ -20,6 +21,7 @@ from caffelite.data.arrays import ArraySource
 from caffelite.data.binaryproto import read as read_mean
 from caffelite.data.datum import write_database
 from caffelite.errors import CaffeliteError
+from caffelite.glog import NOTICE
 from caffelite.io import load_image
 from caffelite.proto import caffe_pb2, wire
 from caffelite.run_log.reader import read_log
@@ -335,3 +337,79 @@ def test_calls_say_that_a_file_is_empty_or_not_there(here, name):
         with pytest.raises(CaffeliteError) as caught:
             CALLS[name][0](path)
         assert re.search(words, str(caught.value)), (name, path, str(caught.value))
+
+
+# Before anything is built
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train --solver s.prototxt --weights none",
+        "train --solver s.prototxt --weights good.caffemodel,none",
+        "train --solver s.prototxt --snapshot none",
+        "test --model n.prototxt --weights none",
+        "test --model n.prototxt --weights none --report",
+        "test --model n.prototxt --weights good.caffemodel,none",
+        "extract_features none n.prototxt ip out 1 lmdb",
+        "classify x.png --model deploy.prototxt --weights none --mean nowhere",
+        "predict x.png --model deploy.prototxt --weights none --mean nowhere",
+        "detect w.csv out.csv --model deploy.prototxt --weights none --mean nowhere",
+        "visualize features out.png --weights none --model deploy.prototxt --picture x.png",
+        "view n.prototxt --weights none",
+    ],
+)
+def test_commands_check_weights_before_they_build_a_net(here, line, capsys, monkeypatch):
+    def build(*_):
+        raise AssertionError("a net was built first")
+
+    (here / "good.caffemodel").write_bytes(weights())
+    (here / "deploy.prototxt").write_text(
+        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 3, 8, 8] } } }'
+    )
+    (here / "w.csv").write_text("filename,xmin,ymin,xmax,ymax\nx.png,0,0,4,4\n")
+    monkeypatch.setattr(caffelite.Net, "_build", build)
+    assert main(line.split()) == 1
+    said = capsys.readouterr().err
+    assert "none: cannot read the weights: No such file" in said or (
+        "none: cannot read the solver state: No such file" in said
+    )
+
+
+def test_calls_check_weights_before_they_build_a_net(here, monkeypatch):
+    monkeypatch.setattr(caffelite.Net, "_build", None)
+    (here / "deploy.prototxt").write_text(NET)
+    (here / "w.prototxt").write_text(f'{SOLVER} weights: "n.prototxt"')
+    calls = [
+        lambda: caffelite.Net("n.prototxt", caffelite.TEST, weights="none"),
+        lambda: caffelite.Net("n.prototxt", caffelite.TEST, weights="n.prototxt"),
+        lambda: caffelite.get_solver("w.prototxt"),
+        lambda: caffelite.Classifier("n.prototxt", "none"),
+        lambda: caffelite.Detector("n.prototxt", "none"),
+    ]
+    for call in calls:
+        with pytest.raises(CaffeliteError, match="No such file|expected weights .* but this is th"):
+            call()
+
+
+def test_training_tells_what_of_its_weights_was_copied(here, capsys, monkeypatch):
+    net = caffelite.Net("n.prototxt", caffelite.TRAIN)
+    net.save("all.caffemodel")
+    text = NET.replace('name: "ip"', 'name: "other"')
+    (here / "other.prototxt").write_text(text)
+    (here / "o.prototxt").write_text(SOLVER.replace("n.prototxt", "other.prototxt"))
+    told = []
+    write = logging.getLogger("caffelite").log
+    monkeypatch.setattr("caffelite.solver.nets.log.log", lambda *a: (told.append(a), write(*a)))
+    line = "train --solver o.prototxt --weights all.caffemodel --iterations 1 --log run.jsonl"
+    assert main(line.split()) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"\] +ip +1x3, 1 +skipped: the net has no layer of this name$", said, re.M)
+    assert re.search(r"\] +other +1x3, 1 +left as it was: the file has no layer of th", said, re.M)
+    assert {level for level, *_ in told} == {NOTICE}, "which terminals show, too"
+    with open("run.jsonl") as file:
+        start = json.loads(file.readline())
+    assert [(row["layer"], row["shapes"]) for row in start["weights"]] == [
+        ("ip", [[1, 3], [1]]),
+        ("other", [[1, 3], [1]]),
+    ]

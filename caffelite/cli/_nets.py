@@ -161,8 +161,11 @@ def open_net(path, phase, args, weights=None, writes=False):
     have to hold all of its layers, unless --allow-missing says otherwise.
     """
     from ..net import Net
+    from ..net.weights import check_weights
 
     file, param = _in_state(path, phase, args)
+    if weights is not None:
+        check_weights(weights)
     net = Net.from_param(param, file)
     if not writes:
         net.only_look()

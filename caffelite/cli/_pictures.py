@@ -39,10 +39,13 @@ def add_draw_flag(parser):
 def predictor_of(args, log, kind=None):
     """The PicturePredictor of the nets that flags name; `kind` is that of its answers, or None."""
     from ..data.dataset import read_names
+    from ..net.weights import check_weights
     from ..predict.runner import PicturePredictor
 
     if len(args.model) != len(args.weights):
         raise UsageError("each --model needs its --weights, and the other way round")
+    for weights in args.weights:
+        check_weights(weights)
     found = [preprocessing_of(args, model, log) for model in args.model]
     nets = [_open(args, *files) for files in zip(args.model, args.weights, found, strict=True)]
     labels = args.labels or found[0].names

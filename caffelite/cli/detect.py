@@ -104,9 +104,11 @@ def _detector(args, log):
     import numpy as np
 
     from ..errors import DataError, NetError
+    from ..net.weights import check_weights
     from ..predict.preprocessing import subtract_from_channels
     from ..pycaffe.detector import Detector
 
+    check_weights(args.weights)
     transform = preprocessing_of(args, args.model, log).transform
     subtract_from_channels(transform)
     detector = Detector(

@@ -163,8 +163,11 @@ def _train(file, param, args, resume, skips, quiet):
     """
     from ..solver import get_solver, lr_policy, stages
     from ..solver.epochs import iterations_of
+    from ..solver.state_file import check_state
 
     log = logging.getLogger("caffelite")
+    if args.snapshot:
+        check_state(args.snapshot)
     solver = get_solver(param, file, net_changes(args))
     if args.epochs is not None:
         solver.param.max_iter = iterations_of(solver, args.epochs)

@@ -137,10 +137,12 @@ def _filters(args):
 
 def _of_a_picture(args):
     from ..glog import start_logging
+    from ..net.weights import check_weights
     from ..predict.picture_net import PictureNet
 
     log = start_logging(quiet=True)
     use_device(args)
+    check_weights(args.weights)
     net = PictureNet(
         args.model,
         args.weights,

@@ -30,6 +30,7 @@ from .plan import plan_backward
 from .running import Running
 from .schedule import Schedule
 from .step import Step
+from .weights import check_weights
 from .wiring import Wiring, check_in_place, unread_tops
 
 log = logging.getLogger("caffelite")
@@ -82,6 +83,8 @@ class Net(Running, InnerNames, OldCalls):
     ) -> None:
         phase, level, stages, weights = sort_arguments(args, phase, level, stages, weights)
         self.file, param = read_network(network_file)
+        if weights is not None:
+            check_weights(weights)
         param.state.phase = phase
         param.state.level = level
         param.state.stage.extend(stages or [])

@@ -55,6 +55,16 @@ def _opened(path):
     return Hdf5File(path) if is_hdf5(path) else BinaryFile(path)
 
 
+def check_weights(path):
+    """Raise a WeightsError for files, one or several, that are not there, or hold no weights.
+
+    That can be known before a net is made for them, and its data opened.
+    """
+    for one in _files(path):
+        with _opened(one):
+            pass
+
+
 class Loading:
     """Weights files, open, that are whole and fit some nets: all that can fail is behind it.
 

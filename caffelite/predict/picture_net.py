@@ -14,6 +14,7 @@ from ..data.transform import DataTransformer
 from ..errors import DataError, NetError
 from ..layers.base import Layer
 from ..net import Net
+from ..net.weights import check_weights
 from ..proto import caffe_pb2
 from ..types import Array, Path, Shape
 from .answers.classes import Classes
@@ -52,6 +53,7 @@ class PictureNet:
         force_backward: bool = False,
         allow_missing: bool = False,
     ) -> None:
+        check_weights(weights)
         param = of_test_phase(model, level, stages)
         if data_layer(param) is not None:
             if preprocessing.shape is None:

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import NetError
 from ..net import Net
 from ..net.old_calls import set_mean
+from ..net.weights import check_weights
 from ..proto.caffe_pb2 import TEST
 from ..types import Array, ArrayLike, Path
 from . import io, old_options
@@ -47,6 +48,7 @@ class Classifier(Net):
         named.update(channel_swap=channel_swap, allow_missing=allow_missing)
         named.update(gpu=gpu, mean_file=mean_file)
         options = old_options.sort("Classifier", words, ["allow_missing"], named)
+        check_weights(pretrained_file)
         super().__init__(model_file, TEST)
         self.copy_from(pretrained_file, "warn" if options.pop("allow_missing", 0) else "refuse")
         self.transformer = transformer_for(self, **options)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import CaffeliteError
 from ..net import Net
+from ..net.weights import check_weights
 from ..proto.caffe_pb2 import TEST
 from ..types import Array, ArrayLike, Path
 from . import old_options
@@ -50,6 +51,7 @@ class Detector(Net):
         named.update(allow_missing=allow_missing, gpu=gpu, mean_file=mean_file)
         options = old_options.sort("Detector", words, ["context_pad", "allow_missing"], named)
         context_pad = options.pop("context_pad", None)
+        check_weights(pretrained_file)
         super().__init__(model_file, TEST)
         self.copy_from(pretrained_file, "warn" if options.pop("allow_missing", 0) else "refuse")
         self.transformer = transformer_for(self, **options)

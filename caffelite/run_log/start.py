@@ -25,12 +25,19 @@ def start_of(solver, command):
         "solver": to_text(param) if param.ByteSize() < MOST_TEXT else None,
         "nets": {name: _text(name) for name in nets},
         **({"net_changes": solver.net_changes} if solver.net_changes else {}),
+        **({"weights": _weights(solver.transfer)} if solver.transfer.rows else {}),
         "seed": solver.seed,
         "dtype": str(solver.net.dtype),
         "threads": numba.get_num_threads(),
         "versions": {"caffelite": __version__, "python": platform.python_version()}
         | {name: _version(name) for name in PACKAGES},
     }
+
+
+def _weights(transfer):
+    """What became of each layer with blobs, of the net or of a file of weights."""
+    names = ("file", "layer", "outcome", "shapes")
+    return [dict(zip(names, row, strict=True)) for row in transfer.rows]
 
 
 def _text(path):

@@ -166,6 +166,7 @@ class Solver(Hooks):
             raise SolverError(f"{self.file + ': ' if self.file else ''}{problem}") from None
         for _, words in (*unread(self.param), *_missing(self.param)):
             log.warning("%s%s", f"{self.file}: " if self.file else "", words)
+        nets.weights_files(self.param, self.file)
         seed = self.param.random_seed
         self.seed = seed if seed >= 0 else rng.next_seed()
         self.net = self._make_net(nets.train_net(self.param, self.file), 0)
@@ -186,7 +187,7 @@ class Solver(Hooks):
         self._display = Display(self)
         self._update = Update(self.param, self.rule, self.net.learnable, self.net.dtype)
         self.share_with_test_nets()
-        nets.load_weights(self.param, self.file, [self.net, *self.test_nets])
+        self.transfer = nets.load_weights(self.param, self.file, [self.net, *self.test_nets])
 
     # Construction
 

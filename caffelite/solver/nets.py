@@ -3,6 +3,7 @@
 import logging
 
 from ..errors import SolverError
+from ..glog import NOTICE
 from ..net import weights
 from ..proto import caffe_pb2
 from ..proto.text import read_net
@@ -56,22 +57,27 @@ def test_nets(param, file):
 
 
 def load_weights(param, file, nets):
-    """Load the files of `weights` into all nets, or none into any."""
-    files = _weights_files(param, file)
+    """Load the files of `weights` into all nets, or none into any; returns the first's Transfer."""
+    files = weights_files(param, file)
     for name in files:
         for _ in nets:
             log.info("Finetuning from %s", name)
-    for line in weights.load(nets, files, missing="report")[0].lines():
-        log.info("%s", line)
+    transfer = weights.load(nets, files, missing="report")[0]
+    for line in transfer.lines():
+        log.log(NOTICE, "%s", line)
+    return transfer
 
 
-def _weights_files(param, file):
+def weights_files(param, file):
+    """The files of `weights`, each of which is there and holds some."""
     files = []
     for text in param.weights:
         names = [name.strip() for name in text.split(",")]
         if not all(names):
             raise _error(file, f'weights: "{text}": expected names of files, separated by commas')
         files += names
+    for name in files:
+        weights.check_weights(name)
     return files
 
 

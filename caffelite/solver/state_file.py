@@ -69,9 +69,15 @@ def checksum_of(state, histories):
 _TAKES = ("solverstate", "solverstate.h5", "HDF5")  # kinds of files
 
 
+def check_state(path):
+    """Raise a SolverError for a file that is not there, or is something else than a state."""
+    weights_file.opened(path, SolverError).close()
+    file_kind.check(path, "a .solverstate", SolverError, (*_TAKES, "empty"))
+
+
 def read(path):
     """(SolverState, histories) of a file."""
-    file_kind.check(path, "a .solverstate", SolverError, (*_TAKES, "empty"))
+    check_state(path)
     return (_read_hdf5 if weights_file.is_hdf5(path, SolverError) else _read_binary)(path)
 
 
