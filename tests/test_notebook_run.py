@@ -1,8 +1,11 @@
 """caffelite run: notebooks, without Jupyter."""
 
+import importlib.machinery
 import json
 import os
+import re
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -216,6 +219,38 @@ def test_python_2_is_told_with_its_line_and_the_way_out(text, said, capsys):
     assert main(["run", "a.py"]) == 1
     err = capsys.readouterr().err
     assert said in err and ("2to3" in err) == ("Python 2" in said)
+
+
+@pytest.fixture
+def fissix(monkeypatch):
+    """A package of that name, which knows one thing of Python 2: a print of a word."""
+    package, refactor = types.ModuleType("fissix"), types.ModuleType("fissix.refactor")
+
+    class RefactoringTool:
+        def __init__(self, fixers):
+            assert fixers == ["fissix.fixes"]
+
+        def refactor_string(self, text, name):
+            if "unknown" in text:
+                raise ValueError(name)
+            return re.sub(r"^print (\S+)", r"print(\1)", text, flags=re.M)
+
+    vars(refactor).update(RefactoringTool=RefactoringTool, get_fixers_from_package=lambda x: [x])
+    package.__spec__ = importlib.machinery.ModuleSpec("fissix", None)
+    monkeypatch.setitem(sys.modules, "fissix", package)
+    monkeypatch.setitem(sys.modules, "fissix.refactor", refactor)
+
+
+def test_python_2_runs_where_fissix_rewrites_it(fissix, capsys):
+    Path("a.py").write_text("import sys\nprint __name__\nprint sys.modules['__main__'].__file__\n")
+    assert main(["run", "a.py"]) == 0
+    assert capsys.readouterr().out == "__main__\na.py\n"
+    write("a.ipynb", "x = 1\nprint 'x'\n!true\nx", "%%time\nprint x")
+    assert main(["run", "a.ipynb"]) == 0
+    assert capsys.readouterr().out.startswith("x\n1\n1\nCPU times")
+    write("a.ipynb", "1", "print 'unknown'")
+    assert main(["run", "a.ipynb"]) == 1
+    assert "cell 2, line 1: this is Python 2" in capsys.readouterr().err
 
 
 def test_old_calls_are_told_once_each():

@@ -67,6 +67,7 @@ class Notebook:
         self.figures = os.path.abspath(figures)
         self.cells = cells(path)
         self.number = 0
+        self.is_python2 = any(python2.is_it(as_python(text)) for text in self.cells)
         self.log = start_logging()
         main = types.ModuleType("__main__")
         self.main, self.names = main, vars(main)
@@ -119,6 +120,8 @@ class Notebook:
     def execute(self, text: str) -> None:
         """Run the text of a cell, and print the value of its last line."""
         source, file = as_python(text), self._file
+        if self.is_python2:
+            source = python2.rewritten(source, file) or source
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
         try:
             tree, last = ast.parse(source, file), None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import io
 import os
 import re
@@ -12,9 +14,10 @@ from ... import reading
 from ...types import Path
 
 WAY_OUT = (
-    "caffelite runs Python 3. 2to3, which Python had until 3.12, rewrites it; so does "
-    "`pip install fissix`, then `python -m fissix -w -n FILE`"
+    "caffelite runs Python 3; `pip install fissix` and `python -m fissix -w -n FILE` rewrite it, "
+    "as 2to3 does, which Python had until 3.12"
 )
+AS_IT_GOES = "; where fissix is installed, caffelite run does that as it goes"
 
 _SIGNS = (
     (re.compile(r"^\s*print(\s+[^=(\s]|\s*>>|\s*$|\s+\()"), "a print without parentheses"),
@@ -93,4 +96,25 @@ def told(text: str, problem: SyntaxError) -> str:
     """What to say of a text that does not parse, behind where it is."""
     found = sign(text, problem)
     words = str(problem.msg)
-    return f"this is Python 2 ({found}; {words}): {WAY_OUT}" if found else words
+    return f"this is Python 2 ({found}; {words}): {WAY_OUT}{AS_IT_GOES}" if found else words
+
+
+def is_it(text: str) -> bool:
+    """Whether a text does not parse, and what of Python 2 stands in it says why."""
+    try:
+        ast.parse(text)
+        return False
+    except SyntaxError as problem:
+        return bool(sign(text, problem))
+
+
+def rewritten(text: str, name: str) -> str | None:
+    """A text in Python 2 as Python 3, by fissix; None where that is not installed, or gives up."""
+    if importlib.util.find_spec("fissix") is None:
+        return None
+    refactor = importlib.import_module("fissix.refactor")
+    tool = refactor.RefactoringTool(refactor.get_fixers_from_package("fissix.fixes"))
+    try:
+        return str(tool.refactor_string(text + "\n", name))
+    except Exception:  # of another's package: Python tells what is wrong with the text
+        return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import runpy
+import sys
 import traceback
+import types
 from typing import Any
 
 from ...errors import CaffeliteError
@@ -18,8 +20,12 @@ def run(path: Path, text: str) -> None:
     if "get_ipython" in text:  # it is a notebook that was exported
         shell = Shell(names, lambda code: exec(code, names), print)
         names["get_ipython"] = lambda: shell
+    new = python2.rewritten(text, str(path)) if python2.is_it(text) else None
     try:
-        runpy.run_path(str(path), names, run_name="__main__")
+        if new is None:
+            runpy.run_path(str(path), names, run_name="__main__")
+        else:
+            _run_text(new, str(path), names)
     except (SyntaxError, NameError, AttributeError, ImportError) as problem:
         words = python2.of_error(problem)
         if not words:
@@ -28,3 +34,15 @@ def run(path: Path, text: str) -> None:
             last = traceback.extract_tb(problem.__traceback__)[-1]
             words = f"{last.filename}:{last.lineno}: {words}"
         raise CaffeliteError(words) from problem
+
+
+def _run_text(text: str, path: str, names: dict[str, Any]) -> None:
+    """Run a text that a script was rewritten to, as the program itself."""
+    main = types.ModuleType("__main__")
+    vars(main).update(names, __file__=path)
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = main
+    try:
+        exec(compile(text, path, "exec"), vars(main))
+    finally:
+        sys.modules["__main__"] = before
