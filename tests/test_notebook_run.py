@@ -86,6 +86,11 @@ def test_mistakes_name_cell_and_line(cell, said, capsys):
         ("{}", "with a list of cells"),
         ('{"cells": [1]}', "with a list of cells"),
         ('{"cells": [], "metadata": {"kernelspec": {"language": "R"}}}', "not of R"),
+        (
+            '{"cells": [{"cell_type": "code", "source": "a\\u0000"}], "metadata": []}',
+            "cell 1, line",
+        ),
+        ('{"cells": [{"cell_type": "code", "source": "\\ud800"}]}', "cell 1, line 1"),
     ],
 )
 def test_files_that_are_no_notebook(text, said, capsys):

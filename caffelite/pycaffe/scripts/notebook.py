@@ -32,9 +32,10 @@ def cells(path: Path) -> list[str]:
     sheets = found.get("worksheets")  # of notebooks before 2015
     holders = sheets if isinstance(sheets, list) else [found]
     listed = [cell for holder in holders for cell in _listed(holder, path)]
-    kernel = found.get("metadata", {}).get("kernelspec", {})
-    language = kernel.get("language", "python") if isinstance(kernel, dict) else "python"
-    if language.lower() != "python":
+    language: Any = found
+    for name in ("metadata", "kernelspec", "language"):
+        language = language.get(name, "python") if isinstance(language, dict) else "python"
+    if str(language).lower() != "python":
         raise CaffeliteError(f"{path}: expected a notebook of Python, not of {language}")
     return [_text(cell) for cell in listed if cell.get("cell_type") == "code"]
 

@@ -106,6 +106,8 @@ def is_it(text: str) -> bool:
         return False
     except SyntaxError as problem:
         return bool(sign(text, problem))
+    except ValueError:  # of characters that no text has
+        return False
 
 
 def rewritten(text: str, name: str) -> str | None:
