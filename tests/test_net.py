@@ -429,12 +429,12 @@ def test_forward_takes_inputs_and_returns_outputs():
     np.testing.assert_allclose(out["y"], x @ w.T @ b.T, rtol=1e-5, atol=1e-6)
 
 
-def test_forward_refuses_other_inputs_and_batch_sizes():
+def test_forward_refuses_other_inputs_and_shapes():
     net = build(data("x", 2, 3) + ip("a", "x", "y"))
     with pytest.raises(NetError, match=r"inputs are \['x'\]"):
         net.forward(z=np.zeros((2, 3)))
-    with pytest.raises(NetError, match=r"has shape \(2, 3\), got \(5, 3\)"):
-        net.forward(x=np.zeros((5, 3)))
+    with pytest.raises(NetError, match=r"has shape \(2, 3\), got \(5, 4\)"):
+        net.forward(x=np.zeros((5, 4)))
     with pytest.raises(ValueError, match='no layer "nope"'):
         net.forward(end="nope")
 
