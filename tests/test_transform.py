@@ -332,6 +332,12 @@ def test_a_zoom_is_as_often_larger_as_smaller():
     assert (np.transpose(np.nonzero(step(x, random)))[:, 1:].mean(0) == 2).all(), "the middle stays"
 
 
+def test_some_pictures_are_not_warped():
+    step, x, random = warp(rotation=30, prob=0.25), colorful((3, 9, 9)), rng.generator(0)
+    same = [np.array_equal(step(x, random), x) for _ in range(2000)]
+    assert abs(np.mean(same) - 0.75) < 0.04
+
+
 def test_what_is_shifted_in_is_as_asked_for():
     x = flat(200, size=(20, 20))
     for options, value in [
