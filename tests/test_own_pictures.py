@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,6 @@ def commands():
 def pictures(tmp_path, monkeypatch):
     """The current folder holds pictures/CLASS/N.jpg, as colorful as they say, and a red new.jpg."""
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "models" / "pictures", "models/pictures")
-    Path("solvers").mkdir()
-    shutil.copy(ROOT / "solvers" / "pictures.prototxt", "solvers")
     random = np.random.default_rng(0)
 
     def save(path, color):
@@ -43,26 +39,26 @@ def pictures(tmp_path, monkeypatch):
     save("new.jpg", COLORS["red"])
 
 
-def test_the_commands_do_what_the_page_says(pictures, capsys):
+def test_the_commands_do_what_the_page_says(pictures, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    solver = Path("solvers/pictures.prototxt")
-    solver.write_text(solver.read_text().replace("max_iter: 600", "max_iter: 12"))
-    net = Path("models/pictures/train_val.prototxt")
-    net.write_text(net.read_text().replace("batch_size: 64", "batch_size: 16"))
     install, *shown, check = commands()
     assert install[:2] == ["pip", "install"]
     outputs = {}
     for program, name, *words in shown:
+        if program == "cd":
+            monkeypatch.chdir(name)
+            continue
         assert program == "caffelite"
-        words = [word.replace("iter_600", "iter_12") for word in words]
+        words = [word.replace("iter_1500", "iter_12") for word in words]
+        words += ["--epochs", "6"] if name == "init" else []
         assert main([name, *words]) == 0, capsys.readouterr().err
         outputs[name] = capsys.readouterr().out
     assert main(check[1:]) == 0
-    assert list(outputs) == ["dataset", "train", "plot", "test", "classify", "predict"]
+    assert list(outputs) == ["dataset", "init", "train", "plot", "test", "classify", "predict"]
     assert [path.suffix for path in Path("answers").iterdir()] == [".png"]
     assert "data/train_lmdb: 48 pictures, 3 x 32 x 32; 3 classes, 16 pictures" in outputs["dataset"]
     assert "data/test_lmdb: 12 pictures" in outputs["dataset"]
     assert Path("curves.svg").read_text().lstrip().startswith("<?xml")
     assert "top_1 = 1\n" in outputs["test"]
-    assert re.search(r"^red +0 +0 +4( +0)+$", outputs["test"], re.M)
-    assert re.match(r"new\.jpg\n  [01]\.\d+  red\n", outputs["classify"])
+    assert re.search(r"^red +0 +0 +4$", outputs["test"], re.M)
+    assert re.match(r".*new\.jpg\n  [01]\.\d+  red\n", outputs["classify"])
