@@ -522,6 +522,23 @@ def test_runs_are_compared(tmp_path):
     json.dumps(found, allow_nan=False)
 
 
+def test_settings_are_read_of_caffes_own_logs(tmp_path):
+    stamp = "I0102 03:04:05.000000 1 solver.cpp:1] "
+    for name, rate, size in (("a", 0.1, 3), ("b", 0.01, 5)):
+        lines = [
+            stamp + "Initializing solver from parameters: ", f"base_lr: {rate}", "momentum: 0.9",
+            'word_of_a_fork: "x"', stamp + "Creating training net from net file: n",
+            stamp + "Initializing net from parameters: ", 'layer { name: "c" type: "Convolution"',
+            f"convolution_param {{ kernel_size: {size} }} }}", stamp + "Creating Layer c",
+            stamp + "Iteration 0, loss = 1", stamp + "Optimization Done.",
+        ]  # fmt: skip
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    found = Runs([tmp_path / "a", tmp_path / "b"]).compare("0,1")
+    assert {row["name"]: row["values"] for row in found["settings"]} == {
+        "base_lr": ["0.1", "0.01"], 'layer "c": convolution_param.kernel_size': ["3", "5"]
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -884,7 +901,21 @@ ODD = ["", "\0", "\ud800", "\x1b[2J", "%", "..", "é", "\u202e", "x" * 5000, "1e
 
 def odd_request(draw, server):
     """The bytes of a request: what a page sends, with something odd in it, by `draw`, a Random."""
-    name = draw.choice(["", "net", "curves", "weights", "graph", "lint", "save", "page.js", "none"])
+    name = draw.choice(
+        [
+            "",
+            "net",
+            "curves",
+            "complete",
+            "spread",
+            "weights",
+            "graph",
+            "lint",
+            "save",
+            "page.js",
+            "none",
+        ]
+    )
     method = draw.choice(["GET", "POST", "POST", "POST", "HEAD", "PUT", "OPTIONS", "GE\0T"])
     keys = draw.choice([("text", "phase"), ("text",), ("text", "version"), ("layer",), ("cursor",)])
     values = [draw.choice([*ODD, 1, 1e300, None, True, [], {}, [[]], {"text": "x"}]) for _ in keys]

@@ -8,7 +8,7 @@ import time
 from ..errors import DataError
 from ..pictures.curves import Columns
 from ..reading import opened
-from .lines import Lines
+from .lines import MOST_RECORD, Lines
 from .reader import PIECE, LogParser
 from .record_rows import parse
 
@@ -149,4 +149,4 @@ class Follower:
         with opened(self.path, "rb", piped=False) as file:
             for offset in offsets:
                 file.seek(offset)
-                yield parse(file.readline().decode("utf-8", "replace"))
+                yield parse(file.readline(MOST_RECORD).decode("utf-8", "replace"))

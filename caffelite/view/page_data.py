@@ -7,6 +7,7 @@ from ..lint import lint_text
 from ..proto import caffe_pb2
 from .complete import complete
 from .graph import describe
+from .runs import Runs
 
 MOST_TEXT = 8 * 2**20  # bytes of a prototxt that the editor takes
 
@@ -25,7 +26,8 @@ class PageData:
 
     def __init__(self, file, state, sample=None, weights=None, runs=None):
         self.file, self.state, self.sample = file, state, sample
-        self.stored_weights, self.run_table = weights, runs
+        self.stored_weights, self.has_runs = weights, runs is not None
+        self.run_table = runs or Runs()
         self._lock = threading.Lock()  # one analysis at a time: they only slow each other down
 
     def net(self):
@@ -39,7 +41,7 @@ class PageData:
             "version": version,
             "phase": caffe_pb2.Phase.Name(self.state.phase),
             "weights": self.stored_weights and self.stored_weights.path,
-            "runs": self.run_table is not None,
+            "runs": self.has_runs,
         }
 
     def graph(self, text, phase):
