@@ -86,7 +86,7 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", one_of_each(_zoo.names()))
 def test_a_copied_net_stands_on_its_own(name, here, capsys):
     assert main(["init", name]) == 0
-    made = capsys.readouterr().out.split()
+    made = [line for line in capsys.readouterr().out.splitlines() if " " not in line]
     assert sorted(made) == sorted(str(path) for path in Path(name).iterdir())
     solvers = [*Path(name).glob("solver*.prototxt")]
     assert Path(name, "solver.prototxt") in solvers
@@ -96,6 +96,19 @@ def test_a_copied_net_stands_on_its_own(name, here, capsys):
         assert program(f"{name}/net.py").files()[file] == Path(name, file).read_text()
     text = "".join(path.read_text() for path in (Path(name, "readme.md"), *solvers))
     assert f"models/{name}/" not in text and "solvers/" not in text
+
+
+def test_the_last_lines_say_what_makes_the_data_and_what_trains(here, capsys):
+    assert main(["init", "lenet", "mine"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "next: cd mine; caffelite dataset mnist-5k --out data; caffelite train solver.prototxt"
+    )
+    assert main(["init", "resnet-20"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "next: make data/cifar10/cifar10_train_lmdb and data/cifar10/cifar10_test_lmdb in "
+        "resnet-20, for which see caffelite dataset --help",
+        "then: cd resnet-20; caffelite train solver.prototxt",
+    ]
 
 
 def test_solvers_of_earlier_steps_are_copied_too(here, capsys):

@@ -8,7 +8,9 @@ DIR is by default a new folder, NAME. The solver becomes DIR/solver.prototxt, on
 of training DIR/solver-STEP.prototxt, and paths in the files are those from DIR:
 
     cd DIR
-    caffelite train --solver solver.prototxt
+    caffelite train solver.prototxt
+
+The last lines say what to type next, and what makes the data that the net reads, if caffelite can.
 
 With --data, what `caffelite dataset` made is looked through: two databases with "train" and with
 "test" or "val" in their names, or two such lists (.txt), and labels.txt. The net reads them, and
@@ -82,12 +84,27 @@ def run(args):
             file: _from_its_folder(text, name, solvers)
             for file, text in _texts(name, solvers).items()
         }
-        said = []
+        said = _next_steps(texts, target)
     else:
         texts, said = _fitted(args, name, target)
     _write(texts, name, target, args.force)
     print("\n".join([*(os.path.join(target, file) for file in texts), *said]))
     return 0
+
+
+def _next_steps(texts, target):
+    """What to type next: what makes the data that the net reads, and what trains it."""
+    solver = "solver.prototxt"
+    sources = dict.fromkeys(re.findall(r'source: "([^"]+)"', texts.get("train_val.prototxt", "")))
+    if solver not in texts or not sources:
+        return []
+    makes = re.search(r"caffelite dataset [\w-]+ --out \w+", "\n".join(texts.values()))
+    if makes and makes[0].endswith(os.path.dirname(next(iter(sources)))):
+        return [f"next: cd {target}; {makes[0]}; caffelite train {solver}"]
+    return [
+        f"next: make {' and '.join(sources)} in {target}, for which see caffelite dataset --help",
+        f"then: cd {target}; caffelite train {solver}",
+    ]
 
 
 def _write(texts, name, target, force):
