@@ -10,6 +10,7 @@ from collections.abc import Callable
 NOTICE = logging.INFO + 5  # says why one has to wait; is shown beside bars, too
 
 _verbosity = 0
+_told: set[str] | None = None  # warnings of the command at hand; None: outside of commands
 
 
 class GlogFormatter(logging.Formatter):
@@ -32,6 +33,7 @@ def _severity(record: logging.LogRecord) -> int:
 class LineHandler(logging.Handler):
     """Passes each formatted line to `write`; without one, to what is stderr at that moment.
 
+    Within a command, a warning comes once, however many nets and phases it is about.
     GLOG_minloglevel in the environment leaves out lines of lower severity; scripts set it.
     """
 
@@ -43,6 +45,11 @@ class LineHandler(logging.Handler):
         least = os.environ.get("GLOG_minloglevel", "")
         if least.isdecimal() and _severity(record) < int(least[:9]):
             return
+        if _told is not None and record.levelno >= logging.WARNING:
+            words = record.getMessage()
+            if words in _told:
+                return
+            _told.add(words)
         try:
             self.write(self.format(record))
         except OSError:  # whoever read stderr is gone: no reason to stop
@@ -61,9 +68,10 @@ def _write_to_stderr(line: str) -> None:
 
 
 def set_verbosity(level: int) -> None:
-    """-1: warnings alone, no bars; 1: log lines instead of bars; 0: what stderr suggests."""
-    global _verbosity
-    _verbosity = level
+    """Of the command that begins: -1: warnings alone, no bars; 1: log lines instead of bars; 0:
+    what stderr suggests."""
+    global _verbosity, _told
+    _verbosity, _told = level, set()
 
 
 def on_terminal() -> bool:

@@ -123,6 +123,33 @@ def test_help_begins_with_what_to_type_and_its_lines_are_aligned(capsys, monkeyp
     }
 
 
+ODD = """
+default_forward_type: FLOAT16
+layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" forward_math: FLOAT16
+        inner_product_param { num_output: 2 } }
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["time", "odd.prototxt", "--iterations=1"],  # two nets
+        ["draw", "odd.prototxt", "odd.dot"],  # both phases
+        ["summary", "odd.prototxt"],
+        ["train", "solver.prototxt", "--iterations=1", "--set", "net=odd.prototxt"],  # two nets
+        ["test", "odd.prototxt", "--iterations=1", "--allow-missing"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_warning_comes_once_and_names_the_file(folder, words, capsys):
+    Path("odd.prototxt").write_text(ODD)
+    for _ in range(2):  # in each of two commands
+        main([*words, "-q"])
+        told = [line for line in capsys.readouterr().err.splitlines() if "forward_math" in line]
+        assert len(told) == 1 and told[0].startswith("odd.prototxt:4: layer "), told
+
+
 def test_a_command_is_written_with_either_stroke(capsys):
     for name in ("find-lr", "find_lr", "parse_log", "parse-log"):
         assert main([name, "--help"]) == 0

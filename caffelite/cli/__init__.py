@@ -195,8 +195,7 @@ def _run(name, words):
     args = parser.parse_args(words)
     args.command = ["caffelite", name, *words]
     set_verbosity(args.verbose - args.quiet)
-    if args.verbose:
-        start_logging()
+    start_logging(quiet=not args.verbose).propagate = True  # commands that log more say otherwise
     try:
         prepare(args)
         with _unknown_fields(args):

@@ -154,7 +154,7 @@ def stages(args):
     return utf8(args.stage, "--stage").split(",")
 
 
-def open_net(path, phase, args, weights=None, writes=False):
+def open_net(path, phase, args, weights=None, writes=False, force_backward=False):
     """The net of a prototxt in the phase "TRAIN" or "TEST", at the level and stages of `args`.
 
     Only where the command `writes` do layers write their files: others are there to look. `weights`
@@ -166,6 +166,7 @@ def open_net(path, phase, args, weights=None, writes=False):
     file, param = _in_state(path, phase, args)
     if weights is not None:
         check_weights(weights)
+    param.force_backward |= force_backward
     net = Net.from_param(param, file)
     if not writes:
         net.only_look()

@@ -106,7 +106,7 @@ def _layers_of(net, model, given):
     from ..pictures.draw import LayersOfPhase
 
     part, problems = LayersOfPhase(net.phase, net.indices), []
-    measured = measure(net.layers, net.source, net.state, given)
+    measured = measure(net.layers, net.source, net.state, given, model)
     for index, layer, told in zip(net.indices, net.layers, measured, strict=True):
         for k, top in enumerate(told["top"]):
             if top["shape"] is not None:

@@ -115,7 +115,7 @@ def _without_data(model, args, problem):
     from ..net.one_by_one import measure, with_inputs
 
     net = filtered_net(model, args.phase, args)
-    measured = measure(net.layers, net.source, net.state, sample(args, model))
+    measured = measure(net.layers, net.source, net.state, sample(args, model), model)
     missing = [i for i, layer in enumerate(measured) if layer["missing"]]
     if not missing:
         raise problem

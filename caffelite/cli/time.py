@@ -71,12 +71,8 @@ def _with_backward(net, args, log):
     """
     if any(node.needs_backward for node in net.nodes):
         return net
-    from ..proto.text import read_net
-
     log.info("No layer needs backward computation: timing it as with force_backward.")
-    param = read_net(args.model)
-    param.force_backward = True
-    forced = open_net(param, args.phase, args)
+    forced = open_net(args.model, args.phase, args, force_backward=True)
     forced.share_with(net)
     return forced
 

@@ -12,7 +12,7 @@ from .net import Net
 from .summary import COUNTS, counts, tops
 
 
-def measure(layers, source, state, sample=None):
+def measure(layers, source, state, sample=None, file=""):
     """A dict for each layer: what `summarize` tells of it, its blobs, and what is wrong with it.
 
     "bottom" and "top" are [{"name", "shape"}], "blobs" as well. Shapes, and the `counts`, are None
@@ -26,10 +26,11 @@ def measure(layers, source, state, sample=None):
     source : {(layer, bottom): (layer, top)}, by their places in `layers`
     state : NetState
     sample : missing_data.Sample, what to take for data that is not there
+    file : the net's, for warnings
     """
     if sample is not None and not sample.is_about(layers):
         sample = None
-    return _OneByOne(layers, source, state, sample).measured
+    return _OneByOne(layers, source, state, sample, file).measured
 
 
 def with_inputs(net, measured):
@@ -53,8 +54,8 @@ def _inputs(param, tops):
 class _OneByOne:
     """Builds layer after layer."""
 
-    def __init__(self, layers, source, state, sample):
-        self.state, self.sample = state, sample
+    def __init__(self, layers, source, state, sample, file):
+        self.state, self.sample, self.file = state, sample, file
         self.shared = set()  # names of learnable blobs met so far
         self.measured = []
         for i, param in enumerate(layers):
@@ -84,7 +85,7 @@ class _OneByOne:
         facts = layer_class(param.type)(param)
         if facts.role == "input" and facts.told_shapes():
             raise DataError("its shape is given when it is used")
-        net = Net.from_param(self._alone(param, shapes), seed=0)
+        net = Net.from_param(self._alone(param, shapes), self.file, seed=0)
         try:
             self._tell(net, net.nodes[-1], told)
         finally:
