@@ -5,6 +5,7 @@ import { $, el, svg } from "./dom.js";
 import { Minimap } from "./minimap.js";
 import { select, zoom, zoomIdentity, zoomTransform } from "./vendor/d3.js";
 
+const LABEL = "Layers; arrow keys go from one to the next, Enter unfolds, F folds";
 const MARGIN = 24;
 const READABLE = 0.45; // scale below which the first view shows the top instead of the whole
 const LEGIBLE = 0.3; // scale below which words are left out, which makes large nets quick to move
@@ -29,7 +30,7 @@ export class GraphView {
     this.viewport = svg("g");
     this.root = svg(
       "svg",
-      { role: "application", "aria-label": "Layers; arrow keys go from one to the next", tabindex: 0 },
+      { role: "application", "aria-label": LABEL, tabindex: 0 },
       svg("defs", {}, arrowHead()),
       this.viewport,
     );
@@ -308,6 +309,7 @@ export class GraphView {
       Home: () => this.stepTo(0),
       End: () => this.stepTo(Infinity),
       Enter: () => this.enter(),
+      f: () => this.foldAround(),
     }[event.key];
     if (!step && !act) return;
     event.preventDefault();
@@ -337,6 +339,13 @@ export class GraphView {
   enter() {
     const node = this.scene.nodeOf[this.layers.findIndex(({ name }) => name === this.selected)];
     if (node?.fold) this.toggle(node.key, true);
+  }
+
+  // Fold the innermost block around the selected layer.
+  foldAround() {
+    const node = this.scene.nodeOf[this.layers.findIndex(({ name }) => name === this.selected)];
+    const around = this.scene.groups.filter(({ ids }) => ids.includes(node?.id)).at(-1);
+    if (around) this.toggle(around.key, false);
   }
 
   // The view

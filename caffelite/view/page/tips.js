@@ -30,8 +30,8 @@ export function counts(layers) {
   return [
     ["learnable values", total(layers, "learnable", exact)],
     ...(statistics ? [["statistics", total(layers, "statistics", exact)]] : []),
-    ["multiply-adds, of the batch", total(layers, "macs", exact)],
-    ["memory, of the batch", total(layers, "memory", bytes)],
+    ["multiply-adds a pass", total(layers, "macs", exact)],
+    ["memory a pass", total(layers, "memory", bytes)],
   ];
 }
 
