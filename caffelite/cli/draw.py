@@ -8,8 +8,8 @@ in one picture (the default), what belongs to one only is dashed and says which;
 usually the batch, in which they differ.
 
 Large nets are read with --fold. A PNG of more than 32,767 pixels is refused: SVG and PDF can be of
-any size. Files that the net names need not be there: --data-shape, or the deploy net beside it, says
-what to take for its data.
+any size. Files that the net names need not be there: --data-shape, or the deploy net beside it,
+says what to take for its data.
 """
 
 import argparse
