@@ -497,6 +497,9 @@ def test_a_flag_passes_over_what_nobody_knows(tmp_path, caplog, monkeypatch):
     assert main(["lint", str(path)]) == 1  # the flag is of one command
     said = 'net.prototxt:3:3: the field "strange" is not known, and passed over'
     assert caplog.text.count(said) == 1
+    caplog.clear()
+    main(["lint", str(path), "--allow-unknown"])
+    assert caplog.text.count("strange") == 1
 
 
 def test_other_mistakes_stay_mistakes_where_unknown_fields_are_allowed():

@@ -17,7 +17,7 @@ def missing_files(path):
     text = with_plain_newlines(read_text(path, caffe_pb2.NetParameter))
     kind = likely_class(text)
     try:
-        message = parse_or_mistake(text, kind)
+        message = parse_or_mistake(text, kind, str(path))
         is_net = kind is caffe_pb2.NetParameter
         named = _of_net(upgrade_net(message)) if is_net else _of_solver(message)
         found = {at: file for at, file in named if file and not os.path.exists(file)}
