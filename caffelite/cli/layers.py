@@ -13,7 +13,6 @@ import sys
 
 from ..errors import did_you_mean
 from ..json_text import json_text
-from ..proto.fields import kind
 from ._flags import UsageError
 
 
@@ -90,6 +89,8 @@ def _sentence(thing):
 
 def _facts(layer):
     """What a program may want to know of a type."""
+    from ..proto.fields import kind
+
     options = layer.options_field
     return {
         "folder": _folder(layer).rpartition(".")[2],
@@ -120,6 +121,8 @@ def _message(options_field):
 
 def _fields(options_field):
     """The fields of an option message, as the schema has them."""
+    from ..proto.fields import kind
+
     message = _message(options_field)
     yield f"{options_field} {{"
     width = max((len(field.name) for field in message.fields), default=0) + 1
