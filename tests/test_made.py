@@ -77,3 +77,29 @@ def test_an_array_may_be_read_past_its_end():
     source.seek(3)
     (rows,) = source.read_rows(9)
     np.testing.assert_array_equal(rows, [3, 4, 0, 1, 2, 3, 4, 0, 1])
+
+
+def test_shapes_are_of_their_classes_counts_and_sizes():
+    maker = made.maker("shapes-600")
+    parts = maker.parts(pixels=32, which=0)
+    for part, counts in maker.COUNTS.items():
+        pixels, labels = parts[part].arrays
+        assert pixels.shape[1:] == (3, 32, 32)
+        assert tuple(np.bincount(labels)) == counts
+    again = maker.parts(pixels=32, which=0)["test"].arrays[0]
+    np.testing.assert_array_equal(again, parts["test"].arrays[0])
+    assert (maker.parts(pixels=32, which=1)["test"].arrays[0] != again).any()
+
+
+@pytest.mark.parametrize("shape", ["circle", "cross", "square", "triangle"])
+def test_a_shape_lies_within_its_picture(shape, monkeypatch):
+    maker = made.maker("shapes-600")
+    monkeypatch.setattr(maker, "_NOISE", 0)
+    random, sides = np.random.RandomState(0), []
+    for _ in range(40):
+        picture = maker.picture(shape, 64, random).astype(int)
+        border = np.concatenate([picture[:, 0], picture[:, -1]], axis=1)
+        ground = np.median(border, axis=1)
+        rows, columns = np.nonzero((abs(picture - ground[:, None, None]) > 8).any(axis=0))
+        sides.append(max(np.ptp(rows), np.ptp(columns)) + 1)
+    assert 64 / 5 - 2 <= min(sides) < 24 and 40 < max(sides) <= 64 * 4 / 5 + 2

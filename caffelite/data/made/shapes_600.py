@@ -1,23 +1,24 @@
 """600 pictures of circles, crosses, squares and triangles, few of some
 
 Each has one shape in a color of chance on another, of a fifth to four fifths of the side, anywhere
-and turned by any angle; then noise of a normal distribution is added to each value, of a standard
-deviation of 64, a quarter of the range. In one of the channels at least, the two colors are 64
-apart. For training there are 300 circles, 150 crosses, 100 squares and 50 triangles, for testing
-100 of each; --which gives others. The pictures are color, 64 x 64, if --pixels says nothing else.
+and turned by any angle; then noise is added to each value, a number from -32 to 32, so that it goes
+over a quarter of the range. In one of the channels at least, the two colors are 64 apart. For
+training there are 300 circles, 150 crosses, 100 squares and 50 triangles, for testing 100 of each;
+--which gives others. The pictures are color, 32 x 32, if --pixels says nothing else.
 """
 
 from . import Option
 
 OPTIONS = {
-    "pixels": Option("height and width", int, default=64, most=512),
+    "pixels": Option("height and width", int, default=32, most=512),
     "which": Option("other pictures of the same kind", int, default=0, most=10**9),
 }
 WHAT = "pictures"
 
 CLASSES = ("circle", "cross", "square", "triangle")
 COUNTS = {"train": (300, 150, 100, 50), "test": (100, 100, 100, 100)}
-_NOISE = 64  # standard deviation
+_APART = 64  # levels between the two colors, in one channel at least
+_NOISE = 32  # levels, up or down
 _FINER = 4  # drawn so much larger, for smooth edges
 
 
@@ -52,10 +53,10 @@ def picture(shape, side, random):
     inside = _INSIDE[shape](cos * x + sin * y, cos * y - sin * x)
     share = inside.reshape(side, _FINER, side, _FINER).mean(axis=(1, 3))
     ground, color = random.uniform(0, 255, (2, 3))
-    while abs(ground - color).max() < _NOISE:
+    while abs(ground - color).max() < _APART:
         color = random.uniform(0, 255, 3)
     values = ground[:, None, None] + (color - ground)[:, None, None] * share
-    values += random.normal(0, _NOISE, values.shape)
+    values += random.uniform(-_NOISE, _NOISE, values.shape)
     return np.rint(values.clip(0, 255)).astype(np.uint8)
 
 
