@@ -113,6 +113,27 @@ def test_what_it_makes_trains_in_its_folder(monkeypatch):
     assert main(["classify", "new.png", "--model", "deploy.prototxt", *words]) == 0
 
 
+def test_a_net_for_other_classes_than_the_data_have_is_told(capsys):
+    databases()
+    assert main(["init", "lenet", "--classes", "10", "--from-nothing"]) == 0
+    net = Path("lenet/train_val.prototxt")
+    text = net.read_text().replace("mnist_train", "train").replace("mnist_test", "test")
+    net.write_text(text)
+    words = [
+        "--set",
+        "net=lenet/train_val.prototxt",
+        "--set",
+        "max_iter=1",
+        "--set",
+        "test_interval=100",
+        "--set",
+        "test_iter=1",
+    ]
+    assert main(["train", "lenet/solver.prototxt", *words]) == 0
+    said = capsys.readouterr().err
+    assert '"ip2_own" has 10 outputs, but data/labels.txt names 3 classes; "caffelite init' in said
+
+
 def test_steps_come_at_the_same_share_of_the_training():
     databases(counts=(300, 200))
     assert main(["init", "resnet-20", "--data", "data", "--names", "x"]) == 2

@@ -197,6 +197,27 @@ def open_with_data(args, what):
     return net
 
 
+def tell_other_classes(net, log):
+    """Warn where a loss has other outputs than the data have names of classes beside them."""
+    from ..data.dataset import read_names
+    from ..net.unsplit import without_splits
+
+    nodes = list(without_splits(net.nodes))
+    files = {top: node.layer.class_names() for node, _ in nodes for top in node.top_names}
+    for node, bottoms in nodes:
+        file = files.get(bottoms[1]) if node.layer.compares == "classes" else None
+        if not file or node.layer.role != "loss":
+            continue
+        names, shape = read_names(file), node.bottom_blobs[0].shape
+        if len(shape) > 1 and shape[1] != len(names):
+            log.warning(
+                '%s: bottom[0] "%s" has %d outputs, but %s names %d classes; "caffelite init NAME '
+                '--data %s" makes a net for as many as there are',
+                *(node.layer.at, bottoms[0], shape[1], file, len(names)),
+                os.path.dirname(file) or ".",
+            )
+
+
 def filtered_net(net, phase, args):
     """A FilteredNet of what `open_net` would build of a file or NetParameter, however wrong."""
     from ..lint.filtered_net import FilteredNet

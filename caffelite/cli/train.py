@@ -41,6 +41,7 @@ from ._nets import (
     add_device_flags,
     add_python_flag,
     running,
+    tell_other_classes,
     use_device,
 )
 from ._solvers import add_solver_flags, net_changes, read, solver_of
@@ -169,6 +170,7 @@ def _train(file, param, args, resume, skips, quiet):
     if args.snapshot:
         check_state(args.snapshot)
     solver = get_solver(param, file, net_changes(args))
+    tell_other_classes(solver.net, log)
     if args.epochs is not None:
         solver.param.max_iter = iterations_of(solver, args.epochs)
         log.log(NOTICE, "%g epochs are %d iterations.", args.epochs, solver.param.max_iter)
