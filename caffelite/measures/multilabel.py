@@ -22,7 +22,8 @@ class MultiLabel(Pair):
 
     p = sigmoid(score); precision, recall and F1 are those of p >= 0.5, the best threshold is the p
     from which on F1 is highest. Labels are on axis 1, all other axes are places that count alike.
-    Targets between 0 and 1 are no labels: of these, only the cross entropy is told.
+    Labels without a positive target are in no mean. Where a target that counts is not 0 or 1, they
+    are no labels, and only the cross entropy is told.
     """
 
     compares = "multilabel"
@@ -49,12 +50,12 @@ class MultiLabel(Pair):
         losses[~counted] = 0
         self.cross_entropy.add(losses.reshape(-1))
         self.counted += int(counted.sum())
-        self._keep(x, np.where(counted, t, -1))
+        self._keep(x, t, counted)
         if numbers is not None and len(x):
-            self._note(losses, x, t, counted, numbers.repeat(len(x) // len(numbers)))
+            self._note(losses, x, t, numbers.repeat(len(x) // len(numbers)))
 
-    def _keep(self, x, t):
-        self.are_labels &= bool(np.isin(t, (-1, 0, 1)).all())
+    def _keep(self, x, t, counted):
+        self.are_labels &= bool(np.isin(t[counted], (0, 1)).all())
         if not self.are_labels:
             self.kept = []
             return
@@ -63,12 +64,12 @@ class MultiLabel(Pair):
                 f'"{self.blobs[0]}" against "{self.blobs[1]}": more than {MOST_KEPT} scores, of '
                 "which the average precision would be taken; test fewer samples: --iterations"
             )
-        self.kept.append((x.astype(np.float32), t.astype(np.int8)))
+        self.kept.append((x.astype(np.float32), np.where(counted, t, -1).astype(np.int8)))
         self.places += len(x)
-        right = ((x >= 0) == (t == 1)) | (t == -1)
+        right = ((x >= 0) == (t == 1)) | ~counted
         self.all_right += int(right.all(axis=1).sum())
 
-    def _note(self, losses, x, t, counted, numbers):
+    def _note(self, losses, x, t, numbers):
         """Keep the samples with the highest loss, and of each the label that adds most to it."""
         each, found = by_sample(losses.sum(axis=1), numbers)
         if len(found) < len(numbers):
@@ -118,22 +119,16 @@ class MultiLabel(Pair):
                 for name, one in zip(names, report["per_label"], strict=True)
             ]
             yield Section("", ("label", "positive", *_OF_A_LABEL), rows)
-        worst = report["worst"]
-        header, rows = ("loss",), [(number(one["loss"]),) for one in worst]
-        if self.are_labels and worst and "label" in worst[0]:
-            header = "label that adds most", "target", "p", "loss"
-            rows = [
-                (
-                    names[one["label"]],
-                    *(number(one[k]) for k in ("target", "probability", "loss")),
-                )
-                for one in worst
-            ]
-        if worst:
-            numbers = [one["number"] for one in worst]
-            yield Section(
-                "the samples with the highest loss", header, rows, int(len(header) > 1), numbers
-            )
+        if worst := report["worst"]:
+            header, rows = ("loss",), [(number(one["loss"]),) for one in worst]
+            if self.are_labels and "label" in worst[0]:
+                header = "label that adds most", "target", "p", "loss"
+                rows = [
+                    (names[one["label"]], number(one["target"]), number(one["probability"]), *row)
+                    for one, row in zip(worst, rows, strict=True)
+                ]
+            title, numbers = "the samples with the highest loss", [one["number"] for one in worst]
+            yield Section(title, header, rows, int(len(header) > 1), numbers)
 
 
 def _by_label(values, shape):
