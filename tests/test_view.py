@@ -537,6 +537,13 @@ def test_settings_are_read_of_caffes_own_logs(tmp_path):
     assert {row["name"]: row["values"] for row in found["settings"]} == {
         "base_lr": ["0.1", "0.01"], 'layer "c": convolution_param.kernel_size': ["3", "5"]
     }  # fmt: skip
+    other = (tmp_path / "b").read_text().replace('name: "c"', 'name: "other"')
+    (tmp_path / "b").write_text(other)  # of which the types are enough
+    found = Runs([tmp_path / "a", tmp_path / "b"]).compare("0,1")
+    assert {row["name"]: row["values"] for row in found["settings"]} == {
+        "base_lr": ["0.1", "0.01"], 'layer "c"': ['"Convolution"', None],
+        'layer "other"': [None, '"Convolution"'],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -55,12 +55,24 @@ def best_of_run(columns):
 
 
 def differences(starts):
-    """{setting: its value in each run, or None} of those that differ between records "start"."""
+    """{setting: its value in each run, or None} of those that differ between records "start".
+
+    Of a layer that not all runs have, its type alone is told.
+    """
     runs = [settings(start) if start else None for start in starts]
-    names = dict.fromkeys(name for run in runs if run for name in run)
-    table = {name: [run.get(name) if run else None for run in runs] for name in names}
-    told = [index for index, run in enumerate(runs) if run]
-    return {name: values for name, values in table.items() if len({values[i] for i in told}) > 1}
+    told = [run for run in runs if run]
+    found = {}
+    for name in dict.fromkeys(name for run in told for name in run):
+        layer, _, field = name.rpartition(": ")
+        if layer and not all(f"{layer}: type" in run for run in told):
+            if field != "type":
+                continue
+            label = layer
+        else:
+            label = name
+        if len({run.get(name) for run in told}) > 1:
+            found[label] = [run.get(name) if run else None for run in runs]
+    return found
 
 
 def settings(start):
