@@ -150,6 +150,19 @@ def test_a_warning_comes_once_and_names_the_file(folder, words, capsys):
         assert len(told) == 1 and told[0].startswith("odd.prototxt:4: layer "), told
 
 
+@pytest.mark.parametrize("load, told", [(0.0, "--threads N says otherwise"), (9e3, "is busy")])
+def test_the_threads_are_told_and_a_busy_machine(load, told, monkeypatch, caplog):
+    import numba
+
+    from caffelite.cli.train import _tell_threads
+
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0, 0), raising=False)
+    caplog.set_level("INFO", "caffelite")
+    _tell_threads(logging.getLogger("caffelite"))
+    assert caplog.messages[0].startswith("2 threads") and told in caplog.messages[0]
+
+
 def test_a_command_is_written_with_either_stroke(capsys):
     for name in ("find-lr", "find_lr", "parse_log", "parse-log"):
         assert main([name, "--help"]) == 0

@@ -29,6 +29,7 @@ does SIGTERM, which schedulers and containers send before they kill. The exit co
 
 import contextlib
 import logging
+import os
 import signal
 import time
 
@@ -105,6 +106,8 @@ def run(args):
     params = [_solver_param(file, args, log) for file in files]
     stages.check(params, files)
     use_device(args)
+    if quiet:
+        _tell_threads(log)
     weights, trained = args.weights, False
     for file, param in zip(files, params, strict=True):
         if file != files[0]:
@@ -121,6 +124,23 @@ def run(args):
             return _code(asked, log) if left else 0
         weights, trained = stages.model_after(solver), trained or ran
     return 0
+
+
+def _tell_threads(log):
+    """Say on how many threads kernels run, and when fewer may be faster."""
+    import numba
+
+    threads, cores = numba.config.NUMBA_NUM_THREADS, os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # Windows has none
+    if threads > 1 and load >= cores:
+        log.log(
+            NOTICE,
+            "%d threads, on a machine that is busy (load %.1f on %d cores): --threads 1 may be "
+            "faster, since threads wait for each other",
+            *(threads, load, cores),
+        )
+    else:
+        log.log(NOTICE, "%d threads; --threads N says otherwise", threads)
 
 
 def _code(asked, log):
