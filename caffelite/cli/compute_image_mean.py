@@ -22,6 +22,7 @@ def run(args):
 
     from ..data import binaryproto
     from ..data.datum import DATABASES, DatumSource
+    from ..data.image import gray_hint
     from ..data.statistics import Statistics
     from ..errors import DataError
     from ..glog import on_terminal
@@ -34,6 +35,7 @@ def run(args):
             raise DataError(
                 f"{source.name(number)}: has the shape {pixels.shape}, expected {shape}, that of "
                 "the first; a mean picture needs all to be of one size"
+                f"{gray_hint(pixels.shape, shape)}"
             )
         statistics.add(pixels)
     if args.out:

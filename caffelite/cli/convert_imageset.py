@@ -10,6 +10,7 @@ database is what Caffe's convert_imageset makes; "caffelite dataset" does more, 
 import argparse
 import os
 import sys
+from collections import Counter
 
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
@@ -81,8 +82,8 @@ def _store(args, pictures, database, log):
     """Put the pictures that can be read into the database; returns their number."""
     from ..errors import DataError
 
-    stored, size = 0, None
-    for number, (name, _, datum, _, problem) in enumerate(pictures):
+    stored, size, channels = 0, None, Counter()
+    for number, (name, _, datum, pixels, problem) in enumerate(pictures):
         if problem is not None:
             if not args.skip_bad:
                 raise DataError(f'{args.list}: "{args.root + name}": {problem}')
@@ -98,8 +99,16 @@ def _store(args, pictures, database, log):
         key = b"%08d_" % number + os.fsencode(name)
         database.put(key, datum.SerializeToString())
         stored += 1
+        channels[len(pixels)] += 1
         if stored % 1000 == 0:
             log.info("Processed %d files.", stored)
     if stored == 0:
         raise DataError(f"{args.list}: none of its pictures can be read from {args.root}")
+    if len(channels) > 1:
+        counts = ", ".join(f"{count} of {number}" for number, count in sorted(channels.items()))
+        log.warning(
+            "%s: pictures differ in their channels (%s), stored as they are by --encoded: write "
+            "force_color: true, or force_gray, in the transform_param of layers that read it",
+            *(args.db, counts),
+        )
     return stored

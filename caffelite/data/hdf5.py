@@ -235,8 +235,9 @@ def dataset(parent, name, least_axes=1):
     is_dataset = isinstance(data, h5py.Dataset)
     if not is_dataset or data.dtype.kind not in "iuf" or len(data.shape) < least_axes:
         kind = f"{data.dtype} {data.shape}" if is_dataset else "a group"
+        hint = '; store it as array.astype("uint8") or "float32"' if kind[:4] == "bool" else ""
         raise DataError(
-            f"{at} is {kind}, expected integers or floats with at least {least_axes} axes"
+            f"{at} is {kind}, expected integers or floats with at least {least_axes} axes{hint}"
         )
     if data.external or data.is_virtual:
         raise DataError(f"{at} keeps its values in other files, which are not followed")

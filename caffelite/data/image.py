@@ -125,6 +125,16 @@ def _gray(red, green, blue):
     return weighted >> 15
 
 
+def gray_hint(shape, expected):
+    """What helps where one picture is gray and another is not; "" if that is not what differs."""
+    if sorted((shape[0], expected[0])) not in ([1, 3], [1, 4], [3, 4]):
+        return ""
+    return (
+        "; gray ones are among those of color: force_color: true in transform_param, or "
+        "force_gray, decodes encoded ones alike; convert_imageset stores all so without --encoded"
+    )
+
+
 def encode(pixels, kind):
     """The bytes of a picture file of `kind` ("png", "jpg", ...) that holds 1 or 3 channels."""
     planes = pixels[0] if len(pixels) == 1 else pixels[[2, 1, 0]].transpose(1, 2, 0)

@@ -15,6 +15,7 @@ from .geometry import (
     resized,
     with_short_side,
 )
+from .image import gray_hint
 
 
 class DataTransformer:
@@ -101,11 +102,12 @@ class DataTransformer:
             raise DataError(
                 f'has the shape {shape}, but the mean in "{self.mean_file}" has '
                 f"{self.mean.shape}; it must be the mean of these very data, uncropped"
+                f"{gray_hint(shape, self.mean.shape)}"
             )
         if self.mean is not None and self.mean.shape[0] not in (1, channels):
             raise DataError(
                 f"has {channels} channels, but there are {self.mean.shape[0]} of mean_value, "
-                "expected 1, or one for each channel"
+                f"expected 1, or one for each channel{gray_hint(shape, self.mean.shape)}"
             )
         return (channels, *self.crop) if all(self.crop) else shape
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ... import rng
+from ...data.image import gray_hint
 from ...data.prefetch import Prefetch
 from ...data.source import Source
 from ...data.transform import DataTransformer
@@ -16,6 +17,7 @@ from ..base import TRAIN
 from ._source import SourceLayer
 
 IN_TRANSFORM = "write it in transform_param"
+_RESIZE = "; resize the pictures, or use batch_size: 1"
 _DETECTION = "it is for layers with boxes"
 
 _sources: weakref.WeakSet[Source] = weakref.WeakSet()
@@ -213,7 +215,7 @@ class BatchLoader:
                 if shape != common:
                     raise DataError(
                         f"{self.source.name(sample.number)}: has the shape {shape}, expected "
-                        f"{common}, that of the first sample in its batch; resize the pictures, or "
-                        "use batch_size: 1"
+                        f"{common}, that of the first sample in its batch"
+                        + (gray_hint(shape, common) or _RESIZE)
                     )
         return common
