@@ -7,6 +7,8 @@ import logging
 import pickle
 import re
 import struct
+import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -413,3 +415,36 @@ def test_training_tells_what_of_its_weights_was_copied(here, capsys, monkeypatch
         ("ip", [[1, 3], [1]]),
         ("other", [[1, 3], [1]]),
     ]
+
+
+def test_a_file_that_is_cut_off_while_it_is_held_ends_no_process(here):
+    """As cp does it; what train writes takes the place of the old file, which stays whole."""
+    code = """
+from caffelite.net import convert, weights
+from caffelite.solver import state_file
+from caffelite.view.weights import Weights
+import caffelite
+net = caffelite.Net("big.prototxt", caffelite.TEST)
+shown, loading = Weights("big.caffemodel"), weights.Loading([net], ["big.caffemodel"])
+converted, state = convert.read("big.caffemodel"), state_file.read("big.solverstate")
+for name in ("big.caffemodel", "big.solverstate"):
+    open(name, "w").close()
+assert converted["a"][0].sum() == state[1][0].sum() == 0
+for call in (loading.copy, lambda: shown.describe("a")):
+    try:
+        call()
+    except caffelite.CaffeliteError as problem:
+        assert "was cut off while it was read" in str(problem)
+"""
+    (here / "big.prototxt").write_text(
+        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 100] } } }'
+        'layer { name: "a" type: "InnerProduct" bottom: "x" top: "y"'
+        " inner_product_param { num_output: 1000 bias_term: false } }"
+    )
+    blob = caffe_pb2.BlobProto(shape={"dim": [1000, 100]}, data=np.zeros(100_000))
+    saved = caffe_pb2.NetParameter(layer=[dict(name="a", blobs=[blob])])
+    (here / "big.caffemodel").write_bytes(saved.SerializeToString())
+    of_solver = caffe_pb2.SolverState(iter=1, history=[blob])
+    (here / "big.solverstate").write_bytes(of_solver.SerializeToString())
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

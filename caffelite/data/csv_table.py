@@ -64,7 +64,7 @@ class CsvSource(RowSource):
 
     def _rows(self, delimiter):
         """Yield (number of a line, its values as text)."""
-        text = lines(self.path, newline="")
+        text = lines(self.path, "CSV", newline="")
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         while True:
             begins = reader.line_num + 1

@@ -56,12 +56,14 @@ def write(path, layers):
 
 def _read_binary(path, net, tolerant):
     layers = {}
-    for name, saved in weights_file.read_binary(path, tolerant):
-        if saved and name not in layers:
-            layers[name] = {
-                index: _array(blob, f'{path}: blob {index} of layer "{name}"', net, name, index)
-                for index, blob in enumerate(saved)
-            }
+    with weights_file.BinaryFile(path) as file:
+        file.check(tolerant)
+        for name, saved in file.layers:
+            if saved and name not in layers:
+                layers[name] = {
+                    index: _array(blob, f'{path}: blob {index} of layer "{name}"', net, name, index)
+                    for index, blob in enumerate(saved)
+                }
     return layers
 
 
@@ -78,7 +80,7 @@ def _array(saved, what, net, name, index):
             raise WeightsError(f"{what}, {shape}, does not fit the net")
         shape = blobs[index].shape
     if reading.shape(shape, saved.data.size) is not None:
-        return saved.data.reshape(shape)
+        return saved.read().reshape(shape)
     declared = short(str(shape), 200)
     raise WeightsError(f"{what} holds {saved.data.size} values, which is not its shape {declared}")
 

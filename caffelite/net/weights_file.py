@@ -188,13 +188,6 @@ class BinaryFile(_WeightsFile):
         return found[100] or found[2], recorded
 
 
-def read_binary(path, tolerant=False):
-    """[(layer name, [SavedBlob])] of a .caffemodel of any age, checked, in file order."""
-    with BinaryFile(path) as file:
-        file.check(tolerant)
-        return file.layers
-
-
 _CHECKSUM = caffe_pb2.NetParameter.CHECKSUM_FIELD_NUMBER
 
 # (number of name, number of blobs) in LayerParameter, V1LayerParameter, V0LayerParameter

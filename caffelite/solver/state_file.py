@@ -5,7 +5,6 @@ it holds the seed, how far each layer's random or data stream has come, and what
 carry from batch to batch, in fields that Caffe passes over, and a checksum of it all.
 """
 
-import mmap
 import os
 import zlib
 
@@ -91,11 +90,11 @@ def check_whole(state, arrays, path):
 
 
 def _read_binary(path):
-    """The state, and its histories apart: views of the mapped file, which may be large."""
+    """The state, and its histories apart: views of what was read, which may be large."""
     with weights_file.opened(path, SolverError) as file:
         if not os.fstat(file.fileno()).st_size:
             raise SolverError(f"{path}: the file is empty, expected a .solverstate")
-        buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        buffer = file.read()  # no mapping, which ends a process where the file is cut off
     message, arrays = bytearray(), []
     try:
         for field in wire.fields(buffer, 0, len(buffer)):
