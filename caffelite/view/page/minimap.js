@@ -2,6 +2,7 @@
 import { $, svg } from "./dom.js";
 
 const MOST = { width: 220, height: 190 };
+const PART = 0.3; // of the view's sides that it may cover
 const LEAST = 18; // of a side, where a net is very long
 const SEEN = 4; // least side of the frame
 
@@ -32,7 +33,11 @@ export class Minimap {
   draw(nodes, placed) {
     this.placed = placed;
     const { width, height } = placed;
-    this.scale = Math.min(MOST.width / width, MOST.height / height);
+    const { clientWidth, clientHeight } = this.root.parentElement;
+    this.scale = Math.min(
+      Math.min(MOST.width, PART * clientWidth) / width,
+      Math.min(MOST.height, PART * clientHeight) / height,
+    );
     const [wide, tall] = [width, height].map((side) => Math.max(side * this.scale, LEAST));
     const [shiftX, shiftY] = [(wide - width * this.scale) / 2, (tall - height * this.scale) / 2];
     this.root.setAttribute("width", wide);
