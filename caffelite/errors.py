@@ -1,6 +1,7 @@
 """Every exception caffelite raises for a user's mistake, and the one way to say where."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -93,8 +94,9 @@ def short(found: str, length: int = 40) -> str:
 def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     """'; did you mean "X"?' for the nearest of `known`, or '' when none is near.
 
-    Near is what differs in a letter or two, or begins with the word. Of several, `most` are named;
-    one that differs in case alone, by itself. An ending that all options have makes none nearer.
+    Near is what differs in a letter or two, begins with the word, or has it as one of its words, as
+    base_lr has lr. Of several, `most` are named; one that differs in case alone, by itself. An
+    ending that all options have makes none nearer.
     """
     ending = "_param" if word.lower().endswith("_param") else ""
     by_lower = {k.lower().removesuffix(ending): k for k in known}
@@ -104,7 +106,8 @@ def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     if near[:1] == [wanted]:
         near = near[:1]
     if not near and len(wanted) > 2:
-        near = sorted((k for k in by_lower if k.startswith(wanted)), key=len)[:most]
+        longer = (k for k in by_lower if k.startswith(wanted) or wanted in re.split(r"\W|_", k))
+        near = sorted(longer, key=len)[:most]
     named = " or ".join(f'"{by_lower[name]}"' for name in near)
     return f"; did you mean {named}?" if near else ""
 

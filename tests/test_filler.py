@@ -163,7 +163,7 @@ def test_numbers_from_a_file(net):
     [
         (b"1 2 3 4 5", "has 5 numbers, expected 6"),
         (b"1 2 3 4 5 six", 'expected a number, not "six'),
-        (b"\xff\xfe", "byte 0xff is not UTF-8"),
+        (b"1 2 \xff", "byte 0xff is not UTF-8"),
         (None, "no such file"),
     ],
 )

@@ -98,8 +98,8 @@ def test_16_bits_count_to_65535(tmp_path):
 
 def test_what_is_no_picture_is_named(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
-    for name in ("text.png", "none.png"):
-        with pytest.raises(RuntimeError, match=f"{name}: no picture"):
+    for name, problem in (("text.png", "no picture"), ("none.png", "no such file")):
+        with pytest.raises(RuntimeError, match=f"{name}: {problem}"):
             io.load_image(tmp_path / name)
 
 

@@ -28,7 +28,16 @@ COMPARED = {
 
 NOT_COMPARED = {
     "no operation, but a source or a sink of samples": [
-        *["Data", "DummyData", "HDF5Data", "HDF5Output", "ImageData", "Input", "MemoryData"],
+        *[
+            "CsvData",
+            "Data",
+            "DummyData",
+            "HDF5Data",
+            "HDF5Output",
+            "ImageData",
+            "Input",
+            "MemoryData",
+        ],
         *["DenseImageData", "Parameter", "Silence", "WindowData"],
     ],
     "draws its own random numbers": ["Dropout", "SeLuDropout"],
