@@ -182,6 +182,13 @@ class TestPictures:
         with pytest.raises(NetError, match="elementwise"):
             net.set_mean("data", mean, "pixel")
 
+    def test_a_mean_of_each_channel_is_taken_as_it_is(self, net, picture):
+        net.set_mean("data", (1, 2, 3), mode="channel")
+        expected = chw(picture, np.array([1, 2, 3])[:, None, None])
+        np.testing.assert_allclose(net.preprocess("data", picture), expected, rtol=1e-5, atol=1e-4)
+        with pytest.raises(NetError, match=r"\(1, 3, 8, 8\); give mean\[0\]"):
+            net.set_mean("data", np.ones((1, 3, 8, 8)), mode="channel")
+
     @pytest.mark.parametrize("content", [b"\x93NUMPY", b"\x93NUMPY\x01\x00v\x00{", b"no mean"])
     def test_a_file_of_no_mean(self, net, tmp_path, content):
         (tmp_path / "mean.npy").write_bytes(content)

@@ -232,4 +232,11 @@ def set_mean(transformer: Transformer, in_: str, mean: Any, mode: str = "element
     else:
         transformer.scaled_first.discard(in_)
     values = np.asarray(mean)
-    transformer.set_mean(in_, values.mean((1, 2)) if mode == "channel" else values)
+    if mode == "channel" and values.ndim != 1:
+        if values.ndim != 3:
+            raise NetError(
+                f"set_mean: expected a mean of channels x height x width, got the shape "
+                f"{values.shape}{'; give mean[0]' * (values.ndim == 4)}"
+            )
+        values = values.mean((1, 2))
+    transformer.set_mean(in_, values)
