@@ -11,7 +11,7 @@ import re
 import stat
 from typing import NamedTuple
 
-from .errors import CaffeliteError
+from .errors import CaffeliteError, short
 from .kept_bytes import path_of
 from .reading import opened
 from .types import Path
@@ -49,7 +49,7 @@ def mistake(
     otherwise : what to say where the file is of no known kind, or of one of these:
     takes : names of the kinds that the caller can read
     """
-    kind = of(path)
+    kind = of(path) or _some_text(path)
     if kind is not None and kind.name not in (*takes, "binary", "empty"):
         return error(f"{path}: {_not_wanted(kind, wanted)}")
     return error(f"{path}: {kind.damage if kind and kind.damage else otherwise}")
@@ -95,6 +95,16 @@ def of(path: Path) -> Kind | None:
                 return _of_head(head, content)
     except (OSError, ValueError, CaffeliteError):
         return None
+
+
+def _some_text(path: Path) -> Kind | None:
+    """The Kind of a file of no known kind whose first line can be shown: it may say what it is."""
+    try:
+        with opened(path, "rb") as file:
+            first = re.match(rb"\s*([ -~]+)[\t ]*(?:\r?\n|\Z)", file.read(HEAD))
+    except (OSError, CaffeliteError):
+        return None
+    return first and Kind("text", f'text, which begins "{short(first[1].decode())}"', is_text=True)
 
 
 def of_bytes(content: bytes) -> Kind | None:

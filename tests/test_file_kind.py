@@ -206,6 +206,20 @@ def test_what_nobody_knows_is_none(here):
 
 
 @pytest.mark.parametrize(
+    "content, shown",
+    [(b"404: Not Found", "404: Not Found"), (b"\r\n n01440764 tench\r\nn01443537 goldfish\r\n",
+     "n01440764 tench"), (b"x" * 99, "x" * 40 + "...")],
+)  # fmt: skip
+def test_text_instead_of_weights_is_shown(here, content, shown):
+    """Such as the answer of a server that lacks the file."""
+    (here / "text.caffemodel").write_bytes(content)
+    for call in ("Net with weights", "restore", "mean", "LMDB"):
+        with pytest.raises(CaffeliteError, match="this is text, which begins") as caught:
+            CALLS[call][0]("text.caffemodel")
+        assert f'"{shown}"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "first",
     ["<unk>", "<pad>\n<s>", "P1", "BMW", "import duty", "from", "[0]", "{x}", "net: a tool", "GGUF",
      "name: cat", "I0101", "\u5224\u60a0", "layer cake", "P5 3", "0 1 2", "[UNK]\n[CLS]", "icns"],
@@ -307,6 +321,7 @@ COMMANDS = {
     "view FILE": ("the text of",),
     "visualize filters out.png --weights FILE": ("a .caffemodel", "a safetensors"),
     "convert_imageset ./ FILE out_lmdb": (),
+    "run FILE": ("a Python script", "a Jupyter notebook", "JSON", "text in UTF-16"),
 }
 
 

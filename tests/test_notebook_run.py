@@ -41,6 +41,12 @@ def test_cells_run_in_one_namespace_and_show_their_last_value(capsys):
     assert capsys.readouterr().out == "3\n2 {2: 3, 3: 2} __main__\n"
 
 
+def test_a_notebook_is_known_by_its_content(capsys):
+    write("downloaded.json", "print(7)")
+    assert main(["run", "downloaded.json"]) == 0
+    assert capsys.readouterr().out == "7\n"
+
+
 def test_a_notebook_before_2015(capsys):
     cells = [{"cell_type": "code", "input": ["import caffe\n", "caffe.TEST"]}]
     Path("old.ipynb").write_text(json.dumps({"nbformat": 3, "worksheets": [{"cells": cells}]}))

@@ -41,6 +41,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    from .. import file_kind
     from ..glog import start_logging
     from ..net.old_calls import tell_once
     from ..own_code import allow_folders
@@ -58,7 +59,8 @@ def run(args):
     sys.argv, before = args.script, set(sys.path)
     allow_folders(lambda: [os.path.abspath(p) for p in sys.path if p not in before])
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
-    if path.endswith(".ipynb"):
+    kind = file_kind.of(path)
+    if path.endswith(".ipynb") or (kind and kind.name == "notebook"):
         Notebook(path, args.figures, args.shell).run()
         return 0
     text = python2.source(path)

@@ -64,7 +64,7 @@ def read_log(path):
             "train --log"
         )
         words = f"tells of no training; expected {wanted}"
-        raise file_kind.mistake(path, wanted, DataError, words, ("log",))
+        raise file_kind.mistake(path, wanted, DataError, words, ("log", "text"))
     return run
 
 

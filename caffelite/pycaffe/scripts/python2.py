@@ -10,13 +10,19 @@ import os
 import re
 import tokenize
 
-from ... import reading
+from ... import file_kind, reading
+from ...errors import CaffeliteError
 from ...types import Path
 
 WAY_OUT = (
     "caffelite runs Python 3; `pip install fissix` and `python -m fissix -w -n FILE` rewrite it, "
     "as 2to3 does, which Python had until 3.12"
 )
+_TAKES = (
+    "script",
+    "JSON",
+    "UTF-16",
+)  # kinds of files that Python reads, or says what is wrong with
 AS_IT_GOES = "; where fissix is installed, caffelite run does that as it goes"
 
 _SIGNS = (
@@ -39,8 +45,11 @@ _ATTRIBUTES |= {("itertools", "izip"), ("string", "letters"), ("sys", "maxint")}
 
 
 def source(path: Path) -> str:
-    """The text of a script, in the encoding that it names."""
+    """The text of a script, in the encoding that it names; an error for a file that is none."""
     content = reading.data(path)
+    head = content[: file_kind.HEAD]
+    if words := file_kind.text_mistake(head, path, "a Python script or a notebook", _TAKES):
+        raise CaffeliteError(f"{path}: {words}")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         return content.decode(encoding)
