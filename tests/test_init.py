@@ -83,6 +83,15 @@ def test_a_net_that_is_no_classifier_is_refused(name, capsys):
     assert not Path(name).exists()
 
 
+@pytest.mark.parametrize("classes, tops", [(3, [1]), (5, [1]), (6, [1, 5])])
+def test_the_top_5_goes_where_there_are_no_more_classes(classes, tops):
+    assert main(["init", "squeezenet-v1.1", "--classes", str(classes), "-q"]) == 0
+    net = read_net("squeezenet-v1.1/train_val.prototxt")
+    found = [layer.accuracy_param.top_k for layer in net.layer if layer.type == "Accuracy"]
+    assert found == tops
+    assert main(["summary", "squeezenet-v1.1/train_val.prototxt", "-q"]) == 0
+
+
 def test_the_data_tell_classes_iterations_and_weights(capsys):
     databases()
     assert main(["init", "lenet", "--data", "data", "--class-weights", "--epochs", "5"]) == 0

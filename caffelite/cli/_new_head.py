@@ -61,7 +61,10 @@ def _is_learned(head):
 
 
 def renew(nets, heads, classes, faster=FASTER):
-    """Give each of `nets` (train_val, deploy) new heads, with so many outputs; {old: new name}."""
+    """Give each of `nets` (train_val, deploy) new heads, with so many outputs; {old: new name}.
+
+    An Accuracy of the top 5 goes where there are no more than 5 classes: it cannot be, or is 1.
+    """
     taken = {layer.name for net in nets for layer in net.layer}
     names = {}
     for head in heads:
@@ -69,6 +72,9 @@ def renew(nets, heads, classes, faster=FASTER):
         while names[head] in taken:
             names[head] += "_own"
     for net in nets:
+        for number in reversed(range(len(net.layer))):
+            if 1 < net.layer[number].accuracy_param.top_k >= classes:
+                del net.layer[number]
         for layer in net.layer:
             if layer.name in names:
                 _options(layer).num_output = classes
