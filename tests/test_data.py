@@ -1682,7 +1682,7 @@ def test_balanced_batches_have_every_class_equally_often(by_label):
 def test_a_line_may_hold_several_numbers(tmp_path, album):
     for name in ("a b.png", "c.png"):
         Image.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / name)
-    (tmp_path / "list.txt").write_text("a b.png 1 0 -2.5e1\nc.png\t0 1 .5\n")
+    (tmp_path / "list.txt").write_text("a b.png 1 0 -2.5e1\nc.png\t0 1 .5\n\n \n")
     layer, bottom, top = image_layer(
         tmp_path / "list.txt", f'label_count: 3 batch_size: 2 root_folder: "{tmp_path}/"'
     )
@@ -1695,6 +1695,7 @@ def test_a_line_may_hold_several_numbers(tmp_path, album):
     ("line", "options", "named"),
     [
         ("a.png 1", "label_count: 2", r"list.txt:2: expected the name .* and 2 numbers, not \"a.p"),
+        ("\na.png 1", "label_count: 1", r"list.txt:2: expected the name .* and a number, not \"\""),
         ("a.png x", "label_count: 1", "list.txt:2: the label: expected a number"),
         ("a.png nan", "label_count: 1", "list.txt:2: the label: expected a number"),
         ("a.png 1", "label_count: 1 balanced_batches: true", "balanced_batches goes by classes"),

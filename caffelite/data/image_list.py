@@ -161,14 +161,15 @@ def read_list(path, strict=False):
 
 def read_numbers(path, count):
     """[(name, numbers)] of a list: a line ends with `count` numbers, with spaces before each."""
+    rows = [line.strip() for line in lines(path)]
+    while rows and not rows[-1]:  # lines behind the last one, as editors leave them
+        rows.pop()
     entries, words = [], "a number" if count == 1 else f"{count} numbers"
-    for line_number, line in enumerate(lines(path), 1):
+    for line_number, row in enumerate(rows, 1):
         at = f"{path}:{line_number}"
-        name, *numbers = line.rsplit(maxsplit=count)
+        name, *numbers = row.rsplit(maxsplit=count) or [""]
         if len(numbers) < count:
-            raise DataError(
-                f'{at}: expected the name of a picture and {words}, not "{line.strip()}"'
-            )
+            raise DataError(f'{at}: expected the name of a picture and {words}, not "{row}"')
         entries.append((name, tuple(as_number(word, at, "the label", 1e38) for word in numbers)))
     if not entries:
         raise DataError(f"{path}: lists no pictures")
