@@ -114,6 +114,14 @@ def test_a_sweep_that_cannot_be_is_refused(folder):
         sweep(read_solver("solver.prototxt"), least=1, most=0.1)
 
 
+@pytest.mark.parametrize("more", [[], ["--json"], ["--out", "rates.svg"]])
+def test_a_loss_that_is_no_number_from_the_start_is_told(folder, more, capsys):
+    Path("net.prototxt").write_text(NET.replace("value: 1 ", "value: 1e38 "))
+    assert main(["find-lr", "solver.prototxt", *more]) == 1
+    assert "the loss is inf in the first iteration" in capsys.readouterr().err
+    assert not Path("rates.svg").exists()
+
+
 def test_what_is_suggested_is_a_tenth_of_the_best():
     losses = [*np.linspace(3, 1, 21), *np.linspace(1.2, 4, 5)]
     rates = list(10 ** np.linspace(-4, 1, 26))

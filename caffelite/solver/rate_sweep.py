@@ -63,6 +63,11 @@ def sweep(param, file="", least=LEAST, most=MOST, iterations=ITERATIONS, net_cha
     for number in range(iterations):
         rate, loss = solver.lr, _iterate(solver)
         if not math.isfinite(loss):
+            if not number:
+                raise SolverError(
+                    f"the loss is {loss:g} in the first iteration, before any rate counts: look at "
+                    "the data, its scale, and the fillers or weights to start from"
+                )
             return found._replace(diverged=True)
         mean = _KEPT * mean + (1 - _KEPT) * loss
         found.rates.append(rate)
