@@ -90,6 +90,14 @@ def test_fields_of_layers_are_set_by_name_or_number():
     assert [list(one.dummy_data_param.shape[0].dim) for one in (first, second)] == [[9, 3]] * 2
 
 
+def test_names_may_have_brackets_and_dots():
+    param = caffe_pb2.NetParameter()
+    for name in ("conv[0]", "conv.a[1].b", "block[2][x]"):
+        param.layer.add(name=name)
+        assign(param, f"layer[{name}].param[0].lr_mult=3", "the net")
+    assert [layer.param[0].lr_mult for layer in param.layer] == [3, 3, 3]
+
+
 @pytest.mark.parametrize(
     "words, told",
     [

@@ -12,7 +12,7 @@ from .scan import Mistake
 from .text import parse_or_mistake
 
 _MOST = 1000  # entries of a list that a number behind its end may make
-_STEP = re.compile(r"(\w+)(?:\[([^\]]*)\])?")
+_STEP = re.compile(r"(\w+)(?:\[((?:[^\[\]]|\[[^\[\]]*\])*)\])?")  # brackets in names go in pairs
 
 
 def split(words):
