@@ -371,6 +371,15 @@ def test_labels_of_which_there_may_be_several(folder, capsys):
     assert re.search(r"^sea +\d+ +0\.", capsys.readouterr().out, re.M)
 
 
+def test_a_threshold_below_all_scores_lets_all_be_answered(folder, capsys):
+    scores = np.array([[-1.7], [0.3], [-2.33], [-0.1]])
+    rows("values.h5", x=scores, y=np.array([[1.0], [0], [1], [0]]))
+    net = hdf5(4) + layer("l", "SigmoidCrossEntropyLoss", "x y", "l")
+    (each,) = report(net, capsys=capsys)[0]["per_label"]
+    assert each["best_f1"] == pytest.approx(2 * 2 / (2 + 4))
+    assert each["best_threshold"] == 0
+
+
 @pytest.mark.parametrize("kind", ["shares", "signs"])
 def test_targets_that_are_no_labels_have_but_a_loss(folder, capsys, kind):
     random = np.random.default_rng(6)

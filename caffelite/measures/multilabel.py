@@ -159,7 +159,7 @@ def _of_label(x, t):
     found["average_precision"] = float(np.diff(recall, prepend=0) @ precision)
     f1 = 2 * right / (found["positive"] + answered)
     best = int(f1.argmax())
-    below = x[ends[best + 1]] if best + 1 < len(ends) else x[ends[best]]
+    below = x[ends[best + 1]] if best + 1 < len(ends) else -np.inf
     found["best_threshold"] = float(_sigmoid((x[ends[best]] + below) / 2))
     return found | {"best_f1": float(f1[best])}
 
