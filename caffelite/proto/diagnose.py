@@ -6,6 +6,7 @@ from google.protobuf.descriptor import FieldDescriptor as Field
 
 from ..errors import did_you_mean, short
 from . import forks
+from .old_names import V1_TYPES
 from .scan import TOKEN, Mistake
 
 _RANGES = {
@@ -144,6 +145,8 @@ def _wrong_value(field, found, reason):
     if reason.startswith("Value out of range"):
         low, high = _RANGES[field.type]
         return f'"{field.name}" takes a whole number from {low} to {high}, not {found}'
+    if field.enum_type and field.enum_type.name == "LayerType":
+        return _old_type(found)
     if field.enum_type:
         names = _values(field)
         word = found.strip("\"'")
@@ -154,6 +157,31 @@ def _wrong_value(field, found, reason):
     if _kind(field) == "a string in quotes" and re.fullmatch(r"[\w.+-]+", found):
         return f'{takes}; write "{found}"'
     return takes
+
+
+def _old_type(found):
+    """What to say of a type that `layers` lacks: its name there, or how a newer one is written."""
+    word = found.strip("\"'")
+    takes = f'"type" of layers, the old form, has no {short(found)}'
+    if word in V1_TYPES:
+        return f"{takes}; leave out the quotes"
+    for old, today in V1_TYPES.items():
+        if word.lower() == today.lower():
+            return f'{takes}; write {old} there, or layer {{ type: "{today}" }} everywhere'
+    if fork := forks.OLD_TYPES.get(word.upper(), ""):
+        hint = f", which is a type of {fork}; newer"
+    else:
+        near = did_you_mean(word, V1_TYPES)
+        hint = f"{near} Newer" if near else "; newer"
+    offset = (
+        ", with the offset that it found itself, which caffe.coord_map.crop tells, in crop_param"
+        if word.upper() == "CROP"
+        else ""
+    )
+    return (
+        f'{takes}{hint} types are written layer {{ type: "..." }}: take it out, let caffelite '
+        f"upgrade write the others so, and put it back{offset}"
+    )
 
 
 def _as_template(found):
