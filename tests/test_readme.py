@@ -128,9 +128,6 @@ def _make():
             for i in range(100):
                 digit = random.integers(0, 256, (1, 28, 28)).astype(np.uint8)
                 database.put(b"%05d" % i, array_to_datum(digit, i % 10).SerializeToString())
-    shutil.copytree(ROOT / "models" / "pictures", "models/pictures")
-    Path("solvers").mkdir()
-    shutil.copy(ROOT / "solvers" / "pictures.prototxt", "solvers")
     for name in ("blue", "red"):
         Path("pictures", name).mkdir(parents=True)
         for i in range(10):
@@ -139,7 +136,6 @@ def _make():
     shutil.copy("pictures/red/0.jpg", "new.jpg")
     Path("old_net.prototxt").write_text(OLD_NET)
     shorten("solver.prototxt")
-    shorten("solvers/pictures.prototxt")
     assert main(["train", "--solver", "solver.prototxt", "--log", "lenet.jsonl", "-q"]) == 0
 
 
@@ -160,7 +156,7 @@ def shorten(solver):
 
 
 def shortened(word):
-    return re.sub(r"iter_(1000|600)\b", "iter_4", word).replace("iter_500", "iter_2")
+    return re.sub(r"iter_(1000|1500)\b", "iter_4", word).replace("iter_500", "iter_2")
 
 
 @pytest.mark.parametrize(
@@ -184,6 +180,8 @@ def test_commands_run(page, lenet, monkeypatch, capsys):
                     continue
                 code = main([shortened(word) for word in words])
                 assert code == 0, f"{line}: {capsys.readouterr().err}"
+                if words[0] == "init" and "--data" in words:
+                    shorten(f"{words[2]}/solver.prototxt")
 
 
 def there(module):
