@@ -694,6 +694,7 @@ def test_a_terminal_gets_a_bar(folder):
     assert "iteration 2: snapshot tiny_iter_2.solverstate" in text
 
 
+@pytest.mark.slow
 @posix
 def test_a_terminal_gets_what_is_asked_for(folder):
     """-v: log lines, as without a terminal; -q: neither lines nor bars."""
@@ -712,6 +713,7 @@ def test_quiet_leaves_warnings(folder):
     assert (code, err) == (0, "-gpu 0: there is no GPU support here, running on the CPU\n")
 
 
+@pytest.mark.slow
 def test_verbose_tells_of_commands_that_say_nothing_else(folder):
     assert caffelite_run("summary", "net.prototxt")[2] == ""
     assert "Creating Layer ip" in caffelite_run("summary", "net.prototxt", "-v")[2]

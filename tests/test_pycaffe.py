@@ -593,12 +593,17 @@ def test_a_timer_tells_milliseconds():
     ("call", "shown"),
     [
         ("init_log()", ["a line", "a warning"]),
-        ("init_log(1)", ["a warning"]),
-        ("init_log(2, True)", []),
-        ("init_log(0, False)", []),
         ("init_log(); os.environ['GLOG_minloglevel'] = '1'", ["a warning"]),
-        ("init_log(); os.environ['GLOG_minloglevel'] = '2'", []),
-        ("init_log(); os.environ['GLOG_minloglevel'] = 'all'", ["a line", "a warning"]),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("init_log(1)", ["a warning"]),
+                ("init_log(2, True)", []),
+                ("init_log(0, False)", []),
+                ("init_log(); os.environ['GLOG_minloglevel'] = '2'", []),
+                ("init_log(); os.environ['GLOG_minloglevel'] = 'all'", ["a line", "a warning"]),
+            ]
+        ),
     ],
 )
 def test_the_log_goes_to_stderr_as_from_caffe(call, shown):
