@@ -168,7 +168,9 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
         "ConvolutionParameter.relu": _RELU,
         "ConvolutionParameter.negative_slope": passed("it is the slope of a relu that is not on"),
         "ConvolutionParameter.conv_algorithm": _ENGINE,
-        "PoolingParameter.avg_include_pad": refused("give the layer before it the padding"),
+        "PoolingParameter.avg_include_pad": refused(
+            "means count the padding here; a Python layer may leave it out"
+        ),
         "PoolingParameter.axis": refused("axes 2 and 3 are pooled; put a Transpose before it"),
         "ReLUParameter.fuse": passed("layers that can run in one step do"),
         "ImageDataParameter.min_height": DONE,
@@ -176,7 +178,7 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
         "TransformationParameter.random_resize_param": DONE,
         "TransformationParameter.random_aspect_ratio_param": DONE,
         "TransformationParameter.bgr2rgb": refused("store the pictures with red first"),
-        "TransformationParameter.pad": refused("write it in the first convolution"),
+        "TransformationParameter.pad": refused("store the pictures with their border"),
         "SolverParameter.warmup_iter": DONE,
         "SolverParameter.warmup_start_lr": DONE,
         "SolverParameter.engine": _ENGINE,
