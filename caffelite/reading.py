@@ -7,6 +7,7 @@ tests/test_reading.py holds all others to.
 """
 
 import contextlib
+import difflib
 import errno
 import functools
 import io
@@ -22,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from .errors import CaffeliteError, DataError, short
-from .kept_bytes import path_of, way_out
+from .kept_bytes import name_of, path_of, way_out
 from .types import Path, Shape
 
 MOST_LINE = 1 << 20  # characters of a line
@@ -61,7 +62,21 @@ def opened(
         reason = getattr(problem, "strerror", problem)
         if os.path.isdir(path_of(path)):
             reason = _folder(path)
-        raise error(f"{path}: {failing}: {reason}{way_out(path)}") from problem
+        hint = way_out(path)
+        if not hint and isinstance(problem, FileNotFoundError):
+            hint = similar_file(path)
+        raise error(f"{path}: {failing}: {reason}{hint}") from problem
+
+
+def similar_file(path: Path) -> str:
+    """Which file beside one that is not there has nearly its name, as a hint; or "" ."""
+    folder, name = os.path.split(os.fspath(path))
+    try:
+        there = [name_of(other) for other in os.listdir(path_of(folder) or ".")]
+    except OSError:
+        return f"; there is no directory {folder} to look in"
+    near = difflib.get_close_matches(str(name), there, n=1)
+    return f'; did you mean "{os.path.join(str(folder), near[0])}"?' if near else ""
 
 
 def _folder(path: Path) -> str:

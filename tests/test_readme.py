@@ -191,7 +191,7 @@ def there(module):
 @pytest.mark.parametrize("name", ["README.md", "docs/pages/python.md"])
 def test_the_lines_in_python_run(name, lenet, capsys):
     code = shortened("\n".join(blocks(ROOT / name, "python"))).replace("step(100)", "step(1)")
-    exec(code, {"images": np.zeros((64, 1, 28, 28))})
+    exec(code, {})
     assert "(20, 1, 5, 5)" in capsys.readouterr().out
 
 

@@ -339,7 +339,7 @@ def one_layer(*blobs, field="layer"):
     "content, expected",
     [
         (b"", "the file is empty"),
-        (b"not a model at all", "not a .caffemodel, or a damaged one"),
+        (b"not a model at all", "this is text, which begins"),
         (b"\x0a\x01x", "holds no layers"),
         (one_layer(((3, 3), range(9))), 'layer "b".*holds 1 blobs.*expected 2'),
         (one_layer(((3, 4), range(12)), ((3,), range(3))), r"shape \(3, 4\).*expected \(3, 3\)"),

@@ -2,7 +2,6 @@
 
 import codecs
 import contextlib
-import difflib
 import logging
 import os
 
@@ -11,8 +10,8 @@ from google.protobuf import text_format
 from .. import file_kind
 from ..atomic import write_atomically
 from ..errors import ProtoError, short, where
-from ..kept_bytes import bytes_of, name_of, path_of, text_of, way_out
-from ..reading import opened
+from ..kept_bytes import bytes_of, text_of, way_out
+from ..reading import opened, similar_file
 from . import caffe_pb2
 from .diagnose import diagnose
 from .escapes import as_protoc_reads
@@ -195,21 +194,8 @@ def _read_bytes(path):
             return file.read(MAX_BYTES + 1)
     except ProtoError as problem:
         if isinstance(problem.__cause__, FileNotFoundError):
-            raise ProtoError(
-                f"{path}: no such file{way_out(path) or _similar_file(path)}"
-            ) from None
+            raise ProtoError(f"{path}: no such file{way_out(path) or similar_file(path)}") from None
         raise
-
-
-def _similar_file(path):
-    folder, name = os.path.split(path)
-    try:
-        near = difflib.get_close_matches(
-            name, map(name_of, os.listdir(path_of(folder) or ".")), n=1
-        )
-    except OSError:
-        return f"; there is no directory {folder} to look in"
-    return f'; did you mean "{os.path.join(folder, near[0])}"?' if near else ""
 
 
 def _decode(data, path, message_class):
