@@ -63,7 +63,10 @@ def test_lists_that_cannot_be_used(tmp_path, capsys, text, problem):
 def test_nets_of_a_folder_of_ones_own(tmp_path, capsys):
     faces = tmp_path / "faces.txt"
     faces.write_text("a.png 20 3\n")
-    flags = ["--regressor", "missing.caffemodel", "--nets", str(tmp_path / "mine")]
+    weights = NetParameter()
+    weights.layer.add(name="fc").blobs.add(data=[1], shape={"dim": [1]})
+    (tmp_path / "w.caffemodel").write_bytes(weights.SerializeToString())
+    flags = ["--regressor", str(tmp_path / "w.caffemodel"), "--nets", str(tmp_path / "mine")]
     assert agenet.main([str(faces), *flags]) == 1
     assert (
         str(tmp_path / "mine" / "agenet-regressor" / "deploy.prototxt") in capsys.readouterr().err

@@ -236,7 +236,7 @@ def the_next_format(path):
     ("make", "message"),
     [
         (no_database, "no such directory"),
-        (a_file, "is a file; an LMDB source is the directory that holds data.mdb"),
+        (a_file, r"expected an LMDB \(a directory that holds data.mdb\), but this is text"),
         (an_empty_folder, "expected an LMDB, a directory that holds data.mdb"),
         (a_leveldb, "is a LevelDB"),
         (garbage, "is not an LMDB file"),

@@ -114,6 +114,23 @@ def test_a_sweep_that_cannot_be_is_refused(folder):
         sweep(read_solver("solver.prototxt"), least=1, most=0.1)
 
 
+def test_layers_that_write_files_write_none(folder):
+    kept = 'layer { name: "keep" type: "HDF5Output" bottom: "y" bottom: "t" '
+    Path("net.prototxt").write_text(NET + kept + 'hdf5_output_param { file_name: "kept.h5" } }')
+    Path("kept.h5").write_text("of before")
+    sweep(read_solver("solver.prototxt"), iterations=20)
+    assert Path("kept.h5").read_text() == "of before"
+
+
+def test_the_training_that_is_proposed_is_of_the_same_solver(folder, capsys):
+    assert (
+        main(["find-lr", "solver.prototxt", "-q", "--set", "momentum=0.5", "--stage", "a b"]) == 0
+    )
+    last = capsys.readouterr().out.splitlines()[-1]
+    start = "caffelite train solver.prototxt --set momentum=0.5 --stage 'a b' --set base_lr="
+    assert last.startswith(start)
+
+
 @pytest.mark.parametrize("more", [[], ["--json"], ["--out", "rates.svg"]])
 def test_a_loss_that_is_no_number_from_the_start_is_told(folder, more, capsys):
     Path("net.prototxt").write_text(NET.replace("value: 1 ", "value: 1e38 "))

@@ -186,6 +186,7 @@ def test_lists_do_as_well():
         ("--classes 5", {}, "labels.txt: names 3 classes, not 5"),
         ("--classes 2", {"names": ()}, "has the label 2, expected 0 to 1 for 2 classes"),
         ("", {"first": 1}, "for 3 classes; labels count from 0, these from 1"),
+        ("", {"names": ("a",), "counts": (30,)}, "has one class; a classifier needs two"),
         ("--freeze conv9", {}, '--freeze conv9: there is no such layer; did you mean "conv2"'),
     ],
 )
@@ -209,7 +210,7 @@ def test_classes_without_pictures_are_told(capsys):
         ("--class-weights --classes 3", "--class-weights goes by the data"),
         ("--freeze", "--freeze is for new heads"),
         ("--from-nothing", "--from-nothing is for new heads"),
-        ("--classes 0", "expected a whole number from 1"),
+        ("--classes 1", "expected a whole number from 2"),
     ],
 )
 def test_flags_that_need_others(flags, named, capsys):

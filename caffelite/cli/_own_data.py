@@ -128,6 +128,8 @@ def _checked(parts, names, classes, labels):
             "the data anew"
         )
     count = classes or len(names) or max(there) + 1
+    if count < 2:
+        raise DataError(f"{parts[0].path}: has one class; a classifier needs two to tell apart")
     for part in parts:
         wrong = sorted(label for label in part.counts if not 0 <= label < count)
         if wrong:

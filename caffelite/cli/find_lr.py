@@ -13,6 +13,7 @@ written but what --out names; the same command gives the same numbers.
 
 import math
 import os
+import shlex
 import shutil
 
 from ..glog import on_terminal, start_logging
@@ -102,4 +103,16 @@ def _lines(found, base_lr, file, args):
     if not found.diverged and best == len(found.rates) - 1:
         yield f"It still falls at {args.most:g}; a higher --most may show more."
     yield f"suggested: {found.suggested:g}; {file} has base_lr: {base_lr:g}"
-    yield f"caffelite train {file} --set base_lr={found.suggested:g}"
+    yield shlex.join(
+        ["caffelite", "train", file, *_same(args), "--set", f"base_lr={found.suggested:g}"]
+    )
+
+
+def _same(args):
+    """The flags that a training needs to be of the solver and the net that the sweep was of."""
+    given = [("--set", words) for words in args.set] + [("--import", name) for name in args.own]
+    given += [("--allow-python", name) for name in args.allow_python]
+    for name in ("weights", "level", "stage"):
+        value = getattr(args, name)
+        given += [(f"--{name}", str(value))] if value else []
+    return [word for pair in given for word in pair]

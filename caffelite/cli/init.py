@@ -46,7 +46,7 @@ def add_arguments(parser):
     flag("name", metavar="NAME", help='a net; "caffelite models" lists them')
     flag("folder", nargs="?", metavar="DIR", help="where to [NAME]")
     flag("--force", action="store_true", help="overwrite files that are there")
-    flag("--classes", type=_count, metavar="N", help="new heads, for N classes [those of --data]")
+    flag("--classes", type=_classes, metavar="N", help="new heads, for N classes [those of --data]")
     flag("--data", metavar="DIR", help="read the databases or lists in there")
     flag("--epochs", type=_count, metavar="N", help="train for N passes through the data")
     flag(
@@ -60,8 +60,12 @@ def add_arguments(parser):
     flag("--class-weights", action="store_true", help="let rare classes count as much as others")
 
 
-def _count(text):
-    return reading.integer(text, "", least=1, most=10**6, error=argparse.ArgumentTypeError)
+def _count(text, least=1):
+    return reading.integer(text, "", least=least, most=10**6, error=argparse.ArgumentTypeError)
+
+
+def _classes(text):
+    return _count(text, least=2)
 
 
 def run(args):

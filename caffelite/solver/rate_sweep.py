@@ -58,6 +58,7 @@ def sweep(param, file="", least=LEAST, most=MOST, iterations=ITERATIONS, net_cha
             f"{least:g}, {most:g} and {iterations}"
         )
     solver = get_solver(_growing(param, least, most, iterations), file, net_changes)
+    solver.net.only_look()
     found = Sweep([], [], [], diverged=False)
     mean = 0.0
     for number in range(iterations):
