@@ -163,7 +163,6 @@ def threads():
     benchmark.set_threads(before)
 
 
-@pytest.mark.slow
 def test_a_run_reports_both_sides_of_a_step(capsys, tmp_path):
     file = tmp_path / "figures.json"
     out = run(capsys, "--repeats", "5", "--update", "--layers", "3", "--json", str(file))
