@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import signal
+import sys
 import zlib
 
 import hypothesis
@@ -68,6 +69,20 @@ def seeds_of_the_test(request):
     """Nets that are given no seed get one that depends on the test alone."""
     if not request.config.getoption("--random"):
         rng.set_random_seed(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def folder_of_a_run(tmp_path, monkeypatch):
+    """The current folder; what `caffelite run` changes of this process is undone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("caffelite.own_code._folders", [])
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] in ("caffe", "IPython"):
+            del sys.modules[name]
 
 
 def _fresh_log():

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +24,8 @@ layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr("caffelite.own_code._folders", [])
-    yield tmp_path
-    for name in [n for n in sys.modules if n.partition(".")[0] == "caffe"]:
-        del sys.modules[name]
+def folder(folder_of_a_run):
+    return folder_of_a_run
 
 
 def script(name, path="."):

@@ -22,17 +22,8 @@ def write(path, *cells, **more):
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """A folder; what a run changes of this process is undone."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr("caffelite.own_code._folders", [])
-    before = set(sys.modules)
-    yield tmp_path
-    for name in {"caffe", "IPython", "IPython.display"} | {n for n in sys.modules if "caffe." in n}:
-        if name not in before:
-            sys.modules.pop(name, None)
+def folder(folder_of_a_run):
+    return folder_of_a_run
 
 
 def test_cells_run_in_one_namespace_and_show_their_last_value(capsys):
