@@ -63,7 +63,8 @@ def lint_text(text, file="<text>"):
         )
         for rule, layer, words, fields in lint(message)
     }
-    meant, known = Meant(text), descriptions()
+    meant = Meant(text)
+    known = descriptions() if meant.named else {}
     findings = {found for found in findings if not meant.covers(found.line, found.rule)}
     for line, rule in meant.named:
         if rule not in known:
