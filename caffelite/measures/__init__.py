@@ -6,6 +6,9 @@ what logs tell of them.
 """
 
 from ..layers.utility.split import Split
+from ._average_precision import average_precision
+from ._coco import coco_eval
+from ._voc import voc_eval
 from .base import MEASURES, Batch, Measure, register
 from .means import Means
 
