@@ -30,9 +30,19 @@ layer { name: "s" type: "Input" top: "s" input_param { shape { dim: 4 dim: 5 } }
 layer { name: "y" type: "Threshold" bottom: "s" top: "y" }
 layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "y" top: "loss" }
 """
+DETECTED = """
+layer { name: "found" type: "Input" top: "found"
+  input_param { shape { dim: 1 dim: 1 dim: 30 dim: 7 } } }
+layer { name: "true" type: "Input" top: "true"
+  input_param { shape { dim: 1 dim: 1 dim: 12 dim: 8 } } }
+layer { name: "eval" type: "DetectionEvaluate" bottom: "found" bottom: "true" top: "eval"
+  detection_evaluate_param { num_classes: 4 evaluate_difficult_gt: false } }
+"""
+BOXES = ("found", "true")
 NETS = {
     "classification": SCORED,
     "accuracy": SCORED,
+    "detection": DETECTED,
     "multilabel": LABELLED,
     "regression": VALUED,
 }  # one that asks for each measure
@@ -50,7 +60,7 @@ def net_of(text):
 
 def made(name, net):
     """A new measure of that name, of the net."""
-    asked = [*measures.of_net(net), *measures.of_tests(net, "")]
+    asked = [*measures.of_net(net), *measures.of_tests(net)]
     return next(one for one in asked if type(one) is MEASURES[name])
 
 
@@ -62,10 +72,24 @@ def batches(net, count):
             values = net.blobs[name].data
             if values.ndim == 1:
                 values[...] = random.integers(0, 6, values.shape)
+            elif name in BOXES:
+                values[...] = boxes(random, *values.shape[2:])
             else:
                 values[...] = random.normal(size=values.shape) * 10.0 ** random.integers(-6, 7)
         batch = Batch.run(net, 2 if k == count - 1 else None, first=4 * k)
         yield batch._replace(blobs={name: array.copy() for name, array in batch.blobs.items()})
+
+
+def boxes(random, count, width):
+    """Boxes found or true, by their width, of four images; some have the same place."""
+    rows = np.zeros((count, width))
+    rows[:, 0], rows[:, 1] = random.integers(0, 4, count), random.integers(1, 4, count)
+    rows[:, 2] = random.integers(0, 5, count) / 4  # some scores are the same
+    corners = random.integers(0, 3, (count, 2)) / 4
+    box = np.concatenate([corners, corners + random.integers(1, 3, (count, 2)) / 8], axis=1)
+    rows[:, 3:7] = box
+    rows[:, 7:] = random.integers(0, 4, (count, width - 7)) == 0  # difficult
+    return rows
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -1004,7 +1004,7 @@ def test_snapshots_make_their_folder():
 
 
 def test_what_ssd_says_of_its_tests_is_passed_over(lines):
-    caffelite.get_solver(param('eval_type: "detection" ap_version: "11point"'))
+    caffelite.get_solver(param('eval_type: "densebox" ap_version: "11point"'))
     assert any(line.startswith("eval_type does nothing here") for line in lines())
 
 

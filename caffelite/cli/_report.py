@@ -13,10 +13,13 @@ from ._progress import make_bar
 
 def run(args):
     """Run the net of `caffelite test` and print the report; returns the exit code."""
-    for flag, path in (("--html", args.html), ("--confusion", args.confusion)):
+    for flag in ("html", "confusion", "curves"):
+        path = getattr(args, flag)
         folder = os.path.dirname(path or "")
         if folder and not os.path.isdir(folder):  # to find out behind a run of hours is too late
-            raise UsageError(f"{flag}: {folder} is no folder")
+            raise UsageError(f"--{flag}: {folder} is no folder")
+    if args.curves and not args.curves.lower().endswith(".svg"):
+        raise UsageError(f"--curves {args.curves}: expected an ending of .svg")
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
@@ -30,6 +33,8 @@ def run(args):
             _write_page(args, zip(measures, reports, strict=True), names, samples)
     if args.confusion:
         _write_confusion(args.confusion, reports, names)
+    if args.curves:
+        _write_curves(args.curves, zip(measures, reports, strict=True), names)
     if args.json:
         print(json_text(reports))
         return 0
@@ -56,13 +61,16 @@ def _measure(net, args, quiet, log):
     measures = of_net(net)
     if not measures:
         raise NetError(
-            f"{args.model}: in phase TEST, no layer compares scores with labels, or values with "
-            "targets: Accuracy, SoftmaxWithLoss, EuclideanLoss, ..."
+            f"{args.model}: in phase TEST, no layer compares scores with labels, values with "
+            "targets, or boxes with true ones: Accuracy, SoftmaxWithLoss, EuclideanLoss, "
+            "DetectionEvaluate, ..."
         )
+    for measure in measures:
+        measure.take_threshold(args.threshold)
     known = data_set(net)
     if not known and args.iterations is None:
         raise UsageError("how many samples the net's data have is not known: give --iterations")
-    size = known[1] if known else len(net.blobs[measures[0].blobs[1]].data)
+    size = known[1] if known else measures[0].batch_size(net)
     count = known[0] if known else args.iterations * size
     batches = min(-(-count // size), args.iterations or count)
     log.info("Running for %d iterations.", batches)
@@ -121,6 +129,7 @@ def _write_page(args, measured, names, samples):
     """The report as a page, with the pictures of single samples."""
     from ..atomic import write_atomically
     from ..pictures import page
+    from ..pictures.unit_curves import svg
 
     pictures, parts = samples.pictures(), []
     parts.append(page.lines([f"weights: {args.weights or 'those of the net'}"]))
@@ -137,7 +146,23 @@ def _write_page(args, measured, names, samples):
                 facts = [f"{k}: {v}" for k, v in zip(section.header, row, strict=True)]
                 figures.append(page.figure(pictures.get(number), samples.name(number), facts))
             parts.append(page.gallery(figures))
+        for title, curves in measure.curves(report, names).items():
+            parts += [page.subheading(title), svg(*curves)]
     write_atomically(args.html, page.page(f"Report on {args.model}", parts))
+
+
+def _write_curves(path, measured, names):
+    """The first of the pictures of curves that measures have."""
+    from ..atomic import write_atomically
+    from ..errors import NetError
+    from ..pictures.unit_curves import svg
+
+    found = [one for m, report in measured for one in m.curves(report, names).values()]
+    if not found:
+        raise NetError(
+            "--curves: no layer compares boxes with true ones, as DetectionEvaluate does"
+        )
+    write_atomically(path, svg(*found[0]).encode())
 
 
 def _write_confusion(path, reports, names):

@@ -6,7 +6,8 @@
 
 The net runs once over its whole data set, if its sources know how many samples they have; else, or
 with --iterations, over so many batches. stdout gets a line "NAME = MEAN" for each value of each
-output, or JSON; stderr the log lines that Caffe writes, or on a terminal a bar. The last batch of a
+output, or JSON; stderr the log lines that Caffe writes, or on a terminal a bar. Of the rows that a
+DetectionEvaluate makes that is their mean average precision (SSD's "Integral"). The last batch of a
 data set is as small as what is left, and counts by its samples, so that each sample counts once.
 Without --weights, --allow-missing runs the net with what its own file gives: blobs and fillers.
 
@@ -16,13 +17,16 @@ top-1 and top-5 accuracy (equal scores count as wrong, as in the layer Accuracy)
 and F1 of each class, and their means; which class is taken for which; the samples with the highest
 loss, and those whose label looks wrong, since the net is surer of another class than it is on the
 whole of that class's own samples. Of several labels a sample (SigmoidCrossEntropyLoss): average
-precision, F1 and the best threshold of each. Of values and targets: the errors. --html makes a page
-of it that holds the pictures of the samples that are named.
+precision, F1 and the best threshold of each. Of values and targets: the errors. Of a detector with
+a DetectionEvaluate layer: the average precision of each class by the rules of VOC2007, VOC2012, SSD
+and COCO; of boxes whose score reaches --threshold precision, recall, and what is taken for what,
+the background included; the pictures with most that is wrong. --html makes a page of it that holds
+the pictures of the samples that are named, --curves draws precision over recall of each class.
 """
 
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
-from ._flags import UsageError, int32
+from ._flags import UsageError, finite, int32
 from ._nets import (
     add_device_flags,
     add_missing_flag,
@@ -48,6 +52,9 @@ def add_arguments(parser):
     flag("--report", action="store_true", help="tell how well the net does over its whole data set")
     flag("--confusion", metavar="FILE", help="write the confusion matrix as CSV; implies --report")
     flag("--html", metavar="FILE", help="write the report as a page; implies --report")
+    flag("--curves", metavar="FILE", help="draw precision over recall, .svg; implies --report")
+    words = "the least score of boxes that count in the report of a detector [0.5]"
+    flag("--threshold", type=finite, metavar="X", help=words)
     flag("--labels", metavar="FILE", help="names for --report, a line a class [beside the data]")
     flag("--json", action="store_true", help="print JSON")
     add_device_flags(parser)
@@ -59,7 +66,7 @@ def run(args):
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
     if not (args.weights or args.allow_missing):
         raise UsageError("expected --weights, or --allow-missing for what the net's file gives")
-    if args.report or args.confusion or args.html:
+    if args.report or args.confusion or args.html or args.curves:
         from . import _report
 
         return _report.run(args)
@@ -75,16 +82,18 @@ def run(args):
     bar = make_bar(len(sizes), what=net.name or "testing") if quiet else None
     try:
         with running(net):
-            means = _average(net, sizes, log, bar)
+            means, *others = _average(net, sizes, log, bar)
     finally:
         if bar:
             bar.close()
-    _log_means(net, means, log)
+    figures = {name: value for one in (means, *others) for name, value in one.figures().items()}
+    log.info("Loss: %g", means.loss)
+    _log_figures(net, figures, log)
     if args.json:
-        found = means.report()
-        print(json_text({"iterations": found.pop("batches"), **found}))
+        found = {"iterations": means.batches, "loss": means.loss}
+        print(json_text({**found, "outputs": {name: v.tolist() for name, v in figures.items()}}))
     else:
-        for name, value in numbers(means.figures()):
+        for name, value in numbers(figures):
             print(f"{name} = {value}")
     return 0
 
@@ -102,13 +111,12 @@ def _batches(net, iterations):
 
 
 def _average(net, sizes, log, bar):
-    """The Means over the batches, each of which is logged."""
+    """What the net is measured by, its means first; each batch is logged."""
     from ..errors import NetError
-    from ..measures import Batch
-    from ..measures.means import Means
+    from ..measures import Batch, of_tests
     from ..net.batches import set_batch_size
 
-    means = Means(net)
+    measures = of_tests(net)
     for number, size in enumerate(sizes):
         if size is not None:
             set_batch_size(net, size)
@@ -119,19 +127,19 @@ def _average(net, sizes, log, bar):
                 raise
             log.warning("The last %d samples are left out: %s", size, problem)
             break
-        means.add(batch)
-        for name in net.outputs:
+        for measure in measures:
+            measure.add(batch)
+        for name in measures[0].blobs:
             for value in batch.blobs[name].flat:
                 log.info("Batch %d, %s = %g", number, name, value)
         if bar:
             bar.update()
-    return means
+    return measures
 
 
-def _log_means(net, means, log):
-    log.info("Loss: %g", means.loss)
-    for name, mean in means.figures().items():
-        weight = net.blob_loss_weights[name]
+def _log_figures(net, figures, log):
+    for name, mean in figures.items():
+        weight = net.blob_loss_weights.get(name, 0)
         for value in mean.flat:
             part = f" (* {weight:g} = {weight * value:g} loss)" if weight else ""
             log.info("%s = %g%s", name, value, part)

@@ -32,8 +32,17 @@ def of_net(net, kinds=None):
     return list(found.values())
 
 
-def of_tests(net, eval_type):
-    """What the tests of a solver ask: the means of outputs, and what `eval_type` names."""
-    asked = of_net(net, [MEASURES[eval_type]]) if eval_type in MEASURES else []
+def of_tests(net, param=None):
+    """The means of outputs, and what the tests of a solver with these options ask beside them.
+
+    Without options, that is what stands for outputs that have no means.
+    """
+    if param is None:
+        kinds = [kind for kind in MEASURES.values() if kind.replaces]
+    else:
+        kinds = [MEASURES[param.eval_type]] if param.eval_type in MEASURES else []
+    asked = of_net(net, kinds)
+    for measure in asked if param else ():
+        measure.take_tests(param)
     replaced = {name for measure in asked if measure.replaces for name in measure.tops}
     return [Means(net, [name for name in net.outputs if name not in replaced]), *asked]

@@ -116,6 +116,16 @@ class Measure:
     def take_maker(self, layer):
         """Read from the layer that makes the first of the two blobs what that holds."""
 
+    def take_threshold(self, threshold):
+        """Take the score, or None, from which on answers count in the report."""
+
+    def batch_size(self, net):
+        """How many samples the net's batches have, for sources that do not tell."""
+        return len(net.blobs[self.blobs[1]].data)
+
+    def take_tests(self, param):
+        """Read from a solver's options how its tests show it."""
+
     def add(self, batch):
         """Take in a Batch."""
         raise NotImplementedError(f"{type(self).__name__}.add")
@@ -144,6 +154,10 @@ class Measure:
         """The rest of the report, as Sections; `names` are those of the classes, if known."""
         return []
 
+    def curves(self, report, names=()):
+        """{title: (curves, x, y)}: pictures of it, as `pictures.unit_curves.svg` draws them."""
+        return {}
+
     def lines(self, names=(), sample=str, report=None):
         """The report as lines of text; `sample` gives the name of a sample from its number."""
         report = self.report() if report is None else report
@@ -161,6 +175,10 @@ class Measure:
         report = self.report() if self.samples else {}
         values = {name: report.get(name) for name in self.shown}
         return {f"{self.blobs[0]}/{k}": np.float64(v) for k, v in values.items() if v is not None}
+
+    def details(self):
+        """{name: number}: what a solver's tests log before these, each in a line "NAME: NUMBER"."""
+        return {}
 
     def shows(self):
         """The names of the figures that it may have."""

@@ -65,7 +65,8 @@ class Means(Measure):
             raise NetError(
                 f'the output "{name}" has the shape {shape} in batch {self.batches}, '
                 f"expected {total.high.shape} as before: there is no mean of them; end the net "
-                "with something of one shape, such as an Accuracy, or a Silence"
+                "with something of one shape, such as an Accuracy, or a Silence; of the rows that "
+                'DetectionEvaluate makes, eval_type: "detection" in the solver gives the mAP'
             )
 
     @property

@@ -40,6 +40,8 @@ _ONLY_WITH = {
     "larc_policy": "larc",
     "larc_eta": "larc",
     "local_gw_ratio": "local_lr_auto",
+    "ap_version": "eval_type",
+    "show_per_class_result": "eval_type",
 }
 
 
@@ -181,7 +183,9 @@ class Solver(Hooks):
         self._warned_of: set[int] = set()  # test nets with layers that the train net lacks
         try:
             epochs.fill_in_tests(self.param, self.test_nets)
-            self.monitor = Monitor(self, self._measures(0) if self.test_nets else [])
+            asked = [self._measures(k) for k in range(len(self.test_nets))]
+            self._check_eval_type(asked)
+            self.monitor = Monitor(self, asked[0] if asked else [])
         except SolverError as problem:
             raise self.error(problem) from None
         self._display = Display(self)
@@ -415,9 +419,13 @@ class Solver(Hooks):
                 measure.add(batch)
         loss = measures[0].loss
         outputs = {n: value for measure in measures for n, value in measure.figures().items()}
+        details = {n: value for measure in measures for n, value in measure.details().items()}
         if self.param.test_compute_loss:
             log.info("Test loss: %g", loss)
+        for name, value in details.items():
+            log.info("%s: %g", name, value)
         log_outputs("Test", net, outputs)
+        outputs |= details
         self._emit("test", iteration=self.iter, net=k, loss=loss, outputs=outputs)
         if judge:
             judge(loss, outputs)
@@ -425,7 +433,16 @@ class Solver(Hooks):
 
     def _measures(self, k: int) -> Sequence[Any]:
         """What a test of test net k asks: means first."""
-        return of_tests(self.test_nets[k], self.param.eval_type)
+        return of_tests(self.test_nets[k], self.param)
+
+    def _check_eval_type(self, asked: Sequence[Sequence[Any]]) -> None:
+        """Raise a SolverError if no test net has what eval_type is about."""
+        kind = MEASURES.get(self.param.eval_type)
+        if asked and kind and not any(type(one) is kind for measures in asked for one in measures):
+            raise SolverError(
+                f'eval_type: "{self.param.eval_type}" asks for a layer that compares '
+                f"{kind.compares}, and the test net has none"
+            )
 
     def _warn_of_untrained(self, k: int) -> None:
         """Say once of which layers test net k has weights of its own, by their fillers."""
