@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 import caffelite.data
+from caffelite.data.annotated import AnnotatedSource, annotated
 from caffelite.data.arrays import ArraySource
+from caffelite.data.boxes import Boxes
 from caffelite.data.csv_table import CsvSource
 from caffelite.data.dataset import LabeledListSource
 from caffelite.data.datum import DatumSource, from_pixels
@@ -39,6 +41,17 @@ def lmdb(folder):
             for record in records():
                 database.put(*record)
     return folder / "lmdb"
+
+
+def annotated_lmdb(folder):
+    """Pictures with one box, two, ..."""
+    if not (folder / "annotated").exists():
+        with LmdbWriter(folder / "annotated") as database:
+            for i, pixels in enumerate(PIXELS):
+                boxes = Boxes([[0, 0.1, 0.5 / k, 1] for k in range(1, i + 2)], range(1, i + 2))
+                record = annotated(from_pixels(pixels, i), boxes)
+                database.put(b"%08d" % i, record.SerializeToString())
+    return folder / "annotated"
 
 
 def leveldb(folder):
@@ -96,6 +109,10 @@ def windows(folder):
 
 
 EXAMPLES = {  # class: examples, each made of a folder
+    AnnotatedSource: [
+        lambda folder: AnnotatedSource(annotated_lmdb(folder)),
+        lambda folder: AnnotatedSource(annotated_lmdb(folder), shuffle=True),
+    ],
     ArraySource: [lambda folder: ArraySource(PIXELS, np.arange(COUNT))],
     DatumSource: [
         lambda folder: DatumSource(lmdb(folder)),
@@ -136,6 +153,7 @@ ALL = [
 
 def as_text(sample):
     """Something that is equal where two samples are, arrays and numbers and bytes."""
+    sample = [part.rows() if isinstance(part, Boxes) else part for part in sample]
     return [
         (part.shape, part.dtype.str, part.tobytes()) if isinstance(part, np.ndarray) else part
         for part in sample

@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from ..errors import DataError
-from ..proto.caffe_pb2 import DataParameter, Datum
+from ..proto.caffe_pb2 import AnnotatedDatum, DataParameter, Datum
 from .image import INDICES, decode, decoded_shape
 from .leveldb import LevelDbSource
 from .lmdb import LmdbSource, LmdbWriter
@@ -77,11 +77,20 @@ class DatumSource(Source):
 
     def datum(self, record):
         """The message in record `record` modulo the length."""
+        value = self.records.sample(record)[1]
         try:
-            return Datum.FromString(self.records.sample(record)[1])
+            datum = Datum.FromString(value)
         except DecodeError:
-            name = self.records.name(record)
-            raise DataError(f"{name}: is not a Datum, or a damaged one") from None
+            raise self._no_datum(record, "is not a Datum, or a damaged one") from None
+        if not (datum.data or datum.float_data) and is_annotated(value):
+            raise self._no_datum(
+                record,
+                'is an AnnotatedDatum, which has boxes; in a net, write type: "AnnotatedData"',
+            )
+        return datum
+
+    def _no_datum(self, record, words):
+        return DataError(f"{self.records.name(record)}: {words}")
 
     def name(self, number):
         return self.records.name(self._record(number))
@@ -121,6 +130,14 @@ def pixels(datum, color=None):
             f"but there are {len(values)} {kind}"
         )
     return np.asarray(values, np.uint8 if datum.data else np.float32).reshape(shape)
+
+
+def is_annotated(value):
+    """Whether the bytes of a record are an AnnotatedDatum."""
+    try:
+        return AnnotatedDatum.FromString(value).HasField("datum")
+    except DecodeError:
+        return False
 
 
 def write_database(path, source, progress=iter):

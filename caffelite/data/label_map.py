@@ -1,0 +1,52 @@
+"""Label maps: prototxts that say which number each class has, and how it is called.
+
+item { name: "none_of_the_above" label: 0 display_name: "background" }
+item { name: "cat" label: 1 display_name: "Cat" }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..atomic import write_atomically
+from ..errors import DataError
+from ..proto import text
+from ..proto.caffe_pb2 import LabelMap, LabelMapItem
+from ..types import Path
+
+BACKGROUND = "none_of_the_above"  # the name of class 0 in SSD's label maps
+
+
+def read_label_map(path: Path) -> list[LabelMapItem]:
+    """The items of a label map, each with `name`, `label` and `display_name`.
+
+    A label that is not given is 0. Two items of one name, or of one label, are a DataError.
+    """
+    items = list(text.read(path, LabelMap).item)
+    for field in ("name", "label"):
+        seen: dict[object, int] = {}
+        for number, item in enumerate(items, 1):
+            value = getattr(item, field)
+            if value in seen:
+                shown = f'"{value}"' if field == "name" else value
+                raise DataError(
+                    f"{path}: items {seen[value]} and {number} both have the {field} {shown}; "
+                    f"expected another {field} for each"
+                )
+            seen[value] = number
+    return items
+
+
+def class_names(path: Path) -> dict[int, str]:
+    """{label: what to call it} of a label map: display names, or names where there are none."""
+    return {item.label: item.display_name or item.name for item in read_label_map(path)}
+
+
+def write_label_map(path: Path, names: Iterable[str], background: str = BACKGROUND) -> None:
+    """Write a label map of classes, numbered from 1; 0 is the background."""
+    items = [LabelMapItem(name=background, label=0, display_name="background")]
+    items += [
+        LabelMapItem(name=name, label=label, display_name=name)
+        for label, name in enumerate(names, 1)
+    ]
+    write_atomically(path, text.to_text(LabelMap(item=items)).encode())
