@@ -1,8 +1,11 @@
 """Pictures with boxes: AnnotatedDatums, label maps, and boxes that follow their pixels."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import caffelite
 from caffelite.data.annotated import AnnotatedSource, annotated, boxes_of
 from caffelite.data.boxes import Boxes
 from caffelite.data.datum import DatumSource, from_pixels, pixels
@@ -10,6 +13,7 @@ from caffelite.data.label_map import class_names, read_label_map, write_label_ma
 from caffelite.data.lmdb import LmdbWriter
 from caffelite.errors import CaffeliteError, DataError
 
+GOLDEN = Path(__file__).parent / "golden" / "detection_data"
 PICTURE = np.random.default_rng(0).integers(0, 256, (3, 24, 32), np.uint8)
 CORNERS = np.float32(
     [[0.05, 0.1, 0.5, 0.6], [0.4, 0.3, 0.9, 0.95], [0.7, 0.05, 0.98, 0.4], [0.2, 0.55, 0.35, 0.8]]
@@ -120,3 +124,21 @@ def test_a_label_map_that_says_two_things_is_refused(tmp_path, text, words):
     (tmp_path / "map.prototxt").write_text(text)
     with pytest.raises(CaffeliteError, match=words):
         read_label_map(tmp_path / "map.prototxt")
+
+
+# Recorded batches of SSD's Caffe
+
+
+@pytest.mark.parametrize("case", sorted(GOLDEN.glob("*.prototxt")), ids=lambda path: path.stem)
+def test_batches_are_those_of_ssd(case, monkeypatch):
+    monkeypatch.chdir(GOLDEN)
+    recorded = np.load(case.with_suffix(".npz"))
+    net = caffelite.Net(str(case), caffelite.TEST)
+    for batch in range(3):
+        net.forward()
+        for blob in ("data", "label"):
+            want, got = recorded[f"out/{batch}/{blob}"], net.blobs[blob].data
+            assert got.shape == want.shape
+            most = max(1, np.abs(want).max())
+            within = 0.01 if case.stem.startswith("image") and blob == "data" else 1e-4
+            assert np.abs(got - want).max() <= within * most

@@ -106,21 +106,26 @@ class AnnotatedSource(DatumSource):
         corners = boxes.corners
         if not len(corners):
             return boxes
-        numbers = np.isfinite(corners).all(axis=1)
-        wide = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
-        outside = (corners[:, :2] >= 1).any(axis=1) | (corners[:, 2:] <= 0).any(axis=1)
-        beyond = (np.abs(corners - 0.5) > 0.5 + BEYOND).any(axis=1)
-        sound = numbers & wide & ~outside
+        low, high = corners[:, :2], corners[:, 2:]
+        sound = np.all((low < high) & (low < 1) & (high > 0), axis=1)  # NaN is none of this
+        if not (sound.all() and np.abs(corners - 0.5).max() <= 0.5 + BEYOND):
+            self._tell(boxes, record, sound)
+            boxes.keep(sound)
+        if self.known is not None:
+            strange = np.isin(boxes.labels, list(self.known), invert=True)
+            self._blame(strange, boxes, record, "has a label that the label map lacks")
+        return boxes
+
+    def _tell(self, boxes: Boxes, record: int, sound: Array) -> None:
+        """Say what is wrong with boxes, of which some are still sound."""
+        corners = boxes.corners
+        numbers = np.all(np.isfinite(corners), axis=1)
+        wide = np.all(corners[:, :2] < corners[:, 2:], axis=1)
+        beyond = np.any(np.abs(corners - 0.5) > 0.5 + BEYOND, axis=1)
         self._blame(~numbers, boxes, record, "is not made of numbers, and left out")
         self._blame(numbers & ~wide, boxes, record, "has no area, and is left out")
-        self._blame(numbers & wide & outside, boxes, record, "lies outside, and is left out")
+        self._blame(numbers & wide & ~sound, boxes, record, "lies outside, and is left out")
         self._blame(sound & beyond, boxes, record, "reaches beyond the picture, and is cut off")
-        if self.known is not None:
-            strange = ~np.isin(boxes.labels, list(self.known))
-            self._blame(strange, boxes, record, "has a label that the label map lacks")
-        if not sound.all():
-            boxes.keep(sound)
-        return boxes
 
     def _blame(self, which: Array, boxes: Boxes, record: int, words: str) -> None:
         """Count the boxes that something is wrong with; the first is named."""

@@ -70,13 +70,13 @@ class Boxes:
         """
         x1, y1, x2, y2 = window
         corners = self.corners
-        kept = (corners[:, :2] < (x2, y2)).all(axis=1) & (corners[:, 2:] > (x1, y1)).all(axis=1)
+        kept = np.all((corners[:, :2] < (x2, y2)) & (corners[:, 2:] > (x1, y1)), axis=1)
         if self.emit is not None:
             kept &= emitted(corners, window, self.emit)
         width, height = x2 - x1, y2 - y1
-        seen = (corners - np.float32([x1, y1, x1, y1])) / np.float32([width, height, width, height])
-        self.corners = seen.clip(0, 1)
-        kept &= (self.corners[:, 2:] > self.corners[:, :2]).all(axis=1)
+        start, sides = (np.array(pair * 2, np.float32) for pair in ((x1, y1), (width, height)))
+        self.corners = ((corners - start) / sides).clip(0, 1)
+        kept &= np.all(self.corners[:, 2:] > self.corners[:, :2], axis=1)
         if not kept.all():
             self.keep(kept)
 
@@ -85,7 +85,7 @@ class Boxes:
 
         No box begins before the picture; behind its end one may reach into the border.
         """
-        share = np.float32([width, height])
+        share = np.array([width, height], np.float32)
         np.maximum(self.corners[:, :2], 0, out=self.corners[:, :2])
         np.minimum(self.corners[:, 2:], 1 / share, out=self.corners[:, 2:])
         self.corners = self.corners * np.tile(share, 2) + np.tile((1 - share) / 2, 2)
@@ -138,7 +138,7 @@ class Boxes:
         x, y = self.stretch
         if (x, y) != (1, 1):
             x, y = x * (window[2] - window[0]), y * (window[3] - window[1])
-            self.corners *= np.float32([x, y, x, y])
+            self.corners *= np.array([x, y, x, y], np.float32)
 
 
 def emitted(corners: Array, window: Window, constraint: EmitConstraint) -> Array:

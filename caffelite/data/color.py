@@ -32,7 +32,7 @@ class Distort:
                     f"0 <= {kind}_lower <= {kind}_upper"
                 )
 
-    def __call__(self, image, random):
+    def __call__(self, image, random, boxes=None):
         p = self.param
         colored = any(prob > 0 for prob in (p.saturation_prob, p.hue_prob, p.random_order_prob))
         if colored and len(image) != 3:
@@ -82,7 +82,7 @@ class Lighting:
             raise DataError(f"lighting_param: std: {param.std:g}, expected a number from 0 on")
         self.std, self.axes = param.std, read_axes(param.pca_file)
 
-    def __call__(self, x, scale, random):
+    def __call__(self, x, scale, random, boxes=None):
         if len(x) != len(self.axes):
             raise DataError(
                 f"has {len(x)} channels, but pca_file of lighting_param is for {len(self.axes)}"
@@ -127,7 +127,7 @@ class ColorShift:
                 raise DataError(f"color_shift: {bound:g}, expected 0 to 255")
         self.bounds = np.array(bounds)
 
-    def __call__(self, x, scale, random):
+    def __call__(self, x, scale, random, boxes=None):
         if len(x) != 3:
             raise DataError(
                 f"has {len(x)} channels; color_shift is for blue, green and red. For gray, write "
@@ -145,13 +145,15 @@ class Noise:
             raise DataError(f"noise_std: {std:g}, expected a number from 0 on")
         self.std = std
 
-    def __call__(self, x, scale, random):
+    def __call__(self, x, scale, random, boxes=None):
         x += x.dtype.type(scale * self.std) * random.standard_normal(x.shape, x.dtype)
 
 
 class MirrorVertical:
     """x upside down, every other time."""
 
-    def __call__(self, x, scale, random):
+    def __call__(self, x, scale, random, boxes=None):
         if random.random() < 0.5:
             x[...] = x[:, ::-1].copy()
+            if boxes is not None:
+                boxes.mirror_vertical()

@@ -14,6 +14,7 @@ from ..reading import lines
 from . import binaryproto, made
 from .image_folder import ImageFolderSource
 from .image_list import ImageListSource, read_list
+from .label_map import class_names
 from .lmdb import LmdbWriter
 from .statistics import Statistics
 
@@ -102,7 +103,13 @@ def split(pictures, share, seed, shuffle=True):
 
 
 def read_names(path):
-    """The names in a text file, a line each."""
+    """The names of classes, in order of their numbers: in a text file, a line each, or a label map.
+
+    A label map is a .prototxt; numbers that it leaves out stand for their own names.
+    """
+    if os.fspath(path).endswith(".prototxt"):
+        names = class_names(path)
+        return [names.get(label, str(label)) for label in range(max(names) + 1)]
     names = [line.removesuffix("\n") for line in lines(path, "names of classes, a line each")]
     if not any(names[:2]):
         raise DataError(f"{path}: is empty; expected a name a line")

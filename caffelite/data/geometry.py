@@ -1,7 +1,7 @@
 """Steps that move the pixels of a picture: resizing, random crops of any shape, warping.
 
-A step is called with a uint8 picture, channels x height x width, and a numpy Generator, and returns
-such a picture.
+A step is called with a uint8 picture, channels x height x width, a numpy Generator, and the Boxes
+of the picture, if it has any; it returns such a picture, and moves the boxes along.
 """
 
 import math
@@ -14,6 +14,8 @@ from ..kernels import resize, warp
 from ..proto.caffe_pb2 import ResizeParameter, TransformationParameter
 
 MOST_PIXELS = 1 << 26  # of a picture that is made: a thin one, blown up, would fill the memory
+
+_BLANK = ord(" ")
 
 _MODES = {
     ResizeParameter.LINEAR: resize.bilinear,
@@ -67,7 +69,8 @@ class Resize:
     """height x width: squeezed (WARP), covering it (FIT_SMALL_SIZE), or within it and padded.
 
     FIT_LARGE_SIZE_AND_PAD puts the picture in the middle, with pad_value (CONSTANT), its mirror
-    image (MIRRORED) or its outermost pixels (REPEAT_NEAREST) around it. As in Liu et al. 2016, SSD,
+    image (MIRRORED) or its outermost pixels (REPEAT_NEAREST) around it. With height_scale and
+    width_scale, FIT_SMALL_SIZE gives boxes in fractions of these. As in Liu et al. 2016, SSD,
     arXiv:1512.02325.
     """
 
@@ -79,12 +82,26 @@ class Resize:
             raise DataError(f"resize_param: {param.height} x {param.width} pixels are too many")
         self.mode, self.interp_mode = param.resize_mode, list(param.interp_mode)
         self.pad_mode, self.pad_value = param.pad_mode, list(param.pad_value)
+        self.scales = param.height_scale, param.width_scale
 
-    def __call__(self, image, random):
+    def __call__(self, image, random, boxes=None):
+        if boxes is not None:
+            self._move(boxes, *image.shape[1:])
         image = resized(image, *self._fitting(*image.shape[1:]), self.interp_mode, random)
         if self.mode != ResizeParameter.FIT_LARGE_SIZE_AND_PAD:
             return image
         return self._padded(image)
+
+    def _move(self, boxes, old_height, old_width):
+        """Let boxes follow, in the arithmetic of SSD's Caffe, which knows no whole pixels here."""
+        aspect, (height, width) = old_width / old_height, self.size
+        if self.mode == ResizeParameter.FIT_LARGE_SIZE_AND_PAD:
+            boxes.resize(min(1, aspect * height / width), min(1, width / aspect / height))
+            return
+        boxes.resize()
+        if self.mode == ResizeParameter.FIT_SMALL_SIZE and all(self.scales):
+            height, width = max(height, width / aspect), max(width, aspect * height)
+            boxes.stretch = width / self.scales[1], height / self.scales[0]
 
     def _fitting(self, old_height, old_width):
         if self.mode == ResizeParameter.WARP:
@@ -120,6 +137,52 @@ def per_channel(values, image, option):
     return np.broadcast_to(np.float32(values or [0]), len(image)).copy()
 
 
+class Expand:
+    """With probability `prob`, a canvas r times as high and wide with the picture on it, anywhere.
+
+    r ~ U(1, max_expand_ratio). The canvas has the channels' means, or 0. Around a picture that is
+    stored as pixels, and not as a file, it has 32 everywhere: SSD's Caffe writes a blank there,
+    as text. Liu et al. 2016, SSD, arXiv:1512.02325, section 3.6.
+    """
+
+    def __init__(self, param, means):
+        self.prob, self.most, self.means = param.prob, param.max_expand_ratio, means
+        if not 0 <= self.prob <= 1:
+            raise DataError(f"expand_param: prob: {self.prob:g}, expected 0 to 1")
+        if not 1 <= self.most < np.inf:
+            raise DataError(f"expand_param: max_expand_ratio: {self.most:g}, expected 1 or more")
+
+    def __call__(self, image, random, boxes=None):
+        if random.random() > self.prob or self.most < 1.01:
+            return image
+        ratio = rng.uniform(random, 1, self.most)
+        old_height, old_width = image.shape[1:]
+        height, width = int(old_height * ratio), int(old_width * ratio)
+        shape = resized_shape(image.shape, height, width)
+        top, left = random.integers((height - old_height + 1, width - old_width + 1)).tolist()
+        canvas = np.empty(shape, np.uint8)
+        canvas[...] = self._border(image, boxes)[:, None, None]
+        canvas[:, top : top + old_height, left : left + old_width] = image
+        if boxes is not None:
+            boxes.cut(window(-top, -left, height, width, image.shape))
+        return canvas
+
+    def _border(self, image, boxes):
+        means = [_BLANK] if boxes is not None and boxes.raw else self.means
+        return np.rint(per_channel(means, image, "mean_value"))
+
+
+def window(top, left, height, width, shape):
+    """xmin, ymin, xmax, ymax of a part of a picture of this shape, in fractions of its sides."""
+    _, whole_height, whole_width = shape
+    return (
+        left / whole_width,
+        top / whole_height,
+        (left + width) / whole_width,
+        (top + height) / whole_height,
+    )
+
+
 class RandomResize:
     """The short side becomes a number from min_size to max_size, all alike; proportions stay.
 
@@ -138,7 +201,7 @@ class RandomResize:
             self.least = self.most = (self.least + self.most) // 2
         self.interp_mode = list(param.resize_param.interp_mode)
 
-    def __call__(self, image, random):
+    def __call__(self, image, random, boxes=None):
         size = int(random.integers(self.least, self.most + 1))
         return resized(image, *with_short_side(image.shape, size), self.interp_mode, random)
 
@@ -182,7 +245,7 @@ class RandomStretch:
     def is_on(self):
         return bool(self.sizes or self.ratio or self.vertical or self.horizontal)
 
-    def __call__(self, image, random):
+    def __call__(self, image, random, boxes=None):
         old = image.shape[1:]
         new = [max(self.crop_size, int(side + 0.5)) for side in self._sides(*old, random)]
         if not self.grows:
@@ -253,13 +316,15 @@ class RandomAspectRatio:
         self.attempts = param.max_attempt
         self.interp_mode = list(param.resize_param.interp_mode)
 
-    def __call__(self, image, random):
+    def __call__(self, image, random, boxes=None):
         for _ in range(self.attempts):
             height, width = self._draw(image.shape, random)
             room_h, room_w = image.shape[1] - height, image.shape[2] - width
             if room_h >= 0 and room_w >= 0:
                 top, left = random.integers(room_h + 1), random.integers(room_w + 1)
                 cut = image[:, top : top + height, left : left + width]
+                if boxes is not None:
+                    boxes.cut(window(top, left, height, width, image.shape))
                 return resized(cut, *self.crop, self.interp_mode, random)
         scale = max(new / old for new, old in zip(self.crop, image.shape[1:], strict=True))
         height, width = (
@@ -311,13 +376,15 @@ class Warp:
         self.weights = (weights / weights.sum()).astype(np.float32)
         self.border, self.pad_value = _BORDERS[param.pad_mode][0], list(param.pad_value)
 
-    def __call__(self, image, random):
+    def __call__(self, image, random, boxes=None):
         fill = per_channel(self.pad_value, image, "warp_param: pad_value")
         if self.prob < 1 and random.random() >= self.prob:
             return image
         out = np.empty(image.shape, np.uint8)
         matrix, away = self._matrix(image.shape[1:], random), self._away(image.shape[1:], random)
         warp.warp(image, matrix, away, self.border, fill, out)
+        if boxes is not None:
+            boxes.warp(matrix, away, image.shape[1:])
         return out
 
     def _matrix(self, size, random):

@@ -13,6 +13,7 @@ from .geometry import (
     Resize,
     Warp,
     resized,
+    window,
     with_short_side,
 )
 from .image import gray_hint
@@ -62,19 +63,44 @@ class DataTransformer:
         if not all(self.test_sizes):
             raise DataError("transform_param: test_size: 0, expected a number of pixels")
         self.crops_per_sample = max(1, len(self.test_sizes)) * (10 if self.ten_crop else 1)
-        self.before = _steps_before(param, train, self.crop)
+        self.before = self._steps_before(param, train)
         # Where sizes are random, a mean image stands for what is in its middle.
         self.centers_mean = any(isinstance(step, RandomStretch) for step in self.before)
         self.turned = np.s_[2:3] if param.flow else np.s_[::2] if param.is_flow else None
         self.after = _steps_after(param) if train else []
+
+    def _steps_before(self, param, train):
+        """What is done to pixels before they are cropped."""
+        steps = self._resizing(param, train)
+        if train and param.HasField("distort_param"):
+            steps.append(Distort(param.distort_param))
+        if train and param.HasField("warp_param"):
+            steps.append(Warp(param.warp_param))
+        return steps
+
+    def _resizing(self, param, train):
+        steps = []
+        if param.HasField("resize_param"):
+            steps.append(Resize(param.resize_param))
+        stretch = RandomStretch(param)
+        if stretch.is_on:
+            steps.append(stretch)
+        if param.HasField("random_resize_param"):
+            steps.append(RandomResize(param.random_resize_param, train))
+        if train and param.HasField("random_aspect_ratio_param"):
+            steps.append(RandomAspectRatio(param.random_aspect_ratio_param, self.crop))
+        return steps
 
     @property
     def prepares(self):
         """Whether `prepare` does anything."""
         return bool(self.before or self.test_sizes)
 
-    def prepare(self, image, random):
-        """The pictures that `transform` is to take crops of: one, or one for each test_size."""
+    def prepare(self, image, random, boxes=None):
+        """The pictures that `transform` is to take crops of: one, or one for each test_size.
+
+        The Boxes of the picture, if it has any, move along with its pixels.
+        """
         if not self.prepares:
             return [image]
         if image.dtype != np.uint8:
@@ -82,7 +108,7 @@ class DataTransformer:
                 "holds floats; resizing, warping and distorting are for pixels from 0 to 255"
             )
         for step in self.before:
-            image = step(image, random)
+            image = step(image, random, boxes)
         sizes = [with_short_side(image.shape, size) for size in self.test_sizes]
         return [resized(image, *size) for size in sizes] or [image]
 
@@ -120,10 +146,11 @@ class DataTransformer:
                 f"{self.mean.shape}, has too little in its middle"
             )
 
-    def transform(self, images, generator, out):
+    def transform(self, images, generator, out, boxes=None):
         """Fill out with the crops of images, which `output_shape` accepts, one behind the other.
 
-        Image i takes numbers 3i to 3i + 2 of the generator: same generator, same result.
+        Image i takes numbers 3i to 3i + 2 of the generator: same generator, same result. `boxes`
+        are the Boxes of each image, which follow.
         """
         draws = generator.random((len(images), 3)) if self.mirror or self.random_crop else None
         places = (
@@ -131,8 +158,11 @@ class DataTransformer:
             for i, image in enumerate(images)
             for place in self._places(image.shape, draws, i)
         )
+        following = iter(boxes or ())
         for target, (image, top, left, flip) in zip(out, places, strict=True):
             part = np.s_[:, top : top + out.shape[2], left : left + out.shape[3]]
+            if boxes is not None:
+                next(following).finish(window(top, left, *out.shape[2:], image.shape), flip)
             target, values = (target[:, :, ::-1] if flip else target), image[part]
             if flip and self.turned is not None:
                 values = values.copy()
@@ -167,10 +197,10 @@ class DataTransformer:
             corner = int(draws[i, 1] * (room_h + 1)), int(draws[i, 2] * (room_w + 1))
         return [(*corner, self.mirror and draws[i, 0] < 0.5)]
 
-    def finish(self, sample, random):
-        """What comes after `transform`, on one sample, in place."""
+    def finish(self, sample, random, boxes=None):
+        """What comes after `transform`, on one sample and its boxes, in place."""
         for step in self.after:
-            step(sample, self.scale, random)
+            step(sample, self.scale, random, boxes)
 
 
 _MIXING = "random_resize_param random_aspect_ratio_param distort_param warp_param".split()
@@ -198,25 +228,6 @@ def _crop_size(param):
     if any(rectangle) and not all(rectangle):
         raise DataError("transform_param: give both crop_h and crop_w")
     return rectangle if any(rectangle) else (param.crop_size, param.crop_size)
-
-
-def _steps_before(param, train, crop):
-    """What is done to pixels before they are cropped."""
-    steps = []
-    if param.HasField("resize_param"):
-        steps.append(Resize(param.resize_param))
-    stretch = RandomStretch(param)
-    if stretch.is_on:
-        steps.append(stretch)
-    if param.HasField("random_resize_param"):
-        steps.append(RandomResize(param.random_resize_param, train))
-    if train and param.HasField("random_aspect_ratio_param"):
-        steps.append(RandomAspectRatio(param.random_aspect_ratio_param, crop))
-    if train and param.HasField("distort_param"):
-        steps.append(Distort(param.distort_param))
-    if train and param.HasField("warp_param"):
-        steps.append(Warp(param.warp_param))
-    return steps
 
 
 def _steps_after(param):

@@ -272,7 +272,6 @@ IN_SOLVERS = {n.partition(".")[2] for n in WORDS if n.startswith("SolverParamete
 
 # Types of layers that are not here -> whose they are.
 TYPES = {
-    "AnnotatedData": SSD,
     "MultiBoxLoss": SSD,
     "PriorBox": SSD,
     "DetectionOutput": SSD,

@@ -8,7 +8,8 @@ from PIL import Image
 
 from caffelite.testing import TEST, case
 
-CAFFE = Path(__file__).parents[1] / "golden" / "caffe"
+GOLDEN = Path(__file__).parents[1] / "golden"
+CAFFE, DETECTION = GOLDEN / "caffe", GOLDEN / "detection_data"
 
 
 def database(name, options="batch_size: 4", backend="backend: LMDB"):
@@ -18,6 +19,11 @@ def database(name, options="batch_size: 4", backend="backend: LMDB"):
 def recorded(name):
     arrays = np.load(CAFFE / "data" / f"{name}.npz")
     return [arrays["out/0/data"], arrays["out/0/label"]]
+
+
+def annotated(options, kind="raw", source="batch_size: 2 backend: LMDB"):
+    folder = DETECTION / f"annotated_{kind}_lmdb"
+    return f'data_param {{ source: "{folder}" {source} }} {options}'
 
 
 def listed(options):
@@ -155,6 +161,54 @@ case(
     [],
     database("raw_lmdb") + "transform_param { crop_size: 33 }",
     error="too few for crop_size 33",
+)
+
+_plain = np.load(DETECTION / "raw_plain.npz")
+case(
+    "AnnotatedData",
+    [],
+    annotated("transform_param { mean_value: 104 mean_value: 117 mean_value: 123 }"),
+    tops=2,
+    golden=[_plain["out/0/data"], _plain["out/0/label"]],
+)
+case("AnnotatedData", [], annotated(""), tops=1, shapes=[(2, 3, 24, 32)])
+for _step in (
+    "resize_param { height: 30 width: 40 }",
+    "resize_param { height: 30 width: 40 resize_mode: FIT_LARGE_SIZE_AND_PAD }",
+    "distort_param { hue_prob: 1 hue_delta: 18 } expand_param { max_expand_ratio: 3 } "
+    "resize_param { height: 30 width: 40 }",
+    "mirror: true mirror_vertical: true crop_h: 30 crop_w: 40 warp_param { rotation: 20 local: 9 } "
+    "random_resize_param { min_size: 50 max_size: 60 }",
+    "crop_h: 30 crop_w: 40 random_aspect_ratio_param { }",
+):
+    case(
+        "AnnotatedData",
+        [],
+        annotated(f"transform_param {{ {_step} }}", "png")
+        + "annotated_data_param { batch_sampler { sampler { min_scale: 0.5 } } }",
+        shapes=[(2, 3, 30, 40)],
+    )
+for _options, _words in (
+    ("transform_param { ten_crop: true crop_size: 8 }", "ten_crop makes several pictures of one"),
+    (
+        "transform_param { resize_param { resize_mode: FIT_SMALL_SIZE } }",
+        "batch_size: 2, expected 1",
+    ),
+    ("annotated_data_param { batch_sampler { sampler { min_scale: 0 } } }", "0 < min_scale"),
+    ("transform_param { expand_param { max_expand_ratio: 0.5 } }", "expected 1 or more"),
+):
+    case("AnnotatedData", [], annotated(_options), error=_words)
+case(
+    "AnnotatedData",
+    [],
+    f'data_param {{ source: "{CAFFE}/data/raw_lmdb" backend: LMDB batch_size: 1 }}',
+    error='is a Datum, which has no boxes; write type: "Data"',
+)
+case(
+    "Data",
+    [],
+    annotated(""),
+    error='is an AnnotatedDatum, which has boxes; in a net, write type: "AnnotatedData"',
 )
 
 case("Input", [], "input_param { shape { dim: 2 dim: 3 } }", expect=lambda: np.zeros((2, 3)))

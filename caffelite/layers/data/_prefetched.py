@@ -2,11 +2,12 @@
 
 import os
 import weakref
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import rng
+from ...data.boxes import Boxes
 from ...data.image import gray_hint
 from ...data.prefetch import Prefetch
 from ...data.source import Source
@@ -40,7 +41,7 @@ class PrefetchedLayer(SourceLayer):
 
     files = ("source",)
     prefetch = 4  # batches loaded ahead, where the options do not say
-    more_options = ("transform_param",)
+    more_options: tuple[str, ...] = ("transform_param",)
     ignored = {
         "transform_param.noise_param": _DETECTION,
         "transform_param.emit_constraint": _DETECTION,
@@ -88,6 +89,10 @@ class PrefetchedLayer(SourceLayer):
         """The shape of a batch's labels, from that of its data; here, a number for each sample."""
         return (self.options.batch_size,)
 
+    def make_labels(self):
+        """A function: the arrays of the other tops, of the labels of a batch's samples."""
+        return stacked
+
     def setup(self, bottom_shapes):
         if not self.options.source:
             raise self.error("source is missing")
@@ -96,14 +101,20 @@ class PrefetchedLayer(SourceLayer):
         with self.naming():
             self._open()
             data_shape = self.loader.data_shape()
-        self.shapes = [data_shape, self.labels_shape(data_shape)]
+        self.shapes = self.top_shapes(data_shape)
+
+    def top_shapes(self, data_shape):
+        """The shapes of all tops, from that of the data."""
+        return [data_shape, self.labels_shape(data_shape)]
 
     def _open(self):
         transformer = self.make_transformer()
         self.source = self.open_source()
         _sources.add(self.source)
         self.take_place()
-        self.loader = BatchLoader(self.source, transformer, self.options.batch_size, self.dtype)
+        self.loader = BatchLoader(
+            self.source, transformer, self.options.batch_size, self.dtype, self.make_labels()
+        )
         self.batches = Prefetch(self.loader, self.options.batch_size, self.prefetch)
         self.process = os.getpid()
 
@@ -151,21 +162,27 @@ class Sample(NamedTuple):
     """A sample before it is cropped."""
 
     number: int  # in the source, counted through all passes
-    label: int
+    label: Any  # Boxes have followed what was done to the pixels
     images: list  # to take crops of: one, or one for each test_size
     shapes: list  # theirs, once cropped
+
+
+def stacked(labels):
+    """[labels]: as one array, a row for each sample."""
+    return [np.array(labels)]
 
 
 class BatchLoader:
     """loader(position): the arrays (data, labels) of the next `batch_size` samples from there on.
 
     What is drawn for a sample depends on the source's seed and the sample's number alone; crops and
-    mirroring, on the number of the first sample in the batch.
+    mirroring, on the number of the first sample in the batch. `make_labels` makes arrays of the
+    samples' labels; where these are Boxes, they follow all that is done to the pixels.
     """
 
-    def __init__(self, source, transformer, batch_size, dtype):
+    def __init__(self, source, transformer, batch_size, dtype, make_labels=stacked):
         self.source, self.transformer = source, transformer
-        self.batch_size, self.dtype = batch_size, dtype
+        self.batch_size, self.dtype, self.make_labels = batch_size, dtype, make_labels
 
     def data_shape(self):
         """The shape of the next batch's data: its first sample's, decoded if steps change it."""
@@ -180,21 +197,23 @@ class BatchLoader:
             self._common_shape(samples),
         )
         data = np.empty((count, *shape), self.dtype)
-        labels = np.array([sample.label for sample in samples], self.dtype)
+        labels = [sample.label for sample in samples]
         images = [image for sample in samples for image in sample.images]
         random = rng.generator(self.source.seed, 0, samples[0].number)
-        self.transformer.transform(images, random, data)
+        boxes = labels if isinstance(labels[0], Boxes) else None
+        self.transformer.transform(images, random, data, boxes)
         if self.transformer.after:
             for values, sample in zip(data, samples, strict=True):
-                self._finish(values, sample.number)
-        return data, labels
+                self._finish(values, sample)
+        return data, *(made.astype(self.dtype, copy=False) for made in self.make_labels(labels))
 
     def _next(self):
         number = self.source.number()
         pixels, label = self.source.read()
         random = rng.generator(self.source.seed, 5, number) if self.transformer.before else None
         with self.source.named(number):
-            images = self.transformer.prepare(pixels, random)
+            boxes = label if isinstance(label, Boxes) else None
+            images = self.transformer.prepare(pixels, random, boxes)
             shapes = [self.transformer.output_shape(image.shape) for image in images]
         return Sample(number, label, images, shapes)
 
@@ -204,9 +223,11 @@ class BatchLoader:
         with self.source.named(number):
             return self.transformer.output_shape(shape)
 
-    def _finish(self, values, number):
-        with self.source.named(number):
-            self.transformer.finish(values, rng.generator(self.source.seed, 6, number))
+    def _finish(self, values, sample):
+        boxes = sample.label if isinstance(sample.label, Boxes) else None
+        with self.source.named(sample.number):
+            random = rng.generator(self.source.seed, 6, sample.number)
+            self.transformer.finish(values, random, boxes)
 
     def _common_shape(self, samples):
         common = samples[0].shapes[0]

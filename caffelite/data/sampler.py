@@ -1,0 +1,135 @@
+"""Crops of a picture that are drawn with a view to its boxes: SSD's batch_sampler."""
+
+import numpy as np
+
+from .. import rng
+from ..errors import DataError
+
+MOST_TRIALS = 10_000
+_AT_ONCE = 64  # trials
+
+_KINDS = "jaccard_overlap", "sample_coverage", "object_coverage"
+
+
+class SampleCrop:
+    """A random crop that meets the constraints of a batch_sampler, drawn from those of all.
+
+    A trial of a sampler is a window with s ~ U(min_scale, max_scale) and a ~ U(min_aspect_ratio,
+    max_aspect_ratio), then kept from s^2 to 1 / s^2; its sides are s sqrt(a) and s / sqrt(a) of the
+    picture's, and it lies anywhere within. It counts if some box meets all that sample_constraint
+    says; without any, always. Each sampler makes up to max_trials trials, until max_sample count.
+    Of all windows that count, one is taken; of none, the whole picture. One with
+    use_original_image: false makes none. Liu et al. 2016, SSD, arXiv:1512.02325, section 2.2.
+
+    Where several kinds of constraints are given, SSD's Caffe lets a window count that meets the
+    first kind for one box, and the others for none; here, it is all kinds for one box.
+    """
+
+    def __init__(self, samplers):
+        self.samplers = [sampler for sampler in samplers if sampler.use_original_image]
+        for sampler in self.samplers:
+            _check(sampler)
+
+    def __call__(self, image, random, boxes=None):
+        windows = self.windows(boxes.corners, random)
+        if not len(windows):
+            return image
+        x1, y1, x2, y2 = windows[random.integers(len(windows))].clip(0, 1)
+        height, width = image.shape[1:]
+        top, left = int(y1 * np.float32(height)), int(x1 * np.float32(width))
+        bottom = top + max(1, int(y2 * np.float32(height) - y1 * np.float32(height)))
+        right = left + max(1, int(x2 * np.float32(width) - x1 * np.float32(width)))
+        boxes.cut((x1, y1, x2, y2))
+        return image[:, top:bottom, left:right]
+
+    def windows(self, corners, random):
+        """All windows that count, n x 4, for boxes with these corners."""
+        found = [_accepted(sampler, corners, random) for sampler in self.samplers]
+        return np.concatenate(found) if found else np.empty((0, 4), np.float32)
+
+
+def _accepted(sampler, corners, random):
+    """The windows of one sampler that count."""
+    wanted = sampler.max_sample if sampler.HasField("max_sample") else sampler.max_trials
+    found, count = [np.empty((0, 4), np.float32)], 0
+    for begun in range(0, sampler.max_trials, _AT_ONCE):
+        trials = _draw(sampler.sampler, min(_AT_ONCE, sampler.max_trials - begun), random)
+        trials = trials[meets(trials, corners, sampler.sample_constraint)][: wanted - count]
+        found.append(trials)
+        count += len(trials)
+        if count >= wanted:
+            break
+    return np.concatenate(found)
+
+
+def _draw(sampler, count, random):
+    """So many windows, count x 4."""
+    scale = rng.uniform(random, sampler.min_scale, sampler.max_scale, count)
+    aspect = rng.uniform(random, sampler.min_aspect_ratio, sampler.max_aspect_ratio, count)
+    aspect = np.minimum(np.maximum(aspect, scale**2), 1 / scale**2)
+    sides = np.stack([scale * np.sqrt(aspect), scale / np.sqrt(aspect)], axis=1).clip(None, 1)
+    start = random.random((count, 2)) * (1 - sides)
+    return np.concatenate([start, start + sides], axis=1).astype(np.float32)
+
+
+def meets(windows, corners, constraint):
+    """Which windows, n x 4, meet a SampleConstraint for some box: a truth value each."""
+    limits = {
+        kind: (_given(constraint, f"min_{kind}"), _given(constraint, f"max_{kind}"))
+        for kind in _KINDS
+    }
+    limits = {kind: pair for kind, pair in limits.items() if pair != (None, None)}
+    if not limits:
+        return np.ones(len(windows), bool)
+    shared, window_areas, areas = _areas(windows, corners)
+    whole = {
+        "jaccard_overlap": window_areas + areas - shared,
+        "sample_coverage": window_areas,
+        "object_coverage": areas,
+    }
+    met = np.ones(shared.shape, bool)
+    for kind, (least, most) in limits.items():
+        share = shared / np.maximum(whole[kind], 1e-12)
+        met &= (share >= least if least is not None else True) & (
+            share <= most if most is not None else True
+        )
+    return met.any(axis=1)
+
+
+def _given(constraint, name):
+    return np.float32(getattr(constraint, name)) if constraint.HasField(name) else None
+
+
+def _areas(windows, corners):
+    """(of what windows and boxes share, n x m; of windows, n x 1; of boxes, m)."""
+    first = np.maximum(windows[:, None, :2], corners[:, :2])
+    last = np.minimum(windows[:, None, 2:], corners[:, 2:])
+    shared = (last - first).clip(0).prod(axis=2)
+    return shared, (windows[:, 2:] - windows[:, :2]).prod(axis=1)[:, None], _area(corners)
+
+
+def _area(corners):
+    return (corners[:, 2:] - corners[:, :2]).prod(axis=1)
+
+
+def _check(sampler):
+    """Raise a DataError for limits that no window can keep."""
+    own, constraint = sampler.sampler, sampler.sample_constraint
+    if not 0 < own.min_scale <= own.max_scale <= 1:
+        raise DataError(
+            f"batch_sampler: min_scale: {own.min_scale:g}, max_scale: {own.max_scale:g}: expected "
+            "0 < min_scale <= max_scale <= 1"
+        )
+    if not 0 < own.min_aspect_ratio <= own.max_aspect_ratio < np.inf:
+        raise DataError(
+            f"batch_sampler: min_aspect_ratio: {own.min_aspect_ratio:g}, max_aspect_ratio: "
+            f"{own.max_aspect_ratio:g}: expected 0 < min_aspect_ratio <= max_aspect_ratio"
+        )
+    if sampler.max_trials > MOST_TRIALS:
+        raise DataError(
+            f"batch_sampler: max_trials: {sampler.max_trials}, expected up to {MOST_TRIALS}"
+        )
+    for kind in _KINDS:
+        least, most = _given(constraint, f"min_{kind}"), _given(constraint, f"max_{kind}")
+        if least is not None and most is not None and not least <= most:
+            raise DataError(f"batch_sampler: min_{kind}: {least:g} is above max_{kind}: {most:g}")
