@@ -22,7 +22,8 @@ from .image import gray_hint
 class DataTransformer:
     """y = (x - mean) * scale of a crop of x, mirrored at random.
 
-    In phase TRAIN the crop lies anywhere, in TEST in the middle; mirroring happens in both.
+    In phase TRAIN the crop lies anywhere, in TEST in the middle; mirroring happens in both. With
+    bgr2rgb, red comes first in y, where pictures have blue first.
 
     Before that, in this order and where asked for: resize_param, NVCaffe's random sizes,
     random_resize_param, and in TRAIN random_aspect_ratio_param, distort_param, warp_param; after
@@ -55,6 +56,12 @@ class DataTransformer:
         self.scale = param.scale
         self.random_crop = train and self.crop != (0, 0)
         self.mean_file = param.mean_file
+        self.red_first = param.bgr2rgb
+        if self.red_first and (self.mean_file or len({*param.mean_value}) > 1):
+            raise DataError(
+                "transform_param: bgr2rgb leaves open whether a mean has red or blue first; give "
+                "one mean_value for all"
+            )
         self.mean = read_mean(param, dtype)
         self.ten_crop = param.ten_crop and not train
         self.test_sizes = [] if train else list(param.test_size)
@@ -115,6 +122,8 @@ class DataTransformer:
     def output_shape(self, shape):
         """What becomes of channels x height x width; a DataError if it does not fit."""
         channels, height, width = shape
+        if self.red_first and channels != 3:
+            raise DataError(f"has {channels} channels; bgr2rgb is for blue, green and red")
         crop_h, crop_w = self.crop
         if crop_h > height or crop_w > width:
             crop = crop_h if crop_h == crop_w else f"{crop_h} x {crop_w}"
@@ -164,6 +173,8 @@ class DataTransformer:
             if boxes is not None:
                 next(following).finish(window(top, left, *out.shape[2:], image.shape), flip)
             target, values = (target[:, :, ::-1] if flip else target), image[part]
+            if self.red_first:
+                values = values[::-1]
             if flip and self.turned is not None:
                 values = values.copy()
                 values[self.turned] = 255 - values[self.turned]

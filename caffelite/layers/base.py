@@ -93,6 +93,8 @@ class Layer:
         name of its message in LayerParameter; `self.options` is that message
     more_options
         names of the messages in LayerParameter that it reads beside that one
+    others_options
+        names of those that it does not read itself, but which others ask it for
     ignored, refused
         {option: words} of options that do nothing here (why, or what to write instead), and of
         those that are an error (a predicate, with {type} for the type's name); see `unread`, and
@@ -203,6 +205,7 @@ class Layer:
     type: str = ""
     options_field: str | None = None
     more_options: tuple[str, ...] = ()
+    others_options: tuple[str, ...] = ()
     ignored: Mapping[str, str | None] = {
         "engine": "there is one engine",
     }
@@ -389,7 +392,7 @@ class Layer:
         """
         refused, ignored = declared(type(self), "refused"), declared(type(self), "ignored")
         ignored |= self.moot()
-        own = {self.options_field, *self.more_options}
+        own = {self.options_field, *self.more_options, *self.others_options}
         told: tuple[Any, ...] | None = None
         for option in given(self.param):
             inside = told is not None and option.path[: len(told)] == told

@@ -43,16 +43,20 @@ class Preprocessing:
     ) -> Preprocessing:
         """That of a net, from the first of these that tells it.
 
-        That is the net `train_val` if it is given; the net's own data layer; the transform_param in
-        the card readme.md beside it; the data layer of the train_val.prototxt beside it. What the
-        card says of resize and labels counts where a data layer does not tell the size or the
-        names.
+        That is the net `train_val` if it is given; the net's own data layer; the transform_param of
+        its Input; that in the card readme.md beside it; the data layer of the train_val.prototxt
+        beside it. What the card says of resize and labels counts where a data layer does not tell
+        the size or the names.
         """
-        layer = data_layer(of_test_phase(train_val or model, level, stages))
+        param = of_test_phase(train_val or model, level, stages)
+        layer = data_layer(param)
         if train_val and layer is None:
             raise NetError(f"{train_val}: has no data layer that a transform_param could be in")
         folder, file = os.path.dirname(model), train_val or model
         card = cls.of_card(os.path.join(folder, "readme.md"))
+        for told in param.layer:
+            if layer is None and told.HasField("transform_param"):
+                card.transform, card.origin = told.transform_param, file
         if layer is None and card.transform is None:
             file = os.path.join(folder, "train_val.prototxt")
             layer = data_layer(of_test_phase(file, level, stages)) if os.path.isfile(file) else None

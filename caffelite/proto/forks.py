@@ -177,7 +177,7 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
         "ImageDataParameter.min_width": DONE,
         "TransformationParameter.random_resize_param": DONE,
         "TransformationParameter.random_aspect_ratio_param": DONE,
-        "TransformationParameter.bgr2rgb": refused("store the pictures with red first"),
+        "TransformationParameter.bgr2rgb": DONE,
         "TransformationParameter.pad": refused("store the pictures with their border"),
         "SolverParameter.warmup_iter": DONE,
         "SolverParameter.warmup_start_lr": DONE,

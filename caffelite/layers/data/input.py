@@ -9,9 +9,12 @@ class Input(Layer):
         0...: of the shapes given; reshape them as you like, the net follows
     Options (input_param)
         shape: one for each top, one for all, or none: the tops are empty until reshaped
+
+    A transform_param tells what pictures go through that commands give to the net: classify, ...
     """
 
     options_field = "input_param"
+    others_options = ("transform_param",)
     role = "input"
     bottoms = 0
     tops = (1, None)
