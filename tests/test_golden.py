@@ -7,7 +7,8 @@ import pytest
 
 import caffelite
 
-CAFFE = Path(__file__).parent / "golden" / "caffe"
+GOLDEN = Path(__file__).parent / "golden"
+CAFFE, FORKS = GOLDEN / "caffe", GOLDEN / "detection"
 TOLERANCE = 1e-4  # in units of the recorded array's largest magnitude, at least 1
 TRAINED = 20 * TOLERANCE  # after 30 iterations
 NOISE = {"Adam": {"conv/1", "bn/0"}}
@@ -17,13 +18,17 @@ HORIZON = {"AdaGrad": 12}
 """Iterations after which such a rule has spread that over the net, so that losses agree to 10 %."""
 
 
-def cases(folder):
-    """Every prototxt below a folder that has recorded arrays, one parameter each."""
-    found = sorted(
-        p for p in (CAFFE / folder).rglob("*.prototxt") if p.with_suffix(".npz").exists()
+def cases(*folders):
+    """Every prototxt below the folders that has recorded arrays, one parameter each."""
+    found = [
+        (p, str(p.relative_to(folder).with_suffix("")))
+        for folder in folders
+        for p in sorted(folder.rglob("*.prototxt"))
+        if p.with_suffix(".npz").exists()
+    ]
+    return pytest.mark.parametrize(
+        "prototxt", [p for p, _ in found], ids=[name for _, name in found]
     )
-    ids = [str(p.relative_to(CAFFE / folder).with_suffix("")) for p in found]
-    return pytest.mark.parametrize("prototxt", found, ids=ids)
 
 
 def assert_near(got, want, what, tolerance=TOLERANCE):
@@ -43,7 +48,7 @@ def param(net, name):
     return net.params[layer][int(index)]
 
 
-@cases("layers")
+@cases(CAFFE / "layers", FORKS)
 def test_a_net_computes_what_caffe_computed(prototxt):
     recorded = np.load(prototxt.with_suffix(".npz"))
     net = caffelite.Net(str(prototxt), getattr(caffelite, str(recorded["phase"])))
@@ -79,7 +84,7 @@ def assert_trained(solver, recorded):
                 assert_near(param(solver.net, name).data, want, f"blob {name}", TRAINED)
 
 
-@cases("solvers")
+@cases(CAFFE / "solvers")
 def test_training_follows_caffe(prototxt, monkeypatch):
     recorded = np.load(prototxt.with_suffix(".npz"))
     monkeypatch.chdir(prototxt.parent)
@@ -92,7 +97,7 @@ def test_training_follows_caffe(prototxt, monkeypatch):
     assert_trained(solver, recorded)
 
 
-@cases("solvers")
+@cases(CAFFE / "solvers")
 def test_training_goes_on_from_a_state_that_caffe_wrote(prototxt, monkeypatch):
     state = Path(f"{prototxt.stem}_iter_15.solverstate")
     if not prototxt.with_name(state.name).exists():
@@ -108,7 +113,7 @@ def test_training_goes_on_from_a_state_that_caffe_wrote(prototxt, monkeypatch):
     assert_trained(solver, recorded)
 
 
-@cases("data")
+@cases(CAFFE / "data")
 def test_data_layers_read_what_caffe_read(prototxt, monkeypatch):
     recorded = np.load(prototxt.with_suffix(".npz"))
     monkeypatch.chdir(prototxt.parent)
