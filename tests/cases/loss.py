@@ -516,6 +516,16 @@ for d, cost in ((0.05, 0.01125), (1, 0.944444)):
         values={0: [d], 1: [0]},
         golden=cost,
     )
+for mode, divisor in (("FULL", 8), ("VALID", 8), ("BATCH_SIZE", 4), ("NONE", 1), ("PRE_FIXED", 28)):
+    case(
+        "SmoothL1Loss",
+        [BOX] * 3,
+        loss(f"normalization: {mode} pre_fixed_normalizer: 28"),
+        expect=partial(ref.smooth_l1_loss, divisor=divisor),
+        batch_axis=None,
+    )
+case("SmoothL1Loss", [BOX] * 3, expect=ref.smooth_l1_losses, tops=2, fixed_tops=[1])
+case("SmoothL1Loss", [(4,)] * 2, tops=2, error="expected axis 1, which the second top sums over")
 case("SmoothL1Loss", [BOX, (4, 6, 1)], error='"x1" has shape (4, 6, 1), expected (4, 6, 2)')
 case("SmoothL1Loss", [BOX, BOX, (4, 12)], error='"x2" has shape (4, 12), expected (4, 6, 2)')
 case("SmoothL1Loss", [BOX] * 3 + [(4, 3)], error='"x3" has shape (4, 3), expected (4, 6, 2)')

@@ -125,10 +125,17 @@ def contrastive_loss(a, b, similar, margin=1.0, legacy=False):
     return total / (2 * max(1, len(a)))
 
 
-def smooth_l1_loss(a, b, inside=1.0, outside=1.0, sigma=1.0):
+def smooth_l1_loss(a, b, inside=1.0, outside=1.0, sigma=1.0, divisor=None):
     d = np.abs(inside * (a - b))
     f = np.where(d < 1 / sigma**2, (sigma * d) ** 2 / 2, d - 0.5 / sigma**2)
-    return np.sum(outside * f) / max(1, len(a))
+    return np.sum(outside * f) / (divisor or max(1, len(a)))
+
+
+def smooth_l1_losses(a, b, inside=1.0):
+    """With the second top: the sum of each position, over the channels."""
+    one = [[smooth_l1_loss(p[:, [q]], r[:, [q]], w[:, [q]], divisor=1) for q in range(a.shape[2])]
+           for p, r, w in zip(a, b, inside, strict=True)]  # fmt: skip
+    return smooth_l1_loss(a, b, inside), np.array(one)[:, None]
 
 
 def softmax_with_cross_entropy_loss(x, t, axis=1, by_position=True):
