@@ -1679,6 +1679,18 @@ def test_balanced_batches_have_every_class_equally_often(by_label):
     assert [labels.astype(int).tolist() for _, labels in run(resumed, 6)] == batches[4:]
 
 
+def test_of_several_orders_the_one_that_counts_is_told(by_label, caplog):
+    options = "shuffle: true label_shuffle: true balanced_batches"
+    made = by_label(6, seed=1, order=options)
+    assert [
+        "shuffle does nothing here; balanced_batches says in which order samples come",
+        "label_shuffle does nothing here; balanced_batches says in which order samples come",
+    ] == [words for _, _, words in made[0].unread()]
+    assert all(sorted(labels.astype(int)[:3]) == [0, 2, 7] for _, labels in run(made, 5))
+    made = by_label(6, seed=1, order="shuffle: false balanced_batches")
+    assert not list(made[0].unread())
+
+
 def test_a_line_may_hold_several_numbers(tmp_path, album):
     for name in ("a b.png", "c.png"):
         Image.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / name)

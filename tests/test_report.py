@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import caffelite
 from caffelite.cli import main
 from caffelite.data.lmdb import LmdbWriter
 from caffelite.proto import caffe_pb2
@@ -405,6 +406,23 @@ def test_samples_that_come_several_times_are_told_of(folder, capsys):
         out, err = capsys.readouterr()
         assert ("gives 8 samples for the 5 that there are" in err) == told, option
         assert f": {8 if told else 5} samples\n" in out
+
+
+def test_a_shuffled_list_that_begins_in_the_middle_is_told_of(folder, capsys):
+    lines = []
+    for i in range(5):
+        Image.fromarray(np.uint8([[i, 9 - i]])).save(f"{i}.png")
+        lines.append(f"{i}.png {i % 2}\n")
+    Path("list.txt").write_text("".join(lines))
+    words = ["test", "--model=net.prototxt", "--weights=none.caffemodel", "--report"]
+    for more, told in (("shuffle", False), ("rand_skip", False), ("shuffle rand_skip", True)):
+        more = more.replace("shuffle", "shuffle: true").replace("rand_skip", "rand_skip: 5")
+        options = f'image_data_param {{ source: "list.txt" is_color: false batch_size: 1 {more} }}'
+        data = layer("data", "ImageData", "", "x y", options) + layer("s", "Flatten", "x", "scores")
+        Path("net.prototxt").write_text(data + layer("a", "Accuracy", "scores y", "a"))
+        caffelite.set_random_seed(1)
+        assert main(words) == 0
+        assert ("of a shuffled pass, by rand_skip" in capsys.readouterr().err) == told, more
 
 
 def test_each_head_has_its_own_report(scored, capsys):

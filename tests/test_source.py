@@ -199,6 +199,16 @@ def test_a_pass_is_as_long_as_the_source_says(make, tmp_path):
 
 
 @pytest.mark.parametrize("make", ALL)
+def test_a_first_pass_of_which_some_samples_come_twice_says_so(make, tmp_path):
+    source = make(tmp_path)
+    for seed in () if isinstance(source, WindowSource) else range(8):
+        source.restore((seed, 0))
+        names = {source.name(number) for number in range(len(source))}
+        assert (source.uneven_pass() is None) == (len(names) == len(source)), seed
+    source.close()
+
+
+@pytest.mark.parametrize("make", ALL)
 def test_reading_goes_on_and_seeking_goes_anywhere(make, tmp_path):
     source = make(tmp_path)
     straight = read(source, 2 * COUNT + 3)

@@ -188,11 +188,9 @@ def open_with_data(args, what):
             f'"{net.inputs[0]}"; give {give}, or ask caffelite classify about pictures'
         )
     for layer in net.layers:
-        if layer.drawn_for is not None and layer.drawn_for < layer.pass_size:
+        if why := layer.uneven_pass():
             logging.getLogger("caffelite").warning(
-                "%s: gives %d samples for the %d that there are, those of small classes several "
-                "times: leave out what balances classes, in phase TEST, to let each count once",
-                *(layer.at, layer.pass_size, layer.drawn_for),
+                "%s: %s in phase TEST, to let each count once", layer.at, why
             )
     return net
 

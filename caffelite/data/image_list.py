@@ -79,6 +79,15 @@ class ImageListSource(Source):
     def drawn_for(self):
         return len(self.entries) if self.order.shuffle else None
 
+    def uneven_pass(self):
+        if self._skipped and self.drawn_for() == len(self):
+            return (
+                f"begins at place {self._skipped} of a shuffled pass, by rand_skip, and goes on "
+                "into the next one, so that some samples come twice and others never: leave out "
+                "rand_skip"
+            )
+        return super().uneven_pass()
+
     def sample(self, number):
         """(pixels, label) of picture `number`."""
         with self.named(number):
@@ -125,9 +134,12 @@ class ImageListSource(Source):
         return f'{self.list_path}:{line + 1}: "{self.path(self.entries[line][0])}"'
 
     def _line(self, number):
-        if self.rand_skip:
-            number += int(rng.generator(self.seed, 4).integers(self.rand_skip))
-        return self.order.index(number, len(self.entries), self.seed)
+        return self.order.index(self._skipped + number, len(self.entries), self.seed)
+
+    @property
+    def _skipped(self):
+        """How many places come before that of number 0."""
+        return int(rng.generator(self.seed, 4).integers(self.rand_skip)) if self.rand_skip else 0
 
     def _labels(self):
         return [label for _, label in self.entries]

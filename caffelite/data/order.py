@@ -9,7 +9,8 @@ from .. import rng
 from ..errors import DataError
 
 MOST_PLACES = 50_000_000  # of a pass by label: an order of that many takes 400 MB
-ORDERS = "shuffle", "label_shuffle", "balanced_batches"  # the options that say which
+# The options that say which; of several, the last counts.
+ORDERS = "shuffle", "label_shuffle", "balanced_batches"
 
 
 class Order:

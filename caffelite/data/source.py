@@ -78,6 +78,16 @@ class Source:
         """How many samples the order of a pass is drawn for, or None where they come in turn."""
         return None
 
+    def uneven_pass(self) -> str | None:
+        """Why some samples come more often than others in the first pass, or None."""
+        samples = self.drawn_for()
+        if samples is None or samples == len(self):
+            return None
+        return (
+            f"gives {len(self)} samples for the {samples} that there are, those of small classes "
+            "several times: leave out what balances classes"
+        )
+
     def close(self) -> None:
         """Give back files and memory; nothing can be read from then on."""
 

@@ -339,6 +339,10 @@ class Layer:
         """The shape of the samples that it reads, before they are cropped, or None; no setup."""
         return None
 
+    def uneven_pass(self) -> str | None:
+        """Why some samples come more often than others in its first pass, or None."""
+        return None
+
     def class_names(self) -> str:
         """The file with the names of the classes of its labels, or "" if there is none."""
         return ""

@@ -9,6 +9,7 @@ import numpy as np
 from ... import rng
 from ...data.boxes import Boxes
 from ...data.image import gray_hint
+from ...data.order import ORDERS
 from ...data.prefetch import Prefetch
 from ...data.source import Source
 from ...data.transform import DataTransformer
@@ -53,6 +54,13 @@ class PrefetchedLayer(SourceLayer):
         **only_interp_mode("random_resize_param"),
         **only_interp_mode("random_aspect_ratio_param"),
     }
+
+    def moot(self):
+        orders = [name for name in ORDERS if getattr(self.options, name, False)]
+        return super().moot() | {
+            f"{self.options_field}.{name}": f"{orders[-1]} says in which order samples come"
+            for name in orders[:-1]
+        }
 
     def told_shapes(self):
         data = max(self.options.batch_size, 1), self.told_channels(), *self.told_size()

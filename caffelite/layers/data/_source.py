@@ -25,6 +25,9 @@ class SourceLayer(Layer):
     def drawn_for(self):
         return None if self.source is None else self.source.drawn_for()
 
+    def uneven_pass(self):
+        return None if self.source is None else self.source.uneven_pass()
+
     def take_place(self):
         """Let the source go on at this layer's position, with its seed and its shard."""
         self.source.shard(*self.shard)
