@@ -200,6 +200,13 @@ def test_version(capsys):
         (["summary"], "expected one net's prototxt"),
         (["layers", "Relu"], 'did you mean "ReLU"?'),
         (["layers", "ReLU", "TanH"], "TanH"),
+        (
+            ["visualize", "gradcam", "cat.jpg", "out.png", "--weights=w", "--model=m"],
+            "unexpected out.png: expected WHAT OUT.png and no more; files may also be given with "
+            "--picture,",
+        ),
+        (["visualize", "gradcam", "cat.jpg", "--weights=w"], "look at is given with --picture"),
+        (["doctor", "more"], "unexpected more: expected flags and no more"),
     ],
 )
 def test_usage_errors(words, said, capsys):

@@ -38,10 +38,24 @@ class Parser(argparse.ArgumentParser):
         """As ever, but flags may stand between positionals: draw MODEL --fold OUT."""
         if any(action.nargs == argparse.REMAINDER for action in self._actions):
             return super().parse_args(args, namespace)
-        return self.parse_intermixed_args(args, namespace)
+        namespace, more = self.parse_known_intermixed_args(args, namespace)
+        if more:
+            self.error(self._too_much(more, namespace))
+        return namespace
 
     def parse_known_args(self, args=None, namespace=None):
         return super().parse_known_args(self._as_argparse_has_them(args), namespace)
+
+    def _too_much(self, words, given):
+        """What to say of words that no positional is left for: where files may belong."""
+        places = " ".join(a.metavar or a.dest for a in self._get_positional_actions())
+        files = [
+            a.option_strings[0]
+            for a in self._get_optional_actions()
+            if a.metavar == "FILE" and getattr(given, a.dest) is None
+        ]
+        found = f"unexpected {' '.join(words)}: expected {places or 'flags'} and no more"
+        return found + (f"; files may also be given with {', '.join(files)}" if files else "")
 
     def _as_argparse_has_them(self, words):
         options = {_plain(o): o for o in self._option_string_actions if not o.startswith("--no-")}

@@ -94,7 +94,10 @@ def add_arguments(parser):
 
 def run(args):
     if not args.out.lower().endswith(".png"):
-        raise UsageError(f"{args.out}: expected the name of a .png")
+        raise UsageError(
+            f"{args.out}: expected the name of the .png to make"
+            + ("" if args.picture else "; the picture to look at is given with --picture")
+        )
     if args.what != "filters" and not (args.model and args.picture):
         raise UsageError(f"{args.what} needs --model and --picture")
     for name, kinds in _OF_SOME.items():
