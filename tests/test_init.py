@@ -49,8 +49,9 @@ def classifiers():
 
 
 @pytest.mark.parametrize("name", classifiers())
-def test_every_classifier_gets_heads_of_its_own(name):
+def test_every_classifier_gets_heads_of_its_own(name, capsys):
     assert main(["init", name, "--classes", "7", "--freeze"]) == 0
+    assert "without --weights, what is frozen keeps numbers" in capsys.readouterr().out
     net, deploy = (layers(f"{name}/{kind}.prototxt") for kind in ("train_val", "deploy"))
     old = layers(Path(_zoo.folder("models"), name, "train_val.prototxt"))
     heads = {found for found in net if found.endswith("_own")}

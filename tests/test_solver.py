@@ -598,6 +598,26 @@ def test_test_nets_see_the_trained_weights():
             assert np.shares_memory(mine.data, theirs.data)
 
 
+def test_stored_statistics_that_are_to_be_used_and_are_missing_are_told_once(lines):
+    norms = "".join(
+        f'layer {{ name: "bn{i}" type: "BatchNorm" bottom: "ip1" top: "ip1" '
+        "batch_norm_param { use_global_stats: true } }"
+        for i in range(2)
+    )
+    before = 'layer { name: "drop"'
+    solver = caffelite.get_solver(param("base_lr: 1e-12", NET.replace(before, norms + before)))
+    solver.step(1)
+    solver.step(1)
+    (line,) = [line for line in lines() if "none are stored" in line]
+    assert 'layer "bn0" (BatchNorm)' in line and "; so do 1 more" in line
+    stored = caffelite.get_solver(param("base_lr: 1e-12", NET.replace(before, norms + before)))
+    for name in ("bn0", "bn1"):
+        for blob in stored.net.params[name]:
+            blob.data[...] = 1
+    stored.step(1)
+    assert len([line for line in lines() if "none are stored" in line]) == 1
+
+
 def test_a_stop_request_ends_with_a_snapshot(lines):
     solver = caffelite.get_solver(param())
     solver.add_listener(

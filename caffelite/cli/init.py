@@ -172,10 +172,10 @@ def _fitted(args, name, target):
     if data and data.labels:
         texts["labels.txt"] = reading.text(data.labels, errors="surrogateescape")
     command = f"next: cd {target}; caffelite train --solver solver.prototxt"
-    if from_nothing:
-        said.append(command)
-    else:
-        said.append(f"{command} --weights FILE")
+    said.append(command if from_nothing else f"{command} --weights FILE")
+    if args.freeze is not None:
+        said.append("without --weights, what is frozen keeps numbers that chance gave it")
+    elif not from_nothing:
         said.append("where there are no weights to start from, init --from-nothing keeps the rates")
     return texts, said
 

@@ -343,6 +343,10 @@ class Layer:
         """Why some samples come more often than others in its first pass, or None."""
         return None
 
+    def lacks_statistics(self) -> bool:
+        """Whether it goes by stored statistics, and none were stored yet."""
+        return False
+
     def class_names(self) -> str:
         """The file with the names of the classes of its labels, or "" if there is none."""
         return ""

@@ -158,6 +158,7 @@ class Solver(Hooks):
         self.rule = RULES[self.param.type](self.param)
         self.iter = 0
         self.current_step = 0
+        self._began = False
         self.state_before_tests = None
         self.keep: int | None = None  # how many snapshots of this run to keep; None: all
         self.written: list[tuple[str, str]] = []  # those snapshots, if it keeps but some
@@ -294,6 +295,9 @@ class Solver(Hooks):
         `gradients()` is called iter_size times; it adds to the diffs of the net's learnable blobs,
         and returns the loss. By default it is a forward and a backward of the net.
         """
+        if not self._began:
+            self._began = True
+            nets.tell_of_missing_statistics(self.net)
         self.net.clear_param_diffs()
         if _due(self.iter, self.param.test_interval) and (
             self.iter > 0 or self.param.test_initialization

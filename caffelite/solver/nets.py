@@ -56,6 +56,20 @@ def test_nets(param, file):
     ]
 
 
+def tell_of_missing_statistics(net):
+    """Warn of layers that are to train with stored statistics, of which they have none."""
+    empty = [layer for layer in net.layers if layer.lacks_statistics()]
+    if empty:
+        log.warning(
+            "%s: normalizes by stored statistics (use_global_stats: true), and none are stored: it "
+            "divides by the root of eps, %g, and values soon overflow%s. Give weights that have "
+            "them, or leave use_global_stats out",
+            empty[0].at,
+            empty[0].eps ** 0.5,
+            f"; so do {len(empty) - 1} more" if len(empty) > 1 else "",
+        )
+
+
 def load_weights(param, file, nets):
     """Load the files of `weights` into all nets, or none into any; returns the first's Transfer."""
     files = weights_files(param, file)

@@ -98,6 +98,9 @@ class BatchNorm(ChannelNormalizer):
             "used as they are, as in NVCaffe"
         )
 
+    def lacks_statistics(self):
+        return self.is_fixed and not self.factor.data[0]
+
     def fixed_statistics(self):
         factor = self.factor.data[0]
         share = self.dtype.type(1 / factor if factor else 0)
