@@ -18,6 +18,7 @@ from caffelite.layers import layer_types
 from caffelite.lint import lint_text
 from caffelite.proto import caffe_pb2, forks
 from caffelite.proto.text import parse, passing_over_unknown
+from caffelite.solver.base import unread
 from caffelite.solver.lr_policy import rate_at
 from caffelite.testing import make_layer
 
@@ -66,6 +67,9 @@ def test_every_word_is_a_field_of_the_schema():
 def test_types_and_messages_of_others_are_not_ours():
     assert not set(forks.TYPES) & set(layer_types())
     assert not set(forks.MESSAGES) & set(caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name)
+    messages = every_message()
+    for message, field in (name.split(".") for name in forks.FIELDS):
+        assert field not in messages[message].fields_by_name, field
 
 
 def test_every_word_that_is_not_done_says_why():
@@ -451,6 +455,8 @@ def test_what_forks_repeat_is_read():
     solver = parse("device_id: [0, 1] max_iter: 3", SOLVER)
     assert list(solver.device_ids) == [0, 1] and not solver.HasField("device_id")
     assert parse("device_id: 2", SOLVER).device_id == 2
+    (words,) = [words for _, words in unread(solver) if "GPU" in words]
+    assert words.startswith("device_id does nothing here; there is no GPU here (a word of temporal")
     several = "transform_param { resize_param { height: 3 }\n resize_param { height: 4 } }"
     net = parse(net_text(several), caffe_pb2.NetParameter)
     assert [p.height for p in net.layer[1].transform_param.resize_params] == [3, 4]
@@ -515,6 +521,12 @@ def test_other_mistakes_stay_mistakes_where_unknown_fields_are_allowed():
     ("text", "words"),
     [
         ("layer { augmentation_param {} }", "a word of FlowNet2's Caffe that is not done here"),
+        (
+            "layer { transform_param { max_rotation_angle: 15 } }",
+            "a word of kostyaev's caffe-augmentation that is not done here: warp_param, distort_",
+        ),
+        ("layer { softmax_param { pos_cid: 1 } }", "of shicai's Weighted_Softmax_Loss that is not"),
+        ("layer { mil_data_param {} }", "a word of the Caffe of From Captions to Visual Concepts"),
         ("layer { cache: true }", "it belongs inside data_param"),
         ("layer { nam: '' }", 'did you mean "name"?'),
         ("layer { convolution_param { num_output: cls6x } }", "of N classes, cls6x is 6 N"),

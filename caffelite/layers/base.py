@@ -426,7 +426,8 @@ class Layer:
     def _named(self, option: Given) -> str:
         """An option's name, with that of its message where that is not this layer's own."""
         owner = option.owner
-        return option.name + (f" of {owner}" if owner not in (None, self.options_field) else "")
+        name = forks.as_written(option.name)
+        return name + (f" of {owner}" if owner not in (None, self.options_field) else "")
 
     def check_options(self, told: set[str] | None = None) -> list[str]:
         """Raise an error for an option that is refused; returns lines on those that do nothing.

@@ -15,6 +15,7 @@ _RANGES = {
     Field.TYPE_UINT32: (0, 2**32 - 1),
     Field.TYPE_UINT64: (0, 2**64 - 1),
 }
+_PASS_OVER = "--allow-unknown passes over it"
 _KINDS = {
     Field.TYPE_FLOAT: "a number",
     Field.TYPE_DOUBLE: "a number",
@@ -115,10 +116,13 @@ def _unknown_field(name, context):
         hint = f"; it belongs inside {_either(homes)}"
     elif len(context.open) > 1 and context.open[-2].field(name):
         hint = f'; it belongs after the closing brace of "{level.name}"'
+    elif field := forks.FIELDS.get(f"{level.descriptor.name}.{name}"):
+        fork, instead = field
+        hint = f"; it is a word of {fork} that is not done here: {instead}; {_PASS_OVER}"
     elif fork := forks.MESSAGES.get(name):
-        hint = f"; it is a word of {fork} that is not done here, and --allow-unknown passes over it"
+        hint = f"; it is a word of {fork} that is not done here, and {_PASS_OVER}"
     elif not hint:
-        hint = "; nobody here knows it, and --allow-unknown passes over it"
+        hint = f"; nobody here knows it, and {_PASS_OVER}"
     return f'unknown field "{short(name)}"{context.inside}{hint}'
 
 

@@ -33,6 +33,9 @@ SCNN = "SCNN's Caffe"
 DEEPLAB = "DeepLab's Caffe"
 RISTRETTO = "Ristretto"
 BVLC_2014 = "the Caffe of 2014"
+AUGMENTATION = "kostyaev's caffe-augmentation"
+WEIGHTED = "shicai's Weighted_Softmax_Loss"
+CONCEPTS = "the Caffe of From Captions to Visual Concepts"
 
 
 class Verdict(NamedTuple):
@@ -268,6 +271,8 @@ SEVERAL_TIMES = {
     "TransformationParameter.resize_param": "resize_params",
 }
 
+_AS_WRITTEN = {several: name.partition(".")[2] for name, several in SEVERAL_TIMES.items()}
+
 IN_SOLVERS = {n.partition(".")[2] for n in WORDS if n.startswith("SolverParameter.")}
 
 # Types of layers that are not here -> whose they are.
@@ -300,6 +305,9 @@ TYPES = {
     "DeformableConvolution": "Deformable ConvNets' Caffe",
     "LabelSpecificAdd": "AM-Softmax's Caffe",
     "MultiStageMeanfield": "CRF-RNN's Caffe",
+    "MIL": CONCEPTS,
+    "MILData": CONCEPTS,
+    "WeightedSoftmaxWithLoss": WEIGHTED,
     "ConvolutionRistretto": RISTRETTO,
     "DeconvolutionRistretto": RISTRETTO,
     "FcRistretto": RISTRETTO,
@@ -353,6 +361,29 @@ MESSAGES = {
     "symmetric_rectify_param": SCNN,
     "trt_param": NVCAFFE,
     "axpy_param": "SENet's Caffe",
+    "mil_data_param": CONCEPTS,
+    "mil_param": CONCEPTS,
+}
+
+# Other fields that the schema lacks, by their message -> (whose they are, what to write instead).
+_WARPS = AUGMENTATION, "warp_param, distort_param and noise_std vary pictures"
+_SIDES = AUGMENTATION, "random_resize_param resizes the short side"
+FIELDS = {
+    "TransformationParameter.min_side": _SIDES,
+    "TransformationParameter.min_side_min": _SIDES,
+    "TransformationParameter.min_side_max": _SIDES,
+    "TransformationParameter.max_rotation_angle": _WARPS,
+    "TransformationParameter.contrast_brightness_adjustment": _WARPS,
+    "TransformationParameter.smooth_filtering": _WARPS,
+    "TransformationParameter.min_contrast": _WARPS,
+    "TransformationParameter.max_contrast": _WARPS,
+    "TransformationParameter.max_brightness_shift": _WARPS,
+    "TransformationParameter.max_smooth": _WARPS,
+    "TransformationParameter.max_color_shift": _WARPS,
+    "TransformationParameter.apply_probability": _WARPS,
+    "TransformationParameter.debug_params": _WARPS,
+    "SoftmaxParameter.pos_mult": (WEIGHTED, "class_weighting in loss_param weighs classes"),
+    "SoftmaxParameter.pos_cid": (WEIGHTED, "class_weighting in loss_param weighs classes"),
 }
 
 # Words that stand for numbers in templates -> whose they are, and how they are filled in.
@@ -360,6 +391,11 @@ TEMPLATES = {
     name: ("MobileNet-SSD", f"of N classes, {name} is {number}; its gen_model.sh N fills them in")
     for name, number in (("cls1x", "N"), ("cls3x", "3 N"), ("cls6x", "6 N"))
 }
+
+
+def as_written(name: str) -> str:
+    """What a file calls a field that it gives several times, and the schema once."""
+    return _AS_WRITTEN.get(name, name)
 
 
 def undone(option: Given) -> Word | None:

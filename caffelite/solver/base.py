@@ -86,7 +86,7 @@ def unread(param: SolverParameter) -> Iterator[tuple[str, str]]:
     yield from lr_policy.unread(param)
     for option, word in _words_of_forks(param, "passed"):
         if option != "eval_type" or param.eval_type not in MEASURES:
-            yield option, f"{option} {word.said}"
+            yield option, f"{forks.as_written(option)} {word.said}"
     for ignored in given(param, only=Solver.ignored):
         name = ignored.path[0]
         yield name, f"{name} does nothing here; {Solver.ignored[name]}"

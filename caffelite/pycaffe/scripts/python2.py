@@ -43,6 +43,16 @@ _METHODS = {"iteritems", "itervalues", "iterkeys", "has_key"}
 _ATTRIBUTES = {("urllib", "urlretrieve"), ("urllib", "urlopen"), ("itertools", "izip_longest")}
 _ATTRIBUTES |= {("itertools", "izip"), ("string", "letters"), ("sys", "maxint")}
 
+# What was a list there, as errors call it when it is taken for one.
+_LISTS = {name: name for name in ("range", "map", "filter", "zip")}
+_LISTS |= {f"dict_{name}": name for name in ("keys", "values", "items")}
+_KINDS = "|".join(_LISTS)
+_TAKEN_FOR_A_LIST = re.compile(
+    rf"(?:unsupported operand|object of type|only concatenate list).*['\"]({_KINDS})['\"]"
+    rf"|'({_KINDS})' object (?:is not subscriptable|does not support"
+    r"|has no attribute '(?:append|extend|index|insert|pop|remove|reverse|sort)')"
+)
+
 
 def source(path: Path) -> str:
     """The text of a script, in the encoding that it names; an error for a file that is none."""
@@ -98,6 +108,10 @@ def of_error(problem: BaseException) -> str:
     name = getattr(problem, "name", None)
     if name in _NAMES | _MODULES | _METHODS | {name for _, name in _ATTRIBUTES}:
         return f"this is Python 2 ({name}): {WAY_OUT}"
+    if isinstance(problem, TypeError | AttributeError):
+        if taken := _TAKEN_FOR_A_LIST.search(str(problem)):
+            made = _LISTS[taken[1] or taken[2]]
+            return f"{problem}; this is Python 2, where {made}() made a list: {WAY_OUT}"
     return ""
 
 

@@ -26,7 +26,7 @@ def run(path: Path, text: str) -> None:
             runpy.run_path(str(path), names, run_name="__main__")
         else:
             _run_text(new, str(path), names)
-    except (SyntaxError, NameError, AttributeError, ImportError) as problem:
+    except (SyntaxError, NameError, AttributeError, ImportError, TypeError) as problem:
         words = python2.of_error(problem)
         if not words:
             raise
