@@ -40,14 +40,22 @@ def pages():
 
 
 def on_files(files, config):
-    """MkDocs' hook: add the pages, and pictures from elsewhere in the repository."""
+    """MkDocs' hook: put the pages in the place of those that tell of them; add pictures."""
     from mkdocs.structure.files import File
 
     for name, text in pages().items():
+        files.remove(files.get_file_from_path(name))
         files.append(File.generated(config, name, content=text))
     for name, path in PICTURES.items():
         files.append(File.generated(config, name, abs_src_path=str(ROOT / path)))
     return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """MkDocs' hook: let pages show pictures by their names on the site, not from the repository."""
+    for name, path in PICTURES.items():
+        markdown = markdown.replace(f"](../../{path})", f"]({name})")
+    return markdown
 
 
 # Commands
