@@ -104,6 +104,7 @@ RANDOM = {
     "saturation": "distort_param { saturation_prob: 0.5 saturation_upper: 1.5 }",
     "hue": "distort_param { hue_prob: 0.5 hue_delta: 18 }",
     "order": "distort_param { random_order_prob: 0.5 }",
+    "inversion": "distort_param { invert_prob: 0.5 }",
     "rotation": "warp_param { rotation: 20 }",
     "shear": "warp_param { shear: 20 }",
     "shift": "warp_param { shift: 0.1 }",
@@ -268,6 +269,17 @@ def test_channels_come_in_every_order():
     assert len(orders) == 6
     for count in counts:
         assert_share(count, 1200, 1 / 6)
+
+
+def test_channels_are_inverted_each_by_itself():
+    data = batch("distort_param { invert_prob: 0.25 }", [flat(1, 2, 3)], 1200)[:, :, 0, 0]
+    inverted = data != [1, 2, 3]
+    np.testing.assert_array_equal(data, np.where(inverted, [254, 253, 252], [1, 2, 3]))
+    for share in (1 / 4, 1 / 16):  # the last two together
+        assert_share(inverted[:, 2].sum(), 1200, share)
+        inverted = inverted & inverted[:, 1:2]
+    gray = batch("distort_param { invert_prob: 1 }", [flat(7)], 2)
+    assert (gray == 248).all()
 
 
 def test_contrast_comes_before_or_after_saturation():

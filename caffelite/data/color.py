@@ -12,9 +12,10 @@ class Distort:
 
     Adds U(-brightness_delta, brightness_delta); multiplies by U(contrast_lower, contrast_upper);
     multiplies the saturation by U(saturation_lower, saturation_upper); adds U(-hue_delta,
-    hue_delta) to the hue, in half degrees; shuffles the channels. Values are rounded and kept
-    from 0 to 255 after each. By the toss of a coin, contrast comes second or fourth. Howard 2013,
-    arXiv:1312.5402, as in Liu et al. 2016, SSD, arXiv:1512.02325.
+    hue_delta) to the hue, in half degrees; shuffles the channels; makes 255 - v of the values of a
+    channel, drawn for each by itself. Values are rounded and kept from 0 to 255 after each. By the
+    toss of a coin, contrast comes second or fourth. Howard 2013, arXiv:1312.5402, as in Liu et al.
+    2016, SSD, arXiv:1512.02325; opposites are ours.
     """
 
     def __init__(self, param):
@@ -53,6 +54,8 @@ class Distort:
             image = self._contrast(image, random)
         if random.random() < p.random_order_prob:
             image = image[random.permutation(3)]
+        if p.invert_prob > 0:
+            image = image ^ _inverting(random.random(len(image)) < p.invert_prob)
         return image
 
     def _contrast(self, image, random):
@@ -60,6 +63,11 @@ class Distort:
         if random.random() < p.contrast_prob:
             image = linear(image, rng.uniform(random, p.contrast_lower, p.contrast_upper), 0)
         return image
+
+
+def _inverting(channels):
+    """What makes 255 - v of the values of these channels, by exclusive or."""
+    return np.where(channels, np.uint8(255), np.uint8(0))[:, None, None]
 
 
 def linear(image, factor, offset):

@@ -40,7 +40,8 @@ class Data(PrefetchedLayer):
         resize_param: resize to a height and width, squeezed, covering, or padded
         random_resize_param: resize the short side to min_size up to max_size
         random_aspect_ratio_param: in TRAIN, a crop of random area and proportions, as crop_size
-        distort_param: in TRAIN, change brightness, contrast, saturation, hue, order of channels
+        distort_param: in TRAIN, change brightness, contrast, saturation, hue, order of channels,
+            and make opposites of their values
         warp_param: in TRAIN, rotate, shear, zoom, shift, and warp locally
         lighting_param: in TRAIN, add noise along the principal colors of the data
         color_shift: in TRAIN, add to blue, to green and to red a number of its own, the same for
