@@ -112,6 +112,31 @@ def test_the_data_tell_classes_iterations_and_weights(capsys):
     assert "48 samples for training: 5 epochs are 5 iterations of 48" in out
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["pictures", "caffenet"])
+def test_what_tells_nothing_varies_in_training(name, channels):
+    databases(shape=(channels, 24, 24))
+    flags = ["--balanced", "--any-turn", "--any-color"]
+    assert main(["init", name, "own", "--data", "data", *flags]) == 0
+    train, test = read_net("own/train_val.prototxt").layer[:2]
+    assert train.data_param.balanced_batches and not test.data_param.balanced_batches
+    varied, plain = train.transform_param, test.transform_param
+    assert varied.mirror and varied.mirror_vertical and not plain.mirror_vertical
+    assert (varied.warp_param.rotation, varied.warp_param.prob) == (180, 0.5)
+    assert varied.distort_param.invert_prob == 0.5 and not plain.distort_param.invert_prob
+    assert varied.distort_param.random_order_prob == (channels == 3)
+
+
+def test_a_list_may_be_balanced():
+    Path("data").mkdir()
+    for part in ("train", "test"):
+        Image.fromarray(np.zeros((28, 28, 3), np.uint8)).save(f"data/{part}.png")
+        Path(f"data/{part}.txt").write_text("".join(f"{part}.png {i % 2}\n" for i in range(6)))
+    assert main(["init", "lenet", "--data", "data", "--balanced"]) == 0
+    train, test = (of.image_data_param for of in read_net("lenet/train_val.prototxt").layer[:2])
+    assert train.balanced_batches and not train.shuffle and not test.balanced_batches
+
+
 def test_what_it_makes_trains_in_its_folder(monkeypatch):
     databases()
     assert main(["init", "lenet", "mine", "--data", "data", "--epochs", "2"]) == 0
@@ -209,6 +234,8 @@ def test_classes_without_pictures_are_told(capsys):
     [
         ("--epochs 3", "--epochs goes by the data: give --data DIR, too"),
         ("--class-weights --classes 3", "--class-weights goes by the data"),
+        ("--balanced --classes 3", "--balanced goes by the data"),
+        ("--any-turn", "--any-turn goes by the data"),
         ("--freeze", "--freeze is for new heads"),
         ("--from-nothing", "--from-nothing is for new heads"),
         ("--classes 1", "expected a whole number from 2"),
@@ -217,6 +244,12 @@ def test_classes_without_pictures_are_told(capsys):
 def test_flags_that_need_others(flags, named, capsys):
     assert main(["init", "lenet", *flags.split()]) == 2
     assert named in capsys.readouterr().err
+
+
+def test_classes_are_balanced_in_one_way(capsys):
+    databases()
+    assert main(["init", "lenet", "--data", "data", "--balanced", "--class-weights"]) == 2
+    assert "give one" in capsys.readouterr().err
 
 
 def test_a_folder_without_data_is_told(capsys):

@@ -56,7 +56,7 @@ def test_the_commands_do_what_the_page_says(pictures, monkeypatch, capsys):
     assert main(check[1:]) == 0
     assert list(outputs) == ["dataset", "init", "train", "plot", "test", "classify", "predict"]
     assert [path.suffix for path in Path("answers").iterdir()] == [".png"]
-    assert "data/train_lmdb: 48 pictures, 3 x 32 x 32; 3 classes, 16 pictures" in outputs["dataset"]
+    assert "data/train_lmdb: 48 pictures, 3 x 64 x 64; 3 classes, 16 pictures" in outputs["dataset"]
     assert "data/test_lmdb: 12 pictures" in outputs["dataset"]
     assert Path("curves.svg").read_text().lstrip().startswith("<?xml")
     assert "top_1 = 1\n" in outputs["test"]

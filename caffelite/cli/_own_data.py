@@ -176,6 +176,31 @@ def feed(net, deploy, data, start):
     return batches[TRAIN], batches[TEST]
 
 
+def vary(net, data, balanced, any_turn, any_color):
+    """Let the layers that read pictures for training show classes equally often, and vary more."""
+    from ..layers.base import layer_class
+    from ..proto.caffe_pb2 import TEST
+
+    for layer in net.layer:
+        source = layer_class(layer.type).role == "source"
+        if not source or any(rule.phase == TEST for rule in layer.include):
+            continue
+        if balanced:
+            options = getattr(layer, layer_class(layer.type).options_field)
+            options.ClearField("shuffle")
+            options.balanced_batches = True
+        transform = layer.transform_param
+        if any_turn:
+            transform.mirror = transform.mirror_vertical = True
+            if not transform.HasField("warp_param"):  # all of them warped would be smoother
+                transform.warp_param.prob = 0.5
+            transform.warp_param.rotation = 180
+        if any_color:
+            transform.distort_param.invert_prob = 0.5
+            if len(data.train.means) == 3:
+                transform.distort_param.random_order_prob = 1
+
+
 def _fit_means(transform, train):
     """The data's own means, where it were those of other data, or of other channels."""
     if transform.mean_file or len(transform.mean_value) not in (0, 1, len(train.means)):

@@ -25,7 +25,12 @@ the heads learn, --freeze LAYER all behind LAYER. --from-nothing leaves the rate
 net that starts with no weights, as `pictures` always does.
 
 --class-weights writes into the loss how much a sample of each class counts, samples / (classes *
-samples of the class), so that rare classes count as much as frequent ones.
+samples of the class), so that rare classes count as much as frequent ones. --balanced shows a
+sample of each class in turn instead, which learns sooner where counts differ much.
+
+What tells nothing about the classes may vary in training: with --any-turn, pictures are turned by
+any angle and mirrored both ways, for they have no up and down; with --any-color, their colors are
+taken for others, at random, and turned to their opposites.
 """
 
 import argparse
@@ -58,6 +63,9 @@ def add_arguments(parser):
     )
     flag("--from-nothing", action="store_true", help="leave the rates as they are")
     flag("--class-weights", action="store_true", help="let rare classes count as much as others")
+    flag("--balanced", action="store_true", help="show a sample of each class in turn")
+    flag("--any-turn", action="store_true", help="vary how pictures are turned: they have no up")
+    flag("--any-color", action="store_true", help="vary colors: they tell nothing of the classes")
 
 
 def _count(text, least=1):
@@ -72,7 +80,7 @@ def run(args):
     name = _zoo.known(args.name)
     target = args.folder or name
     if args.data is None:
-        for flag in ("epochs", "class_weights"):
+        for flag in ("epochs", "class_weights", "balanced", "any_turn", "any_color"):
             if getattr(args, flag):
                 raise UsageError(
                     f"--{flag.replace('_', '-')} goes by the data: give --data DIR, too"
@@ -156,8 +164,12 @@ def _fitted(args, name, target):
             f"{data.test.samples} for testing: {solver.test_iter[0]} batches of {batches[1]}",
             *(f"warning: {doubt}" for doubt in data.doubts()),
         ]
+    if args.class_weights and args.balanced:
+        raise UsageError("--class-weights and --balanced do the same in two ways: give one")
     if args.class_weights:
         _new_head.weigh(net, data.class_weights(), name)
+    if data:
+        _own_data.vary(net, data, args.balanced, args.any_turn, args.any_color)
     learned = _learned(deploy, name)
     if args.freeze is not None:
         _new_head.freeze(net, learned, set(renamed.values()), args.freeze)

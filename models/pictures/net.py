@@ -29,16 +29,26 @@ TRANSFORM = dict(mean_value=128, scale=1 / 64, mirror=True, distort_param=COLORS
 
 
 def net(n):
-    """Convolutions that see half of the picture each, then the mean of each map."""
-    top = n.data
+    """Convolutions that see half of the picture each, then the mean of each map, and of the colors.
+
+    The convolutions see how colors differ from the picture's mean: what it shows is known by that
+    in any light, and sooner learned from few pictures. The classes are told by both.
+    """
+    n.colors = average_all(n.data)
+    top = n.centered = L.MVN(n.data, normalize_variance=False)
     for i, width in enumerate(WIDTHS, 1):
-        convolution = n[f"conv{i}"] = conv_without_bias(top, width, 3, MSRA, pad=1)
+        if i == 1:
+            convolution = conv_without_bias(top, width, 5, MSRA, pad=2, stride=2)
+        else:
+            convolution = conv_without_bias(top, width, 3, MSRA, pad=1)
+        n[f"conv{i}"] = convolution
         top = normalize(n, (f"bn{i}", f"scale{i}", f"relu{i}"), convolution)
         if i < len(WIDTHS):
             top = n[f"pool{i}"] = max_pool(top, 2, 2)
     n.mean = average_all(top)
     n.drop = L.Dropout(n.mean, in_place=True, dropout_ratio=0.3)
-    n.classes = L.InnerProduct(n.drop, num_output=10, weight_filler={"type": "xavier"})
+    n.found = L.Concat(n.drop, n.colors)
+    n.classes = L.InnerProduct(n.found, num_output=10, weight_filler={"type": "xavier"})
     classify(n, n.classes)
 
 
@@ -46,5 +56,5 @@ program = Program(
     "Pictures",
     net,
     Samples("data/train_lmdb", "data/test_lmdb", (32, 50), TRANSFORM, "pictures"),
-    (10, 3, 32, 32),
+    (10, 3, 64, 64),
 )
