@@ -29,7 +29,7 @@ def test_a_maker_says_what_the_command_needs(name):
         parts = maker.parts(**{flag: option.default for flag, option in maker.OPTIONS.items()})
     except CaffeliteError as problem:
         pytest.skip(str(problem))
-    assert list(parts) == ["train", "test"]
+    assert list(parts)[:2] == ["train", "test"]
     for source in parts.values():
         pixels, label = source.sample(len(source) - 1)
         assert pixels.dtype == np.uint8 and pixels.ndim == 3 and label >= 0

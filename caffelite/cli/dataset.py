@@ -17,8 +17,8 @@ with exit code 1. Bytes of pixels that are others than were stored are no fault 
 LMDB, which keeps no checksums.
 
 A data set to start with becomes OUT/NAME_train_lmdb and OUT/NAME_test_lmdb, where NAME ends before
-its first hyphen: mnist, digits. Databases that are there already and hold the same are left as they
-are. There are:
+its first hyphen: mnist, digits; if nothing else is said. Databases that are there already and hold
+the same are left as they are. There are:
 """
 
 import argparse
@@ -66,7 +66,7 @@ def _type(option):
     if option.kind is not int:
         return option.kind
     error = argparse.ArgumentTypeError
-    return lambda text: integer(text, "", least=0, most=option.most, error=error)
+    return lambda text: integer(text, "", least=option.least, most=option.most, error=error)
 
 
 def run(args):
@@ -102,9 +102,10 @@ def _make(args, maker):
         if value is None and option.required:
             raise UsageError(f"{args.source} needs --{flag} {option.metavar}, {option.help}")
         options[flag] = option.default if value is None else value
-    parts, counts = maker.parts(**options), {}
-    for part, path in made.paths(args.source, args.out, parts).items():
-        counts[path] = len(parts[part])
+    parts, counts, files = maker.parts(**options), {}, []
+    for part, source in parts.items():
+        path = made.place(args.source, args.out, f"{part}_lmdb")
+        counts[path] = len(source)
         bar = partial(
             tqdm,
             desc=path,
@@ -113,9 +114,16 @@ def _make(args, maker):
             leave=False,
             disable=not on_terminal(),
         )
-        write_database(path, parts[part], bar)
+        write_database(path, source, bar)
+    for name, chunks in getattr(maker, "files", lambda parts: {})(parts).items():
+        files.append(made.place(args.source, args.out, name))
+        made.write_file(files[-1], b"".join(chunks))
     if args.json:
-        print(json_text({"databases": counts}))
+        print(json_text({"databases": counts, "files": files} if files else {"databases": counts}))
     else:
-        print("\n".join(f"{path}: {count} {maker.WHAT}" for path, count in counts.items()))
+        print(
+            "\n".join(
+                [*(f"{path}: {count} {maker.WHAT}" for path, count in counts.items()), *files]
+            )
+        )
     return 0

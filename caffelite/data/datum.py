@@ -143,14 +143,16 @@ def is_annotated(value):
 def write_database(path, source, progress=iter):
     """Make an LMDB of a pass of a source, as Caffe's convert_mnist_data does.
 
-    Keys are running numbers of 8 digits. A database that holds these very records already is left
-    as it is. `progress` wraps the iteration.
+    Keys are running numbers of 8 digits; values are Datums, or what the source's `message` makes.
+    A database that holds these very records already is left as it is. `progress` wraps the
+    iteration.
     """
 
     def records():
         for number in range(len(source)):
-            pixels, label = source.sample(number)
-            yield b"%08d" % number, from_pixels(pixels, label).SerializeToString()
+            yield b"%08d" % number, message(number).SerializeToString()
+
+    message = getattr(source, "message", lambda number: from_pixels(*source.sample(number)))
 
     if os.path.lexists(path):
         if not _holds(path, records(), len(source)):

@@ -44,9 +44,14 @@ def class_names(path: Path) -> dict[int, str]:
 
 def write_label_map(path: Path, names: Iterable[str], background: str = BACKGROUND) -> None:
     """Write a label map of classes, numbered from 1; 0 is the background."""
+    write_atomically(path, label_map_text(names, background).encode())
+
+
+def label_map_text(names: Iterable[str], background: str = BACKGROUND) -> str:
+    """The text of what `write_label_map` writes."""
     items = [LabelMapItem(name=background, label=0, display_name="background")]
     items += [
         LabelMapItem(name=name, label=label, display_name=name)
         for label, name in enumerate(names, 1)
     ]
-    write_atomically(path, text.to_text(LabelMap(item=items)).encode())
+    return text.to_text(LabelMap(item=items))

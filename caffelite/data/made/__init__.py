@@ -1,7 +1,7 @@
 """Data sets that `caffelite dataset NAME` makes: each is one file of this folder.
 
 A maker's file has the name of its data set, with underscores for hyphens: mnist_5k.py makes
-mnist-5k. It says four things:
+mnist-5k. It says these things:
 
 - its docstring: one line of what it makes, which is the command's help, and below it what one has
   to know to use it, which is the command's help at length and stands in the reference;
@@ -28,10 +28,11 @@ class Option(NamedTuple):
     """A flag of `caffelite dataset` that some makers take."""
 
     help: str
-    kind: type = str  # or int, a number from 0 to `most`
+    kind: type = str  # or int, a number from `least` to `most`
     metavar: str = "N"
     default: object = None
     most: int = 0
+    least: int = 0
     required: bool = False
 
 
@@ -57,7 +58,19 @@ def docstring(name):
     return line, rest.strip()
 
 
-def paths(name, out, parts):
-    """{part: where its database comes in the folder `out`}."""
-    family = name.partition("-")[0]
-    return {part: os.path.join(out, f"{family}_{part}_lmdb") for part in parts}
+def place(name, out, file):
+    """Where a file or a database of the data set of a name comes in the folder `out`."""
+    family = getattr(maker(name), "FAMILY", name.partition("-")[0])
+    return os.path.join(out, f"{family}_{file}")
+
+
+def write_file(path, data):
+    """Make a file of these bytes; one that holds them already is left as it is."""
+    from ... import reading
+    from ...atomic import write_atomically
+    from ...errors import DataError
+
+    if not os.path.lexists(path):
+        write_atomically(path, data)
+    elif reading.data(path) != data:
+        raise DataError(f"{path}: exists already, with other content; remove it first")
