@@ -190,7 +190,7 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
     YOLO: {
         "SolverParameter.stagelr": DONE,
         "SolverParameter.stageiter": DONE,
-        "TransformationParameter.resize_params": refused("write one resize_param"),
+        "TransformationParameter.resize_params": DONE,
     },
     TSN: {
         "SolverParameter.device_ids": _GPU,
