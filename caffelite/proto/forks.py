@@ -24,6 +24,7 @@ from .given import Given
 NVCAFFE = "NVCaffe"
 INTEL = "Intel Caffe"
 YOLO = "MobileNet-YOLO"
+GKLZ = "gklz1982's caffe-yolov2"
 TSN = "temporal-segment-networks' Caffe"
 LISA = "LRCN's lisa-caffe"
 ENET = "ENet's Caffe"
@@ -190,7 +191,13 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
     YOLO: {
         "SolverParameter.stagelr": DONE,
         "SolverParameter.stageiter": DONE,
-        "TransformationParameter.resize_params": DONE,
+        "TransformationParameter.resize_params": refused("write one resize_param"),
+    },
+    GKLZ: {
+        f"DetectionOutputParameter.{name}": refused(
+            "write YoloDetectionOutput with yolo_detection_output_param, which has these fields"
+        )
+        for name in ("side", "num_box", "coords", "nms_threshold", "biases", "label_map_file")
     },
     TSN: {
         "SolverParameter.device_ids": _GPU,
@@ -277,17 +284,14 @@ IN_SOLVERS = {n.partition(".")[2] for n in WORDS if n.startswith("SolverParamete
 
 # Types of layers that are not here -> whose they are.
 TYPES = {
+    "MultiBoxLoss": SSD,
     "DetectionOutput": SSD,
     "DetectionEvaluate": SSD,
     "DetectNetTransformation": NVCAFFE,
     "SpatialDropout": INTEL,
     "ContinuationIndicator": INTEL,
     "MnActivation": INTEL,
-    "RegionLoss": YOLO,
-    "Yolov3": YOLO,
     "YoloSeg": YOLO,
-    "YoloDetectionOutput": YOLO,
-    "Yolov3DetectionOutput": YOLO,
     "SegmentationEvaluate": YOLO,
     "VideoData": TSN,
     "SegData": TSN,
