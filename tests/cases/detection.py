@@ -2,9 +2,383 @@ from functools import partial
 
 import numpy as np
 
-from caffelite.testing import case
+from caffelite.testing import TEST, case
 
 from ..reference import detection as ref
+from ..reference import yolo
+
+# YOLO
+
+SIZES = yolo.ANCHORS
+SCORES = (2, 24, 4, 5)  # 3 anchors of 5 + 3 numbers
+BOXES = [
+    [[0, 0.3, 0.4, 0.35, 0.2], [2, 0.35, 0.45, 0.3, 0.5], [1, 0.9, 0.1, 0.15, 0.25]],
+    [[1, 0.62, 0.55, 0.5, 0.4], [0, 0, 0, 0, 0], [2, 0.5, 0.5, 0.5, 0.5]],
+]
+
+
+def rows(values, per_picture):
+    """A blob of labels: rows of class, x, y, w, h for pictures in turn, 0 behind them."""
+
+    def fill(generator, shape):
+        blob = np.zeros((shape[0], per_picture, 5))
+        for n in range(shape[0]):
+            blob[n, :3] = values[n % len(values)]
+        return blob.reshape(shape)
+
+    return fill
+
+
+def annotated(generator, shape):
+    """Rows as AnnotatedData's; the last one is of no picture, and the second is clipped."""
+    return [
+        [0, 1, 0, 0.1, 0.3, 0.5, 0.5, 0],
+        [1, 3, 0, 0.0, 0.2, 0.3, 0.9, 0],
+        [0, 2, 0, 0.85, 0.05, 0.95, 0.3, 0],
+        [-1, -1, -1, -1, -1, -1, -1, -1],
+    ] * np.ones(shape)
+
+
+def biases(values):
+    return " ".join(f"biases: {v}" for v in values)
+
+
+def region(fields="", num=3, sizes=SIZES):
+    given = f"num_class: 3 num: {num} {biases(sizes)} {fields}"
+    return f"region_loss_param {{ {given} }}"
+
+
+def loss(twin, **how):
+    """The loss that a twin says; `.gradient` is what it says of the bottom, for test_yolo.py."""
+
+    def number(*blobs):
+        return twin(*blobs, **how)[0]
+
+    number.gradient = lambda *blobs: twin(*blobs, **how)[1]
+    return number
+
+
+FIVES = {1: rows(BOXES, 6)}
+YOLO = dict(values=FIVES, gradient=False)
+"""The gradient is no derivative of the loss: test_yolo.py holds it against the twin's."""
+
+case("RegionLoss", [SCORES, (2, 1, 6, 5)], region(), expect=loss(yolo.region_loss), **YOLO)
+case(
+    "RegionLoss",
+    [SCORES, (2, 1, 6, 5)],
+    region("rescore: 0 bias_match: 0 thresh: 0.5 coord_scale: 2 object_scale: 3"),
+    expect=loss(
+        yolo.region_loss, rescore=False, bias_match=False, thresh=0.5, coord_scale=2, object_scale=3
+    ),
+    **YOLO,
+)
+SQUARE = (2, 24, 4, 4)
+case(
+    "RegionLoss",
+    [SQUARE, (2, 150)],
+    region("side: 4 noobject_scale: 1"),
+    expect=loss(yolo.region_loss, form="gklz", noobject_scale=1),
+    values={1: rows(BOXES, 30)},
+    gradient=False,
+)
+case(
+    "RegionLoss",
+    [SQUARE, (1, 1, 4, 8)],
+    region("side: 4 class_scale: 2 bias_match: 0"),
+    expect=loss(yolo.region_loss, form="intel", class_scale=2, bias_match=False),
+    values={1: annotated},
+    gradient=False,
+    batch_axis=None,
+)
+refused = partial(case, "RegionLoss")
+refused([(2, 23, 4, 4), (2, 1, 6, 5)], region(), error="(N, 24, H, W): 3 anchors of 5 and 3 class")
+refused([SQUARE, (2, 1, 6, 4)], region(), error="expected (N, 1, T, 5), rows of class from 0, x")
+refused([SQUARE, (2, 150)], region(), error="expected side, 13, rows and columns; write how")
+refused([SQUARE, (2, 1, 6, 5)], region(sizes=SIZES[:4]), error="4 biases, expected a width and a")
+refused(
+    [SQUARE, (2, 1, 6, 5)], region(sizes=[0, *SIZES[1:]]), error="biases: 0, expected sizes abo"
+)
+refused([SQUARE, (2, 1, 6, 5)], region("coords: 8"), error="coords: 8, expected 4: x, y, w, h")
+refused([SQUARE, (2, 1, 6, 5)], region('class_map: "m"'), error="class_map is not done; write the")
+refused([SQUARE, (2, 1, 6, 5)], region('softmax_tree: "t"'), error="softmax_tree is not done; tra")
+for row, words in (
+    ([3, 0.5, 0.5, 0.1, 0.1], "row 1, of picture 1, with label 3 and center and sides (0.5, 0.5, "),
+    ([-1, 0.5, 0.5, 0.1, 0.1], "names no class, expected 0 to 2"),
+    ([0, 0.5, np.nan, 0.1, 0.1], "holds what is no number"),
+    ([0, 0.5, 0.5, 0.1, 0], "is a box of no area; leave it out of the data"),
+    ([0, 0.5, 0.5, 0.1, -0.1], "is a box of no area"),
+    ([0, 1, 0.5, 0.1, 0.1], "has its center outside of the picture"),
+):
+    good = [0, 0.5, 0.5, 0.2, 0.2]
+    bad = {1: rows([[good] * 3, [good, row, good]], 6)}
+    refused([SQUARE, (2, 1, 6, 5)], region(), values=bad, error=words)
+refused(
+    [SQUARE, (1, 1, 1, 8)],
+    region("side: 4"),
+    values={1: [2, 1, 0, 0.1, 0.1, 0.2, 0.2, 0]},
+    error="row 0, of picture 2, with label 1 and center and sides (0.15, 0.15, 0.1, 0.1), is of no",
+)
+refused(
+    [SQUARE, (1, 1, 1, 8)],
+    region("side: 4"),
+    values={1: [0, 0, 0, 0.1, 0.1, 0.2, 0.2, 0]},
+    error="names no class, expected 1 to 3",
+)
+
+V3 = [(2, 16, 4, 5), (2, 1, 6, 5)]  # 2 anchors of 5 + 3 numbers
+
+
+def v3(fields="", mask=(0, 1), scale=32):
+    masks = " ".join(f"mask: {k}" for k in mask)
+    given = f"num_class: 3 num: {len(mask)} anchors_scale: {scale} {masks} {biases(yolo.PIXELS)}"
+    return f"yolov3_param {{ {given} {fields} }}"
+
+
+def v3_case(fields="", mask=(0, 1), scale=32, **how):
+    twin = loss(yolo.yolov3, mask=mask, scale=scale, **how)
+    case("Yolov3", V3, v3(fields, mask, scale), expect=twin, **YOLO)
+
+
+v3_case()
+v3_case(
+    "class_scale: 2 coord_scale: 1 thresh: 0.6 label_smooth_eps: 0",
+    class_scale=2,
+    coord_scale=1,
+    thresh=0.6,
+    eps=0,
+)
+v3_case("use_focal_loss: true iou_thresh: 0.3", focal=True, iou_thresh=0.3)
+v3_case("use_logic_gradient: true object_scale: 3", logic=True, object_scale=3)
+for name in ("IOU", "GIOU", "DIOU", "CIOU"):
+    v3_case(f"iou_loss: {name} iou_thresh: 0.2", mask=(1, 3), scale=24, kind=name, iou_thresh=0.2)
+v3_case(
+    "iou_loss: GIOU iou_normalizer: 0.7 accumulate: false max_delta: 0.1 use_logic_gradient: true",
+    kind="GIOU",
+    weight=0.7,
+    adds=False,
+    most=0.1,
+    logic=True,
+)
+refused = partial(case, "Yolov3")
+refused([V3[0], (2, 30)], v3(), error="expected (2, 1, T, 5), rows of class, x, y, w, h")
+refused(V3, v3("num: 3"), error="mask names 2 anchors, expected num, 3")
+refused(V3, v3(mask=(0, 4)), error="mask: 4, but biases has 4 anchors")
+refused([(2, 17, 4, 5), V3[1]], v3(), error="expected (N, 16, H, W): 2 anchors of 5 and 3 classes")
+
+FOUND = dict(phase=TEST, batch_axis=None, gradient=False)
+
+
+def out(fields="", sizes=SIZES):
+    given = f"num_classes: 3 num_box: 3 {biases(sizes)} {fields}"
+    return f"yolo_detection_output_param {{ {given} }}"
+
+
+case(
+    "YoloDetectionOutput",
+    [SCORES],
+    out("per_image: true"),
+    expect=partial(yolo.yolo_detection_output, per_image=True),
+    **FOUND,
+)
+case(
+    "YoloDetectionOutput",
+    [(1, 24, 4, 5), (1, 24, 2, 3)],
+    out("confidence_threshold: 0.2 nms_threshold: 0.3"),
+    expect=partial(yolo.yolo_detection_output, least=0.2, threshold=0.3),
+    **FOUND,
+)
+case(
+    "YoloDetectionOutput",
+    [SCORES],
+    out("per_class: true per_image: true"),
+    expect=partial(yolo.yolo_detection_output, per_image=True, per_class=True),
+    **FOUND,
+)
+case(
+    "YoloDetectionOutput",
+    [SCORES],
+    out("confidence_threshold: 1"),
+    shapes=[(1, 1, 2, 7)],
+    expect=partial(yolo.yolo_detection_output, least=1),
+    **FOUND,
+)
+for layout in ("PLANES", "CELLS"):
+    given = f"num_classes: 3 num_box: 2 side: 3 layout: {layout} per_image: true"
+    case(
+        "YoloDetectionOutput",
+        [(2, 117)],
+        f"yolo_detection_output_param {{ {given} }}",
+        expect=partial(
+            yolo.v1_output, side=3, classes=3, boxes=2, planes=layout == "PLANES", per_image=True
+        ),
+        **FOUND,
+    )
+given = (
+    "num_classes: 3 num_box: 2 side: 3 layout: PLANES sqrt: false constriant: true per_class: true"
+)
+case(
+    "YoloDetectionOutput",
+    [(1, 13, 3, 3)],
+    f"yolo_detection_output_param {{ {given} }}",
+    positive=True,
+    expect=partial(
+        yolo.v1_output, side=3, classes=3, boxes=2, sqrt=False, constriant=True, per_class=True
+    ),
+    **FOUND,
+)
+refused = partial(case, "YoloDetectionOutput", phase=TEST)
+refused([SCORES], "yolo_detection_output_param { num_box: 3 }", error="num_classes is missing")
+refused([(2, 25, 4, 5)], out(), error="expected (N, 24, H, W): 3 anchors of 5 and 3 classes")
+refused([SCORES], out(sizes=SIZES[:5]), error="5 biases, expected a width and a height for each")
+refused([(2, 116)], f"yolo_detection_output_param {{ {given} }}", error="expected 117 numbers a pi")
+
+
+def v3_out(fields="", maps=2, masks=(2, 3, 0, 1), scales=(32, 16)):
+    given = " ".join([f"mask: {k}" for k in masks] + [f"anchors_scale: {s}" for s in scales])
+    given += f" num_classes: 3 num_box: 2 mask_group_num: {maps} {biases(yolo.PIXELS)} {fields}"
+    return f"yolov3_detection_output_param {{ {given} }}"
+
+
+MAPS = [(2, 16, 2, 3), (2, 16, 4, 6)]
+v3_twin = partial(
+    yolo.yolov3_detection_output, sizes=yolo.PIXELS, mask=(2, 3, 0, 1), scales=(32, 16)
+)
+case(
+    "Yolov3DetectionOutput",
+    MAPS,
+    v3_out("per_image: true"),
+    expect=partial(v3_twin, per_image=True),
+    **FOUND,
+)
+case(
+    "Yolov3DetectionOutput",
+    MAPS,
+    v3_out("per_image: true per_class: true confidence_threshold: 0.3"),
+    expect=partial(v3_twin, per_image=True, per_class=True, least=0.3),
+    **FOUND,
+)
+case(
+    "Yolov3DetectionOutput",
+    [(1, 16, 2, 3)],
+    v3_out("nms_threshold: 0.2", 1, (1, 3), (20,)),
+    expect=partial(
+        yolo.yolov3_detection_output, sizes=yolo.PIXELS, mask=(1, 3), scales=(20,), threshold=0.2
+    ),
+    **FOUND,
+)
+refused = partial(case, "Yolov3DetectionOutput", phase=TEST)
+refused(MAPS, v3_out("gaussian_box: true"), error="gaussian_box is not done: MobileNet-YOLO finds")
+refused(MAPS, v3_out(maps=3), error="mask_group_num: 3, but there are 2 maps")
+refused(MAPS, v3_out(masks=(2, 3, 0)), error="mask names 3 anchors, expected num_box, 2, for each")
+refused(MAPS, v3_out(scales=(32,)), error="anchors_scale: [32], expected the pixels in a cell of 2")
+refused(MAPS, v3_out(masks=(2, 9, 0, 1)), error="mask: 9, but biases has 4 anchors")
+
+FIRST = [(2, 117), (2, 63)]  # 9 cells of 3 classes and 2 boxes
+
+
+def first_labels(generator, shape):
+    """Objects in some cells, one of them difficult; the class of others is -1."""
+    labels = np.zeros((shape[0], 7, 9))
+    labels[:, 2] = -1
+    for n in range(shape[0]):
+        boxes = np.zeros((9, 4))
+        for cell, label, difficult in ((1, 0, 0), (4, 2, 1), (8, 2, 0))[: 1 + n % 3 + n // 1 % 2]:
+            labels[n, :3, cell] = difficult, 1, label
+            row, column = divmod(cell, 3)
+            boxes[cell] = (column + 0.4) / 3, (row + 0.7) / 3, 0.3 + 0.1 * n, 0.5
+        labels[n, 3:] = boxes.reshape(4, 9)
+    return labels.reshape(shape)
+
+
+def first(fields="", name="detection_loss_param"):
+    return f"{name} {{ side: 3 num_class: 3 num_object: 2 {fields} }}"
+
+
+V1 = dict(values={1: first_labels})
+how = dict(side=3, classes=3, boxes=2)
+case("DetectionLoss", FIRST, first(), expect=loss(yolo.detection_loss, **how), gradient=False, **V1)
+case(
+    "DetectionLoss",
+    [(2, 13, 3, 3), (2, 63)],
+    first(
+        "sqrt: false constriant: true object_scale: 2 noobject_scale: 1 class_scale: 3 "
+        "coord_scale: 1"
+    ),
+    expect=loss(
+        yolo.detection_loss,
+        sqrt=False,
+        constriant=True,
+        object_scale=2,
+        noobject_scale=1,
+        class_scale=3,
+        coord_scale=1,
+        **how,
+    ),
+    gradient=False,
+    **V1,
+)
+case(
+    "DetectionLoss",
+    FIRST,
+    first(),
+    values={1: [0]},
+    expect=loss(yolo.detection_loss, **how),
+    gradient=False,
+)
+refused = partial(case, "DetectionLoss")
+refused(
+    [(2, 116), (2, 63)], first(), error="expected 117 numbers a picture: 3^2 cells of 3 classes"
+)
+refused([(2, 117), (2, 62)], first(), error="expected 2 x 63: 7 numbers for each of 3^2 cells")
+for cell, words in (
+    (
+        [0, 1, 3, 0.5, 0.5, 0.1, 0.1],
+        "column 2 of picture 0, with label 3 and center and sides (0.5, ",
+    ),
+    ([0, 1, -1, 0.5, 0.5, 0.1, 0.1], "names no class, expected 0 to 2"),
+    ([0, 1, 0, 0.5, 0.5, 0.1, 0], "is a box of no area; leave it out of the data"),
+    ([0, 1, 0, 0.5, np.nan, 0.1, 0.1], "holds what is no number"),
+):
+    label = np.zeros((7, 9))
+    label[:3, 5] = cell[:3]
+    label[3:].reshape(9, 4)[5] = cell[3:]
+    refused(FIRST, first(), values={1: label.ravel()}, error=words)
+refused(FIRST, first("side: 0"), error="side: 0, num_object: 2, expected at least 1")
+
+case(
+    "EvalDetection",
+    FIRST,
+    first("threshold: 0.1", "eval_detection_param"),
+    expect=partial(yolo.eval_first, threshold=0.1, **how),
+    gradient=False,
+    **V1,
+)
+case(
+    "EvalDetection",
+    FIRST,
+    first("threshold: 0.3 nms: 0.4 score_type: OBJ", "eval_detection_param"),
+    expect=partial(yolo.eval_first, threshold=0.3, nms=0.4, score="OBJ", **how),
+    gradient=False,
+    **V1,
+)
+given = f"eval_detection_param {{ side: 4 num_class: 3 num_object: 3 nms: 0.5 {biases(SIZES)} }}"
+EVAL = dict(phase=TEST, gradient=False)
+case(
+    "EvalDetection",
+    [SQUARE, (2, 150)],
+    given,
+    values={1: rows(BOXES, 30)},
+    shapes=[(2, 195)],
+    **EVAL,
+)
+refused = partial(case, "EvalDetection", phase=TEST)
+refused(
+    [SQUARE, (2, 1, 6, 5)], given, error="2 x 112, 7 numbers a cell; or (1, 1, R, 8), rows of A"
+)
+refused([SCORES, (2, 150)], given, error="expected side, 4, rows and columns")
+
+
+# SSD
 
 MAP, PICTURE = (2, 3, 4, 5), (2, 1, 40, 60)
 
@@ -63,106 +437,3 @@ for shapes, error in (
     ([MAP, (2, 3)], '"x1" has shape (2, 3), expected (N, C, height, width)'),
 ):
     case("PriorBox", shapes, "prior_box_param { min_size: 9 }", error=error)
-
-GENERATOR = np.random.default_rng(3)
-
-
-def boxes(count):
-    """Boxes within the picture, of many sizes."""
-    center, size = GENERATOR.uniform(0.1, 0.9, (count, 2)), GENERATOR.uniform(0.1, 0.6, (count, 2))
-    return np.concatenate([center - size / 2, center + size / 2], axis=1)
-
-
-def rows(*images_and_labels):
-    """Ground truth: a box for each (image, label), the last of which is difficult."""
-    found = np.zeros((1, 1, len(images_and_labels), 8))
-    found[0, 0, :, :2] = images_and_labels
-    found[0, 0, :, 3:7] = boxes(len(images_and_labels)).clip(0, 1)
-    found[0, 0, -1, 7] = 1
-    return found
-
-
-COUNT, CLASSES = 14, 4
-PRIORS = np.stack([boxes(COUNT).ravel(), np.tile([0.1, 0.1, 0.2, 0.3], COUNT)])[None]
-TRUTH = rows((0, 1), (0, 3), (2, 2), (2, 1))
-SSD = {"code": "CENTER_SIZE", "classes": CLASSES}
-
-
-def multi_box(fields="", images=3, truth=TRUTH, expect=None, error=None, places=1, loss="", **how):
-    case(
-        "MultiBoxLoss",
-        [(images, COUNT * 4 * places), (images, COUNT * CLASSES), PRIORS.shape, truth.shape],
-        f"multibox_loss_param {{ num_classes: {CLASSES} code_type: CENTER_SIZE {fields} }} {loss}",
-        values={2: PRIORS, 3: truth},
-        expect=None if expect is None else partial(ref.multi_box_loss, **SSD | expect),
-        error=error,
-        shapes=[()],
-        **{"batch_axis": None} | how,
-    )
-
-
-multi_box(expect={})
-multi_box("neg_pos_ratio: 1.5 neg_overlap: 0.3", expect={"ratio": 1.5, "below": 0.3})
-multi_box("mining_type: NONE loc_weight: 0.3", expect={"mining": "NONE", "weight": 0.3})
-multi_box(
-    "mining_type: HARD_EXAMPLE sample_size: 6",
-    expect={"mining": "HARD_EXAMPLE", "sample_size": 6},
-)
-multi_box("conf_loss_type: LOGISTIC", expect={"softmax": False})
-multi_box(
-    "conf_loss_type: LOGISTIC mining_type: NONE loc_loss_type: L2",
-    expect={"softmax": False, "mining": "NONE", "square": True},
-)
-multi_box(
-    "code_type: CORNER_SIZE match_type: BIPARTITE",
-    expect={"code": "CORNER_SIZE", "threshold": None},
-)
-multi_box(
-    "use_difficult_gt: false overlap_threshold: 0.3", expect={"difficult": False, "threshold": 0.3}
-)
-multi_box(truth=np.full((1, 1, 1, 8), -1.0), expect={}, batch_axis=0)
-multi_box(truth=rows((0, 2), (0, 3)), expect={}, batch_axis=0, empty=False)
-# what these compute is recorded; here they must have gradients
-multi_box("share_location: false mining_type: NONE", places=CLASSES)
-multi_box("share_location: false mining_type: NONE use_prior_for_matching: false", places=CLASSES)
-multi_box("use_prior_for_matching: false bp_inside: true")
-multi_box("ignore_cross_boundary_bbox: true nms_param { nms_threshold: 0.4 top_k: 9 }")
-multi_box(
-    "encode_variance_in_target: true", gradient=False
-)  # it is not that of the loss, as in SSD
-multi_box("map_object_to_agnostic: true", error="num_classes is 4, expected 2, the background and")
-multi_box("num_classes: 0", error="num_classes is missing")
-multi_box("background_label_id: 4", error="background_label_id is 4, expected 0 to 3")
-multi_box("do_neg_mining: false", error="do_neg_mining is false, mining_type MAX_NEGATIVE")
-multi_box("share_location: false", places=4, error="write mining_type: NONE")
-multi_box("nms_param { nms_threshold: 0.4 }", error="nms_param of mining has no top_k")
-multi_box("mining_type: HARD_EXAMPLE sample_size: 0", error="sample_size is 0, expected at least 1")
-multi_box(
-    "num_classes: 5", error='"x1" has shape (3, 56), expected (3, 70): 5 scores for each of 14'
-)
-multi_box(
-    places=2, error='"x0" has shape (3, 112), expected (3, 56): 4 numbers for each of 14 priors'
-)
-multi_box(
-    truth=np.zeros((1, 1, 2, 7)), error='"x3" has shape (1, 1, 2, 7), expected (1, 1, boxes, 8)'
-)
-multi_box(truth=rows((3, 1)), error="expected an image from 0 to 2, one of the batch")
-multi_box(
-    truth=rows((0, 4)), error="expected a label from 0 to 3; num_classes counts the background"
-)
-multi_box(truth=rows((0, 0)), error="expected another label than 0, background_label_id")
-multi_box(truth=rows((0, 1)) + ([0] * 5 + [np.nan] * 3), error="expected numbers")
-multi_box(error='bottom[2] "x2" has no gradient, but propagate_down asks for it')
-case(
-    "MultiBoxLoss",
-    [(3, 8), (3, 8), (1, 2, 8), (1, 1, 1, 8)],
-    "multibox_loss_param { num_classes: 4 code_type: CENTER_SIZE }",
-    values={2: [0, 0, 1, 1, 0, 0, 0, 1], 3: [-1.0]},
-    error='"x2": prior 1 is (0, 0, 0, 1), expected a box with an area, which the code CENTER_SIZE',
-)
-case(
-    "MultiBoxLoss",
-    [(3, 8), (3, 8), (1, 8), (1, 1, 1, 8)],
-    "multibox_loss_param { num_classes: 4 }",
-    error='"x2" has shape (1, 8), expected (1, 2, priors * 4), as PriorBox makes them',
-)
