@@ -77,7 +77,8 @@ def pair(param, dtype=np.float64, in_place=True):
     generator = np.random.default_rng(2)
     benchmark.fill(net)
     for layer in net.layers:
-        for blob in layer.blobs if layer.type != "BatchNorm" else ():
+        learned = layer.blobs if layer.type not in ("BatchNorm", "Normalize") else ()
+        for blob in learned:  # Normalize gives SSD's gradient only where its scales are equal
             blob.data[...] += 0.01 * generator.standard_normal(blob.shape)
         if layer.type == "BatchNorm" and param.state.phase == TEST:
             mean, variance, factor = (blob.data for blob in layer.blobs)
@@ -109,6 +110,38 @@ def assert_same_step(net, twin, outputs, tolerance):
         for blob, grad in zip(net.params[name], theirs, strict=True):
             distance = abs(blob.diff - grad.reshape(blob.shape)).max()
             assert distance <= tolerance * largest, name
+
+
+SSD = """
+layer { name: "in" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: 3 dim: 3 dim: 24 dim: 20 } shape { dim: 1 dim: 1 dim: 6 dim: 8 } } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 6 kernel_size: 3 stride: 4 pad: 1 } }
+layer { name: "norm1" type: "Normalize" bottom: "conv1" top: "norm1"
+  norm_param { across_spatial: false channel_shared: false scale_filler { value: 20 } } }
+layer { name: "loc" type: "Convolution" bottom: "norm1" top: "loc"
+  convolution_param { num_output: 16 kernel_size: 1 } }
+layer { name: "loc_perm" type: "Permute" bottom: "loc" top: "loc_perm"
+  permute_param { order: [0, 2, 3, 1] } }
+layer { name: "loc_flat" type: "Flatten" bottom: "loc_perm" top: "loc_flat" }
+layer { name: "conf" type: "Convolution" bottom: "norm1" top: "conf"
+  convolution_param { num_output: 44 kernel_size: 1 } }
+layer { name: "conf_perm" type: "Permute" bottom: "conf" top: "conf_perm"
+  permute_param { order: [0, 2, 3, 1] } }
+layer { name: "conf_flat" type: "Flatten" bottom: "conf_perm" top: "conf_flat" }
+layer { name: "priors" type: "PriorBox" bottom: "norm1" bottom: "data" top: "priors"
+  prior_box_param { min_size: 6 max_size: 9 aspect_ratio: 2 variance: [0.1, 0.1, 0.2, 0.2] } }
+layer { name: "loss" type: "MultiBoxLoss"
+  bottom: "loc_flat" bottom: "conf_flat" bottom: "priors" bottom: "label" top: "loss"
+  propagate_down: [true, true, false, false]
+  multibox_loss_param { num_classes: 11 code_type: CENTER_SIZE neg_pos_ratio: 2 } }
+"""
+
+
+def test_a_step_of_ssd_s_twin_is_a_step_of_the_net():
+    param = text_format.Parse(SSD, caffe_pb2.NetParameter())
+    param.state.phase = TRAIN
+    assert_same_step(*pair(param), 1e-6)
 
 
 @pytest.mark.slow

@@ -65,26 +65,73 @@ def in_memory(folder, phase, batch):
     param.state.phase = TRAIN
     param = filter_layers(param)
     for layer in param.layer:
-        if layer.type == "Data":
+        if layer.type in LABELS:
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
             feed.input_param.shape.extend([deploy.layer[0].input_param.shape[0]])
             if len(layer.top) > 1:
-                feed.input_param.shape.add(dim=[batch])
+                feed.input_param.shape.add(dim=LABELS[layer.type](layer, batch))
             layer.CopyFrom(feed)
     return param
 
 
+ROWS, CELL, FIVE = 8, 7, 5  # numbers of a box: AnnotatedData's, BoxData's, MobileNet-YOLO's
+
+
+def of_boxes(layer, batch):
+    """The shape of AnnotatedData's labels, two boxes a picture."""
+    five = layer.annotated_data_param.yolo_data_type
+    return (batch, 1, 300, FIVE) if five else (1, 1, 2 * batch, ROWS)
+
+
+def of_cells(layer, batch):
+    """The shape of BoxData's labels."""
+    (side,) = layer.data_param.side or [7]
+    return batch, CELL * side**2
+
+
+LABELS = {  # the shape of the labels of each data layer, for a batch
+    "Data": lambda layer, batch: (batch,),
+    "AnnotatedData": of_boxes,
+    "BoxData": of_cells,
+}
+
+
 def samples(param):
-    """{input: array}: unit noise for the data; one of ten classes for labels, one a sample."""
+    """{input: array}: unit noise for the data; one of ten classes for labels, boxes too."""
     generator, arrays = np.random.default_rng(0), {}
     for layer in param.layer:
         if layer.type == "Input":
             for top, shape in zip(layer.top, layer.input_param.shape, strict=True):
                 if len(shape.dim) == 1:
                     arrays[top] = generator.integers(0, 10, shape.dim).astype(np.float32)
+                elif top == "label":
+                    arrays[top] = labelled_boxes(generator, tuple(shape.dim))
                 else:
                     arrays[top] = generator.standard_normal(shape.dim, np.float32)
     return arrays
+
+
+def labelled_boxes(generator, shape):
+    """Labels of one of the shapes of LABELS, two boxes a picture."""
+    count = shape[2] // 2 if shape[-1] == ROWS else shape[0]
+    classes = generator.integers(0, 10, (count, 2))
+    sides, middle = generator.uniform(0.1, 0.4, (2, count, 2, 2))
+    middle = np.array([[0.3, 0.3], [0.7, 0.7]]) + middle / 4  # they are in different cells
+    labels = np.zeros(shape, np.float32)
+    if shape[-1] == ROWS:
+        boxes = np.concatenate([middle - sides / 2, middle + sides / 2], axis=2)
+        rows = labels.reshape(count, 2, ROWS)
+        rows[..., 0], rows[..., 1], rows[..., 3:7] = np.arange(count)[:, None], classes + 1, boxes
+    elif shape[-1] == FIVE:
+        labels[:, 0, :2, 0], labels[:, 0, :2, 1:3], labels[:, 0, :2, 3:] = classes, middle, sides
+    else:
+        side = int((shape[1] // CELL) ** 0.5)
+        cell = (middle * side).astype(int) @ [1, side]
+        planes, picture = labels.reshape(count, CELL, -1), np.arange(count)[:, None]
+        planes[picture, 1, cell], planes[picture, 2, cell] = 1, classes
+        boxes = planes[:, 3:].reshape(count, -1, 4)
+        boxes[picture, cell] = np.concatenate([middle, sides], axis=2)
+    return labels
 
 
 def fill(net):
@@ -96,7 +143,7 @@ def fill(net):
             values[0][...], values[1][...], values[2][...] = 0, 1, 1
         elif values:
             weight, *bias = values
-            if layer.type == "Scale":
+            if layer.type in ("Scale", "Normalize"):
                 weight[...] = 1
             else:
                 limit = np.sqrt(6 * weight.shape[0] / weight.size)
