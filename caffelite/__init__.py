@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for type checkers alone: what is found below when it is fir
     from .layers.utility.python import Layer
     from .net import Net
     from .own_code import allow_python
+    from .predict.box_net import BoxFinder
     from .proto.caffe_pb2 import TEST, TRAIN
     from .proto.text import allow_unknown
     from .pycaffe import _caffe, classifier, coord_map, detector, draw, io, net_spec
@@ -69,6 +70,7 @@ _HOMES = {
     "rng": ["set_random_seed"],
     "pycaffe.net_spec": ["NetSpec", "to_proto", "params"],
     "solver": ["Solver", "Together", "get_solver", "optimize"],
+    "predict.box_net": ["BoxFinder"],
     "pycaffe.classifier": ["Classifier"],
     "pycaffe.detector": ["Detector"],
     "pycaffe._caffe": [

@@ -1,17 +1,30 @@
 """Pictures with boxes: AnnotatedDatums, label maps, and boxes that follow their pixels."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from google.protobuf import text_format
 
 import caffelite
 from caffelite.data.annotated import AnnotatedSource, annotated, boxes_of
-from caffelite.data.boxes import Boxes
+from caffelite.data.boxes import Boxes, emitted
 from caffelite.data.datum import DatumSource, from_pixels, pixels
+from caffelite.data.geometry import Expand, Resize
+from caffelite.data.image import encode
 from caffelite.data.label_map import class_names, read_label_map, write_label_map
 from caffelite.data.lmdb import LmdbWriter
+from caffelite.data.sampler import BoxCrop, SampleCrop, cropped, meets
 from caffelite.errors import CaffeliteError, DataError
+from caffelite.layers.data.box_data import BoxData
+from caffelite.proto.caffe_pb2 import (
+    AnnotatedDataParameter,
+    EmitConstraint,
+    ResizeParameter,
+    SampleConstraint,
+    TransformationParameter,
+)
 
 GOLDEN = Path(__file__).parent / "golden" / "detection_data"
 PICTURE = np.random.default_rng(0).integers(0, 256, (3, 24, 32), np.uint8)
@@ -142,3 +155,233 @@ def test_batches_are_those_of_ssd(case, monkeypatch):
             most = max(1, np.abs(want).max())
             within = 0.01 if case.stem.startswith("image") and blob == "data" else 1e-4
             assert np.abs(got - want).max() <= within * most
+
+
+# Labels in other forms
+
+
+def labels_of(tmp_path, type, data="", options="", boxes=None, tops=1):
+    """What a layer of this type gives for two pictures, with the four boxes and none, or others."""
+    if not (tmp_path / "db").exists():
+        written(tmp_path / "db", [four(), Boxes()] if boxes is None else boxes)
+    names = "".join(f'top: "label{i}" ' for i in range(tops))
+    text = f"""layer {{ name: "data" type: "{type}" top: "data" {names} {options}
+        data_param {{ source: "{tmp_path}/db" backend: LMDB batch_size: 2 {data} }} }}"""
+    (tmp_path / "net.prototxt").write_text(text)
+    net = caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TEST)
+    net.forward()
+    return [net.blobs[f"label{i}"].data.copy() for i in range(tops)]
+
+
+def test_boxes_of_mobilenet_yolo_stand_in_rows_of_five(tmp_path):
+    five = "annotated_data_param { yolo_data_type: 1 yolo_data_jitter: 0 %s }"
+    (labels,) = labels_of(tmp_path, "AnnotatedData", options=five % "")
+    want = [
+        [2, 0.275, 0.35, 0.45, 0.5],
+        [2, 0.84, 0.225, 0.28, 0.35],
+        [1, 0.275, 0.675, 0.15, 0.25],
+    ]
+    np.testing.assert_allclose(labels[0, 0, :3], want, 1e-6)
+    assert labels.shape == (2, 1, 300, 5) and not labels[0, 0, 3:].any() and not labels[1].any()
+    (labels,) = labels_of(tmp_path, "AnnotatedData", options=five % "train_diffcult: true")
+    np.testing.assert_allclose(labels[0, 0, 2], [0, 0.65, 0.625, 0.5, 0.65], 1e-6)
+    (flat,) = labels_of(tmp_path, "BoxData", "label_boxes: 30")
+    assert flat.shape == (2, 150)
+    np.testing.assert_array_equal(flat[0], labels[0, 0, :30].reshape(-1))
+
+
+def test_boxes_beyond_those_that_labels_hold_are_told_of(tmp_path, caplog):
+    many = Boxes([[0, 0, 0.5, 0.5]] * 4, [1] * 4)
+    (labels,) = labels_of(tmp_path, "BoxData", "label_boxes: 3", boxes=[many])
+    assert labels.shape == (2, 15) and (labels[0].reshape(3, 5)[:, 1] == 0.25).all()
+    assert "A picture has 4 boxes, of which labels hold the first 3" in caplog.text
+
+
+def test_grids_hold_the_object_of_each_cell(tmp_path):
+    grids = labels_of(tmp_path, "BoxData", "side: [2, 1]", tops=2)
+    assert [grid.shape for grid in grids] == [(2, 28), (2, 7)]
+    np.testing.assert_array_equal(grids[0][0, :12], [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 1, 0])
+    places = grids[0][0, 12:].reshape(4, 4)
+    want = [[0.275, 0.35, 0.45, 0.5], [0.84, 0.225, 0.28, 0.35], [0.275, 0.675, 0.15, 0.25]]
+    np.testing.assert_allclose(places, [*want, [0.65, 0.625, 0.5, 0.65]], 1e-6)
+    np.testing.assert_allclose(grids[1][0], [0, 1, 1, *want[2]], 1e-6)  # the last of all
+    np.testing.assert_array_equal(grids[1][1], [0, 0, -1, 0, 0, 0, 0])
+
+
+def test_datums_of_the_first_yolo_are_read(tmp_path):
+    datum = from_pixels(PICTURE, 0)
+    datum.encoded, datum.data = True, encode(PICTURE, "png")
+    datum.float_data.extend([4, 1, 0.25, 0.5, 0.5, 0.25, 0, 0, 0.75, 0.5, 0.25, 0.25])
+    with LmdbWriter(tmp_path / "db") as database:
+        database.put(b"0", datum.SerializeToString())
+        datum.float_data.append(1)
+        database.put(b"1", datum.SerializeToString())
+    source = AnnotatedSource(tmp_path / "db")
+    want = [[0, 5, 0, 0, 0.375, 0.5, 0.625, 1], [0, 1, 0, 0.625, 0.375, 0.875, 0.625, 0]]
+    np.testing.assert_array_equal(source.sample(0)[1].rows(), want)
+    with pytest.raises(DataError, match="record 1 .* 13 values of float_data, expected 6 fo"):
+        source.sample(1)
+
+
+def test_a_picture_of_the_first_yolo_is_cropped_around_the_middle_of_a_box():
+    step, widths = BoxCrop(), set()
+    for seed in range(60):
+        boxes = Boxes([[0.9, 0.1, 1, 0.2], [0.1, 0.5, 0.3, 0.9]], [1, 2])
+        boxes.emit, boxes.uncut = BoxData.emit, True
+        image = step(PICTURE, np.random.default_rng(seed), boxes)
+        assert image.shape == PICTURE.shape and 1 <= len(boxes) <= 2
+        widths.update(np.round(boxes.centers()[boxes.labels == 2, 2], 4).tolist())
+    assert min(widths) >= 0.2 and max(widths) <= 0.2 / 0.65 and len(widths) > 10
+    assert step(PICTURE, np.random.default_rng(0), Boxes()).shape == PICTURE.shape
+
+
+def test_one_of_several_sizes_is_drawn_for_ten_batches(tmp_path):
+    sizes = [f"resize_param {{ height: {n} width: {n} prob: 0.5 }}" for n in (8, 12)]
+    labels_of(tmp_path, "AnnotatedData", options=f"transform_param {{ {' '.join(sizes)} }}")
+    caffelite.set_random_seed(1)
+    net, found = caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TRAIN), []
+    for _ in range(80):
+        net.forward()
+        found.append(net.blobs["data"].data.shape[2])
+    tens = [set(found[i : i + 10]) for i in range(0, 80, 10)]
+    assert all(len(sizes) == 1 for sizes in tens) and set(found) == {8, 12}
+
+
+# Crops that samplers draw, by distributions that SSD's Caffe gave in 10,000 calls
+
+OPS = GOLDEN.parent / "detection" / "ops"
+
+
+def ops(name):
+    """(arrays, what is said of them) of a recorded function."""
+    arrays = np.load(OPS / f"{name}.npz")
+    return arrays, json.loads(str(arrays["meta"]))
+
+
+@pytest.mark.parametrize("name", ["ssd300", "min_jaccard_0.7", "object_coverage"])
+def test_samplers_draw_what_those_of_ssd_draw(name):
+    recorded, meta = ops(f"sampler_{name}")
+    options = text_format.Parse(meta["annotated_data_param"], AnnotatedDataParameter())
+    step, random, calls = SampleCrop(options.batch_sampler), np.random.default_rng(3), 1000
+    found = [step.windows(recorded["in/objects"], random) for _ in range(calls)]
+    counts = np.bincount([len(windows) for windows in found], minlength=8) / calls
+    np.testing.assert_allclose(counts, recorded["out/per_call"] / 10_000, atol=0.05)
+    windows = np.concatenate(found).astype(float)
+    width, height = (windows[:, 2:] - windows[:, :2]).T
+    assert 0 <= windows.min() and windows.max() <= 1 + 1e-6
+    values = {"width": width, "height": height, "scale": np.sqrt(width * height)}
+    values |= {"aspect": width / height, "xmin": windows[:, 0], "ymin": windows[:, 1]}
+    for key, value in values.items():
+        error = recorded[f"out/{key}/std"] / np.sqrt(len(value)) + 1e-6
+        assert abs(value.mean() - recorded[f"out/{key}/mean"]) < 4.5 * error
+        middle = slice(2, -2)  # from the 5th to the 95th percentile
+        quantiles = np.quantile(value, meta["quantiles"][middle])
+        np.testing.assert_allclose(quantiles, recorded[f"out/{key}/q"][middle], atol=8 * error)
+
+
+def test_without_objects_no_constraint_is_met():
+    recorded, meta = ops("sample_constraint_no_objects")
+    for name, text in meta["params"].items():
+        constraint = text_format.Parse(text, SampleConstraint())
+        got = meets(recorded["in/samples"], np.empty((0, 4), np.float32), constraint)
+        np.testing.assert_array_equal(got, recorded[f"out/{name}"])
+
+
+def test_all_kinds_of_constraints_are_met_for_one_box():
+    boxes = np.float32([[0, 0, 0.5, 0.5], [0.6, 0.6, 0.8, 0.8]])
+    window = np.float32([[0.2, 0.2, 1, 1]])  # covers little of the first, all of the second
+    constraint = SampleConstraint(max_jaccard_overlap=0.2, min_object_coverage=0.9)
+    assert meets(window, boxes, constraint)
+    assert not meets(window, boxes[:1], constraint)
+    constraint = SampleConstraint(min_jaccard_overlap=0.11, min_object_coverage=0.9)
+    assert not meets(window, boxes, constraint)  # the first has one, the second the other
+
+
+def test_boxes_are_seen_from_a_crop_as_ssd_sees_them():
+    recorded, _ = ops("project_after_crop")
+    for window, corners, want, left in zip(
+        *(recorded[key] for key in ("in/S", "in/B", "out/box", "out/ok")), strict=True
+    ):
+        boxes = Boxes([corners], [1])
+        boxes.cut(tuple(window.tolist()))
+        assert len(boxes) == left
+        np.testing.assert_allclose(boxes.corners, want[None][: len(boxes)], atol=1e-6)
+
+
+def test_boxes_are_left_that_ssd_leaves():
+    recorded, meta = ops("emit_constraint")
+    for name, text in meta["params"].items():
+        constraint = text_format.Parse(text, EmitConstraint())
+        got = [
+            emitted(corners[None], tuple(window.tolist()), constraint)[0]
+            for window, corners in zip(recorded["in/S"], recorded["in/B"], strict=True)
+        ]
+        np.testing.assert_array_equal(got, recorded[f"out/{name}"])
+
+
+def test_a_crop_is_that_of_ssd():
+    recorded, meta = ops("crop_image")
+    for name, window in meta["crops"].items():
+        for emit, text in meta["transform_param"].items():
+            param = text_format.Parse(text, TransformationParameter())
+            boxes = boxes_of(
+                annotated(
+                    from_pixels(recorded["in/image"], 0),
+                    Boxes(recorded["in/boxes"], recorded["in/labels"], recorded["in/difficult"]),
+                )
+            )
+            boxes.emit = param.emit_constraint if text else None
+            image = cropped(recorded["in/image"], boxes, window)
+            np.testing.assert_array_equal(image, recorded[f"out/{name}/image"])
+            np.testing.assert_allclose(boxes.rows(), recorded[f"out/{name}/{emit}/rows"], atol=1e-6)
+
+
+def test_a_picture_is_expanded_as_ssd_expands_it():
+    recorded, meta = ops("expand_image")
+    param = text_format.Parse(meta["transform_param"], TransformationParameter())
+    step, random = Expand(param.expand_param, list(param.mean_value)), np.random.default_rng(5)
+    image, ratios, offsets, calls = recorded["in/image"], [], [], 1000
+    for _ in range(calls):
+        boxes = Boxes(recorded["in/boxes"], recorded["in/labels"], recorded["in/difficult"])
+        boxes.raw = True
+        canvas = step(image, random, boxes)
+        if canvas is image:
+            continue
+        _, height, width = canvas.shape
+        left, top = boxes.corners[0, :2] * (width, height) - recorded["in/boxes"][0, :2] * (32, 24)
+        left, top = round(float(left)), round(float(top))
+        np.testing.assert_array_equal(canvas[:, top : top + 24, left : left + 32], image)
+        assert canvas.astype(int).sum() == image.sum() + 32 * 3 * (height * width - 24 * 32)
+        ratios.append(height / 24)
+        offsets += [top / (height - 24)] if height > 24 else []
+    assert abs(len(ratios) / calls - recorded["out/expanded_fraction"]) < 0.06
+    for got, key in ((ratios, "ratio"), (offsets, "offset_y")):
+        quantiles = np.quantile(got, meta["quantiles"][2:-2])
+        np.testing.assert_allclose(quantiles, recorded[f"out/{key}/q"][2:-2], atol=0.25)
+    assert (step(image, np.random.default_rng(3), None)[:, 0, 0] == [104, 117, 123]).all()
+
+
+def test_boxes_follow_resizing_as_in_ssd():
+    recorded, meta = ops("resize_boxes")
+    for name, text in meta["params"].items():
+        step = Resize(text_format.Parse(text, ResizeParameter()))
+        for (width, height), want in zip(meta["sizes_wh"], recorded[f"out/{name}"], strict=True):
+            boxes = Boxes(recorded["in/boxes"], range(30))
+            step(np.zeros((1, height, width), np.uint8), None, boxes)
+            np.testing.assert_allclose(boxes.corners, want, atol=1e-6)
+
+
+def test_boxes_of_fit_small_size_are_in_fractions_of_the_scales():
+    recorded, meta = ops("extrapolate_boxes")
+    step = Resize(text_format.Parse(meta["param"], ResizeParameter()))
+    whole = Boxes([[0, 0, 1, 1]], [1])
+    step(np.zeros((1, 375, 500), np.uint8), None, whole)
+    for corners, window, want in zip(
+        *(recorded[key] for key in ("in/boxes", "in/crop", "out/box")), strict=True
+    ):
+        boxes = Boxes([corners], [1])
+        boxes.stretch = whole.stretch
+        x1, y1, x2, y2 = window.tolist()
+        boxes.cut = lambda window: None  # it was cut before, there
+        boxes.finish((x1, y1, x2, y2), False)
+        np.testing.assert_allclose(boxes.corners[0], want, atol=1e-5)

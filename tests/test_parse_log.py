@@ -77,6 +77,16 @@ def test_events_give_the_same_tables(tmp_path, capsys):
     ]
 
 
+def test_tests_of_detectors(tmp_path, capsys):
+    """The lines of SSD's Caffe, with those of show_per_class_result."""
+    lines = ["Iteration 0, Testing net (#0)", "Ignoring source layer mbox_loss", "class1: 0.25"]
+    lines += ["class2: 1e-05", "    Test net output #0: detection_eval = 0.125"]
+    (tmp_path / "ssd.log").write_text(glog(*lines))
+    run = read_log(str(tmp_path / "ssd.log"))
+    (row,) = run.test
+    assert row.outputs == [("class1", 0.25), ("class2", 1e-05), ("detection_eval", 0.125)]
+
+
 def test_rates_and_losses_belong_to_their_iteration(tmp_path):
     run = read_log(GOLDEN / "run.log")
     assert [(row.iteration, row.rate) for row in run.train[:5]] == [

@@ -40,16 +40,43 @@ def predictor_of(args, log, kind=None):
     """The PicturePredictor of the nets that flags name; `kind` is that of its answers, or None."""
     from ..data.dataset import read_names
     from ..net.weights import check_weights
+    from ..predict.answers import ANSWERS
+    from ..predict.box_net import finds_boxes
     from ..predict.runner import PicturePredictor
 
     if len(args.model) != len(args.weights):
         raise UsageError("each --model needs its --weights, and the other way round")
     for weights in args.weights:
         check_weights(weights)
+    if kind in (None, ANSWERS["found"]) and finds_boxes(args.model[0], args.level, stages(args)):
+        if len(args.model) > 1:
+            raise UsageError("the boxes that several nets find are not joined; name one")
+        return box_predictor(args, args.model[0], args.weights[0], args.labels, log)
     found = [preprocessing_of(args, model, log) for model in args.model]
     nets = [_open(args, *files) for files in zip(args.model, args.weights, found, strict=True)]
     labels = args.labels or found[0].names
     return PicturePredictor(nets, kind, read_names(labels) if labels else [])
+
+
+def box_predictor(args, model, weights, labels, log, threshold=None):
+    """The BoxPredictor of a net; `threshold` is the least score of boxes, if given."""
+    from ..net.weights import check_weights
+    from ..predict.box_net import LEAST_SCORE, BoxNet
+    from ..predict.runner import BoxPredictor
+
+    check_weights(weights)
+    found = preprocessing_of(args, model, log)
+    net = BoxNet(
+        model,
+        weights,
+        found,
+        labels or found.names,
+        output=args.output,
+        level=args.level,
+        stages=stages(args),
+        allow_missing=args.allow_missing,
+    )
+    return BoxPredictor(net, LEAST_SCORE if threshold is None else threshold)
 
 
 def _open(args, model, weights, found):
@@ -79,7 +106,7 @@ class Drawing:
     """
 
     def __init__(self, folder, predictor, paths):
-        self.folder, self.predictor, self.used = folder, predictor, set()
+        self.folder, self.predictor, self.names = folder, predictor, FileNames(".png")
         for path in paths:
             if os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
                 raise UsageError(
@@ -94,13 +121,20 @@ class Drawing:
         from ..data.image import encode
 
         picture = found.answer.draw(self.predictor.shown_picture(found))
-        path = os.path.join(self.folder, self._name(found.path))
+        path = os.path.join(self.folder, self.names.of(found.path))
         write_atomically(path, encode(picture.transpose(2, 0, 1)[::-1], "png"))
         return path
 
-    def _name(self, path):
+
+class FileNames:
+    """Names of files made for pictures, each as its picture; of the same name, with a number."""
+
+    def __init__(self, ending):
+        self.ending, self.used = ending, set()
+
+    def of(self, path):
         stem = os.path.splitext(os.path.basename(path))[0]
-        names = (f"{stem}{f'_{k}' if k else ''}.png" for k in itertools.count())
+        names = (f"{stem}{f'_{k}' if k else ''}{self.ending}" for k in itertools.count())
         name = next(name for name in names if name.lower() not in self.used)
         self.used.add(name.lower())
         return name
@@ -156,6 +190,8 @@ def preprocessing_of(args, model, log):
         transform.mean_file = utf8(args.mean or "", "--mean")
     if args.scale is not None:
         transform.scale = args.scale
+    if args.resize:
+        transform.ClearField("resize_param")
     if transform.mean_file and (args.resize or not found.size):
         try:
             size = read_mean(transform, np.float32).shape[1:]

@@ -53,7 +53,7 @@ def add_arguments(parser):
     flag("--confusion", metavar="FILE", help="write the confusion matrix as CSV; implies --report")
     flag("--html", metavar="FILE", help="write the report as a page; implies --report")
     flag("--curves", metavar="FILE", help="draw precision over recall, .svg; implies --report")
-    words = "the least score of boxes that count in the report of a detector [0.5]"
+    words = "the least score of boxes that count in the report of a detector [0.3]"
     flag("--threshold", type=finite, metavar="X", help=words)
     flag("--labels", metavar="FILE", help="names for --report, a line a class [beside the data]")
     flag("--json", action="store_true", help="print JSON")

@@ -56,6 +56,7 @@ def boxes_of(message: AnnotatedDatum) -> Boxes:
 class AnnotatedSource(DatumSource):
     """The AnnotatedDatums in a database; a sample is (pixels, Boxes).
 
+    Datums that have boxes in their float_data, as those of the first YOLO in Caffe, are read, too.
     Boxes that are no boxes, since they have no area, lie outside of the picture or are not made of
     numbers, are left out, and those that reach beyond the picture are cut off there, as SSD's Caffe
     does both. The first of each kind is named in a warning, and `faults` counts them; so are those
@@ -67,39 +68,57 @@ class AnnotatedSource(DatumSource):
         self.known = known
         self.faults: Counter[str] = Counter()
 
-    def message(self, record: int) -> AnnotatedDatum:
-        """The AnnotatedDatum in record `record` modulo the length."""
+    def read_record(self, record: int) -> tuple[Datum, Boxes]:
+        """(Datum, Boxes) of record `record` modulo the length."""
         value = self.records.sample(record)[1]
         try:
             message = AnnotatedDatum.FromString(value)
+            datum = message.datum if message.HasField("datum") else Datum.FromString(value)
         except DecodeError:
             raise self._no_datum(record, "is not an AnnotatedDatum, or a damaged one") from None
-        if not message.HasField("datum"):
+        if message.HasField("datum") and message.type == AnnotatedDatum.BBOX:
+            boxes = boxes_of(message)
+        elif message.HasField("datum"):
+            kind = AnnotatedDatum.AnnotationType.Name(message.type)
+            raise self._no_datum(record, f"has annotations of the type {kind}, expected BBOX")
+        elif datum.data and len(datum.float_data):
+            boxes = self._boxes_of_yolo(datum, record)
+        elif datum.data:
             raise self._no_datum(
                 record,
                 'is a Datum, which has no boxes; write type: "Data", or make the database with '
-                "convert_annoset"
-                if _is_datum(value)
-                else "is an AnnotatedDatum without a picture",
+                "convert_annoset",
             )
-        return message
+        else:
+            raise self._no_datum(record, "is an AnnotatedDatum without a picture")
+        boxes.raw = not datum.encoded
+        return datum, self._sound(boxes, record)
+
+    def _boxes_of_yolo(self, datum: Datum, record: int) -> Boxes:
+        """Those in the float_data of a Datum, as yk's caffe-yolo has them there."""
+        if len(datum.float_data) % 6:
+            raise self._no_datum(
+                record,
+                f"is a Datum with {len(datum.float_data)} values of float_data, expected 6 for a "
+                "box: class from 0, difficult, middle x, middle y, width, height",
+            )
+        numbers = np.array(datum.float_data, np.float32).reshape(-1, 6)
+        labels, difficult = np.nan_to_num(numbers[:, 0]) + 1, numbers[:, 1] == 1
+        middle, half = numbers[:, 2:4], numbers[:, 4:] / 2
+        return Boxes(np.concatenate([middle - half, middle + half], axis=1), labels, difficult)
 
     def datum(self, record: int) -> Datum:
-        return self.message(record).datum
+        return self.read_record(record)[0]
 
     def sample(self, number: int) -> tuple[Array, Boxes]:
         """(pixels, Boxes) of sample `number`."""
         record = self._record(number)
-        message = self.message(record)
+        datum, boxes = self.read_record(record)
         with self.records.named(record):
-            picture = pixels(message.datum, self.color)
-        boxes = self._sound(boxes_of(message), record)
-        boxes.raw = not message.datum.encoded
-        return picture, boxes
+            return pixels(datum, self.color), boxes
 
     def label(self, number: int) -> Boxes:
-        record = self._record(number)
-        return self._sound(boxes_of(self.message(record)), record)
+        return self.read_record(self._record(number))[1]
 
     def _sound(self, boxes: Boxes, record: int) -> Boxes:
         """The boxes that are boxes, within the picture."""
@@ -139,11 +158,3 @@ class AnnotatedSource(DatumSource):
                 *(self.records.name(record), first, boxes.labels[first], corners, words),
             )
         self.faults[words] += int(which.sum())
-
-
-def _is_datum(value: bytes) -> bool:
-    try:
-        datum = Datum.FromString(value)
-    except DecodeError:
-        return False
-    return bool(datum.data or datum.float_data)

@@ -24,7 +24,8 @@ class Boxes:
     difficult : n truth values: whether a box is hard to see, and need not be found
     instances : n numbers that tell boxes of one label apart, by default counted from 0 for each
 
-    With `emit` set to an EmitConstraint, boxes that are cut off too far by a crop are left out.
+    With `emit` set to an EmitConstraint, boxes that are cut off too far by a crop are left out;
+    with `uncut`, those that are left keep what reaches beyond the picture.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Boxes:
         if not len(self.corners) == len(self.difficult) == len(self.instances) == count:
             raise ValueError(f"{count} labels, and other counts of corners, difficult or instances")
         self.emit: EmitConstraint | None = None
+        self.uncut = False
         self.stretch = 1.0, 1.0  # factors of x and y, once all is cut
         self.raw = False  # whether the picture is stored as pixels, not as a file
 
@@ -56,6 +58,11 @@ class Boxes:
         rows[:, 0], rows[:, 1], rows[:, 2] = item, self.labels, self.instances
         rows[:, 3:7], rows[:, 7] = self.corners, self.difficult
         return rows
+
+    def centers(self) -> Array:
+        """n x 4: the middle x and y of each box, its width and its height."""
+        low, high = self.corners[:, :2], self.corners[:, 2:]
+        return np.concatenate([(low + high) / 2, high - low], axis=1)
 
     def keep(self, wanted: Array) -> None:
         """Leave out all but the boxes that `wanted` says, a truth value each."""
@@ -75,7 +82,9 @@ class Boxes:
             kept &= emitted(corners, window, self.emit)
         width, height = x2 - x1, y2 - y1
         start, sides = (np.array(pair * 2, np.float32) for pair in ((x1, y1), (width, height)))
-        self.corners = ((corners - start) / sides).clip(0, 1)
+        self.corners = (corners - start) / sides
+        if not self.uncut:
+            self.corners = self.corners.clip(0, 1)
         kept &= np.all(self.corners[:, 2:] > self.corners[:, :2], axis=1)
         if not kept.all():
             self.keep(kept)

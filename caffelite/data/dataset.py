@@ -14,7 +14,7 @@ from ..reading import lines
 from . import binaryproto, made
 from .image_folder import ImageFolderSource
 from .image_list import ImageListSource, read_list
-from .label_map import class_names
+from .label_map import is_label_map, listed_names
 from .lmdb import LmdbWriter
 from .statistics import Statistics
 
@@ -105,11 +105,10 @@ def split(pictures, share, seed, shuffle=True):
 def read_names(path):
     """The names of classes, in order of their numbers: in a text file, a line each, or a label map.
 
-    A label map is a .prototxt; numbers that it leaves out stand for their own names.
+    Numbers that a label map leaves out stand for their own names.
     """
-    if os.fspath(path).endswith(".prototxt"):
-        names = class_names(path)
-        return [names.get(label, str(label)) for label in range(max(names) + 1)]
+    if is_label_map(path):
+        return listed_names(path)
     names = [line.removesuffix("\n") for line in lines(path, "names of classes, a line each")]
     if not any(names[:2]):
         raise DataError(f"{path}: is empty; expected a name a line")

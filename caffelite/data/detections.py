@@ -1,7 +1,9 @@
-"""What `caffelite detect` reads and writes: a list of windows of pictures, a table of scores."""
+"""What `caffelite detect` reads and writes: windows of pictures, tables of scores, boxes found."""
 
 import csv
+import os
 import warnings
+from xml.etree import ElementTree
 
 from .. import reading
 from ..errors import DataError, missing_extra
@@ -94,6 +96,61 @@ class PandasTable:
             with warnings.catch_warnings():  # that arrays in a column are pickled
                 warnings.simplefilter("ignore")
                 self.pandas.DataFrame(self.rows, index).to_hdf(self.path, key="df", mode="w")
+
+
+class BoxTable:
+    """CSV with a line for each box: filename, label, name, score, xmin, ymin, xmax, ymax."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        self.file = open(self.path, "w", encoding="utf-8", errors="surrogateescape", newline="")
+        self.lines = csv.writer(self.file, lineterminator="\n")
+        self.lines.writerow(["filename", "label", "name", "score", "xmin", "ymin", "xmax", "ymax"])
+        return self
+
+    def __call__(self, path, size, boxes):
+        """Add the boxes of a picture, each with label, name, score and sides."""
+        for one in boxes:
+            sides = (f"{x:.1f}" for x in one.sides)
+            self.lines.writerow([path, one.label, one.name, f"{one.score:.6g}", *sides])
+
+    def __exit__(self, *problem):
+        self.file.close()
+
+
+def voc_xml(path, size, boxes):
+    """The bytes of an XML file as PASCAL VOC has them, with the score of each box.
+
+    Parameters
+    ----------
+    path : of the picture
+    size : its height and width
+    boxes : of it, each with name, score and sides, which are rounded to pixels
+    """
+    root = ElementTree.Element("annotation")
+    folder, name = os.path.split(path)
+    _add(root, "folder", os.path.basename(folder))
+    _add(root, "filename", name)
+    sides = ElementTree.SubElement(root, "size")
+    for what, value in zip(("height", "width", "depth"), (*size, 3), strict=True):
+        _add(sides, what, value)
+    for one in boxes:
+        made = ElementTree.SubElement(root, "object")
+        _add(made, "name", one.name)
+        _add(made, "difficult", 0)
+        _add(made, "score", f"{one.score:.6g}")
+        sides = ElementTree.SubElement(made, "bndbox")
+        for side, place in zip(("xmin", "ymin", "xmax", "ymax"), one.sides, strict=True):
+            _add(sides, side, round(place))
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+
+
+def _add(parent, tag, value):
+    text = "".join(c if c.isprintable() else "?" for c in str(value))  # XML has no others
+    ElementTree.SubElement(parent, tag).text = text
 
 
 TABLES = {".csv": CsvTable, ".h5": PandasTable}

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .. import reading
 from ..atomic import write_atomically
 from ..errors import DataError
 from ..proto import text
 from ..proto.caffe_pb2 import LabelMap, LabelMapItem
 from ..types import Path
 
+MOST_LABEL = 100_000
 BACKGROUND = "none_of_the_above"  # the name of class 0 in SSD's label maps
 
 
@@ -42,6 +44,15 @@ def class_names(path: Path) -> dict[int, str]:
     return {item.label: item.display_name or item.name for item in read_label_map(path)}
 
 
+def listed_names(path: Path) -> list[str]:
+    """The same as a list, by label: numbers stand for classes that have none."""
+    names = class_names(path)
+    for label in names:
+        if not 0 <= label <= MOST_LABEL:
+            raise DataError(f"{path}: has the label {label}, expected 0 to {MOST_LABEL}")
+    return [names.get(label, str(label)) for label in range(max(names, default=-1) + 1)]
+
+
 def write_label_map(path: Path, names: Iterable[str], background: str = BACKGROUND) -> None:
     """Write a label map of classes, numbered from 1; 0 is the background."""
     write_atomically(path, label_map_text(names, background).encode())
@@ -55,3 +66,9 @@ def label_map_text(names: Iterable[str], background: str = BACKGROUND) -> str:
         for label, name in enumerate(names, 1)
     ]
     return text.to_text(LabelMap(item=items))
+
+
+def is_label_map(path: Path) -> bool:
+    """Whether a file with names of classes is a label map, and no text with a name a line."""
+    said = (line.split("#")[0].strip() for line in reading.lines(path, "names of classes"))
+    return next(filter(None, said), "").startswith("item")

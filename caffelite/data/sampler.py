@@ -4,8 +4,13 @@ import numpy as np
 
 from .. import rng
 from ..errors import DataError
+from ..proto.caffe_pb2 import EmitConstraint
+from .boxes import emitted
+from .geometry import resized, window
 
 MOST_TRIALS = 10_000
+MOST_CROPS = 100  # that are drawn where none has the middle of a box
+_CENTER = EmitConstraint(emit_type=EmitConstraint.CENTER)
 _AT_ONCE = 64  # trials
 
 _KINDS = "jaccard_overlap", "sample_coverage", "object_coverage"
@@ -34,18 +39,64 @@ class SampleCrop:
         windows = self.windows(boxes.corners, random)
         if not len(windows):
             return image
-        x1, y1, x2, y2 = windows[random.integers(len(windows))].clip(0, 1)
-        height, width = image.shape[1:]
-        top, left = int(y1 * np.float32(height)), int(x1 * np.float32(width))
-        bottom = top + max(1, int(y2 * np.float32(height) - y1 * np.float32(height)))
-        right = left + max(1, int(x2 * np.float32(width) - x1 * np.float32(width)))
-        boxes.cut((x1, y1, x2, y2))
-        return image[:, top:bottom, left:right]
+        return cropped(image, boxes, windows[random.integers(len(windows))])
 
     def windows(self, corners, random):
         """All windows that count, n x 4, for boxes with these corners."""
         found = [_accepted(sampler, corners, random) for sampler in self.samplers]
         return np.concatenate(found) if found else np.empty((0, 4), np.float32)
+
+
+def cropped(image, boxes, window):
+    """The part of a picture that a window shows, as SSD's Caffe rounds it; boxes follow."""
+    x1, y1, x2, y2 = np.asarray(window, np.float32).clip(0, 1)
+    height, width = (np.float32(side) for side in image.shape[1:])
+    top, left = int(y1 * height), int(x1 * width)
+    bottom = top + max(1, int(y2 * height - y1 * height))
+    right = left + max(1, int(x2 * width - x1 * width))
+    boxes.cut((x1, y1, x2, y2))
+    return image[:, top:bottom, left:right]
+
+
+class JitterCrop:
+    """A crop with sides from 1 - jitter to 1 of the picture's, anywhere in it, as MobileNet-YOLO's.
+
+    One picture in five stays whole, and one in five is cropped by half as much. With `keep`, both
+    sides are the same share of the picture's.
+    """
+
+    def __init__(self, jitter, keep):
+        if not 0 <= jitter < 1:
+            raise DataError(f"yolo_data_jitter: {jitter:g}, expected 0 up to less than 1")
+        self.jitter, self.keep = jitter, keep
+
+    def __call__(self, image, random, boxes=None):
+        kind, *draws = random.random(5)
+        if kind < 0.2:
+            return image
+        sides = 1 - (self.jitter / 2 if kind < 0.4 else self.jitter) * np.array(draws[:2])
+        if self.keep:
+            sides[1] = sides[0]
+        start = (1 - sides) * draws[2:]
+        return cropped(image, boxes, [*start, *(start + sides)])
+
+
+class BoxCrop:
+    """A crop with sides from 0.71 to 1 of the picture's, in its own size, as yk's BoxData makes it.
+
+    It is drawn until the middle of a box lies in it; boxes whose middles do not are left out.
+    """
+
+    def __call__(self, image, random, boxes=None):
+        height, width = image.shape[1:]
+        for share in 1 - random.integers(0, 30, MOST_CROPS) / 100:
+            h, w = max(1, int(height * share) - 1), max(1, int(width * share) - 1)
+            top, left = random.integers((height - h + 1, width - w + 1)).tolist()
+            part = window(top, left, h, w, image.shape)
+            if not len(boxes) or emitted(boxes.corners, part, _CENTER).any():
+                boxes.cut(part)
+                return resized(image[:, top : top + h, left : left + w], height, width)
+        return image
 
 
 def _accepted(sampler, corners, random):

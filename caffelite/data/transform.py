@@ -98,6 +98,10 @@ class DataTransformer:
             steps.append(RandomAspectRatio(param.random_aspect_ratio_param, self.crop))
         return steps
 
+    def for_batch(self, seed, number):
+        """The transformer for this batch, of those that `seed` belongs to."""
+        return self
+
     @property
     def prepares(self):
         """Whether `prepare` does anything."""

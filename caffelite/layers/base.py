@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -114,10 +114,16 @@ class Layer:
         applies its own type
     labels
         bottoms that hold the number of a class for each sample
+    finds_boxes
+        whether top 0 is boxes: rows of picture, class, score, xmin, ymin, xmax, ymax, in fractions
+        of the input's sides, with -1 for the class where there is none
+    boxes_per_place
+        how many priors it makes at each place of a map
     compares
         what a loss or measure is about: "classes", the scores in bottom 0 and the labels in
         bottom 1; "values", those in bottom 0 and the targets in bottom 1; "multilabel", the scores
-        in bottom 0, of labels each by itself, and the targets, 0 or 1, in bottom 1
+        in bottom 0, of labels each by itself, and the targets, 0 or 1, in bottom 1; "boxes", those
+        found, rows of bottom 0, and true ones, of bottom 1: its top 0 says which of them are right
     ignored_labels
         the labels with which a sample does not count
     pass_size
@@ -217,6 +223,8 @@ class Layer:
     role: str = ""
     applies: str | None = None
     labels: tuple[int, ...] = ()
+    finds_boxes: bool = False
+    boxes_per_place: int = 0
     compares: str | None = None
     ignored_labels: Sequence[int] = ()
     pass_size: int | None = None
@@ -350,6 +358,24 @@ class Layer:
     def class_names(self) -> str:
         """The file with the names of the classes of its labels, or "" if there is none."""
         return ""
+
+    def box_labels(self) -> Iterable[int]:
+        """The labels of the boxes that it finds, learns or compares; the background is none."""
+        return ()
+
+    def box_code(self) -> Mapping[str, Any]:
+        """What the layers of a detector have to agree on to mean the same boxes: {option: value}.
+
+        Where its name differs from fork to fork or from layer to layer, an option has one here.
+        """
+        return {}
+
+    def numbers_of_prior(self) -> Sequence[int] | None:
+        """How many numbers of each prior its bottoms have, up to the one with the priors.
+
+        None if it reads no priors.
+        """
+        return None
 
     def path(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> str:
         """Which of several ways forward takes for these shapes; "" where there is but one."""

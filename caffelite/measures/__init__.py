@@ -32,6 +32,11 @@ def of_net(net, kinds=None):
     return list(found.values())
 
 
+def asked_by(eval_type):
+    """The measures that an eval_type of a solver asks for."""
+    return [kind for name, kind in MEASURES.items() if (kind.eval_type or name) == eval_type]
+
+
 def of_tests(net, param=None):
     """The means of outputs, and what the tests of a solver with these options ask beside them.
 
@@ -40,7 +45,7 @@ def of_tests(net, param=None):
     if param is None:
         kinds = [kind for kind in MEASURES.values() if kind.replaces]
     else:
-        kinds = [MEASURES[param.eval_type]] if param.eval_type in MEASURES else []
+        kinds = asked_by(param.eval_type)
     asked = of_net(net, kinds)
     for measure in asked if param else ():
         measure.take_tests(param)

@@ -93,6 +93,8 @@ class Measure:
     compares
         a net has such a measure for each layer whose class says that it compares the same: one for
         the blobs in its bottoms 0 and 1
+    eval_type
+        the eval_type of a solver that asks for it [what it is registered as]
     shown
         which numbers of the report are shown in text and by a solver's tests
     falling
@@ -102,6 +104,7 @@ class Measure:
     """
 
     compares: str | None = None
+    eval_type: str | None = None
     shown: tuple[str, ...] = ()
     falling: tuple[str, ...] = ()
     replaces: bool = False

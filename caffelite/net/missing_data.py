@@ -108,7 +108,8 @@ def assumed_shapes(layer, sample):
         shapes.append(known if known is not None else _label(shape, first))
     by_itself = all(told[0][2:]) and ... not in told[0]
     source = "its own options" if by_itself or sample is None else sample.source
-    return [[int(batch), *shape] for shape in shapes], source
+    heads = [batch if shape[0] in (told[0][0], ...) else shape[0] for shape in told]
+    return [[int(head), *shape] for head, shape in zip(heads, shapes, strict=False)], source
 
 
 def _completed(told, given):

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import rng
+from ..data.geometry import resized
+from ..data.image import decode, encode
 from ..data.image_list import read_picture
 from ..data.transform import DataTransformer
 from ..errors import DataError, NetError
@@ -62,6 +64,7 @@ class PictureNet:
                     "the net for use, deploy.prototxt"
                 )
             param = deploy(param, preprocessing.shape, model)
+        self.check(param, model)
         param.force_backward = force_backward
         self.net = Net.from_param(param, model)
         self.net.only_look()
@@ -69,6 +72,9 @@ class PictureNet:
         self.input, self.shape = self._input(model)
         self.output = self._output(model, output)
         self.size, self.transformer = self._transformer(preprocessing, crops)
+
+    def check(self, param: caffe_pb2.NetParameter, model: str) -> None:
+        """Raise a NetError for a net that cannot answer what it is asked; it is not built yet."""
 
     def _input(self, model: str) -> tuple[str, Shape]:
         shapes = {name: self.net.blobs[name].shape for name in self.net.inputs}
@@ -94,6 +100,8 @@ class PictureNet:
         for name in ("mirror", "crop_size", "force_color", "force_gray"):
             transform.ClearField(name)
         height, width = transform.crop_h, transform.crop_w = self.shape[1:]
+        if transform.HasField("resize_param") and not cropped:
+            transform.resize_param.height, transform.resize_param.width = height, width
         size = preprocessing.size or (height, width)
         if cropped and not preprocessing.size:
             size = round(height * _SCALES[0]), round(width * _SCALES[0])
@@ -116,18 +124,33 @@ class PictureNet:
         transformer.output_shape((self.shape[0], *size))  # does the mean fit?
         return size, transformer
 
-    def crops(self, path: str) -> Any:
-        """What the net sees of a picture: crops x channels x height x width."""
+    def crops(self, picture: str | Array, boxes: Any = None) -> Any:
+        """What the net sees of a picture: crops x channels x height x width.
+
+        The picture is a file, or uint8 pixels, 3 x height x width, blue first. `boxes`, Boxes or a
+        WayBack, follow what is done to it, if it is one crop.
+        """
         try:
-            pixels = read_picture(path, self.shape[0] == 3, self.size)
-            images = self.transformer.prepare(pixels, rng.generator(0))
+            if isinstance(picture, str):
+                pixels = read_picture(picture, self.shape[0] == 3, self.size)
+            else:
+                pixels = self._read(picture)
+            images = self.transformer.prepare(pixels, rng.generator(0), boxes)
             for image in images:
                 self.transformer.output_shape(image.shape)  # is it large enough?
         except DataError as problem:
-            raise DataError(f"{path}: {problem}") from None
+            name = picture if isinstance(picture, str) else "a picture"
+            raise DataError(f"{name}: {problem}") from None
         out = np.empty((self.transformer.crops_per_sample, *self.shape), np.float32)
-        self.transformer.transform(images, rng.generator(0), out)
+        followers = None if boxes is None else [boxes]
+        self.transformer.transform(images, rng.generator(0), out, followers)
         return out
+
+    def _read(self, pixels: Array) -> Array:
+        """Pixels as `read_picture` would give them, of a picture that holds them."""
+        if self.shape[0] == 1:
+            pixels = decode(encode(pixels, "png"), color=False)
+        return resized(pixels, *self.size) if self.size else pixels
 
     def outputs(self, crops: Sequence[Array]) -> Array:
         """pictures x crops x the output for one, of a list of what `crops` gives."""

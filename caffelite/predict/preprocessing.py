@@ -75,6 +75,8 @@ class Preprocessing:
         stored = _stored_shape(layer)
         side = transform.crop_size
         crop = (side, side) if side else (transform.crop_h, transform.crop_w)
+        if not all(crop) and transform.HasField("resize_param"):
+            crop = transform.resize_param.height, transform.resize_param.width
         if stored:
             made.size = stored[1], stored[2]
             made.shape = (stored[0], *(crop if all(crop) else stored[1:]))

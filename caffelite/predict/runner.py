@@ -16,6 +16,7 @@ from ..pycaffe.io import load_image
 from .answers import kind_of
 from .answers.base import Answer
 from .answers.boxes import Boxes
+from .answers.found import FoundBoxes
 
 log = logging.getLogger("caffelite")
 
@@ -110,6 +111,25 @@ class PicturePredictor:
         return picture_of(found.read[0][0])
 
 
+class BoxPredictor:
+    """Asks a BoxNet what it finds in whole pictures, with at least a score."""
+
+    batch_size = 1
+    kind = FoundBoxes
+
+    def __init__(self, net, least):
+        self.net, self.least = net, least
+
+    def read(self, path):
+        return self.net.look(path)
+
+    def predict(self, read):
+        return [FoundBoxes(self.net.find(seen, self.least)) for _, seen in read]
+
+    def shown_picture(self, found):
+        return upright_picture(found.path)
+
+
 class WindowPredictor:
     """Asks a Detector what is in given windows of pictures.
 
@@ -150,4 +170,9 @@ class WindowPredictor:
         return scores
 
     def shown_picture(self, found):
-        return read_picture(found.path, True)[::-1].transpose(1, 2, 0)
+        return upright_picture(found.path)
+
+
+def upright_picture(path):
+    """A picture as it is, height x width x 3, red first."""
+    return read_picture(path, True)[::-1].transpose(1, 2, 0)

@@ -191,7 +191,7 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
     YOLO: {
         "SolverParameter.stagelr": DONE,
         "SolverParameter.stageiter": DONE,
-        "TransformationParameter.resize_params": refused("write one resize_param"),
+        "TransformationParameter.resize_params": DONE,
     },
     GKLZ: {
         f"DetectionOutputParameter.{name}": refused(
@@ -284,7 +284,6 @@ IN_SOLVERS = {n.partition(".")[2] for n in WORDS if n.startswith("SolverParamete
 
 # Types of layers that are not here -> whose they are.
 TYPES = {
-    "MultiBoxLoss": SSD,
     "DetectionOutput": SSD,
     "DetectionEvaluate": SSD,
     "DetectNetTransformation": NVCAFFE,

@@ -15,6 +15,7 @@ _ITERATION = re.compile(r"Iteration (\d{1,15})")
 _OUTPUT = re.compile(
     rf"(Train|Test) net output #\d+: (\S+) = {_NUMBER}(?: \(\* .* = {_NUMBER} loss)?"
 )
+_CLASS = re.compile(rf"\] (class\d{{1,9}}): {_NUMBER}$")  # of SSD's tests of detectors
 _LOSS = re.compile(rf"Iteration \d+(?: \((?:{_NUMBER} iter/s)?.*\))?, loss = {_NUMBER}")
 _TEST_LOSS = re.compile(rf"Test loss: {_NUMBER}")
 _TEST_NET = re.compile(r"Testing net \(#(\d{1,9})\)")
@@ -57,6 +58,8 @@ class GlogRows:
             found = self.iteration is not None and _OUTPUT.search(line)
             if found:
                 self._output(*found.groups())
+        elif "] class" in line and self.iteration is not None and (found := _CLASS.search(line)):
+            self._output("Test", *found.groups(), None)
         elif "Test loss: " in line and (found := _TEST_LOSS.search(line)):
             self.test_loss = float(found[1])
         else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import rng
 from ..errors import ProtoError, SolverError
-from ..measures import MEASURES, Batch, of_tests
+from ..measures import Batch, asked_by, of_tests
 from ..net import Net
 from ..proto import caffe_pb2, forks
 from ..proto.assign import assign
@@ -85,7 +85,7 @@ def unread(param: SolverParameter) -> Iterator[tuple[str, str]]:
     """(option, words) of each option given that does nothing in a SolverParameter."""
     yield from lr_policy.unread(param)
     for option, word in _words_of_forks(param, "passed"):
-        if option != "eval_type" or param.eval_type not in MEASURES:
+        if option != "eval_type" or not asked_by(param.eval_type):
             yield option, f"{forks.as_written(option)} {word.said}"
     for ignored in given(param, only=Solver.ignored):
         name = ignored.path[0]
@@ -441,11 +441,13 @@ class Solver(Hooks):
 
     def _check_eval_type(self, asked: Sequence[Sequence[Any]]) -> None:
         """Raise a SolverError if no test net has what eval_type is about."""
-        kind = MEASURES.get(self.param.eval_type)
-        if asked and kind and not any(type(one) is kind for measures in asked for one in measures):
+        kinds = asked_by(self.param.eval_type)
+        found = {type(measure) for measures in asked for measure in measures}
+        if asked and kinds and found.isdisjoint(kinds):
+            compared = " or ".join(f'"{kind.compares}"' for kind in kinds)
             raise SolverError(
-                f'eval_type: "{self.param.eval_type}" asks for a layer that compares '
-                f"{kind.compares}, and the test net has none"
+                f'eval_type: "{self.param.eval_type}" asks for a layer that compares {compared}, '
+                "and the test net has none"
             )
 
     def _warn_of_untrained(self, k: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from caffelite.testing import TEST, case
+from caffelite.testing import TEST, TRAIN, case
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CAFFE, DETECTION = GOLDEN / "caffe", GOLDEN / "detection_data"
@@ -188,7 +188,42 @@ for _step in (
         + "annotated_data_param { batch_sampler { sampler { min_scale: 0.5 } } }",
         shapes=[(2, 3, 30, 40)],
     )
+_rows = "annotated_data_param { yolo_data_type: 1 } transform_param { resize_param { %s } }"
+case(
+    "AnnotatedData",
+    [],
+    annotated(_rows % "height: 9 width: 9"),
+    tops=2,
+    shapes=[(2, 3, 9, 9), (2, 1, 300, 5)],
+)
+for _options, _shapes in (
+    ("side: [7, 13]", [(2, 343), (2, 1183)]),
+    ("label_boxes: 30", [(2, 150)]),
+    ("", [(2, 343)]),
+):
+    for _phase in (TRAIN, TEST):
+        case(
+            "BoxData",
+            [],
+            annotated("", source=f"batch_size: 2 backend: LMDB {_options}"),
+            tops=1 + len(_shapes),
+            phase=_phase,
+            shapes=[(2, 3, 24, 32), *_shapes],
+        )
 for _options, _words in (
+    ("side: [7, 13]", "side: 2 are given for 1 tops behind the data"),
+    ("side: 0", "expected 1 to 4096 cells"),
+    ("side: 7 label_boxes: 30", "give one of them"),
+):
+    source = f"batch_size: 2 backend: LMDB {_options}"
+    case("BoxData", [], annotated("", source=source), tops=2, error=_words)
+for _options, _words in (
+    ("annotated_data_param { anno_type: LANE }", "anno_type: LANE gives labels of pixels, or of l"),
+    ("annotated_data_param { yolo_data_type: 2 }", "yolo_data_type: 2, expected 0 or 1"),
+    (
+        "transform_param { resize_params { height: 9 width: 9 } resize_params { height: 8 } }",
+        "prob of 2 resize_param are 2 together, expected 1",
+    ),
     ("transform_param { ten_crop: true crop_size: 8 }", "ten_crop makes several pictures of one"),
     (
         "transform_param { resize_param { resize_mode: FIT_SMALL_SIZE } }",

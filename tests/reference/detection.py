@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from . import boxes as geometry
+
 
 def prior_box(features, picture, min_size, max_size=(), ratios=(), step=None, offset=0.5,
               clip=False, variance=(0.1,) * 4, size=None):  # fmt: skip
@@ -25,3 +27,45 @@ def prior_box(features, picture, min_size, max_size=(), ratios=(), step=None, of
                     box += [(x + w / 2) / width, (y + h / 2) / height]
                     boxes += [min(max(n, 0), 1) for n in box] if clip else box
     return np.array([[boxes, list(variance) * (len(boxes) // 4)]])
+
+
+def multi_box_loss(loc, conf, priors, truth, classes, code="CENTER_SIZE", mining="MAX_NEGATIVE",
+                   softmax=True, square=False, weight=1, threshold=0.5, ratio=3, below=0.5,
+                   sample_size=64, difficult=True):  # fmt: skip
+    """One prior and one image at a time, with share_location, divided by the positive priors."""
+    images, (boxes, variances) = len(loc), priors.reshape(2, -1, 4)
+    total = positives = 0
+    for n in range(images):
+        rows = [row for row in truth.reshape(-1, 8) if row[0] == n and (difficult or not row[7])]
+        found = geometry.match(boxes, [row[3:7] for row in rows], threshold) if rows else None
+        index, overlap = found or ([-1] * len(boxes), None)
+        labels = [int(rows[i][1]) if i >= 0 else 0 for i in index]
+        costs, scores = [], []
+        for p, prior in enumerate(boxes):
+            cost = 0
+            if index[p] >= 0:
+                box = rows[index[p]][None, 3:7]
+                want = geometry.encode(box, prior[None], code, variances[p][None])[0]
+                for d in loc[n].reshape(-1, 4)[p] - want:
+                    cost += d * d / 2 if square or abs(d) < 1 else abs(d) - 0.5
+            costs.append(cost)
+            x = [float(value) for value in conf[n].reshape(-1, classes)[p]]
+            if softmax:
+                scores.append(math.log(sum(math.exp(v - x[labels[p]]) for v in x)))
+            else:
+                right = [k == labels[p] and (index[p] >= 0 or mining != "NONE")
+                         for k in range(classes)]  # fmt: skip
+                scores.append(sum(math.log(1 + math.exp(-v if yes else v))
+                                  for v, yes in zip(x, right, strict=True)))  # fmt: skip
+        chosen = [p for p in range(len(boxes)) if index[p] >= 0]
+        counted = list(range(len(boxes)))
+        if mining == "HARD_EXAMPLE":
+            worst = sorted(counted, key=lambda p: -(costs[p] + scores[p]))[:sample_size]
+            chosen, counted = [p for p in chosen if p in worst], worst if rows else []
+        elif mining == "MAX_NEGATIVE":
+            able = [p for p in counted if rows and index[p] == -1 and overlap[p] < below]
+            able = sorted(able, key=lambda p: -scores[p])[: int(ratio * len(chosen))]
+            counted = chosen + able
+        total += weight * sum(costs[p] for p in chosen) + sum(scores[p] for p in counted)
+        positives += len(chosen)
+    return total / max(1, positives)

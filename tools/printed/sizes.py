@@ -1,11 +1,7 @@
-"""Single layers.
-
-And what detectors take of nets. Of those that are no nets here, YOLO's 7 × 7 × 30 among them,
-nothing is computed.
-"""
+"""Single layers."""
 
 from ._line import line
-from ._nets import WEIGHING, chain, conv, facts, of_type, outputs, pool, size, zoo
+from ._nets import chain, conv, facts, pool, size
 
 
 def lines():
@@ -22,16 +18,6 @@ def lines():
         yield line("003", f"7x7xD input, Stride {stride}", printed, sides)
     one = chain((28, 28, 192), conv(32, 1))
     yield line("004", "32 个 1 × 1 的卷积", "28 × 28 × 32", size(one, "1"))
-    yield from detectors()
-
-
-def detectors():
-    caffenet = zoo("caffenet")
-    yield line("000", "R-CNN: resize成", "227x227", size(caffenet, "data")[:2])
-    convolutions, dense = (len(of_type(caffenet, type_name)) for type_name in WEIGHING)
-    yield line("002", "再用 AlexNet 提取图像特征", "5conv+2FC", convolutions, dense - 1)
-    maps = outputs(zoo("zfnet"), "conv5"), outputs(zoo("vgg-16"), "conv5_3")
-    yield line("002", "Faster R-CNN: 每一个点对应", "256维; 512维", maps)
 
 
 def maps_first(net, layer):

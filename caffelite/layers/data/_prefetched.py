@@ -54,6 +54,10 @@ class PrefetchedLayer(SourceLayer):
         **only_interp_mode("random_resize_param"),
         **only_interp_mode("random_aspect_ratio_param"),
     }
+    refused = {
+        "transform_param.resize_params": "is a resize_param that is given several times, which "
+        "AnnotatedData and BoxData take; write one"
+    }
 
     def moot(self):
         orders = [name for name in ORDERS if getattr(self.options, name, False)]
@@ -63,8 +67,15 @@ class PrefetchedLayer(SourceLayer):
         }
 
     def told_shapes(self):
-        data = max(self.options.batch_size, 1), self.told_channels(), *self.told_size()
-        return [data, *[data[:1]] * (self.num_tops - 1)]
+        batch = max(self.options.batch_size, 1)
+        return [self._told_data(batch), *self.told_labels(batch)]
+
+    def _told_data(self, batch):
+        return batch, self.told_channels(), *self.told_size()
+
+    def told_labels(self, batch):
+        """The shapes of the other tops, as far as the text tells them."""
+        return [(batch,)] * (self.num_tops - 1)
 
     def told_size(self):
         """(height, width) of the pictures that it gives, 0 where the text does not tell."""
@@ -194,48 +205,52 @@ class BatchLoader:
 
     def data_shape(self):
         """The shape of the next batch's data: its first sample's, decoded if steps change it."""
-        shape = self._next().shapes[0] if self.transformer.prepares else self._next_shape()
-        return (self.batch_size * self.transformer.crops_per_sample, *shape)
+        own = self._transformer()
+        shape = self._next(own).shapes[0] if own.prepares else self._next_shape(own)
+        return (self.batch_size * own.crops_per_sample, *shape)
+
+    def _transformer(self):
+        """That of the batch at the source's position."""
+        number = self.source.position // self.batch_size
+        return self.transformer.for_batch(self.source.seed, number)
 
     def __call__(self, position):
         self.source.seek(position)
-        samples = [self._next() for _ in range(self.batch_size)]
-        count, shape = (
-            self.batch_size * self.transformer.crops_per_sample,
-            self._common_shape(samples),
-        )
+        transformer = self._transformer()
+        samples = [self._next(transformer) for _ in range(self.batch_size)]
+        count, shape = self.batch_size * transformer.crops_per_sample, self._common_shape(samples)
         data = np.empty((count, *shape), self.dtype)
         labels = [sample.label for sample in samples]
         images = [image for sample in samples for image in sample.images]
         random = rng.generator(self.source.seed, 0, samples[0].number)
         boxes = labels if isinstance(labels[0], Boxes) else None
-        self.transformer.transform(images, random, data, boxes)
-        if self.transformer.after:
+        transformer.transform(images, random, data, boxes)
+        if transformer.after:
             for values, sample in zip(data, samples, strict=True):
-                self._finish(values, sample)
+                self._finish(transformer, values, sample)
         return data, *(made.astype(self.dtype, copy=False) for made in self.make_labels(labels))
 
-    def _next(self):
+    def _next(self, transformer):
         number = self.source.number()
         pixels, label = self.source.read()
-        random = rng.generator(self.source.seed, 5, number) if self.transformer.before else None
+        random = rng.generator(self.source.seed, 5, number) if transformer.before else None
         with self.source.named(number):
             boxes = label if isinstance(label, Boxes) else None
-            images = self.transformer.prepare(pixels, random, boxes)
-            shapes = [self.transformer.output_shape(image.shape) for image in images]
+            images = transformer.prepare(pixels, random, boxes)
+            shapes = [transformer.output_shape(image.shape) for image in images]
         return Sample(number, label, images, shapes)
 
-    def _next_shape(self):
+    def _next_shape(self, transformer):
         number = self.source.number()
         shape = self.source.shape(number)
         with self.source.named(number):
-            return self.transformer.output_shape(shape)
+            return transformer.output_shape(shape)
 
-    def _finish(self, values, sample):
+    def _finish(self, transformer, values, sample):
         boxes = sample.label if isinstance(sample.label, Boxes) else None
         with self.source.named(sample.number):
             random = rng.generator(self.source.seed, 6, sample.number)
-            self.transformer.finish(values, random, boxes)
+            transformer.finish(values, random, boxes)
 
     def _common_shape(self, samples):
         common = samples[0].shapes[0]

@@ -1,12 +1,11 @@
 import logging
 import os
 
-import numpy as np
-
 from ...data.annotated import AnnotatedSource
 from ...data.annotated_transform import AnnotatedTransformer
-from ...data.boxes import COLUMNS
+from ...data.box_labels import Fives, Rows
 from ...data.label_map import class_names
+from ...data.sampler import JitterCrop, SampleCrop
 from ...errors import DataError
 from ...proto.caffe_pb2 import ResizeParameter
 from ..base import TRAIN, register
@@ -14,6 +13,10 @@ from .data import Data
 
 log = logging.getLogger("caffelite")
 
+MOST_BOXES = 300  # of a picture, for yolo_data_type: 1
+_SEG = "single_class", "seg_scales", "seg_resize_width", "seg_resize_height"
+_OF_PIXELS = "it is about labels of pixels, of anno_type: BBOXandSeg"
+_OTHER = "gives labels of pixels, or of lanes, which is not done here; write anno_type: BBOX"
 _CROPS = "makes several pictures of one, and the boxes would have to be several, too"
 
 
@@ -28,19 +31,26 @@ class AnnotatedData(Data):
         0: data, as Data's
         1: label (optional), 1 x 1 x boxes x 8, a row for each box in the batch: the number of its
            picture in the batch, its label, its instance, xmin, ymin, xmax, ymax in fractions of the
-           sides, and whether it is difficult; without any box, one row of -1
+           sides, and whether it is difficult; without any box, one row of -1. With
+           yolo_data_type: 1, batch_size x 1 x 300 x 5: class from 0, middle x, y, width, height of
+           each box that is not difficult, then 0
     Options (data_param)
         source, backend, batch_size, prefetch, shuffle: as for Data
     Options (annotated_data_param)
         batch_sampler: a random crop by constraints on what it has of the boxes; repeated: of the
             crops that all of them draw, one is taken
         label_map_file: the names of the classes; boxes of others are told of [""]
-        anno_type: BBOX, which is all there is
+        anno_type: BBOX; other types of MobileNet-YOLO are refused
+        yolo_data_type: 1 for labels as MobileNet-YOLO takes them [0]
+        yolo_data_jitter: then, without batch_sampler, crop to 1 - yolo_data_jitter up to 1 of the
+            sides, one picture in five by half of that, and one not [0.3]
+        train_diffcult: then, labels have difficult boxes, too [false]
     Options (transform_param)
         distort_param, expand_param: before the crop of batch_sampler, in this order, and in both
             phases, as in SSD's Caffe, as is the crop itself
         resize_param: then; FIT_SMALL_SIZE needs batch_size: 1, and with height_scale and
-            width_scale boxes are in fractions of these
+            width_scale boxes are in fractions of these. Repeated, one of them for ten batches, by
+            prob, which must be 1 together, as in MobileNet-YOLO
         emit_constraint: which boxes a crop leaves: those with their middle in it (CENTER), or more
             than emit_overlap of their area (MIN_OVERLAP)
         crop_size, crop_h, crop_w, mirror, mirror_vertical, mean_file, mean_value, scale,
@@ -52,11 +62,13 @@ class AnnotatedData(Data):
         one has 32 around it, as there
     """
 
+    emit = None  # where there is no emit_constraint
     more_options = ("transform_param", "annotated_data_param")
     ignored = {
         "transform_param.emit_constraint": None,
         "transform_param.expand_param": None,
         "transform_param.resize_param.prob": "every picture is resized, as in SSD's Caffe",
+        **{f"annotated_data_param.{name}": _OF_PIXELS for name in _SEG},
         "transform_param.resize_param.height_scale": None,
         "transform_param.resize_param.width_scale": None,
         "data_param.side": 'write type: "BoxData" for labels that are grids',
@@ -66,12 +78,21 @@ class AnnotatedData(Data):
         "transform_param.test_size": _CROPS,
         "transform_param.palette_indices": "a picture with boxes is none of labels",
         "data_param.label_shuffle": "a picture with boxes has no class; write shuffle: true",
+        "annotated_data_param.anno_type: BBOXandSeg": _OTHER,
+        "annotated_data_param.anno_type: LANE": _OTHER,
+        "transform_param.resize_params": None,
+        "data_param.label_boxes": "is for BoxData; write yolo_data_type: 1 for rows of boxes",
         "data_param.balanced_batches": "a picture with boxes has no class; write shuffle: true",
     }
 
     def setup(self, bottom_shapes):
-        resize = self.param.transform_param.resize_param
-        alike = resize.resize_mode != ResizeParameter.FIT_SMALL_SIZE
+        if self.param.annotated_data_param.yolo_data_type not in (0, 1):
+            raise self.error(
+                f"yolo_data_type: {self.param.annotated_data_param.yolo_data_type}, expected 0 or 1"
+            )
+        transform = self.param.transform_param
+        resizes = list(transform.resize_params) or [transform.resize_param]
+        alike = all(one.resize_mode != ResizeParameter.FIT_SMALL_SIZE for one in resizes)
         if not alike and self.options.batch_size > 1:
             raise self.error(
                 f"batch_size: {self.options.batch_size}, expected 1: resize_mode: FIT_SMALL_SIZE "
@@ -86,9 +107,24 @@ class AnnotatedData(Data):
         return source
 
     def make_transformer(self):
-        samplers = self.param.annotated_data_param.batch_sampler
-        param = self.param.transform_param
-        return AnnotatedTransformer(param, self.phase == TRAIN, self.dtype, samplers)
+        return AnnotatedTransformer(
+            self.param.transform_param,
+            self.phase == TRAIN,
+            self.dtype,
+            self.crop,
+            self.emit,
+            uncut=self.emit is not None,
+        )
+
+    def crop(self, resize):
+        """The step that crops pictures before a resize_param, or None."""
+        options = self.param.annotated_data_param
+        if options.batch_sampler:
+            return SampleCrop(options.batch_sampler)
+        if not options.yolo_data_type:
+            return None
+        keep = resize.resize_mode == ResizeParameter.FIT_LARGE_SIZE_AND_PAD
+        return JitterCrop(options.yolo_data_jitter, keep)
 
     def label_map(self):
         """{label: name}, or None; SSD's Caffe never looks whether the file is there."""
@@ -107,21 +143,18 @@ class AnnotatedData(Data):
         """Nothing: decoding and labels are other things here."""
 
     def make_labels(self):
-        return rows
+        options = self.param.annotated_data_param
+        return Fives(MOST_BOXES, options.train_diffcult) if options.yolo_data_type else Rows()
 
-    def labels_shape(self, data_shape):
-        """Those of the first batch, if no box of it is cut away; each batch has its own number."""
+    def top_shapes(self, data_shape):
+        """Labels for all boxes of the first batch; each batch has its own number."""
         first = range(self.options.batch_size)
-        return 1, 1, max(1, sum(len(self.source.label(number)) for number in first)), COLUMNS
+        boxes = sum(len(self.source.label(number)) for number in first)
+        return [data_shape, *self.make_labels().shapes(len(first), boxes)]
+
+    def told_labels(self, batch):
+        return self.make_labels().shapes(batch, 0)[: self.num_tops - 1]
 
     def class_names(self):
         path = self.param.annotated_data_param.label_map_file
         return path if os.path.isfile(path) else ""
-
-
-def rows(boxes):
-    """[1 x 1 x boxes x 8] of the Boxes of the pictures in a batch."""
-    all_rows = np.concatenate([own.rows(item) for item, own in enumerate(boxes)])
-    if not len(all_rows):
-        all_rows = np.full((1, COLUMNS), -1, np.float32)
-    return [all_rows[None, None]]

@@ -2,7 +2,7 @@ import logging
 import os
 
 from ...data.datum import DatumSource
-from ..base import register
+from ..base import Count, register
 from ._prefetched import IN_TRANSFORM, PrefetchedLayer
 
 log = logging.getLogger("caffelite")
@@ -64,7 +64,7 @@ class Data(PrefetchedLayer):
     """
 
     options_field = "data_param"
-    tops = (1, 2)
+    tops: Count = (1, 2)
     ignored = {
         "data_param.scale": IN_TRANSFORM,
         "data_param.mean_file": IN_TRANSFORM,

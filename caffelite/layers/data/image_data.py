@@ -69,9 +69,8 @@ class ImageData(PrefetchedLayer):
         count = self.options.label_count
         return (self.options.batch_size, count) if count else super().labels_shape(data_shape)
 
-    def told_shapes(self):
-        data, labels = super().told_shapes()
-        return [data, (*labels, *self.labels_shape(data)[1:])]
+    def told_labels(self, batch):
+        return [(batch, *self.labels_shape(self._told_data(batch))[1:])]
 
     def source_options(self):
         """What else the source is given."""

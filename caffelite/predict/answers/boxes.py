@@ -57,15 +57,25 @@ class Boxes(Answer):
 
     def draw(self, picture):
         """The best boxes, each in the color of its class, with its name and score."""
-        picture = picture.copy()
-        for one in reversed(self.as_json()["boxes"][:MOST_DRAWN]):
-            color = color_of(one["label"] + 1)  # 0 is black
-            _frame(picture, one["box"], color)
-            y, x = (max(0, round(place)) for place in one["box"][:2])
-            words = lettered([f"{one['name']} {one['score']:.2f}"], color=color)
-            space = picture[y : y + len(words), x : x + words.shape[1]]
-            space[...] = words[: space.shape[0], : space.shape[1]]
-        return picture
+        best = self.as_json()["boxes"][:MOST_DRAWN]
+        told = [(b["box"], b["label"] + 1, f"{b['name']} {b['score']:.2f}") for b in best]
+        return draw_boxes(picture, told)  # 0 is black
+
+
+def draw_boxes(picture, told):
+    """A copy of the picture with boxes: (ymin, xmin, ymax, xmax), number of a color, words.
+
+    The first lies on top of the others.
+    """
+    picture = picture.copy()
+    for box, number, words in reversed(told):
+        color = color_of(number)
+        _frame(picture, box, color)
+        y, x = (max(0, round(place)) for place in box[:2])
+        label = lettered([words], color=color)
+        space = picture[y : y + len(label), x : x + label.shape[1]]
+        space[...] = label[: space.shape[0], : space.shape[1]]
+    return picture
 
 
 def _frame(picture, box, color):

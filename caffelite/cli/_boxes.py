@@ -1,0 +1,79 @@
+"""caffelite detect PICTURE...: the boxes that a net finds in pictures."""
+
+import contextlib
+import os
+import sys
+
+from ..glog import on_terminal, start_logging
+from ..json_text import json_text
+from ._flags import UsageError
+from ._nets import use_device
+from ._pictures import Drawing, FileNames, box_predictor
+
+
+def run(args):
+    """Tell the boxes in args.pictures; returns the exit code."""
+    from tqdm import tqdm
+
+    log = start_logging(quiet=True, write=lambda line: tqdm.write(line, file=sys.stderr))
+    use_device(args)
+    from ..predict.picture_files import find
+    from ..predict.runner import Predictions
+
+    paths = find(args.pictures)
+    predictor = box_predictor(args, args.model, args.weights, args.labelmap, log, args.threshold)
+    drawing = Drawing(args.draw, predictor, paths) if args.draw else None
+    results = []
+    bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
+    predictions = Predictions(predictor, paths, args.skip_bad, lambda path: bar.update())
+    with bar, _writing(args, paths) as writers:
+        for found in predictions:
+            size = found.read[2]
+            for write in writers:
+                write(found.path, size, found.answer.given)
+            result = {"file": found.path, "height": size[0], "width": size[1]}
+            result |= found.answer.as_json()
+            if drawing:
+                result["drawn"] = drawing.draw(found)
+            if args.json:
+                results.append(result)
+            else:
+                tqdm.write("\n".join([found.path, *found.answer.lines()]), file=sys.stdout)
+            bar.update()
+    if args.json:
+        print(json_text(results))
+    predictions.finish()
+    return 0
+
+
+@contextlib.contextmanager
+def _writing(args, paths):
+    """What writes the boxes of each picture to files, as flags ask: functions."""
+    from ..atomic import written_together
+    from ..data.detections import BoxTable
+
+    with contextlib.ExitStack() as stack:
+        writers = [_VocFolder(args.voc, paths)] if args.voc else []
+        if args.csv:
+            passing = stack.enter_context(written_together(args.csv))
+            writers.append(stack.enter_context(BoxTable(passing[args.csv])))
+        yield writers
+
+
+class _VocFolder:
+    """Writes an XML file for each picture into a folder; none that is there already is lost."""
+
+    def __init__(self, folder, paths):
+        self.folder = folder
+        names = FileNames(".xml")
+        self.names = {p: os.path.join(folder, names.of(p)) for p in dict.fromkeys(paths)}
+        there = [name for name in self.names.values() if os.path.lexists(name)]
+        if there:
+            raise UsageError(f"--voc {folder}: {there[0]} is there already; name another folder")
+        os.makedirs(folder, exist_ok=True)
+
+    def __call__(self, path, size, rows):
+        from ..atomic import write_atomically
+        from ..data.detections import voc_xml
+
+        write_atomically(self.names[path], voc_xml(path, size, rows))

@@ -1,0 +1,166 @@
+"""Nets that find boxes in pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..data.dataset import read_names
+from ..data.image import decoded_shape
+from ..data.label_map import class_names, is_label_map
+from ..errors import DataError, NetError
+from ..layers.base import Layer, layer_class
+from ..proto import caffe_pb2
+from ..types import Array, Path
+from .answers.found import Found
+from .picture_net import PictureNet
+from .preprocessing import Preprocessing, of_test_phase
+from .way_back import WayBack
+
+log = logging.getLogger("caffelite")
+LEAST_SCORE = 0.3
+
+
+class BoxNet(PictureNet):
+    """A net that ends in a layer that finds boxes: DetectionOutput, YoloDetectionOutput, ...
+
+    The parameters are those of a PictureNet, `crops` left out: boxes of several crops would be
+    several; `labels` is the file with the names of classes, or "". Pictures go through the net one
+    by one, since layers of YOLO let boxes of one suppress those of another in the batch.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        weights: Path,
+        preprocessing: Preprocessing,
+        labels: str = "",
+        **options: Any,
+    ) -> None:
+        super().__init__(model, weights, preprocessing, **options)
+        self.net.blobs[self.input].reshape(1, *self.shape)
+        self.net.reshape()
+        self.names = names_of(labels, self.answering()[0]) if labels else {}
+
+    def check(self, param: caffe_pb2.NetParameter, model: str) -> None:
+        if not any(map(_finds_boxes, param.layer)):
+            last = param.layer[-1]
+            made = f'"{last.name}" ({last.type})' if len(param.layer) > 1 else "nothing"
+            raise NetError(
+                f"{model}: no layer finds boxes, as DetectionOutput, YoloDetectionOutput or "
+                f"Yolov3DetectionOutput do; the net ends in {made}. caffelite predict says what "
+                "other nets answer; caffelite detect WINDOWS.csv OUT.csv what is in given boxes"
+            )
+
+    def _output(self, model: str, wanted: str | None) -> str:
+        finding = [node.top_names[0] for node in self.net.nodes if node.layer.finds_boxes]
+        if wanted is not None and wanted not in finding:
+            raise NetError(
+                f'{model}: no layer finds boxes in "{wanted}", but in {", ".join(finding)}'
+            )
+        return wanted or finding[-1]
+
+    def look(self, picture: str | Array) -> tuple[Array, WayBack, tuple[int, int]]:
+        """(what the net sees of a picture, the way back from there, the picture's height, width)"""
+        way = WayBack()
+        crop = self.crops(picture, way)
+        if not isinstance(picture, str):
+            return crop, way, picture.shape[1:]
+        try:
+            return crop, way, decoded_shape(picture)[1:]
+        except DataError as problem:
+            raise DataError(f"{picture}: {problem}") from None
+
+    def find(self, seen: tuple[Array, WayBack, tuple[int, int]], least: float) -> list[Found]:
+        """The boxes with at least that score, the best first, of what `look` gives."""
+        crop, way, (height, width) = seen
+        self.net.blobs[self.input].data[...] = crop
+        self.net.forward()
+        rows = np.float64(self.net.blobs[self.output].data).reshape(-1, 7)
+        rows = rows[(rows[:, 1] >= 0) & (rows[:, 2] >= least)]
+        rows = rows[np.argsort(-rows[:, 2], kind="stable")]
+        boxes = way.boxes(rows[:, 3:], width, height).tolist()
+        return [
+            Found(label, self.names.get(label, str(label)), score, *box)
+            for label, score, box in zip(
+                rows[:, 1].astype(int).tolist(), rows[:, 2].tolist(), boxes, strict=True
+            )
+        ]
+
+
+def finds_boxes(model: str, level: int = 0, stages: Sequence[str] = ()) -> bool:
+    """Whether a net has a layer that finds boxes."""
+    return any(map(_finds_boxes, of_test_phase(model, level, stages).layer))
+
+
+def _finds_boxes(layer: caffe_pb2.LayerParameter) -> bool:
+    return layer_class(layer.type).finds_boxes
+
+
+def names_of(path: str, layer: Layer) -> dict[int, str]:
+    """{label: name} of a file: a label map, or a name a line, with the background or without.
+
+    That classes which the layer finds have no name is warned about; numbers stand for them.
+    """
+    labels = list(layer.box_labels())
+    if is_label_map(path):
+        names = class_names(path)
+    else:
+        lines = read_names(path)
+        names = dict(enumerate(lines, labels[0] if len(lines) == len(labels) else 0))
+    missing = [label for label in labels if label not in names]
+    if missing:
+        log.warning(
+            "%s: has no name for %d of the %d classes that %s finds, such as %d; they are called "
+            "by their numbers",
+            *(path, len(missing), len(labels), layer.at, missing[0]),
+        )
+    return names
+
+
+class BoxFinder:
+    """Finds boxes in pictures: finder("street.jpg") is a list of them, the best first.
+
+    Each has a label, a name, a score, and xmin, ymin, xmax and ymax in pixels of the picture.
+
+    Parameters
+    ----------
+    model, weights : files of a net that ends in a layer that finds boxes, or of one for training
+    labels : a label map, or a file with a name of a class in each line [that of the net's data]
+    least_score : the score that a box needs to be found
+    preprocessing : what pictures go through [what the net's files say]
+    options : level, stages, output and allow_missing, as of a PictureNet
+    """
+
+    def __init__(
+        self,
+        model: str,
+        weights: Path,
+        labels: str = "",
+        least_score: float = LEAST_SCORE,
+        preprocessing: Preprocessing | None = None,
+        level: int = 0,
+        stages: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
+        found = preprocessing or Preprocessing.of_net(model, level=level, stages=stages)
+        self.net = BoxNet(
+            model, weights, found, labels or found.names, level=level, stages=stages, **options
+        )
+        self.least_score = least_score
+
+    def __call__(self, picture: str | Array) -> list[Found]:
+        """The boxes in a picture: a file, or uint8 pixels, height x width x 3, red first."""
+        if isinstance(picture, str):
+            return self.net.find(self.net.look(picture), self.least_score)
+        pixels = np.asarray(picture)
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise DataError(
+                f"expected a picture as uint8, height x width x 3, not {pixels.dtype} of the "
+                f"shape {pixels.shape}"
+            )
+        pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1)[::-1])
+        return self.net.find(self.net.look(pixels), self.least_score)

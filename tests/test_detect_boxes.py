@@ -1,0 +1,248 @@
+"""caffelite detect on pictures: boxes that nets find, in pixels of the picture."""
+
+import csv
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import caffelite
+from caffelite.cli import main
+from caffelite.errors import DataError
+from caffelite.layers.base import is_known
+from caffelite.predict.way_back import WayBack
+
+SIDE, CELLS = 32, 8
+DATA = f"""
+layer {{ name: "data" type: "Input" top: "data"
+  input_param {{ shape {{ dim: 1 dim: 3 dim: {SIDE} dim: {SIDE} }} }} MORE }}
+"""
+MAP = f"""
+layer {{ name: "conv" type: "Convolution" bottom: "data" top: "map"
+  convolution_param {{ num_output: 7 kernel_size: {SIDE // CELLS} stride: {SIDE // CELLS} }} }}
+"""
+YOLO = """
+layer { name: "found" type: "YoloDetectionOutput" bottom: "map" top: "found"
+  yolo_detection_output_param { num_classes: 2 num_box: 1 biases: 1 biases: 1 } }
+"""
+SSD = """
+layer { name: "prior" type: "PriorBox" bottom: "map" bottom: "data" top: "prior"
+  prior_box_param { min_size: 4 } }
+layer { name: "cut" type: "Slice" bottom: "map" top: "loc" top: "conf"
+  slice_param { axis: 1 slice_point: 4 } }
+layer { name: "loc_p" type: "Permute" bottom: "loc" top: "loc_p"
+  permute_param { order: 0 order: 2 order: 3 order: 1 } }
+layer { name: "loc_f" type: "Flatten" bottom: "loc_p" top: "loc_f" }
+layer { name: "conf_p" type: "Permute" bottom: "conf" top: "conf_p"
+  permute_param { order: 0 order: 2 order: 3 order: 1 } }
+layer { name: "conf_r" type: "Reshape" bottom: "conf_p" top: "conf_r"
+  reshape_param { shape { dim: 0 dim: -1 dim: 3 } } }
+layer { name: "conf_s" type: "Softmax" bottom: "conf_r" top: "conf_s" softmax_param { axis: 2 } }
+layer { name: "conf_f" type: "Flatten" bottom: "conf_s" top: "conf_f" }
+layer { name: "found" type: "DetectionOutput" bottom: "loc_f" bottom: "conf_f" bottom: "prior"
+  top: "found" detection_output_param { num_classes: 3 keep_top_k: 20
+  nms_param { nms_threshold: 0.45 } code_type: CENTER_SIZE } }
+"""
+RAW = ["--mean_value", "0"]
+
+
+def net_text(end, more=""):
+    return DATA.replace("MORE", more) + MAP + end
+
+
+def weights(end):
+    """A cell that is bright has a box, as large as it is, of class 1."""
+    Path("deploy.prototxt").write_text(net_text(end))
+    net = caffelite.Net("deploy.prototxt", caffelite.TEST)
+    weight, bias = (blob.data for blob in net.params["conv"])
+    weight[...] = bias[...] = 0
+    bright = 0.02 / weight[0].size
+    if end is YOLO:  # x, y, w, h, object, two classes
+        weight[4], bias[4], bias[5] = bright * 4, -10, 5
+    else:  # four of the place, background, two classes
+        weight[5], bias[5] = bright * 4, -10
+    net.save("net.caffemodel")
+
+
+FINDERS = {"YoloDetectionOutput": YOLO, "DetectionOutput": SSD}
+
+
+@pytest.fixture(params=[kind for kind in FINDERS if is_known(kind)])
+def folder(request, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights(FINDERS[request.param])
+    Path("map.prototxt").write_text(
+        'item { name: "none" label: 0 } item { name: "spot" label: 1 display_name: "Spot" }'
+        'item { name: "dog" label: 2 }'
+    )
+    return tmp_path
+
+
+def picture(name, width, height, *boxes):
+    """A picture that is bright in boxes of xmin, ymin, xmax, ymax."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for xmin, ymin, xmax, ymax in boxes:
+        pixels[ymin:ymax, xmin:xmax] = 255
+    Image.fromarray(pixels).save(name)
+
+
+def detect(*words, code=0):
+    command = ["detect", *words, "--model=deploy.prototxt", "--weights=net.caffemodel"]
+    assert main([*command, *(RAW if "--train_val" not in words else [])]) == code
+
+
+def sides(one):
+    return [one[side] for side in ("xmin", "ymin", "xmax", "ymax")]
+
+
+def test_boxes_are_in_pixels_of_the_picture(folder, capsys):
+    """64 x 96 pixels are squeezed to 32 x 32: a cell is 8 x 12 of them."""
+    picture("a.png", 64, 96, (16, 24, 24, 36), (48, 72, 56, 84))
+    picture("b.png", 32, 32)
+    detect("a.png", "b.png", "--json", "--labelmap", "map.prototxt")
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["file"], first["height"], first["width"]) == ("a.png", 96, 64)
+    assert [one["name"] for one in first["boxes"]] == ["Spot", "Spot"]
+    found = sorted(sides(one) for one in first["boxes"])
+    np.testing.assert_allclose(found, [[16, 24, 24, 36], [48, 72, 56, 84]], atol=0.01)
+    assert second["boxes"] == []
+
+
+def test_a_picture_in_borders(folder, capsys):
+    """resize_param keeps its proportions: 64 x 32 is 32 x 16, with 8 rows above and below."""
+    picture("a.png", 64, 32, (32, 8, 40, 16))
+    Path("readme.md").write_text(
+        "---\ntransform_param: { mean_value: [0], resize_param: { height: 32, width: 32, "
+        "resize_mode: FIT_LARGE_SIZE_AND_PAD } }\n---\n"
+    )
+    detect("a.png", "--json")
+    (one,) = json.loads(capsys.readouterr().out)[0]["boxes"]
+    np.testing.assert_allclose(sides(one), [32, 8, 40, 16], atol=0.01)
+    assert one["name"] == "1"  # without a label map
+    detect("a.png", "--json", "--resize", "32")
+    two = json.loads(capsys.readouterr().out)[0]["boxes"]  # squeezed, it is two cells high
+    assert sorted(map(sides, two)) == [[32, 8, 40, 12], [32, 12, 40, 16]]
+
+
+def test_a_table_and_files(folder, capsys):
+    picture("a.png", 32, 32, (8, 12, 12, 16))
+    Path("more").mkdir()
+    picture("more/a.png", 64, 64, (8, 8, 16, 16))
+    names = ["--labelmap", "map.prototxt"]
+    detect("a.png", "more", "*.png", *names, "--csv=out.csv", "--voc=xml", "--draw=drawn")
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "a.png" and told[2] == "more/a.png" and told[4] == "a.png"
+    assert told[1].split()[1:] == ["8.0", "12.0", "12.0", "16.0", "Spot"]
+    rows = list(csv.DictReader(Path("out.csv").open()))
+    assert [row["filename"] for row in rows] == ["a.png", "more/a.png", "a.png"]
+    assert rows[1]["name"] == "Spot" and sides(rows[1]) == ["8.0", "8.0", "16.0", "16.0"]
+    assert sorted(path.name for path in Path("xml").iterdir()) == ["a.xml", "a_1.xml"]
+    root = ElementTree.parse("xml/a_1.xml").getroot()
+    assert [root.findtext(tag) for tag in ("folder", "filename")] == ["more", "a.png"]
+    assert [root.findtext(f"size/{tag}") for tag in ("width", "height")] == ["64", "64"]
+    assert root.findtext("object/name") == "Spot"
+    assert [e.text for e in root.find("object/bndbox")] == ["8", "8", "16", "16"]
+    drawn = np.asarray(Image.open("drawn/a_1.png"))
+    assert drawn.shape == (64, 64, 3) and (drawn[8, 8] != 255).any()
+
+
+def test_what_is_there_is_not_written_over(folder, capsys):
+    picture("a.png", 32, 32)
+    Path("xml").mkdir()
+    Path("xml/a.xml").write_text("mine")
+    detect("a.png", "--voc=xml", code=2)
+    assert "xml/a.xml is there already" in capsys.readouterr().err
+    assert Path("xml/a.xml").read_text() == "mine"
+
+
+def test_a_bad_picture_is_named_and_the_others_are_answered(folder, capsys):
+    picture("a.png", 32, 32, (8, 12, 12, 16))
+    Path("b.png").write_text("no picture")
+    detect("a.png", "b.png", code=1)
+    out, err = capsys.readouterr()
+    assert "a.png" in out and "b.png: no picture that can be decoded" in err
+    detect("a.png", "b.png", "--skip-bad")
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ('item { name: "a" label: 1 } item { name: "b" label: 1 }', "both have the label 1"),
+        ('item { name: "a" label: 0 } item { name: "b" label: 1 }', "no name for 1 of the 2"),
+        ("one\ntwo\n", ""),
+        ("background\none\ntwo\n", ""),
+    ],
+)
+def test_names_of_classes(folder, capsys, caplog, text, words):
+    picture("a.png", 32, 32, (8, 12, 12, 16))
+    Path("names").write_text(text)
+    bad = "both" in words
+    detect("a.png", "--json", "--labelmap=names", code=int(bad))
+    out, err = capsys.readouterr()
+    assert words in err
+    if not bad:
+        (one,) = json.loads(out)[0]["boxes"]
+        assert one["name"] == ("b" if "item" in text else "one")
+
+
+def test_a_least_score_and_a_blob(folder, capsys):
+    picture("a.png", 32, 32, (8, 12, 12, 14))  # half of a cell
+    for least, count in (("0.0001", 1), ("0.99", 0)):
+        detect("a.png", "--json", "--threshold", least, "--output=found")
+        boxes = json.loads(capsys.readouterr().out)[0]["boxes"]
+        assert len(boxes) >= count if count else boxes == []
+    detect("a.png", "--output=map", code=1)
+    assert 'no layer finds boxes in "map", but in found' in capsys.readouterr().err
+
+
+def test_a_net_that_finds_no_boxes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("deploy.prototxt").write_text(net_text(""))
+    caffelite.Net("deploy.prototxt", caffelite.TEST).save("net.caffemodel")
+    picture("a.png", 32, 32)
+    detect("a.png", code=1)
+    assert 'the net ends in "conv" (Convolution)' in capsys.readouterr().err
+
+
+def test_flags_of_the_other_kind(folder, capsys):
+    picture("a.png", 32, 32)
+    detect("a.png", "--context_pad=3", code=2)
+    detect("w.csv", "o.csv", "--voc=xml", code=2)
+    assert "--voc is for pictures" in capsys.readouterr().err
+    detect("w.csv", code=2)
+    assert "expected WINDOWS and OUT" in capsys.readouterr().err
+
+
+def test_a_call_from_python(folder):
+    picture("a.png", 64, 96, (16, 24, 24, 36))
+    Path("readme.md").write_text("---\ntransform_param: { mean_value: [0] }\n---\n")
+    finder = caffelite.BoxFinder("deploy.prototxt", "net.caffemodel", "map.prototxt")
+    (one,) = finder("a.png")
+    assert one.name == "Spot" and one.label == 1
+    np.testing.assert_allclose(one.sides, [16, 24, 24, 36], atol=0.01)
+    np.testing.assert_allclose(finder(np.asarray(Image.open("a.png")))[0].sides, one.sides)
+    with pytest.raises(DataError, match="expected a picture as uint8"):
+        finder(np.zeros((4, 4)))
+
+
+def test_predict_knows_what_such_nets_answer(folder, capsys):
+    picture("a.png", 32, 32, (8, 12, 12, 16))
+    command = ["predict", "a.png", "--model=deploy.prototxt", "--weights=net.caffemodel", *RAW]
+    assert main([*command, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["answer"] == "found" and len(found["boxes"]) == 1
+
+
+def test_the_way_back():
+    """What becomes of boxes in a crop, a border, a mirror, and what resizing stretches."""
+    way = WayBack()
+    way.resize(0.5, 1)
+    way.stretch = 2.0, 0.5
+    way.finish((0.25, 0.5, 0.75, 1), mirrored=True)
+    inside = np.array([[0.25, 0.5, 0.5, 1]])  # of the picture of 100 x 100
+    forth = np.array([[0.25, 0, 0.5, 1]])  # mirrored: 1 - 0.5, 1 - 0.25
+    forth = np.array([[0.5, 0, 0.75, 1]]) * [1, 0.25, 1, 0.25]
+    np.testing.assert_allclose(way.boxes(forth, 100, 100), inside * 100)
