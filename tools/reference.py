@@ -28,6 +28,7 @@ MODULES = {  # beside the names of the package itself
     "caffelite.net_spec": "Nets in Python, as pycaffe's `caffe.net_spec`.",
     "caffelite.draw": "Nets as Graphviz text.",
     "caffelite.coord_map": "Where coordinates of one blob lie in another.",
+    "caffelite.model_libs": "Bodies and heads of detectors, as SSD has them.",
     "caffelite.testing": "Checks for layers, ours and yours.",
     "caffelite.layers.base": "What a layer is.",
     "caffelite.lint": "Mistakes in the text of nets and solvers.",

@@ -7,7 +7,7 @@ from ..errors import CaffeliteError
 
 _PARTS = (
     *("", ".proto", ".proto.caffe_pb2", ".io", ".net_spec", ".classifier", ".detector"),
-    *(".draw", ".coord_map", ".pycaffe", "._caffe"),
+    *(".draw", ".coord_map", ".model_libs", ".pycaffe", "._caffe"),
 )
 
 

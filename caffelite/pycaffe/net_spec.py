@@ -217,6 +217,14 @@ class NetSpec:
 
     __setitem__, __getitem__, __delitem__ = __setattr__, __getattr__, __delattr__
 
+    def keys(self) -> list[str]:
+        """The names of the tops, in the order of assignment, as in the SSD branch."""
+        return list(self.tops)
+
+    def update(self, name: str, params: Mapping[str, Any]) -> None:
+        """Give the layer of a top more options, or others, as in the SSD branch."""
+        self[name]._update(params)
+
     def to_proto(self) -> NetParameter:
         """The NetParameter, layers in the order of assignment, each after what it needs."""
         names: dict[Named, str] = {top: name for name, top in self.tops.items()}

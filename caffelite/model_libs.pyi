@@ -1,0 +1,1 @@
+from .pycaffe.model_libs import *
