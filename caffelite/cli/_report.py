@@ -144,11 +144,26 @@ def _write_page(args, measured, names, samples):
             figures = []
             for number, row in zip(section.numbers, section.rows, strict=True):
                 facts = [f"{k}: {v}" for k, v in zip(section.header, row, strict=True)]
-                figures.append(page.figure(pictures.get(number), samples.name(number), facts))
+                picture = _marked(pictures.get(number), measure.marks(number))
+                figures.append(page.figure(picture, samples.name(number), facts))
             parts.append(page.gallery(figures))
         for title, curves in measure.curves(report, names).items():
             parts += [page.subheading(title), svg(*curves)]
     write_atomically(args.html, page.page(f"Report on {args.model}", parts))
+
+
+def _marked(picture, marks):
+    """The pixels of a sample, channels x height x width, with boxes."""
+    import numpy as np
+
+    from ..predict.answers.boxes import draw_boxes
+
+    if picture is None or not marks:
+        return picture
+    sides = np.tile(picture.shape[1:], 2)
+    planes = np.broadcast_to(picture, (3, *picture.shape[1:]))[::-1].transpose(1, 2, 0)
+    told = [(tuple(np.array(box) * sides), color, "") for box, color in marks]
+    return draw_boxes(planes, told).transpose(2, 0, 1)[::-1]
 
 
 def _write_curves(path, measured, names):

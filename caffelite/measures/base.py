@@ -157,6 +157,13 @@ class Measure:
         """The rest of the report, as Sections; `names` are those of the classes, if known."""
         return []
 
+    def marks(self, number):
+        """[((ymin, xmin, ymax, xmax), color)] of boxes to draw into the picture of a sample.
+
+        They are in fractions of its sides; the color is that of a label, or -1 for white.
+        """
+        return []
+
     def curves(self, report, names=()):
         """{title: (curves, x, y)}: pictures of it, as `pictures.unit_curves.svg` draws them."""
         return {}

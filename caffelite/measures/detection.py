@@ -149,6 +149,15 @@ class Detection(Ranked):
             numbers = [one["number"] for one in worst]
             yield Section("the pictures with most that is wrong", _WRONG, rows, 0, numbers)
 
+    def marks(self, number):
+        """The true boxes of a picture in white, those found in the colors of their classes."""
+        true, found = joined(self.true), joined(self.found)
+        true = true.of(true.image == number)
+        found = found.of((found.image == number) & (found.value >= self.least_score))
+        colors = [*found.label.tolist(), *[-1] * len(true.label)]
+        boxes = np.concatenate([found.box, true.box])[:, [1, 0, 3, 2]]
+        return list(zip(map(tuple, boxes.tolist()), colors, strict=True))
+
 
 def _boxes(rows, first, value):
     """Boxes of rows of SSD's layers, whose pictures are numbered from `first` on."""

@@ -63,14 +63,16 @@ class Boxes(Answer):
 
 
 def draw_boxes(picture, told):
-    """A copy of the picture with boxes: (ymin, xmin, ymax, xmax), number of a color, words.
+    """A copy of the picture with boxes: (ymin, xmin, ymax, xmax), number of a color, words or "".
 
-    The first lies on top of the others.
+    The first lies on top of the others; -1 is white.
     """
     picture = picture.copy()
     for box, number, words in reversed(told):
-        color = color_of(number)
+        color = color_of(number % 256)
         _frame(picture, box, color)
+        if not words:
+            continue
         y, x = (max(0, round(place)) for place in box[:2])
         label = lettered([words], color=color)
         space = picture[y : y + len(label), x : x + label.shape[1]]
