@@ -10,13 +10,15 @@ from google.protobuf import text_format
 import caffelite
 from caffelite.data.annotated import AnnotatedSource, annotated, boxes_of
 from caffelite.data.boxes import Boxes, emitted
+from caffelite.data.color import Distort, linear
 from caffelite.data.datum import DatumSource, from_pixels, pixels
 from caffelite.data.geometry import Expand, Resize
 from caffelite.data.image import encode
 from caffelite.data.label_map import class_names, read_label_map, write_label_map
 from caffelite.data.lmdb import LmdbWriter
-from caffelite.data.sampler import BoxCrop, SampleCrop, cropped, meets
+from caffelite.data.sampler import BoxCrop, SampleCrop, cropped, shares
 from caffelite.errors import CaffeliteError, DataError
+from caffelite.kernels import hsv, windows
 from caffelite.layers.data.box_data import BoxData
 from caffelite.proto.caffe_pb2 import (
     AnnotatedDataParameter,
@@ -264,13 +266,13 @@ def test_samplers_draw_what_those_of_ssd_draw(name):
     options = text_format.Parse(meta["annotated_data_param"], AnnotatedDataParameter())
     step, random, calls = SampleCrop(options.batch_sampler), np.random.default_rng(3), 1000
     found = [step.windows(recorded["in/objects"], random) for _ in range(calls)]
-    counts = np.bincount([len(windows) for windows in found], minlength=8) / calls
+    counts = np.bincount([len(own) for own in found], minlength=8) / calls
     np.testing.assert_allclose(counts, recorded["out/per_call"] / 10_000, atol=0.05)
-    windows = np.concatenate(found).astype(float)
-    width, height = (windows[:, 2:] - windows[:, :2]).T
-    assert 0 <= windows.min() and windows.max() <= 1 + 1e-6
+    drawn = np.concatenate(found).astype(float)
+    width, height = (drawn[:, 2:] - drawn[:, :2]).T
+    assert 0 <= drawn.min() and drawn.max() <= 1 + 1e-6
     values = {"width": width, "height": height, "scale": np.sqrt(width * height)}
-    values |= {"aspect": width / height, "xmin": windows[:, 0], "ymin": windows[:, 1]}
+    values |= {"aspect": width / height, "xmin": drawn[:, 0], "ymin": drawn[:, 1]}
     for key, value in values.items():
         error = recorded[f"out/{key}/std"] / np.sqrt(len(value)) + 1e-6
         assert abs(value.mean() - recorded[f"out/{key}/mean"]) < 4.5 * error
@@ -279,17 +281,23 @@ def test_samplers_draw_what_those_of_ssd_draw(name):
         np.testing.assert_allclose(quantiles, recorded[f"out/{key}/q"][middle], atol=8 * error)
 
 
+def meets(window, boxes, constraint):
+    """Whether a window meets a SampleConstraint for some box."""
+    limits = np.array([1, 1, 1, 1, *shares(constraint)])
+    return windows.meets(window, np.asarray(boxes, np.float32).reshape(-1, 4), limits)
+
+
 def test_without_objects_no_constraint_is_met():
     recorded, meta = ops("sample_constraint_no_objects")
     for name, text in meta["params"].items():
         constraint = text_format.Parse(text, SampleConstraint())
-        got = meets(recorded["in/samples"], np.empty((0, 4), np.float32), constraint)
+        got = [meets(window, [], constraint) for window in recorded["in/samples"]]
         np.testing.assert_array_equal(got, recorded[f"out/{name}"])
 
 
 def test_all_kinds_of_constraints_are_met_for_one_box():
-    boxes = np.float32([[0, 0, 0.5, 0.5], [0.6, 0.6, 0.8, 0.8]])
-    window = np.float32([[0.2, 0.2, 1, 1]])  # covers little of the first, all of the second
+    boxes = [[0, 0, 0.5, 0.5], [0.6, 0.6, 0.8, 0.8]]
+    window = np.float32([0.2, 0.2, 1, 1])  # covers little of the first, all of the second
     constraint = SampleConstraint(max_jaccard_overlap=0.2, min_object_coverage=0.9)
     assert meets(window, boxes, constraint)
     assert not meets(window, boxes[:1], constraint)
@@ -385,3 +393,23 @@ def test_boxes_of_fit_small_size_are_in_fractions_of_the_scales():
         boxes.cut = lambda window: None  # it was cut before, there
         boxes.finish((x1, y1, x2, y2), False)
         np.testing.assert_allclose(boxes.corners[0], want, atol=1e-5)
+
+
+def test_colors_are_adjusted_as_ssd_adjusts_them():
+    recorded, _ = ops("adjust_colours")
+    image = np.ascontiguousarray(recorded["in/image"].transpose(2, 0, 1))
+    made = {
+        "brightness": lambda value: hsv.lookup(image, linear(1, value)),
+        "contrast": lambda value: hsv.lookup(image, linear(value, 0)),
+        "saturation": lambda value: hsv.adjust(image, value),
+        "hue": lambda value: hsv.adjust(image, delta=value),
+    }
+    cases = [key for key in recorded.files if key.startswith("out/")]
+    assert len(cases) > 10
+    param = TransformationParameter(distort_param={"hue_prob": 1}).distort_param
+    assert Distort(param)(image, np.random.default_rng(0)) is image
+    cases.remove("out/hue/0")  # which is no change at all
+    for key in cases:
+        _, kind, value = key.split("/")
+        want = recorded[key].transpose(2, 0, 1).astype(int)
+        assert abs(made[kind](float(value)) - want).max() <= 2

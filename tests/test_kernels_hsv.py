@@ -41,3 +41,12 @@ def test_adjusting_is_within_rounding_of_opencv(factor, delta):
 def test_gray_has_no_hue():
     x = np.broadcast_to(np.arange(256, dtype=np.uint8), (3, 1, 256))
     np.testing.assert_array_equal(hsv.adjust(np.ascontiguousarray(x), 2, 77), x)
+
+
+def test_values_are_replaced_before_that():
+    values = np.random.default_rng(1).integers(0, 256, 256).astype(np.uint8)
+    replaced = hsv.lookup(colors(), values)
+    np.testing.assert_array_equal(replaced, slow.lookup(colors(), values))
+    np.testing.assert_array_equal(
+        hsv.adjust(colors(), 1.3, 20, values), hsv.adjust(replaced, 1.3, 20)
+    )

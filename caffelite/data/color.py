@@ -42,27 +42,35 @@ class Distort:
                 "blue, green and red"
             )
         early = random.random() < 0.5
+        values = None  # what is to become of values, before more is done
         if random.random() < p.brightness_prob:
-            image = linear(image, 1, rng.uniform(random, -p.brightness_delta, p.brightness_delta))
+            delta = rng.uniform(random, -p.brightness_delta, p.brightness_delta)
+            values = linear(1, delta)
         if early:
-            image = self._contrast(image, random)
+            values = self._contrast(values, random)
         if random.random() < p.saturation_prob:
-            image = hsv.adjust(image, rng.uniform(random, p.saturation_lower, p.saturation_upper))
+            factor = rng.uniform(random, p.saturation_lower, p.saturation_upper)
+            image, values = hsv.adjust(image, factor, values=values), None
         if random.random() < p.hue_prob:
-            image = hsv.adjust(image, delta=rng.uniform(random, -p.hue_delta, p.hue_delta))
+            delta = rng.uniform(random, -p.hue_delta, p.hue_delta)
+            if delta:
+                image, values = hsv.adjust(image, delta=delta, values=values), None
         if not early:
-            image = self._contrast(image, random)
+            values = self._contrast(values, random)
+        if values is not None:
+            image = hsv.lookup(image, values)
         if random.random() < p.random_order_prob:
             image = image[random.permutation(3)]
         if p.invert_prob > 0:
             image = image ^ _inverting(random.random(len(image)) < p.invert_prob)
         return image
 
-    def _contrast(self, image, random):
+    def _contrast(self, values, random):
         p = self.param
         if random.random() < p.contrast_prob:
-            image = linear(image, rng.uniform(random, p.contrast_lower, p.contrast_upper), 0)
-        return image
+            changed = linear(rng.uniform(random, p.contrast_lower, p.contrast_upper), 0)
+            values = changed if values is None else changed[values]
+        return values
 
 
 def _inverting(channels):
@@ -70,10 +78,9 @@ def _inverting(channels):
     return np.where(channels, np.uint8(255), np.uint8(0))[:, None, None]
 
 
-def linear(image, factor, offset):
-    """factor * image + offset, rounded, from 0 to 255."""
-    table = np.rint(np.arange(256) * factor + offset).clip(0, 255).astype(np.uint8)
-    return table[image]
+def linear(factor, offset):
+    """What becomes of the values 0 to 255: factor v + offset, rounded, from 0 to 255."""
+    return np.rint(np.arange(256) * factor + offset).clip(0, 255).astype(np.uint8)
 
 
 class Lighting:

@@ -161,7 +161,8 @@ class Expand:
         shape = resized_shape(image.shape, height, width)
         top, left = random.integers((height - old_height + 1, width - old_width + 1)).tolist()
         canvas = np.empty(shape, np.uint8)
-        canvas[...] = self._border(image, boxes)[:, None, None]
+        for plane, value in zip(canvas, self._border(image, boxes), strict=True):
+            plane.fill(value)
         canvas[:, top : top + old_height, left : left + old_width] = image
         if boxes is not None:
             boxes.cut(window(-top, -left, height, width, image.shape))
@@ -169,7 +170,7 @@ class Expand:
 
     def _border(self, image, boxes):
         means = [_BLANK] if boxes is not None and boxes.raw else self.means
-        return np.rint(per_channel(means, image, "mean_value"))
+        return np.rint(per_channel(means, image, "mean_value")).astype(np.uint8).tolist()
 
 
 def window(top, left, height, width, shape):

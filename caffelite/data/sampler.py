@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .. import rng
 from ..errors import DataError
+from ..kernels import windows as _windows
+from ..kernels.windows import COLUMNS
 from ..proto.caffe_pb2 import EmitConstraint
 from .boxes import emitted
 from .geometry import resized, window
@@ -11,7 +12,6 @@ from .geometry import resized, window
 MOST_TRIALS = 10_000
 MOST_CROPS = 100  # that are drawn where none has the middle of a box
 _CENTER = EmitConstraint(emit_type=EmitConstraint.CENTER)
-_AT_ONCE = 64  # trials
 
 _KINDS = "jaccard_overlap", "sample_coverage", "object_coverage"
 
@@ -31,9 +31,13 @@ class SampleCrop:
     """
 
     def __init__(self, samplers):
-        self.samplers = [sampler for sampler in samplers if sampler.use_original_image]
-        for sampler in self.samplers:
+        samplers = [sampler for sampler in samplers if sampler.use_original_image]
+        for sampler in samplers:
             _check(sampler)
+        self.limits = np.array([_limits(sampler) for sampler in samplers]).reshape(-1, COLUMNS)
+        most = [s.max_sample if s.HasField("max_sample") else s.max_trials for s in samplers]
+        self.trials = np.array([sampler.max_trials for sampler in samplers], int)
+        self.most = np.minimum(np.array(most, int), self.trials)
 
     def __call__(self, image, random, boxes=None):
         windows = self.windows(boxes.corners, random)
@@ -43,8 +47,10 @@ class SampleCrop:
 
     def windows(self, corners, random):
         """All windows that count, n x 4, for boxes with these corners."""
-        found = [_accepted(sampler, corners, random) for sampler in self.samplers]
-        return np.concatenate(found) if found else np.empty((0, 4), np.float32)
+        windows = np.empty((self.most.sum() + 1, 4), np.float32)
+        draws = random.random((len(self.limits), self.trials.max(initial=0), 4))
+        count = _windows.draw(draws, self.limits, self.trials, self.most, corners, windows)
+        return windows[:count]
 
 
 def cropped(image, boxes, window):
@@ -99,68 +105,17 @@ class BoxCrop:
         return image
 
 
-def _accepted(sampler, corners, random):
-    """The windows of one sampler that count."""
-    wanted = sampler.max_sample if sampler.HasField("max_sample") else sampler.max_trials
-    found, count = [np.empty((0, 4), np.float32)], 0
-    for begun in range(0, sampler.max_trials, _AT_ONCE):
-        trials = _draw(sampler.sampler, min(_AT_ONCE, sampler.max_trials - begun), random)
-        trials = trials[meets(trials, corners, sampler.sample_constraint)][: wanted - count]
-        found.append(trials)
-        count += len(trials)
-        if count >= wanted:
-            break
-    return np.concatenate(found)
+def _limits(sampler):
+    """A row of what `kernels.windows` has to know of a sampler."""
+    own, constraint = sampler.sampler, sampler.sample_constraint
+    sides = own.min_scale, own.max_scale, own.min_aspect_ratio, own.max_aspect_ratio
+    return [*sides, *shares(constraint)]
 
 
-def _draw(sampler, count, random):
-    """So many windows, count x 4."""
-    scale = rng.uniform(random, sampler.min_scale, sampler.max_scale, count)
-    aspect = rng.uniform(random, sampler.min_aspect_ratio, sampler.max_aspect_ratio, count)
-    aspect = np.minimum(np.maximum(aspect, scale**2), 1 / scale**2)
-    sides = np.stack([scale * np.sqrt(aspect), scale / np.sqrt(aspect)], axis=1).clip(None, 1)
-    start = random.random((count, 2)) * (1 - sides)
-    return np.concatenate([start, start + sides], axis=1).astype(np.float32)
-
-
-def meets(windows, corners, constraint):
-    """Which windows, n x 4, meet a SampleConstraint for some box: a truth value each."""
-    limits = {
-        kind: (_given(constraint, f"min_{kind}"), _given(constraint, f"max_{kind}"))
-        for kind in _KINDS
-    }
-    limits = {kind: pair for kind, pair in limits.items() if pair != (None, None)}
-    if not limits:
-        return np.ones(len(windows), bool)
-    shared, window_areas, areas = _areas(windows, corners)
-    whole = {
-        "jaccard_overlap": window_areas + areas - shared,
-        "sample_coverage": window_areas,
-        "object_coverage": areas,
-    }
-    met = np.ones(shared.shape, bool)
-    for kind, (least, most) in limits.items():
-        share = shared / np.maximum(whole[kind], 1e-12)
-        met &= (share >= least if least is not None else True) & (
-            share <= most if most is not None else True
-        )
-    return met.any(axis=1)
-
-
-def _given(constraint, name):
-    return np.float32(getattr(constraint, name)) if constraint.HasField(name) else None
-
-
-def _areas(windows, corners):
-    """(of what windows and boxes share, n x m; of windows, n x 1; of boxes, m)."""
-    first = np.maximum(windows[:, None, :2], corners[:, :2])
-    last = np.minimum(windows[:, None, 2:], corners[:, 2:])
-    shared = (last - first).clip(0).prod(axis=2)
-    return shared, (windows[:, 2:] - windows[:, :2]).prod(axis=1)[:, None], _area(corners)
-
-
-def _area(corners):
-    return (corners[:, 2:] - corners[:, :2]).prod(axis=1)
+def shares(constraint):
+    """The least and the most of each share of a SampleConstraint, NaN where it is not given."""
+    names = [f"{end}_{kind}" for kind in _KINDS for end in ("min", "max")]
+    return [getattr(constraint, n) if constraint.HasField(n) else np.nan for n in names]
 
 
 def _check(sampler):
@@ -181,6 +136,7 @@ def _check(sampler):
             f"batch_sampler: max_trials: {sampler.max_trials}, expected up to {MOST_TRIALS}"
         )
     for kind in _KINDS:
-        least, most = _given(constraint, f"min_{kind}"), _given(constraint, f"max_{kind}")
-        if least is not None and most is not None and not least <= most:
+        names = f"min_{kind}", f"max_{kind}"
+        least, most = (getattr(constraint, name) for name in names)
+        if all(map(constraint.HasField, names)) and not least <= most:
             raise DataError(f"batch_sampler: min_{kind}: {least:g} is above max_{kind}: {most:g}")

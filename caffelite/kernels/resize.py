@@ -80,7 +80,19 @@ def nearest(x, height, width):
         np.minimum((np.arange(new) * (old / new)).astype(int), old - 1)
         for old, new in zip(x.shape[1:], (height, width), strict=True)
     )
-    return x[:, rows[:, None], columns]
+    x, y = np.ascontiguousarray(x), np.empty((len(x), height, width), np.uint8)
+    pick(x, rows, columns, y)
+    return y
+
+
+@kernel
+def pick(x, rows, columns, y):
+    """y[c, i, j] = x[c, rows[i], columns[j]]."""
+    for c in range(y.shape[0]):
+        for i in range(y.shape[1]):
+            source = x[c, rows[i]]
+            for j in range(y.shape[2]):
+                y[c, i, j] = source[columns[j]]
 
 
 def area(x, height, width):

@@ -15,3 +15,11 @@ def adjust(x, factor=1.0, delta=0.0):
         h, s = (min(max(round(c), 0), 255) for c in (h + delta, s * factor))
         y[(slice(None), *at)] = 255 * np.array(colorsys.hsv_to_rgb(h / 180 % 1, s / 255, v)[::-1])
     return y
+
+
+def lookup(x, values):
+    """Value by value."""
+    y = np.empty_like(x)
+    for at in np.ndindex(x.shape):
+        y[at] = values[x[at]]
+    return y
