@@ -128,7 +128,7 @@ def _of_head(head: bytes, content: bytes | mmap.mmap = b"") -> Kind | None:
     for kind, start in _patterns():
         if start.match(head):
             return kind
-    if CONTROL.search(head):
+    if CONTROL.search(head.rstrip(b"\x1a")):  # Ctrl-Z, with which DOS ended texts
         return (_of_message(content) if content else None) or Kind("binary", "a binary file")
     return _of_text(head.decode("utf-8", "replace").lstrip("\ufeff"))
 

@@ -159,7 +159,7 @@ def text(
             raise error(f"{path}: {failing}: {_not_text(problem)}") from None
     if len(content) > most:
         raise error(f"{path}: {failing}: has more than {most:,} characters")
-    return content
+    return content.rstrip(END)
 
 
 def lines(
@@ -184,7 +184,8 @@ def lines(
                 if len(line) > MOST_LINE or left < 0:
                     most = f"a line of more than {MOST_LINE:,}" if left >= 0 else f"{MOST_TEXT:,}"
                     raise DataError(f"{path}:{number}: expected {wanted}, found {most} characters")
-                yield line
+                if line := line.rstrip(END):
+                    yield line
         except UnicodeDecodeError as problem:
             at, found = f"{path}:{number + 1}", _not_text(problem)
             raise DataError(f"{at}: expected {wanted}, but {found}") from None
@@ -202,6 +203,7 @@ def _check_kind(
             raise error(f"{path}: {words}")
 
 
+END = "\x1a"  # Ctrl-Z, with which DOS ended texts
 _HEAD = 1 << 13
 
 

@@ -178,13 +178,13 @@ def conv_relu(n, name, bottom, num_output, kernel_size, relu_name=None, bias=0.2
 def conv_bn(n, names, bottom, num_output, kernel_size, fill, eps=None, **options):
     """A convolution without bias, BatchNorm, Scale, ReLU: `names` has those of all, or of three."""
     n[names[0]] = conv_without_bias(bottom, num_output, kernel_size, fill, **options)
-    return normalize(n, names[1:], n[names[0]], eps)
+    return normalize(n, names[1:], n[names[0]], **({"eps": eps} if eps else {}))
 
 
-def normalize(n, names, bottom, eps=None, in_place=True):
+def normalize(n, names, bottom, in_place=True, **options):
     """BatchNorm, the Scale that learns what it lacks, and a ReLU if there is a name for it."""
-    options = {"in_place": True} if in_place else {}
-    top = n[names[0]] = L.BatchNorm(bottom, **options, **({"eps": eps} if eps else {}))
+    place = {"in_place": True} if in_place else {}
+    top = n[names[0]] = L.BatchNorm(bottom, **place, **options)
     top = n[names[1]] = L.Scale(top, in_place=True, bias_term=True)
     for name in names[2:]:
         top = n[name] = relu(top)

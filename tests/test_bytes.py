@@ -187,10 +187,10 @@ def test_a_path_whose_backslashes_were_escapes_says_so(field):
 
 
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
-@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-def test_marks_and_ends_of_lines_are_none_of_the_words(mark, end):
+@pytest.mark.parametrize("end, last", [(b"\n", b""), (b"\r\n", b""), (b"\r\n", b"\x1a")])
+def test_marks_and_ends_of_lines_are_none_of_the_words(mark, end, last):
     def as_on_windows(path, *lines):
-        return write(path, mark + end.join([*lines, b""]))
+        return write(path, mark + end.join([*lines, last]))
 
     Image.new("RGB", (2, 2)).save("a.png")
     as_on_windows("list", b"a.png 7", b"a.png 8")

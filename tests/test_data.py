@@ -22,6 +22,7 @@ from PIL import Image
 from caffelite import rng
 from caffelite.data import binaryproto
 from caffelite.data.csv_table import CsvSource
+from caffelite.data.dataset import read_names
 from caffelite.data.datum import DATABASES, DatumSource, from_pixels, pixels
 from caffelite.data.hdf5 import Hdf5Source
 from caffelite.data.image import INDICES, decode
@@ -946,11 +947,22 @@ def test_shuffled_pictures_come_once_in_each_pass_wherever_they_start(album):
         ("a.jpg x7", ("a.jpg", 0)),
         ("a.jpg 3 ", ("a.jpg 3", 0)),
         ("a.jpg", ("a.jpg", 0)),
+        ("a.jpg\t3", ("a.jpg", 3)),
+        ("some spaces.jpg\t3", ("some spaces.jpg", 3)),
+        ("a\tb.jpg 3", ("a\tb.jpg", 3)),
     ],
 )
 def test_a_line_splits_at_its_last_space(tmp_path, line, entry):
     (tmp_path / "list.txt").write_bytes(f"{line}\n\xe9.jpg 1\n".encode("latin-1"))
     assert read_list(tmp_path / "list.txt") == [entry, ("\udce9.jpg", 1)]
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\r\n\r\n \r\n", b"\x1a", b"\r\n\x1a", b"\n\n\x1a"])
+def test_blank_lines_and_the_end_of_dos_behind_a_list_are_none_of_it(tmp_path, end):
+    (tmp_path / "list.txt").write_bytes(b"a.jpg 3\r\nb.jpg 1" + end)
+    assert read_list(tmp_path / "list.txt") == [("a.jpg", 3), ("b.jpg", 1)]
+    (tmp_path / "labels.txt").write_bytes(b"ant\r\nbee" + end)
+    assert read_names(tmp_path / "labels.txt") == ["ant", "bee"]
 
 
 @pytest.mark.parametrize(
@@ -961,7 +973,7 @@ def test_a_line_splits_at_its_last_space(tmp_path, line, entry):
             b"a.png 2147483648",
             'list.txt:1: the label: expected a whole number from .*, not "2147',
         ),
-        (b"p.png 1\n\n", "list.txt:2: "),
+        (b"p.png 1\n\np.png 1\n\n", "list.txt:2: "),
         (b"p.png 1\nnone.png 2", 'list.txt:2: ".*none.png": no such file'),
         (b"p.png 1\nlist.txt 2", 'list.txt:2: ".*list.txt": no picture that can be decoded'),
         (b"p.png 1\ncut.png 2", 'list.txt:2: ".*cut.png": no picture that can be decoded'),

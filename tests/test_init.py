@@ -177,6 +177,8 @@ def test_steps_come_at_the_same_share_of_the_training():
     solver = read_solver("resnet-20/solver.prototxt")
     assert solver.max_iter == 160 and list(solver.stepvalue) == [80, 120]
     assert solver.test_interval == 8
+    norms = [of for of in read_net("resnet-20/train_val.prototxt").layer if of.type == "BatchNorm"]
+    assert {of.batch_norm_param.moving_average_fraction for of in norms} == {np.float32(0.9)}
     data = read_net("resnet-20/train_val.prototxt").layer[0].transform_param
     assert not data.mean_file and len(data.mean_value) == 3
 

@@ -11,6 +11,7 @@ from ..errors import DataError
 _TEST = re.compile(r"test|val", re.IGNORECASE)
 _TRAIN = re.compile(r"train", re.IGNORECASE)
 _MARKS = {"data.mdb": "LMDB", "CURRENT": "LEVELDB"}  # a file of each kind of database
+_FEW = 10_000  # iterations
 _LOOKED_AT = 200  # samples whose pixels are read for shapes and means
 
 
@@ -258,6 +259,21 @@ def _read_list(layer, part, path, batch_size, resize):
 def epochs_for(samples, from_nothing):
     """How many passes: as many as show 60,000 samples where all is learned, else 30."""
     return min(100, max(10, round(60_000 / samples))) if from_nothing else 30
+
+
+def keep_up(net, iterations):
+    """Let statistics be those of the last few batches where a training has too few for a long mean.
+
+    By default a batch counts for a thousandth in them, so that they come a thousand iterations
+    late; what is tested then is not what was learned.
+    """
+    from ..layers.base import layer_class
+
+    for layer in net.layer if iterations < _FEW else ():
+        options = getattr(layer, layer_class(layer.type).options_field or "", None)
+        if hasattr(options, "moving_average_fraction"):
+            if not options.HasField("moving_average_fraction"):
+                options.moving_average_fraction = 0.9
 
 
 def schedule(solver, data, batches, epochs):

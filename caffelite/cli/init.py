@@ -158,6 +158,7 @@ def _fitted(args, name, target):
         batches = _own_data.feed(net, deploy, data, target)
         epochs = args.epochs or _own_data.epochs_for(data.train.samples, from_nothing)
         _own_data.schedule(solver, data, batches, epochs)
+        _own_data.keep_up(net, solver.max_iter)
         said += [
             f"{data.train.samples} samples for training: {epochs} epochs are {solver.max_iter} "
             f"iterations of {batches[0]}",

@@ -13,7 +13,7 @@ from ..errors import DataError, did_you_mean
 from ..reading import lines
 from . import binaryproto, made
 from .image_folder import ImageFolderSource
-from .image_list import ImageListSource, read_list
+from .image_list import ImageListSource, read_list, without_blank_end
 from .label_map import is_label_map, listed_names
 from .lmdb import LmdbWriter
 from .statistics import Statistics
@@ -109,7 +109,8 @@ def read_names(path):
     """
     if is_label_map(path):
         return listed_names(path)
-    names = [line.removesuffix("\n") for line in lines(path, "names of classes, a line each")]
+    rows = [line.removesuffix("\n") for line in lines(path, "names of classes, a line each")]
+    names = without_blank_end(rows)
     if not any(names[:2]):
         raise DataError(f"{path}: is empty; expected a name a line")
     return names

@@ -17,6 +17,7 @@ from .source import Source
 log = logging.getLogger("caffelite")
 
 _LABEL = re.compile(r"\s*([+-]?\d+)", re.ASCII)
+_BEHIND_A_TAB = re.compile(r"\t-?\d+\s*$")
 
 
 class ImageListSource(Source):
@@ -148,12 +149,13 @@ class ImageListSource(Source):
 def read_list(path, strict=False):
     """[(name, label)] of a list: a line splits at its last space; no number there means 0.
 
-    That is warned about, or, `strict`, an error.
+    That is warned about, or, `strict`, an error. A tab before the label will do, too, which is the
+    end of a name that nobody finds to Caffe; so are lines at the end that are empty.
     """
     entries, odd = [], []
-    for number, line in enumerate(lines(path, "a list of pictures with labels"), 1):
-        line = line.removesuffix("\n")
-        name, space, text = line.rpartition(" ")
+    rows = [line.removesuffix("\n") for line in lines(path, "a list of pictures with labels")]
+    for number, line in enumerate(without_blank_end(rows), 1):
+        name, space, text = line.rpartition("\t" if _BEHIND_A_TAB.search(line) else " ")
         found = _LABEL.match(text)
         label = integer(found[1], f"{path}:{number}", "the label") if found else 0
         if not space or not found or found.end() < len(text.rstrip()):
@@ -162,7 +164,7 @@ def read_list(path, strict=False):
                 "(label_count of ImageData lets in others)"
             )
         entries.append((name if space else line, label))
-    if entries in ([], [("", 0)]):
+    if not entries:
         raise DataError(f"{path}: lists no pictures")
     if odd and strict:
         raise DataError(odd[0])
@@ -173,9 +175,7 @@ def read_list(path, strict=False):
 
 def read_numbers(path, count):
     """[(name, numbers)] of a list: a line ends with `count` numbers, with spaces before each."""
-    rows = [line.strip() for line in lines(path)]
-    while rows and not rows[-1]:  # lines behind the last one, as editors leave them
-        rows.pop()
+    rows = without_blank_end([line.strip() for line in lines(path)])
     entries, words = [], "a number" if count == 1 else f"{count} numbers"
     for line_number, row in enumerate(rows, 1):
         at = f"{path}:{line_number}"
@@ -186,6 +186,13 @@ def read_numbers(path, count):
     if not entries:
         raise DataError(f"{path}: lists no pictures")
     return entries
+
+
+def without_blank_end(rows):
+    """The rows without blank ones behind the last, as editors leave them."""
+    while rows and not rows[-1].strip():
+        rows.pop()
+    return rows
 
 
 def read_picture(path, color=True, size=None):

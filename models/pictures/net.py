@@ -24,6 +24,7 @@ COLORS = dict(
     hue_prob=0.5,
     hue_delta=9,
 )
+LATELY = dict(moving_average_fraction=0.9)  # statistics of the last batches, of which there are few
 PLACES = dict(prob=0.5, rotation=15, shear=5, shift=0.1, zoom=0.25, pad_mode="REPEAT_NEAREST")
 TRANSFORM = dict(mean_value=128, scale=1 / 64, mirror=True, distort_param=COLORS, warp_param=PLACES)
 
@@ -42,7 +43,7 @@ def net(n):
         else:
             convolution = conv_without_bias(top, width, 3, MSRA, pad=1)
         n[f"conv{i}"] = convolution
-        top = normalize(n, (f"bn{i}", f"scale{i}", f"relu{i}"), convolution)
+        top = normalize(n, (f"bn{i}", f"scale{i}", f"relu{i}"), convolution, **LATELY)
         if i < len(WIDTHS):
             top = n[f"pool{i}"] = max_pool(top, 2, 2)
     n.mean = average_all(top)
