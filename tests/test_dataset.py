@@ -11,6 +11,7 @@ import pytest
 
 from caffelite.cli import main
 from caffelite.data.datum import DatumSource
+from caffelite.data.lmdb import LmdbSource
 from caffelite.data.made import digits_8x8, mnist, mnist_5k
 from caffelite.errors import CaffeliteError, DataError
 from caffelite.proto.text import read_net, read_solver
@@ -228,3 +229,20 @@ def test_the_deploy_net_of_lenet_takes_the_weights_of_the_trained_one():
     )
     for name in ("conv1", "pool1", "conv2", "pool2", "ip1", "relu1", "ip2"):
         assert trained[name] == deploy[name]
+
+
+@pytest.mark.parametrize(
+    ("path", "way"),
+    [
+        (
+            "data/mnist_train_lmdb",
+            r"; `caffelite dataset mnist --out data` or `caffelite dataset mnist-5k --out data` ma",
+        ),
+        ("shapes_test_lmdb/", r"; `caffelite dataset shapes-600 --out \.` makes it$"),
+        ("data/nothing_train_lmdb", r"looked for from [^;]*$"),
+        ("data/mnist_lmdb", r"looked for from [^;]*$"),
+    ],
+)
+def test_a_missing_database_says_what_makes_it(path, way):
+    with pytest.raises(DataError, match=way):
+        LmdbSource(path)

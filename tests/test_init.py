@@ -109,7 +109,10 @@ def test_the_data_tell_classes_iterations_and_weights(capsys):
     deploy = read_net("lenet/deploy.prototxt").layer[0].input_param.shape[0].dim
     assert list(deploy)[1:] == [3, 28, 28]
     out = capsys.readouterr().out
-    assert "48 samples for training: 5 epochs are 5 iterations of 48" in out
+    assert "48 samples for training: 5 epochs are 5 iterations of 48\n" in out
+    assert main(["init", "pictures", "--data", "data", "--epochs", "2", "--force"]) == 0
+    out = capsys.readouterr().out
+    assert "2 epochs are 4 iterations of 32, 2 an epoch: 1.5, rounded up\n" in out
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -5,6 +5,8 @@ import importlib.util
 import re
 import shlex
 import shutil
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -203,8 +205,26 @@ def part(title):
     return re.findall(r"```python\n(.*?)```", text, re.S)
 
 
-def test_the_first_layer_grows_as_shown(registries):
+def test_the_first_layer_trains_where_it_is_shown(registries, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    plain, _, learned, _ = part("Your first layer")
+    text = EXTENDING.read_text().partition("## Your first layer")[2]
+    commands, net, solver, *_ = re.findall(r"```text\n(.*?)```", text, re.S)
+    Path("net.prototxt").write_text(net)
+    Path("solver.prototxt").write_text(solver)
+    Path("plain.py").write_text(plain)
+    Path("double.py").write_text(plain[: plain.index("    def forward")] + learned)
+    assert main(["train", "--import", "plain.py", "solver.prototxt"]) == 1
+    assert "its class needs a method backward()" in capsys.readouterr().err
+    for line in commands.splitlines():
+        assert main(line.split()[1:]) == 0, capsys.readouterr().err
+    for name in ("plain", "double"):
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_the_first_layer_grows_as_shown(registries, monkeypatch):
     plain, gradient, learned, question = part("Your first layer")
+    monkeypatch.setitem(sys.modules, "double", types.ModuleType("double"))
     names = {}
     exec(plain, names)
     layer, bottom, top = make_layer("Double", [(2, 3)])

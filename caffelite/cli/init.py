@@ -161,7 +161,7 @@ def _fitted(args, name, target):
         _own_data.keep_up(net, solver.max_iter)
         said += [
             f"{data.train.samples} samples for training: {epochs} epochs are {solver.max_iter} "
-            f"iterations of {batches[0]}",
+            f"iterations of {batches[0]}" + _rounded(data.train.samples, batches[0]),
             f"{data.test.samples} for testing: {solver.test_iter[0]} batches of {batches[1]}",
             *(f"warning: {doubt}" for doubt in data.doubts()),
         ]
@@ -191,6 +191,12 @@ def _fitted(args, name, target):
     elif not from_nothing:
         said.append("where there are no weights to start from, init --from-nothing keeps the rates")
     return texts, said
+
+
+def _rounded(samples, batch):
+    """What to say of an epoch that is no whole number of iterations."""
+    whole = -(-samples // batch)
+    return f", {whole} an epoch: {samples / batch:.4g}, rounded up" if samples % batch else ""
 
 
 def _learned(deploy, name):

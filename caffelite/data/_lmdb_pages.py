@@ -27,6 +27,7 @@ import numpy as np
 from .. import file_kind
 from ..errors import DataError
 from ..kept_bytes import path_of, way_out
+from .made import way_to
 
 _MAGIC = struct.pack("<I", 0xBEEFC0DE)
 _HEADER = 16
@@ -365,7 +366,7 @@ def _data_file(path):
     """The name of the file of records in a directory that is an LMDB."""
     if not os.path.exists(path):
         place = "" if os.path.isabs(path) else f" (looked for from {os.getcwd()})"
-        raise DataError(f"{path}: no such directory{place}{way_out(path)}")
+        raise DataError(f"{path}: no such directory{place}{way_out(path)}{way_to(path)}")
     if not os.path.isdir(path):
         words = "is a file; an LMDB source is the directory that holds data.mdb"
         raise file_kind.mistake(path, "an LMDB (a directory that holds data.mdb)", DataError, words)

@@ -16,6 +16,7 @@ from ..atomic import written_together
 from ..errors import DataError, missing_extra
 from ..kept_bytes import path_of, way_out
 from ..reading import data, text
+from .made import way_to
 from .source import RecordSource
 
 _BLOCK = 1 << 15
@@ -159,7 +160,7 @@ def _plyvel():
 def _check(path):
     if not os.path.exists(path):
         place = "" if os.path.isabs(path) else f" (looked for from {os.getcwd()})"
-        raise DataError(f"{path}: no such directory{place}{way_out(path)}")
+        raise DataError(f"{path}: no such directory{place}{way_out(path)}{way_to(path)}")
     if os.path.isfile(os.path.join(path, "data.mdb")):
         raise DataError(f"{path}: is an LMDB; write backend: LMDB (without it, LEVELDB is meant)")
     if not os.path.isfile(os.path.join(path, "CURRENT")):

@@ -295,7 +295,10 @@ class Layer:
     ) -> None:
         """Compute the diffs of the bottoms asked for, and add to those of learnable blobs."""
         if any(propagate_down):
-            raise self.error("this layer type has no gradient, but backward reached it")
+            raise self.error(
+                "this layer type has no gradient, but backward reached it: its class needs "
+                "a method backward(), or its bottoms propagate_down: false"
+            )
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Give the tops their shapes; layers that share memory with a bottom arrange it here."""

@@ -21,6 +21,8 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import re
+import shlex
 from typing import NamedTuple
 
 
@@ -74,3 +76,13 @@ def write_file(path, data):
         write_atomically(path, data)
     elif reading.data(path) != data:
         raise DataError(f"{path}: exists already, with other content; remove it first")
+
+
+def way_to(path):
+    """What to say of a database that is not there, if it has the name of one that is made here."""
+    folder, file = os.path.split(os.path.normpath(path))
+    part = re.search(r"(?:train|test)_lmdb$", file)
+    makers = [known for known in names() if part and place(known, "", part[0]) == file]
+    out = shlex.quote(folder or ".")
+    commands = [f"`caffelite dataset {known} --out {out}`" for known in makers]
+    return f"; {' or '.join(commands)} makes it" if commands else ""
