@@ -11,7 +11,7 @@ from caffelite.models.blocks import (
 from caffelite.models.program import Program, Samples
 from caffelite.net_spec import layers as L
 
-WIDTHS = 32, 64, 128, 128
+WIDTHS = 16, 32, 64, 128
 COLORS = dict(
     brightness_prob=0.5,
     brightness_delta=25,
