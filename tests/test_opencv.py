@@ -1,4 +1,7 @@
-"""Nets of one layer, read and run by OpenCV 4, which has a reader of Caffe's files of its own."""
+"""Nets of one layer, and a small SSD, in OpenCV 4, which reads Caffe's files by itself."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,3 +71,43 @@ def test_opencv_reads_and_runs_the_same(tmp_path_factory, type, shape, seed):
     want = dnn.readNetFromCaffe(str(prototxt), model)
     want.setInput(x)
     np.testing.assert_allclose(net.forward(x=x)["y"], want.forward(), 1e-4, 1e-5)
+
+
+SSD = Path(__file__).parent / "golden" / "detection" / "Net" / "ssd_test_evaluate.prototxt"
+CENTERS = "code_type: CENTER_SIZE nms_param { nms_threshold: 0.45"
+CORNERS = "code_type: CORNER nms_param { nms_threshold: 0.7"
+
+
+@pytest.mark.parametrize(
+    ("detection", "prior"),
+    [
+        (f"{CENTERS} top_k: 400 }} confidence_threshold: 0.01 keep_top_k: 200", "offset: 0.5"),
+        (f"{CENTERS} top_k: 20 }} confidence_threshold: 0.2 keep_top_k: 25", "offset: 0.25"),
+        (f"{CENTERS} top_k: 20 eta: 0.8 }} confidence_threshold: 0.1 keep_top_k: 99", "step: 9"),
+        (
+            f"{CORNERS} top_k: 50 }} confidence_threshold: 0.1 keep_top_k: 200",
+            "step_h: 9 step_w: 7",
+        ),
+    ],
+)
+def test_opencv_finds_the_same_boxes(tmp_path, detection, prior):
+    lines = [line for line in SSD.read_text().splitlines() if '"label"' not in line]
+    text = re.sub(r"nms_param .* confidence_threshold: 0.3", detection, "\n".join(lines))
+    (tmp_path / "net.prototxt").write_text(text.replace("offset: 0.5", prior))
+    net = caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TEST)
+    net.save(str(tmp_path / "net.caffemodel"))
+    x = np.random.default_rng(3).standard_normal((2, 3, 64, 64)).astype(np.float32)
+    got = net.forward(data=x, blobs=["mbox_priorbox"])
+    other = dnn.readNetFromCaffe(str(tmp_path / "net.prototxt"), str(tmp_path / "net.caffemodel"))
+    other.setInput(x)
+    priors, found = other.forward(["mbox_priorbox", "detection_out"])
+    np.testing.assert_allclose(got["mbox_priorbox"], priors, 1e-5, 1e-6)
+    np.testing.assert_allclose(by_score(got["detection_out"]), by_score(found), 1e-4, 1e-5)
+
+
+def by_score(found):
+    """The rows by image, then label, best first; OpenCV adds some of zeros, of score 0, too."""
+    rows = found.reshape(-1, 7)
+    rows = rows[rows[:, 2] > 0]
+    assert len(rows) > 18
+    return rows[np.lexsort((-rows[:, 2], rows[:, 1], rows[:, 0]))]

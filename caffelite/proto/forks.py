@@ -284,8 +284,6 @@ IN_SOLVERS = {n.partition(".")[2] for n in WORDS if n.startswith("SolverParamete
 
 # Types of layers that are not here -> whose they are.
 TYPES = {
-    "DetectionOutput": SSD,
-    "DetectionEvaluate": SSD,
     "DetectNetTransformation": NVCAFFE,
     "SpatialDropout": INTEL,
     "ContinuationIndicator": INTEL,

@@ -456,7 +456,7 @@ def rows(*images_and_labels):
     return found
 
 
-COUNT, CLASSES = 14, 4
+COUNT, CLASSES = 26, 4  # so many that gradients are tried in a few directions
 PRIORS = np.stack([boxes(COUNT).ravel(), np.tile([0.1, 0.1, 0.2, 0.3], COUNT)])[None]
 TRUTH = rows((0, 1), (0, 3), (2, 2), (2, 1))
 SSD = {"code": "CENTER_SIZE", "classes": CLASSES}
@@ -512,11 +512,9 @@ multi_box("share_location: false", places=4, error="write mining_type: NONE")
 multi_box("nms_param { nms_threshold: 0.4 }", error="nms_param of mining has no top_k")
 multi_box("mining_type: HARD_EXAMPLE sample_size: 0", error="sample_size is 0, expected at least 1")
 multi_box(
-    "num_classes: 5", error='"x1" has shape (3, 56), expected (3, 70): 5 scores for each of 14'
+    "num_classes: 5", error='"x1" has shape (3, 104), expected (3, 130): 5 scores for each of 26'
 )
-multi_box(
-    places=2, error='"x0" has shape (3, 112), expected (3, 56): 4 numbers for each of 14 priors'
-)
+multi_box(places=2, error='"x0" has shape (3, 208), expected (3, 104): 4 numbers for each of 26')
 multi_box(
     truth=np.zeros((1, 1, 2, 7)), error='"x3" has shape (1, 1, 2, 7), expected (1, 1, boxes, 8)'
 )
@@ -540,3 +538,97 @@ case(
     "multibox_loss_param { num_classes: 4 }",
     error='"x2" has shape (1, 8), expected (1, 2, priors * 4), as PriorBox makes them',
 )
+
+
+def softmax(generator, shape):
+    x = np.exp(2 * generator.standard_normal((shape[0], COUNT, CLASSES)))
+    return (x / x.sum(axis=2, keepdims=True)).reshape(shape)
+
+
+def output(fields="", places=1, scores=softmax, **expect):
+    error = expect.pop("error", None)
+    case(
+        "DetectionOutput",
+        [(3, COUNT * 4 * places), (3, COUNT * CLASSES), PRIORS.shape],
+        f"detection_output_param {{ num_classes: {CLASSES} code_type: CENTER_SIZE {fields} }}",
+        values={1: scores, 2: PRIORS},
+        expect=None if error or places > 1 else partial(ref.detection_output, **SSD | expect),
+        error=error,
+        shapes=None,
+        gradient=False,
+        empty=False,
+        phase=TEST,
+    )
+
+
+output()
+output(
+    "nms_param { nms_threshold: 0.45 top_k: 9 } confidence_threshold: 0.1 keep_top_k: 8",
+    threshold=0.45,
+    top_k=9,
+    above=0.1,
+    keep=8,
+)
+output(
+    "code_type: CORNER background_label_id: 2 nms_param { nms_threshold: 0.9 eta: 0.8 }",
+    code="CORNER",
+    background=2,
+    threshold=0.9,
+    eta=0.8,
+)
+output("background_label_id: -1 confidence_threshold: 0.4", background=-1, above=0.4)
+output("confidence_threshold: 2", above=2)
+output("share_location: false confidence_threshold: 0.2", places=CLASSES)
+output("num_classes: 0", error="num_classes is missing")
+output("nms_param { nms_threshold: -1 }", error="nms_threshold is -1, expected 0 or more")
+output("nms_param { eta: 0 }", error="eta is 0, expected a number above 0, and 1 at most")
+output(
+    "share_location: false", error='"x0" has shape (3, 104), expected (3, 416): 4 numbers for each'
+)
+output(scores=[0.5, np.nan], error='"x1" holds values that are no numbers, or too large')
+SAVE = 'output_directory: "out" label_map_file: "map" name_size_file: "sizes"'
+output(
+    f'save_output_param {{ {SAVE} output_format: "CSV" }}',
+    error='output_format is "CSV", expected VOC or COCO or ILSVRC',
+)
+output(
+    f'save_output_param {{ {SAVE} output_format: "VOC" resize_param {{ height: 3 }} }}',
+    error="resize_param of save_output_param: give height and width",
+)
+
+FOUND = np.zeros((1, 1, 9, 7))
+FOUND[0, 0, :, 0] = [0, 0, 0, 0, 1, 1, 2, 2, -1]
+FOUND[0, 0, :, 1] = [1, 1, 1, 3, 2, 2, 2, -1, -1]
+FOUND[0, 0, :, 2] = [0.4, 0.9, 0.4, 0.7, 0.2, 0.8, 0.5, -1, -1]
+FOUND[0, 0, :, 3:] = boxes(9)
+FOUND[0, 0, [0, 1, 3, 6], 3:] = TRUTH[0, 0, [0, 0, 1, 2], 3:7] + 0.01
+RIGHT = rows((0, 1), (0, 3), (2, 2), (0, 1))
+RIGHT[0, 0, :3] = TRUTH[0, 0, :3]
+RIGHT[0, 0, 3, 3:7] = FOUND[0, 0, 2, 3:]  # difficult
+
+
+def evaluate(fields="", found=FOUND, truth=RIGHT, error=None, classes=CLASSES, **expect):
+    case(
+        "DetectionEvaluate",
+        [found.shape, truth.shape],
+        f"detection_evaluate_param {{ num_classes: {classes} {fields} }}",
+        values={0: found, 1: truth},
+        expect=None if error else partial(ref.detection_evaluate, classes=classes, **expect),
+        error=error,
+        gradient=False,
+        batch_axis=None,
+        phase=TEST,
+    )
+
+
+evaluate()
+evaluate("evaluate_difficult_gt: false", difficult=False)
+evaluate("overlap_threshold: 0.95", threshold=0.95)
+evaluate(found=FOUND[:, :, 7:])
+evaluate(truth=np.full((1, 1, 1, 8), -1.0))
+evaluate(classes=0, error="num_classes is missing")
+evaluate("overlap_threshold: 0", error="overlap_threshold is 0, expected a number above 0")
+evaluate(found=FOUND[..., 1:], error='"x0" has shape (1, 1, 9, 6), expected (1, 1, boxes, 7)')
+evaluate(truth=RIGHT[..., 1:], error='"x1" has shape (1, 1, 4, 7), expected (1, 1, boxes, 8)')
+evaluate(found=FOUND * [1, 0, 1, 1, 1, 1, 1], error="expected numbers, and another label than 0")
+evaluate(truth=RIGHT * [1, 0, 1, 1, 1, 1, 1, 1], error="expected another label than 0")

@@ -69,3 +69,48 @@ def multi_box_loss(loc, conf, priors, truth, classes, code="CENTER_SIZE", mining
         total += weight * sum(costs[p] for p in chosen) + sum(scores[p] for p in counted)
         positives += len(chosen)
     return total / max(1, positives)
+
+
+def detection_output(codes, scores, priors, classes, code="CENTER_SIZE", threshold=0.3,
+                     above=-math.inf, top_k=-1, eta=1, keep=-1, background=0):  # fmt: skip
+    """One class of one image at a time, with share_location."""
+    rows, (given, variances) = [], priors.reshape(2, -1, 4)
+    for n in range(len(codes)):
+        boxes = geometry.decode(codes[n].reshape(-1, 4), given, code, variances)
+        own, found = scores[n].reshape(-1, classes), []
+        for k in range(classes):
+            if k != background:
+                kept = geometry.nms(boxes, own[:, k], threshold, above=above, top_k=top_k, eta=eta)
+                found += [(n, k, own[p, k], *boxes[p]) for p in kept]
+        if keep >= 0:
+            found = sorted(sorted(found, key=lambda row: -row[2])[:keep], key=lambda row: row[1])
+        rows += found
+    rows = rows or [(n, *[-1] * 6) for n in range(len(codes))]
+    return np.array([[rows]], np.float64)
+
+
+def detection_evaluate(found, truth, classes, threshold=0.5, difficult=True):
+    """One box at a time, in fractions of the picture."""
+    found, truth = found.reshape(-1, 7), truth.reshape(-1, 8)
+    counted = [row for row in truth if row[0] >= 0 and (difficult or not row[7])]
+    rows = [(-1, k, sum(row[1] == k for row in counted), -1, -1) for k in range(1, classes)]
+    taken, there = set(), {(row[0], row[1]) for row in truth}
+
+    def place(row):  # where there is nothing to be found, the order stays
+        return (row[0], row[1], -row[2] * ((row[0], row[1]) in there))
+
+    order = sorted(range(len(found)), key=lambda i: place(found[i]))
+    for image, label, score, *box in found[order]:
+        if image < 0 or label < 0:
+            continue
+        overlaps = {i: geometry.iou_of(box, row[3:7]) for i, row in enumerate(truth)
+                    if row[0] == image and row[1] == label}  # fmt: skip
+        best = max(overlaps, key=overlaps.get, default=None)
+        if best is None or overlaps[best] < threshold:
+            rows.append((image, label, score, 0, 1))
+        elif truth[best][7] and not difficult:
+            rows.append((image, label, score, 0, 0))
+        else:
+            rows.append((image, label, score, best not in taken, best in taken))
+            taken.add(best)
+    return np.array([[rows]], np.float64)
