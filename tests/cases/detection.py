@@ -447,7 +447,7 @@ def boxes(count):
     return np.concatenate([center - size / 2, center + size / 2], axis=1)
 
 
-def rows(*images_and_labels):
+def truth_rows(*images_and_labels):
     """Ground truth: a box for each (image, label), the last of which is difficult."""
     found = np.zeros((1, 1, len(images_and_labels), 8))
     found[0, 0, :, :2] = images_and_labels
@@ -458,7 +458,7 @@ def rows(*images_and_labels):
 
 COUNT, CLASSES = 26, 4  # so many that gradients are tried in a few directions
 PRIORS = np.stack([boxes(COUNT).ravel(), np.tile([0.1, 0.1, 0.2, 0.3], COUNT)])[None]
-TRUTH = rows((0, 1), (0, 3), (2, 2), (2, 1))
+TRUTH = truth_rows((0, 1), (0, 3), (2, 2), (2, 1))
 SSD = {"code": "CENTER_SIZE", "classes": CLASSES}
 
 
@@ -495,7 +495,7 @@ multi_box(
     "use_difficult_gt: false overlap_threshold: 0.3", expect={"difficult": False, "threshold": 0.3}
 )
 multi_box(truth=np.full((1, 1, 1, 8), -1.0), expect={}, batch_axis=0)
-multi_box(truth=rows((0, 2), (0, 3)), expect={}, batch_axis=0, empty=False)
+multi_box(truth=truth_rows((0, 2), (0, 3)), expect={}, batch_axis=0, empty=False)
 # what these compute is recorded; here they must have gradients
 multi_box("share_location: false mining_type: NONE", places=CLASSES)
 multi_box("share_location: false mining_type: NONE use_prior_for_matching: false", places=CLASSES)
@@ -518,12 +518,13 @@ multi_box(places=2, error='"x0" has shape (3, 208), expected (3, 104): 4 numbers
 multi_box(
     truth=np.zeros((1, 1, 2, 7)), error='"x3" has shape (1, 1, 2, 7), expected (1, 1, boxes, 8)'
 )
-multi_box(truth=rows((3, 1)), error="expected an image from 0 to 2, one of the batch")
+multi_box(truth=truth_rows((3, 1)), error="expected an image from 0 to 2, one of the batch")
 multi_box(
-    truth=rows((0, 4)), error="expected a label from 0 to 3; num_classes counts the background"
+    truth=truth_rows((0, 4)),
+    error="expected a label from 0 to 3; num_classes counts the background",
 )
-multi_box(truth=rows((0, 0)), error="expected another label than 0, background_label_id")
-multi_box(truth=rows((0, 1)) + ([0] * 5 + [np.nan] * 3), error="expected numbers")
+multi_box(truth=truth_rows((0, 0)), error="expected another label than 0, background_label_id")
+multi_box(truth=truth_rows((0, 1)) + ([0] * 5 + [np.nan] * 3), error="expected numbers")
 multi_box(error='bottom[2] "x2" has no gradient, but propagate_down asks for it')
 case(
     "MultiBoxLoss",
@@ -596,18 +597,18 @@ output(
     error="resize_param of save_output_param: give height and width",
 )
 
-FOUND = np.zeros((1, 1, 9, 7))
-FOUND[0, 0, :, 0] = [0, 0, 0, 0, 1, 1, 2, 2, -1]
-FOUND[0, 0, :, 1] = [1, 1, 1, 3, 2, 2, 2, -1, -1]
-FOUND[0, 0, :, 2] = [0.4, 0.9, 0.4, 0.7, 0.2, 0.8, 0.5, -1, -1]
-FOUND[0, 0, :, 3:] = boxes(9)
-FOUND[0, 0, [0, 1, 3, 6], 3:] = TRUTH[0, 0, [0, 0, 1, 2], 3:7] + 0.01
-RIGHT = rows((0, 1), (0, 3), (2, 2), (0, 1))
+DETECTED = np.zeros((1, 1, 9, 7))
+DETECTED[0, 0, :, 0] = [0, 0, 0, 0, 1, 1, 2, 2, -1]
+DETECTED[0, 0, :, 1] = [1, 1, 1, 3, 2, 2, 2, -1, -1]
+DETECTED[0, 0, :, 2] = [0.4, 0.9, 0.4, 0.7, 0.2, 0.8, 0.5, -1, -1]
+DETECTED[0, 0, :, 3:] = boxes(9)
+DETECTED[0, 0, [0, 1, 3, 6], 3:] = TRUTH[0, 0, [0, 0, 1, 2], 3:7] + 0.01
+RIGHT = truth_rows((0, 1), (0, 3), (2, 2), (0, 1))
 RIGHT[0, 0, :3] = TRUTH[0, 0, :3]
-RIGHT[0, 0, 3, 3:7] = FOUND[0, 0, 2, 3:]  # difficult
+RIGHT[0, 0, 3, 3:7] = DETECTED[0, 0, 2, 3:]  # difficult
 
 
-def evaluate(fields="", found=FOUND, truth=RIGHT, error=None, classes=CLASSES, **expect):
+def evaluate(fields="", found=DETECTED, truth=RIGHT, error=None, classes=CLASSES, **expect):
     case(
         "DetectionEvaluate",
         [found.shape, truth.shape],
@@ -624,11 +625,11 @@ def evaluate(fields="", found=FOUND, truth=RIGHT, error=None, classes=CLASSES, *
 evaluate()
 evaluate("evaluate_difficult_gt: false", difficult=False)
 evaluate("overlap_threshold: 0.95", threshold=0.95)
-evaluate(found=FOUND[:, :, 7:])
+evaluate(found=DETECTED[:, :, 7:])
 evaluate(truth=np.full((1, 1, 1, 8), -1.0))
 evaluate(classes=0, error="num_classes is missing")
 evaluate("overlap_threshold: 0", error="overlap_threshold is 0, expected a number above 0")
-evaluate(found=FOUND[..., 1:], error='"x0" has shape (1, 1, 9, 6), expected (1, 1, boxes, 7)')
+evaluate(found=DETECTED[..., 1:], error='"x0" has shape (1, 1, 9, 6), expected (1, 1, boxes, 7)')
 evaluate(truth=RIGHT[..., 1:], error='"x1" has shape (1, 1, 4, 7), expected (1, 1, boxes, 8)')
-evaluate(found=FOUND * [1, 0, 1, 1, 1, 1, 1], error="expected numbers, and another label than 0")
+evaluate(found=DETECTED * [1, 0, 1, 1, 1, 1, 1], error="expected numbers, and another label than 0")
 evaluate(truth=RIGHT * [1, 0, 1, 1, 1, 1, 1, 1], error="expected another label than 0")
