@@ -64,7 +64,7 @@ class DetectionEvaluate(Layer):
                 f"overlap_threshold is {options.overlap_threshold:g}, expected a number above 0"
             )
         background = options.background_label_id
-        self.labels = [k for k in range(options.num_classes) if k != background]
+        self.wanted = [k for k in range(options.num_classes) if k != background]
         self.sizes, self.resize, self.seen, self.warned = [], None, 0, False
         if options.name_size_file:
             self.sizes = [size for _, size in read_name_sizes(options.name_size_file)]
@@ -76,14 +76,14 @@ class DetectionEvaluate(Layer):
         check_rows(self, 0, bottom_shapes[0], 7, FOUND)
         check_rows(self, 1, bottom_shapes[1], 8, ROW)
         boxes = int(np.prod(bottom_shapes[0][:-1]))
-        return [(1, 1, len(self.labels) + boxes, 5)]
+        return [(1, 1, len(self.wanted) + boxes, 5)]
 
     def forward(self, bottom, top):
         found = bottom[0].data.reshape(-1, 7)
         self._check_found(found)
         truth = read_ground_truth(self, 1, bottom[1], self.options.background_label_id)
         counted = truth.only(~truth.difficult | self.options.evaluate_difficult_gt)
-        rows = [(-1, k, np.count_nonzero(counted.label == k), -1, -1) for k in self.labels]
+        rows = [(-1, k, np.count_nonzero(counted.label == k), -1, -1) for k in self.wanted]
         images = np.unique(found[:, 0][found[:, 0] >= 0])
         for image in images:
             own = found[(found[:, 0] == image) & (found[:, 1] >= 0)]

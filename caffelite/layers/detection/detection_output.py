@@ -76,7 +76,7 @@ class DetectionOutput(Layer):
         if not 0 < nms.eta <= 1:
             raise self.error(f"eta is {nms.eta:g}, expected a number above 0, and 1 at most")
         self.code = code_name(options.code_type)
-        self.labels = [k for k in range(options.num_classes) if k != options.background_label_id]
+        self.wanted = [k for k in range(options.num_classes) if k != options.background_label_id]
         self.begun = False
         save = options.save_output_param
         if save.output_directory and save.label_map_file and save.name_size_file:
@@ -86,14 +86,14 @@ class DetectionOutput(Layer):
                 )
             if save.HasField("resize_param"):
                 check_resize(self, save.resize_param, "resize_param of save_output_param")
-            self.saved = SavedDetections(self, save, self.labels)
+            self.saved = SavedDetections(self, save, self.wanted)
 
     def infer_shapes(self, bottom_shapes):
         options = self.options
         self.places = 1 if options.share_location else options.num_classes
         self.count = check_priors(self, bottom_shapes, options.num_classes, self.places)
         most = self.count if self._top_k < 0 else min(self.count, self._top_k)
-        most *= len(self.labels)
+        most *= len(self.wanted)
         if options.keep_top_k >= 0:
             most = min(most, options.keep_top_k)
         return [(1, 1, bottom_shapes[0][0] * max(1, most), 7)]
@@ -130,8 +130,8 @@ class DetectionOutput(Layer):
         above = -np.inf
         if options.HasField("confidence_threshold"):
             above = options.confidence_threshold
-        for label in self.labels:
-            if self.places > 1 or label == self.labels[0]:
+        for label in self.wanted:
+            if self.places > 1 or label == self.wanted[0]:
                 own = codes[:, label if self.places > 1 else 0]
                 boxes = geometry.decode(own, priors, self.code, variances)
             kept = geometry.nms(
