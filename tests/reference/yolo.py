@@ -59,7 +59,7 @@ def ciou(a, b):
     return iou(a, b) - distance(a, b) - v * v / (1 - iou(a, b) + v + 1e-6)
 
 
-OVERLAPS = {"MSE": iou, "IOU": iou, "GIOU": giou, "DIOU": diou, "CIOU": ciou}
+COUNTED = {"MSE": iou, "IOU": diou, "GIOU": giou, "DIOU": diou, "CIOU": ciou}
 
 
 def pull(p, t, kind):
@@ -213,17 +213,16 @@ def yolov3(
         if c not in (2, 3):
             numbers[:, :, c] = sigmoid(numbers[:, :, c])
     sizes = np.reshape(sizes, (-1, 2)) / [width * scale, height * scale]
-    own, overlap = [sizes[k] for k in mask], OVERLAPS[kind]
-    g, missed = np.zeros_like(numbers), []
+    own, g, missed = [sizes[k] for k in mask], np.zeros_like(numbers), []
     for b in range(samples):
         truths = list(rows_of(labels, b))
         for n, j, i in itertools.product(range(len(mask)), range(height), range(width)):
             box = boxes_of(numbers[b], own, n, j, i)
-            if not any(overlap(box, true) > thresh for _, true in truths):
+            if not any(iou(box, true) > thresh for _, true in truths):
                 g[b, n, 4, j, i] = numbers[b, n, 4, j, i]
         for label, true in truths:
             i, j = int(true[0] * width), int(true[1] * height)
-            alike = [overlap([0, 0, *s], [0, 0, *true[2:]]) for s in sizes]
+            alike = [iou([0, 0, *s], [0, 0, *true[2:]]) for s in sizes]
             best = int(np.argmax(alike))
             learns = [best] if best in mask else []
             passed = mask.index(best) if best in mask else best  # a place, among anchors
@@ -249,7 +248,7 @@ def yolov3(
                     d[5 + label] = smooth[label]
                 else:
                     d[5:] = class_scale * (p[5:] - one) * focus if focal else smooth
-                missed.append(1 - (diou if kind == "IOU" else overlap)(box, true))
+                missed.append(1 - COUNTED[kind](box, true))
     total = (g**2).sum()
     if kind != "MSE":
         total = (g[:, :, 4:] ** 2).sum() + (weight * np.mean(missed) if missed else 0)

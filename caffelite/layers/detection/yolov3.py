@@ -3,7 +3,7 @@ import numpy as np
 from ..base import register
 from ..loss._loss import Loss
 from . import _yolo as yolo
-from ._box_overlaps import OVERLAPS, diou, pull
+from ._box_overlaps import COUNTED, pull
 
 
 @register("Yolov3")
@@ -45,14 +45,14 @@ class Yolov3(Loss):
         mask: which of these are of this map
         anchors_scale: pixels in a cell [32]
         class_scale, coord_scale: weights [1, 5]
-        thresh: overlap (by iou_loss) from which on a box need not be none [0.2]
+        thresh: overlap from which on a box need not be none [0.2]
         use_logic_gradient: g of all but w and h is multiplied by the slope of the sigmoid, and
             that of s(o) - 1 by object_scale [false]
         object_scale: see there [1]
         use_focal_loss: g of the classes as in darknet's focal loss, without eps [false]
-        iou_loss: MSE, IOU, GIOU, DIOU or CIOU: also how overlaps are measured [MSE]
+        iou_loss: of boxes: MSE, IOU, GIOU, DIOU or CIOU [MSE]
         iou_normalizer: weight of boxes where it is not MSE [0.25]
-        iou_thresh: overlap (by iou_loss) from which on an anchor learns a box, too; 1: none [1]
+        iou_thresh: overlap from which on an anchor learns a box, too; 1: none [1]
         max_delta: largest g of a box, where iou_loss is not MSE [no limit]
         accumulate: false: the last label on an anchor counts, where iou_loss is not MSE [true]
         label_smooth_eps: eps [0.1]
@@ -105,7 +105,7 @@ class Yolov3(Loss):
         grid = yolo.read_map(data, anchors)
         grid.numbers[:, :, yolo.HEAD :] = yolo.sigmoid(grid.numbers[:, :, yolo.HEAD :])
         self.gradient = np.zeros_like(grid.numbers)
-        best = yolo.best_overlap(grid.box, labels.seen, OVERLAPS[self.kind])
+        best = yolo.best_overlap(grid.box, labels.seen)
         o = grid.numbers[:, :, yolo.COORDS]
         self.gradient[:, :, yolo.COORDS] = np.where(best > options.thresh, 0, o)
         missed = self._learn(grid, labels.matched)
@@ -140,14 +140,13 @@ class Yolov3(Loss):
         self._classes(cell, truths.label, found[yolo.HEAD :])
         if self.kind == "MSE" or not len(which):
             return 0
-        overlap = diou if self.kind == "IOU" else OVERLAPS[self.kind]
-        return np.mean(1 - overlap(box, truths.box))
+        return np.mean(1 - COUNTED[self.kind](box, truths.box))
 
     def _anchors(self, truths, size):
         """(truth, anchor, its place in the mask) of all that learn, in the order of the labels."""
         options = self.options
         pixels = np.array(size[::-1], self.dtype)[:, None] * options.anchors_scale
-        best, overlaps = yolo.best_shape(self.sizes / pixels, truths.box[2:], OVERLAPS[self.kind])
+        best, overlaps = yolo.best_shape(self.sizes / pixels, truths.box[2:])
         learns = []
         for t in range(len(best)):
             own = self.place.get(best[t])

@@ -9,6 +9,8 @@ class Reorg(Layer):
     (b, h s + a div s, w s + a mod s) of x, read as if it were (r, H s, W s). That is not
     space-to-depth, though the shapes are. With reverse, x and y change places in this.
 
+    Backward moves gradients back; that of the Caffes that have this layer gives 0, whatever came.
+
     Bottom
         0: x, (N, C, H, W)
     Top
