@@ -9,6 +9,7 @@ from google.protobuf import text_format
 
 import caffelite
 from caffelite.data.annotated import AnnotatedSource, annotated, boxes_of
+from caffelite.data.annotated_transform import AnnotatedTransformer
 from caffelite.data.boxes import Boxes, emitted
 from caffelite.data.color import Distort, linear
 from caffelite.data.datum import DatumSource, from_pixels, pixels
@@ -22,6 +23,7 @@ from caffelite.kernels import hsv, windows
 from caffelite.layers.data.box_data import BoxData
 from caffelite.proto.caffe_pb2 import (
     AnnotatedDataParameter,
+    BatchSampler,
     EmitConstraint,
     ResizeParameter,
     SampleConstraint,
@@ -413,3 +415,107 @@ def test_colors_are_adjusted_as_ssd_adjusts_them():
         _, kind, value = key.split("/")
         want = recorded[key].transpose(2, 0, 1).astype(int)
         assert abs(made[kind](float(value)) - want).max() <= 2
+
+
+# Boxes stay on what they were drawn around
+
+
+def scene(height=60, width=80):
+    """A dark picture with a bright rectangle, and its box."""
+    picture = np.full((3, height, width), 30, np.uint8)
+    rows, columns = np.s_[height // 4 : height * 6 // 10], np.s_[width // 5 : width * 11 // 20]
+    picture[:, rows, columns] = 220
+    return picture, Boxes([[0.2, 0.25, 0.55, 0.6]], [1])
+
+
+def around_bright(values):
+    """(xmin, ymin, xmax, ymax) of what is brighter than the middle, in fractions."""
+    rows, columns = np.nonzero(values.max(axis=0) > 125)
+    height, width = values.shape[1:]
+    return [
+        *(columns.min() / width, rows.min() / height),
+        *((columns.max() + 1) / width, (rows.max() + 1) / height),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "slack"),
+    [
+        ("mirror: true", 0),
+        ("mirror_vertical: true", 0),
+        ("crop_size: 40", 0),
+        ("crop_h: 30 crop_w: 70 mirror: true", 0),
+        ("resize_param { height: 33 width: 97 }", 0.02),
+        ("resize_param { height: 90 width: 90 resize_mode: FIT_LARGE_SIZE_AND_PAD }", 0.02),
+        ("resize_param { height: 90 width: 30 resize_mode: FIT_LARGE_SIZE_AND_PAD }", 0.05),
+        ("resize_param { height: 50 width: 50 resize_mode: FIT_SMALL_SIZE } crop_size: 40", 0.03),
+        ("random_resize_param { min_size: 40 max_size: 90 } crop_size: 35", 0.04),
+        ("random_aspect_ratio_param { aspect_ratio_change: 0.7 } crop_size: 40", 0.04),
+        ("vertical_stretch_lower: 0.7 vertical_stretch_upper: 1.4", 0.03),
+        ("warp_param { rotation: 40 pad_mode: CONSTANT }", 0.03),
+        ("warp_param { shear: 20 zoom: 0.3 shift: 0.1 pad_mode: CONSTANT }", 0.03),
+        ("warp_param { local: 40 rotation: 15 pad_mode: CONSTANT }", 0.04),
+        ("expand_param { max_expand_ratio: 3 }", 0.001),
+        ("distort_param { brightness_prob: 1 brightness_delta: 20 hue_prob: 1 hue_delta: 20 }", 0),
+        (
+            "expand_param { max_expand_ratio: 2 } mirror: true mirror_vertical: true "
+            "resize_param { height: 70 width: 90 } crop_h: 60 crop_w: 50",
+            0.04,
+        ),
+    ],
+)
+def test_boxes_follow_what_is_done_to_pixels(text, slack):
+    param = text_format.Parse(text, TransformationParameter())
+    transformer, seen = AnnotatedTransformer(param, train=True), []
+    for seed in range(25):
+        picture, boxes = scene()
+        random = np.random.default_rng(seed)
+        (image,) = transformer.prepare(picture, random, boxes)
+        out = np.empty((1, *transformer.output_shape(image.shape)), np.float32)
+        transformer.transform([image], random, out, [boxes])
+        transformer.finish(out[0], random, boxes)
+        if len(boxes) and (out[0] > 125).any():
+            seen.append(boxes.corners[0])
+            np.testing.assert_allclose(seen[-1], around_bright(out[0]), atol=slack + 1e-6)
+        else:
+            assert (out[0] > 125).mean() < 0.02  # it was cropped away
+    assert len(seen) > 12
+
+
+def test_boxes_follow_the_crops_of_samplers():
+    options = "sampler { min_scale: 0.3 max_scale: 0.9 min_aspect_ratio: 0.5 max_aspect_ratio: 2 }"
+    step = SampleCrop([text_format.Parse(f"{options} max_sample: 1", BatchSampler())])
+    for seed in range(40):
+        picture, boxes = scene(480, 640)
+        image = step(picture, np.random.default_rng(seed), boxes)
+        assert image.shape != picture.shape
+        if len(boxes) and (image > 125).any():
+            np.testing.assert_allclose(boxes.corners[0], around_bright(image), atol=0.03)
+
+
+# Same seed, same samples
+
+DRAWN = """layer { name: "data" type: "AnnotatedData" top: "data" top: "label"
+    transform_param { mirror: true expand_param { prob: 0.5 max_expand_ratio: 2 } noise_std: 1
+        distort_param { hue_prob: 0.5 hue_delta: 18 contrast_prob: 0.5 contrast_lower: 0.5
+            contrast_upper: 1.5 } emit_constraint { emit_type: CENTER }
+        resize_param { height: 20 width: 24 interp_mode: LINEAR interp_mode: LANCZOS4 } }
+    data_param { source: "%s" backend: LMDB batch_size: 2 shuffle: true prefetch: %d }
+    annotated_data_param { batch_sampler { max_sample: 1 max_trials: 50 sampler { min_scale: 0.3 }
+        sample_constraint { min_jaccard_overlap: 0.1 } } } }"""
+
+
+def test_samples_follow_from_the_seed_whatever_is_loaded_ahead(tmp_path):
+    runs = []
+    for prefetch, start in ((4, 0), (1, 0), (9, 3)):
+        (tmp_path / "net.prototxt").write_text(DRAWN % (GOLDEN / "annotated_png_lmdb", prefetch))
+        caffelite.set_random_seed(5)
+        net = caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TRAIN)
+        net.layers[0].seek(2 * start)
+        run = []
+        for _ in range(6 - start):
+            net.forward()
+            run += [net.blobs[name].data.tobytes() for name in ("data", "label")]
+        runs.append(run)
+    assert runs[1] == runs[0] and runs[2] == runs[0][6:]
+    assert len(set(runs[0])) == 12
