@@ -17,6 +17,7 @@ from caffelite.data.geometry import Expand, Resize
 from caffelite.data.image import encode
 from caffelite.data.label_map import class_names, read_label_map, write_label_map
 from caffelite.data.lmdb import LmdbWriter
+from caffelite.data.noise import Degrade
 from caffelite.data.sampler import BoxCrop, SampleCrop, cropped, shares
 from caffelite.errors import CaffeliteError, DataError
 from caffelite.kernels import hsv, windows
@@ -519,3 +520,71 @@ def test_samples_follow_from_the_seed_whatever_is_loaded_ahead(tmp_path):
         runs.append(run)
     assert runs[1] == runs[0] and runs[2] == runs[0][6:]
     assert len(set(runs[0])) == 12
+
+
+# noise_param
+
+
+def photo(channels=3, shape=(45, 66)):
+    """Something smooth with edges and noise."""
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]] / 12
+    random = np.random.default_rng(4)
+    planes = [np.sin(x + c) * np.cos(y - c) * 90 + 110 + 60 * (x > y + c) for c in range(channels)]
+    return (
+        (np.stack(planes) + random.normal(0, 9, (channels, *shape))).clip(0, 255).astype(np.uint8)
+    )
+
+
+def degraded(image, **options):
+    param = TransformationParameter(noise_param=options).noise_param
+    return Degrade(param)(image, np.random.default_rng(2))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["gauss_blur", "hist_eq", "clahe", "erode", "decolorize", "hsv"])
+def test_noise_is_that_of_opencv(name, channels):
+    cv2 = pytest.importorskip("cv2")
+    image = photo(channels)
+    pixels = np.ascontiguousarray(image.transpose(1, 2, 0)).squeeze()
+
+    def of_brightness(change):
+        if channels == 1:
+            return change(pixels)
+        y, cr, cb = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_BGR2YCrCb))
+        return cv2.cvtColor(cv2.merge([change(y), cr, cb]), cv2.COLOR_YCrCb2BGR)
+
+    if channels == 1 and name in ("decolorize", "hsv"):
+        with pytest.raises(DataError, match="has 1 channels"):
+            degraded(image, decolorize=True)
+        return
+    want = {
+        "gauss_blur": lambda: cv2.GaussianBlur(pixels, (7, 7), 1.5),
+        "hist_eq": lambda: of_brightness(cv2.equalizeHist),
+        "clahe": lambda: of_brightness(cv2.createCLAHE(4).apply),
+        "erode": lambda: cv2.erode(pixels, cv2.getStructuringElement(2, (3, 3))),
+        "decolorize": lambda: cv2.cvtColor(cv2.cvtColor(pixels, 6), 8),
+        "hsv": lambda: cv2.cvtColor(pixels, cv2.COLOR_BGR2HSV),
+    }[name]()
+    want = want.reshape(*image.shape[1:], channels).transpose(2, 0, 1).astype(int)
+    off = np.abs(degraded(image, **{"convert_to_hsv" if name == "hsv" else name: True}) - want)
+    # A brightness that is rounded to its neighbor is a step of the histogram away.
+    stepped = channels == 3 and name in ("hist_eq", "clahe")
+    assert np.median(off) == 0 and np.quantile(off, 0.98 if stepped else 1) <= 1
+
+
+def test_noise_by_values():
+    image = photo()
+    np.testing.assert_array_equal(degraded(image, inverse=True), 255 - image)
+    assert set(np.unique(degraded(image, posterize=True))) <= {32, 96, 160, 224}
+    pepper = {"fraction": 0.1, "value": [0, 128, 255]}
+    changed = degraded(image, saltpepper=True, saltpepper_param=pepper) != image
+    assert 0.07 < changed.any(axis=0).mean() <= 0.1
+    coarse, fine = (np.abs(degraded(image, jpeg=q).astype(int) - image).mean() for q in (20, 95))
+    assert coarse > fine > 0
+    for options, words in (
+        ({"convert_to_lab": True}, "convert_to_lab would make floats"),
+        ({"saltpepper": True}, "saltpepper needs saltpepper_param"),
+        ({"jpeg": 200}, "expected a quality up to 100"),
+    ):
+        with pytest.raises(DataError, match=words):
+            degraded(image, **options)

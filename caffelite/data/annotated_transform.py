@@ -7,6 +7,7 @@ from ..errors import DataError
 from ..proto.caffe_pb2 import TransformationParameter
 from .color import Distort
 from .geometry import Expand, Warp
+from .noise import Degrade
 from .transform import DataTransformer
 
 BATCHES_OF_A_SIZE = 10  # until the next of several resize_param is drawn
@@ -16,8 +17,8 @@ class AnnotatedTransformer(DataTransformer):
     """What a DataTransformer does, with boxes, and before it what training of detectors draws.
 
     That is, in this order and where asked for: distort_param, expand_param and a crop, in both
-    phases, as in SSD's Caffe; then all that a DataTransformer does. With emit_constraint, each crop
-    leaves out the boxes that it cuts off too far.
+    phases, as in SSD's Caffe; then all that a DataTransformer does, with noise_param behind what
+    resizes. With emit_constraint, each crop leaves out the boxes that it cuts off too far.
 
     Where resize_param is given several times, one of them is drawn for each ten batches, by `prob`,
     as in MobileNet-YOLO.
@@ -76,6 +77,8 @@ class AnnotatedTransformer(DataTransformer):
         if self.crop_step:
             steps.append(self.crop_step)
         steps += self._resizing(param, train)
+        if param.HasField("noise_param"):
+            steps.append(Degrade(param.noise_param))
         if train and param.HasField("warp_param"):
             steps.append(Warp(param.warp_param))
         return steps

@@ -135,12 +135,15 @@ def gray_hint(shape, expected):
     )
 
 
-def encode(pixels, kind):
-    """The bytes of a picture file of `kind` ("png", "jpg", ...) that holds 1 or 3 channels."""
+def encode(pixels, kind, quality=95):
+    """The bytes of a picture file of `kind` ("png", "jpg", ...) that holds 1 or 3 channels.
+
+    The quality is that of a JPEG; OpenCV's, if none is given.
+    """
     planes = pixels[0] if len(pixels) == 1 else pixels[[2, 1, 0]].transpose(1, 2, 0)
     file = io.BytesIO()
     picture = Image.fromarray(np.ascontiguousarray(planes))
-    picture.save(file, format_of(kind), quality=95)  # OpenCV's, for a JPEG
+    picture.save(file, format_of(kind), quality=quality)
     return file.getvalue()
 
 

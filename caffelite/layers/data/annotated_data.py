@@ -51,6 +51,7 @@ class AnnotatedData(Data):
         resize_param: then; FIT_SMALL_SIZE needs batch_size: 1, and with height_scale and
             width_scale boxes are in fractions of these. Repeated, one of them for ten batches, by
             prob, which must be 1 together, as in MobileNet-YOLO
+        noise_param: then, on all pictures: gray, blurred, equalized, eroded, posterized and more
         emit_constraint: which boxes a crop leaves: those with their middle in it (CENTER), or more
             than emit_overlap of their area (MIN_OVERLAP)
         crop_size, crop_h, crop_w, mirror, mirror_vertical, mean_file, mean_value, scale,
@@ -67,6 +68,8 @@ class AnnotatedData(Data):
     ignored = {
         "transform_param.emit_constraint": None,
         "transform_param.expand_param": None,
+        "transform_param.noise_param": None,
+        "transform_param.noise_param.prob": "every picture is changed, as in SSD's Caffe",
         "transform_param.resize_param.prob": "every picture is resized, as in SSD's Caffe",
         **{f"annotated_data_param.{name}": _OF_PIXELS for name in _SEG},
         "transform_param.resize_param.height_scale": None,
