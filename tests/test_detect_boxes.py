@@ -207,6 +207,51 @@ def test_a_net_that_finds_no_boxes(tmp_path, monkeypatch, capsys):
     assert 'the net ends in "conv" (Convolution)' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("layout", ["cells", "planes"])
+def test_the_first_yolo_ends_in_its_numbers(tmp_path, monkeypatch, capsys, layout):
+    """The middle of cell (3, 4), a quarter of the picture wide and high; class 5, without flags."""
+    monkeypatch.chdir(tmp_path)
+    Path("deploy.prototxt").write_text(
+        DATA.replace("MORE", "") + 'layer { name: "fc" type: "InnerProduct" bottom: "data" '
+        'top: "fc" inner_product_param { num_output: 1470 } }'
+    )
+    net = caffelite.Net("deploy.prototxt", caffelite.TEST)
+    cell, box = 3 * 7 + 4, 1
+    x, y, side = 0.5, 0.5, 0.5  # in the cell; sides are square roots
+    if layout == "planes":
+        places = [5 * 49 + cell, (20 + box) * 49 + cell]
+        places += [(22 + 4 * box + k) * 49 + cell for k in range(4)]
+    else:
+        places = [cell * 20 + 5, 980 + cell * 2 + box]
+        places += [1078 + (cell * 2 + box) * 4 + k for k in range(4)]
+    net.params["fc"][1].data[places] = [0.9, 0.8, x, y, side, side]
+    net.save("net.caffemodel")
+    picture("a.png", 70, 140)
+    detect("a.png", "--json", *(["--layout=planes"] if layout == "planes" else []))
+    (one,) = json.loads(capsys.readouterr().out)[0]["boxes"]
+    assert one["label"] == 6 and one["score"] == pytest.approx(0.72)
+    np.testing.assert_allclose(sides(one), [36.25, 52.5, 53.75, 87.5], atol=0.01)
+
+
+TRAINS = """
+layer { name: "data" type: "Data" top: "data" top: "label" data_param { source: "no" batch_size: 1 }
+  transform_param { mean_value: 0 mean_value: 0 mean_value: 0
+    resize_param { height: 32 width: 32 } } }
+"""
+
+
+def test_a_net_for_training_tells_what_its_loss_reads(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    weights(YOLO)
+    loss = """layer { name: "loss" type: "RegionLoss" bottom: "map" bottom: "label" top: "loss"
+      region_loss_param { num_class: 2 num: 1 biases: 1 biases: 1 } }"""
+    Path("deploy.prototxt").write_text(TRAINS + MAP + loss)
+    picture("a.png", 32, 32, (8, 12, 12, 16))
+    detect("a.png", "--json")
+    (one,) = json.loads(capsys.readouterr().out)[0]["boxes"]
+    np.testing.assert_allclose(sides(one), [8, 12, 12, 16], atol=0.01)
+
+
 def test_flags_of_the_other_kind(folder, capsys):
     picture("a.png", 32, 32)
     detect("a.png", "--context_pad=3", code=2)

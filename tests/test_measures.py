@@ -38,11 +38,18 @@ layer { name: "true" type: "Input" top: "true"
 layer { name: "eval" type: "DetectionEvaluate" bottom: "found" bottom: "true" top: "eval"
   detection_evaluate_param { num_classes: 4 evaluate_difficult_gt: false } }
 """
+CELLS = """
+layer { name: "cells" type: "Input" top: "cells" input_param { shape { dim: 4 dim: 52 } } }
+layer { name: "objects" type: "Input" top: "objects" input_param { shape { dim: 4 dim: 28 } } }
+layer { name: "eval" type: "EvalDetection" bottom: "cells" bottom: "objects" top: "eval"
+  eval_detection_param { side: 2 num_class: 3 num_object: 2 threshold: 0.1 } }
+"""
 BOXES = ("found", "true")
 NETS = {
     "classification": SCORED,
     "accuracy": SCORED,
     "detection": DETECTED,
+    "cells": CELLS,
     "multilabel": LABELLED,
     "regression": VALUED,
 }  # one that asks for each measure
@@ -74,6 +81,12 @@ def batches(net, count):
                 values[...] = random.integers(0, 6, values.shape)
             elif name in BOXES:
                 values[...] = boxes(random, *values.shape[2:])
+            elif name == "cells":
+                values[...] = random.random(values.shape)
+            elif name == "objects":
+                values[:, :8] = random.integers(0, 2, (4, 8))  # difficult or not, there or not
+                values[:, 8:12] = random.integers(0, 3, (4, 4))
+                values[:, 12:] = random.random((4, 16)) / 2 + 0.25
             else:
                 values[...] = random.normal(size=values.shape) * 10.0 ** random.integers(-6, 7)
         batch = Batch.run(net, 2 if k == count - 1 else None, first=4 * k)

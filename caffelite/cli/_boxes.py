@@ -21,7 +21,8 @@ def run(args):
     from ..predict.runner import Predictions
 
     paths = find(args.pictures)
-    predictor = box_predictor(args, args.model, args.weights, args.labelmap, log, args.threshold)
+    asked = args.threshold, args.layout
+    predictor = box_predictor(args, args.model, args.weights, args.labelmap, log, *asked)
     drawing = Drawing(args.draw, predictor, paths) if args.draw else None
     results = []
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())

@@ -58,7 +58,7 @@ def predictor_of(args, log, kind=None):
     return PicturePredictor(nets, kind, read_names(labels) if labels else [])
 
 
-def box_predictor(args, model, weights, labels, log, threshold=None):
+def box_predictor(args, model, weights, labels, log, threshold=None, layout=None):
     """The BoxPredictor of a net; `threshold` is the least score of boxes, if given."""
     from ..net.weights import check_weights
     from ..predict.box_net import LEAST_SCORE, BoxNet
@@ -71,6 +71,7 @@ def box_predictor(args, model, weights, labels, log, threshold=None):
         weights,
         found,
         labels or found.names,
+        (layout or "cells").upper(),
         output=args.output,
         level=args.level,
         stages=stages(args),

@@ -6,10 +6,12 @@
 
 A PICTURE is a file, a folder or a pattern. The net ends in a layer that finds boxes, such as SSD's
 DetectionOutput, YoloDetectionOutput or Yolov3DetectionOutput, which tells what its numbers mean; a
-net for training, with AnnotatedData, does as well. stdout gets a line for each box, in pixels of
-the upright picture: score, xmin, ymin, xmax, ymax, name; or JSON. --csv makes a table of all boxes,
---voc a folder with an XML file for each picture, as PASCAL VOC has them, --draw pictures with the
-boxes and their names. --labelmap has the names of the classes: a label map, or a line a class.
+net for training does as well: what DetectionLoss, RegionLoss or EvalDetection reads tells it, too.
+A net that ends in the 1470 numbers of the first YOLO has --layout. stdout gets a line for each box,
+in pixels of the upright picture: score, xmin, ymin, xmax, ymax, name; or JSON. --csv makes a table
+of all boxes, --voc a folder with an XML file for each picture, as PASCAL VOC has them, --draw
+pictures with the boxes and their names. --labelmap has the names of the classes: a label map, or a
+line a class.
 
 What pictures go through (mean, scale, size) is found as caffelite classify finds it, flags override
 it. resize_param of the net's data, or of its Input, says whether a picture is squeezed to the net's
@@ -34,7 +36,7 @@ from ._nets import add_device_flags, add_missing_flag, add_python_flag, add_stat
 from ._pictures import add_draw_flag, add_preprocessing_flags, add_skip_flag
 
 READS_NETS = True
-OF_PICTURES = ("labelmap", "threshold", "csv", "voc", "output", "resize")
+OF_PICTURES = ("labelmap", "threshold", "layout", "csv", "voc", "output", "resize")
 CONTEXT = 16  # pixels
 
 
@@ -48,6 +50,8 @@ def add_arguments(parser):
     flag("--labelmap", metavar="FILE", help="names of the classes [those of the net's data]")
     words = "the least score of boxes that are told [0.3]"
     flag("--threshold", type=finite, metavar="X", help=words)
+    words = "how the first YOLO's 1470 numbers lie where no layer says it [cells, as in darknet]"
+    flag("--layout", choices=("cells", "planes"), help=words)
     flag("--csv", metavar="FILE", help="make a table of the boxes")
     flag("--voc", metavar="FOLDER", help="make an XML file for each picture")
     flag("--output", metavar="BLOB", help="where the boxes are [the last that have some]")

@@ -373,6 +373,10 @@ class Layer:
         """
         return {}
 
+    def finder(self) -> caffe_pb2.LayerParameter | None:
+        """A layer that finds the boxes which this one learns or compares, from its bottom 0."""
+        return None
+
     def numbers_of_prior(self) -> Sequence[int] | None:
         """How many numbers of each prior its bottoms have, up to the one with the priors.
 

@@ -22,14 +22,18 @@ from .way_back import WayBack
 
 log = logging.getLogger("caffelite")
 LEAST_SCORE = 0.3
+FIRST_YOLO = 1470  # numbers of YOLO v1: 7 x 7 cells of 20 classes and 2 boxes
+_FIRST_YOLO = dict(side=7, num_classes=20, num_box=2, constriant=True, nms_threshold=0.5)
 
 
 class BoxNet(PictureNet):
     """A net that ends in a layer that finds boxes: DetectionOutput, YoloDetectionOutput, ...
 
     The parameters are those of a PictureNet, `crops` left out: boxes of several crops would be
-    several; `labels` is the file with the names of classes, or "". Pictures go through the net one
-    by one, since layers of YOLO let boxes of one suppress those of another in the batch.
+    several; `labels` is the file with the names of classes, or "". `layout`, CELLS or PLANES, is
+    that of a net which ends in the 1470 numbers of the first YOLO without saying more. Pictures go
+    through the net one by one, since layers of YOLO let boxes of one suppress those of another in
+    the batch.
     """
 
     def __init__(
@@ -38,15 +42,28 @@ class BoxNet(PictureNet):
         weights: Path,
         preprocessing: Preprocessing,
         labels: str = "",
+        layout: str = "CELLS",
         **options: Any,
     ) -> None:
+        self.layout = layout
         super().__init__(model, weights, preprocessing, **options)
         self.net.blobs[self.input].reshape(1, *self.shape)
         self.net.reshape()
         self.names = names_of(labels, self.answering()[0]) if labels else {}
 
-    def check(self, param: caffe_pb2.NetParameter, model: str) -> None:
-        if not any(map(_finds_boxes, param.layer)):
+    def complete(self, param: caffe_pb2.NetParameter, model: str) -> None:
+        if any(map(_finds_boxes, param.layer)):
+            return
+        learning = [layer for layer in param.layer if layer_class(layer.type).learns]
+        if learning and learning[-1].inner_product_param.num_output == FIRST_YOLO:
+            param.layer.add(
+                name="detection_out",
+                type="YoloDetectionOutput",
+                bottom=param.layer[-1].top[:1],
+                top=["detection_out"],
+                yolo_detection_output_param={**_FIRST_YOLO, "layout": self.layout},
+            )
+        else:
             last = param.layer[-1]
             made = f'"{last.name}" ({last.type})' if len(param.layer) > 1 else "nothing"
             raise NetError(
@@ -132,7 +149,7 @@ class BoxFinder:
     labels : a label map, or a file with a name of a class in each line [that of the net's data]
     least_score : the score that a box needs to be found
     preprocessing : what pictures go through [what the net's files say]
-    options : level, stages, output and allow_missing, as of a PictureNet
+    options : layout, output and allow_missing, as of a BoxNet
     """
 
     def __init__(

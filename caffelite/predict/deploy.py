@@ -29,6 +29,7 @@ def deploy(param: NetParameter, shape: Sequence[int], file: str = "") -> NetPara
     `param` has the layers of one phase only. Data layers and all that depends on their tops but the
     first go; a loss with a softmax becomes a Softmax whose top is "prob", one with a sigmoid a
     Sigmoid. Where there are several, only the last top is called that, the others after their loss.
+    Where no layer finds boxes, one is added for what YOLO's loss or evaluation reads.
     """
     source = data_layer(param)
     if source is None:
@@ -40,7 +41,7 @@ def deploy(param: NetParameter, shape: Sequence[int], file: str = "") -> NetPara
     made.input_param.shape.add(dim=[1, *shape])
     unknown = {top for layer in filter(_brings_samples, param.layer) for top in layer.top}
     unknown.discard(source.top[0])
-    answers = []
+    answers, finders = [], []
     for layer in param.layer:
         facts = layer_class(layer.type)
         if _brings_samples(layer):
@@ -52,6 +53,10 @@ def deploy(param: NetParameter, shape: Sequence[int], file: str = "") -> NetPara
             answers[-1].CopyFrom(_answer(layer))
         else:
             unknown.update(set(layer.top) - set(layer.bottom))
+            if layer.bottom[0] not in unknown:
+                finders.append(facts(layer).finder())
+    if any(finders) and not any(layer_class(layer.type).finds_boxes for layer in result.layer):
+        result.layer.add().CopyFrom(next(filter(None, reversed(finders))))
     if answers and not any("prob" in layer.top for layer in result.layer):
         answers[-1].top[0] = "prob"
     if len(result.layer) == 1:

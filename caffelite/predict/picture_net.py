@@ -64,7 +64,7 @@ class PictureNet:
                     "the net for use, deploy.prototxt"
                 )
             param = deploy(param, preprocessing.shape, model)
-        self.check(param, model)
+        self.complete(param, model)
         param.force_backward = force_backward
         self.net = Net.from_param(param, model)
         self.net.only_look()
@@ -73,8 +73,8 @@ class PictureNet:
         self.output = self._output(model, output)
         self.size, self.transformer = self._transformer(preprocessing, crops)
 
-    def check(self, param: caffe_pb2.NetParameter, model: str) -> None:
-        """Raise a NetError for a net that cannot answer what it is asked; it is not built yet."""
+    def complete(self, param: caffe_pb2.NetParameter, model: str) -> None:
+        """Add what the net lacks to answer what it is asked, before it is built, or refuse it."""
 
     def _input(self, model: str) -> tuple[str, Shape]:
         shapes = {name: self.net.blobs[name].shape for name in self.net.inputs}

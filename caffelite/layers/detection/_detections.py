@@ -44,11 +44,15 @@ class Detections(Layer):
     """
 
     role = "result"
+    finds_boxes = True
     told = False
 
     @property
     def no_gradient(self):
         return tuple(range(len(self.param.bottom)))
+
+    def box_labels(self):
+        return range(1, self.options.num_classes + 1)
 
     def infer_shapes(self, bottom_shapes):
         most = self.most_rows(bottom_shapes)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...proto.caffe_pb2 import LayerParameter
+
 COORDS = 4
 """Numbers of a box, which come first among the channels of an anchor."""
 HEAD = COORDS + 1
@@ -30,6 +32,30 @@ def softmax(x, axis):
     """exp(x) over its sum along an axis."""
     e = np.exp(x - x.max(axis, keepdims=True))
     return e / e.sum(axis, keepdims=True)
+
+
+# What layers say of boxes
+
+
+def labels(options):
+    """The labels of the boxes of a layer whose classes are counted from 0."""
+    return range(1, options.num_class + 1)
+
+
+def anchor_code(options):
+    """What layers have to agree on whose boxes are those of anchors."""
+    return {"biases": [round(size, 4) for size in options.biases]} if options.biases else {}
+
+
+def finder(param, **options):
+    """The YoloDetectionOutput with these options for what a layer reads as bottom 0."""
+    return LayerParameter(
+        name="detection_out",
+        type="YoloDetectionOutput",
+        bottom=param.bottom[:1],
+        top=["detection_out"],
+        yolo_detection_output_param=options,
+    )
 
 
 # Overlaps

@@ -73,6 +73,24 @@ class Objects(NamedTuple):
     difficult: np.ndarray
 
 
+def code(options):
+    """What layers have to agree on whose boxes are those of cells."""
+    return {"sqrt": options.sqrt, "constriant": options.constriant}
+
+
+def finder(param, options):
+    """The layer that finds boxes in what a layer with these options reads as bottom 0."""
+    return yolo.finder(
+        param,
+        layout="PLANES",
+        side=options.side,
+        num_classes=options.num_class,
+        num_box=options.num_object,
+        nms_threshold=0.5,
+        **code(options),
+    )
+
+
 LABELS = 7
 """Numbers of labels a cell: difficult, whether there is an object, its class, x, y, w, h."""
 

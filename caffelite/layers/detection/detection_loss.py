@@ -45,6 +45,16 @@ class DetectionLoss(Loss):
     """
 
     options_field = "detection_loss_param"
+
+    def box_labels(self):
+        return yolo.labels(self.options)
+
+    def box_code(self):
+        return v1.code(self.options)
+
+    def finder(self):
+        return v1.finder(self.param, self.options)
+
     ignored = {"loss_param": "each term has its own mean"}
 
     def infer_shapes(self, bottom_shapes):

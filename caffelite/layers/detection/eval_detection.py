@@ -53,8 +53,26 @@ class EvalDetection(Layer):
 
     options_field = "eval_detection_param"
     role = "measure"
+    compares = "cells"
     bottoms = 2
     no_gradient = (0, 1)
+
+    def box_labels(self):
+        return yolo.labels(self.options)
+
+    def box_code(self):
+        return yolo.anchor_code(self.options) or v1.code(self.options)
+
+    def finder(self):
+        options = self.options
+        if not options.biases:
+            return v1.finder(self.param, options)
+        return yolo.finder(
+            self.param,
+            num_classes=options.num_class,
+            num_box=options.num_object,
+            biases=options.biases,
+        )
 
     def infer_shapes(self, bottom_shapes):
         options, (scores, labels) = self.options, bottom_shapes

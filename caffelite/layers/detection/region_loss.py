@@ -76,6 +76,19 @@ class RegionLoss(Loss):
     """
 
     options_field = "region_loss_param"
+
+    def box_labels(self):
+        return yolo.labels(self.options)
+
+    def box_code(self):
+        return yolo.anchor_code(self.options)
+
+    def finder(self):
+        options = self.options
+        return yolo.finder(
+            self.param, num_classes=options.num_class, num_box=options.num, biases=options.biases
+        )
+
     ignored = {
         "softmax": "scores of classes always go through a softmax",
         "jitter": "pictures are changed by transform_param",

@@ -57,6 +57,10 @@ class YoloDetectionOutput(Detections):
             found["yolo_detection_output_param.biases"] = "the first YOLO has no anchors"
         return found
 
+    def box_code(self):
+        options = self.options
+        return yolo.anchor_code(options) if options.layout == options.ANCHORS else v1.code(options)
+
     def setup(self, bottom_shapes):
         options = self.options
         if not options.HasField("num_classes") or options.num_classes < 1:

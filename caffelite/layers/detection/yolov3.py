@@ -61,6 +61,13 @@ class Yolov3(Loss):
     """
 
     options_field = "yolov3_param"
+
+    def box_labels(self):
+        return yolo.labels(self.options)
+
+    def box_code(self):
+        return yolo.anchor_code(self.options)
+
     ignored = {
         "side": "maps have the size of the bottom",
         "noobject_scale": "MobileNet-YOLO does not use it, either",

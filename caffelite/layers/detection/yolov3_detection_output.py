@@ -38,6 +38,9 @@ class Yolov3DetectionOutput(Detections):
     bottoms = (1, None)
     refused = {"gaussian_box": "is not done: MobileNet-YOLO finds nothing with it on a CPU"}
 
+    def box_code(self):
+        return yolo.anchor_code(self.options)
+
     def setup(self, bottom_shapes):
         options, maps = self.options, len(bottom_shapes)
         if not options.HasField("num_classes") or options.num_classes < 1:
