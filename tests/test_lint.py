@@ -55,7 +55,68 @@ momentum: 0.9
 max_iter: 100
 """
 
+DETECTOR = """
+layer { name: "data" type: "AnnotatedData" top: "data" top: "label"
+        data_param { source: "no/such/db" batch_size: 8 backend: LMDB }
+        transform_param { resize_param { height: 32 width: 32 } } }
+layer { name: "map" type: "Convolution" bottom: "data" top: "map"
+        convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "msra" } } }
+layer { name: "prior" type: "PriorBox" bottom: "map" bottom: "data" top: "prior"
+        prior_box_param { min_size: 9 max_size: 20 aspect_ratio: 2 } }
+layer { name: "loc" type: "Convolution" bottom: "map" top: "loc" convolution_param {
+        num_output: 16 kernel_size: 1 weight_filler { type: "msra" } } }
+layer { name: "loc_p" type: "Permute" bottom: "loc" top: "loc_p"
+        permute_param { order: 0 order: 2 order: 3 order: 1 } }
+layer { name: "loc_f" type: "Flatten" bottom: "loc_p" top: "loc_f" }
+layer { name: "conf" type: "Convolution" bottom: "map" top: "conf" convolution_param {
+        num_output: 12 kernel_size: 1 weight_filler { type: "msra" } } }
+layer { name: "conf_p" type: "Permute" bottom: "conf" top: "conf_p"
+        permute_param { order: 0 order: 2 order: 3 order: 1 } }
+layer { name: "conf_f" type: "Flatten" bottom: "conf_p" top: "conf_f" }
+layer { name: "loss" type: "MultiBoxLoss" include { phase: TRAIN } top: "loss"
+        bottom: "loc_f" bottom: "conf_f" bottom: "prior" bottom: "label" propagate_down: true
+        propagate_down: true propagate_down: false propagate_down: false
+        multibox_loss_param { num_classes: 3 code_type: CENTER_SIZE } }
+layer { name: "conf_r" type: "Reshape" bottom: "conf_f" top: "conf_r" include { phase: TEST }
+        reshape_param { shape { dim: 0 dim: -1 dim: 3 } } }
+layer { name: "conf_s" type: "Softmax" bottom: "conf_r" top: "conf_s" include { phase: TEST }
+        softmax_param { axis: 2 } }
+layer { name: "scores" type: "Flatten" bottom: "conf_s" top: "scores" include { phase: TEST } }
+layer { name: "found" type: "DetectionOutput" include { phase: TEST } top: "found"
+        bottom: "loc_f" bottom: "scores" bottom: "prior"
+        detection_output_param { num_classes: 3 code_type: CENTER_SIZE } }
+layer { name: "eval" type: "DetectionEvaluate" include { phase: TEST } top: "eval"
+        bottom: "found" bottom: "label" detection_evaluate_param { num_classes: 3 } }
+"""
+
 TEXTS = {
+    "a detector": DETECTOR,
+    "a detector with other classes": DETECTOR.replace(
+        'layer { name: "eval"', 'layer { name: "eval" #! box-classes\n').replace(
+        "detection_evaluate_param { num_classes: 3", "detection_evaluate_param { num_classes: 4"),
+    "a detector with another background": DETECTOR.replace(
+        'layer { name: "eval"', 'layer { name: "eval" #! box-classes\n').replace(
+        "detection_evaluate_param {", "detection_evaluate_param { background_label_id: 2"),
+    "a detector with another code": DETECTOR.replace(
+        'layer { name: "found"', 'layer { name: "found" #! box-codes\n').replace(
+        "detection_output_param { num_classes: 3 code_type: CENTER_SIZE",
+        "detection_output_param { num_classes: 3 code_type: CORNER"),
+    "a detector with other anchors": """
+layer { name: "data" type: "Input" top: "data" input_param {
+        shape { dim: 1 dim: 14 dim: 4 dim: 4 } } }
+layer { name: "label" type: "Input" top: "label" include { phase: TRAIN } input_param {
+        shape { dim: 1 dim: 1 dim: 3 dim: 5 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param {
+        num_output: 14 kernel_size: 1 weight_filler { type: "msra" } } }
+layer { name: "loss" type: "RegionLoss" bottom: "conv" bottom: "label" top: "loss"
+        include { phase: TRAIN } region_loss_param { num_class: 2 num: 2
+        biases: 1 biases: 2 biases: 2 biases: 1 } }
+layer { name: "found" type: "YoloDetectionOutput" bottom: "conv" top: "found" #! box-codes
+        include { phase: TEST } yolo_detection_output_param { num_classes: 2 num_box: 2
+        biases: 1 biases: 2 biases: 2 biases: 2 } }
+""",
+    "a detector whose heads do not fit its priors": DETECTOR.replace(
+        "num_output: 16", "num_output: 24 #! box-heads\n"),
     "a comment": """
 # lint: ignore unknown-typo #! unknown-rule
 layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
