@@ -12,7 +12,6 @@ from PIL import Image
 import caffelite
 from caffelite.cli import main
 from caffelite.errors import DataError
-from caffelite.layers.base import is_known
 from caffelite.predict.way_back import WayBack
 
 SIDE, CELLS = 32, 8
@@ -63,14 +62,14 @@ def weights(end):
     if end is YOLO:  # x, y, w, h, object, two classes
         weight[4], bias[4], bias[5] = bright * 4, -10, 5
     else:  # four of the place, background, two classes
-        weight[5], bias[5] = bright * 4, -10
+        weight[5], bias[5], bias[6] = bright * 4, -10, -20
     net.save("net.caffemodel")
 
 
 FINDERS = {"YoloDetectionOutput": YOLO, "DetectionOutput": SSD}
 
 
-@pytest.fixture(params=[kind for kind in FINDERS if is_known(kind)])
+@pytest.fixture(params=FINDERS)
 def folder(request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     weights(FINDERS[request.param])

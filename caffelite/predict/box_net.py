@@ -13,6 +13,7 @@ from ..data.image import decoded_shape
 from ..data.label_map import class_names, is_label_map
 from ..errors import DataError, NetError
 from ..layers.base import Layer, layer_class
+from ..layers.detection.yolo_detection_output import YoloDetectionOutput
 from ..proto import caffe_pb2
 from ..types import Array, Path
 from .answers.found import Found
@@ -58,7 +59,7 @@ class BoxNet(PictureNet):
         if learning and learning[-1].inner_product_param.num_output == FIRST_YOLO:
             param.layer.add(
                 name="detection_out",
-                type="YoloDetectionOutput",
+                type=YoloDetectionOutput.type,
                 bottom=param.layer[-1].top[:1],
                 top=["detection_out"],
                 yolo_detection_output_param={**_FIRST_YOLO, "layout": self.layout},
@@ -122,7 +123,7 @@ def names_of(path: str, layer: Layer) -> dict[int, str]:
 
     That classes which the layer finds have no name is warned about; numbers stand for them.
     """
-    labels = list(layer.box_labels())
+    labels = layer.box_labels()
     if is_label_map(path):
         names = class_names(path)
     else:

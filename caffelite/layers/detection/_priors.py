@@ -7,6 +7,8 @@ import numpy as np
 from ...kernels import boxes as geometry
 from ...proto import caffe_pb2
 
+MOST_CLASSES = 100_000
+
 
 def check_priors(layer, bottom_shapes, classes, places):
     """How many priors bottom 2 has; raise unless bottoms 0 and 1 have codes and scores for each.
@@ -57,3 +59,35 @@ def code_name(value):
 def told(numbers):
     """Numbers as errors tell them."""
     return "(" + ", ".join(f"{n:g}" for n in numbers) + ")"
+
+
+def labels_of(options):
+    """The labels of a layer's classes, without that of the background."""
+    classes, background = min(options.num_classes, MOST_CLASSES), options.background_label_id
+    if background == 0:
+        return range(1, classes)
+    return [k for k in range(classes) if k != background]
+
+
+def check_classes(layer):
+    """Raise unless num_classes is a number of classes."""
+    count = layer.options.num_classes
+    if not count:
+        raise layer.error("num_classes is missing: how many there are, with the background")
+    if count > MOST_CLASSES:
+        raise layer.error(f"num_classes is {count}, expected at most {MOST_CLASSES}")
+
+
+def code_of(options, variances_in_target):
+    """What layers have to agree on that read codes of boxes: see `Layer.box_code`."""
+    return {
+        "code_type": code_name(options.code_type),
+        "share_location": options.share_location,
+        "variances encoded in targets": variances_in_target,
+    }
+
+
+def numbers_of_prior(options):
+    """How many numbers of each prior there are in a layer's bottoms: its place, its scores."""
+    places = 1 if options.share_location else options.num_classes
+    return 4 * places, options.num_classes

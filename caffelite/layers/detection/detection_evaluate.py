@@ -6,6 +6,7 @@ from ...kernels import boxes as geometry
 from ..base import Layer, register
 from ._ground_truth import ROW, check_rows, read_ground_truth
 from ._pixels import check_resize, in_pixels, read_name_sizes
+from ._priors import check_classes, labels_of
 
 log = logging.getLogger("caffelite")
 
@@ -45,6 +46,7 @@ class DetectionEvaluate(Layer):
 
     options_field = "detection_evaluate_param"
     role = "measure"
+    compares = "boxes"
     files = ("name_size_file",)
     bottoms = 2
     no_gradient = (0, 1)
@@ -55,16 +57,17 @@ class DetectionEvaluate(Layer):
             found[f"{self.options_field}.resize_param"] = "it acts with a name_size_file"
         return found
 
+    def box_labels(self):
+        return labels_of(self.options)
+
     def setup(self, bottom_shapes):
         options = self.options
-        if not options.num_classes:
-            raise self.error("num_classes is missing: how many there are, with the background")
+        check_classes(self)
         if not options.overlap_threshold > 0:
             raise self.error(
                 f"overlap_threshold is {options.overlap_threshold:g}, expected a number above 0"
             )
-        background = options.background_label_id
-        self.wanted = [k for k in range(options.num_classes) if k != background]
+        self.wanted = list(labels_of(options))
         self.sizes, self.resize, self.seen, self.warned = [], None, 0, False
         if options.name_size_file:
             self.sizes = [size for _, size in read_name_sizes(options.name_size_file)]

@@ -3,7 +3,15 @@ import numpy as np
 from ...kernels import boxes as geometry
 from ..base import Layer, register
 from ._pixels import check_resize
-from ._priors import check_priors, code_name, read_priors
+from ._priors import (
+    check_classes,
+    check_priors,
+    code_name,
+    code_of,
+    labels_of,
+    numbers_of_prior,
+    read_priors,
+)
 from ._saved import FORMATS, SavedDetections
 
 
@@ -46,6 +54,7 @@ class DetectionOutput(Layer):
 
     options_field = "detection_output_param"
     role = "result"
+    finds_boxes = True
     bottoms = (3, 4)
     no_gradient = (0, 1, 2, 3)
     refused = {"visualize": "opens a window; caffelite detect draws boxes into pictures"}
@@ -67,16 +76,25 @@ class DetectionOutput(Layer):
             found[f"{self.options_field}.save_output_param"] = words
         return found
 
+    def box_labels(self):
+        return labels_of(self.options)
+
+    def box_code(self):
+        options = self.options
+        return code_of(options, options.variance_encoded_in_target)
+
+    def numbers_of_prior(self):
+        return numbers_of_prior(self.options)
+
     def setup(self, bottom_shapes):
         options, nms = self.options, self.options.nms_param
-        if not options.num_classes:
-            raise self.error("num_classes is missing: how many there are, with the background")
+        check_classes(self)
         if not nms.nms_threshold >= 0:
             raise self.error(f"nms_threshold is {nms.nms_threshold:g}, expected 0 or more")
         if not 0 < nms.eta <= 1:
             raise self.error(f"eta is {nms.eta:g}, expected a number above 0, and 1 at most")
         self.code = code_name(options.code_type)
-        self.wanted = [k for k in range(options.num_classes) if k != options.background_label_id]
+        self.wanted = list(labels_of(options))
         self.begun = False
         save = options.save_output_param
         if save.output_directory and save.label_map_file and save.name_size_file:

@@ -7,7 +7,14 @@ from ..base import register
 from ..loss._loss import Loss
 from ._box_costs import code_costs, score_costs
 from ._ground_truth import ROW, check_rows, read_ground_truth
-from ._priors import check_priors, code_name, read_priors
+from ._priors import (
+    check_priors,
+    code_name,
+    code_of,
+    labels_of,
+    numbers_of_prior,
+    read_priors,
+)
 
 TINY = 1e-5
 """Boxes of a smaller area are never mined where mining suppresses."""
@@ -90,6 +97,15 @@ class MultiBoxLoss(Loss):
         if not self._suppresses:
             found[f"{own}.use_prior_for_nms"] = "it acts with mining and an nms_param"
         return found
+
+    def box_labels(self):
+        return () if self.options.map_object_to_agnostic else labels_of(self.options)
+
+    def box_code(self):
+        return code_of(self.options, self.options.encode_variance_in_target)
+
+    def numbers_of_prior(self):
+        return numbers_of_prior(self.options)
 
     @property
     def _mining(self):

@@ -40,6 +40,11 @@ class PriorBox(Layer):
     bottoms = 2
     no_gradient = (0, 1)
 
+    @property
+    def boxes_per_place(self):
+        options = self.options
+        return len(options.min_size) * (1 + len(self._ratios())) + len(options.max_size)
+
     def setup(self, bottom_shapes):
         options = self.options
         self._check_sizes(list(options.min_size), list(options.max_size))
@@ -86,18 +91,22 @@ class PriorBox(Layer):
                     f"{name} is {getattr(self.options, name):g}, expected a number above 0"
                 )
 
-    def _sides(self):
-        """(width, height) in pixels of the boxes of a place."""
+    def _ratios(self):
+        """Widths to heights of boxes that are no squares."""
         ratios = [1.0]
         for ratio in self.options.aspect_ratio:
-            if all(abs(ratio - other) >= SAME for other in ratios):
+            if ratio > 0 and all(abs(ratio - other) >= SAME for other in ratios):
                 ratios += [ratio, 1 / ratio] if self.options.flip else [ratio]
-        sides = []
+        return [ratio for ratio in ratios if abs(ratio - 1) >= SAME]
+
+    def _sides(self):
+        """(width, height) in pixels of the boxes of a place."""
+        ratios, sides = self._ratios(), []
         for index, size in enumerate(map(int, self.options.min_size)):
             sides.append((size, size))
             if self.options.max_size:
                 sides.append((np.sqrt(size * int(self.options.max_size[index])),) * 2)
-            sides += [(size * np.sqrt(r), size / np.sqrt(r)) for r in ratios if abs(r - 1) >= SAME]
+            sides += [(size * np.sqrt(r), size / np.sqrt(r)) for r in ratios]
         return sides
 
     def infer_shapes(self, bottom_shapes):
