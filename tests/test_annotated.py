@@ -8,6 +8,7 @@ import pytest
 from google.protobuf import text_format
 
 import caffelite
+from caffelite.cli import main
 from caffelite.data.annotated import AnnotatedSource, annotated, boxes_of
 from caffelite.data.annotated_transform import AnnotatedTransformer
 from caffelite.data.boxes import Boxes, emitted
@@ -30,6 +31,7 @@ from caffelite.proto.caffe_pb2 import (
     SampleConstraint,
     TransformationParameter,
 )
+from caffelite.view.samples import Samples, framed
 
 GOLDEN = Path(__file__).parent / "golden" / "detection_data"
 PICTURE = np.random.default_rng(0).integers(0, 256, (3, 24, 32), np.uint8)
@@ -73,7 +75,7 @@ def test_what_a_box_is_made_of_comes_as_often():
 
 
 BAD = [
-    ([np.nan, 0, 1, 1], "is not made of numbers, and left out"),
+    ([np.nan, 0, 1, 1], "is not made of numbers, and is left out"),
     ([0.5, 0.5, 0.5, 0.9], "has no area, and is left out"),
     ([0.6, 0.5, 0.5, 0.9], "has no area, and is left out"),
     ([1.2, 0.5, 1.5, 0.9], "lies outside, and is left out"),
@@ -588,3 +590,49 @@ def test_noise_by_values():
     ):
         with pytest.raises(DataError, match=words):
             degraded(image, **options)
+
+
+# Commands
+
+
+def run(capsys, *words):
+    """(exit code, what is printed) of a command."""
+    code = main([*map(str, words)])
+    return code, capsys.readouterr().out
+
+
+def test_commands_take_databases_of_pictures_with_boxes(tmp_path, capsys):
+    path = written(tmp_path / "db", [four(), Boxes(), four()])
+    assert run(capsys, "dataset", "check", path) == (
+        0,
+        f"{path}: LMDB, 3 records in 4 pages\n"
+        "pictures: 3, 3 x 24 x 32; 8 boxes; 3 labels, 1 to 3\nwhole\n",
+    )
+    code, out = run(capsys, "compute_image_mean", path, tmp_path / "mean.binaryproto")
+    assert code == 0 and f"mean_value channel [0]: {PICTURE[0].mean():g}" in out
+    code, out = run(capsys, "browse", path, "--html", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert code == 0 and "3: 0.05, 0.1, 0.5, 0.6" in page
+    assert "1: 0.4, 0.3, 0.9, 0.95 difficult" in page
+
+
+def test_a_check_of_a_database_names_boxes_that_are_none(tmp_path, capsys):
+    bad = Boxes([CORNERS[0], [0.5, 0.5, 0.5, 0.9], [1.2, 0, 1.4, 0.5]], [1, 2, 2])
+    path = written(tmp_path / "db", [four(), bad])
+    code, out = run(capsys, "dataset", "check", path)
+    assert code == 1 and f'{path}: record 1 (key "00000001"): box 1 has no area\n' in out
+    assert "box 2 lies outside\n" in out and out.endswith("damaged\n")
+
+
+def test_pages_show_boxes_as_the_net_gets_them(tmp_path):
+    picture, boxes = scene()
+    path = written(tmp_path / "db", [boxes], picture)
+    param = TransformationParameter(mirror=True, resize_param={"height": 90, "width": 120})
+    samples = Samples(AnnotatedSource(path), "db", (), AnnotatedTransformer(param, train=True))
+    stored, *seen = (
+        np.asarray(shown) for shown in [framed(picture, boxes), *samples.seen(picture, 0, boxes)]
+    )
+    frame = (stored != picture).any(axis=0)
+    assert frame[15, 16] and frame[35, 43] and not frame[20:30, 20:40].any()
+    assert [shown.shape for shown in seen] == [(3, 90, 120)] * 2
+    assert boxes.corners[0].tolist() == np.float32([0.2, 0.25, 0.55, 0.6]).tolist()

@@ -23,6 +23,7 @@ def run(args):
         "records": report.records,
         "pages": report.pages,
         "shapes": {" x ".join(map(str, shape)): n for shape, n in sorted(report.shapes.items())},
+        "boxes": report.boxes,
         "labels": {str(label): count for label, count in sorted(report.labels.items())},
         "faults": report.faults,
     }
@@ -36,8 +37,9 @@ def _lines(facts):
     yield f"{facts['database']}: {facts['kind']}, {facts['records']} records{pages}"
     if shapes:
         sizes = next(iter(shapes)) if len(shapes) == 1 else f"{len(shapes)} sizes"
-        span = f"{min(map(int, labels))} to {max(map(int, labels))}"
-        yield f"pictures: {sum(shapes.values())}, {sizes}; {len(labels)} labels, {span}"
+        span = f"{min(map(int, labels))} to {max(map(int, labels))}" if labels else "no boxes"
+        boxes = f"{facts['boxes']} boxes; " if facts["boxes"] else ""
+        yield f"pictures: {sum(shapes.values())}, {sizes}; {boxes}{len(labels)} labels, {span}"
     faults = facts["faults"]
     yield from faults[:_MOST_NAMED]
     if len(faults) > _MOST_NAMED:

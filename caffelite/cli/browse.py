@@ -76,13 +76,14 @@ def run(args):
 
 def _open(args):
     """The source of the samples of DATA."""
+    from ..data.annotated import open_database
     from ..data.dataset import open_pictures
-    from ..data.datum import DATABASES, DatumSource
+    from ..data.datum import DATABASES
     from ..data.image_folder import FlatFolderSource
 
     for kind, file in (("lmdb", "data.mdb"), ("leveldb", "CURRENT")):
         if os.path.isfile(os.path.join(args.data, file)):
-            return DatumSource(args.data, database=DATABASES[kind])
+            return open_database(args.data, DATABASES[kind])
     if os.path.isdir(args.data) and not any(entry.is_dir() for entry in os.scandir(args.data)):
         return FlatFolderSource(args.data)
     return open_pictures(args.data, args.root, args.labels)

@@ -21,13 +21,14 @@ def run(args):
     from tqdm import tqdm
 
     from ..data import binaryproto
-    from ..data.datum import DATABASES, DatumSource
+    from ..data.annotated import open_database
+    from ..data.datum import DATABASES
     from ..data.image import gray_hint
     from ..data.statistics import Statistics
     from ..errors import DataError
     from ..glog import on_terminal
 
-    source = DatumSource(args.db, database=DATABASES[args.backend])
+    source = open_database(args.db, DATABASES[args.backend])
     statistics, shape = Statistics(), source.sample(0)[0].shape
     for number in tqdm(range(len(source)), args.db, leave=False, disable=not on_terminal()):
         pixels, _ = source.sample(number)

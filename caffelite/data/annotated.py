@@ -13,9 +13,11 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from ..proto.caffe_pb2 import AnnotatedDatum, Datum
-from ..types import Array
+from ..types import Array, Path
 from .boxes import Boxes
-from .datum import DatumSource, pixels
+from .datum import DatumSource, is_annotated, pixels
+from .lmdb import LmdbSource
+from .source import RecordSource
 
 log = logging.getLogger("caffelite")
 
@@ -51,6 +53,15 @@ def boxes_of(message: AnnotatedDatum) -> Boxes:
             corners.append((box.xmin, box.ymin, box.xmax, box.ymax))
             difficult.append(box.difficult)
     return Boxes(corners, labels, difficult, instances)
+
+
+def open_database(path: Path, database: type[RecordSource] = LmdbSource) -> DatumSource:
+    """The source of a database of pictures: an AnnotatedSource if its first record has boxes."""
+    source = DatumSource(path, database=database)
+    if not is_annotated(source.records.sample(0)[1]):
+        return source
+    source.close()
+    return AnnotatedSource(path, database=database)
 
 
 class AnnotatedSource(DatumSource):
@@ -122,39 +133,30 @@ class AnnotatedSource(DatumSource):
 
     def _sound(self, boxes: Boxes, record: int) -> Boxes:
         """The boxes that are boxes, within the picture."""
-        corners = boxes.corners
-        if not len(corners):
+        if not len(boxes):
             return boxes
-        low, high = corners[:, :2], corners[:, 2:]
-        sound = np.all((low < high) & (low < 1) & (high > 0), axis=1)  # NaN is none of this
-        if not (sound.all() and np.abs(corners - 0.5).max() <= 0.5 + BEYOND):
-            self._tell(boxes, record, sound)
+        sound = boxes.sound()
+        if not (sound.all() and np.abs(boxes.corners - 0.5).max() <= 0.5 + BEYOND):
+            for number, words in boxes.faults():
+                self._blame(boxes, number, record, f"{words}, and is left out")
+            beyond = np.any(np.abs(boxes.corners - 0.5) > 0.5 + BEYOND, axis=1)
+            for number in np.flatnonzero(sound & beyond).tolist():
+                words = "reaches beyond the picture, and is cut off"
+                self._blame(boxes, number, record, words)
             boxes.keep(sound)
         if self.known is not None:
             strange = np.isin(boxes.labels, list(self.known), invert=True)
-            self._blame(strange, boxes, record, "has a label that the label map lacks")
+            for number in np.flatnonzero(strange).tolist():
+                words = "has a label that the label map lacks"
+                self._blame(boxes, number, record, words)
         return boxes
 
-    def _tell(self, boxes: Boxes, record: int, sound: Array) -> None:
-        """Say what is wrong with boxes, of which some are still sound."""
-        corners = boxes.corners
-        numbers = np.all(np.isfinite(corners), axis=1)
-        wide = np.all(corners[:, :2] < corners[:, 2:], axis=1)
-        beyond = np.any(np.abs(corners - 0.5) > 0.5 + BEYOND, axis=1)
-        self._blame(~numbers, boxes, record, "is not made of numbers, and left out")
-        self._blame(numbers & ~wide, boxes, record, "has no area, and is left out")
-        self._blame(numbers & wide & ~sound, boxes, record, "lies outside, and is left out")
-        self._blame(sound & beyond, boxes, record, "reaches beyond the picture, and is cut off")
-
-    def _blame(self, which: Array, boxes: Boxes, record: int, words: str) -> None:
-        """Count the boxes that something is wrong with; the first is named."""
-        if not which.any():
-            return
+    def _blame(self, boxes: Boxes, number: int, record: int, words: str) -> None:
+        """Count a box that something is wrong with; the first of a kind is named."""
         if not self.faults[words]:
-            first = int(np.flatnonzero(which)[0])
-            corners = ", ".join(f"{value:g}" for value in boxes.corners[first])
+            corners = ", ".join(f"{value:g}" for value in boxes.corners[number])
             log.warning(
                 "%s: box %d (label %d: %s) %s; others of the kind are counted",
-                *(self.records.name(record), first, boxes.labels[first], corners, words),
+                *(self.records.name(record), number, boxes.labels[number], corners, words),
             )
-        self.faults[words] += int(which.sum())
+        self.faults[words] += 1

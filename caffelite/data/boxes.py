@@ -49,8 +49,21 @@ class Boxes:
         self.stretch = 1.0, 1.0  # factors of x and y, once all is cut
         self.raw = False  # whether the picture is stored as pixels, not as a file
 
+    def copy(self) -> Boxes:
+        """The same boxes, to be moved by themselves."""
+        return Boxes(self.corners, self.labels, self.difficult, self.instances)
+
     def __len__(self) -> int:
         return len(self.labels)
+
+    def sound(self) -> Array:
+        """Which boxes are some: of numbers, with an area, at least in part within the picture."""
+        low, high = self.corners[:, :2], self.corners[:, 2:]
+        return np.asarray(((low < high) & (low < 1) & (high > 0)).all(axis=1))
+
+    def faults(self) -> list[tuple[int, str]]:
+        """(number, what is wrong) of each box that is none."""
+        return [(int(n), _fault(self.corners[n])) for n in np.flatnonzero(~self.sound())]
 
     def rows(self, item: int = 0) -> Array:
         """n x 8: item, label, instance, xmin, ymin, xmax, ymax, difficult, as SSD's layers take."""
@@ -148,6 +161,12 @@ class Boxes:
         if (x, y) != (1, 1):
             x, y = x * (window[2] - window[0]), y * (window[3] - window[1])
             self.corners *= np.array([x, y, x, y], np.float32)
+
+
+def _fault(corners: Array) -> str:
+    if not np.isfinite(corners).all():
+        return "is not made of numbers"
+    return "lies outside" if (corners[:2] < corners[2:]).all() else "has no area"
 
 
 def emitted(corners: Array, window: Window, constraint: EmitConstraint) -> Array:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from ..errors import DataError
 from ..proto import caffe_pb2
 from ._lmdb_pages import LargeValue, Pages
-from .datum import pixels
+from .annotated import boxes_of
+from .datum import is_annotated, pixels
 from .leveldb import LevelDbSource
 
 
@@ -23,13 +24,18 @@ class Report:
     records: int = 0
     pages: int = 0
     shapes: Counter = field(default_factory=Counter)  # channels x height x width
-    labels: Counter = field(default_factory=Counter)
+    labels: Counter = field(default_factory=Counter)  # of pictures, or of their boxes
+    boxes: int = 0
     faults: list = field(default_factory=list)
 
     def take(self, key, value):
-        """Count a record, which must be a Datum whose pixels can be had."""
+        """Count a record: a Datum, or AnnotatedDatum, whose pixels can be had, with its boxes."""
         try:
             datum = caffe_pb2.Datum.FromString(value)
+            boxes = None
+            if is_annotated(value):
+                message = caffe_pb2.AnnotatedDatum.FromString(value)
+                datum, boxes = message.datum, boxes_of(message)
             shape = pixels(datum).shape
         except DataError as problem:
             self.blame(key, problem)
@@ -37,8 +43,18 @@ class Report:
             self.blame(key, "is not a Datum, or a damaged one")
         else:
             self.shapes[shape] += 1
-            self.labels[datum.label] += 1
+            self._count(key, datum.label, boxes)
         self.records += 1
+
+    def _count(self, key, label, boxes):
+        """Count what a record is labelled with: a number, or boxes."""
+        if boxes is None:
+            self.labels[label] += 1
+            return
+        self.boxes += len(boxes)
+        self.labels.update(boxes.labels.tolist())
+        for number, words in boxes.faults():
+            self.blame(key, f"box {number} {words}")
 
     def blame(self, key, problem):
         """Take down what is wrong with a record."""

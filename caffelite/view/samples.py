@@ -8,9 +8,11 @@ from http import HTTPStatus
 import numpy as np
 
 from .. import rng
+from ..data.boxes import Boxes
 from ..data.image_list import ImageListSource
 from ..errors import DataError
 from ..pictures import page
+from ..predict.answers.boxes import draw_boxes
 from ..reading import integer
 from .server import HEADERS, TYPES, Handler, Refusal
 
@@ -141,30 +143,40 @@ class Samples:
         name = self.source.name(number)
         try:
             pixels, label = self.source.sample(number)
-            seen = self.seen(pixels, number) if self.transformer else []
+            seen = list(self.seen(pixels, number, label)) if self.transformer else []
         except DataError as problem:
             return page.figure(None, name, [problem])
         shown, facts = [pixels, *seen], [" x ".join(map(str, pixels.shape))]
-        if np.ndim(label) > 1:  # a label for each pixel
+        if isinstance(label, Boxes):
+            shown[0] = framed(pixels, label)
+            facts[:0] = map(self._box, label.rows())
+        elif np.ndim(label) > 1:  # a label for each pixel
             shown.append(label)
         elif label is not None:
             label = label.tolist() if hasattr(label, "tolist") else label
             facts.insert(0, f"label {self._name(label)}")
         return page.figure(shown, name, facts)
 
-    def seen(self, pixels, number):
+    def _box(self, row):
+        """A row of Boxes in words."""
+        corners = ", ".join(f"{value:.3g}" for value in row[3:7])
+        return f"{self._name(int(row[1]))}: {corners}{' difficult' if row[7] else ''}"
+
+    def seen(self, pixels, number, label=None):
         """What the transformer makes of a sample, several times, from 0 to 255 where that was so.
 
-        Of several crops the first is shown.
+        Of several crops the first is shown, boxes with frames.
         """
         made = self.transformer
         for draw in range(self.draws):
-            images = made.prepare(pixels, rng.generator(draw, 5, number))
+            boxes = label.copy() if isinstance(label, Boxes) else None
+            images = made.prepare(pixels, rng.generator(draw, 5, number), boxes)
             shape = made.output_shape(images[0].shape)
             out = np.empty((made.crops_per_sample, *shape), np.float32)
-            made.transform(images, rng.generator(draw, 0, number), out)
-            made.finish(out[0], rng.generator(draw, 6, number))
-            yield self._as_stored(out[0], pixels.dtype)
+            made.transform(images, rng.generator(draw, 0, number), out, boxes and [boxes])
+            made.finish(out[0], rng.generator(draw, 6, number), boxes)
+            stored = self._as_stored(out[0], pixels.dtype)
+            yield stored if boxes is None else framed(stored, boxes)
 
     def _as_stored(self, values, dtype):
         if dtype != np.uint8 or not self.transformer.scale:
@@ -173,6 +185,17 @@ class Samples:
         if self.transformer.mean is not None:
             values += self.transformer.mean.mean(axis=(1, 2), keepdims=True)
         return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+
+
+def framed(pixels, boxes):
+    """Blue, green and red of a picture, with a frame in the color of its class around each box."""
+    planes = pixels[2::-1] if len(pixels) in (3, 4) else np.repeat(pixels[:1], 3, axis=0)
+    if planes.dtype != np.uint8:
+        return pixels
+    height, width = pixels.shape[1:]
+    places = boxes.corners[:, [1, 0, 3, 2]] * (height, width, height, width)
+    told = [(place, label, "") for place, label in zip(places, boxes.labels.tolist(), strict=True)]
+    return draw_boxes(planes.transpose(1, 2, 0), told).transpose(2, 0, 1)[::-1]
 
 
 class Pages(Handler):
