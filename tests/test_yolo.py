@@ -8,6 +8,7 @@ import pytest
 import caffelite
 import tests.cases  # noqa: F401  (fills the table)
 from caffelite import Net, get_solver
+from caffelite.errors import NetError
 from caffelite.layers.detection import region_loss
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import parse
@@ -255,6 +256,21 @@ def test_weights_are_read_beside_messages_that_a_number_means_elsewhere(tmp_path
     net.params["ip"][0].data[...] = 0
     net.copy_from(str(weights))
     assert (net.params["ip"][0].data == 7).all()
+
+
+GKLZ_NET = f"""
+layer {{ name: "x" type: "Input" top: "x"
+  input_param {{ shape {{ dim: 1 dim: 24 dim: 4 dim: 4 }} }} }}
+layer {{ name: "out" type: "DetectionOutput" bottom: "x" top: "y" detection_output_param {{
+  side: 4 num_classes: 3 num_box: 3 coords: 4 nms_threshold: 0.4 {SIZES} label_map_file: "m" }} }}
+"""
+
+
+def test_gklzs_detection_output_is_refused_by_name(tmp_path):
+    (tmp_path / "net.prototxt").write_text(GKLZ_NET)
+    words = "write YoloDetectionOutput with yolo_detection_output_param, which has these fields"
+    with pytest.raises(NetError, match=words):
+        Net(str(tmp_path / "net.prototxt"), caffelite.TEST)
 
 
 # What is judged

@@ -156,9 +156,9 @@ class Net(Running, InnerNames, OldCalls):
             param.phase = self.phase
         layer = create_layer(param, phase=param.phase, dtype=self.dtype, file=self.file, seed=seed)
         log.info("Creating Layer %s", layer.name)
+        _warn_once(layer.check_options(warned), warned)  # may tell why bottoms are not as expected
         node = wiring.connect(layer)
         log.info("Setting up %s", layer.name)
-        _warn_once(layer.check_options(warned), warned)
         lr_mults = [spec.lr_mult for spec in param.param]
         layer.setup([blob.shape for blob in node.bottom_blobs])
         check_in_place(node)
