@@ -77,6 +77,7 @@ def test_what_it_shows_is_what_it_runs(ran, capsys):
     assert all(words[-1] == "-q" for words in ran)
     assert "two words now holds deploy.prototxt, net.py, readme.md, " in out
     assert "right: 0.971\nWhat to do next:\n  cd 'two words'\n" in out
+    assert "next: cd" not in out, "what init says of it, the demo does"
 
 
 @pytest.mark.parametrize("name, code", [("dataset", 1), ("draw", 1), ("train", 143), ("test", 1)])

@@ -1,16 +1,19 @@
 """`caffelite init NAME --classes N --data DIR`: a net of the zoo for classes of one's own."""
 
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import caffelite
-from caffelite.cli import _zoo, main
+from caffelite.cli import _own_data, _zoo, main
 from caffelite.data.arrays import ArraySource
 from caffelite.data.datum import write_database
-from caffelite.proto.text import read_net, read_solver
+from caffelite.proto.caffe_pb2 import SolverParameter
+from caffelite.proto.text import parse, read_net, read_solver
 
 from .families import one_of_each
 
@@ -184,6 +187,27 @@ def test_steps_come_at_the_same_share_of_the_training():
     assert {of.batch_norm_param.moving_average_fraction for of in norms} == {np.float32(0.9)}
     data = read_net("resnet-20/train_val.prototxt").layer[0].transform_param
     assert not data.mean_file and len(data.mean_value) == 3
+
+
+@pytest.mark.parametrize(
+    "fields, stretched",
+    [
+        ('lr_policy: "step" stepsize: 30 warmup_iter: 10', "stepsize: 15 warmup_iter: 5"),
+        ('lr_policy: "cosine" rampup_interval: 10', "rampup_interval: 5"),
+        (
+            'lr_policy: "multifixed" stagelr: [0.1, 0.01] stageiter: [40, 100]',
+            "stageiter: [20, 50]",
+        ),
+    ],
+)
+def test_all_that_counts_iterations_is_stretched(fields, stretched):
+    solver = parse(f"base_lr: 1 max_iter: 100 {fields}", SolverParameter)
+    part = _own_data.Part("db", "LMDB", Counter({0: 20}))
+    _own_data.schedule(solver, SimpleNamespace(train=part, test=part), (4, 4), 10)
+    want = parse(stretched, SolverParameter)
+    assert solver.max_iter == 50
+    for field, value in want.ListFields():
+        assert getattr(solver, field.name) == value, field.name
 
 
 def test_pictures_that_do_not_fit_are_resized():

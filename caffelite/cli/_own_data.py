@@ -288,10 +288,11 @@ def schedule(solver, data, batches, epochs):
     longer = epochs * epoch / solver.max_iter
     solver.base_lr = float(f"{solver.base_lr / solver.iter_size:.6g}")
     solver.ClearField("iter_size")
-    for name in ("stepsize", "warmup_iter"):
+    for name in ("stepsize", "warmup_iter", "rampup_interval"):
         if getattr(solver, name):
             setattr(solver, name, max(1, round(longer * getattr(solver, name))))
     solver.stepvalue[:] = sorted({max(1, round(longer * value)) for value in solver.stepvalue})
+    solver.stageiter[:] = [max(1, round(longer * value)) for value in solver.stageiter]
     stretched = POLICIES[solver.lr_policy].longer
     if stretched:
         solver.gamma = stretched(solver.gamma, longer)

@@ -52,7 +52,7 @@ def run(args):
             f"{folder}: is there already, and is not overwritten; caffelite demo DIR takes another"
         )
     how_much = ["-q"] * args.quiet + ["-v"] * args.verbose
-    code = _step(shlex.join(["caffelite", "init", "lenet", folder]), how_much)[0]
+    code = _step(shlex.join(["caffelite", "init", "lenet", folder]), ["-q"])[0]  # goes on itself
     if code:
         return code
     print(f"$ {shlex.join(['cd', folder])}")

@@ -10,7 +10,8 @@ of training DIR/solver-STEP.prototxt, and paths in the files are those from DIR:
     cd DIR
     caffelite train solver.prototxt
 
-The last lines say what to type next, and what makes the data that the net reads, if caffelite can.
+The last lines say what to type next, and what makes the data that the net reads, if caffelite can;
+with -q, there are none but the files.
 
 With --data, what `caffelite dataset` made is looked through: two databases with "train" and with
 "test" or "val" in their names, or two such lists (.txt), and labels.txt. The net reads them, and
@@ -100,7 +101,8 @@ def run(args):
     else:
         texts, said = _fitted(args, name, target)
     _write(texts, name, target, args.force)
-    print("\n".join([*(os.path.join(target, file) for file in texts), *said]))
+    made = [os.path.join(target, file) for file in texts]
+    print("\n".join(made if args.quiet else made + said))
     return 0
 
 
