@@ -530,13 +530,8 @@ def test_other_mistakes_stay_mistakes_where_unknown_fields_are_allowed():
         ("layer { cache: true }", "it belongs inside data_param"),
         ("layer { nam: '' }", 'did you mean "name"?'),
         ("layer { convolution_param { num_output: cls6x } }", "of N classes, cls6x is 6 N"),
-        (
-            "layers { type: CROP }",
-            "a type of FCN's Caffe, and U-Net's; newer types are written layer",
-        ),
         ("layers { type: BN }", "no BN, which is a type of SegNet's Caffe; newer types"),
         ("layers { type: PRELU }", 'did you mean "RELU"? Newer types are written layer'),
-        ("layers { type: CROP }", "which caffe.coord_map.crop tells, in crop_param"),
         ("layers { type: BATCH_NORM }", "no BATCH_NORM; newer types are written layer"),
         ('layers { type: "Convolution" }', "write CONVOLUTION there, or layer { type:"),
         ('layers { type: "RELU" }', "leave out the quotes"),

@@ -131,6 +131,7 @@ NESTED = [
     ("V1LayerParameter", "source_line", 90900, None),
 ]
 EXTRA_VALUES = [
+    ("V1LayerParameter", "LayerType", "CROP", 40),
     ("PoolingParameter", "PoolMethod", "L2", 1003),
     ("EltwiseParameter", "EltwiseOp", "STOCHASTIC_SUM", 1003),
     ("LossParameter", "NormalizationMode", "PRE_FIXED", 1003),

@@ -19,7 +19,7 @@ from ..proto import forks
 from ..proto.caffe_pb2 import LayerParameter, NetParameter
 from ..proto.given import given
 from ..types import Array, ArrayLike, DType, Path
-from . import batches, given_values, memory, passes, transfer, weights
+from . import aligned, batches, given_values, memory, passes, transfer, weights
 from .arguments import read_network, sort_arguments
 from .inner_names import InnerNames
 from .learnable import Learnable, LearnableBlobs
@@ -120,7 +120,7 @@ class Net(Running, InnerNames, OldCalls):
             raise TypeError(f"a net computes in float32 or float64, not in {dtype}")
         at = f"{self.file}: " if self.file else ""
         _warn_once([f"{at}{words}" for _, words in unread(param)], warned)
-        param = passes.filter_layers(param, self.file)
+        param = aligned.with_offsets(passes.filter_layers(param, self.file), self.file)
         param = passes.insert_splits(param, self.file)
         self.name, self.phase, self.dtype = param.name, param.state.phase, dtype
         self.debug_info = param.debug_info

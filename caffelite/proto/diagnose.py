@@ -177,14 +177,9 @@ def _old_type(found):
     else:
         near = did_you_mean(word, V1_TYPES)
         hint = f"{near} Newer" if near else "; newer"
-    offset = (
-        ", with the offset that it found itself, which caffe.coord_map.crop tells, in crop_param"
-        if word.upper() == "CROP"
-        else ""
-    )
     return (
         f'{takes}{hint} types are written layer {{ type: "..." }}: take it out, let caffelite '
-        f"upgrade write the others so, and put it back{offset}"
+        "upgrade write the others so, and put it back"
     )
 
 

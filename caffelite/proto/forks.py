@@ -317,7 +317,6 @@ TYPES = {
 # Types in the old form, layers { type: CROP }, that Caffe has not there -> whose they are.
 OLD_TYPES = {
     "BN": "SegNet's Caffe",
-    "CROP": "FCN's Caffe, and U-Net's",
     "IMAGE_SEG_DATA": DEEPLAB,
     "DENSE_CRF": DEEPLAB,
     "MULTI_STAGE_MEANFIELD": "CRF-RNN's Caffe",

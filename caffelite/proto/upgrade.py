@@ -251,7 +251,10 @@ def _upgrade_v1(net, path, problems):
 def _upgrade_v1_layer(old, new):
     for field, value in old.ListFields():
         if field.name == "type":
-            new.type = V1_TYPES[caffe_pb2.V1LayerParameter.LayerType.Name(value)]
+            name = caffe_pb2.V1LayerParameter.LayerType.Name(value)
+            new.type = V1_TYPES[name]
+            if name == "CROP":
+                new.crop_param.aligned = True
         elif field.name in V1_PARAM:
             while len(new.param) < len(value):
                 new.param.add()

@@ -18,6 +18,8 @@ class Crop(Layer):
     Options (crop_param)
         axis: first axis that is cut, negative: from the end [2]
         offset: where y starts in x: none (0), one number, or one per axis from `axis` on
+        aligned: instead of both, let the net find them: y starts where bottom 1 lies in x, by the
+            kernels, strides and paddings between them, as in FCN's Caffe [false]
     """
 
     options_field = "crop_param"
@@ -29,7 +31,7 @@ class Crop(Layer):
     def coordinates(cls, options, index):
         if index > 0:
             return None  # it gives the size alone
-        return options.get("axis", 2) - 1, 1, -np.atleast_1d(options.get("offset", 0))
+        return options.get("axis", 2) - 1, 1, -np.array(options.get("offset", 0), int, ndmin=1)
 
     def setup(self, bottom_shapes):
         axes = len(bottom_shapes[0])
