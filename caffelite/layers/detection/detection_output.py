@@ -124,8 +124,11 @@ class DetectionOutput(Layer):
         for index, blob in enumerate(bottom[:2]):
             if not np.isfinite(blob.data.sum()):
                 name = self.param.bottom[index]
-                words = "holds values that are no numbers, or too large; the net has diverged"
-                raise self.error(f'bottom[{index}] "{name}" {words}', blob=name)
+                raise self.error(
+                    f'bottom[{index}] "{name}" holds values that are no numbers, or too large; '
+                    "the net has diverged; go back to an earlier snapshot, with a lower base_lr",
+                    blob=name,
+                )
         images = len(bottom[0].data)
         codes = bottom[0].data.reshape(images, self.count, self.places, 4)
         scores = bottom[1].data.reshape(images, self.count, self.options.num_classes)
