@@ -31,6 +31,7 @@ MOST_TEXT = 1 << 26  # characters of a text that is read at once, or that a pipe
 MOST_DATA = (1 << 31) - 1  # bytes of a binary file that is read at once: no message is larger
 MOST_DEPTH = 64  # levels of JSON and YAML: twice the axes that there are
 MOST_YAML = 1 << 16  # characters: its parser takes its time
+MOST_XML = 1 << 24  # bytes
 MOST_AXES = 32
 MOST_VALUES = 1 << 40  # of an array
 INT32 = -(2**31), 2**31 - 1
@@ -337,6 +338,50 @@ def count(value: Any, most: int = 10**15) -> int | None:
     """The int that a value in JSON is, from 0 to `most`, or None."""
     number = finite(value)
     return int(number) if 0 <= number <= most else None
+
+
+def xml(path: Path, root: str, error: Kind = DataError) -> Any:
+    """The root element of an XML file, an xml.etree Element with the tag `root`.
+
+    Entities, by which little grows large or other files are read, are refused with all of a
+    document type that could declare them.
+    """
+    from xml.etree.ElementTree import TreeBuilder
+    from xml.parsers import expat
+
+    builder, depth = TreeBuilder(), 0
+    parser = expat.ParserCreate()
+    content = data(path, MOST_XML, error)
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MOST_DEPTH:
+            raise error(f"{where()}: nested deeper than {MOST_DEPTH} levels")
+        if depth == 1 and tag != root:
+            raise error(f"{where()}: expected <{root}>, found <{short(tag)}>")
+        builder.start(tag, attributes)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(tag)
+
+    def refuse(*_: object) -> None:
+        raise error(f"{where()}: has a document type, <!DOCTYPE ...>; take it out")
+
+    def where() -> str:
+        return f"{path}:{parser.CurrentLineNumber}"
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = builder.data, refuse
+    try:
+        parser.Parse(content, True)
+    except (expat.ExpatError, LookupError, ValueError) as problem:
+        line = getattr(problem, "lineno", 1)
+        reason = expat.ErrorString(problem.code) if hasattr(problem, "code") else problem
+        raise error(f"{path}:{line}: expected XML, <{root}>...: {reason}") from None
+    return builder.close()
 
 
 def yaml_mapping(source: str, at: str, error: Kind = DataError) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
   caffelite dataset pictures --out data --resize 64 --test 0.2     a folder for each class
   caffelite dataset list.txt --root pictures --out data            lines NAME LABEL
+  caffelite dataset VOCdevkit --out data                           pictures with boxes
   caffelite dataset mnist-5k --out data                            one of the data sets below
   caffelite dataset mnist-5k --pad 2 --out data/padded             32 x 32 pixels, not 28 x 28
   caffelite dataset check data/train_lmdb                          is it whole?
@@ -10,6 +11,17 @@ Pictures become OUT/train_lmdb and, with --test, OUT/test_lmdb, shuffled, and wi
 each class in both. OUT/mean.binaryproto is the mean picture of OUT/train_lmdb; OUT/statistics.json
 has counts, the means of its channels (blue, green, red) and principal components of its colors;
 OUT/labels.txt has the classes' names in the order of their labels. All are made, or none.
+
+Pictures with boxes are those of PASCAL VOC (a folder with VOC2007 and the like, or with XML files
+and pictures), of COCO (a JSON file), and of YOLO (data.yaml, obj.data, or a folder with images and
+labels). They become OUT/train_lmdb and OUT/test_lmdb with AnnotatedDatums for SSD's AnnotatedData
+layers, pictures as the files that they are; OUT/labelmap.prototxt, or what --labels names, says
+which label is which class; OUT/statistics.json counts classes, sizes and proportions of boxes, and
+what is wrong with them; OUT/PART_name_size.txt has the pictures' names and sizes. Boxes without an
+area, outside of their picture or not made of numbers are left out, and told of; boxes that reach
+beyond it are cut off there. Pictures that cannot be read or have another size than is said of them,
+and boxes of unknown classes, are an error, if --skip-bad does not leave them out. Corners are
+divided by the sides as they are, as in SSD; regions of a crowd, of COCO, become difficult boxes.
 
 `check` reads a database to its end, an LMDB or a LevelDB: every page, every key, every Datum, every
 picture in one. It says what it found; where something is wrong, it names the first faults and ends
@@ -27,7 +39,7 @@ from ..data import made
 from ..glog import on_terminal
 from ..json_text import json_text
 from ..reading import integer
-from . import _dataset_check, _dataset_pictures
+from . import _dataset_boxes, _dataset_check, _dataset_pictures
 from ._flags import UsageError
 
 
@@ -44,6 +56,7 @@ def add_arguments(parser):
         text = f"{', '.join(_owners(name))}: {option.help}{default}"
         flag(f"--{name}", type=_type(option), metavar=option.metavar, help=text)
     _dataset_pictures.add_arguments(parser.add_argument_group("your own pictures"))
+    _dataset_boxes.add_arguments(parser.add_argument_group("pictures with boxes"))
 
 
 def _told():
@@ -74,11 +87,16 @@ def run(args):
         raise UsageError(f"expected one SOURCE, or check DATABASE; not also {args.database}")
     is_made = args.source in made.names()
     _refuse_flags_of_others(args, made.maker(args.source).OPTIONS if is_made else {})
+    if args.form and (is_made or args.database is not None):
+        raise UsageError(f"--form is for pictures with boxes, not for {args.source}")
     if args.database is not None:
         _dataset_pictures.refuse_flags(args)
         return _dataset_check.run(args)
     if not is_made:
-        return _dataset_pictures.run(args)
+        from ..data import annotations
+
+        is_annotated = args.form or annotations.form_of(args.source)
+        return (_dataset_boxes if is_annotated else _dataset_pictures).run(args)
     _dataset_pictures.refuse_flags(args)
     return _make(args, made.maker(args.source))
 

@@ -6,7 +6,7 @@ item { name: "cat" label: 1 display_name: "Cat" }
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .. import reading
 from ..atomic import write_atomically
@@ -58,11 +58,15 @@ def write_label_map(path: Path, names: Iterable[str], background: str = BACKGROU
     write_atomically(path, label_map_text(names, background).encode())
 
 
-def label_map_text(names: Iterable[str], background: str = BACKGROUND) -> str:
-    """The text of what `write_label_map` writes."""
+def label_map_text(
+    names: Iterable[str],
+    background: str = BACKGROUND,
+    shown: Mapping[str, str] | None = None,
+) -> str:
+    """The text of what `write_label_map` writes; `shown` has display names that are others."""
     items = [LabelMapItem(name=background, label=0, display_name="background")]
     items += [
-        LabelMapItem(name=name, label=label, display_name=name)
+        LabelMapItem(name=name, label=label, display_name=(shown or {}).get(name, name))
         for label, name in enumerate(names, 1)
     ]
     return text.to_text(LabelMap(item=items))
