@@ -1,6 +1,7 @@
 """caffelite dataset of pictures with boxes: VOC, COCO and YOLO, sound and not."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -334,6 +335,23 @@ def test_faults_of_yolo_are_named(capsys):
     write("yolo/data.yaml", "train: images/train\nnames: {0: cat, 2: dog}\n")
     assert main(["dataset", "yolo", "--out", "out"]) == 1
     assert "names: expected the numbers 0 to 1, each once" in capsys.readouterr().err
+
+
+def test_commands_of_the_page_run():
+    page = Path(__file__).parent.parent / "docs" / "pages" / "detection.md"
+    section = page.read_text().partition("\n## Boxes of your own\n")[2]
+    commands = section.split("```console\n")[1].split("```")[0].splitlines()
+    assert len(commands) == 3
+    voc2007()
+    coco(images=[{"id": number, "file_name": "a.jpg"} for number in range(10, 18)])
+    shutil.move("coco/images", "pictures")
+    shutil.move("coco/instances.json", "instances.json")
+    yolo()
+    for command in commands:
+        program, *words = command.split()
+        assert program == "caffelite" and main(words) == 0
+        assert Path("data/train_lmdb").is_dir() and Path("data/test_lmdb").is_dir()
+        shutil.rmtree("data")
 
 
 def test_flags_that_do_not_fit_are_refused(capsys):

@@ -160,13 +160,17 @@ def shortened(word):
     return re.sub(r"iter_(1000|1500)\b", "iter_4", word).replace("iter_500", "iter_2")
 
 
+APART = {"pictures", "detection"}  # whose commands other files run
+
+
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if blocks(page, "console") and page.stem != "pictures"],
+    [page for page in PAGES if blocks(page, "console") and page.stem not in APART],
     ids=lambda page: page.stem,
 )
 def test_commands_run(page, lenet, monkeypatch, capsys):
-    """Those of pictures.md run in test_own_pictures, the first two of README in .ci/run."""
+    """Those of pictures.md and detection.md run in files of their own (test_own_pictures,
+    test_annotations), the first two of README in .ci/run."""
     for block in blocks(page, "console"):
         monkeypatch.chdir(lenet)
         for line in block.splitlines():
