@@ -83,6 +83,7 @@ CORNERS = "code_type: CORNER nms_param { nms_threshold: 0.7"
     [
         (f"{CENTERS} top_k: 400 }} confidence_threshold: 0.01 keep_top_k: 200", "offset: 0.5"),
         (f"{CENTERS} top_k: 20 }} confidence_threshold: 0.2 keep_top_k: 25", "offset: 0.25"),
+        (f"{CENTERS} }} clip: true confidence_threshold: 0.1 keep_top_k: 200", "offset: 0.5"),
         (f"{CENTERS} top_k: 20 eta: 0.8 }} confidence_threshold: 0.1 keep_top_k: 99", "step: 9"),
         (
             f"{CORNERS} top_k: 50 }} confidence_threshold: 0.1 keep_top_k: 200",

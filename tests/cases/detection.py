@@ -578,6 +578,7 @@ output(
     eta=0.8,
 )
 output("background_label_id: -1 confidence_threshold: 0.4", background=-1, above=0.4)
+output("clip: true confidence_threshold: 0.1", clip=True, above=0.1)
 output("confidence_threshold: 2", above=2)
 output("share_location: false confidence_threshold: 0.2", places=CLASSES)
 output("num_classes: 0", error="num_classes is missing")

@@ -72,11 +72,13 @@ def multi_box_loss(loc, conf, priors, truth, classes, code="CENTER_SIZE", mining
 
 
 def detection_output(codes, scores, priors, classes, code="CENTER_SIZE", threshold=0.3,
-                     above=-math.inf, top_k=-1, eta=1, keep=-1, background=0):  # fmt: skip
+                     above=-math.inf, top_k=-1, eta=1, keep=-1, background=0,
+                     clip=False):  # fmt: skip
     """One class of one image at a time, with share_location."""
     rows, (given, variances) = [], priors.reshape(2, -1, 4)
     for n in range(len(codes)):
         boxes = geometry.decode(codes[n].reshape(-1, 4), given, code, variances)
+        boxes = boxes.clip(0, 1) if clip else boxes
         own, found = scores[n].reshape(-1, classes), []
         for k in range(classes):
             if k != background:

@@ -1,3 +1,4 @@
+import functools
 import logging
 
 import numpy as np
@@ -68,12 +69,16 @@ class DetectionEvaluate(Layer):
                 f"overlap_threshold is {options.overlap_threshold:g}, expected a number above 0"
             )
         self.wanted = list(labels_of(options))
-        self.sizes, self.resize, self.seen, self.warned = [], None, 0, False
-        if options.name_size_file:
-            self.sizes = [size for _, size in read_name_sizes(options.name_size_file)]
-            if options.HasField("resize_param"):
-                self.resize = options.resize_param
-                check_resize(self, self.resize, "resize_param")
+        self.resize, self.seen, self.warned = None, 0, False
+        if options.name_size_file and options.HasField("resize_param"):
+            self.resize = options.resize_param
+            check_resize(self, self.resize, "resize_param")
+
+    @functools.cached_property
+    def sizes(self):
+        """(height, width) of each picture, where they are told; read when first needed."""
+        path = self.options.name_size_file
+        return [size for _, size in read_name_sizes(path)] if path else []
 
     def infer_shapes(self, bottom_shapes):
         check_rows(self, 0, bottom_shapes[0], 7, FOUND)

@@ -21,7 +21,7 @@ class DetectionOutput(Layer):
 
     For each image and class but the background: of the scores above confidence_threshold the top_k
     best ones, suppressed greedily (`kernels.boxes.nms`); then of all classes the keep_top_k best.
-    Equal scores keep the order of the priors. Boxes may reach beyond the picture.
+    Equal scores keep the order of the priors. Boxes may reach beyond the picture, without `clip`.
 
     With save_output_param they are written to files, in pixels, whenever num_test_image images went
     through: all of them, or none. Commands that only look write nothing. Without label_map_file or
@@ -45,6 +45,8 @@ class DetectionOutput(Layer):
         nms_param: nms_threshold, the overlap above which boxes go [0.3]; top_k, the best scores of
             a class that take part [all]; eta, see `kernels.boxes.nms` [1]
         keep_top_k: most boxes in an image [-1, all]
+        clip: boxes are cut off at the picture's borders before any is suppressed, as in OpenCV
+            [false]
         save_output_param: output_directory, output_name_prefix, output_format (VOC, COCO, ILSVRC),
             label_map_file, name_size_file (lines NAME HEIGHT WIDTH, in the order of the images),
             num_test_image [all of these], resize_param, by which the images were resized
@@ -155,6 +157,8 @@ class DetectionOutput(Layer):
             if self.places > 1 or label == self.wanted[0]:
                 own = codes[:, label if self.places > 1 else 0]
                 boxes = geometry.decode(own, priors, self.code, variances)
+                if options.clip:
+                    boxes = geometry.clip(boxes)
             kept = geometry.nms(
                 boxes,
                 scores[label],
