@@ -25,9 +25,9 @@ def conv(bottom, num_output, kernel_size, fill, bias=0, **options):
     )
 
 
-def dense(bottom, num_output, fill, bias=0, param=BIAS_FAST):
+def dense(bottom, num_output, fill, bias=0, param=BIAS_FAST, **options):
     fillers = {"weight_filler": fill, "bias_filler": constant(bias)}
-    return L.InnerProduct(bottom, num_output=num_output, param=param, **fillers)
+    return L.InnerProduct(bottom, num_output=num_output, param=param, **fillers, **options)
 
 
 def constant(value):
@@ -207,14 +207,20 @@ def vgg(n, stages, normalized=False):
     """
     top = n.data
     for stage, convolutions in enumerate(stages, 1):
-        for i, width in enumerate(convolutions, 1):
-            width, size = (width, 3) if isinstance(width, int) else width
-            n[f"conv{stage}_{i}"] = conv(top, width, size, XAVIER, **keeping(size))
-            top = n[f"relu{stage}_{i}"] = relu(n[f"conv{stage}_{i}"])
+        top = vgg_stage(n, stage, top, convolutions)
         if normalized and stage == 1:
             top = n.norm1 = across_channels_as_printed(top)
         top = n[f"pool{stage}"] = max_pool(top, 2, 2)
     classify(n, three_dense(n, top, XAVIER, XAVIER, 0), top5="accuracy_top5")
+
+
+def vgg_stage(n, stage, top, convolutions):
+    """One convolution upon the other, without the pool."""
+    for i, width in enumerate(convolutions, 1):
+        width, size = (width, 3) if isinstance(width, int) else width
+        n[f"conv{stage}_{i}"] = conv(top, width, size, XAVIER, **keeping(size))
+        top = n[f"relu{stage}_{i}"] = relu(n[f"conv{stage}_{i}"])
+    return top
 
 
 # Inception

@@ -147,8 +147,11 @@ class Program:
 
     def files(self):
         """{file name: text}."""
-        kinds = ["train_val", "deploy", *(["digits"] if self.recipe else [])]
-        return {f"{kind}.prototxt": self._text(kind) for kind in kinds}
+        return {f"{kind}.prototxt": self._text(kind) for kind in self.kinds()}
+
+    def kinds(self):
+        """The names of its nets, which are those of methods, too."""
+        return ["train_val", "deploy", *(["digits"] if self.recipe else [])]
 
     def _text(self, kind):
         """The docstring of net.py as a comment, then the net."""

@@ -14,6 +14,8 @@ from caffelite.net import darknet_weights
 from caffelite.proto.darknet.maker import DarknetNet
 from caffelite.proto.text import read_net
 
+ROOT = Path(__file__).parent.parent
+
 
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path, monkeypatch):
@@ -311,6 +313,162 @@ def test_spaces_comments_and_a_comma_at_the_end_are_passed_over():
     )
     net = DarknetNet("net.cfg")
     assert net.made[-1].shape == (3, 4, 4) and len(net.sections) == 1
+
+
+# Boxes
+
+
+SMALLER = "maxpool size=2 stride=2\n"
+HEADS = {
+    "region": f"{CONV}\n{SMALLER}{SMALLER}{SMALLER}"
+    "convolutional filters=27 size=1 activation=linear\n"
+    "region anchors=1,1,2,3,1.5,.7 num=3 classes=4 softmax=1 thresh=.0001",
+    "yolo": f"{CONV}\n{SMALLER}{SMALLER}{SMALLER}"
+    "convolutional filters=18 size=1 activation=linear\n"
+    "yolo mask=1,2 anchors=10,14,23,27,37,58 num=3 classes=4\n"
+    f"route layers=1\n{SMALLER}convolutional filters=18 size=1 activation=linear\n"
+    "yolo mask=0,1 anchors=10,14,23,27,37,58 num=3 classes=4",
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_boxes_and_scores_are_those_of_opencv(kind):
+    """Before any box is suppressed; OpenCV has (x, y, w, h, objectness, scores) of each."""
+    dnn = pytest.importorskip("cv2").dnn
+    if not hasattr(dnn, "readNetFromDarknet"):
+        pytest.skip("this OpenCV reads no Darknet nets")
+    net = cfg(HEADS[kind], 64, 64)
+    write(values(net))
+    last = net.param.layer[-1]
+    options = (
+        last.yolo_detection_output_param if kind == "region" else last.yolov3_detection_output_param
+    )
+    options.nms_threshold, options.confidence_threshold = 1.1, 1e-3
+    made = caffelite.Net(net.param, caffelite.TEST)
+    for name, blobs in darknet_weights.read("net.weights", "net.cfg").items():
+        for index, array in blobs.items():
+            made.params[name][index].data[...] = array
+    x, found = ran(made, "detection_out")
+    theirs = dnn.readNetFromDarknet("net.cfg", "net.weights")
+    theirs.setInput(x)
+    rows = np.concatenate(theirs.forward(theirs.getUnconnectedOutLayersNames()))
+    box, label = np.nonzero(rows[:, 5:] == rows[:, 5:].max(axis=1, keepdims=True))
+    best = np.argsort(-rows[box, 5 + label])[:30]
+    box, label = box[best], label[best]
+    middle, half = rows[box, :2], rows[box, 2:4] / 2
+    score = rows[box, 5 + label]
+    expected = np.column_stack([label + 1, score, middle - half, middle + half])
+    for row in expected:
+        near = np.abs(found.reshape(-1, 7)[:, 1:] - row).max(axis=1)
+        assert near.min() < 2e-4, row
+
+
+def test_the_first_yolo_says_its_numbers_cell_by_cell():
+    net = cfg(
+        "connected output=54 activation=linear\ndetection side=3 num=1 classes=1 coords=4 sqrt=1"
+    )
+    last = net.param.layer[-1]
+    options = last.yolo_detection_output_param
+    assert last.type == "YoloDetectionOutput" and options.layout == options.CELLS
+    assert (options.side, options.num_box, options.num_classes) == (3, 1, 1)
+    assert options.sqrt and options.constriant
+
+
+# The zoo
+
+
+def conv(*widths, stride=1):
+    """3 x 3 ones, and 1 x 1 ones for every other width."""
+    return [
+        f"convolutional batch_normalize=1 filters={width} size={1 if i % 2 else 3} "
+        f"stride={stride} pad=1 activation=leaky"
+        for i, width in enumerate(widths)
+    ]
+
+
+def narrow(width):
+    return [f"convolutional batch_normalize=1 filters={width} size=1 pad=1 activation=leaky"]
+
+
+def last(width):
+    return [f"convolutional filters={width} size=1 stride=1 pad=1 activation=linear"]
+
+
+def residual(width, times):
+    unit = [*narrow(width // 2), *conv(width), "shortcut from=-3 activation=linear"]
+    return [*conv(width, stride=2), *unit * times]
+
+
+def yolo(anchors, mask):
+    return [f"yolo mask={mask} anchors={anchors} classes=80 num={anchors.count(',') // 2 + 1}"]
+
+
+def scale(width):
+    return [*narrow(width), *conv(2 * width)] * 3
+
+
+POOL, NINE = (
+    ["maxpool size=2 stride=2"],
+    "10,13,16,30,33,23,30,61,62,45,59,119,116,90,156,198,373,326",
+)
+SIX = "10,14,23,27,37,58,81,82,135,169,344,319"
+VOC2 = "region classes=20 coords=4 num=5 softmax=1 anchors="
+ZOO = {
+    "yolo-v2": [
+        *conv(32), *POOL, *conv(64), *POOL, *conv(128, 64, 128), *POOL, *conv(256, 128, 256),
+        *POOL, *conv(512, 256, 512, 256, 512), *POOL, *conv(1024, 512, 1024, 512, 1024),
+        *conv(1024), *conv(1024), "route layers=-9", *narrow(64), "reorg stride=2",
+        "route layers=-1,-4", *conv(1024), *last(125),
+        f"{VOC2}1.3221,1.73145,3.19275,4.00944,5.05587,8.09892,9.47112,4.84053,11.2364,10.0071",
+    ],
+    "yolo-v2-tiny": [
+        *(part for width in (16, 32, 64, 128, 256) for part in conv(width) + POOL),
+        *conv(512), "maxpool size=2 stride=1", *conv(1024), *conv(1024), *last(125),
+        f"{VOC2}1.08,1.19,3.42,4.41,6.63,11.38,9.42,5.11,16.62,10.52",
+    ],
+    "yolo-v3": [
+        *conv(32), *residual(64, 1), *residual(128, 2), *residual(256, 8), *residual(512, 8),
+        *residual(1024, 4), *scale(512), *last(255), *yolo(NINE, "6,7,8"),
+        "route layers=-4", *narrow(256), "upsample stride=2", "route layers=-1,61",
+        *scale(256), *last(255), *yolo(NINE, "3,4,5"),
+        "route layers=-4", *narrow(128), "upsample stride=2", "route layers=-1,36",
+        *scale(128), *last(255), *yolo(NINE, "0,1,2"),
+    ],
+    "yolo-v3-tiny": [
+        *(part for width in (16, 32, 64, 128, 256) for part in conv(width) + POOL),
+        *conv(512), "maxpool size=2 stride=1", *conv(1024), *narrow(256), *conv(512),
+        *last(255), *yolo(SIX, "3,4,5"), "route layers=-4", *narrow(128), "upsample stride=2",
+        "route layers=-1,8", *conv(256), *last(255), *yolo(SIX, "0,1,2"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_nets_of_the_zoo_are_those_that_are_converted(name):
+    """Layer by layer, so that converted weights fit them by name."""
+    converted = cfg("\n".join(ZOO[name]), 416, 416)
+    kept = read_net(ROOT / "models" / name / "deploy.prototxt")
+
+    def wired(param):
+        return [(x.name, x.type, [*x.bottom], [*x.top]) for x in param.layer]
+
+    assert wired(converted.param) == wired(kept)
+    ours, theirs = converted.param.layer[-1], kept.layer[-1]
+    ours.name = theirs.name = ""
+    for field in ("yolo_detection_output_param", "yolov3_detection_output_param"):
+        for options in (getattr(ours, field), getattr(theirs, field)):
+            options.ClearField("confidence_threshold")
+            options.ClearField("nms_threshold")
+            options.ClearField("coords") if "coords" in options.DESCRIPTOR.fields_by_name else None
+        assert getattr(ours, field) == getattr(theirs, field)
+    shapes = {
+        layer: {index: blob.shape for index, blob in enumerate(blobs)}
+        for layer, blobs in caffelite.Net(kept, caffelite.TEST).params.items()
+    }
+    stored = {}
+    for blob in converted.stored:
+        stored.setdefault(blob.layer, {})[blob.index] = blob.shape
+    assert stored == shapes
 
 
 # The command

@@ -166,7 +166,7 @@ def test_the_picture_shows_every_layer(name):
 @pytest.mark.parametrize("name", NETS)
 def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
     net = read_net(ROOT / "models" / name / "train_val.prototxt")
-    sources = [layer for layer in net.layer if layer.type == "Data"]
+    sources = [layer for layer in net.layer if layer.type in benchmark.LABELS]
     if not sources:
         assert net.layer[0].type == "DummyData"
         return
@@ -177,6 +177,12 @@ def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
         assert [*rules[0].stage, *rules[0].not_stage] == [*rules[1].stage, *rules[1].not_stage]
         assert not test.transform_param.mirror
         train.transform_param.ClearField("mirror")
+        if train.type != "Data":  # those with boxes are changed in both phases, if at all
+            for field in ("distort_param", "expand_param", "emit_constraint"):
+                assert not test.transform_param.HasField(field)
+                train.transform_param.ClearField(field)
+            for layer in (train, test):
+                layer.transform_param.resize_param.ClearField("interp_mode")
         assert train.transform_param == test.transform_param
 
 
@@ -218,6 +224,10 @@ COUNTS = {  # learnable values and multiply-adds
     "mobilenet-v1": (4_231_976, 568_740_352),
     "resnet-101": (44_549_160, 7_570_194_432),
     "resnet-152": (60_192_808, 11_282_415_616),
+    "ssd300": (26_285_486, 31_373_537_792),
+    "mobilenet-ssd": (5_796_089, 1_148_479_168),
+    "yolo-v1": (93_970_430, 20_107_419_648),
+    "yolo-v1-tiny": (27_095_374, 1_608_015_360),
 }
 
 
@@ -225,6 +235,48 @@ COUNTS = {  # learnable values and multiply-adds
 def test_counts_are_those_in_print(name):
     net = deployed(name)
     assert (count(net, statistics=False), multiply_adds(net)) == COUNTS[name]
+
+
+PUBLISHED = {  # bytes of a file of weights, behind its head; what else a blob holds is named
+    "yolo-v2": 202_704_260 - 16,
+    "yolo-v2-tiny": 63_471_556 - 16,
+    "yolo-v3": 248_007_048 - 20,
+    "yolo-v3-tiny": 35_434_956 - 20,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_values_of_darknets_nets_fill_the_published_files(name):
+    """Whose BatchNorm has no third blob, the factor."""
+    net = deployed(name)
+    factors = sum(layer.type == "BatchNorm" for layer in net.layers)
+    assert 4 * (count(net, statistics=True) - factors) == PUBLISHED[name]
+
+
+PRIORS = {"ssd300": 8732, "ssd512": 24_564, "mobilenet-ssd": 1917, "face-ssd": 8892}
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_an_ssd_has_as_many_boxes_as_in_print(name):
+    blobs = deployed(name).blobs
+    classes = 2 if name == "face-ssd" else 21
+    assert blobs["mbox_priorbox"].shape == (1, 2, 4 * PRIORS[name])
+    assert blobs["mbox_conf"].shape == (1, classes * PRIORS[name])
+
+
+def test_ssd300_for_coco_has_as_many_values_as_in_print():
+    made = program(ROOT / "models" / "ssd300" / "net.py")
+    coco = Program("", lambda n: made.net(n, classes=80), None, made.shape)
+    net = caffelite.Net(coco.deploy(), caffelite.TEST)
+    assert (count(net, statistics=False), multiply_adds(net)) == (34_305_206, 34_360_351_232)
+
+
+def test_the_merged_net_has_a_bias_where_the_other_has_a_factor_and_a_shift():
+    merged = caffelite.Net(str(ROOT / "models/mobilenet-ssd/merged.prototxt"), caffelite.TEST)
+    whole = deployed("mobilenet-ssd")
+    channels = sum(layer.blobs[0].count for layer in whole.layers if layer.type == "Scale")
+    assert count(merged) == count(whole) - channels == 5_783_417
+    assert merged.blobs["mbox_loc"].shape == whole.blobs["mbox_loc"].shape
 
 
 @pytest.mark.parametrize(

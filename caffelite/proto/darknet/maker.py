@@ -141,7 +141,9 @@ class DarknetNet:
             return
         section, _, classes = yolo[0]
         biases = section.numbers("anchors")
-        options = caffe_pb2.Yolov3DetectionOutputParameter(num_classes=classes, biases=biases)
+        options = caffe_pb2.Yolov3DetectionOutputParameter(
+            num_classes=classes, biases=biases, per_image=True, per_class=True
+        )
         options.mask_group_num, options.num_box = len(yolo), len(mask_of(section))
         for other, made, others in yolo:
             if others != classes or other.numbers("anchors") != biases:

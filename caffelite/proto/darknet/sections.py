@@ -364,12 +364,17 @@ def _region(net, section):
     if len(biases) != 2 * boxes:
         raise section.error(f"expected {2 * boxes} numbers, found {len(biases)}", "anchors")
     net.head(section, bottom, classes, coords, boxes)
-    options = {"side": bottom.shape[1], "num_classes": classes, "num_box": boxes, "coords": coords}
+    options = {"num_classes": classes, "num_box": boxes, "coords": coords}
     net.add(
         "YoloDetectionOutput",
         "detection_out",
         [bottom.blob],
-        yolo_detection_output_param={**options, "biases": biases},
+        yolo_detection_output_param={
+            **options,
+            "biases": biases,
+            "per_image": True,
+            "per_class": True,
+        },
     )
     return bottom
 
@@ -394,17 +399,27 @@ def mask_of(section):
 
 @_section("detection")
 def _detection(net, section):
-    """YOLO v1: what its last dense layer makes is what is read."""
+    """YOLO v1: the numbers of its last dense layer, cell by cell."""
     bottom = net.before(section)
     side, boxes = section.whole("side", 7, least=1), section.whole("num", 1, least=1)
     classes, coords = section.whole("classes", 1, least=1), section.whole("coords", 1)
     if section.whole("softmax"):
         raise section.error("softmax=1 is not done here", "softmax")
-    section.word("sqrt")
+    if coords != 4:
+        raise section.error("coords other than 4 are not done here", "coords")
+    root = bool(section.whole("sqrt"))
     wanted = side * side * (classes + boxes * (1 + coords))
     if math.prod(bottom.shape) != wanted:
         raise section.error(
             f"expected {side} * {side} * ({classes} + {boxes} * (1 + {coords})) = {wanted} values, "
             f'and "{bottom.blob}" has {math.prod(bottom.shape)}'
         )
+    options = {"layout": "CELLS", "side": side, "num_classes": classes, "num_box": boxes}
+    options |= {"sqrt": root, "constriant": True, "per_image": True, "per_class": True}
+    net.add(
+        "YoloDetectionOutput",
+        "detection_out",
+        [bottom.blob],
+        yolo_detection_output_param=options,
+    )
     return bottom
