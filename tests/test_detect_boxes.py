@@ -11,6 +11,10 @@ from PIL import Image
 
 import caffelite
 from caffelite.cli import main
+from caffelite.data.annotated import annotated
+from caffelite.data.boxes import Boxes
+from caffelite.data.datum import from_pixels
+from caffelite.data.lmdb import LmdbWriter
 from caffelite.errors import DataError
 from caffelite.predict.way_back import WayBack
 
@@ -249,6 +253,41 @@ def test_a_net_for_training_tells_what_its_loss_reads(tmp_path, monkeypatch, cap
     detect("a.png", "--json")
     (one,) = json.loads(capsys.readouterr().out)[0]["boxes"]
     np.testing.assert_allclose(sides(one), [8, 12, 12, 16], atol=0.01)
+
+
+def test_a_report_on_a_detector(folder, capsys):
+    """Three pictures: a box that is found, one that is not, and one where there is none."""
+    spot, other = [0.25, 0.375, 0.375, 0.5], [0.5, 0.5, 0.625, 0.625]
+    made = [(spot, [spot]), (other, [spot, other]), (other, [])]
+    with LmdbWriter("db") as database:
+        for k, (bright, boxes) in enumerate(made):
+            pixels = np.zeros((3, 64, 64), np.uint8)
+            left, top, right, bottom = (round(64 * x) for x in bright)
+            pixels[:, top:bottom, left:right] = 255
+            record = annotated(from_pixels(pixels, 0), Boxes(boxes, [1] * len(boxes)))
+            database.put(b"%08d" % k, record.SerializeToString())
+    data = """layer { name: "data" type: "AnnotatedData" top: "data" top: "label"
+      transform_param { mean_value: 0 resize_param { height: 32 width: 32 } }
+      data_param { source: "db" batch_size: 2 backend: LMDB }
+      annotated_data_param { label_map_file: "map.prototxt" } }"""
+    evaluate = """layer { name: "eval" type: "DetectionEvaluate" bottom: "found" bottom: "label"
+      top: "eval" detection_evaluate_param { num_classes: 3 } }"""
+    body = Path("deploy.prototxt").read_text().partition('layer { name: "conv"')[2]
+    text = data + 'layer { name: "conv"' + body.replace("num_box: 1", "num_box: 1 per_image: true")
+    Path("train_val.prototxt").write_text(text + evaluate)
+    command = ["test", "train_val.prototxt", "--weights", "net.caffemodel"]
+    assert main([*command, "--html", "page.html", "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert (report["samples"], report["boxes"]) == (3, 3)
+    assert report["confusion"][:2] == [[0, 1, 0], [1, 2, 0]]
+    assert [(one["name"].split(":")[0], one["missed"]) for one in report["worst"]] == [
+        ("db", 1),
+        ("db", 0),
+    ]
+    page = Path("page.html").read_text()
+    assert page.count("data:image/png") == 2 and "Spot" in page and "<svg" in page
+    assert main([*command, "--report"]) == 0
+    assert "mAP VOC2012 = " in capsys.readouterr().out
 
 
 def test_flags_of_the_other_kind(folder, capsys):

@@ -157,6 +157,7 @@ def test_without_shapes_edges_tell_only_names():
         ),
         ('type: "Pooling" pooling_param { pool: AVE global_pooling: true }', "AVE global"),
         ('type: "Pooling" pooling_param { kernel_size: 3 stride: 2 }', "MAX 3×3 · stride 2"),
+        ('type: "PriorBox" prior_box_param { min_size: 9 aspect_ratio: 2 }', "3 boxes a place"),
         ('type: "LRN" lrn_param { local_size: 5 alpha: 0.1 }', "local_size 5 · alpha 0.1"),
         ('type: "Eltwise" eltwise_param { operation: MAX coeff: 1 }', "operation MAX"),
         ('type: "Data" data_param { source: "x" batch_size: 9 }', "batch_size 9"),

@@ -569,6 +569,27 @@ def test_findings_are_those_marked(what):
     assert {(finding.line, finding.rule) for finding in found} == marked(TEXTS[what]), found
 
 
+@pytest.mark.parametrize(
+    "labels, note",
+    [
+        ([0, 1, 2], ""),
+        ([1, 2], ""),
+        ([0, 1], 'lacks the class 2, which MultiBoxLoss "loss" has'),
+        ([0, 1, 2, 3], 'has the class 3, which MultiBoxLoss "loss" has not'),
+        ([1, 1], "items 1 and 2 both have the label 1"),
+    ],
+)
+def test_classes_against_a_label_map(tmp_path, monkeypatch, capsys, labels, note):
+    monkeypatch.chdir(tmp_path)
+    items = (f'item {{ name: "{k}" label: {label} }}' for k, label in enumerate(labels))
+    Path("map.prototxt").write_text("\n".join(items))
+    named = 'annotated_data_param { label_map_file: "map.prototxt" } data_param'
+    Path("net.prototxt").write_text(DETECTOR.replace("data_param", named, 1))
+    assert main(["lint", "net.prototxt"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "label map" in line]
+    assert [note in line for line in told] == [True] * bool(note)
+
+
 def test_every_rule_has_a_text():
     assert {rule for text in TEXTS.values() for _, rule in marked(text)} == set(descriptions())
 

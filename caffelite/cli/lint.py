@@ -55,11 +55,12 @@ def run(args):
 
 
 def _print_notes(args, found):
+    from ..lint.label_maps import label_map_notes
     from ..lint.missing_files import missing_files
 
     if not args.quiet:
         for file in args.files:
-            for line in missing_files(file):
+            for line in (*missing_files(file), *label_map_notes(file)):
                 print(line)
         if not found:
             print(f"{', '.join(args.files)}: no mistakes found")

@@ -18,6 +18,7 @@ COLORS = {  # what layers are drawn as: (fill, border)
     "dense": ("#e5dcf4", "#9a83c6"),
     "normalization": ("#d5efee", "#62b1ac"),
     "activation": ("#e2f2d9", "#86b86b"),
+    "boxes": ("#f5dcef", "#bf77ab"),
     "other": ("#f4f2e6", "#b5ad83"),
 }
 _OF_ROLE = {
@@ -330,7 +331,8 @@ def _class_of(layer_type):
 
 def facts(layer):
     """What of a layer's options is worth showing, in Caffe's words."""
-    found = []
+    boxes = _class_of(layer.type)(layer).boxes_per_place
+    found = [f"{boxes} boxes a place"] if boxes else []
     for descriptor, options in layer.ListFields():
         if descriptor.name in ("convolution_param", "deconvolution_param", "pooling_param"):
             found += _window_facts(options)

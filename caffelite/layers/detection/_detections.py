@@ -45,6 +45,7 @@ class Detections(Layer):
 
     role = "result"
     finds_boxes = True
+    drawn_as = "boxes"
     told = False
 
     @property

@@ -57,6 +57,7 @@ class DetectionOutput(Layer):
     options_field = "detection_output_param"
     role = "result"
     finds_boxes = True
+    drawn_as = "boxes"
     bottoms = (3, 4)
     no_gradient = (0, 1, 2, 3)
     refused = {"visualize": "opens a window; caffelite detect draws boxes into pictures"}

@@ -37,6 +37,7 @@ class PriorBox(Layer):
     """
 
     options_field = "prior_box_param"
+    drawn_as = "boxes"
     bottoms = 2
     no_gradient = (0, 1)
 
