@@ -510,6 +510,7 @@ multi_box("background_label_id: 4", error="background_label_id is 4, expected 0 
 multi_box("do_neg_mining: false", error="do_neg_mining is false, mining_type MAX_NEGATIVE")
 multi_box("share_location: false", places=4, error="write mining_type: NONE")
 multi_box("nms_param { nms_threshold: 0.4 }", error="nms_param of mining has no top_k")
+multi_box("neg_pos_ratio: -1", error="neg_pos_ratio is -1, expected 0 or more")
 multi_box("mining_type: HARD_EXAMPLE sample_size: 0", error="sample_size is 0, expected at least 1")
 multi_box(
     "num_classes: 5", error='"x1" has shape (3, 104), expected (3, 130): 5 scores for each of 26'

@@ -5,19 +5,10 @@ import numpy as np
 from ...kernels import boxes as geometry
 from ..base import register
 from ..loss._loss import Loss
-from ._box_costs import code_costs, score_costs
 from ._ground_truth import ROW, check_rows, read_ground_truth
-from ._priors import (
-    check_priors,
-    code_name,
-    code_of,
-    labels_of,
-    numbers_of_prior,
-    read_priors,
-)
-
-TINY = 1e-5
-"""Boxes of a smaller area are never mined where mining suppresses."""
+from ._mining import choose, suppresses
+from ._predictions import Predictions
+from ._priors import check_priors, code_of, labels_of, numbers_of_prior, read_priors
 
 
 @register("MultiBoxLoss")
@@ -94,7 +85,7 @@ class MultiBoxLoss(Loss):
             found[f"{own}.sample_size"] = "it acts with mining_type: HARD_EXAMPLE"
         if options.match_type == options.BIPARTITE:
             found[f"{own}.overlap_threshold"] = "it acts with match_type: PER_PREDICTION"
-        if not self._suppresses:
+        if not suppresses(options):
             found[f"{own}.use_prior_for_nms"] = "it acts with mining and an nms_param"
         return found
 
@@ -110,11 +101,6 @@ class MultiBoxLoss(Loss):
     @property
     def _mining(self):
         return self.options.MiningType.Name(self.options.mining_type)
-
-    @property
-    def _suppresses(self):
-        options = self.options
-        return options.HasField("nms_param") and options.nms_param.nms_threshold > 0
 
     def setup(self, bottom_shapes):
         options, mining = self.options, self._mining
@@ -141,14 +127,15 @@ class MultiBoxLoss(Loss):
                 f"num_classes is {self.classes}, expected 2, the background and any object, with "
                 "map_object_to_agnostic"
             )
+        if not options.neg_pos_ratio >= 0:
+            raise self.error(f"neg_pos_ratio is {options.neg_pos_ratio:g}, expected 0 or more")
         if mining == "HARD_EXAMPLE" and options.sample_size < 1:
             raise self.error(f"sample_size is {options.sample_size}, expected at least 1")
-        if mining != "NONE" and self._suppresses and not options.nms_param.top_k:
+        if mining != "NONE" and suppresses(options) and not options.nms_param.top_k:
             raise self.error(
                 "nms_param of mining has no top_k, with which SSD mines nothing; write top_k: -1 "
                 "for all, or how many of the worst it looks at"
             )
-        self.code = code_name(options.code_type)
 
     def infer_shapes(self, bottom_shapes):
         self.places = 1 if self.options.share_location else self.classes
@@ -158,46 +145,35 @@ class MultiBoxLoss(Loss):
 
     def forward(self, bottom, top):
         images = len(bottom[0].data)
-        self.loc = bottom[0].data.reshape(images, self.count, self.places, 4)
-        self.conf = bottom[1].data.reshape(images, self.count, self.classes)
-        self.priors, self.variances = read_priors(self, bottom[2])
-        self.truth = self._ground_truth(bottom[3], images)
-        # of each code the row of its box in the ground truth; which scores are negative
-        box = np.full((images, self.count, self.places), geometry.NO_MATCH)
-        negative = np.zeros((images, self.count), bool)
-        for image in np.unique(self.truth.image):
-            own = np.flatnonzero(self.truth.image == image)
-            box[image], negative[image] = self._choose(image, own)
-        self.coded = np.nonzero(box >= 0)  # images, priors, places
-        found = self.truth.only(box[self.coded])
-        self.divisor = self.normalizer(images, self.count, len(found.image))
-        codes, self.code_slopes = self._code_costs(*self.coded, found.box)
-        scores, self.score_slopes = self._score_costs(found.label, negative)
-        top[0].data[...] = sum(
-            part.sum() * weight / self.divisor
-            for part, weight, counts in zip(
-                (codes, scores),
-                self._weights(),
-                self.param.propagate_down or (True, True),
-                strict=False,
-            )
-            if counts
+        self.predictions = Predictions(
+            self.options,
+            bottom[0].data.reshape(images, self.count, self.places, 4),
+            bottom[1].data.reshape(images, self.count, self.classes),
+            *read_priors(self, bottom[2]),
+            self._ground_truth(bottom[3], images),
         )
-
-    def _weights(self):
-        return self.options.loc_weight, 1
+        row = np.full((images, self.count, self.places), geometry.NO_MATCH)
+        negative = np.zeros((images, self.count), bool)
+        for image in np.unique(self.predictions.truth.image):
+            row[image], negative[image] = choose(self.predictions, image)
+        self.coded = np.nonzero(row >= 0)  # images, priors, places
+        self.divisor = self.normalizer(images, self.count, len(self.coded[0]))
+        codes, self.code_slopes = self.predictions.code_costs(*self.coded, row[self.coded])
+        self.scored, target = self._scored(row[self.coded], negative)
+        scores, self.score_slopes = self.predictions.score_costs(self.scored, target)
+        counts = self.param.propagate_down or (True, True)  # what gets no gradient, costs nothing
+        total = codes.sum() * self.options.loc_weight * counts[0] + scores.sum() * counts[1]
+        top[0].data[...] = total / self.divisor
 
     def backward(self, top, propagate_down, bottom):
         self.refuse_label_gradient(propagate_down)
-        slopes = (self.coded, self.code_slopes), (self.scored, self.score_slopes)
-        for blob, view, (at, slope), weight, wanted in zip(
-            bottom, (self.loc, self.conf), slopes, self._weights(), propagate_down, strict=False
-        ):
-            if wanted:
-                blob.diff[...] = 0
-                blob.diff.reshape(view.shape)[at] = slope * (
-                    weight * float(top[0].diff) / self.divisor
-                )
+        factor = float(top[0].diff) / self.divisor
+        if propagate_down[0]:
+            slopes = self.code_slopes * (factor * self.options.loc_weight)
+            _scatter(slopes, self.coded, bottom[0].diff, self.predictions.codes.shape)
+        if propagate_down[1]:
+            slopes = self.score_slopes * factor
+            _scatter(slopes, self.scored, bottom[1].diff, self.predictions.scores.shape)
 
     def _ground_truth(self, blob, images):
         agnostic = self.options.map_object_to_agnostic
@@ -207,121 +183,27 @@ class MultiBoxLoss(Loss):
             truth = truth._replace(label=np.full_like(truth.label, self.background + 1))
         return truth.only(~truth.difficult | self.options.use_difficult_gt)
 
-    # Which priors are positive, and which negative
-
-    def _choose(self, image, own):
-        """(row of the box of each code, whether scores are negative) of an image with boxes `own`.
-
-        Rows are those of the ground truth, or NO_MATCH.
-        """
-        rows, negative = np.full((self.count, self.places), geometry.NO_MATCH), False
-        if self.places == 1:
-            index, overlap = self._match(self._boxes(image, 0), own)
-            rows[:, 0], negative = self._mine(image, index, overlap)
-        elif self.options.use_prior_for_matching:
-            index, _ = self._match(self.priors, own)
-            found = np.flatnonzero(index >= 0)
-            rows[found, self.truth.label[index[found]]] = index[found]
-        else:
-            for label in np.unique(self.truth.label[own]):
-                alike = own[self.truth.label[own] == label]
-                rows[:, label], _ = self._match(self._boxes(image, label), alike)
-        return rows, negative
-
-    def _match(self, priors, own):
-        """As `kernels.boxes.match`, with rows of the ground truth for indices."""
-        options = self.options
-        threshold = None if options.match_type == options.BIPARTITE else options.overlap_threshold
-        inside = options.ignore_cross_boundary_bbox
-        index, overlap = geometry.match(priors, self.truth.box[own], threshold, inside)
-        return np.where(index >= 0, own[index.clip(0)], index), overlap
-
-    def _boxes(self, image, place):
-        given = self.options.use_prior_for_matching
-        return self.priors if given else self._decoded(image, slice(None), place)
-
-    def _decoded(self, image, prior, place):
-        codes, priors = self.loc[image, prior, place], self.priors[prior]
-        return geometry.decode(codes, priors, self.code, self._divisors(prior))
-
-    def _divisors(self, prior):
-        """The variances that codes are divided by, or None."""
-        return None if self.options.encode_variance_in_target else self.variances[prior]
-
-    def _mine(self, image, rows, overlap):
-        """(the rows without positive priors that are left out, which priors are negative)."""
-        mining, options = self._mining, self.options
-        if mining == "NONE":
-            return rows, False
-        positive = np.flatnonzero(rows >= 0)
-        label = np.full(self.count, self.background)
-        label[positive] = self.truth.label[rows[positive]]
-        costs, _ = score_costs(self.conf[image], self._one_hot(label), self._exclusive)
-        if mining == "HARD_EXAMPLE":
-            of_codes, _ = self._code_costs(image, positive, 0, self.truth.box[rows[positive]])
-            costs[positive] += of_codes.sum(axis=1)
-            able, most = np.arange(self.count), options.sample_size
-        else:
-            able = np.flatnonzero((rows == geometry.NO_MATCH) & (overlap < options.neg_overlap))
-            most = int(np.float32(options.neg_pos_ratio) * np.float32(len(positive)))
-        mined = able[self._worst(image, able, costs[able], most)]
-        negative = np.zeros(self.count, bool)
-        negative[mined[rows[mined] == geometry.NO_MATCH]] = True
-        if mining == "HARD_EXAMPLE":
-            rows[np.setdiff1d(positive, mined)] = geometry.NO_MATCH
-        return rows, negative
-
-    def _worst(self, image, able, costs, most):
-        if not self._suppresses:
-            return geometry.best_first(costs, top_k=most)
-        how = self.options.nms_param
-        boxes = self.priors
-        if not self.options.use_prior_for_nms:
-            boxes = self._decoded(image, slice(None), 0)
-        kept = geometry.nms(boxes[able], costs, how.nms_threshold, top_k=how.top_k, least=TINY)
-        return kept[:most]
-
-    # What they cost
-
-    def _code_costs(self, image, prior, place, boxes):
-        """(costs, slopes) of codes, four each, where they ought to be those of the boxes."""
-        options = self.options
-        d = self.loc[image, prior, place] - geometry.encode(
-            boxes, self.priors[prior], self.code, self._divisors(prior)
-        )
-        if options.encode_variance_in_target:
-            d /= self.variances[prior]
-        if options.bp_inside:
-            own = self.priors[prior]
-            if not options.use_prior_for_matching:
-                own = self._decoded(image, prior, place)
-            d[(own < 0) | (own > 1)] = 0
-        return code_costs(d, squared=options.loc_loss_type == options.L2)
-
-    def _score_costs(self, labels, negative):
-        """(costs, slopes) of the scores that count, which `scored` tells."""
-        images, priors, _ = self.coded
-        if self._mining != "NONE":
+    def _scored(self, rows, negative):
+        """((images, priors) of the scores that count, what they ought to be)"""
+        found, (images, priors, _) = self.predictions, self.coded
+        labels = found.truth.label[rows]
+        if self.options.mining_type != self.options.NONE:
             others = np.nonzero(negative)
-            self.scored = np.append(images, others[0]), np.append(priors, others[1])
-            target = self._one_hot(np.append(labels, np.full(len(others[0]), self.background)))
-            return score_costs(self.conf[self.scored], target, self._exclusive)
-        self.scored = np.divmod(np.arange(negative.size), self.count)
-        at = images * self.count + priors
-        if self._exclusive:
-            label = np.full(negative.size, self.background)
+            scored = np.append(images, others[0]), np.append(priors, others[1])
+            background = np.full(len(others[0]), self.background)
+            return scored, found.one_hot(np.append(labels, background))
+        every, at = np.arange(negative.size), images * self.count + priors
+        if found.exclusive:
+            label = np.full(len(every), self.background)
             label[at] = labels
-            target = self._one_hot(label)
+            target = found.one_hot(label)
         else:
-            target = np.zeros((negative.size, self.classes), self.dtype)
+            target = np.zeros((len(every), self.classes), self.dtype)
             target[at, labels] = 1
-        return score_costs(self.conf[self.scored], target, self._exclusive)
+        return np.divmod(every, self.count), target
 
-    @property
-    def _exclusive(self):
-        return self.options.conf_loss_type == self.options.SOFTMAX
 
-    def _one_hot(self, labels):
-        target = np.zeros((len(labels), self.classes), self.dtype)
-        target[np.arange(len(labels)), labels] = 1
-        return target
+def _scatter(values, at, diff, shape):
+    """diff = values at these places, 0 elsewhere."""
+    diff[...] = 0
+    diff.reshape(shape)[at] = values
