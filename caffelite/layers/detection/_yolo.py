@@ -218,9 +218,8 @@ def _row_error(layer, blob, truths, row, wrong, words):
 class Grid(NamedTuple):
     """The numbers that a map has for its anchors, and the boxes that they stand for."""
 
-    numbers: (
-        np.ndarray
-    )  # (N, anchors, 5 + classes, H, W): sigmoid of x, y, object; w, h as they are
+    # (N, anchors, 5 + classes, H, W): s(x), s(y), w, h, s(object), classes
+    numbers: np.ndarray
     box: np.ndarray  # (4, N, anchors, H, W)
 
 

@@ -45,6 +45,7 @@ class DetectionLoss(Loss):
     """
 
     options_field = "detection_loss_param"
+    ignored = {"loss_param": "each term has its own mean"}
 
     def box_labels(self):
         return yolo.labels(self.options)
@@ -54,8 +55,6 @@ class DetectionLoss(Loss):
 
     def finder(self):
         return v1.finder(self.param, self.options)
-
-    ignored = {"loss_param": "each term has its own mean"}
 
     def infer_shapes(self, bottom_shapes):
         options, (scores, labels) = self.options, bottom_shapes

@@ -14,6 +14,8 @@ LEAST = 0.005
 """Boxes of YOLO v2 with a smaller score are left out."""
 NUMBERS = 4
 """Of a box: label, score, whether it is right, whether it is wrong."""
+CELLS, ROWS, FLAT = "cells", "rows", "flat"
+"""Forms of labels: of yk's Caffe, for the first YOLO; of Intel's and gklz's, for YOLO v2."""
 
 
 @register("EvalDetection")
@@ -74,37 +76,45 @@ class EvalDetection(Layer):
             biases=options.biases,
         )
 
-    def infer_shapes(self, bottom_shapes):
-        options, (scores, labels) = self.options, bottom_shapes
-        side, classes, boxes = options.side, options.num_class, options.num_object
-        self.rows = len(labels) == 4 and labels[:2] == (1, 1) and labels[3] == 8
-        self.first = not self.rows and np.prod(labels[1:]) == v1.LABELS * side**2
-        if self.first:
-            v1.check_count(self, scores, side, classes, boxes)
-            v1.check_labels(self, labels, scores[0], side)
-        else:
-            if not self.rows and (labels[:1] != scores[:1] or np.prod(labels[1:]) != 150):
-                expected = (
-                    f"{scores[0]} x {v1.LABELS * side**2}, {v1.LABELS} numbers a cell; or "
-                    f"(1, 1, R, 8), rows of AnnotatedData; or {scores[0]} x 150"
-                )
-                raise self.shape_error(1, labels, expected)
-            yolo.check_map(self, 0, scores, boxes, classes)
-            if scores[2:] != (side, side):
-                raise self.shape_error(0, scores, f"side, {side}, rows and columns")
-            self.anchors = yolo.anchor_sizes(self, boxes)[:, :boxes]
-        return [(scores[0], classes + NUMBERS * boxes * side**2)]
-
     def setup(self, bottom_shapes):
-        self.infer_shapes(bottom_shapes)
-        if not self.first and self.options.nms < 0:
+        if self._form(bottom_shapes[1]) == CELLS:
+            return
+        count = self.options.num_object
+        self.anchors = yolo.anchor_sizes(self, count)[:, :count]
+        if self.options.nms < 0:
             log.warning(
                 "%s: nms is not given: as in Intel's Caffe no box of YOLO v2 is evaluated, "
                 "objects are but counted",
                 self.at,
             )
 
+    def _form(self, labels):
+        """What the labels of this shape hold: CELLS, ROWS or FLAT."""
+        if len(labels) == 4 and labels[:2] == (1, 1) and labels[3] == 8:
+            return ROWS
+        return CELLS if np.prod(labels[1:]) == v1.LABELS * self.options.side**2 else FLAT
+
+    def infer_shapes(self, bottom_shapes):
+        options, (scores, labels) = self.options, bottom_shapes
+        side, classes, boxes = options.side, options.num_class, options.num_object
+        form = self._form(labels)
+        if form == CELLS:
+            v1.check_count(self, scores, side, classes, boxes)
+            v1.check_labels(self, labels, scores[0], side)
+            return [(scores[0], classes + NUMBERS * boxes * side**2)]
+        if form == FLAT and (labels[:1] != scores[:1] or np.prod(labels[1:]) != 150):
+            expected = (
+                f"{scores[0]} x {v1.LABELS * side**2}, {v1.LABELS} numbers a cell; or "
+                f"(1, 1, R, 8), rows of AnnotatedData; or {scores[0]} x 150"
+            )
+            raise self.shape_error(1, labels, expected)
+        yolo.check_map(self, 0, scores, boxes, classes)
+        if scores[2:] != (side, side):
+            raise self.shape_error(0, scores, f"side, {side}, rows and columns")
+        return [(scores[0], classes + NUMBERS * boxes * side**2)]
+
     def forward(self, bottom, top):
+        self.form = self._form(bottom[1].shape)
         true, difficult = self._true(bottom)
         label, score, box = self._found(bottom[0].data)
         overlap = partial(yolo.iou, corners=self._corners)
@@ -123,16 +133,16 @@ class EvalDetection(Layer):
 
     @property
     def _corners(self):
-        return yolo.corners if self.first or self.rows else yolo.clipped
+        return yolo.clipped if self.form == FLAT else yolo.corners
 
     def _true(self, bottom):
         """(Truths, which of them are difficult)"""
         options, (n, *_) = self.options, bottom[0].shape
-        if self.first:
+        if self.form == CELLS:
             found = v1.read_objects(self, bottom[1], options.side, options.num_class)
             return yolo.Truths(found.image, found.label, found.box), found.difficult
         grid = (options.side, options.side)
-        if self.rows:
+        if self.form == ROWS:
             labels = yolo.eight_numbers(self, bottom[1], options.num_class, grid, n)
         else:
             labels = yolo.five_numbers(self, bottom[1], options.num_class, grid)
@@ -141,7 +151,7 @@ class EvalDetection(Layer):
     def _found(self, data):
         """label, score and box of all boxes, (N, boxes), (N, boxes) and (4, N, boxes)."""
         options = self.options
-        if self.first:
+        if self.form == CELLS:
             sizes = options.side, options.num_class, options.num_object
             cells = v1.read_planes(data, *sizes)
             box, p, o = (
@@ -168,8 +178,8 @@ class EvalDetection(Layer):
             corners = np.stack(self._corners(box), axis=1)
             kept = nms(corners, score, self.options.nms, inclusive=True)
         else:
-            kept = np.argsort(-score, kind="stable") if self.first else np.arange(0)
-        if not self.first:
+            kept = np.argsort(-score, kind="stable") if self.form == CELLS else np.arange(0)
+        if self.form != CELLS:
             kept = kept[score[kept] >= LEAST]
         return kept[np.argsort(label[kept], kind="stable")]
 
@@ -182,7 +192,7 @@ class EvalDetection(Layer):
             if best is None:
                 row[3] = 1
             elif overlap[best] < self.options.threshold:
-                row[3] = self.first
+                row[3] = self.form == CELLS
             elif not difficult[best]:
                 row[2], row[3] = not taken[best], taken[best]
                 taken[best] = True

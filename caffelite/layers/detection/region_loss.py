@@ -76,6 +76,17 @@ class RegionLoss(Loss):
     """
 
     options_field = "region_loss_param"
+    ignored = {
+        "softmax": "scores of classes always go through a softmax",
+        "jitter": "pictures are changed by transform_param",
+        "absolute": "coordinates are always relative to cells",
+        "random": "a net has the size of its data",
+        "loss_param": "the loss is that of a picture",
+    }
+    refused = {
+        "softmax_tree": "is not done; train on classes that exclude each other",
+        "class_map": "is not done; write the labels as they are to be",
+    }
 
     def box_labels(self):
         return yolo.labels(self.options)
@@ -89,18 +100,6 @@ class RegionLoss(Loss):
             self.param, num_classes=options.num_class, num_box=options.num, biases=options.biases
         )
 
-    ignored = {
-        "softmax": "scores of classes always go through a softmax",
-        "jitter": "pictures are changed by transform_param",
-        "absolute": "coordinates are always relative to cells",
-        "random": "a net has the size of its data",
-        "loss_param": "the loss is that of a picture",
-    }
-    refused = {
-        "softmax_tree": "is not done; train on classes that exclude each other",
-        "class_map": "is not done; write the labels as they are to be",
-    }
-
     def setup(self, bottom_shapes):
         if self.options.coords != yolo.COORDS:
             raise self.error(f"coords: {self.options.coords}, expected {yolo.COORDS}: x, y, w, h")
@@ -109,8 +108,8 @@ class RegionLoss(Loss):
     def infer_shapes(self, bottom_shapes):
         shape, options = bottom_shapes[0], self.options
         yolo.check_map(self, 0, shape, options.num, options.num_class)
-        self.form = self._form(shape, bottom_shapes[1])
-        if not self.form.averages and shape[2:] != (options.side, options.side):
+        form = self._form(shape, bottom_shapes[1])
+        if form is not MOBILENET and shape[2:] != (options.side, options.side):
             expected = f"side, {options.side}, rows and columns; write how many there are as side"
             raise self.shape_error(0, shape, expected)
         return [()]
@@ -134,6 +133,7 @@ class RegionLoss(Loss):
 
     def forward(self, bottom, top):
         options, grid = self.options, yolo.read_map(bottom[0].data, self.anchors)
+        self.form = self._form(bottom[0].shape, bottom[1].shape)
         labels = self._labels(bottom)
         overlap = partial(yolo.iou, corners=self.form.corners)
         self.gradient = g = np.zeros_like(grid.numbers)

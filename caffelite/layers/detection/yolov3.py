@@ -61,13 +61,6 @@ class Yolov3(Loss):
     """
 
     options_field = "yolov3_param"
-
-    def box_labels(self):
-        return yolo.labels(self.options)
-
-    def box_code(self):
-        return yolo.anchor_code(self.options)
-
     ignored = {
         "side": "maps have the size of the bottom",
         "noobject_scale": "MobileNet-YOLO does not use it, either",
@@ -86,6 +79,12 @@ class Yolov3(Loss):
     @property
     def kind(self):
         return self.options.IouLoss.Name(self.options.iou_loss)
+
+    def box_labels(self):
+        return yolo.labels(self.options)
+
+    def box_code(self):
+        return yolo.anchor_code(self.options)
 
     def setup(self, bottom_shapes):
         options, mask = self.options, list(self.options.mask)
