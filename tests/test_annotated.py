@@ -22,15 +22,19 @@ from caffelite.data.noise import Degrade
 from caffelite.data.sampler import BoxCrop, SampleCrop, cropped, shares
 from caffelite.errors import CaffeliteError, DataError
 from caffelite.kernels import hsv, windows
+from caffelite.layers.base import create_layer
 from caffelite.layers.data.box_data import BoxData
 from caffelite.proto.caffe_pb2 import (
     AnnotatedDataParameter,
+    AnnotatedDatum,
     BatchSampler,
     EmitConstraint,
+    NetParameter,
     ResizeParameter,
     SampleConstraint,
     TransformationParameter,
 )
+from caffelite.proto.text import parse
 from caffelite.view.samples import Samples, framed
 
 GOLDEN = Path(__file__).parent / "golden" / "detection_data"
@@ -202,6 +206,18 @@ def test_boxes_beyond_those_that_labels_hold_are_told_of(tmp_path, caplog):
     (labels,) = labels_of(tmp_path, "BoxData", "label_boxes: 3", boxes=[many])
     assert labels.shape == (2, 15) and (labels[0].reshape(3, 5)[:, 1] == 0.25).all()
     assert "A picture has 4 boxes, of which labels hold the first 3" in caplog.text
+
+
+def test_pictures_with_a_label_and_no_boxes_give_it(tmp_path):
+    with LmdbWriter(tmp_path / "db") as database:
+        for label in range(2):
+            record = AnnotatedDatum(datum=from_pixels(PICTURE, 5 + label))
+            database.put(b"%d" % label, record.SerializeToString())
+    (labels,) = labels_of(tmp_path, "AnnotatedData")
+    assert labels.tolist() == [5, 6]
+    typed = "annotated_data_param { anno_type: BBOX }"
+    (labels,) = labels_of(tmp_path, "AnnotatedData", options=typed)
+    assert labels.reshape(-1).tolist() == [-1] * 8
 
 
 def test_grids_hold_the_object_of_each_cell(tmp_path):
@@ -494,6 +510,19 @@ def test_boxes_follow_the_crops_of_samplers():
         assert image.shape != picture.shape
         if len(boxes) and (image > 125).any():
             np.testing.assert_allclose(boxes.corners[0], around_bright(image), atol=0.03)
+
+
+def test_sizes_are_told_without_data():
+    text = """layer { name: "data" type: "AnnotatedData" top: "data" top: "label" %s
+        transform_param { mean_value: [1, 2, 3] resize_param { height: 30 width: 40 %s } }
+        data_param { source: "none" batch_size: 8 backend: LMDB } }"""
+    for options, mode, want in (
+        ("", "", [(8, 3, 30, 40), (1, 1, 1, 8)]),
+        ("annotated_data_param { yolo_data_type: 1 }", "", [(8, 3, 30, 40), (8, 1, 300, 5)]),
+        ("", "resize_mode: FIT_SMALL_SIZE", [(8, 3, 0, 0), (1, 1, 1, 8)]),
+    ):
+        (param,) = parse(text % (options, mode), NetParameter).layer
+        assert create_layer(param).told_shapes() == want
 
 
 # Same seed, same samples

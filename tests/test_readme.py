@@ -193,11 +193,18 @@ def there(module):
     return importlib.util.find_spec(module) is not None
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/pages/python.md"])
-def test_the_lines_in_python_run(name, lenet, capsys):
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("README.md", "(20, 1, 5, 5)"),
+        ("docs/pages/python.md", "(20, 1, 5, 5)"),
+        ("docs/pages/detection.md", "[[0.  3.  0.  0.5 0.2 0.9 0.9 0. ]]"),
+    ],
+)
+def test_the_lines_in_python_run(name, printed, lenet, capsys):
     code = shortened("\n".join(blocks(ROOT / name, "python"))).replace("step(100)", "step(1)")
     exec(code, {})
-    assert "(20, 1, 5, 5)" in capsys.readouterr().out
+    assert printed in capsys.readouterr().out
 
 
 EXTENDING = ROOT / "docs" / "pages" / "extending.md"

@@ -68,6 +68,7 @@ class AnnotatedSource(DatumSource):
     """The AnnotatedDatums in a database; a sample is (pixels, Boxes).
 
     Datums that have boxes in their float_data, as those of the first YOLO in Caffe, are read, too.
+    Where a record says no type of annotations, it has a label of the picture: `Boxes.of_picture`.
     Boxes that are no boxes, since they have no area, lie outside of the picture or are not made of
     numbers, are left out, and those that reach beyond the picture are cut off there, as SSD's Caffe
     does both. The first of each kind is named in a warning, and `faults` counts them; so are those
@@ -89,6 +90,8 @@ class AnnotatedSource(DatumSource):
             raise self._no_datum(record, "is not an AnnotatedDatum, or a damaged one") from None
         if message.HasField("datum") and message.type == AnnotatedDatum.BBOX:
             boxes = boxes_of(message)
+            if not (message.HasField("type") or len(boxes)) and datum.HasField("label"):
+                boxes.of_picture = datum.label
         elif message.HasField("datum"):
             kind = AnnotatedDatum.AnnotationType.Name(message.type)
             raise self._no_datum(record, f"has annotations of the type {kind}, expected BBOX")

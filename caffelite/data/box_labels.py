@@ -31,6 +31,16 @@ class Rows:
         return [(1, 1, max(1, boxes), COLUMNS)]
 
 
+class Numbers:
+    """batch: a label for each picture, as SSD's convert_annoset stores it without boxes."""
+
+    def __call__(self, boxes):
+        return [np.array([own.of_picture for own in boxes])]
+
+    def shapes(self, batch, boxes):
+        return [(batch,)]
+
+
 @dataclass
 class Fives:
     """A row of `count` boxes for each picture, five numbers each, and 0 behind the last.

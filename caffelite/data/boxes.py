@@ -48,6 +48,7 @@ class Boxes:
         self.uncut = False
         self.stretch = 1.0, 1.0  # factors of x and y, once all is cut
         self.raw = False  # whether the picture is stored as pixels, not as a file
+        self.of_picture: int | None = None  # its own label, where it has that instead of boxes
 
     def copy(self) -> Boxes:
         """The same boxes, to be moved by themselves."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from ... import rng
 from ...data.boxes import Boxes
+from ...data.geometry import RandomStretch
 from ...data.image import gray_hint
 from ...data.order import ORDERS
 from ...data.prefetch import Prefetch
@@ -81,7 +82,14 @@ class PrefetchedLayer(SourceLayer):
         """(height, width) of the pictures that it gives, 0 where the text does not tell."""
         transform = self.param.transform_param
         crop = transform.crop_size
-        return (crop, crop) if crop else (transform.crop_h, transform.crop_w)
+        if crop or transform.crop_h:
+            return (crop, crop) if crop else (transform.crop_h, transform.crop_w)
+        resize = (*transform.resize_params, transform.resize_param)[0]
+        exact = resize.resize_mode != ResizeParameter.FIT_SMALL_SIZE
+        later = "random_resize_param", "random_aspect_ratio_param"
+        if not exact or any(map(transform.HasField, later)) or RandomStretch(transform).is_on:
+            return 0, 0
+        return resize.height, resize.width
 
     def told_channels(self):
         """Their channels, or 0."""

@@ -3,7 +3,7 @@ import os
 
 from ...data.annotated import AnnotatedSource
 from ...data.annotated_transform import AnnotatedTransformer
-from ...data.box_labels import Fives, Rows
+from ...data.box_labels import Fives, Numbers, Rows
 from ...data.label_map import class_names
 from ...data.sampler import JitterCrop, SampleCrop
 from ...errors import DataError
@@ -33,7 +33,8 @@ class AnnotatedData(Data):
            picture in the batch, its label, its instance, xmin, ymin, xmax, ymax in fractions of the
            sides, and whether it is difficult; without any box, one row of -1. With
            yolo_data_type: 1, batch_size x 1 x 300 x 5: class from 0, middle x, y, width, height of
-           each box that is not difficult, then 0
+           each box that is not difficult, then 0. Where records have a label of the picture, and
+           no type of annotations, batch_size labels
     Options (data_param)
         source, backend, batch_size, prefetch, shuffle: as for Data
     Options (annotated_data_param)
@@ -147,13 +148,16 @@ class AnnotatedData(Data):
 
     def make_labels(self):
         options = self.param.annotated_data_param
+        if self.source and self.source.label(0).of_picture is not None:
+            if not options.HasField("anno_type"):
+                return Numbers()
         return Fives(MOST_BOXES, options.train_diffcult) if options.yolo_data_type else Rows()
 
     def top_shapes(self, data_shape):
         """Labels for all boxes of the first batch; each batch has its own number."""
         first = range(self.options.batch_size)
         boxes = sum(len(self.source.label(number)) for number in first)
-        return [data_shape, *self.make_labels().shapes(len(first), boxes)]
+        return [data_shape, *self.loader.make_labels.shapes(len(first), boxes)]
 
     def told_labels(self, batch):
         return self.make_labels().shapes(batch, 0)[: self.num_tops - 1]
