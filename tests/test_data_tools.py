@@ -57,6 +57,8 @@ def test_records_are_those_that_caffe_wrote(tmp_path, capsys):
         ("convert_imageset", "convert_imageset"),
         ("compute_image_mean", "compute_image_mean"),
         ("extract_features", "extract_features"),
+        ("convert_annoset", "convert_annoset"),
+        ("get_image_size", "get_image_size"),
         ("upgrade_net_proto_text", "upgrade"),
         ("upgrade_net_proto_binary", "upgrade"),
         ("upgrade_solver_proto_text", "upgrade"),

@@ -55,7 +55,10 @@ _GROUPS = {
     "use a trained net": ("classify", "predict", "detect", "extract_features"),
     "look at nets": ("summary", "draw", "view", "visualize", "lint", "diff", "layers"),
     "begin": ("demo", "models", "init"),
-    "data": ("dataset", "browse", "anchors", "convert_imageset", "compute_image_mean"),
+    "data": (
+        *("dataset", "browse", "anchors", "convert_imageset", "compute_image_mean"),
+        *("convert_annoset", "get_image_size"),
+    ),
     "files and scripts of Caffe's": ("upgrade", "convert", "run", "links"),
     "this installation": ("doctor", "device_query", "completion"),
 }  # and those that are in none, in one of their own

@@ -9,7 +9,7 @@ from .. import reading
 from ..errors import DataError
 from ..proto.caffe_pb2 import Datum, ResizeParameter
 from .datum import from_pixels
-from .geometry import resized
+from .geometry import resized, within
 from .image import INDICES, decode
 from .image import encode as to_file
 from .image_list import read_picture
@@ -23,6 +23,8 @@ class DatumEncoder:
 
     color : store blue, green and red (True), gray (False), or labels, as INDICES decodes them
     size : (height, width) to resize to, or None
+    dims : in proportion, the least that the shorter side has, and the most that the longer one has,
+        0 for none; a `size` goes before them
     cut : keep proportions, and cut off what is over on two sides, instead of squeezing
     encoded : store files, not pixels
     kind : the files' type, "png", "jpg", ...; by default the one they have
@@ -31,6 +33,7 @@ class DatumEncoder:
 
     color: bool | str = True
     size: tuple | None = None
+    dims: tuple = (0, 0)
     cut: bool = False
     encoded: bool = False
     kind: str = ""
@@ -47,7 +50,7 @@ class DatumEncoder:
         kind = self.kind.lower() or ending
         if self.color is INDICES and (kind or "png") not in LOSSLESS:
             raise DataError(f"labels are not kept in a {kind} file; store png, or pixels")
-        as_it_is = self.size is None and self.color is not INDICES
+        as_it_is = self.size is None and not any(self.dims) and self.color is not INDICES
         if as_it_is and ending.replace("jpeg", "jpg") == kind.replace("jpeg", "jpg"):
             data = reading.data(path)
             own = decode(data)
@@ -57,24 +60,29 @@ class DatumEncoder:
         return Datum(data=data, label=label, encoded=True), decode(data)
 
     def _pixels(self, path):
+        if self.size is None and any(self.dims):
+            pixels = decode(path, self.color)
+            modes = [ResizeParameter.NEAREST] if self.color is INDICES else ()
+            return resized(pixels, *within(pixels.shape, *self.dims), modes)
         if self.size is None or not self.cut:
             return read_picture(path, self.color, self.size)
         modes = [ResizeParameter.NEAREST] if self.color is INDICES else ()
         return _cut(decode(path, self.color), *self.size, modes)
 
-    def encode_all(self, entries, path_of):
+    def encode_all(self, entries, path_of, label=None):
         """Yield (name, label, Datum, pixels, problem) for each (name, label), in their order.
 
-        path_of(name) is where the picture lies. One that cannot be read has a problem, a DataError,
-        instead of Datum and pixels.
+        path_of(name) is where the picture lies; a `label` is that of all Datums. A picture that
+        cannot be read has a problem, a DataError, instead of Datum and pixels.
         """
 
         def one(entry):
-            name, label = entry
+            name, own = entry
             try:
-                return (name, label, *self.encode(path_of(name), label), None)
+                datum, pixels = self.encode(path_of(name), own if label is None else label)
+                return name, own, datum, pixels, None
             except (DataError, OSError) as problem:
-                return name, label, None, None, problem
+                return name, own, None, None, problem
 
         return _in_order(one, entries)
 

@@ -65,6 +65,20 @@ def with_short_side(shape, size):
     return int(np.float32(height) / np.float32(width) * np.float32(size)), size
 
 
+def within(shape, least, most):
+    """(height, width) of a picture of this shape, in proportion, between bounds, 0 for none.
+
+    The shorter side is not below `least`, unless the longer one were above `most` then.
+    """
+    sides = shape[1:]
+    factor = np.float32(1)
+    if least and min(sides) < least:
+        factor = np.float32(least) / np.float32(min(sides))
+    if most and int(factor * np.float32(max(sides))) > most:
+        factor = np.float32(most) / np.float32(max(sides))
+    return tuple(max(1, round(side * float(factor))) for side in sides)
+
+
 class Resize:
     """height x width: squeezed (WARP), covering it (FIT_SMALL_SIZE), or within it and padded.
 

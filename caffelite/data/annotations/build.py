@@ -92,7 +92,6 @@ def build(collection, out, encoder, parts, labels=None, skip_bad=False, progress
                     _sound(entries, encoder, faults)
                 ):
                     boxes, kept = boxes_of(entry.annotation, size, numbers, faults)
-                    datum.label = -1
                     key = b"%08d_" % number + os.fsencode(entry.name)
                     database.put(key[:511], annotated(datum, boxes).SerializeToString())
                     facts.add(boxes, kept, size)
@@ -126,19 +125,16 @@ def _refuse(collection, faults, skip_bad):
 
 def _sound(entries, encoder, faults):
     """Yield (entry, Datum, pixels, (height, width) before it was stored) of what can be stored."""
-    good = []
 
     def pairs():
         for entry in entries:
             if entry.problem or entry.annotation is None:
                 faults.add(_PICTURE, entry.name, entry.problem)
                 continue
-            good.append(entry)
-            yield entry.path, 0
+            yield entry.path, entry
 
-    stored = encoder.encode_all(pairs(), lambda path: path)
-    for number, (path, _, datum, pixels, problem) in enumerate(stored):
-        entry, good[number] = good[number], None
+    stored = encoder.encode_all(pairs(), lambda path: path, label=-1)
+    for path, entry, datum, pixels, problem in stored:
         if problem is not None:
             faults.add(_PICTURE, path, str(problem))
             continue
