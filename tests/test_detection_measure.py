@@ -230,6 +230,26 @@ def test_a_net_without_boxes_is_no_test_of_a_detector():
         caffelite.get_solver(param)
 
 
+def test_cells_of_the_first_yolo_are_evaluated_too():
+    """One cell, whose box is right, of one of two classes: 1 and, without a true box, 0."""
+    text = """
+    layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 7 } } }
+    layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 1 dim: 7 } } }
+    layer { name: "eval" type: "EvalDetection" bottom: "x" bottom: "y" top: "eval"
+      eval_detection_param { side: 1 num_class: 2 num_object: 1 } }"""
+    net = Net.from_param(parse(text, caffe_pb2.NetParameter))
+    net.blobs["x"].data[...] = [0.1, 0.9, 0.8, 0.5, 0.5, 0.4**0.5, 0.4**0.5]
+    net.blobs["y"].data[...] = [0, 1, 1, 0.5, 0.5, 0.4, 0.4]
+    asked = 'eval_type: "detection" show_per_class_result: true'
+    _, measure = measures.of_tests(net, parse(asked, caffe_pb2.SolverParameter))
+    measure.add(Batch.run(net))
+    assert measure.figures() == {"eval": 0.5}
+    assert measure.details() == {"class0": 0, "class1": 1}
+    report = measure.report()
+    assert report["boxes"] == 1 and report["classes"][1]["recall"] == 1
+    assert "mAP VOC2007 = 0.5" in "\n".join(measure.lines())
+
+
 def test_the_command_tells_the_mean_average_precision(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     filler = "data_filler { value: 1 }"

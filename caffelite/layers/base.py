@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -362,7 +362,7 @@ class Layer:
         """The file with the names of the classes of its labels, or "" if there is none."""
         return ""
 
-    def box_labels(self) -> Iterable[int]:
+    def box_labels(self) -> Sequence[int]:
         """The labels of the boxes that it finds, learns or compares; the background is none."""
         return ()
 
