@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from caffelite import measures
+from caffelite.measures import _coco
+
+from .reference import coco as reference
 
 OPS = Path(__file__).parent / "golden/detection/ops"
 RULES = ("11point", "MaxIntegral", "Integral")
@@ -69,6 +72,32 @@ def test_a_box_of_a_crowd_takes_any_number_and_counts_for_none():
     found = [[0, 1, 0.9, 0, 0, 9, 9], [0, 1, 0.8, 50, 50, 60, 60], [0, 1, 0.7, 200, 0, 210, 10]]
     assert measures.coco_eval(found, true, crowd=[1, 0])["AP"] == pytest.approx(1)
     assert measures.coco_eval(found, true)["AP"] < 0.4
+
+
+@pytest.mark.parametrize("area", _coco.AREAS)
+@pytest.mark.parametrize("most", [3, 100])
+def test_coco_counts_as_its_twin_does(area, most):
+    """Many equal scores and overlaps, crowds, areas, and more boxes than count."""
+    random = np.random.default_rng(most)
+
+    def rows(count, *more):
+        corners = random.integers(0, 6, (count, 2)) * 10
+        boxes = np.hstack([corners, corners + random.integers(1, 4, (count, 2)) * 15])
+        keys = random.integers(0, 4, count), random.integers(1, 4, count)
+        return np.column_stack([*keys, *more, boxes]).astype(float)
+
+    true, found = rows(15), rows(60, random.integers(0, 8, 60) / 8)
+    crowd = random.random(15) < 0.2
+    wanted = reference.count(found, true, crowd, _coco.AREAS[area], most)
+    counted = _coco.count(found, true, crowd, within=_coco.AREAS[area], most=most)
+    assert set(counted) == set(wanted)
+    for one, (positives, scores, right, wrong) in wanted.items():
+        own = counted[one]
+        order = np.argsort(-own.scores, kind="stable")
+        assert own.positives == positives
+        np.testing.assert_array_equal(own.scores[order], scores)
+        np.testing.assert_array_equal(own.right[:, order], right)
+        np.testing.assert_array_equal(own.wrong[:, order], wrong)
 
 
 def test_nothing_found_and_nothing_true():

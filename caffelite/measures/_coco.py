@@ -58,29 +58,27 @@ def count(found, true, crowd=None, area=None, within=AREAS["all"], most=MOST_FOU
     ignored = crowd | (area < within[0]) | (area > within[1])
     areas = np.prod(found[:, 5:] - found[:, 3:5], axis=1)
     outside = (areas < within[0]) | (areas > within[1])
-    kept, right, ignoring = [], [], []
+    kept = np.zeros(len(found), bool)
+    right, ignoring = np.zeros((2, len(OVERLAPS), len(found)), bool)
     for rows, theirs in groups(found[:, :2], true[:, :2]):
-        rows = rows[np.argsort(-found[rows, 2], kind="stable")][:most]
-        theirs = theirs[np.argsort(ignored[theirs], kind="stable")]
-        boxes, others = found[rows, 3:], true[theirs, 2:]
-        shares = iou(boxes, others)
-        shares = np.where(crowd[theirs], coverage(boxes, others), shares)
-        taken, free = _take(shares, ignored[theirs], crowd[theirs])
-        kept.append(rows)
-        right.append(taken)
-        ignoring.append(free | (~(taken | free) & outside[rows]))
-    kept = np.concatenate(kept) if kept else np.zeros(0, int)
-    right, ignoring = (
-        np.concatenate(parts, axis=1) if parts else np.zeros((len(OVERLAPS), 0), bool)
-        for parts in (right, ignoring)
-    )
-    classes = found[kept, 1]
+        if len(theirs) or len(rows) > most:
+            rows = rows[np.argsort(-found[rows, 2], kind="stable")][:most]
+        kept[rows] = True
+        if len(theirs):
+            theirs = theirs[np.argsort(ignored[theirs], kind="stable")]
+            boxes, others = found[rows, 3:], true[theirs, 2:]
+            shares = iou(boxes, others)
+            if crowd[theirs].any():
+                shares = np.where(crowd[theirs], coverage(boxes, others), shares)
+            right[:, rows], ignoring[:, rows] = _take(shares, ignored[theirs], crowd[theirs])
+    ignoring |= ~right & outside
     counted = {}
     for one in np.unique(true[~ignored, 1]).tolist():
-        own = classes == one
+        own = np.flatnonzero(kept & (found[:, 1] == one))
+        own = own[np.lexsort((-found[own, 2], found[own, 0]))]  # of equal scores, by image
         hits, wrong = right[:, own], ~(right | ignoring)[:, own]
         positives = int((true[~ignored, 1] == one).sum())
-        counted[int(one)] = Counted(found[kept[own], 2], hits, wrong, positives)
+        counted[int(one)] = Counted(found[own, 2], hits, wrong, positives)
     return counted
 
 

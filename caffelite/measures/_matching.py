@@ -12,10 +12,12 @@ def groups(keys, others):
 
     Rows of both are in their order; those of the second may be none.
     """
-    both, at = np.unique(np.concatenate([keys, others]), axis=0, return_inverse=True)
-    at = at.reshape(-1)
-    first = _rows_of(at[: len(keys)], len(both))
-    second = _rows_of(at[len(keys) :], len(both))
+    numbers = np.zeros(len(keys) + len(others), int)
+    for column in np.concatenate([keys, others]).T:
+        _, at = np.unique(column, return_inverse=True)
+        _, numbers = np.unique(numbers * (at.max(initial=0) + 1) + at, return_inverse=True)
+    count = numbers.max(initial=-1) + 1
+    first, second = (_rows_of(own, count) for own in np.split(numbers, [len(keys)]))
     return [(a, b) for a, b in zip(first, second, strict=True) if len(a)]
 
 
