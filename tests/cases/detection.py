@@ -98,6 +98,7 @@ refused([SQUARE, (2, 1, 6, 5)], region(sizes=SIZES[:4]), error="4 biases, expect
 refused(
     [SQUARE, (2, 1, 6, 5)], region(sizes=[0, *SIZES[1:]]), error="biases: 0, expected sizes abo"
 )
+refused([SQUARE, (2, 1, 6, 5)], "region_loss_param { num: 0 }", error="0 boxes a cell of 20 clas")
 refused([SQUARE, (2, 1, 6, 5)], region("coords: 8"), error="coords: 8, expected 4: x, y, w, h")
 refused([SQUARE, (2, 1, 6, 5)], region('class_map: "m"'), error="class_map is not done; write the")
 refused([SQUARE, (2, 1, 6, 5)], region('softmax_tree: "t"'), error="softmax_tree is not done; tra")
@@ -343,7 +344,8 @@ for cell, words in (
     label[:3, 5] = cell[:3]
     label[3:].reshape(9, 4)[5] = cell[3:]
     refused(FIRST, first(), values={1: label.ravel()}, error=words)
-refused(FIRST, first("side: 0"), error="side: 0, num_object: 2, expected at least 1")
+refused(FIRST, first("side: 0"), error="side is 0, expected the number of cells")
+refused(FIRST, "detection_loss_param { num_class: 0 }", error="2 boxes a cell of 0 classes")
 
 case(
     "EvalDetection",

@@ -29,8 +29,9 @@ def slope(s):
 
 
 def softmax(x, axis):
-    """exp(x) over its sum along an axis."""
-    e = np.exp(x - x.max(axis, keepdims=True))
+    """exp(x) over its sum along an axis; of infinite numbers, no numbers."""
+    with np.errstate(invalid="ignore"):
+        e = np.exp(x - x.max(axis, keepdims=True))
     return e / e.sum(axis, keepdims=True)
 
 
@@ -223,8 +224,15 @@ class Grid(NamedTuple):
     box: np.ndarray  # (4, N, anchors, H, W)
 
 
+def check_some(layer, boxes, classes):
+    """Raise unless a cell has boxes, and there are classes."""
+    if boxes < 1 or classes < 1:
+        raise layer.error(f"{boxes} boxes a cell of {classes} classes, expected at least 1 of each")
+
+
 def check_map(layer, index, shape, anchors, classes):
     """Raise unless bottom `index` has HEAD + classes channels for each anchor."""
+    check_some(layer, anchors, classes)
     channels = anchors * (HEAD + classes)
     if len(shape) != 4 or shape[1] != channels:
         expected = f"(N, {channels}, H, W): {anchors} anchors of {HEAD} and {classes} classes"

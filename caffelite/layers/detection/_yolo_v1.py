@@ -22,6 +22,9 @@ def count(side, classes, boxes):
 
 def check_count(layer, shape, side, classes, boxes):
     """Raise unless bottom 0 has as many numbers a picture."""
+    yolo.check_some(layer, boxes, classes)
+    if side < 1:
+        raise layer.error("side is 0, expected the number of cells in a row")
     expected = count(side, classes, boxes)
     if not shape or np.prod(shape[1:]) != expected:
         words = (

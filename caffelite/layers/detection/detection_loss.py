@@ -58,10 +58,6 @@ class DetectionLoss(Loss):
 
     def infer_shapes(self, bottom_shapes):
         options, (scores, labels) = self.options, bottom_shapes
-        if options.side < 1 or options.num_object < 1:
-            raise self.error(
-                f"side: {options.side}, num_object: {options.num_object}, expected at least 1"
-            )
         v1.check_count(self, scores, options.side, options.num_class, options.num_object)
         v1.check_labels(self, labels, scores[0], options.side)
         return [()]

@@ -146,7 +146,8 @@ class Yolov3(Loss):
         self._classes(cell, truths.label, found[yolo.HEAD :])
         if self.kind == "MSE" or not len(which):
             return 0
-        return np.mean(1 - COUNTED[self.kind](box, truths.box))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.mean(1 - COUNTED[self.kind](box, truths.box))
 
     def _anchors(self, truths, size):
         """(truth, anchor, its place in the mask) of all that learn, in the order of the labels."""
@@ -179,9 +180,10 @@ class Yolov3(Loss):
     def _overlapping(self, truths, found, box):
         """Gradients that make boxes overlap more with those that they should be."""
         box = np.concatenate([box[:2], np.where(box[2:] == 0, 1, box[2:])])
-        g = pull(box, truths.box, self.kind)
-        g[2:] *= np.exp(found[2 : yolo.COORDS])
-        g *= -self.options.iou_normalizer
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of wild predictions
+            g = pull(box, truths.box, self.kind)
+            g[2:] *= np.exp(found[2 : yolo.COORDS])
+            g *= -self.options.iou_normalizer
         g[~np.isfinite(g)] = 0
         return np.clip(g, -self.options.max_delta, self.options.max_delta)
 
