@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from random import Random as Pick
 
 import numpy as np
 import pytest
@@ -36,6 +37,8 @@ from caffelite.proto.caffe_pb2 import (
 )
 from caffelite.proto.text import parse
 from caffelite.view.samples import Samples, framed
+
+from .test_transform import drawn
 
 GOLDEN = Path(__file__).parent / "golden" / "detection_data"
 PICTURE = np.random.default_rng(0).integers(0, 256, (3, 24, 32), np.uint8)
@@ -665,3 +668,30 @@ def test_pages_show_boxes_as_the_net_gets_them(tmp_path):
     assert frame[15, 16] and frame[35, 43] and not frame[20:30, 20:40].any()
     assert [shown.shape for shown in seen] == [(3, 90, 120)] * 2
     assert boxes.corners[0].tolist() == np.float32([0.2, 0.25, 0.55, 0.6]).tolist()
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_options_end_in_anything_but_an_error_of_ours(tmp_path):
+    fine = 0
+    for seed in range(400):
+        pick, random = Pick(seed), np.random.default_rng(seed)
+        param = drawn(TransformationParameter(), pick, "none")
+        for name in ("noise_param", "emit_constraint", "expand_param"):
+            if pick.random() < 0.3:
+                drawn(getattr(param, name), pick, "none").SetInParent()
+        sampler = drawn(BatchSampler(), pick, "none")
+        corners = np.sort(random.random((pick.choice([0, 1, 3]), 2, 2)), axis=1).reshape(-1, 4)
+        boxes, image = Boxes(corners, range(len(corners))), photo(pick.choice([1, 3]), (13, 17))
+        try:
+            with np.errstate(all="ignore"):  # scale and noise may be infinite
+                crop = SampleCrop([sampler])
+                transformer = AnnotatedTransformer(param, True, crop=lambda _, crop=crop: crop)
+                (image,) = transformer.prepare(image, random, boxes)
+                out = np.empty((1, *transformer.output_shape(image.shape)), np.float32)
+                transformer.transform([image], random, out, [boxes])
+                transformer.finish(out[0], random, boxes)
+            fine += 1
+        except DataError:
+            continue
+        assert boxes.sound().all() and (boxes.corners >= 0).all()
+    assert 20 < fine < 380

@@ -116,7 +116,9 @@ layer { name: "found" type: "YoloDetectionOutput" bottom: "conv" top: "found" #!
         biases: 1 biases: 2 biases: 2 biases: 2 } }
 """,
     "a detector whose heads do not fit its priors": DETECTOR.replace(
-        "num_output: 16", "num_output: 24 #! box-heads\n"),
+        "num_output: 16", "num_output: 24 #! box-heads\n").replace(
+        'layer { name: "loss"', 'layer { name: "loss" #! shape\n').replace(
+        'layer { name: "found"', 'layer { name: "found" #! shape\n'),
     "a comment": """
 # lint: ignore unknown-typo #! unknown-rule
 layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }

@@ -532,6 +532,10 @@ def test_shards_share_the_samples_out_and_draw_for_themselves():
         ('lighting_param { std: -1 pca_file: "none" }', "std: -1"),
         ("noise_std: -1", "noise_std: -1"),
         ("color_shift: -1", "color_shift: -1, expected 0 to 255"),
+        (
+            "vertical_stretch_lower: 1 vertical_stretch_upper: inf",
+            "vertical_stretch_upper: inf: expected a lower",
+        ),
         ("color_shift: nan", "color_shift: nan, expected 0 to 255"),
         ("color_shift: [1, 2]", "color_shift: given 2 times, expected 1 or 3"),
         ("crop_size: 5 crop_h: 5 crop_w: 6", "crop_size, or crop_h and crop_w"),

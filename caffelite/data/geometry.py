@@ -291,7 +291,7 @@ def _bounds(param, stem, least=0):
     lower, upper = getattr(param, f"{stem}_lower"), getattr(param, f"{stem}_upper")
     if not (lower or upper):
         return None
-    if not (least <= lower <= upper and lower > 0):
+    if not (least <= lower <= upper < np.inf and lower > 0):
         raise DataError(
             f"transform_param: {stem}_lower: {lower:g}, {stem}_upper: {upper:g}: expected a lower "
             f"bound {f'of at least {least}' if least else 'above 0'}, and an upper one no less"
