@@ -244,6 +244,14 @@ _KINDS = [
         Kind("data.mdb", "the data file of an LMDB", "an LMDB is the folder that holds it"),
         rb"\0{8}.{8}\xde\xc0\xef\xbe",
     ),
+    (
+        Kind(
+            "darknet weights",
+            "weights of Darknet (.weights)",
+            "caffelite convert makes a .caffemodel of them, with their .cfg as --model",
+        ),
+        rb"\0{4}[\x01\x02]\0{3}[\0-\x09]\0{3}.{6}",
+    ),
     (Kind("program", "a program"), rb"\x7fELF|MZ\x90\0|\xcf\xfa\xed\xfe\x07"),
     (
         Kind("Keras", "a Keras model (HDF5)", _CONVERT),
@@ -270,7 +278,12 @@ _KINDS = [
         + rb")\b)",
     ),
     (
-        Kind("darknet", "the text of a Darknet net (.cfg)", is_text=True),
+        Kind(
+            "darknet",
+            "the text of a Darknet net (.cfg)",
+            "caffelite convert makes a prototxt of it",
+            is_text=True,
+        ),
         _COMMENTS + rb"\[net(?:work)?\]\s*\n[\s#\w]",
     ),
     (Kind("ncnn", "the text of an NCNN net", is_text=True), rb"7767517"),

@@ -471,6 +471,23 @@ def test_the_nets_of_the_zoo_are_those_that_are_converted(name):
     assert stored == shapes
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["yolo-v2", "yolo-v2-tiny", "yolo-v3-tiny"])
+def test_a_whole_net_computes_what_opencv_computes(name):
+    dnn = pytest.importorskip("cv2").dnn
+    if not hasattr(dnn, "readNetFromDarknet"):
+        pytest.skip("this OpenCV reads no Darknet nets")
+    net = cfg("\n".join(ZOO[name]), 416, 416)
+    write(values(net))
+    bottom = net.param.layer[-1].bottom[-1]
+    x, y = ran(built(net), bottom)
+    theirs = dnn.readNetFromDarknet("net.cfg", "net.weights")
+    theirs.setInput(x)
+    number = int(bottom.removeprefix("layer").removesuffix("-conv"))
+    expected = theirs.forward(f"conv_{number - 1}")
+    np.testing.assert_allclose(y, expected, rtol=1e-2, atol=1e-3 * np.abs(expected).max())
+
+
 # The command
 
 
@@ -490,7 +507,10 @@ def test_the_command_makes_a_net_and_its_weights(capsys):
     ("words", "told"),
     [
         ("net.weights out.caffemodel", "weights of Darknet need their .cfg: give it as --model"),
-        ("net.cfg out.caffemodel", "of a .cfg a net is made; expected a name with .prototxt"),
+        (
+            "net.cfg out.caffemodel",
+            "is the text of a Darknet net: a prototxt is made of it, and out.caffemodel",
+        ),
         ("net.weights out.h6 --model net.cfg", "the ending says what to make"),
         ("a.caffemodel out.h5 --partial", "--partial is for weights of Darknet"),
     ],

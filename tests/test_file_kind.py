@@ -156,6 +156,7 @@ FILES = {  # the words that say what it is: a function that makes it
     "the log of a training (JSON)": lambda: b'{"event": "start", "iteration": 0}\n',
     "a Python script": lambda: b"# mine\nimport caffe\nnet = 1\n",
     "the text of a Darknet net": lambda: b"[net]\nbatch=64\n\n[convolutional]\n",
+    "weights of Darknet": lambda: struct.pack("<3iq2f", 0, 2, 0, 64000, 0.5, -1),
     "text in UTF-16": lambda: NET.encode("utf-16"),
     "bytes that are all 0": lambda: bytes(5000),
     "an SQLite database": lambda: b"SQLite format 3\0" + bytes(100),

@@ -1,4 +1,4 @@
-"""The detectors of models/: an iteration of training and a test, on pictures that are made up."""
+"""The detectors of models/: two iterations of training and a test, on made-up pictures."""
 
 import io
 from pathlib import Path
@@ -37,7 +37,7 @@ def pictures(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*NETS, *LARGE])
-def test_a_detector_trains_an_iteration_and_is_tested(name, pictures, tmp_path, monkeypatch):
+def test_a_detector_trains_and_is_tested(name, pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     param, net = (
         read_solver(str(ROOT / "solvers" / f"{name}.prototxt")),

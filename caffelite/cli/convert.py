@@ -84,7 +84,10 @@ def _net_of_darknet(args):
     from ..proto.text import to_text
 
     if not args.out.endswith((".prototxt", ".pt", ".prototext")):
-        raise UsageError(f"{args.out}: of a .cfg a net is made; expected a name with .prototxt")
+        raise UsageError(
+            f"{args.source} is the text of a Darknet net: a prototxt is made of it, and "
+            f"{args.out} is no name of one"
+        )
     net = DarknetNet(args.source)
     write_atomically(args.out, to_text(net.param).encode())
     count = len(net.param.layer)
