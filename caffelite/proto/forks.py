@@ -288,6 +288,8 @@ TYPES = {
     "SpatialDropout": INTEL,
     "ContinuationIndicator": INTEL,
     "MnActivation": INTEL,
+    "AssistedExcitation": YOLO,
+    "GaussianYolov3": YOLO,
     "YoloSeg": YOLO,
     "SegmentationEvaluate": YOLO,
     "VideoData": TSN,
