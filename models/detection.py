@@ -54,12 +54,33 @@ class Annotated:
 
     def layer(self, phase):
         """{name of a top: top}."""
-        training = phase == TRAIN
-        part, modes = ("trainval", EVERY) if training else ("test", [P.Resize.LINEAR])
+        grid = self.grid if phase == TRAIN else None
+        kind, cells = (L.BoxData, {"side": grid}) if grid else (L.AnnotatedData, {})
+        tops = kind(
+            name="data",
+            include={"phase": phase},
+            transform_param=self.transform(phase),
+            data_param={
+                "source": self.source(phase),
+                "batch_size": self.batch_sizes[phase],
+                "backend": P.Data.LMDB,
+                **cells,
+            },
+            annotated_data_param=self.options(phase),
+            ntop=2,
+        )
+        return dict(zip(("data", "label"), tops, strict=True))
+
+    def source(self, phase):
+        part = "trainval" if phase == TRAIN else "test"
+        return f"data/{self.folder}/{self.folder}_{part}_lmdb"
+
+    def transform(self, phase):
+        """Options of transform_param."""
+        modes = EVERY if phase == TRAIN else [P.Resize.LINEAR]
         resize = {"resize_mode": P.Resize.WARP, "height": self.size, "width": self.size}
         transform = {**self.pixels, "resize_param": {**resize, "interp_mode": modes}}
-        options = {"label_map_file": f"data/{self.folder}/labelmap.prototxt"}
-        if training:
+        if phase == TRAIN:
             transform |= {
                 "mirror": True,
                 "distort_param": DISTORTED,
@@ -67,23 +88,12 @@ class Annotated:
             }
             if self.expand:
                 transform["expand_param"] = {"prob": 0.5, "max_expand_ratio": 4}
-            options |= self.trained
-        grid = self.grid if training else None
-        kind, cells = (L.BoxData, {"side": grid}) if grid else (L.AnnotatedData, {})
-        tops = kind(
-            name="data",
-            include={"phase": phase},
-            transform_param=transform,
-            data_param={
-                "source": f"data/{self.folder}/{self.folder}_{part}_lmdb",
-                "batch_size": self.batch_sizes[phase],
-                "backend": P.Data.LMDB,
-                **cells,
-            },
-            annotated_data_param=options,
-            ntop=2,
-        )
-        return dict(zip(("data", "label"), tops, strict=True))
+        return transform
+
+    def options(self, phase):
+        """Those of annotated_data_param."""
+        labels = {"label_map_file": f"data/{self.folder}/labelmap.prototxt"}
+        return labels | (self.trained if phase == TRAIN else {})
 
 
 def in_test(n):
@@ -115,8 +125,8 @@ class Source:
     """A map that boxes are found in: its blob, and the sizes and shapes of a place's priors.
 
     `least` and `most` are the sides of the smaller square and of the next larger one, in pixels;
-    `ratios` the widths by heights beside 1, each of them also upright. `step` is the distance of
-    places in pixels, which without it is that of the blob.
+    `ratios` the widths by heights beside 1, with `flip` each of them also upright. `step` is the
+    distance of places in pixels, which without it is that of the blob.
     """
 
     name: str
@@ -125,11 +135,12 @@ class Source:
     most: float | None
     ratios: list
     step: int | None = None
+    flip: bool = True
 
     @property
     def priors(self):
         """How many a place has."""
-        return 1 + bool(self.most) + 2 * len(self.ratios)
+        return 1 + bool(self.most) + (1 + self.flip) * len(self.ratios)
 
 
 VARIANCES = [0.1, 0.1, 0.2, 0.2]
@@ -184,7 +195,7 @@ def _priors(n, source):
             "min_size": source.least,
             **({"max_size": source.most} if source.most else {}),
             "aspect_ratio": source.ratios,
-            "flip": True,
+            "flip": source.flip,
             "clip": False,
             "variance": VARIANCES,
             **({"step": source.step} if source.step else {}),

@@ -47,7 +47,12 @@ def layers(path):
 def classifiers():
     """But for those whose prototxts are too long to be kept."""
     models = Path(_zoo.folder("models"))
-    kept = {name for name in _zoo.names() if (models / name / "train_val.prototxt").exists()}
+    kept = {
+        name
+        for name in _zoo.names()
+        if (models / name / "train_val.prototxt").exists()
+        and "DetectionOutput" not in (models / name / "deploy.prototxt").read_text()
+    }
     return one_of_each(sorted(kept - NO_CLASSIFIERS))
 
 
