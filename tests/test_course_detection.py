@@ -11,6 +11,7 @@ import pytest
 
 import caffelite
 from caffelite.kernels import boxes as geometry
+from caffelite.testing import make_layer
 
 FOLDER = Path(__file__).parent.parent / "models" / "course" / "detection"
 SHOWN = re.findall(
@@ -117,3 +118,87 @@ def test_the_table_of_the_page(priors):
             f"{squares[0]:.4g}, {squares[1]:.4g}", f"{counts[1] // places}", f"{counts[1]:,}",
         ])  # fmt: skip
     assert len(rows) == 6
+
+
+# YOLO's loss
+
+
+SIDE, CLASSES, BOXES = 3, 4, 2
+LAMBDA_COORD, LAMBDA_NOOBJ = 5, 0.5
+LOSS = (
+    f"detection_loss_param {{ side: {SIDE} num_class: {CLASSES} num_object: {BOXES} "
+    f"constriant: true coord_scale: {LAMBDA_COORD} noobject_scale: {LAMBDA_NOOBJ} }}"
+)
+
+
+def corners(cell, x, y, root_w, root_h):
+    row, column = divmod(cell, SIDE)
+    x, y, w, h = (column + x) / SIDE, (row + y) / SIDE, root_w**2, root_h**2
+    return [x - w / 2, y - h / 2, x + w / 2, y + h / 2]
+
+
+def goals(numbers, objects):
+    """Of each cell with an object: class, the best box, its overlap, what it should say."""
+    found = {}
+    for cell, (label, x, y, w, h) in objects.items():
+        true = x, y, math.sqrt(w), math.sqrt(h)
+        overlaps = [
+            geometry.iou(corners(cell, *box), corners(cell, *true))[0, 0]
+            for box in numbers[CLASSES + BOXES :, cell].reshape(BOXES, 4)
+        ]
+        found[cell] = label, int(np.argmax(overlaps)), max(overlaps), true
+    return found
+
+
+def as_the_deck_has_it(numbers, objects):
+    """The five sums of the slide, for one picture; numbers are a row for each number of a cell."""
+    total = 0
+    for i in range(SIDE**2):
+        p, confidences = numbers[:CLASSES, i], numbers[CLASSES : CLASSES + BOXES, i]
+        for j in range(BOXES):
+            box = numbers[CLASSES + BOXES :, i].reshape(BOXES, 4)[j]
+            label, best, overlap, true = objects.get(i, (None, None, None, None))
+            if j == best:
+                total += LAMBDA_COORD * ((box - true) ** 2).sum()
+                total += (confidences[j] - overlap) ** 2
+                total += ((p - np.eye(CLASSES)[label]) ** 2).sum()  # once a cell
+            else:
+                total += LAMBDA_NOOBJ * confidences[j] ** 2
+    return total
+
+
+def test_the_gradient_of_yolo_s_loss_is_half_that_of_the_deck_s():
+    random = np.random.default_rng(0)
+    numbers = random.uniform(0.2, 0.8, (2, CLASSES + 5 * BOXES, SIDE**2))
+    objects = [
+        {4: (2, 0.3, 0.6, 0.3, 0.5), 8: (0, 0.5, 0.1, 0.4, 0.2)},
+        {0: (3, 0.9, 0.4, 0.2, 0.2)},
+    ]
+    labels = np.zeros((2, 7, SIDE**2))
+    labels[:, 2] = -1
+    for picture, own in enumerate(objects):
+        for cell, (label, x, y, w, h) in own.items():
+            row, column = divmod(cell, SIDE)
+            labels[picture, 1:3, cell] = 1, label
+            box = (column + x) / SIDE, (row + y) / SIDE, w, h
+            labels[picture, 3:].reshape(SIDE**2, 4)[cell] = box
+    shapes = [(2, numbers[0].size), (2, labels[0].size)]
+    layer, bottom, top = make_layer("DetectionLoss", shapes, LOSS, dtype=np.float64)
+    bottom[0].data[...], bottom[1].data[...] = numbers.reshape(2, -1), labels.reshape(2, -1)
+    layer.forward(bottom, top)
+    top[0].diff[...] = 1
+    layer.backward(top, [True, False], bottom)
+    for picture, own in enumerate(objects):
+        found, targets = (
+            bottom[0].diff[picture].reshape(numbers[0].shape),
+            goals(numbers[picture], own),
+        )
+        expected = np.empty_like(found)
+        for at in np.ndindex(found.shape):
+            moved = []
+            for step in (0.5, -0.5):  # any will do: the sums are of squares
+                other = numbers[picture].copy()
+                other[at] += step
+                moved.append(as_the_deck_has_it(other, targets))
+            expected[at] = moved[0] - moved[1]
+        assert found == pytest.approx(expected / 2 / len(objects), abs=1e-6)
