@@ -123,6 +123,8 @@ def test_equal_scores_keep_their_order_and_no_number_is_no_score():
     scores = np.array([1, 3, np.nan, 3, 1, 3], np.float32)
     assert geometry.best_first(scores).tolist() == [1, 3, 5, 0, 4]
     assert geometry.best_first(scores, top_k=2).tolist() == [1, 3]
+    assert geometry.best_first(scores, top_k=0).tolist() == []
+    assert geometry.best_first(scores * np.inf, top_k=0).tolist() == []
     assert geometry.best_first(scores, above=1).tolist() == [1, 3, 5]
     assert geometry.nms(np.zeros((0, 4)), [], 0.5).tolist() == []
 

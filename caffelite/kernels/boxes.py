@@ -79,7 +79,8 @@ def decode(codes, priors, code="CORNER", variances=None):
     if code == "CORNER_SIZE":
         return priors + codes * np.concatenate([size, size], axis=-1)
     center = codes[..., :2] * size + _center(low, high, plus)
-    half = np.exp(codes[..., 2:]) * size / 2
+    with np.errstate(over="ignore"):  # sides of boxes without end
+        half = np.exp(codes[..., 2:]) * size / 2
     return np.concatenate([center - half, center + half], axis=-1)
 
 
@@ -228,13 +229,13 @@ def best_first(scores, above=-np.inf, top_k=-1):
 
     With `top_k` from 0 on, no more than so many.
     """
-    chosen = np.flatnonzero(scores > above)
-    if 0 <= top_k < len(chosen):
-        values = scores[chosen]
-        last = np.partition(values, len(values) - top_k)[len(values) - top_k] if top_k else np.inf
-        kept = values > last
-        kept[np.flatnonzero(values == last)[: top_k - np.count_nonzero(kept)]] = True
-        chosen = chosen[kept]
+    able = scores > above  # not NaN
+    if 0 <= top_k < np.count_nonzero(able):
+        last = np.partition(scores[able], -top_k)[-top_k] if top_k else np.inf
+        able &= scores >= last
+        if surplus := np.count_nonzero(able) - top_k:
+            able[np.flatnonzero(scores == last)[-surplus:]] = False
+    chosen = np.flatnonzero(able)
     return chosen[np.argsort(-scores[chosen], kind="stable")]
 
 
@@ -273,7 +274,8 @@ def nms(
         order = order[area(boxes[order], pixels) >= least]
     number = boxes.dtype.type
     kept = np.empty((5, len(order)), boxes.dtype)
-    found = _nms(boxes, order, number(threshold), number(eta), inclusive, number(pixels), kept)
+    with np.errstate(invalid="ignore"):  # of two boxes of no area; compiled code tells nothing
+        found = _nms(boxes, order, number(threshold), number(eta), inclusive, number(pixels), kept)
     return order[:found]
 
 
