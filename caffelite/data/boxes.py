@@ -89,6 +89,8 @@ class Boxes:
         Boxes are cut off at its edges, and left out where nothing of them is left, or where `emit`
         says so. A window may be larger than the picture, which then gets a border.
         """
+        if window == WHOLE and self._are_whole():
+            return
         x1, y1, x2, y2 = window
         corners = self.corners
         kept = np.all((corners[:, :2] < (x2, y2)) & (corners[:, 2:] > (x1, y1)), axis=1)
@@ -103,6 +105,14 @@ class Boxes:
         if not kept.all():
             self.keep(kept)
 
+    def _are_whole(self) -> bool:
+        """Whether nothing of any box is to be cut off at the edges of the picture."""
+        if not len(self):
+            return True
+        all_of_it = self.emit is None or self.emit.emit_overlap < 1
+        inside = self.corners.min() >= 0 and self.corners.max() <= 1
+        return bool(all_of_it and inside and self.sound().all())
+
     def resize(self, width: float = 1, height: float = 1) -> None:
         """Follow a picture that fills so much of the new one, in its middle; the rest is a border.
 
@@ -111,6 +121,8 @@ class Boxes:
         share = np.array([width, height], np.float32)
         np.maximum(self.corners[:, :2], 0, out=self.corners[:, :2])
         np.minimum(self.corners[:, 2:], 1 / share, out=self.corners[:, 2:])
+        if width == height == 1:
+            return
         self.corners = self.corners * np.tile(share, 2) + np.tile((1 - share) / 2, 2)
 
     def warp(self, back: Array, away: Array, size: tuple[int, int]) -> None:
