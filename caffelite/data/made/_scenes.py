@@ -24,6 +24,7 @@ INK = 128  # of 255: what is darker is no part of a digit
 _CUT_INK = 64  # ... and of those of mnist-5k, which are cut out so
 _UNHIDDEN = 0.099  # at most, of other digits
 _TRIES = 40  # to place a digit, all digits, or to find a color; then the step before is done anew
+_KEPT = 4096  # scenes, some 10 KB each: databases of labels, captions and tables need them again
 _CHOICES = 8  # of digits and heights for a scene
 
 
@@ -80,16 +81,30 @@ class Digit:
     outline: np.ndarray = field(repr=False)  # what it encloses, alike
     place: list = field(default_factory=lambda: [0, 0])  # row and column of its upper left
     patch: tuple = ()  # rows and columns of what is laid over it, as slices
-    visible_ink: np.ndarray | None = field(default=None, repr=False)  # side x side
+    canvas: np.ndarray | None = field(default=None, repr=False)  # side x side: what is visible
 
     def __post_init__(self):
         self.opaque = self.ink >= INK
         self.total = np.count_nonzero(self.opaque)
 
+    def shrink(self):
+        """Keep of the canvas what lies around the digit; it is many times as large."""
+        self.side = len(self.canvas)
+        self.seen, self.canvas = self.canvas[self.where(self.side)[1]].copy(), None
+
+    @property
+    def visible_ink(self):
+        """side x side: where its ink can be seen."""
+        if self.canvas is not None:
+            return self.canvas
+        canvas = np.zeros((self.side, self.side), bool)
+        canvas[self.where(self.side)[1]] = self.seen
+        return canvas
+
     @property
     def visible(self):
         """The share of its ink that can be seen."""
-        return np.count_nonzero(self.visible_ink) / self.total
+        return np.count_nonzero(self.seen if self.canvas is None else self.canvas) / self.total
 
     @property
     def difficult(self):
@@ -127,6 +142,8 @@ class Scene:
         for _ in range(_CHOICES):
             self.digits = self._choose(random, digits, count)
             if any(self._place_all(random) for _ in range(_TRIES)):
+                for digit in self.digits:
+                    digit.shrink()
                 return
         raise DataError(
             f"{count} digits, {LEAST_HEIGHT} pixels high at least, find no room on {side} x "
@@ -165,7 +182,7 @@ class Scene:
             own[_within(digit.patch, place)] = False
             covered = [(place, own), (digit.patch, True)]
         for other in earlier:
-            lost = sum(np.count_nonzero(other.visible_ink[at] & mask) for at, mask in covered)
+            lost = sum(np.count_nonzero(other.canvas[at] & mask) for at, mask in covered)
             if not self._is_right(other, other.visible - lost / other.total):
                 return False
         waits = digit.way == "digit"
@@ -173,9 +190,9 @@ class Scene:
             return False
         for other in earlier:
             for at, mask in covered:
-                other.visible_ink[at] &= ~np.array(mask)
-        digit.visible_ink = np.zeros((self.side, self.side), bool)
-        digit.visible_ink[place] = own
+                other.canvas[at] &= ~np.array(mask)
+        digit.canvas = np.zeros((self.side, self.side), bool)
+        digit.canvas[place] = own
         return True
 
     def _is_right(self, digit, visible, waits=False):
@@ -311,14 +328,24 @@ class Scenes(Source):
     def __init__(self, digits, seed, count, most, side):
         self._digits, self._seed, self._count = digits, seed, count
         self._most, self._side = most, side
+        self._kept = {}  # number: the scene, and the state of its random numbers
 
     def __len__(self):
         return self._count
 
     def scene(self, number):
         """(the scene, the random numbers that its colors come from)."""
-        random = np.random.RandomState([*self._seed, number % self._count])
-        return Scene(random, self._digits, self._most, self._side), random
+        number %= self._count
+        if number in self._kept:
+            scene, state = self._kept[number]
+            random = np.random.RandomState(0)
+            random.set_state(state)
+            return scene, random
+        random = np.random.RandomState([*self._seed, number])
+        scene = Scene(random, self._digits, self._most, self._side)
+        if number < _KEPT:
+            self._kept[number] = scene, random.get_state()
+        return scene, random
 
     def sample(self, number):
         scene, random = self.scene(number)
