@@ -17,8 +17,11 @@ import pytest
 import caffelite
 from caffelite.cli import main
 from caffelite.data import binaryproto, color, dataset, detections, hdf5, window
+from caffelite.data.annotations import coco, per_picture, yolo
+from caffelite.data.annotations.annotation import Faults, boxes_of
 from caffelite.data.image_list import ImageListSource, read_list
 from caffelite.data.image_pairs import ImagePairSource
+from caffelite.data.label_map import read_label_map
 from caffelite.data.transform import DataTransformer
 from caffelite.errors import CaffeliteError
 from caffelite.predict.preprocessing import Preprocessing
@@ -111,6 +114,37 @@ def reads(read):
     return partial(refused, read)
 
 
+VOC = """<?xml version="1.0"?><annotation><filename>a.jpg</filename><size><width>40</width>
+<height>20</height></size><object><name>cat</name><difficult>0</difficult><bndbox><xmin>4</xmin>
+<ymin>5</ymin><xmax>20</xmax><ymax>15</ymax></bndbox></object></annotation>"""
+COCO = """{"images": [{"id": 7, "file_name": "a.jpg", "width": 40, "height": 20}], "categories":
+[{"id": 3, "name": "cat"}], "annotations": [{"image_id": 7, "category_id": 3, "bbox": [4, 5, 16.5,
+10], "iscrowd": 0}]}"""
+COCO_ONE = """{"image": {"width": 40, "height": 20}, "annotation": [{"category_id": 3, "bbox":
+[4, 5, 16, 10], "iscrowd": 1}]}"""
+YAML = "path: .\ntrain: images\nval: [a, b.txt]\nnames: {0: cat, 1: dog}\n"
+LABELS = """item { name: "none" label: 0 } item { name: "cat" label: 1 display_name: "Cat" }"""
+
+
+def _boxes(read):
+    """Read "file", and make boxes of what is in it on a picture of 40 x 20."""
+
+    def run():
+        found = refused(lambda: read("file"))
+        if found is not None:
+            boxes_of(found, (20, 40), {"cat": 1, "3": 1, "0": 2}, Faults())
+
+    return run
+
+
+def yaml():
+    os.makedirs("yolo", exist_ok=True)
+    attack.put("yolo/data.yaml", Path("file").read_bytes())
+    refused(lambda: yolo.read("yolo/data.yaml"))
+    attack.put("yolo/obj.data", Path("file").read_bytes().replace(b":", b"="))
+    refused(lambda: yolo.read("yolo/obj.data"))
+
+
 def _kinds():
     """{kind: (a sound file of it, what reads the file "file")}; run in an empty folder."""
     attack.put("net.prototxt", attack.NET)
@@ -136,13 +170,21 @@ def _kinds():
         "csv": (attack.CSV, reads(lambda: detections.read_windows("file"))),
         "windows": (attack.WINDOWS, reads(lambda: window.read_windows("file", "", 0.5, 0.5))),
         "names": ("cat\ndog\n", reads(lambda: dataset.read_names("file"))),
+        "voc": (VOC, _boxes(lambda path: per_picture.read(path, "xml"))),
+        "coco": (COCO, reads(lambda: coco.read("file"))),
+        "coco one": (COCO_ONE, _boxes(lambda path: per_picture.read(path, "json"))),
+        "box text": ("3 4 5 20 15\n0 0 0 40 20\n", _boxes(lambda p: per_picture.read(p, "txt"))),
+        "yolo": ("0 0.5 0.5 0.25 0.5\n3 1 1 1 1 0.9\n", _boxes(yolo.read_boxes)),
+        "yaml": (YAML, yaml),
+        "label map": (LABELS, reads(lambda: read_label_map("file"))),
         "hdf5 list": ("a.h5 b.h5\nc.h5\n", reads(lambda: hdf5.Hdf5Source("file", ["x"]))),
     }
     return kinds
 
 
 KINDS = ["net", "solver", "glog", "events", "mean", "filler", "weights", "state", "idx", "card",
-         "list", "axes", "csv", "windows", "names", "hdf5 list"]  # fmt: skip
+         "list", "axes", "csv", "windows", "names", "voc", "coco", "coco one", "box text", "yolo",
+         "yaml", "label map", "hdf5 list"]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,12 +7,14 @@ in obj.data and obj.names, as darknet has them.
 
 import math
 import os
+from collections import Counter
 
 from ... import reading
 from ...errors import DataError
 from ..picture_file import is_picture_name
 from .annotation import Annotation, Collection, Entry, Object, refuse_empty
 
+MOST_CLASS = 100_000
 _YAMLS = "data.yaml", "data.yml", "dataset.yaml"
 _NAMES = "obj.names", "classes.txt", "classes.names", "data.names"
 _PARTS = {"train": ("train",), "test": ("test", "valid", "val")}
@@ -40,14 +42,13 @@ def read(path, root=None):
             given = _usual(base, part, keys)
         pictures = [picture for one in _listed(given) for picture in _pictures(head, base, one)]
         if pictures:
-            parts[part] = [_entry(base, picture, names) for picture in pictures]
+            parts[part] = [_entry(base, picture) for picture in pictures]
     used = [
         int(item.name)
         for entries in parts.values()
         for entry in entries
         if entry.annotation
         for item in entry.annotation.objects
-        if item.name.isdecimal()
     ]
     if not names:
         names = [str(number) for number in range(max(used, default=-1) + 1)]
@@ -59,8 +60,8 @@ def read(path, root=None):
 
 
 def _named(item, names):
-    known = item.name.isdecimal() and int(item.name) < len(names)
-    return item._replace(name=names[int(item.name)]) if known else item
+    number = int(item.name)
+    return item._replace(name=names[number]) if number < len(names) else item
 
 
 def _head(folder):
@@ -77,7 +78,10 @@ def _facts(head):
         facts = reading.yaml_mapping(source, head)
         if facts is None:
             raise DataError(f"{head}: expected names, train and val, as YOLO's data.yaml has them")
-        return facts | {"names": _names_of(head, facts.get("names"))}
+        facts["names"] = _names_of(head, facts.get("names"))
+        if not isinstance(facts.setdefault("path", ""), str):
+            raise DataError(f"{head}: path: expected a folder, not {facts['path']!r}")
+        return facts
     pairs = (line.partition("=") for line in source.splitlines() if "=" in line)
     facts = {key.strip(): value.strip() for key, _, value in pairs}
     if "names" in facts:
@@ -98,7 +102,8 @@ def _names_of(head, names):
 
 
 def _once(where, names):
-    twice = next((name for name in names if names.count(name) > 1), None)
+    counts = Counter(names)
+    twice = next((name for name in names if counts[name] > 1), None)
     if twice is not None:
         raise DataError(f'{where}: names: "{twice}" comes twice; expected a name for each class')
     return names
@@ -146,7 +151,7 @@ def _pictures(head, base, given):
     return [_near(base, line) for line in lines if line]
 
 
-def _entry(base, picture, names):
+def _entry(base, picture):
     name = os.path.relpath(picture, base).replace(os.sep, "/")
     if not os.path.isfile(picture):
         return Entry(name, "", None, f'there is no picture "{picture}"')
@@ -176,13 +181,14 @@ def read_boxes(path):
         words = line.split()
         if not words:
             continue
-        if len(words) not in (5, 6) or not words[0].isdecimal():
+        if len(words) not in (5, 6):
             raise DataError(
                 f"{path}:{number}: expected CLASS X Y WIDTH HEIGHT, not {len(words)} words"
             )
+        label = reading.integer(words[0], f"{path}:{number}", "CLASS", least=0, most=MOST_CLASS)
         x, y, width, height = (_number(word) for word in words[1:5])
         corners = x - width / 2, y - height / 2, x + width / 2, y + height / 2
-        objects.append(Object(str(int(words[0])), corners))
+        objects.append(Object(str(label), corners))
     return Annotation(path, objects, in_fractions=True)
 
 
