@@ -200,8 +200,8 @@ def yolov3(
     focal=False,
     kind="MSE",
     weight=0.25,
-    iou_thresh=1,
-    most=np.inf,
+    iou_thresh=0.5,
+    most=10,
     adds=True,
     eps=0.1,
 ):

@@ -52,8 +52,8 @@ class Yolov3(Loss):
         use_focal_loss: g of the classes as in darknet's focal loss, without eps [false]
         iou_loss: of boxes: MSE, IOU, GIOU, DIOU or CIOU [MSE]
         iou_normalizer: weight of boxes where it is not MSE [0.25]
-        iou_thresh: overlap from which on an anchor learns a box, too; 1: none [1]
-        max_delta: largest g of a box, where iou_loss is not MSE [no limit]
+        iou_thresh: overlap from which on an anchor learns a box, too; 1: none does [0.5]
+        max_delta: largest g of a box, where iou_loss is not MSE [10]
         accumulate: false: the last label on an anchor counts, where iou_loss is not MSE [true]
         label_smooth_eps: eps [0.1]
     Source
