@@ -230,8 +230,6 @@ def _yolov3_loss(n, top, classes, anchors, scale, mask):
         yolov3_param={
             "num_class": classes,
             "num": len(mask),
-            "object_scale": 5,
-            "noobject_scale": 1,
             "class_scale": 1,
             "coord_scale": 1,
             "thresh": 0.7,

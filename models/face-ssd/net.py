@@ -1,4 +1,7 @@
-"""The face detector of OpenCV's samples: SSD on a thin residual net.  Rybnikov, Kurtaev 2017."""
+"""The face detector of OpenCV's samples: SSD on a thin residual net.  Rybnikov, Kurtaev 2017.
+
+lint: ignore bias-before-batch-norm (conv1_h has its bias, as in the published weights)
+"""
 
 from functools import partial
 
