@@ -210,6 +210,8 @@ def test_eval_type_detection_shows_what_forks_show(caplog):
 def test_a_monitor_goes_by_it():
     trained = solver('eval_type: "detection" monitor: "detection_eval" early_stop: 2')
     assert trained.monitor.rises
+    with pytest.raises(SolverError, match="loss of test net 0, which has none; .* detection_eval"):
+        solver('eval_type: "detection" early_stop: 2')
 
 
 def test_options_that_mean_nothing(caplog):

@@ -37,6 +37,12 @@ class Monitor:
             )
         if not self.name and lr_policy.goes_by_what_rises(solver.param):
             self.name = _first_that_rises(measures, solver.param.lr_policy)
+        if is_used and not self.name and not any(solver.test_nets[0].blob_loss_weights.values()):
+            shown = ", ".join(name for measure in measures for name in measure.shows())
+            raise SolverError(
+                f"{_WHO} go by the loss of test net 0, which has none; let monitor name what to go "
+                f"by: {shown}"
+            )
         if self.name and measures:
             self.rises = self._measure(measures).rises(self.name)
 
