@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_made_is_told_and_the_net_goes_on(folder, caplog
     with caplog.at_level(logging.WARNING, "caffelite"):
         show(net, np.load("voc.npz"), 0)
         show(net, np.load("voc.npz"), 1)
-    assert caplog.text.count("output_directory out cannot be made: File exists") == 1
+    assert caplog.text.count("output_directory out cannot be written to: File exists") == 1
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,19 @@ def test_a_folder_that_cannot_be_made_is_told_and_the_net_goes_on(folder, caplog
 )
 def test_files_that_do_not_fit_are_refused_before_anything_is_written(folder, file, text, error):
     Path(file).write_text(text)
-    with pytest.raises(CaffeliteError, match=error):
+    with pytest.raises(CaffeliteError, match=error) as caught:
         show(net_of("voc"), np.load("voc.npz"), 0)
+    assert str(caught.value).startswith('voc.prototxt:5: layer "l" (DetectionOutput): save_output')
     assert os.listdir("out") == []
+
+
+def test_the_layer_names_its_file_of_sizes(folder):
+    os.unlink("name_size.txt")
+    with pytest.raises(CaffeliteError) as caught:
+        show(net_of("evaluate_pixels"), np.load("evaluate_pixels.npz"), 0)
+    assert str(caught.value).startswith(
+        'evaluate_pixels.prototxt:4: layer "l" (DetectionEvaluate): name_size_file: name_size.txt: '
+    )
 
 
 def test_options_that_save_nothing_are_told(folder, caplog):

@@ -1,5 +1,6 @@
 """Files of boxes that a net found in a set of pictures, as SSD's DetectionOutput writes them."""
 
+import errno
 import logging
 import os
 import re
@@ -31,13 +32,15 @@ class SavedDetections:
         self.rows, self.seen, self.pictures = [], 0, []
 
     def begin(self):
-        """Look at the files that it needs; whether there is anything to be saved."""
+        """Look at the files that it needs; whether there is a folder to save anything in."""
         folder = self.param.output_directory
         try:
             os.makedirs(folder, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as problem:
             log.warning(
-                "%s: output_directory %s cannot be made: %s; what the net finds is not saved",
+                "%s: output_directory %s cannot be written to: %s; what the net finds is not saved",
                 *(self.at, folder, problem.strerror),
             )
             return False
@@ -45,7 +48,7 @@ class SavedDetections:
         for label in self.labels:
             if label not in names:
                 raise DataError(
-                    f"{self.at}: label_map_file {self.param.label_map_file} has no label {label}; "
+                    f"label_map_file {self.param.label_map_file} has no label {label}; "
                     f"expected one for each class from {self.labels[0]} to {self.labels[-1]}"
                 )
         self.names = names
@@ -53,7 +56,7 @@ class SavedDetections:
         count = self.param.num_test_image or len(self.pictures)
         if count > len(self.pictures):
             raise DataError(
-                f"{self.at}: num_test_image is {count}, but name_size_file "
+                f"num_test_image is {count}, but name_size_file "
                 f"{self.param.name_size_file} has {len(self.pictures)} pictures"
             )
         self.pictures = self.pictures[:count]

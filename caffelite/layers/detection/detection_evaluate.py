@@ -3,6 +3,7 @@ import logging
 
 import numpy as np
 
+from ...errors import DataError
 from ...kernels import boxes as geometry
 from ..base import Layer, register
 from ._ground_truth import ROW, check_rows, read_ground_truth
@@ -78,7 +79,10 @@ class DetectionEvaluate(Layer):
     def sizes(self):
         """(height, width) of each picture, where they are told; read when first needed."""
         path = self.options.name_size_file
-        return [size for _, size in read_name_sizes(path)] if path else []
+        try:
+            return [size for _, size in read_name_sizes(path)] if path else []
+        except DataError as problem:
+            raise self.error(f"name_size_file: {problem}", DataError) from None
 
     def infer_shapes(self, bottom_shapes):
         check_rows(self, 0, bottom_shapes[0], 7, FOUND)

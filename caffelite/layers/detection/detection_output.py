@@ -1,5 +1,6 @@
 import numpy as np
 
+from ...errors import DataError
 from ...kernels import boxes as geometry
 from ..base import Layer, register
 from ._pixels import check_resize
@@ -182,9 +183,12 @@ class DetectionOutput(Layer):
             return
         if not self.begun:
             self.begun = True
-            if not self.saved.begin():
-                self.saved = None
-                return
+            try:
+                if not self.saved.begin():
+                    self.saved = None
+                    return
+            except DataError as problem:
+                raise self.error(f"save_output_param: {problem}", DataError) from None
         for rows in found:
             self.saved.add(rows)
 
