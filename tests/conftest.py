@@ -9,6 +9,7 @@ import sys
 import zlib
 
 import hypothesis
+import numpy as np
 import pytest
 
 from caffelite import rng
@@ -69,6 +70,21 @@ def seeds_of_the_test(request):
     """Nets that are given no seed get one that depends on the test alone."""
     if not request.config.getoption("--random"):
         rng.set_random_seed(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(autouse=True)
+def one_thread_for_doubles(request):
+    """Loops for all threads are compiled for float32 alone, unless slow tests run, too."""
+    values = request.node.callspec.params.values() if hasattr(request.node, "callspec") else ()
+    if not any(value is np.float64 for value in values) or request.config.getoption("--runslow"):
+        yield
+        return
+    import numba  # not sooner than `pytest_configure` has said how many threads there are
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(before)
 
 
 @pytest.fixture

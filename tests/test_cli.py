@@ -310,6 +310,7 @@ def test_training_goes_on_without_anybody_to_tell(folder, closed):
     assert events[-1]["event"] == "done"  # and nothing else has got into the file
 
 
+@pytest.mark.slow
 @streams
 def test_training_goes_on_when_its_reader_is_gone(folder):
     process = caffelite_process("train", "--solver", "solver.prototxt")
@@ -320,7 +321,13 @@ def test_training_goes_on_when_its_reader_is_gone(folder):
 
 
 @streams
-@pytest.mark.parametrize("words", ["summary net.prototxt", "layers", "--help", "-version"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "summary net.prototxt",
+        *(pytest.param(w, marks=pytest.mark.slow) for w in ("layers", "--help", "-version")),
+    ],
+)
 def test_an_answer_that_cannot_be_written_is_an_error(folder, words):
     """Whether it fails at the end, as a short one, or on the way."""
     assert in_a_shell(f"{words} >/dev/full") == (1, "", "stdout: No space left on device\n")
@@ -624,6 +631,7 @@ def test_a_second_signal_stops_at_once(number, code, folder, monkeypatch):
     assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
 
 
+@pytest.mark.slow
 @posix
 def test_sighup_takes_a_snapshot_and_goes_on(folder):
     code, _ = train_until([(50, signal.SIGHUP), (200, signal.SIGINT)])
@@ -631,6 +639,7 @@ def test_sighup_takes_a_snapshot_and_goes_on(folder):
     assert code == 130 and len(states) == 2 and states[0] < states[1]
 
 
+@pytest.mark.slow
 @posix
 def test_effects_of_signals_can_be_chosen(folder):
     flags = ["-sigint_effect=none", "-sighup_effect", "stop", "-sigterm_effect=none"]
@@ -643,7 +652,10 @@ def test_effects_of_signals_can_be_chosen(folder):
 @posix
 @pytest.mark.parametrize(
     "number, code, said",
-    [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "terminated\n")],
+    [
+        pytest.param(signal.SIGINT, 130, "interrupted\n", marks=pytest.mark.slow),
+        (signal.SIGTERM, 143, "terminated\n"),
+    ],
 )
 def test_a_signal_while_still_building_ends_with_its_code(folder, number, code, said):
     os.mkfifo("late.prototxt")
@@ -715,6 +727,7 @@ def test_a_terminal_gets_what_is_asked_for(folder):
     )
 
 
+@pytest.mark.slow
 def test_quiet_leaves_warnings(folder):
     code, _, err = caffelite_run("train", "-solver=solver.prototxt", "-quiet", "-gpu=0")
     assert (code, err) == (0, "-gpu 0: there is no GPU support here, running on the CPU\n")
@@ -869,6 +882,7 @@ def test_all_about_one_type(capsys):
     assert re.search(r"^  weight_filler: +FillerParameter \{ \.\.\. \}$", out, re.M)
 
 
+@pytest.mark.slow
 def test_threads_are_those_asked_for(folder):
     code = (
         "import sys; from caffelite.cli import main; code = main(sys.argv[1:]);"
@@ -923,6 +937,7 @@ sys.exit(4)
 """
 
 
+@pytest.mark.slow
 def test_a_script_of_pycaffe_runs_as_it_is(folder):
     (folder / "old").mkdir()
     Path("old/script.py").write_text(SCRIPT)
@@ -937,9 +952,14 @@ def test_a_script_of_pycaffe_runs_as_it_is(folder):
 @pytest.mark.parametrize(
     "words, script, code, message",
     [
-        ([], "", 2, "SCRIPT is missing"),
-        (["none.py"], "", 1, "none.py: cannot be read: No such file"),
-        (["script.py"], "print 1", 1, "script.py:1: this is Python 2"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ([], "", 2, "SCRIPT is missing"),
+                (["none.py"], "", 1, "none.py: cannot be read: No such file"),
+                (["script.py"], "print 1", 1, "script.py:1: this is Python 2"),
+            ]
+        ),
         (["script.py"], "import caffe\ncaffe.Net('none.prototxt', 0)", 1, "none.prototxt: no such"),
     ],
 )

@@ -12,6 +12,7 @@ def made():
     return [*sections()]
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_nets_have(made):
     assert course_numbers.PAGE.read_text() == course_numbers.page(made), (
         "python tools/course_numbers.py"

@@ -37,7 +37,10 @@ def test_what_is_none_of_them_is_refused(read, value, message, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "value", "hint"),
-    [("CAFFELITE_CONVOLUTION", "direct,wingorad", "winograd"), ("CAFFELITE_PLAN", "of", "off")],
+    [
+        ("CAFFELITE_CONVOLUTION", "direct,wingorad", "winograd"),
+        pytest.param("CAFFELITE_PLAN", "of", "off", marks=pytest.mark.slow),
+    ],
 )
 def test_a_misspelt_switch_ends_a_command(name, value, hint, tmp_path):
     net = tmp_path / "net.prototxt"

@@ -39,7 +39,7 @@ print(time.process_time() - before)
 @pytest.mark.parametrize(
     ("layer", "pause"),
     # OpenMP's threads look out for more work for some milliseconds before they sleep
-    [("workqueue", 0), ("tbb", 0), ("omp", 0.3)],
+    [pytest.param("workqueue", 0, marks=pytest.mark.slow), ("tbb", 0), ("omp", 0.3)],
 )
 def test_an_idle_process_uses_no_time(layer, pause, require_threading_layer):
     require_threading_layer(layer)

@@ -47,13 +47,13 @@ def layers(path):
 def classifiers():
     """But for those whose prototxts are too long to be kept."""
     models = Path(_zoo.folder("models"))
-    kept = {
-        name
+    size = {
+        name: (models / name / "train_val.prototxt").stat().st_size
         for name in _zoo.names()
         if (models / name / "train_val.prototxt").exists()
         and "DetectionOutput" not in (models / name / "deploy.prototxt").read_text()
     }
-    return one_of_each(sorted(kept - NO_CLASSIFIERS))
+    return one_of_each(sorted(size.keys() - NO_CLASSIFIERS, key=lambda name: (size[name], name)))
 
 
 @pytest.mark.parametrize("name", classifiers())

@@ -18,6 +18,7 @@ for x in (np.zeros(1, "f"), np.zeros(1)):
 """
 
 
+@pytest.mark.slow
 def test_compiling_is_said_once_and_its_code_kept_in_the_users_cache(tmp_path):
     environment = {"PATH": "", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "own")}
     said = [

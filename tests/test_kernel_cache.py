@@ -92,6 +92,7 @@ def test_damaged_code_is_named_and_made_anew(run):
         assert run.files() == files
 
 
+@pytest.mark.slow
 def test_code_of_other_sources_is_compiled_anew(run):
     run()
     source, files = run.folder / "mirrors.py", run.files()
@@ -101,6 +102,7 @@ def test_code_of_other_sources_is_compiled_anew(run):
     assert run.files() == files
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="file sizes are not limited there")
 def test_a_full_disk_means_no_cache(run):
     said = run("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n")
@@ -108,6 +110,7 @@ def test_a_full_disk_means_no_cache(run):
     assert run.files() == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_means_no_cache(run):
     run.cache.write_text("")
     assert "machine code cannot be kept here (Not a directory)" in run()

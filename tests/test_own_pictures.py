@@ -39,6 +39,7 @@ def pictures(tmp_path, monkeypatch):
     save("new.jpg", COLORS["red"])
 
 
+@pytest.mark.slow
 def test_the_commands_do_what_the_page_says(pictures, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     install, *shown, check = commands()

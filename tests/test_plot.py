@@ -102,7 +102,9 @@ def test_smoothing_is_of_training_alone():
     assert plain.y == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+@pytest.mark.parametrize(
+    "kind", ["png", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("svg", "pdf"))]
+)
 def test_pictures(kind, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     out, again = tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"

@@ -165,8 +165,11 @@ APART = {"pictures", "detection"}  # whose commands other files run
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if blocks(page, "console") and page.stem not in APART],
-    ids=lambda page: page.stem,
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem != "README"))
+        for page in PAGES
+        if blocks(page, "console") and page.stem not in APART
+    ],
 )
 def test_commands_run(page, lenet, monkeypatch, capsys):
     """Those of pictures.md and detection.md run in files of their own (test_own_pictures,

@@ -138,6 +138,7 @@ def random_net(generator, depth=4):
     return text
 
 
+@pytest.mark.slow
 def test_a_field_is_right_in_random_nets():
     generator = np.random.default_rng(0)
     exact = [check(random_net(generator), (1, 150), margin=40) for _ in range(20)]

@@ -904,6 +904,7 @@ solver.solve()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "net",
     [pytest.param(NET, id="plain", marks=pytest.mark.slow), pytest.param(CARRYING, id="carrying")],

@@ -312,6 +312,7 @@ def test_turning_by_a_right_angle_is_exact():
     np.testing.assert_array_equal(step(x, Most()), np.rot90(x, axes=(1, 2)))
 
 
+@pytest.mark.slow
 def test_angles_and_shifts_are_drawn_evenly():
     random = rng.generator(3)
     turn, skew, move = warp(rotation=30), warp(shear=30), warp(shift=0.25)
@@ -378,6 +379,7 @@ def test_the_local_warp_is_as_strong_and_smooth_as_it_says(local, sigma):
 # After the crop
 
 
+@pytest.mark.slow
 def test_lighting_has_the_covariance_of_the_data(pca_file):
     text = f'lighting_param {{ pca_file: "{pca_file}" std: 0.5 }} scale: 2 mean_value: 10'
     data = batch(text, [flat(10, 10, 10)], 20000)

@@ -14,7 +14,8 @@ from ._jit import kernel, prange
 @kernel(parallel=True)
 def forward(x, epilogue, y):
     """y = activation((x - center) * slope + offset); `y` may be `x`."""
-    for c in prange(x.shape[1]):
+    for index in prange(x.shape[1]):
+        c = np.int64(index)
         center, slope, offset = activations.linear(epilogue, c)
         channel(x, c, center, slope, offset, epilogue, y)
 
@@ -26,7 +27,8 @@ def backward(y, dy, x, epilogue, dx, dslope, doffset):
     All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, where there is an
     activation.
     """
-    for c in prange(x.shape[1]):
+    for index in prange(x.shape[1]):
+        c = np.int64(index)
         activations.activation_back(y, dy, epilogue, c)
         center, slope, _ = activations.linear(epilogue, c)
         doffset[c], dslope[c] = products(dy, x, c, center)
@@ -40,7 +42,8 @@ def backward(y, dy, x, epilogue, dx, dslope, doffset):
 @kernel(parallel=True)
 def sums(dy, x, center, dslope, doffset):
     """The dslope and doffset of `backward`, without dx."""
-    for c in prange(x.shape[1]):
+    for index in prange(x.shape[1]):
+        c = np.int64(index)
         doffset[c], dslope[c] = products(dy, x, c, center[c])
 
 

@@ -19,7 +19,8 @@ def forward(x, eps, epilogue, mean, variance, y):
     Fills mean and variance, of (C,); variance is the mean square about the mean. `y` may be `x`.
     """
     count = x.shape[0] * x.shape[2]
-    for c in prange(x.shape[1]):
+    for index in prange(x.shape[1]):
+        c = np.int64(index)
         exact_mean, exact_variance = moments(x, c, count)
         mean[c], variance[c] = exact_mean, exact_variance
         _, gamma, beta = activations.linear(epilogue, c)
@@ -57,7 +58,8 @@ def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
     is an activation.
     """
     count = x.shape[0] * x.shape[2]
-    for c in prange(x.shape[1]):
+    for index in prange(x.shape[1]):
+        c = np.int64(index)
         activations.activation_back(y, dy, epilogue, c)
         inverse = 1 / np.sqrt(np.float64(variance[c]) + eps)
         plain, weighted = affine.products(dy, x, c, mean[c])

@@ -9,7 +9,8 @@ from ._jit import kernel, prange
 @kernel(parallel=True)
 def backward(y, dy, epilogue, db):
     """db[c] += sum of dy[:, c], after dy = dy times the slope of the activation that gave y."""
-    for c in prange(dy.shape[1]):
+    for index in prange(dy.shape[1]):
+        c = np.int64(index)
         activations.activation_back(y, dy, epilogue, c)
         db[c] += _sum_channel(dy, c)
 

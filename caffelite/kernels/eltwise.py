@@ -3,6 +3,8 @@
 There are no channels here: the numbers are those of channel 0. The epilogue's map is not read.
 """
 
+import numpy as np
+
 from . import epilogue as activations
 from ._jit import kernel, prange
 from .relu import PART
@@ -16,7 +18,7 @@ def add(a, b, epilogue, y):
         a_part, b_part, y_part = a[own], b[own], y[own]
         for i in range(y_part.size):
             y_part[i] = a_part[i] + b_part[i]
-        activations.activate(y_part, epilogue, 0)
+        activations.activate(y_part, epilogue, np.int64(0))
 
 
 @kernel(parallel=True)
@@ -26,7 +28,9 @@ def spread(y, dy, epilogue, da, db):
         own = slice(part * PART, (part + 1) * PART)
         dy_part, da_part, db_part = dy[own], da[own], db[own]
         one_row = (1, 1, dy_part.size)
-        activations.activation_back(y[own].reshape(one_row), dy_part.reshape(one_row), epilogue, 0)
+        activations.activation_back(
+            y[own].reshape(one_row), dy_part.reshape(one_row), epilogue, np.int64(0)
+        )
         for i in range(dy_part.size):
             da_part[i] = dy_part[i]
         for i in range(dy_part.size):
