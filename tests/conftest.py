@@ -19,7 +19,7 @@ THREADING_LAYERS = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--runslow", action="store_true", help="run the tests marked slow, too")
+    parser.addoption("--runslow", action="store_true", help="run what is marked slow or long, too")
     parser.addoption(
         "--random", action="store_true", help="draw other examples and seeds each time"
     )
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--runslow"):
         skip = pytest.mark.skip(reason="slow; runs with --runslow")
         for item in items:
-            if "slow" in item.keywords:
+            if any(item.iter_markers("slow")) or any(item.iter_markers("long")):
                 item.add_marker(skip)
 
 

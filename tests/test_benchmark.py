@@ -144,27 +144,27 @@ def test_a_step_of_ssd_s_twin_is_a_step_of_the_net():
     assert_same_step(*pair(param), 1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("in_place", [True, False])
 def test_a_step_of_the_twin_is_a_step_of_the_net(in_place):
     """Loss and all gradients, in float64, over every kind of layer that has a translation."""
     assert_same_step(*pair(without_dropout(everything(TRAIN)), in_place=in_place), 1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_twin_gives_the_same_scores_in_the_test_phase():
     net, _, outputs = pair(everything(TEST))
     for name in ("loss", "loss2"):
         assert outputs[name].item() == pytest.approx(float(net.blobs[name].data), rel=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("folder", ["lenet", "cifar10-full"])
 def test_a_small_net_and_its_twin_take_the_same_step(folder):
     assert_same_step(*pair(without_dropout(benchmark.in_memory(folder, TRAIN, 3))), 1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("folder", ["alexnet", "googlenet", "resnet-50", "vgg-16"])
 def test_a_large_net_and_its_twin_take_the_same_step(folder):
     assert_same_step(*pair(without_dropout(benchmark.in_memory(folder, TRAIN, 2))), 1e-6)
@@ -228,7 +228,7 @@ def test_inference_has_no_backward(capsys, tmp_path):
     assert set(result["ms"]["caffelite"]) == {"forward"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_is_that_of_processes_of_their_own(capsys):
     """A parent that holds much must not show in them."""
     ballast = np.ones(150 * 2**20, np.float64)  # 1.2 GB

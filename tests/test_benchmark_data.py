@@ -5,7 +5,7 @@ import pytest
 from tools import benchmark_data
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_loading_is_at_least_three_times_as_fast_as_alexnet(capsys):
     words = ["--pictures", "64", "--steps", "3", "--transforms", "caffe", "inception"]
     rates = benchmark_data.main(words)

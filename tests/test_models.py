@@ -406,15 +406,15 @@ def test_the_maps_of_inception_v3_are_those_of_the_paper(blob, shape):
     assert deployed("inception-v3").blobs[blob].shape[1:] == shape
 
 
-def by_cost(most):
-    """The nets, cheapest first; all but one of a family, and what costs more, are slow tests.
+def by_cost(most, more=pytest.mark.slow):
+    """The nets, cheapest first; all but one of a family are slow tests.
 
-    `most` is in multiply-adds.
+    Those of more than `most` multiply-adds get the mark `more`.
     """
     cost = {name: card(name)[0]["multiply_adds"] for name in NETS}
     for param in one_of_each(sorted(NETS, key=cost.get)):
         (name,) = param.values
-        yield pytest.param(name, marks=pytest.mark.slow) if cost[name] > most else param
+        yield pytest.param(name, marks=more) if cost[name] > most else param
 
 
 @pytest.mark.parametrize("name", [*by_cost(1e8)])
@@ -435,7 +435,7 @@ def test_a_net_runs_forward_and_backward(name):
     assert first.blobs[0].diff.any(), "no gradient gets there"
 
 
-@pytest.mark.parametrize("name", [*by_cost(2.5e7)])
+@pytest.mark.parametrize("name", [*by_cost(2.5e7, pytest.mark.long)])
 def test_the_deploy_net_is_timed_backward_too(name, capsys, monkeypatch):
     nets, backward = {}, caffelite.Net._backward
 

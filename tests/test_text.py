@@ -308,7 +308,7 @@ def caffemodel():
         (caffemodel(), "but this is a .caffemodel, the weights of a net; weights are given as"),
         (bytes(range(256)), "but this is a binary file"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "but this is an HDF5 file"),
-        (gzip.compress(LENET.encode()), "but this is packed (gzip); unpack it first"),
+        (gzip.compress(LENET.encode(), mtime=0), "but this is packed (gzip); unpack it first"),
         (b"PK\x03\x04" + bytes(20), "but this is packed (zip)"),
         (b"\n<!DOCTYPE html>\n<html>", "but this is a web page"),
         (

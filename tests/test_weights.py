@@ -670,7 +670,7 @@ def test_a_model_is_in_memory_once(tmp_path, ending):
     assert load_apart(tmp_path, 64, ending)[0] < 1.3 * 64
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("ending", ["caffemodel", "h5"])
 def test_500_megabytes_load_in_two_seconds(tmp_path, ending):
     growth, seconds = zip(*[load_apart(tmp_path, 500, ending) for _ in range(3)], strict=True)
