@@ -171,7 +171,7 @@ def loading(layer, batches):
 
 
 def feed(args):
-    from caffelite.data.dataset import write_database
+    from caffelite.data.datum import write_database
     from caffelite.data.made import maker
 
     param = read_net(ROOT / "models" / "ssd-digits" / "train_val.prototxt")
