@@ -73,22 +73,26 @@ def unit(n, name, bottom, width, size=3, stride=1):
 
 def trunk(n):
     """Maps of a fourth, an eighth and a sixteenth of the picture's side."""
-    top = unit(n, "1", n.data, 24, stride=2)
-    top = unit(n, "2_1", top, 48, stride=2)
-    top = unit(n, "2_2", top, 48)
-    fourth = unit(n, "2_3", top, 64)
-    top = unit(n, "3_1", fourth, 96, stride=2)
-    eighth = unit(n, "3_2", top, 96)
+    fourth, eighth = _fourth_and_eighth(n)
     top = unit(n, "4_1", eighth, 128, stride=2)
     return fourth, eighth, unit(n, "4_2", top, 128)
 
 
 def one_map(n):
-    """A map of an eighth of the side, whose places see 87 x 87 pixels: more than any digit has."""
+    """A map of an eighth of the side, whose places see 79 x 79 pixels: more than any digit has.
+
+    Its first six convolutions are those of the trunk, so that weights for one fit the other.
+    """
+    _, top = _fourth_and_eighth(n)
+    for number in (3, 4):
+        top = unit(n, f"3_{number}", top, 96)
+    return top
+
+
+def _fourth_and_eighth(n):
     top = unit(n, "1", n.data, 24, stride=2)
     top = unit(n, "2_1", top, 48, stride=2)
     top = unit(n, "2_2", top, 48)
-    top = unit(n, "3_1", top, 96, stride=2)
-    for number in range(2, 6):
-        top = unit(n, f"3_{number}", top, 96)
-    return top
+    fourth = unit(n, "2_3", top, 64)
+    top = unit(n, "3_1", fourth, 96, stride=2)
+    return fourth, unit(n, "3_2", top, 96)
