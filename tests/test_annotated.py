@@ -556,6 +556,21 @@ def test_samples_follow_from_the_seed_whatever_is_loaded_ahead(tmp_path):
     assert len(set(runs[0])) == 12
 
 
+def test_options_of_other_layers_are_told_of():
+    text = """layer { name: "data" type: "%s" top: "data" top: "label"
+        data_param { source: "none" batch_size: 8 backend: LMDB %s } %s }"""
+    for type, data, options, words in (
+        ("Data", "label_boxes: 30", "", "label_boxes does nothing here; labels are numbers here"),
+        ("AnnotatedData", "side: 7", "", 'write type: "BoxData" for labels that are grids'),
+        ("BoxData", "side: 7 label_boxes: 9", "", ""),
+        ("AnnotatedData", "", "annotated_data_param { single_class: false }", "labels of pixels"),
+        ("AnnotatedData", "", "transform_param { noise_param { prob: 0.5 } }", "every picture is"),
+    ):
+        (param,) = parse(text % (type, data, options), NetParameter).layer
+        told = [said for _, _, said in create_layer(param).unread()]
+        assert len(told) == bool(words) and all(words in said for said in told)
+
+
 # noise_param
 
 

@@ -39,6 +39,7 @@ class BoxData(AnnotatedData):
     tops = (1, None)
     ignored = {
         "data_param.side": None,
+        "data_param.label_boxes": None,
         "annotated_data_param.yolo_data_type": "labels are grids; AnnotatedData gives such rows",
         "annotated_data_param.yolo_data_jitter": "write batch_sampler",
         "annotated_data_param.train_diffcult": "labels say which boxes are difficult",

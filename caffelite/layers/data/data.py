@@ -72,7 +72,8 @@ class Data(PrefetchedLayer):
         "data_param.mirror": IN_TRANSFORM,
         "data_param.rand_skip": "the first sample is always the first record",
         "data_param.force_encoded_color": "write force_color in transform_param",
-        "data_param.side": "labels are numbers here, not grids of boxes",
+        "data_param.side": "labels are numbers here, not grids of boxes, as BoxData's",
+        "data_param.label_boxes": "labels are numbers here, not boxes, as BoxData's",
     }
 
     def setup(self, bottom_shapes):
