@@ -111,7 +111,9 @@ def test_ssd300_has_the_published_layers(ssd300):
     "body, options, last, parameters",
     [
         # those of the classifiers, but for their last InnerProducts
-        ("ResNet101Body", {}, "pool5", 44_549_160 - 2_049_000),
+        pytest.param(
+            *("ResNet101Body", {}, "pool5", 44_549_160 - 2_049_000), marks=pytest.mark.slow
+        ),
         ("ResNet152Body", {"use_dilation_conv5": True}, "pool5", 60_192_808 - 2_049_000),
         ("VGGNetBody", {"need_fc": False}, "relu5_3", 14_714_688),
         ("VGGNetBody", {"fully_conv": True}, "drop7", 138_357_544 - 4_097_000),
