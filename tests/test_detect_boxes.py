@@ -208,6 +208,9 @@ def test_a_net_that_finds_no_boxes(tmp_path, monkeypatch, capsys):
     picture("a.png", 32, 32)
     detect("a.png", code=1)
     assert 'the net ends in "conv" (Convolution)' in capsys.readouterr().err
+    Path("deploy.prototxt").write_text('name: "empty"')
+    detect("a.png", code=1)
+    assert "the net ends in nothing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("layout", ["cells", "planes"])

@@ -65,8 +65,8 @@ class BoxNet(PictureNet):
                 yolo_detection_output_param={**_FIRST_YOLO, "layout": self.layout},
             )
         else:
-            last = param.layer[-1]
-            made = f'"{last.name}" ({last.type})' if len(param.layer) > 1 else "nothing"
+            ends = [f'"{layer.name}" ({layer.type})' for layer in param.layer[-1:]]
+            made = ends[0] if ends else "nothing"
             raise NetError(
                 f"{model}: no layer finds boxes, as DetectionOutput, YoloDetectionOutput or "
                 f"Yolov3DetectionOutput do; the net ends in {made}. caffelite predict says what "
@@ -98,7 +98,7 @@ class BoxNet(PictureNet):
         self.net.blobs[self.input].data[...] = crop
         self.net.forward()
         rows = np.float64(self.net.blobs[self.output].data).reshape(-1, 7)
-        rows = rows[(rows[:, 1] >= 0) & (rows[:, 2] >= least)]
+        rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 1] >= 0) & (rows[:, 2] >= least)]
         rows = rows[np.argsort(-rows[:, 2], kind="stable")]
         boxes = way.boxes(rows[:, 3:], width, height).tolist()
         return [
