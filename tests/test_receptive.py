@@ -60,6 +60,14 @@ NETS = {
     + layer("Slice", "cat", "rest back", "slice_param { slice_point: 3 }")
     + conv("back", "d", f"{K3} stride: 2"),
     "neighbours": layer("LRN", "x", "a", "lrn_param { norm_region: WITHIN_CHANNEL local_size: 3 }"),
+    "resized": conv("x", "a", f"{K3} stride: 2")
+    + layer("Interp", "a", "b", "interp_param { zoom_factor: 3 }")
+    + conv("b", "c", f"{K3} pad: 1")
+    + layer("Interp", "x", "d", "interp_param { shrink_factor: 2 pad_beg: -1 }")
+    + layer("Interp", "x", "e", "interp_param { height: 9 width: 7 pad_end: -2 }"),
+    "regrouped": conv("x", "a", f"{K3} pad: 1", 4)
+    + layer("Reshape", "a", "c", "reshape_param { shape { dim: -1 dim: 4 dim: 0 dim: 0 } }")
+    + conv("c", "d", f"{K3} stride: 2"),
     "gaps": conv("x", "a", f"{K1} stride: 3", type="Deconvolution"),
     "uneven": conv("x", "a", f"{K1} stride: 2")
     + layer("Crop", "x a", "b", "crop_param { axis: 2 offset: 1 offset: 4 }")

@@ -74,6 +74,20 @@ def window(kernel: int, stride: int, pad: int, dilation: int = 1) -> Reach:
     return Reach((-pad,), (dilation * (kernel - 1) - pad,), stride)
 
 
+def between(size: int, places: int, first: int = 0) -> Reach:
+    """The two of `size` places, from `first` on, next to each of `places` spread evenly over them.
+
+    The outermost are on each other. Where that comes in too many rounds, all are seen.
+    """
+    way = Fraction(size - 1, places - 1) if places > 1 else Fraction(0)
+    step, rounds = way.numerator, way.denominator
+    if rounds > MOST_ROUNDS:
+        return Reach((first,), (first + size - 1,), 0)
+    starts = tuple(first + y * step // rounds for y in range(rounds))
+    ends = tuple(first - (-y * step // rounds) for y in range(rounds))
+    return Reach(starts, ends, step)
+
+
 def spread(
     kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], dilation: Sequence[int]
 ) -> list[Reach] | None:

@@ -1,5 +1,6 @@
 from ...kernels import interp
 from ..base import Layer, register
+from ..reach import between
 
 
 @register("Interp")
@@ -75,6 +76,11 @@ class Interp(Layer):
             made = " x ".join(map(str, space))
             raise self.error(f"the top would be {made} in space, expected at least 1 x 1")
         return [(*shape[:2], *space)]
+
+    def reach(self, bottom, top):
+        cut = self.options.pad_beg + self.options.pad_end
+        sides = zip(bottom[2:], top[2:], strict=True)
+        return [between(side + cut, size, -self.options.pad_beg) for side, size in sides]
 
     def _planes(self, x, y):
         """x without what is cut off, and y, as planes."""
