@@ -30,7 +30,7 @@ TRANSFORM = dict(mean_value=128, scale=1 / 64, mirror=True, distort_param=COLORS
 
 
 def net(n):
-    """Convolutions that see half of the picture each, then the mean of each map, and of the colors.
+    """Convolutions, of which the last sees it all; the mean of each map, and of the colors.
 
     The convolutions see how colors differ from the picture's mean: what it shows is known by that
     in any light, and sooner learned from few pictures. The classes are told by both.
