@@ -316,7 +316,7 @@ TYPES = {
     "LRNRistretto": RISTRETTO,
 }
 
-# Types in the old form, layers { type: CROP }, that Caffe has not there -> whose they are.
+# Types in the old form, layers { type: BN }, that Caffe has not there -> whose they are.
 OLD_TYPES = {
     "BN": "SegNet's Caffe",
     "IMAGE_SEG_DATA": DEEPLAB,
