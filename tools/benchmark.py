@@ -98,24 +98,29 @@ LABELS = {  # the shape of the labels of each data layer, for a batch
 
 
 def samples(param):
-    """{input: array}: unit noise for the data; one of ten classes for labels, boxes too."""
+    """{input: array}: unit noise for the data; one of ten classes for labels, boxes too.
+
+    Where SSD's loss knows fewer classes, boxes are of these.
+    """
     generator, arrays = np.random.default_rng(0), {}
+    losses = [ly.multibox_loss_param for ly in param.layer if ly.HasField("multibox_loss_param")]
+    classes = min([10, *(loss.num_classes - 1 for loss in losses)])
     for layer in param.layer:
         if layer.type == "Input":
             for top, shape in zip(layer.top, layer.input_param.shape, strict=True):
                 if len(shape.dim) == 1:
                     arrays[top] = generator.integers(0, 10, shape.dim).astype(np.float32)
                 elif top == "label":
-                    arrays[top] = labelled_boxes(generator, tuple(shape.dim))
+                    arrays[top] = labelled_boxes(generator, tuple(shape.dim), classes)
                 else:
                     arrays[top] = generator.standard_normal(shape.dim, np.float32)
     return arrays
 
 
-def labelled_boxes(generator, shape):
+def labelled_boxes(generator, shape, known):
     """Labels of one of the shapes of LABELS, two boxes a picture."""
     count = shape[2] // 2 if shape[-1] == ROWS else shape[0]
-    classes = generator.integers(0, 10, (count, 2))
+    classes = generator.integers(0, known, (count, 2))
     sides, middle = generator.uniform(0.1, 0.4, (2, count, 2, 2))
     middle = np.array([[0.3, 0.3], [0.7, 0.7]]) + middle / 4  # they are in different cells
     labels = np.zeros(shape, np.float32)
