@@ -276,13 +276,10 @@ def flatten(layer, shapes):
 @builds("PriorBox")
 def prior_box(layer, shapes):
     """Constants, of caffelite's own layer: in PyTorch, too, they are made once."""
-    _, bottom, top = forwarded = make_layer(layer.type, list(shapes), str_of(layer))
-    forwarded[0].forward(bottom, top)
+    options = f"prior_box_param {{ {layer.prior_box_param} }}"
+    made, bottom, top = make_layer(layer.type, list(shapes), options)
+    made.forward(bottom, top)
     return Constant(top[0].data)
-
-
-def str_of(layer):
-    return f"prior_box_param {{ {layer.prior_box_param} }}"
 
 
 class Constant(nn.Module):
