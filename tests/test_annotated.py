@@ -12,6 +12,7 @@ import caffelite
 from caffelite.cli import main
 from caffelite.data.annotated import AnnotatedSource, annotated, boxes_of
 from caffelite.data.annotated_transform import AnnotatedTransformer
+from caffelite.data.box_labels import Fives
 from caffelite.data.boxes import Boxes, emitted
 from caffelite.data.color import Distort, linear
 from caffelite.data.datum import DatumSource, from_pixels, pixels
@@ -185,6 +186,15 @@ def labels_of(tmp_path, type, data="", options="", boxes=None, tops=1):
     net = caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TEST)
     net.forward()
     return [net.blobs[f"label{i}"].data.copy() for i in range(tops)]
+
+
+def test_a_middle_on_the_edge_of_the_picture_is_within_it():
+    """0 would end the list of boxes, and 1 is in no cell."""
+    edges = np.array([[-0.5, 0.5, 0.5, 1.5], [0.5, -0.5, 1.5, 0.5]], np.float32)
+    (labels,) = Fives(3, True)([Boxes(edges, np.array([1, 2]))])
+    middles = labels[0, 0, :2, 1:3]
+    assert ((middles > 0) & (middles < 1)).all()
+    np.testing.assert_allclose(middles, [[0, 1], [1, 0]], atol=1e-6)
 
 
 def test_boxes_of_mobilenet_yolo_stand_in_rows_of_five(tmp_path):

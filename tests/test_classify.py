@@ -19,6 +19,7 @@ from caffelite.data.image_list import read_picture
 from caffelite.errors import DataError, NetError
 from caffelite.io import load_image
 from caffelite.layers import layer_types
+from caffelite.layers.base import Layer
 from caffelite.predict import runner
 from caffelite.predict.deploy import data_layer, deploy
 from caffelite.predict.preprocessing import Preprocessing
@@ -394,6 +395,8 @@ def test_a_loss_leaves_the_answer_that_it_was_computed_from(name):
         assert end == ("l", "Softmax", "ip", "prob")
     elif "sigmoid(x)" in made.__doc__:
         assert end == ("l", "Sigmoid", "ip", "prob")
+    elif made.finder is not Layer.finder:
+        assert end == ("detection_out", "YoloDetectionOutput", "ip", "detection_out")
     else:
         assert made.applies is None and end == ("ip", "InnerProduct", "x", "ip")
 

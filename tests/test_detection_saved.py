@@ -152,6 +152,17 @@ def test_files_that_do_not_fit_are_refused_before_anything_is_written(folder, fi
     assert os.listdir("out") == []
 
 
+@pytest.mark.parametrize("name", ["../evil", "n/a", ".."])
+def test_names_of_classes_lead_nowhere_else(folder, name):
+    text = Path("labelmap.prototxt").read_text()
+    Path("labelmap.prototxt").write_text(text.replace('"cat"', f'"{name}"', 1))
+    with pytest.raises(
+        CaffeliteError, match=r'label \d has the name ".*", which cannot be that of'
+    ):
+        show(net_of("voc"), np.load("voc.npz"), 0)
+    assert os.listdir("out") == []
+
+
 def test_the_layer_names_its_file_of_sizes(folder):
     os.unlink("name_size.txt")
     with pytest.raises(CaffeliteError) as caught:

@@ -139,3 +139,25 @@ def test_accuracy_of_pixels_counts_on_if_not_reset():
             layer.forward(bottom, top)
         shown[reset] = top[0].data.ravel().tolist()
     assert shown == {"true": [0, 0, 0], "false": [0.5, 0.5, 0.25]}
+
+
+@pytest.mark.parametrize(
+    "options", ["", "mining_type: HARD_EXAMPLE", "use_prior_for_matching: false"]
+)
+@pytest.mark.parametrize("index", [0, 1])
+def test_numbers_that_are_none_reach_the_loss_of_a_detector(options, index):
+    """Also where no box is matched to them, and mining leaves them out."""
+    priors = np.array([[0, 0, 0.4, 0.4], [0.5, 0.5, 1, 1], [0.6, 0, 1, 0.4]])
+    arrays = [
+        np.zeros((1, 12)),
+        np.zeros((1, 6)),
+        np.stack([priors, np.full((3, 4), 0.1)]).reshape(1, 2, 12),
+        np.array([0, 1, 0, 0, 0, 0.4, 0.4, 0]).reshape(1, 1, 1, 8),
+    ]
+    given = f"multibox_loss_param {{ num_classes: 2 {options} }}"
+    layer, bottom, top = make_layer("MultiBoxLoss", arrays, given)
+    layer.forward(bottom, top)
+    assert np.isfinite(top[0].data)
+    bottom[index].data[0, -1] = np.nan
+    layer.forward(bottom, top)
+    assert np.isnan(top[0].data)

@@ -187,6 +187,7 @@ def test_figures_are_written_beside(capsys):
 
 
 def test_what_notebooks_take_from_ipython(capsys):
+    Path("x.png").write_bytes(b"\x89PNG\r\n\x1a\n")  # which IPython reads where it is installed
     write("a.ipynb", "from IPython.display import Image, display\ndisplay(Image(filename='x.png'))")
     assert main(["run", "a.ipynb"]) == 0
     assert "Image" in capsys.readouterr().out

@@ -239,7 +239,8 @@ def test_options_change_something_or_are_told_of(kind, tmp_path, monkeypatch, qu
                     break
             monkeypatch.undo()
     for path in list(missing):
-        if path in told(rows[0], as_text(path, values(options[path])[-1])):
+        words = told(rows[0], as_text(path, values(options[path])[-1]))
+        if any(path[:k] in words for k in range(1, len(path) + 1)):
             del missing[path]
     left = set(missing)
     for row in rows if left else ():

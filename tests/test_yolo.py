@@ -198,12 +198,13 @@ def test_boxes_of_a_class_suppress_only_each_other():
     assert top[0].data[0, 0, :, 1].tolist() == [2, 1]
 
 
-def test_scores_that_are_no_numbers_are_no_boxes():
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_an_error(value):
+    """Not "nothing found"."""
     layer, bottom, top = output((2, 24, 2, 2))
-    bottom[0].data[...] = np.nan
-    layer.forward(bottom, top)
-    np.testing.assert_array_equal(top[0].data[0, 0, :, 0], [0, 1])
-    assert (top[0].data[0, 0, :, 1:] == -1).all()
+    bottom[0].data[1, 3] = value
+    with pytest.raises(NetError, match=r'bottom\[0\] "x0" holds values that are no numbers'):
+        layer.forward(bottom, top)
 
 
 # Files of forks

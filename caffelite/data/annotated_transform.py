@@ -1,10 +1,11 @@
 """From pictures with boxes to the values of a blob, with boxes that follow."""
 
+import copy
+
 import numpy as np
 
 from .. import rng
 from ..errors import DataError
-from ..proto.caffe_pb2 import TransformationParameter
 from .color import Distort
 from .geometry import Expand, Warp
 from .noise import Degrade
@@ -86,8 +87,7 @@ class AnnotatedTransformer(DataTransformer):
 
 def _with(param, resize):
     """The same with one resize_param."""
-    one = TransformationParameter()
-    one.CopyFrom(param)
+    one = copy.deepcopy(param)
     one.ClearField("resize_params")
     one.resize_param.CopyFrom(resize)
     return one

@@ -41,12 +41,17 @@ class Numbers:
         return [(batch,)]
 
 
+WITHIN = np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0))
+"""The least and the largest middle that is in a picture, and in a cell of it."""
+
+
 @dataclass
 class Fives:
     """A row of `count` boxes for each picture, five numbers each, and 0 behind the last.
 
-    Only with `difficult` are there boxes that are. `flat`: batch x 5 count, as in gklz1982's
-    caffe-yolov2; else batch x 1 x count x 5, as in MobileNet-YOLO.
+    A middle on the picture's edge is moved into the picture by the least that there is: 0 ends the
+    list, and 1 is in no cell. Only with `difficult` are there boxes that are. `flat`: batch x
+    5 count, as in gklz1982's caffe-yolov2; else batch x 1 x count x 5, as in MobileNet-YOLO.
     """
 
     count: int
@@ -62,6 +67,7 @@ class Fives:
                 _tell_of_too_many(len(classes), self.count)
             row[: len(classes), 0] = classes[: self.count]
             row[: len(classes), 1:] = places[: self.count]
+            row[: len(classes), 1:3] = row[: len(classes), 1:3].clip(*WITHIN)
         return [labels.reshape(self.shapes(len(boxes), 0)[0])]
 
     def shapes(self, batch, boxes):

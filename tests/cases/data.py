@@ -210,6 +210,22 @@ for _options, _shapes in (
             phase=_phase,
             shapes=[(2, 3, 24, 32), *_shapes],
         )
+_step = (
+    "resize_param { height: 20 width: 20 } emit_constraint { emit_type: MIN_OVERLAP emit_overlap: "
+    "0.95 } noise_param { saltpepper: true saltpepper_param { fraction: 0.5 value: 9 } }"
+)
+for _type, _labels, _shape in (
+    ("AnnotatedData", "yolo_data_type: 1", (2, 1, 300, 5)),
+    ("BoxData", "", (2, 343)),
+):
+    case(
+        _type,
+        [],
+        annotated(f"transform_param {{ {_step} }}", "png")
+        + f"annotated_data_param {{ {_labels} batch_sampler {{ sampler {{ min_scale: 0.5 }} }} }}",
+        tops=2,
+        shapes=[(2, 3, 20, 20), _shape],
+    )
 for _options, _words in (
     ("side: [7, 13]", "side: 2 are given for 1 tops behind the data"),
     ("side: 0", "expected 1 to 4096 cells"),

@@ -507,12 +507,17 @@ multi_box(
     "encode_variance_in_target: true", gradient=False
 )  # it is not that of the loss, as in SSD
 multi_box("map_object_to_agnostic: true", error="num_classes is 4, expected 2, the background and")
+multi_box(
+    "map_object_to_agnostic: true num_classes: 2 background_label_id: 1",
+    error="background_label_id is 1, expected 0 with map_object_to_agnostic",
+)
 multi_box("num_classes: 0", error="num_classes is missing")
 multi_box("background_label_id: 4", error="background_label_id is 4, expected 0 to 3")
 multi_box("do_neg_mining: false", error="do_neg_mining is false, mining_type MAX_NEGATIVE")
 multi_box("share_location: false", places=4, error="write mining_type: NONE")
 multi_box("nms_param { nms_threshold: 0.4 }", error="nms_param of mining has no top_k")
-multi_box("neg_pos_ratio: -1", error="neg_pos_ratio is -1, expected 0 or more")
+multi_box("neg_pos_ratio: -1", error="neg_pos_ratio is -1, expected a finite number, 0 or more")
+multi_box("neg_pos_ratio: inf", error="neg_pos_ratio is inf, expected a finite number, 0 or more")
 multi_box("mining_type: HARD_EXAMPLE sample_size: 0", error="sample_size is 0, expected at least 1")
 multi_box(
     "num_classes: 5", error='"x1" has shape (3, 104), expected (3, 130): 5 scores for each of 26'
@@ -585,6 +590,7 @@ output("clip: true confidence_threshold: 0.1", clip=True, above=0.1)
 output("confidence_threshold: 2", above=2)
 output("share_location: false confidence_threshold: 0.2", places=CLASSES)
 output("num_classes: 0", error="num_classes is missing")
+output("num_classes: 1", error="num_classes is 1: the background counts, too")
 output("nms_param { nms_threshold: -1 }", error="nms_threshold is -1, expected 0 or more")
 output("nms_param { eta: 0 }", error="eta is 0, expected a number above 0, and 1 at most")
 output(

@@ -30,8 +30,10 @@ class BoxData(AnnotatedData):
         label_boxes: instead, labels are batch_size x 5 label_boxes: class from 0, middle x, y,
             width, height of a box after another, then 0; 30 for gklz1982's caffe-yolov2 [0]
         source, backend, batch_size, prefetch, shuffle: as for Data
-    Options (annotated_data_param, transform_param)
-        as for AnnotatedData
+    Options (annotated_data_param)
+        batch_sampler, label_map_file, anno_type: as for AnnotatedData
+    Options (transform_param)
+        all that AnnotatedData has
     Source
         Redmon et al. 2015, arXiv:1506.02640; github.com/yeahkun/caffe-yolo
     """

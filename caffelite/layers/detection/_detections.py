@@ -14,6 +14,18 @@ ROW = 7
 """Numbers of a row: picture, label, score, xmin, ymin, xmax, ymax."""
 
 
+def check_finite(layer, bottoms):
+    """Raise an error where one of a layer's first bottoms holds NaN or infinities."""
+    for index, blob in enumerate(bottoms):
+        if not np.isfinite(blob.data.sum()):
+            name = layer.param.bottom[index]
+            raise layer.error(
+                f'bottom[{index}] "{name}" holds values that are no numbers, or too large; '
+                "the net has diverged; go back to an earlier snapshot, with a lower base_lr",
+                blob=name,
+            )
+
+
 class Candidates(NamedTuple):
     """Boxes with their scores before suppression, in the order in which equal ones win."""
 
@@ -60,6 +72,7 @@ class Detections(Layer):
         return [(1, 1, max(most, bottom_shapes[0][0]), ROW)]
 
     def forward(self, bottom, top):
+        check_finite(self, bottom)
         samples = len(bottom[0].data)
         found = self.candidates(bottom)
         if samples > 1 and not (self.options.per_image or self.told):

@@ -51,6 +51,11 @@ class SavedDetections:
                     f"label_map_file {self.param.label_map_file} has no label {label}; "
                     f"expected one for each class from {self.labels[0]} to {self.labels[-1]}"
                 )
+            if os.path.basename(names[label]) != names[label] or names[label] in ("", ".", ".."):
+                raise DataError(
+                    f"label_map_file {self.param.label_map_file}: label {label} has the name "
+                    f'"{names[label]}", which cannot be that of a file; write another one'
+                )
         self.names = names
         self.pictures = read_name_sizes(self.param.name_size_file)
         count = self.param.num_test_image or len(self.pictures)

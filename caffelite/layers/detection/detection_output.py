@@ -3,6 +3,7 @@ import numpy as np
 from ...errors import DataError
 from ...kernels import boxes as geometry
 from ..base import Layer, register
+from ._detections import check_finite
 from ._pixels import check_resize
 from ._priors import (
     check_classes,
@@ -75,7 +76,7 @@ class DetectionOutput(Layer):
             for name in ("output_directory", "label_map_file", "name_size_file")
             if not getattr(save, name)
         ]
-        if save.output_directory and missing:
+        if missing and save.ListFields():
             words = f"nothing is saved without {' and '.join(missing)}"
             found[f"{self.options_field}.save_output_param"] = words
         return found
@@ -99,6 +100,11 @@ class DetectionOutput(Layer):
             raise self.error(f"eta is {nms.eta:g}, expected a number above 0, and 1 at most")
         self.code = code_name(options.code_type)
         self.wanted = list(labels_of(options))
+        if not self.wanted:
+            raise self.error(
+                f"num_classes is {options.num_classes}: the background counts, too, so that there "
+                "is no class to find"
+            )
         self.begun = False
         save = options.save_output_param
         if save.output_directory and save.label_map_file and save.name_size_file:
@@ -125,14 +131,7 @@ class DetectionOutput(Layer):
         return self.options.nms_param.top_k if self.options.nms_param.HasField("top_k") else -1
 
     def forward(self, bottom, top):
-        for index, blob in enumerate(bottom[:2]):
-            if not np.isfinite(blob.data.sum()):
-                name = self.param.bottom[index]
-                raise self.error(
-                    f'bottom[{index}] "{name}" holds values that are no numbers, or too large; '
-                    "the net has diverged; go back to an earlier snapshot, with a lower base_lr",
-                    blob=name,
-                )
+        check_finite(self, bottom[:2])
         images = len(bottom[0].data)
         codes = bottom[0].data.reshape(images, self.count, self.places, 4)
         scores = bottom[1].data.reshape(images, self.count, self.options.num_classes)

@@ -7,6 +7,7 @@ from ...kernels.boxes import nms
 from ..base import Layer, register
 from . import _yolo as yolo
 from . import _yolo_v1 as v1
+from ._detections import check_finite
 
 log = logging.getLogger("caffelite")
 
@@ -114,6 +115,7 @@ class EvalDetection(Layer):
         return [(scores[0], classes + NUMBERS * boxes * side**2)]
 
     def forward(self, bottom, top):
+        check_finite(self, bottom[:1])
         self.form = self._form(bottom[1].shape)
         true, difficult = self._true(bottom)
         label, score, box = self._found(bottom[0].data)

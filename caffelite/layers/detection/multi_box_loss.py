@@ -72,7 +72,7 @@ class MultiBoxLoss(Loss):
     no_gradient = (2, 3)
     ignored = {
         "loss_param.ignore_label": "use_difficult_gt: false leaves boxes out",
-        "nms_param.eta": "mining does not adapt its threshold",
+        "multibox_loss_param.nms_param.eta": "mining does not adapt its threshold",
     }
 
     def moot(self):
@@ -127,8 +127,15 @@ class MultiBoxLoss(Loss):
                 f"num_classes is {self.classes}, expected 2, the background and any object, with "
                 "map_object_to_agnostic"
             )
-        if not options.neg_pos_ratio >= 0:
-            raise self.error(f"neg_pos_ratio is {options.neg_pos_ratio:g}, expected 0 or more")
+        if options.map_object_to_agnostic and options.background_label_id:
+            raise self.error(
+                f"background_label_id is {options.background_label_id}, expected 0 with "
+                "map_object_to_agnostic, where any object is of the class behind it"
+            )
+        if not 0 <= options.neg_pos_ratio < np.inf:
+            raise self.error(
+                f"neg_pos_ratio is {options.neg_pos_ratio:g}, expected a finite number, 0 or more"
+            )
         if mining == "HARD_EXAMPLE" and options.sample_size < 1:
             raise self.error(f"sample_size is {options.sample_size}, expected at least 1")
         if mining != "NONE" and suppresses(options) and not options.nms_param.top_k:
@@ -163,6 +170,8 @@ class MultiBoxLoss(Loss):
         scores, self.score_slopes = self.predictions.score_costs(self.scored, target)
         counts = self.param.propagate_down or (True, True)  # what gets no gradient, costs nothing
         total = codes.sum() * self.options.loc_weight * counts[0] + scores.sum() * counts[1]
+        if any(np.isnan(blob.data.sum()) for blob in bottom[:2]):  # neither matched nor mined
+            total = np.nan
         top[0].data[...] = total / self.divisor
 
     def backward(self, top, propagate_down, bottom):

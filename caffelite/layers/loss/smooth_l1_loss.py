@@ -26,9 +26,9 @@ class SmoothL1Loss(Loss):
         1: the sums over axis 1 alone, (N, 1, ...), if asked for; no gradient
     Options (smooth_l1_loss_param)
         sigma: the square ends at |d| = 1 / sigma^2 [1]
-    Options (loss_param), with up to 3 bottoms
-        normalization: what the sum is divided by (at least 1): FULL and VALID, all axes but 1;
-            BATCH_SIZE, N; NONE, 1; PRE_FIXED, pre_fixed_normalizer
+    Options (loss_param)
+        normalization: with up to 3 bottoms, what the sum is divided by (at least 1): FULL and
+            VALID, all axes but 1; BATCH_SIZE, N; NONE, 1; PRE_FIXED, pre_fixed_normalizer
         normalize: the old form: true for VALID, false for BATCH_SIZE
         pre_fixed_normalizer: see normalization [1]
     Source
