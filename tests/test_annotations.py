@@ -185,6 +185,7 @@ BILLION = (
         ("", "no element found"),
         ("<annotation>" + "<a>" * 100 + "</a>" * 100 + "</annotation>", "nested deeper than 64"),
         (xml([], 39, 20), "says 39 x 20, but"),
+        (xml([("car", 1, 2, 3, 4, 0, 0), ("", 1, 2, 3, 4, 0, 0)]), "object 2 has no name"),
     ],
 )
 def test_bad_xml_stops_all_or_is_left_out(text, words, capsys):

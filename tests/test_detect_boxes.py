@@ -128,6 +128,11 @@ def test_a_picture_in_borders(folder, capsys):
     detect("a.png", "--json", "--resize", "32")
     two = json.loads(capsys.readouterr().out)[0]["boxes"]  # squeezed, it is two cells high
     assert sorted(map(sides, two)) == [[32, 8, 40, 12], [32, 12, 40, 16]]
+    Path("readme.md").write_text(
+        Path("readme.md").read_text().replace("PAD }", "PAD, pad_value: [255] }")
+    )
+    detect("a.png", "--json")
+    assert len(json.loads(capsys.readouterr().out)[0]["boxes"]) == 1, "what is bright around it"
 
 
 def test_a_table_and_files(folder, capsys):
@@ -175,6 +180,7 @@ def test_a_bad_picture_is_named_and_the_others_are_answered(folder, capsys):
     [
         ('item { name: "a" label: 1 } item { name: "b" label: 1 }', "both have the label 1"),
         ('item { name: "a" label: 0 } item { name: "b" label: 1 }', "no name for 1 of the 2"),
+        ("background\none\ntwo\nthree\n", "has 1 names of other classes than the 2 that"),
         ("one\ntwo\n", ""),
         ("background\none\ntwo\n", ""),
     ],

@@ -133,10 +133,11 @@ def test_a_folder_that_cannot_be_made_is_told_and_the_net_goes_on(folder, caplog
         (
             "name_size.txt",
             "im_a 375 500 im_b",
-            "has 4 words, expected three a picture: NAME HEIGHT",
+            "name_size.txt:1: width of im_a 375: expected a whole number from 1",
         ),
         ("name_size.txt", "im_a 375 0", "width of im_a: expected a whole number from 1"),
-        ("name_size.txt", "", "is empty, expected three words a picture"),
+        ("name_size.txt", "im_a 375 500\n375 500", "name_size.txt:2: has 2 words, expected NAME"),
+        ("name_size.txt", "", "is empty, expected lines of NAME HEIGHT WIDTH"),
         (
             "name_size.txt",
             "im_a 375 500",

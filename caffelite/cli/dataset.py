@@ -61,9 +61,11 @@ def add_arguments(parser):
 
 def _told():
     """What each maker says of itself."""
-    for name in made.names():
+    names = made.names()
+    room = max(map(len, names)) + 2
+    for name in names:
         line, rest = made.docstring(name)
-        yield from (f"  {name:<12}{line}", "", rest, "")
+        yield from (f"  {name:<{room}}{line}", "", rest, "")
 
 
 def _options():

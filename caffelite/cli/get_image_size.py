@@ -37,7 +37,10 @@ def run(args):
     lines = []
     for name, _ in read_pairs(args.list, "PICTURE ANNOTATION"):
         path = os.path.join(args.root, name)
-        _, height, width = decoded_shape(path)
+        try:
+            _, height, width = decoded_shape(path)
+        except DataError as problem:
+            raise DataError(f"{path}: {problem}") from None
         stem = os.path.splitext(os.path.basename(name))[0]
         if ids and stem not in ids:
             raise DataError(f'{args.name_id_file}: has no ID for "{stem}"')

@@ -100,12 +100,12 @@ class BoxNet(PictureNet):
         rows = np.float64(self.net.blobs[self.output].data).reshape(-1, 7)
         rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 1] >= 0) & (rows[:, 2] >= least)]
         rows = rows[np.argsort(-rows[:, 2], kind="stable")]
-        boxes = way.boxes(rows[:, 3:], width, height).tolist()
+        boxes = way.boxes(rows[:, 3:], width, height)
+        within = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not in what was added to the picture
+        labels, scores = rows[within, 1].astype(int).tolist(), rows[within, 2].tolist()
         return [
             Found(label, self.names.get(label, str(label)), score, *box)
-            for label, score, box in zip(
-                rows[:, 1].astype(int).tolist(), rows[:, 2].tolist(), boxes, strict=True
-            )
+            for label, score, box in zip(labels, scores, boxes[within].tolist(), strict=True)
         ]
 
 
@@ -135,6 +135,13 @@ def names_of(path: str, layer: Layer) -> dict[int, str]:
             "%s: has no name for %d of the %d classes that %s finds, such as %d; they are called "
             "by their numbers",
             *(path, len(missing), len(labels), layer.at, missing[0]),
+        )
+    more = [label for label in names if label not in labels and label]
+    if more:
+        log.warning(
+            "%s: has %d names of other classes than the %d that %s finds, such as %d; is it of "
+            "another net?",
+            *(path, len(more), len(labels), layer.at, more[0]),
         )
     return names
 

@@ -115,11 +115,13 @@ def read_xml(path):
     sides = [_number(root, f"size/{side}") for side in ("height", "width")]
     size = tuple(map(int, sides)) if all(side >= 1 for side in sides) else None
     objects = []
-    for item in root.findall("object"):
+    for number, item in enumerate(root.findall("object"), 1):
         corners = tuple(
             _number(item, f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")
         )
         name = (item.findtext("name") or "").strip()
+        if not name:
+            raise DataError(f"{path}: object {number} has no name, which tells its class")
         marks = [_number(item, mark) == 1 for mark in ("difficult", "truncated")]
         objects.append(Object(name, corners, *marks))
     named = os.path.basename((root.findtext("filename") or "").strip())

@@ -53,19 +53,23 @@ def check_resize(layer, resize, option):
 
 
 def read_name_sizes(path):
-    """[(name, (height, width))] of the pictures in a name_size_file, a line of words for each."""
-    words = [word for line in reading.lines(path, "NAME HEIGHT WIDTH") for word in line.split()]
-    if len(words) % 3:
-        raise DataError(
-            f"{path}: has {len(words)} words, expected three a picture: NAME HEIGHT WIDTH"
+    """[(name, (height, width))] of the pictures in a name_size_file, a line for each.
+
+    Names may have spaces.
+    """
+    found = []
+    for number, line in enumerate(reading.lines(path, "NAME HEIGHT WIDTH"), 1):
+        if not line.strip():
+            continue
+        words, at = line.rsplit(None, 2), f"{path}:{number}"
+        if len(words) < 3:
+            raise DataError(f"{at}: has {len(words)} words, expected NAME HEIGHT WIDTH")
+        name, *sides = words
+        height, width = (
+            reading.integer(word, at, f"{what} of {name}", 1, MOST)
+            for what, word in zip(("height", "width"), sides, strict=True)
         )
-    sides = [
-        [
-            reading.integer(word, path, f"{what} of {name}", 1, MOST)
-            for what, word in (("height", height), ("width", width))
-        ]
-        for name, height, width in zip(words[::3], words[1::3], words[2::3], strict=True)
-    ]
-    if not words:
-        raise DataError(f"{path}: is empty, expected three words a picture: NAME HEIGHT WIDTH")
-    return [(name, tuple(pair)) for name, pair in zip(words[::3], sides, strict=True)]
+        found.append((name.strip(), (height, width)))
+    if not found:
+        raise DataError(f"{path}: is empty, expected lines of NAME HEIGHT WIDTH")
+    return found
