@@ -432,6 +432,10 @@ for fields, error in (
     ("min_size: 9 img_h: 4", "has img_h alone; write img_w, too, or img_size for both"),
     ("min_size: 9 step_w: 4", "has step_w alone; write step_h, too, or step for both"),
     ("min_size: 9 step: 0", "step is 0, expected a number above 0"),
+    ("min_size: inf", "min_size is inf, expected a finite number"),
+    ("min_size: 9 max_size: inf", "max_size is inf, expected a finite number"),
+    ("min_size: 9 aspect_ratio: 2 aspect_ratio: inf", "aspect_ratio is 2, inf, expected a finite"),
+    ("min_size: 9 offset: nan", "offset is nan, expected a finite number"),
 ):
     prior_box(fields, error)
 for shapes, error in (

@@ -48,6 +48,7 @@ class PriorBox(Layer):
 
     def setup(self, bottom_shapes):
         options = self.options
+        self._check_finite()
         self._check_sizes(list(options.min_size), list(options.max_size))
         if len(options.variance) not in (0, 1, 4) or not all(v > 0 for v in options.variance):
             raise self.error(
@@ -62,6 +63,13 @@ class PriorBox(Layer):
         self.sides = self._sides()
         variance = np.asarray(options.variance or [0.1], self.dtype)
         self.variance = np.broadcast_to(variance, 4)
+
+    def _check_finite(self):
+        for field, value in self.options.ListFields():
+            if not np.isfinite(value).all():
+                raise self.error(
+                    f"{field.name} is {_told(np.atleast_1d(value))}, expected a finite number"
+                )
 
     def _check_sizes(self, least, most):
         if not least:
@@ -103,10 +111,10 @@ class PriorBox(Layer):
     def _sides(self):
         """(width, height) in pixels of the boxes of a place."""
         ratios, sides = self._ratios(), []
-        for index, size in enumerate(map(int, self.options.min_size)):
+        for index, size in enumerate(map(np.trunc, self.options.min_size)):
             sides.append((size, size))
             if self.options.max_size:
-                sides.append((np.sqrt(size * int(self.options.max_size[index])),) * 2)
+                sides.append((np.sqrt(size * np.trunc(self.options.max_size[index])),) * 2)
             sides += [(size * np.sqrt(r), size / np.sqrt(r)) for r in ratios]
         return sides
 
