@@ -12,8 +12,8 @@ from .scan import TOKEN, Mistake
 _RANGES = {
     Field.TYPE_INT32: (-(2**31), 2**31 - 1),
     Field.TYPE_INT64: (-(2**63), 2**63 - 1),
-    Field.TYPE_UINT32: (0, 2**32 - 1),
-    Field.TYPE_UINT64: (0, 2**64 - 1),
+    **dict.fromkeys((Field.TYPE_UINT32, Field.TYPE_FIXED32), (0, 2**32 - 1)),
+    **dict.fromkeys((Field.TYPE_UINT64, Field.TYPE_FIXED64), (0, 2**64 - 1)),
 }
 _PASS_OVER = "--allow-unknown passes over it"
 _KINDS = {

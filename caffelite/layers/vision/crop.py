@@ -34,10 +34,6 @@ class Crop(Layer):
         return options.get("axis", 2) - 1, 1, -np.array(options.get("offset", 0), int, ndmin=1)
 
     def setup(self, bottom_shapes):
-        if self.options.aligned:
-            raise self.error(
-                "aligned: a net finds what it comes to; by itself, a Crop takes offset"
-            )
         axes = len(bottom_shapes[0])
         self.axis = self.canonical_axis(self.options.axis, axes)
         given, cut = tuple(self.options.offset), axes - self.axis
