@@ -150,7 +150,7 @@ def test_damage_is_an_error_that_names_the_file(tmp_path, size):
     assert attack(tmp_path, size, 120, seed=size) > 30
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("size", [24, 600, 9000, 90000])
 def test_much_damage_is_an_error_that_names_the_file(tmp_path, size):
     assert attack(tmp_path, size, 3000, seed=1) > 900
