@@ -8,7 +8,7 @@ from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ._flags import UsageError
 from ._nets import use_device
-from ._pictures import Drawing, FileNames, box_predictor
+from ._pictures import Drawing, FileNames, box_predictor, tell
 
 
 def run(args):
@@ -24,23 +24,17 @@ def run(args):
     asked = args.threshold, args.layout
     predictor = box_predictor(args, args.model, args.weights, args.labelmap, log, *asked)
     drawing = Drawing(args.draw, predictor, paths) if args.draw else None
-    results = []
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
     predictions = Predictions(predictor, paths, args.skip_bad, lambda path: bar.update())
     with bar, _writing(args, paths) as writers:
-        for found in predictions:
-            size = found.read[2]
+
+        def written(found):
+            height, width = found.read[2]
             for write in writers:
-                write(found.path, size, found.answer.given)
-            result = {"file": found.path, "height": size[0], "width": size[1]}
-            result |= found.answer.as_json()
-            if drawing:
-                result["drawn"] = drawing.draw(found)
-            if args.json:
-                results.append(result)
-            else:
-                tqdm.write("\n".join([found.path, *found.answer.lines()]), file=sys.stdout)
-            bar.update()
+                write(found.path, (height, width), found.answer.given)
+            return {"height": height, "width": width}
+
+        results = tell(args, predictions, drawing, bar, written)
     if args.json:
         print(json_text(results))
     predictions.finish()

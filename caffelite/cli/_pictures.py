@@ -4,6 +4,7 @@ import argparse
 import itertools
 import os
 import re
+import sys
 
 from ..reading import number, utf8
 from ._flags import UsageError, finite
@@ -125,6 +126,26 @@ class Drawing:
         path = os.path.join(self.folder, self.names.of(found.path))
         write_atomically(path, encode(picture.transpose(2, 0, 1)[::-1], "png"))
         return path
+
+
+def tell(args, predictions, drawing, bar, facts):
+    """Draw and print what is said of each picture; returns it where `args.json` asks for that.
+
+    `facts(found)` is what stands before the answer there.
+    """
+    from tqdm import tqdm
+
+    results = []
+    for found in predictions:
+        result = {"file": found.path, **facts(found), **found.answer.as_json()}
+        if drawing:
+            result["drawn"] = drawing.draw(found)
+        if args.json:
+            results.append(result)
+        else:
+            tqdm.write("\n".join([found.path, *found.answer.lines()]), file=sys.stdout)
+        bar.update()
+    return results
 
 
 class FileNames:

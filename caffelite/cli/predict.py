@@ -19,7 +19,7 @@ from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ._flags import UsageError
 from ._nets import add_device_flags, add_python_flag, add_state_flags, use_device
-from ._pictures import Drawing, add_asking_flags, add_draw_flag, predictor_of
+from ._pictures import Drawing, add_asking_flags, add_draw_flag, predictor_of, tell
 
 READS_NETS = True
 
@@ -50,18 +50,9 @@ def run(args):
     predictor = predictor_of(args, log, ANSWERS[args.answer] if args.answer else None)
     drawing = Drawing(args.draw, predictor, paths) if args.draw else None
     kind = next(name for name, known in ANSWERS.items() if known is predictor.kind)
-    results = []
     bar = tqdm(total=len(paths), desc="pictures", leave=False, disable=not on_terminal())
     predictions = Predictions(predictor, paths, args.skip_bad, lambda path: bar.update())
-    for found in predictions:
-        result = {"file": found.path, "answer": kind, **found.answer.as_json()}
-        if drawing:
-            result["drawn"] = drawing.draw(found)
-        if args.json:
-            results.append(result)
-        else:
-            tqdm.write("\n".join([found.path, *found.answer.lines()]), file=sys.stdout)
-        bar.update()
+    results = tell(args, predictions, drawing, bar, lambda found: {"answer": kind})
     bar.close()
     if args.json:
         print(json_text(results))
