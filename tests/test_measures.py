@@ -19,6 +19,14 @@ layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 4 } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "loss" }
 layer { name: "accuracy" type: "Accuracy" bottom: "x" bottom: "y" top: "accuracy" }
 """
+MAPPED = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 dim: 2 dim: 3 } } }
+layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 4 } } }
+layer { name: "m" type: "Reshape" bottom: "y" top: "m" reshape_param { shape { dim: 4 dim: 1 } } }
+layer { name: "t" type: "Tile" bottom: "m" top: "t" tile_param { axis: 1 tiles: 6 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "loss"
+  loss_param { ignore_label: 2 } }
+"""
 VALUED = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 } } }
 layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 4 dim: 3 } } }
@@ -51,6 +59,7 @@ NETS = {
     "detection": DETECTED,
     "cells": CELLS,
     "multilabel": LABELLED,
+    "segmentation": MAPPED,
     "regression": VALUED,
 }  # one that asks for each measure
 
@@ -124,7 +133,7 @@ def test_merged_halves_are_one_pass(name, halves):
     assert set(first.figures()) <= set(first.shows())
 
 
-@pytest.mark.parametrize("name", ["accuracy", "multilabel", "regression"])
+@pytest.mark.parametrize("name", ["accuracy", "multilabel", "regression", "segmentation"])
 def test_no_matter_how_samples_are_batched(name):
     net = net_of(NETS[name])
     whole, single = made(name, net), made(name, net)

@@ -181,10 +181,11 @@ def _write_curves(path, measured, names):
 
 
 def _write_confusion(path, reports, names):
-    """The confusion matrix as CSV; of several, the last, which is the main classifier's."""
+    """The confusion matrix, as a picture or as CSV; of several, the main classifier's, the last."""
     from ..atomic import write_atomically
     from ..errors import NetError
     from ..measures.accuracy import class_names
+    from ..pictures.confusion import svg
 
     scored = [report for report in reports if "confusion" in report]
     if not scored:
@@ -193,6 +194,9 @@ def _write_confusion(path, reports, names):
     if confusion is None:
         raise NetError(f"--confusion: {scored[-1]['classes']} classes are too many for a matrix")
     names = class_names(names, len(confusion))
+    if path.lower().endswith(".svg"):
+        write_atomically(path, svg(confusion, names).encode())
+        return
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["label \\ answer", *names])

@@ -16,12 +16,15 @@ its losses and Accuracy layers compare, those of each head by themselves. Of sco
 top-1 and top-5 accuracy (equal scores count as wrong, as in the layer Accuracy); precision, recall
 and F1 of each class, and their means; which class is taken for which; the samples with the highest
 loss, and those whose label looks wrong, since the net is surer of another class than it is on the
-whole of that class's own samples. Of several labels a sample (SigmoidCrossEntropyLoss): average
+whole of that class's own samples. Where every pixel has a label: their accuracy, the mean accuracy
+of classes, and the mean, the frequency-weighted and each class's intersection over union, all over
+the whole set, as in FCN's score.py. Of several labels a sample (SigmoidCrossEntropyLoss): average
 precision, F1 and the best threshold of each. Of values and targets: the errors. Of a detector with
 a DetectionEvaluate layer: the average precision of each class by the rules of VOC2007, VOC2012, SSD
 and COCO; of boxes whose score reaches --threshold precision, recall, and what is taken for what,
 the background included; the pictures with most that is wrong. --html makes a page of it that holds
-the pictures of the samples that are named, --curves draws precision over recall of each class.
+the pictures of the samples that are named, --curves draws precision over recall of each class,
+--confusion FILE.svg draws which class is taken for which, and another FILE gets that as CSV.
 """
 
 from ..glog import on_terminal, start_logging
@@ -50,7 +53,11 @@ def add_arguments(parser):
     add_missing_flag(parser)
     flag("--iterations", type=int32, metavar="N", help="batches to run [all, or 50]")
     flag("--report", action="store_true", help="tell how well the net does over its whole data set")
-    flag("--confusion", metavar="FILE", help="write the confusion matrix as CSV; implies --report")
+    flag(
+        "--confusion",
+        metavar="FILE",
+        help="write the confusion matrix, .svg or .csv; implies --report",
+    )
     flag("--html", metavar="FILE", help="write the report as a page; implies --report")
     flag("--curves", metavar="FILE", help="draw precision over recall, .svg; implies --report")
     words = "the least score of boxes that count in the report of a detector [0.3]"

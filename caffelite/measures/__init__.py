@@ -16,20 +16,34 @@ MEASURES.load(__name__, __path__)
 
 
 def of_net(net, kinds=None):
-    """The measures that the layers of a net ask for, of all `kinds`; those of two blobs once."""
+    """The measures that the layers of a net ask for, of all `kinds`; those of two blobs once.
+
+    Where a kind suits that tells all that another one tells, and more, the other one is left out.
+    """
     found, origin, maker = {}, {}, {}
+    kinds = list(MEASURES.values() if kinds is None else kinds)
     for node in net.nodes:
         bottoms = [origin.get(name, name) for name in node.bottom_names]
         if isinstance(node.layer, Split):
             origin.update(dict.fromkeys(node.top_names, bottoms[0]))
         maker.update(dict.fromkeys(node.top_names, node.layer))
-        for kind in MEASURES.values() if kinds is None else kinds:
-            if kind.compares and kind.compares == node.layer.compares:
-                made = found.setdefault((kind, *bottoms[:2]), kind(*bottoms[:2]))
-                made.take_options(node.layer)
-                made.take_maker(maker[bottoms[0]])
-                made.tops |= set(node.top_names)
+        for kind in _asked(node, kinds):
+            made = found.setdefault((kind, *bottoms[:2]), kind(*bottoms[:2]))
+            made.take_options(node.layer)
+            made.take_maker(maker[bottoms[0]])
+            made.tops |= set(node.top_names)
     return list(found.values())
+
+
+def _asked(node, kinds):
+    """Those of the kinds that a node's layer asks for."""
+    shapes = [blob.shape for blob in node.bottom_blobs]
+    suiting = [
+        kind
+        for kind in kinds
+        if kind.compares and kind.compares == node.layer.compares and kind.suits(node.layer, shapes)
+    ]
+    return [kind for kind in suiting if not any(kind in one.__mro__[1:] for one in suiting)]
 
 
 def asked_by(eval_type):

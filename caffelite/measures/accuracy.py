@@ -53,43 +53,42 @@ class Accuracy(Pair):
         self.probabilities = layer.applies == Softmax.type
 
     def count(self, first, second, numbers):
-        scores, labels = first, second
-        classes = self.classes = scores.shape[self.axis]
-        outer = math.prod(scores.shape[: self.axis])
-        scores = scores.reshape(outer, classes, -1).swapaxes(1, 2).reshape(-1, classes)
-        labels = labels.reshape(-1).astype(np.int64)
-        places = len(labels) // max(1, len(first))  # of each row of the first blob
-        numbers = None if numbers is None else numbers.repeat(places)
-        if self.ignored:
-            counted = ~np.isin(labels, list(self.ignored))
-            scores, labels = scores[counted], labels[counted]
-            numbers = None if numbers is None else numbers[counted]
-        answers = scores.argmax(1)
+        classes = self.classes = first.shape[self.axis]
+        outer = math.prod(first.shape[: self.axis])
+        scores = first.reshape(outer, classes, -1)
+        labels = second.reshape(outer, 1, -1).astype(np.int64)
+        counted = ~np.isin(labels, list(self.ignored))
+        if numbers is not None:
+            places = labels.size // max(1, len(first))  # of each row of the first blob
+            numbers = numbers.repeat(places)[counted.ravel()]
+        labels[~counted] = 0
+        answers = scores.argmax(axis=1)[:, None]
+        own = np.take_along_axis(scores, labels, axis=1)
+        others = (scores >= own).sum(axis=1, keepdims=True) - 1  # ties are wrong, as in Accuracy
+        shifted = (scores - own).astype(np.float64)
+        losses, highest = _log_sum_exp(shifted), np.take_along_axis(shifted, answers, axis=1)
+        if self.probabilities and not self.softmax:
+            logs = np.log(np.maximum(scores, SMALLEST, dtype=np.float64))
+            losses = -np.take_along_axis(logs, labels, axis=1)
+            highest = np.take_along_axis(logs, answers, axis=1) + losses
+        columns = labels, answers, others, losses, highest
+        labels, answers, others, losses, highest = (column[counted] for column in columns)
         pairs, counts = np.unique(labels * classes + answers, return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             self.pairs[divmod(pair, classes)] += count
-        own = np.take_along_axis(scores, labels[:, None], axis=1)
-        others = (scores >= own).sum(axis=1) - 1  # ties count as wrong, as in Accuracy
         for k in self._tops():
             self.hits[k] += int((others < k).sum())
-        shifted = (scores - own).astype(np.float64)
-        losses = np.logaddexp.reduce(shifted, axis=1)
         self.cross_entropy.add(losses)
         if numbers is not None:
-            if self.probabilities and not self.softmax:
-                losses = -np.log(np.maximum(own[:, 0], SMALLEST, dtype=np.float64))
-                shifted = np.log(np.maximum(scores, SMALLEST, dtype=np.float64)) + losses[:, None]
-            self._note(numbers, labels, answers, losses, shifted)
+            self._note(numbers, labels, answers, losses, highest)
 
-    def _note(self, numbers, labels, answers, losses, shifted):
-        """Keep the samples that stand out; `shifted` are log p - log p[label]."""
+    def _note(self, numbers, labels, answers, losses, highest):
+        """Keep the samples that stand out; `highest` is log p[answer] - log p[label]."""
         each, found = by_sample(losses, numbers)
         if len(found) < len(numbers):  # a label for each place: of which sample, is all that counts
             self.worst.add(each, found)
             return
-        of_label = np.exp(-losses)
-        highest = np.take_along_axis(shifted, answers[:, None], axis=1)[:, 0]
-        of_answer = np.exp(highest - losses)
+        of_label, of_answer = np.exp(-losses), np.exp(highest - losses)
         self.worst.add(losses, numbers, labels, answers, of_label, of_answer)
         self.suspicious.add(numbers, labels, answers, of_label, of_answer, self.classes)
 
@@ -150,9 +149,13 @@ class Accuracy(Pair):
         return confusion.tolist()
 
     def facts(self, report):
+        yield from self.counted(report)
+        yield from super().facts(report)
+
+    def counted(self, report):
+        """How many labels count, where these are not all."""
         if report["counted"] != self.samples:
             yield f"labels that count: {report['counted']}"
-        yield from super().facts(report)
 
     def sections(self, report, names=()):
         names = class_names(names, self.classes)
@@ -161,13 +164,13 @@ class Accuracy(Pair):
             rows = [(names[k], names[j], str(count)) for k, j, count in report["confused"]]
             title = "the pairs that are confused most"
             yield Section(title, ("label", "answer", "samples"), rows, left=2)
-        yield from _samples(report, names)
+        yield from sample_sections(report, names)
 
 
 def _classes(report, names):
     """The Sections about classes; of many, those that do worst."""
     counts = (map(str, report[name]) for name in ("labelled", "right"))
-    shares = (map(_share, report[name]) for name in OF_A_CLASS)
+    shares = (map(share_text, report[name]) for name in OF_A_CLASS)
     rows = list(zip(names, *counts, *shares, strict=True))
     title = ""
     if len(rows) > MOST_SHOWN:
@@ -175,7 +178,7 @@ def _classes(report, names):
         order = sorted(range(len(rows)), key=lambda k: report["recall"][k] or 0)
         rows = [rows[k] for k in order if report["labelled"][k]][:MOST_SHOWN]
     yield Section(title, ("class", "samples", "right", *OF_A_CLASS), rows)
-    means = [(kind, *(_share(report[kind][k]) for k in OF_A_CLASS)) for kind in KINDS_OF_MEANS]
+    means = [(kind, *(share_text(report[kind][k]) for k in OF_A_CLASS)) for kind in KINDS_OF_MEANS]
     yield Section("", ("mean", *OF_A_CLASS), means)
     if len(names) <= MOST_SHOWN:
         cells = [(n, *map(str, row)) for n, row in zip(names, report["confusion"], strict=True)]
@@ -183,7 +186,7 @@ def _classes(report, names):
         yield Section(title, ("", *names), cells, heat=True)
 
 
-def _samples(report, names):
+def sample_sections(report, names):
     """The Sections about single samples."""
     if worst := report["worst"]:
         numbers = [one["number"] for one in worst]
@@ -200,7 +203,7 @@ def _samples(report, names):
         title += f" (and {more} more)" * bool(more)
         header = "label", "answer", "p of label", "p of answer"
         rows = [
-            (*_names(one, names), _share(one["of_label"]), _share(one["of_answer"]))
+            (*_names(one, names), share_text(one["of_label"]), share_text(one["of_answer"]))
             for one in suspicious
         ]
         yield Section(title, header, rows, 2, [one["number"] for one in suspicious])
@@ -210,8 +213,14 @@ def _names(one, names):
     return names[one["label"]], names[one["answer"]]
 
 
-def _share(value):
+def share_text(value):
     return "-" if value is None else f"{value:.4f}"
+
+
+def _log_sum_exp(x):
+    """log sum exp(x) along axis 1, which is kept."""
+    highest = x.max(axis=1, keepdims=True)
+    return highest + np.log(np.exp(x - highest).sum(axis=1, keepdims=True))
 
 
 def _mean(total, count):

@@ -93,6 +93,8 @@ class Measure:
     compares
         a net has such a measure for each layer whose class says that it compares the same: one for
         the blobs in its bottoms 0 and 1
+    where
+        which of these layers it suits, in words behind "compares ..."; see `suits`
     eval_type
         the eval_type of a solver that asks for it [what it is registered as]
     shown
@@ -104,6 +106,7 @@ class Measure:
     """
 
     compares: str | None = None
+    where: str = ""
     eval_type: str | None = None
     shown: tuple[str, ...] = ()
     falling: tuple[str, ...] = ()
@@ -112,6 +115,11 @@ class Measure:
     def __init__(self, first, second):
         self.blobs, self.tops = (first, second), set()
         self.samples = 0
+
+    @classmethod
+    def suits(cls, layer, shapes):
+        """Whether it is for such a layer, with bottoms of these shapes."""
+        return True
 
     def take_options(self, layer):
         """Read from a layer that compares the two blobs how it does that."""

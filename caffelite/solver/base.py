@@ -444,7 +444,7 @@ class Solver(Hooks):
         kinds = asked_by(self.param.eval_type)
         found = {type(measure) for measures in asked for measure in measures}
         if asked and kinds and found.isdisjoint(kinds):
-            compared = " or ".join(f'"{kind.compares}"' for kind in kinds)
+            compared = " or ".join(f'"{kind.compares}"{kind.where}' for kind in kinds)
             raise SolverError(
                 f'eval_type: "{self.param.eval_type}" asks for a layer that compares {compared}, '
                 "and the test net has none"
