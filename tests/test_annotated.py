@@ -233,6 +233,28 @@ def test_pictures_with_a_label_and_no_boxes_give_it(tmp_path):
     assert labels.reshape(-1).tolist() == [-1] * 8
 
 
+def test_records_of_boxes_behind_one_with_a_label_are_named(tmp_path):
+    """The first record decides what the labels are, as in SSD's Caffe."""
+    labeled, boxed = AnnotatedDatum(datum=from_pixels(PICTURE, 3)), AnnotatedDatum()
+    boxed.CopyFrom(annotated(from_pixels(PICTURE, -1), four()))
+    neither = AnnotatedDatum(datum=from_pixels(PICTURE, -1))
+
+    def labels(name, *records):
+        folder = tmp_path / name
+        folder.mkdir()
+        with LmdbWriter(folder / "db") as database:
+            for number, record in enumerate(records):
+                database.put(b"%d" % number, record.SerializeToString())
+        return labels_of(folder, "AnnotatedData")[0]
+
+    with pytest.raises(DataError, match=r"record 1.* has 4 boxes, but .* anno_type: BBOX"):
+        labels("boxes", labeled, boxed)
+    with pytest.raises(DataError, match="record 1.* has neither a label nor boxes, but the first"):
+        labels("neither", labeled, neither)
+    boxed.ClearField("type")  # as others than SSD's tools write them
+    assert labels("none first", neither, boxed).shape == (1, 1, 4, 8)
+
+
 def test_grids_hold_the_object_of_each_cell(tmp_path):
     grids = labels_of(tmp_path, "BoxData", "side: [2, 1]", tops=2)
     assert [grid.shape for grid in grids] == [(2, 28), (2, 7)]
@@ -257,6 +279,16 @@ def test_datums_of_the_first_yolo_are_read(tmp_path):
     np.testing.assert_array_equal(source.sample(0)[1].rows(), want)
     with pytest.raises(DataError, match="record 1 .* 13 values of float_data, expected 6 fo"):
         source.sample(1)
+
+
+@pytest.mark.parametrize("label", [np.nan, 1.5, -1, 1e30])
+def test_a_class_of_the_first_yolo_that_is_no_whole_number_is_refused(tmp_path, label):
+    datum = from_pixels(PICTURE, 0)
+    datum.float_data.extend([label, 0, 0.5, 0.5, 0.2, 0.2])
+    with LmdbWriter(tmp_path / "db") as database:
+        database.put(b"0", datum.SerializeToString())
+    with pytest.raises(DataError, match="has a box of the class .*, expected a whole nu"):
+        AnnotatedSource(tmp_path / "db").sample(0)
 
 
 def test_a_picture_of_the_first_yolo_is_cropped_around_the_middle_of_a_box():

@@ -21,6 +21,10 @@ from .source import RecordSource
 
 log = logging.getLogger("caffelite")
 
+NO_LABEL = -1
+"""What SSD's tools write as the label of a picture that has boxes."""
+MOST_LABEL = 1 << 24
+"""Up to here, all whole numbers are a float32 each."""
 BEYOND = 1e-3
 """How far beyond the picture a box may reach without a word: it is rounding."""
 
@@ -68,7 +72,8 @@ class AnnotatedSource(DatumSource):
     """The AnnotatedDatums in a database; a sample is (pixels, Boxes).
 
     Datums that have boxes in their float_data, as those of the first YOLO in Caffe, are read, too.
-    Where a record says no type of annotations, it has a label of the picture: `Boxes.of_picture`.
+    Where a record says no type of annotations and has no boxes, it has a label of the picture, if
+    that is not SSD's -1: `Boxes.of_picture`. With `labeled`, each record has to have one.
     Boxes that are no boxes, since they have no area, lie outside of the picture or are not made of
     numbers, are left out, and those that reach beyond the picture are cut off there, as SSD's Caffe
     does both. The first of each kind is named in a warning, and `faults` counts them; so are those
@@ -78,6 +83,7 @@ class AnnotatedSource(DatumSource):
     def __init__(self, *arguments: Any, known: set[int] | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.known = known
+        self.labeled = False
         self.faults: Counter[str] = Counter()
 
     def read_record(self, record: int) -> tuple[Datum, Boxes]:
@@ -90,8 +96,8 @@ class AnnotatedSource(DatumSource):
             raise self._no_datum(record, "is not an AnnotatedDatum, or a damaged one") from None
         if message.HasField("datum") and message.type == AnnotatedDatum.BBOX:
             boxes = boxes_of(message)
-            if not (message.HasField("type") or len(boxes)) and datum.HasField("label"):
-                boxes.of_picture = datum.label
+            if not (message.HasField("type") or len(boxes)) and datum.label != NO_LABEL:
+                boxes.of_picture = datum.label if datum.HasField("label") else None
         elif message.HasField("datum"):
             kind = AnnotatedDatum.AnnotationType.Name(message.type)
             raise self._no_datum(record, f"has annotations of the type {kind}, expected BBOX")
@@ -105,6 +111,13 @@ class AnnotatedSource(DatumSource):
             )
         else:
             raise self._no_datum(record, "is an AnnotatedDatum without a picture")
+        if self.labeled and boxes.of_picture is None:
+            has = f"{len(boxes)} boxes" if len(boxes) else "neither a label nor boxes"
+            raise self._no_datum(
+                record,
+                f"has {has}, but the first record has a label of its picture; if this is a "
+                "database of boxes, write annotated_data_param { anno_type: BBOX }",
+            )
         boxes.raw = not datum.encoded
         return datum, self._sound(boxes, record)
 
@@ -117,7 +130,14 @@ class AnnotatedSource(DatumSource):
                 "box: class from 0, difficult, middle x, middle y, width, height",
             )
         numbers = np.array(datum.float_data, np.float32).reshape(-1, 6)
-        labels, difficult = np.nan_to_num(numbers[:, 0]) + 1, numbers[:, 1] == 1
+        labels, difficult = numbers[:, 0] + 1, numbers[:, 1] == 1
+        wrong = ~((labels >= 1) & (labels <= MOST_LABEL) & (np.trunc(labels) == labels))
+        if wrong.any():
+            raise self._no_datum(
+                record,
+                f"has a box of the class {numbers[wrong][0, 0]:g}, expected a whole number of at "
+                "least 0",
+            )
         middle, half = numbers[:, 2:4], numbers[:, 4:] / 2
         return Boxes(np.concatenate([middle - half, middle + half], axis=1), labels, difficult)
 

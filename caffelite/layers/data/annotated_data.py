@@ -34,7 +34,8 @@ class AnnotatedData(Data):
            sides, and whether it is difficult; without any box, one row of -1. With
            yolo_data_type: 1, batch_size x 1 x 300 x 5: class from 0, middle x, y, width, height of
            each box that is not difficult, then 0. Where records have a label of the picture, and
-           no type of annotations, batch_size labels
+           no type of annotations, batch_size labels; the first record decides, unless anno_type
+           is given
     Options (data_param)
         source, backend, batch_size, prefetch, shuffle: as for Data
     Options (annotated_data_param)
@@ -108,6 +109,8 @@ class AnnotatedData(Data):
         source = AnnotatedSource.of_layer(self.param)
         names = self.label_map()
         source.known = set(names) if names else None
+        if not self.param.annotated_data_param.HasField("anno_type"):
+            source.labeled = source.label(0).of_picture is not None
         return source
 
     def make_transformer(self):
@@ -148,9 +151,8 @@ class AnnotatedData(Data):
 
     def make_labels(self):
         options = self.param.annotated_data_param
-        if self.source and self.source.label(0).of_picture is not None:
-            if not options.HasField("anno_type"):
-                return Numbers()
+        if self.source and self.source.labeled:
+            return Numbers()
         return Fives(MOST_BOXES, options.train_diffcult) if options.yolo_data_type else Rows()
 
     def top_shapes(self, data_shape):
