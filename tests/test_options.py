@@ -289,6 +289,27 @@ def test_options_of_other_types_are_warned_about(field):
     assert set(found) == {(kind, (field.name,), words)}
 
 
+# Numbers that are none
+
+
+@every_type
+def test_no_layer_takes_what_is_no_finite_number(kind):
+    """At whatever depth of its messages, once or among others."""
+    paths = [("param", "lr_mult")]
+    for path, field in options_of(kind).items():
+        if field.message_type is FILLER:
+            paths.append((*path, "value"))
+        elif field.cpp_type in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE):
+            paths.append(path)
+    for path in paths:
+        for word in ("nan", "inf", "-inf"):
+            param = caffe_pb2.LayerParameter(name="a", type=kind.type)
+            testing.text_format.Merge(as_text(path, word), param)
+            refused = [words for what, _, words in create_layer(param).unread()]
+            said = any(words.startswith(f"{path[-1]} is {word}, expected") for words in refused)
+            assert said == (word == "nan" or path[-1] not in kind.infinite), (path, word)
+
+
 # Nets
 
 

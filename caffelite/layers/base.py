@@ -100,6 +100,9 @@ class Layer:
         those that are an error (a predicate, with {type} for the type's name); see `unread`, and
         `Given.look_up` for the keys. Parents' tables count, too; None takes back what they say.
         What they say nothing of, `caffelite.proto.forks` may know as a word of a fork
+    infinite
+        options that may be infinite, which stands for no bound; of others, no float is, and none
+        is NaN
     bottoms, tops
         how many: a number, or (least, most) with None for no limit
     role
@@ -218,6 +221,7 @@ class Layer:
     refused: Mapping[str, str | None] = {
         "engine: CUDNN": "needs a GPU; write engine: CAFFE or leave the line out"
     }
+    infinite: tuple[str, ...] = ()
     bottoms: Count = 1
     tops: Count = 1
     role: str = ""
@@ -437,7 +441,9 @@ class Layer:
         told: tuple[Any, ...] | None = None
         for option in given(self.param):
             inside = told is not None and option.path[: len(told)] == told
-            if words := option.look_up(refused, by_name=not inside):
+            if words := option.not_finite(infinite=option.names[-1] in self.infinite):
+                yield "refused", option.path, words
+            elif words := option.look_up(refused, by_name=not inside):
                 words = words.format(type=self.type)
                 yield "refused", option.path, f"{option.name} {words}"
             elif inside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -36,6 +37,17 @@ class Given(NamedTuple):
     def owner(self) -> str | None:
         """The name of the message inside that it is a field of, or None."""
         return self.names[-2] if len(self.names) > 1 else None
+
+    def not_finite(self, infinite: bool = False) -> str:
+        """What to say where it is NaN, or, unless `infinite`, infinite, or has such among many."""
+        values = self.value if hasattr(self.value, "extend") else [self.value]
+        if not all(isinstance(value, float) for value in values[:1]):
+            return ""
+        bad = math.isnan if infinite else lambda value: not math.isfinite(value)
+        if not any(map(bad, values)):
+            return ""
+        told = ", ".join(f"{value:g}" for value in values)
+        return f"{self.name} is {told}, expected {'numbers' if infinite else 'a finite number'}"
 
     def look_up(self, table: Mapping[str, str], by_name: bool = True) -> str | None:
         """What a table says of this field, or of this value of it; None if nothing.

@@ -114,6 +114,14 @@ def refused(param: SolverParameter) -> Iterator[tuple[str, str]]:
         yield option, f"{option} {word.said}"
 
 
+def not_finite(param: SolverParameter) -> Iterator[tuple[str, str]]:
+    """(option, words) of each option of the solver itself that is NaN or infinite."""
+    own = {field.name for field in param.DESCRIPTOR.fields if field.message_type is None}
+    for option in given(param, only=own):
+        if words := option.not_finite():
+            yield option.path[0], words
+
+
 def _words_of_forks(param: SolverParameter, kind: str) -> Iterator[tuple[str, forks.Word]]:
     """(option, word) of each word of a fork of this kind in a SolverParameter itself."""
     for option in given(param, only=forks.IN_SOLVERS):
@@ -199,7 +207,7 @@ class Solver(Hooks):
     def check(self) -> None:
         """Raise a SolverError for options that cannot work."""
         param = self.param
-        for _, words in refused(param):
+        for _, words in (*refused(param), *not_finite(param)):
             raise SolverError(words)
         if param.lr_policy:
             lr_policy.check(param)

@@ -339,6 +339,8 @@ for cell, words in (
     ([0, 1, -1, 0.5, 0.5, 0.1, 0.1], "names no class, expected 0 to 2"),
     ([0, 1, 0, 0.5, 0.5, 0.1, 0], "is a box of no area; leave it out of the data"),
     ([0, 1, 0, 0.5, np.nan, 0.1, 0.1], "holds what is no number"),
+    ([0, 1, 0, 0.5, 1.5, 0.1, 0.1], "has its center outside of the picture, in no cell"),
+    ([0, np.nan, 0, 0.5, 0.5, 0.1, 0.1], "is neither there nor not: expected 0 or 1"),
 ):
     label = np.zeros((7, 9))
     label[:3, 5] = cell[:3]
@@ -377,6 +379,7 @@ refused = partial(case, "EvalDetection", phase=TEST)
 refused(
     [SQUARE, (2, 1, 6, 5)], given, error="2 x 112, 7 numbers a cell; or (1, 1, R, 8), rows of A"
 )
+refused(FIRST, first("", "eval_detection_param").replace("side: 3", "side: 2"), error="2 x 28, 7 n")
 refused([SCORES, (2, 150)], given, error="expected side, 4, rows and columns")
 
 
@@ -520,8 +523,8 @@ multi_box("background_label_id: 4", error="background_label_id is 4, expected 0 
 multi_box("do_neg_mining: false", error="do_neg_mining is false, mining_type MAX_NEGATIVE")
 multi_box("share_location: false", places=4, error="write mining_type: NONE")
 multi_box("nms_param { nms_threshold: 0.4 }", error="nms_param of mining has no top_k")
-multi_box("neg_pos_ratio: -1", error="neg_pos_ratio is -1, expected a finite number, 0 or more")
-multi_box("neg_pos_ratio: inf", error="neg_pos_ratio is inf, expected a finite number, 0 or more")
+multi_box("neg_pos_ratio: -1", error="neg_pos_ratio is -1, expected 0 or more")
+multi_box("neg_pos_ratio: inf", error="neg_pos_ratio is inf, expected a finite number")
 multi_box("mining_type: HARD_EXAMPLE sample_size: 0", error="sample_size is 0, expected at least 1")
 multi_box(
     "num_classes: 5", error='"x1" has shape (3, 104), expected (3, 130): 5 scores for each of 26'
@@ -601,6 +604,13 @@ output(
     "share_location: false", error='"x0" has shape (3, 104), expected (3, 416): 4 numbers for each'
 )
 output(scores=[0.5, np.nan], error='"x1" holds values that are no numbers, or too large')
+case(
+    "DetectionOutput",
+    [(1, 4), (1, 2), (1, 2, 4)],
+    "detection_output_param { num_classes: 2 code_type: CENTER_SIZE }",
+    values={0: [0, 0, 800, 1], 2: [0, 0, 1, 1, 1, 1, 1, 1]},
+    error="found the box (-inf, -0.859141, inf, 1.85914); the net has diverged; go back",
+)
 SAVE = 'output_directory: "out" label_map_file: "map" name_size_file: "sizes"'
 output(
     f'save_output_param {{ {SAVE} output_format: "CSV" }}',

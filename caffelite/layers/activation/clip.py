@@ -19,6 +19,7 @@ class Clip(Elementwise):
     """
 
     options_field = "clip_param"
+    infinite = "min", "max"
     in_place = True
 
     def setup(self, bottom_shapes):

@@ -103,7 +103,7 @@ class MultiBoxLoss(Loss):
         return self.options.MiningType.Name(self.options.mining_type)
 
     def setup(self, bottom_shapes):
-        options, mining = self.options, self._mining
+        options, mining, self.warned = self.options, self._mining, set()
         self.classes, self.background = options.num_classes, options.background_label_id
         if not self.classes:
             raise self.error("num_classes is missing: how many there are, with the background")
@@ -132,10 +132,8 @@ class MultiBoxLoss(Loss):
                 f"background_label_id is {options.background_label_id}, expected 0 with "
                 "map_object_to_agnostic, where any object is of the class behind it"
             )
-        if not 0 <= options.neg_pos_ratio < np.inf:
-            raise self.error(
-                f"neg_pos_ratio is {options.neg_pos_ratio:g}, expected a finite number, 0 or more"
-            )
+        if options.neg_pos_ratio < 0:
+            raise self.error(f"neg_pos_ratio is {options.neg_pos_ratio:g}, expected 0 or more")
         if mining == "HARD_EXAMPLE" and options.sample_size < 1:
             raise self.error(f"sample_size is {options.sample_size}, expected at least 1")
         if mining != "NONE" and suppresses(options) and not options.nms_param.top_k:

@@ -48,7 +48,6 @@ class PriorBox(Layer):
 
     def setup(self, bottom_shapes):
         options = self.options
-        self._check_finite()
         self._check_sizes(list(options.min_size), list(options.max_size))
         if len(options.variance) not in (0, 1, 4) or not all(v > 0 for v in options.variance):
             raise self.error(
@@ -63,13 +62,6 @@ class PriorBox(Layer):
         self.sides = self._sides()
         variance = np.asarray(options.variance or [0.1], self.dtype)
         self.variance = np.broadcast_to(variance, 4)
-
-    def _check_finite(self):
-        for field, value in self.options.ListFields():
-            if not np.isfinite(value).all():
-                raise self.error(
-                    f"{field.name} is {_told(np.atleast_1d(value))}, expected a finite number"
-                )
 
     def _check_sizes(self, least, most):
         if not least:

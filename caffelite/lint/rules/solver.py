@@ -2,7 +2,7 @@
 
 from ...errors import SolverError, did_you_mean
 from ...solver import gradual, larc, lr_policy, regularize, rules
-from ...solver.base import refused, unread
+from ...solver.base import not_finite, refused, unread
 from ...solver.nets import TRAIN_NETS
 from ...solver.policies import POLICIES
 from . import solver_rule
@@ -51,6 +51,8 @@ def no_length(param):
 @solver_rule()
 def out_of_range(param):
     """Numbers that the solver refuses."""
+    for name, words in not_finite(param):
+        yield words, name
     for check, option in (
         (regularize.check, "regularization_type"),
         (larc.check, "larc_policy"),
