@@ -138,6 +138,20 @@ def test_a_least_score():
     assert confusion[0] == [0, 1, 0, 1]
 
 
+def test_boxes_that_can_never_be_found_are_told_once(caplog):
+    flat, strange = true_in(0, 1, 0.4, 0.4, 0.1, 0.1), true_in(0, 7, 0.1, 0.1, 0.2, 0.2)
+    report = ran([found_in(0, 9, 0.5, 0, 0, 1, 1)], [flat, strange], batches=[Batch.run] * 2)
+    assert report.report()["mAP VOC2012"] == 0
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.split("holds the box ")[1].split(", ", 6)[-1] for line in told] == [
+        "1), whose label is none of num_classes, 4: no AP counts it; others of the kind are not "
+        "told",
+        "0.1, 0), which has no area, so that none overlaps it; others of the kind are not told",
+        "0.2, 0), whose label is none of num_classes, 4: no AP counts it; others of the kind are "
+        "not told",
+    ]
+
+
 def test_samples_that_fill_up_the_last_batch_count_once():
     def batch(net):
         return Batch.run(net, count=1, first=4, size=3)

@@ -159,6 +159,39 @@ def test_a_loss_of_numbers_that_are_none_is_no_number_and_no_crash():
             assert not np.isnan(value) or np.isnan(top[0].data)
 
 
+@pytest.mark.parametrize("kind", ["IOU", "GIOU", "DIOU", "CIOU"])
+@pytest.mark.parametrize("value", [88, -200])
+def test_overlaps_of_boxes_without_end_or_sides_are_numbers(kind, value):
+    """As their gradient is: 1 - overlap counts as 1 where it is inf - inf or atan(0 / 0)."""
+    labels = np.zeros((1, 1, 2, 5))
+    labels[0, 0, 0] = BOX
+    given = f"num_class: 3 num: 2 mask: 0 mask: 1 iou_loss: {kind} {SIZES}"
+    layer, bottom, top = make_layer(
+        "Yolov3",
+        [np.full((1, 16, 4, 4), value), labels],
+        f"yolov3_param {{ {given} }}",
+        dtype=np.float32,
+    )
+    with np.errstate(all="ignore"):
+        dx = gradient(layer, bottom, top)
+    assert np.isfinite(top[0].data) and np.isfinite(dx).all()
+
+
+def test_the_anchor_that_mobilenet_yolo_leaves_out():
+    """With mask 1, 2, 3 it is anchor 1, since the best one, 2, has this place."""
+    labels, sizes = np.zeros((1, 1, 1, 5)), "biases: [10, 14, 23, 27, 37, 58, 81, 82]"
+    labels[0, 0, 0] = [0, 0.5, 0.5, 34 / 128, 50 / 128]
+    learns = []
+    for mask in ("[0, 1, 2]", "[1, 2, 3]"):
+        given = f"num_class: 1 num: 3 mask: {mask} {sizes} anchors_scale: 16 iou_thresh: 0.3"
+        layer, bottom, top = make_layer(
+            "Yolov3", [np.zeros((1, 18, 8, 8)), labels], f"yolov3_param {{ {given} }}"
+        )
+        objects = gradient(layer, bottom, top).reshape(3, 6, 8, 8)[:, 4, 4, 4]
+        learns.append((objects < 0).tolist())
+    assert learns == [[False, True, True], [False, True, False]]
+
+
 # Boxes
 
 
@@ -204,6 +237,14 @@ def test_scores_that_are_no_numbers_are_an_error(value):
     layer, bottom, top = output((2, 24, 2, 2))
     bottom[0].data[1, 3] = value
     with pytest.raises(NetError, match=r'bottom\[0\] "x0" holds values that are no numbers'):
+        layer.forward(bottom, top)
+
+
+def test_a_box_without_end_is_an_error():
+    layer, bottom, top = output((2, 24, 2, 2), dtype=np.float32)
+    bottom[0].data[...] = 9
+    bottom[0].data[0, 2] = 100
+    with pytest.raises(NetError, match=r"found the box \(-inf, .*the net has diverged; go back"):
         layer.forward(bottom, top)
 
 

@@ -7,11 +7,15 @@ import numpy as np
 
 from ...kernels.boxes import nms
 from ..base import Layer
+from ._priors import told
 
 log = logging.getLogger("caffelite")
 
 ROW = 7
 """Numbers of a row: picture, label, score, xmin, ymin, xmax, ymax."""
+
+
+DIVERGED = "the net has diverged; go back to an earlier snapshot, with a lower base_lr"
 
 
 def check_finite(layer, bottoms):
@@ -21,9 +25,16 @@ def check_finite(layer, bottoms):
             name = layer.param.bottom[index]
             raise layer.error(
                 f'bottom[{index}] "{name}" holds values that are no numbers, or too large; '
-                "the net has diverged; go back to an earlier snapshot, with a lower base_lr",
+                f"{DIVERGED}",
                 blob=name,
             )
+
+
+def check_found(layer, corners):
+    """Raise an error where a box that was found has no end: e^w is more than there are numbers."""
+    bad = ~np.isfinite(corners).all(axis=1)
+    if bad.any():
+        raise layer.error(f"found the box {told(corners[np.argmax(bad)])}; {DIVERGED}")
 
 
 class Candidates(NamedTuple):
@@ -101,5 +112,6 @@ class Detections(Layer):
             boxes, scores = found.corners[own], found.score[own]
             kept.append(own[nms(boxes, scores, options.nms_threshold, inclusive=True)])
         kept = np.concatenate(kept)
+        check_found(self, found.corners[kept])
         kept = kept[np.lexsort([-found.score[kept], image[kept]])]
         return np.column_stack([image, found.label + 1, found.score, found.corners])[kept]

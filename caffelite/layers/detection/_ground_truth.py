@@ -4,14 +4,22 @@ They are (image, label, instance, xmin, ymin, xmax, ymax, difficult); a row that
 none, which stands there where a batch has no box.
 """
 
+import logging
 import math
 from typing import NamedTuple
 
 import numpy as np
 
+from ...kernels import boxes as geometry
 from ._priors import told
 
+log = logging.getLogger("caffelite")
+
 ROW = "(1, 1, boxes, 8): image, label, instance, xmin, ymin, xmax, ymax, difficult"
+
+
+MOST = 1 << 31
+"""No image or label comes near."""
 
 
 class GroundTruth(NamedTuple):
@@ -33,7 +41,10 @@ def check_rows(layer, index, shape, columns, expected):
 
 
 def read_ground_truth(layer, index, blob, background, images=math.inf, classes=math.inf):
-    """The boxes in a bottom; each is checked, if need be against how many images or classes are."""
+    """The boxes in a bottom; each is checked, if need be against how many images or classes are.
+
+    The first one without an area is told of, which no other overlaps.
+    """
     rows = blob.data.reshape(-1, 8)
     rows = rows[rows[:, 0] != -1]
 
@@ -44,7 +55,7 @@ def read_ground_truth(layer, index, blob, background, images=math.inf, classes=m
             raise layer.error(words, blob=name)
 
     check(~np.isfinite(rows).all(axis=1), "numbers")
-    image, label = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
+    image, label = rows[:, :2].T.clip(-1, MOST).astype(np.int64)
     check(
         (image < 0) | (image >= images),
         f"an image from 0 to {images - 1}, one of the batch"
@@ -61,4 +72,16 @@ def read_ground_truth(layer, index, blob, background, images=math.inf, classes=m
         if math.isfinite(classes)
         else "a label from 0 on",
     )
+    flat = geometry.area(rows[:, 3:7]) <= 0
+    warn_once(layer, index, rows[flat], "which has no area, so that none overlaps it")
     return GroundTruth(image, label, rows[:, 3:7], rows[:, 7] != 0)
+
+
+def warn_once(layer, index, rows, words):
+    """Tell of the first row of a bottom that something is wrong with; `layer.warned` notes it."""
+    if len(rows) and (index, words) not in layer.warned:
+        layer.warned.add((index, words))
+        log.warning(
+            '%s: bottom[%d] "%s" holds the box %s, %s; others of the kind are not told',
+            *(layer.at, index, layer.param.bottom[index], told(rows[0]), words),
+        )

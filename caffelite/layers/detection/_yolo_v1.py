@@ -115,12 +115,17 @@ def read_objects(layer, blob, side, classes):
         image, cell, label[image, cell], boxes[image, cell].T, difficult[image, cell] == 1
     )
     for wrong, words in (
+        (there[image, cell] != 1, "is neither there nor not: expected 0 or 1"),
         (~np.isfinite(found.box).all(0), "holds what is no number"),
         (
             ~((found.label >= 0) & (found.label < classes)),
             f"names no class, expected 0 to {classes - 1}",
         ),
         ((found.box[2:] <= 0).any(0), "is a box of no area; leave it out of the data"),
+        (
+            ((found.box[:2] < 0) | (found.box[:2] > 1)).any(0),
+            "has its center outside of the picture, in no cell",
+        ),
     ):
         if wrong.any():
             at, name = np.argmax(wrong), layer.param.bottom[1]

@@ -6,7 +6,7 @@ import numpy as np
 from ...errors import DataError
 from ...kernels import boxes as geometry
 from ..base import Layer, register
-from ._ground_truth import ROW, check_rows, read_ground_truth
+from ._ground_truth import ROW, check_rows, read_ground_truth, warn_once
 from ._pixels import check_resize, in_pixels, read_name_sizes
 from ._priors import check_classes, labels_of
 
@@ -70,7 +70,7 @@ class DetectionEvaluate(Layer):
                 f"overlap_threshold is {options.overlap_threshold:g}, expected a number above 0"
             )
         self.wanted = list(labels_of(options))
-        self.resize, self.seen, self.warned = None, 0, False
+        self.resize, self.seen, self.warned = None, 0, set()
         if options.name_size_file and options.HasField("resize_param"):
             self.resize = options.resize_param
             check_resize(self, self.resize, "resize_param")
@@ -94,6 +94,7 @@ class DetectionEvaluate(Layer):
         found = bottom[0].data.reshape(-1, 7)
         self._check_found(found)
         truth = read_ground_truth(self, 1, bottom[1], self.options.background_label_id)
+        self._tell_of_strange(1, bottom[1].data.reshape(-1, 8))
         counted = truth.only(~truth.difficult | self.options.evaluate_difficult_gt)
         rows = [(-1, k, np.count_nonzero(counted.label == k), -1, -1) for k in self.wanted]
         images = np.unique(found[:, 0][found[:, 0] >= 0])
@@ -119,6 +120,13 @@ class DetectionEvaluate(Layer):
                 f"than {background}, background_label_id",
                 blob=name,
             )
+        self._tell_of_strange(0, found)
+
+    def _tell_of_strange(self, index, rows):
+        """Warn of boxes whose class has no row that says how many there are to be found."""
+        strange = rows[(rows[:, 0] >= 0) & (rows[:, 1] >= self.options.num_classes)]
+        words = f"whose label is none of num_classes, {self.options.num_classes}: no AP counts it"
+        warn_once(self, index, strange, words)
 
     def _judge(self, found, truth):
         """Rows of one image and label."""
@@ -152,8 +160,9 @@ class DetectionEvaluate(Layer):
 
     def _check_sizes(self, images):
         """Warn, once, where an image without a box found shifts the sizes of those after it."""
-        if self.sizes and len(images) and images[-1] + 1 != len(images) and not self.warned:
-            self.warned = True
+        shifted = self.sizes and len(images) and images[-1] + 1 != len(images)
+        if shifted and "sizes" not in self.warned:
+            self.warned.add("sizes")
             log.warning(
                 "%s: bottom[0] has boxes of %d of %d images, so that images after one without take "
                 "the sizes of others, as in SSD's Caffe; leave name_size_file out, or let "

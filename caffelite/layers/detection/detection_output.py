@@ -3,7 +3,7 @@ import numpy as np
 from ...errors import DataError
 from ...kernels import boxes as geometry
 from ..base import Layer, register
-from ._detections import check_finite
+from ._detections import check_finite, check_found
 from ._pixels import check_resize
 from ._priors import (
     check_classes,
@@ -172,6 +172,7 @@ class DetectionOutput(Layer):
             rows[:, 0], rows[:, 1], rows[:, 2:] = label, scores[label, kept], boxes[kept]
             found.append(rows)
         rows = np.concatenate(found)
+        check_found(self, rows[:, 2:])
         if len(rows) > options.keep_top_k >= 0:
             best = geometry.best_first(rows[:, 1], top_k=options.keep_top_k)
             rows = rows[np.sort(best)]  # by label, best first, as they were

@@ -78,7 +78,7 @@ class EvalDetection(Layer):
         )
 
     def setup(self, bottom_shapes):
-        if self._form(bottom_shapes[1]) == CELLS:
+        if self._checked_form(*bottom_shapes) == CELLS:
             return
         count = self.options.num_object
         self.anchors = yolo.anchor_sizes(self, count)[:, :count]
@@ -95,20 +95,24 @@ class EvalDetection(Layer):
             return ROWS
         return CELLS if np.prod(labels[1:]) == v1.LABELS * self.options.side**2 else FLAT
 
-    def infer_shapes(self, bottom_shapes):
-        options, (scores, labels) = self.options, bottom_shapes
-        side, classes, boxes = options.side, options.num_class, options.num_object
-        form = self._form(labels)
-        if form == CELLS:
-            v1.check_count(self, scores, side, classes, boxes)
-            v1.check_labels(self, labels, scores[0], side)
-            return [(scores[0], classes + NUMBERS * boxes * side**2)]
+    def _checked_form(self, scores, labels):
+        """The same; raises an error for labels of no form."""
+        form, side = self._form(labels), self.options.side
         if form == FLAT and (labels[:1] != scores[:1] or np.prod(labels[1:]) != 150):
             expected = (
                 f"{scores[0]} x {v1.LABELS * side**2}, {v1.LABELS} numbers a cell; or "
                 f"(1, 1, R, 8), rows of AnnotatedData; or {scores[0]} x 150"
             )
             raise self.shape_error(1, labels, expected)
+        return form
+
+    def infer_shapes(self, bottom_shapes):
+        options, (scores, labels) = self.options, bottom_shapes
+        side, classes, boxes = options.side, options.num_class, options.num_object
+        if self._checked_form(scores, labels) == CELLS:
+            v1.check_count(self, scores, side, classes, boxes)
+            v1.check_labels(self, labels, scores[0], side)
+            return [(scores[0], classes + NUMBERS * boxes * side**2)]
         yolo.check_map(self, 0, scores, boxes, classes)
         if scores[2:] != (side, side):
             raise self.shape_error(0, scores, f"side, {side}, rows and columns")

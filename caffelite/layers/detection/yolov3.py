@@ -28,9 +28,12 @@ class Yolov3(Loss):
     those of several labels add up (`accumulate`). Then L has g of objects and classes alone, and
     iou_normalizer times the mean of 1 - GIoU, 1 - CIoU or (for IOU and DIOU) 1 - DIoU.
 
-    Kept as they are in MobileNet-YOLO: where `mask` does not begin with anchor 0, the anchor most
-    like a box is looked at once more among those above `iou_thresh`; with `use_logic_gradient` and
-    another `iou_loss` than MSE, x and y are taken before the sigmoid for its slope, x (1 - x).
+    Kept as they are in MobileNet-YOLO: of the anchors above `iou_thresh` that one is left out whose
+    number is the place in `mask` of the anchor most like the box. Where `mask` counts from 0 on, it
+    is this very anchor, which learns the box anyway; elsewhere it is another one, which learns
+    nothing of the box, or none, and the anchor most like it learns once more. With
+    `use_logic_gradient` and another `iou_loss` than MSE, x and y are taken before the sigmoid for
+    its slope, x (1 - x).
 
     Bottom
         0: scores, (N, num (5 + num_class), H, W): for each anchor x, y, w, h, o, classes
@@ -147,7 +150,10 @@ class Yolov3(Loss):
         if self.kind == "MSE" or not len(which):
             return 0
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.mean(1 - COUNTED[self.kind](box, truths.box))
+            missed = 1 - COUNTED[self.kind](box, truths.box)
+        sound = np.isfinite(found[: yolo.COORDS]).all(0)
+        missed[np.isnan(missed) & sound] = 1  # of sides that e^w made 0 or infinite
+        return missed.mean()
 
     def _anchors(self, truths, size):
         """(truth, anchor, its place in the mask) of all that learn, in the order of the labels."""
