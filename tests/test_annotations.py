@@ -152,6 +152,7 @@ BAD = [
     ("dog", 50, 5, 60, 9, 0, 0),  # outside
     ("dog", 30, 5, 50, 9, 0, 0),  # beyond
 ]
+WITHOUT = xml([("dog", 5, 5, 15, 9, 0, 0)]).replace("xmax", "xmost")
 
 
 def test_boxes_that_are_none_are_left_out_and_told_of(capsys):
@@ -166,6 +167,7 @@ def test_boxes_that_are_none_are_left_out_and_told_of(capsys):
         "reaches beyond the picture": 1,
     }
     assert '000001.xml: object 1 ("dog"): has no area, and left out: 5, 5, 5, 9' in err
+    assert 'object 5 ("dog"): is not made of numbers, and left out: x, 5, 6, 9' in err
     assert found("out/train_lmdb")["000001"] == [(12, [0.75, 0.25, 1, 0.45], False)]
 
 
@@ -186,6 +188,7 @@ BILLION = (
         ("<annotation>" + "<a>" * 100 + "</a>" * 100 + "</annotation>", "nested deeper than 64"),
         (xml([], 39, 20), "says 39 x 20, but"),
         (xml([("car", 1, 2, 3, 4, 0, 0), ("", 1, 2, 3, 4, 0, 0)]), "object 2 has no name"),
+        (WITHOUT, "000001.xml: object 1 has no bndbox/xmax"),
     ],
 )
 def test_bad_xml_stops_all_or_is_left_out(text, words, capsys):
@@ -193,10 +196,20 @@ def test_bad_xml_stops_all_or_is_left_out(text, words, capsys):
     write("VOCdevkit/VOC2007/Annotations/000001.xml", text)
     assert main(["dataset", "VOCdevkit", "--out", "out"]) == 1
     err = capsys.readouterr().err
-    assert words in err and "picture that cannot be had: 1; --skip-bad leaves them out" in err
+    assert words in err and "picture that cannot be had: 1; --skip-bad leaves that out" in err
     assert not Path("out").exists(), "nothing is half made"
     assert main(["dataset", "VOCdevkit", "--out", "out", "--skip-bad"]) == 0
     assert list(found("out/train_lmdb")) == ["000002"]
+
+
+def test_a_part_that_loses_all_boxes_is_not_made(capsys):
+    yolo()
+    write("yolo/labels/train/0.txt", "1 30 10 4 5\n0 0.5 0.5 0 0\n")
+    assert main(["dataset", "yolo", "--out", "out", "--skip-bad"]) == 1
+    err = capsys.readouterr().err
+    assert 'object 1 ("dog"): lies outside of the picture, and left out: 28, 7.5, 32, 12.5' in err
+    assert "these look like pixels, but YOLO's numbers are fractions of the sides" in err
+    assert "none of the 2 boxes of train is left" in err and not Path("out").exists()
 
 
 def test_missing_pictures_and_annotations_are_named(capsys):
@@ -206,7 +219,7 @@ def test_missing_pictures_and_annotations_are_named(capsys):
     write("VOCdevkit/VOC2007/ImageSets/Main/test.txt", "000003\n000009\n")
     assert main(["dataset", "VOCdevkit", "--out", "out"]) == 1
     err = capsys.readouterr().err
-    assert '000001.xml: there is no picture "a.jpg"' in err
+    assert '000001.xml: there is no picture "a.jpg"; --root FOLDER says where' in err
     assert "000002.jpg: " in err and "none of the pictures of train can be stored" in err
     assert not Path("out").exists()
 
@@ -234,7 +247,7 @@ def test_coco_closes_holes_and_makes_crowds_difficult(capsys):
     coco()
     assert main(["dataset", "coco/instances.json", "--out", "out"]) == 0
     out = capsys.readouterr().out
-    assert "2 pictures, 40 x 20; 2 boxes, 1 crowd, 1 pictures without" in out
+    assert "2 pictures, 40 x 20; 2 boxes, 1 crowd, 1 picture without" in out
     assert found("out/train_lmdb") == {
         "a.jpg": [(2, [0.1, 0.25, 0.5, 0.75], False), (1, [0, 0, 1, 1], True)],
         "b.png": [],
@@ -256,9 +269,10 @@ def test_unknown_categories_and_images_are_named(capsys):
     assert main(["dataset", "coco/instances.json", "--out", "out"]) == 1
     err = capsys.readouterr().err
     assert 'image 7: object 3 ("4"): has a class that is not in the label map' in err
+    assert 'image 7: object 4 ("3"): is not made of numbers, and left out: bbox: [1, 1, 2]' in err
     assert "annotations[3]: is of an image that is not there: 8" in err
     assert 'image 11: there is no picture "c.jpg"' in err
-    assert "--skip-bad leaves them out; --labels names other classes" in err
+    assert "--skip-bad leaves that out; --labels names other classes" in err
     assert not Path("out").exists()
     assert main(["dataset", "coco/instances.json", "--out", "out", "--skip-bad"]) == 0
     assert len(found("out/train_lmdb")["a.jpg"]) == 2
@@ -329,13 +343,43 @@ def test_faults_of_yolo_are_named(capsys):
     yolo()
     write("yolo/labels/train/0.txt", "2 0.5 0.5 0.1 0.1\n1 0.5 0.5 0 0.1\n")
     write("yolo/labels/train/1.txt", "1 0.1 0.1 0.2 0.1 0.3 0.3 0.1\n")
+    write("yolo/labels/train/7.txt", "")
     assert main(["dataset", "yolo", "--out", "out"]) == 1
     err = capsys.readouterr().err
     assert '0.txt: object 1 ("2"): has a class that is not in the label map' in err
-    assert "1.txt:1: expected CLASS X Y WIDTH HEIGHT, not 8 words" in err
+    assert "1.txt:1: expected CLASS X Y WIDTH HEIGHT, or CLASS X Y X Y X Y ..., a polygon, n" in err
+    assert "7.txt: there is no picture of this name" in err
     write("yolo/data.yaml", "train: images/train\nnames: {0: cat, 2: dog}\n")
     assert main(["dataset", "yolo", "--out", "out"]) == 1
     assert "names: expected the numbers 0 to 1, each once" in capsys.readouterr().err
+
+
+def test_polygons_of_yolo_and_classes_with_a_point(capsys):
+    yolo()
+    write("yolo/labels/train/0.txt", "1.0 0.1 0.5 0.5 0.25 0.25 0.75\n0 0 0.5 1 0.5 0.5 0 0.5 1\n")
+    assert main(["dataset", "yolo", "--out", "out"]) == 0
+    assert found("out/train_lmdb") == EXPECTED
+
+
+def test_parts_that_a_yaml_names_and_that_are_not_there(capsys):
+    """Roboflow writes a line for tests even where there are none."""
+    yolo()
+    head = "path: .\ntrain: images/train\nnames: [cat, dog]\ntest: ../test/images\n"
+    write("yolo/data.yaml", head + "val: images/val\n")
+    assert main(["dataset", "yolo", "--out", "out"]) == 0
+    assert (
+        "data.yaml: ../test/images is not there; images/val is for testing"
+        in capsys.readouterr()[1]
+    )
+    assert len(found("out/test_lmdb")) == 1
+    write("yolo/data.yaml", head)
+    assert main(["dataset", "yolo", "--out", "other"]) == 1
+    assert (
+        "../test/images: there is no such folder or file; take the line o" in capsys.readouterr()[1]
+    )
+    write("yolo/data.yaml", head + "nc: 3\n")
+    assert main(["dataset", "yolo", "--out", "other"]) == 1
+    assert "data.yaml: nc is 3, but there are 2 names" in capsys.readouterr().err
 
 
 def test_commands_of_the_page_run():

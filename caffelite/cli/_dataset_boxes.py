@@ -50,11 +50,12 @@ def _lines(report):
     out = report["out"]
     for part, facts in report["parts"].items():
         sizes = f"{_span(facts['widths'])} x {_span(facts['heights'])}"
-        counts = [f"{facts['boxes']} boxes"]
+        counts = [_counted(facts["boxes"], "box", "boxes")]
         counts += [f"{facts[m]} {m}" for m in ("difficult", "truncated", "crowd") if facts[m]]
         if facts["without_boxes"]:
-            counts.append(f"{facts['without_boxes']} pictures without")
-        yield f"{out}/{part}_lmdb: {facts['pictures']} pictures, {sizes}; {', '.join(counts)}"
+            counts.append(f"{_counted(facts['without_boxes'], 'picture', 'pictures')} without")
+        pictures = _counted(facts["pictures"], "picture", "pictures")
+        yield f"{out}/{part}_lmdb: {pictures}, {sizes}; {', '.join(counts)}"
         if facts["boxes"]:
             yield "  classes: " + ", ".join(f"{n} {count}" for n, count in facts["classes"].items())
             yield f"  sizes, root of the area in pixels: {_quantiles(facts, 'pixels')}"
@@ -63,6 +64,10 @@ def _lines(report):
         yield f"left out or mended: {kind}: {count}"
     values = " ".join(f"mean_value: {value:.4g}" for value in report["mean_value"])
     yield f"{out}/labelmap.prototxt, {out}/statistics.json: {values}"
+
+
+def _counted(count, one, more):
+    return f"{count} {one if count == 1 else more}"
 
 
 def _span(bounds):

@@ -383,6 +383,17 @@ FIELDS = {
     "TransformationParameter.max_color_shift": _WARPS,
     "TransformationParameter.apply_probability": _WARPS,
     "TransformationParameter.debug_params": _WARPS,
+    "TransformationParameter.enable_classf_aug": (
+        YOLO,
+        "distort_param and warp_param vary pictures",
+    ),
+    "TransformationParameter.cvt_bgr2rgb": (YOLO, "write bgr2rgb: true"),
+    "AnnotatedDataParameter.difficult_label_warmup": (YOLO, "train_diffcult takes difficult boxes"),
+    "DetectionOutputParameter.objectness_score": (
+        "RefineDet's Caffe",
+        "a Python layer may leave out priors that score low as objects",
+    ),
+    "Annotation.lanes": (YOLO, "labels of lanes are for a Python layer"),
     "SoftmaxParameter.pos_mult": (WEIGHTED, "class_weighting in loss_param weighs classes"),
     "SoftmaxParameter.pos_cid": (WEIGHTED, "class_weighting in loss_param weighs classes"),
 }

@@ -15,16 +15,26 @@ log = logging.getLogger("caffelite")
 
 MOST_NAMED = 20  # faults that are named one by one
 BEYOND = 1e-3  # of a side: what reaches further beyond the picture is told of
+PIXELS = 2  # a number of a box that is above this is no fraction of a side
 
 
 class Object(NamedTuple):
-    """Something on a picture: xmin, ymin, xmax, ymax in pixels, or in fractions of the sides."""
+    """Something on a picture: xmin, ymin, xmax, ymax in pixels, or in fractions of the sides.
+
+    `said` is what stands in the file for corners that are no numbers.
+    """
 
     name: str  # of its class
     corners: tuple
     difficult: bool = False
     truncated: bool = False
     crowd: bool = False
+    said: str = ""
+
+    @property
+    def shown(self):
+        """Its corners as messages tell them."""
+        return self.said or ", ".join(f"{value:g}" for value in self.corners)
 
 
 @dataclass
@@ -93,14 +103,16 @@ def boxes_of(annotation, size, labels, faults):
         ]
         fault = _fault(place, item, labels)
         if fault:
-            shown = ", ".join(f"{value:g}" for value in item.corners)
-            faults.add(fault, where, f"{fault}, and left out: {shown}")
+            words = f"{fault}, and left out: {item.shown}"
+            if annotation.in_fractions and max(item.corners) > PIXELS:
+                words += "; these look like pixels, but YOLO's numbers are fractions of the sides"
+            faults.add(fault, where, words)
             continue
         inside = [min(max(value, 0.0), 1.0) for value in place]
         if any(abs(a - b) > BEYOND for a, b in zip(inside, place, strict=True)):
             kind = "reaches beyond the picture"
-            shown = ", ".join(f"{value:g}" for value in item.corners)
-            faults.add(kind, where, f"{kind} of {width} x {height}, and is cut off: {shown}")
+            words = f"{kind} of {width} x {height}, and is cut off: {item.shown}"
+            faults.add(kind, where, words)
         corners.append(inside)
         kept.append(item)
     boxes = Boxes(corners, [labels[i.name] for i in kept], [i.difficult or i.crowd for i in kept])

@@ -94,7 +94,7 @@ def build(collection, out, encoder, parts, labels=None, skip_bad=False, progress
                     boxes, kept = boxes_of(entry.annotation, size, numbers, faults)
                     key = b"%08d_" % number + os.fsencode(entry.name)
                     database.put(key[:511], annotated(datum, boxes).SerializeToString())
-                    facts.add(boxes, kept, size)
+                    facts.add(boxes, kept, size, len(entry.annotation.objects))
                     sizes.append(
                         f"{os.path.splitext(os.path.basename(entry.path))[0]} {size[0]} {size[1]}\n"
                     )
@@ -104,11 +104,23 @@ def build(collection, out, encoder, parts, labels=None, skip_bad=False, progress
                 raise DataError(f"{collection.where}: none of the pictures of {part} can be stored")
             _write(files[f"{part}_name_size.txt"], "".join(sizes))
             told[part] = facts.report()
+            _refuse_loss(collection, part, facts)
         _refuse(collection, faults, skip_bad)
         report = {"out": out, "parts": told, "faults": dict(faults.counts), **statistics.report()}
         _write(files["labelmap.prototxt"], label_map)
         _write(files["statistics.json"], json.dumps(report, indent=1) + "\n")
     return report
+
+
+def _refuse_loss(collection, part, facts):
+    """Raise an error where every object was left out; warn where there was none."""
+    if facts.objects and not any(map(len, facts.boxes)):
+        raise DataError(
+            f"{collection.where}: none of the {facts.objects} boxes of {part} is left: a net that "
+            "trains on this finds nothing"
+        )
+    if not facts.objects:
+        log.warning("%s: the pictures of %s have no boxes", collection.where, part)
 
 
 _PICTURE, _CLASS = "picture that cannot be had", "has a class that is not in the label map"
@@ -120,7 +132,7 @@ def _refuse(collection, faults, skip_bad):
     if bad and not skip_bad:
         said = ", ".join(f"{kind}: {count}" for kind, count in bad)
         way = "; --labels names other classes" if faults.counts[_CLASS] else ""
-        raise DataError(f"{collection.where}: {said}; --skip-bad leaves them out{way}")
+        raise DataError(f"{collection.where}: {said}; --skip-bad leaves that out{way}")
 
 
 def _sound(entries, encoder, faults):
@@ -152,13 +164,14 @@ class _Facts:
 
     def __init__(self, collection, numbers):
         self.shown, self.names = collection.shown, {label: name for name, label in numbers.items()}
-        self.pictures = self.empty = 0
+        self.pictures = self.empty = self.objects = 0
         self.marks, self.classes = Counter(), Counter()
         self.boxes, self.sizes = [], []
 
-    def add(self, boxes, kept, size):
-        """Count a picture of a size, with its boxes, and the objects that they are of."""
+    def add(self, boxes, kept, size, objects):
+        """Count a picture of a size, with its boxes, the objects that they are of, all objects."""
         self.pictures += 1
+        self.objects += objects
         self.empty += not len(boxes)
         for item in kept:
             self.classes[self.shown.get(item.name, item.name)] += 1

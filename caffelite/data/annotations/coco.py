@@ -4,6 +4,8 @@ The name of a class is its category's id, as in SSD's label maps, and its displa
 called; labels have no holes where ids have some.
 """
 
+import json
+import math
 import os
 
 from ... import reading
@@ -11,6 +13,7 @@ from ...errors import DataError
 from .annotation import Annotation, Collection, Entry, Faults, Object, refuse_empty
 
 MOST_JSON = 1 << 30  # characters
+MOST_SAID = 80  # of a bbox that is none
 _WANTED = "COCO's JSON, an object with images, annotations and categories"
 
 
@@ -90,11 +93,13 @@ def _annotations(path, images, items, faults):
 
 def object_of(item):
     """The Object of one of COCO's annotations, a dict."""
-    box = item.get("bbox")
-    box = box if isinstance(box, list) and len(box) == 4 else [None] * 4
+    given = item.get("bbox")
+    box = given if isinstance(given, list) and len(given) == 4 else [None] * 4
     x, y, width, height = map(reading.finite, box)
+    corners = x, y, x + width, y + height
+    said = f"bbox: {json.dumps(given)[:MOST_SAID]}" if any(map(math.isnan, corners)) else ""
     crowd = bool(item.get("iscrowd", 0))
-    return Object(str(item.get("category_id")), (x, y, x + width, y + height), crowd=crowd)
+    return Object(str(item.get("category_id")), corners, crowd=crowd, said=said)
 
 
 def _picture(path, root, name):

@@ -104,7 +104,9 @@ def _entries(year, prefix, root):
             entries[name] = Entry(prefix + name, "", None, str(problem))
             continue
         picture = pictures.get(name) or pictures.get(os.path.splitext(named)[0])
-        missing = "" if picture else f'{path}: there is no picture "{named or name}"'
+        missing = ""
+        if not picture:
+            missing = f'{path}: there is no picture "{named or name}"; --root FOLDER says where'
         entries[name] = Entry(prefix + name, picture or "", annotation, missing)
     return entries
 
@@ -116,14 +118,19 @@ def read_xml(path):
     size = tuple(map(int, sides)) if all(side >= 1 for side in sides) else None
     objects = []
     for number, item in enumerate(root.findall("object"), 1):
-        corners = tuple(
-            _number(item, f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")
-        )
+        places = [f"bndbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax")]
+        for place in places:
+            if item.find(place) is None:
+                raise DataError(f"{path}: object {number} has no {place}")
+        corners = tuple(_number(item, place) for place in places)
+        said = ""
+        if any(map(math.isnan, corners)):
+            said = ", ".join((item.findtext(place) or "").strip() for place in places)
         name = (item.findtext("name") or "").strip()
         if not name:
             raise DataError(f"{path}: object {number} has no name, which tells its class")
         marks = [_number(item, mark) == 1 for mark in ("difficult", "truncated")]
-        objects.append(Object(name, corners, *marks))
+        objects.append(Object(name, corners, *marks, said=said))
     named = os.path.basename((root.findtext("filename") or "").strip())
     return Annotation(path, objects, size), named
 

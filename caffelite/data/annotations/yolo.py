@@ -1,10 +1,12 @@
 """YOLO: a text file for each picture, a line "CLASS X Y WIDTH HEIGHT" for each box.
 
-Classes are numbers from 0; X and Y are the middle, and all are fractions of the picture's sides. A
-picture without a file has no boxes. Names of classes and lists of pictures stand in data.yaml, or
-in obj.data and obj.names, as darknet has them.
+Classes are numbers from 0; X and Y are the middle, and all are fractions of the picture's sides. Of
+a polygon, "CLASS X Y X Y X Y ...", the box around it counts. A picture without a file has no boxes.
+Names of classes and lists of pictures stand in data.yaml, or in obj.data and obj.names, as darknet
+has them.
 """
 
+import logging
 import math
 import os
 from collections import Counter
@@ -13,6 +15,8 @@ from ... import reading
 from ...errors import DataError
 from ..picture_file import is_picture_name
 from .annotation import Annotation, Collection, Entry, Object, refuse_empty
+
+log = logging.getLogger("caffelite")
 
 MOST_CLASS = 100_000
 _YAMLS = "data.yaml", "data.yml", "dataset.yaml"
@@ -37,12 +41,12 @@ def read(path, root=None):
     base = root or os.path.join(folder, facts.get("path", ""))
     parts = {}
     for part, keys in _PARTS.items():
-        given = next((facts[key] for key in keys if facts.get(key)), None)
+        given = _given(head, base, part, [facts[key] for key in keys if facts.get(key)])
         if given is None and not any(facts.get(key) for keys in _PARTS.values() for key in keys):
             given = _usual(base, part, keys)
-        pictures = [picture for one in _listed(given) for picture in _pictures(head, base, one)]
-        if pictures:
-            parts[part] = [_entry(base, picture) for picture in pictures]
+        entries = [entry for one in _listed(given) for entry in _entries(head, base, one)]
+        if entries:
+            parts[part] = entries
     used = [
         int(item.name)
         for entries in parts.values()
@@ -79,6 +83,9 @@ def _facts(head):
         if facts is None:
             raise DataError(f"{head}: expected names, train and val, as YOLO's data.yaml has them")
         facts["names"] = _names_of(head, facts.get("names"))
+        count = facts.get("nc")
+        if facts["names"] and count not in (None, len(facts["names"])):
+            raise DataError(f"{head}: nc is {count}, but there are {len(facts['names'])} names")
         if not isinstance(facts.setdefault("path", ""), str):
             raise DataError(f"{head}: path: expected a folder, not {facts['path']!r}")
         return facts
@@ -124,6 +131,19 @@ def _listed(value):
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
+def _given(head, base, part, places):
+    """The first of the places that a part is said to be at that is there, or else the first."""
+    there = [p for p in places if not isinstance(p, str) or os.path.exists(_near(base, p))]
+    if places and not there and part == "test":
+        raise DataError(
+            f"{head}: {places[0]}: there is no such folder or file; take the line out, and --test "
+            "makes a part for testing"
+        )
+    if places and there[:1] not in ([], places[:1]):
+        log.warning("%s: %s is not there; %s is for testing", head, places[0], there[0])
+    return (there or places or [None])[0]
+
+
 def _usual(base, part, keys):
     """The folder of a part where nothing says so: images/train, train/images, images."""
     for key in keys:
@@ -139,16 +159,17 @@ def _near(base, path):
     return next((place for place in places if os.path.exists(place)), places[0])
 
 
-def _pictures(head, base, given):
-    """The pictures of a folder, or those that a list names."""
+def _entries(head, base, given):
+    """Those of a folder, with those of texts without a picture, or of what a list names."""
     if not isinstance(given, str):
         raise DataError(f"{head}: expected a folder or a list of pictures, not {given!r}")
     place = _near(base, given)
     if os.path.isdir(place):
-        names = sorted(os.listdir(place))
-        return [os.path.join(place, n) for n in names if is_picture_name(n) and n[0] != "."]
+        names = [n for n in sorted(os.listdir(place)) if is_picture_name(n) and n[0] != "."]
+        pictures = [os.path.join(place, name) for name in names]
+        return [*(_entry(base, one) for one in pictures), *_without_picture(base, pictures)]
     lines = (line.strip() for line in reading.lines(place, "pictures, a line each"))
-    return [_near(base, line) for line in lines if line]
+    return [_entry(base, _near(base, line)) for line in lines if line]
 
 
 def _entry(base, picture):
@@ -162,6 +183,18 @@ def _entry(base, picture):
         return Entry(name, picture, read_boxes(path))
     except DataError as problem:
         return Entry(name, "", None, str(problem))
+
+
+def _without_picture(base, pictures):
+    """An Entry for each text in the folder `labels` beside a folder of pictures that has none."""
+    known = {_label_file(picture) for picture in pictures} - {None}
+    folders = {os.path.dirname(path) for path in known} - set(map(os.path.dirname, pictures))
+    return [
+        Entry(os.path.relpath(path, base), "", None, f"{path}: there is no picture of this name")
+        for folder in sorted(folders)
+        for path in (os.path.join(folder, name) for name in sorted(os.listdir(folder)))
+        if path.endswith(".txt") and path not in known and os.path.basename(path) not in _NAMES
+    ]
 
 
 def _label_file(picture):
@@ -181,15 +214,30 @@ def read_boxes(path):
         words = line.split()
         if not words:
             continue
-        if len(words) not in (5, 6):
-            raise DataError(
-                f"{path}:{number}: expected CLASS X Y WIDTH HEIGHT, not {len(words)} words"
-            )
-        label = reading.integer(words[0], f"{path}:{number}", "CLASS", least=0, most=MOST_CLASS)
-        x, y, width, height = (_number(word) for word in words[1:5])
-        corners = x - width / 2, y - height / 2, x + width / 2, y + height / 2
-        objects.append(Object(str(label), corners))
+        at = f"{path}:{number}"
+        whole = words[0].removesuffix(".0")  # as some programs write numbers
+        label = reading.integer(whole, at, "CLASS", least=0, most=MOST_CLASS)
+        corners = _corners(words[1:], at)
+        said = ", ".join(words[1:]) if any(map(math.isnan, corners)) else ""
+        objects.append(Object(str(label), corners, said=said))
     return Annotation(path, objects, in_fractions=True)
+
+
+def _corners(words, at):
+    """xmin, ymin, xmax, ymax of X Y WIDTH HEIGHT and perhaps a score, or around a polygon."""
+    numbers = [_number(word) for word in words]
+    if len(words) in (4, 5):
+        x, y, width, height = numbers[:4]
+        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    if len(words) < 6 or len(words) % 2:
+        raise DataError(
+            f"{at}: expected CLASS X Y WIDTH HEIGHT, or CLASS X Y X Y X Y ..., a polygon, not "
+            f"{len(words) + 1} words"
+        )
+    if any(map(math.isnan, numbers)):
+        return (math.nan,) * 4
+    x, y = numbers[::2], numbers[1::2]
+    return min(x), min(y), max(x), max(y)
 
 
 def _number(word):
