@@ -48,6 +48,7 @@ NOT_COMPARED = {
     ],
     "draws its own random numbers": ["Dropout", "SeLuDropout"],
     "a measure that none has": ["SegAccuracy"],
+    "a term or two of arithmetic, in tests/cases": ["STLoss", "LocLoss", "PowerFile"],
     "computes what its user wrote": ["Python"],
 }
 """The other types, by the reason why no framework has them."""
@@ -553,6 +554,31 @@ def test_resizing(shape, rows, columns, scale):
         [shape],
         f"upsample_param {{ scale: {scale} }}",
         lambda x: functional.interpolate(x, scale_factor=scale),
+    )
+
+
+def grid_sampled(x, theta, space):
+    """PyTorch's: places without half a pixel, of theta and of x, and the horizontal one first."""
+    theta = theta.reshape(-1, 2, 3)
+    half_out = torch.tensor([1 / space[0], 1 / space[1], 0], dtype=x.dtype)
+    half_in = torch.tensor([[1 / x.shape[2]], [1 / x.shape[3]]], dtype=x.dtype)
+    moved = theta[:, :, 2:] - (theta * half_out).sum(2, keepdim=True) + half_in
+    swapped = torch.cat([theta[:, :, 1:2], theta[:, :, :1], moved], 2).flip(1)
+    grid = functional.affine_grid(swapped, (*x.shape[:2], *space), align_corners=False)
+    return functional.grid_sample(x, grid, align_corners=False)
+
+
+@oracle("SpatialTransformer")
+@given(shape=shapes(4), rows=sides, columns=sides, seed=seeds)
+def test_spatial_transformer(shape, rows, columns, seed):
+    theta = normal(seed, (shape[0], 6)) + [1, 0, 0, 0, 1, 0]
+    options = f"st_param {{ output_H: {rows} output_W: {columns} }}"
+    compare(
+        "SpatialTransformer",
+        [normal(seed + 1, shape), theta],
+        options,
+        lambda x, theta: grid_sampled(x, theta, (rows, columns)),
+        differentiable=2,
     )
 
 

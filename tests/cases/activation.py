@@ -1,5 +1,7 @@
 import math
+import tempfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -196,3 +198,13 @@ case(
 )
 case("Threshold", [(3,)], values={0: [0, np.nan, INF]}, golden=[0, 0, 1])
 case("Threshold", X, error="this layer type has no gradient")
+
+_folder = tempfile.TemporaryDirectory()
+shift_file = Path(_folder.name) / "shift.txt"
+shift_file.write_text("0.5\n -2 ")
+SHIFT = f'power_file_param {{ shift_file: "{shift_file}" }}'
+case("PowerFile", X, expect=lambda x: x)
+case("PowerFile", [(3, 2)], SHIFT, expect=lambda x: x + np.array([0.5, -2]))
+case("PowerFile", [(3, 4)], SHIFT, error="has 2 numbers, expected 4")
+case("PowerFile", [(3, 2)], SHIFT.replace("shift.", "none."), error="shift_file: filler file")
+case("PowerFile", [()], error="expected at least one axis")

@@ -620,3 +620,42 @@ case(
 )
 case("SoftmaxWithCrossEntropyLoss", [(4, 5)] * 2, "softmax_param { engine: CUDNN }", error="CUDNN")
 case("SoftmaxWithCrossEntropyLoss", [(4, 5)] * 2, error='bottom[1] "x1" has no gradient')
+
+
+def st_loss(theta, rows, columns):
+    """One place of one sample after another."""
+    total = 0
+    for sample, s, t in np.ndindex(len(theta), rows, columns):
+        p = theta[sample].reshape(2, 3) @ (2 * s / rows - 1, 2 * t / columns - 1, 1)
+        total += (np.maximum(0, abs(p) - 1) ** 2).sum() / 2
+    return total / (len(theta) * rows * columns)
+
+
+ST = "st_loss_param { output_H: 4 output_W: 3 }"
+case("STLoss", [(5, 6)], ST, expect=partial(st_loss, rows=4, columns=3))
+case("STLoss", [(2, 2, 3)], ST, expect=partial(st_loss, rows=4, columns=3))
+# By hand: one of two samples reaches from 0 to 2 downwards, at 0, 0.5, 1 and 1.5
+case("STLoss", [(2, 6)], ST, values={0: [1, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0]}, golden=0.25 / 16,
+     gradient=False)  # fmt: skip
+for shape, options, error in [
+    ((5, 4), ST, 'bottom[0] "x0" has shape (5, 4), expected (N, 6)'),
+    ((5, 6), "", "output_H must be given"),
+    ((5, 6), "st_loss_param { output_H: 4 }", "output_W must be given"),
+    ((5, 6), "st_loss_param { output_H: 0 output_W: 3 }", "output_H: 0 is below 1"),
+]:
+    case("STLoss", [shape], options, error=error)
+
+
+def loc_loss(x, threshold):
+    return (np.maximum(0, abs(x) - threshold) ** 2).sum() / 2 / x.size
+
+
+LOC = "loc_loss_param { threshold: 0.5 }"
+case("LocLoss", [(4, 2)], LOC, expect=partial(loc_loss, threshold=0.5), kink=(-0.5, 0.5))
+case("LocLoss", [(2, 3, 1)], LOC, expect=partial(loc_loss, threshold=0.5), kink=(-0.5, 0.5))
+for options, error in [
+    ("", "threshold must be given, a number above 0"),
+    ("loc_loss_param { threshold: 0 }", "threshold is 0, expected a number above 0"),
+    ("loc_loss_param { threshold: nan }", "threshold is nan"),
+]:
+    case("LocLoss", [(4, 2)], options, error=error)

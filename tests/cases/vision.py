@@ -449,6 +449,59 @@ case(
 )
 
 
+def near_identity(free=range(6)):
+    """Values for theta: what leaves a picture as it is, and a little more."""
+
+    def theta(generator, shape):
+        return np.resize(np.eye(2, 3).ravel()[list(free)], shape) + generator.normal(0, 0.3, shape)
+
+    return {1: theta}
+
+
+def transformer(options, size, *space, fixed=(), theta=None):
+    free = [i for i in range(6) if i not in dict(fixed)]
+    shapes = [(2, 3, *size), theta or (2, len(free))]
+    expect = partial(ref.spatial_transformer, rows=space[0], columns=space[1], fixed=fixed)
+    case("SpatialTransformer", shapes, f"st_param {{ {options} }}", expect=expect,
+         values=near_identity(free))  # fmt: skip
+
+
+transformer("", (4, 6), 4, 6)
+transformer("output_H: 7 output_W: 3", (4, 6), 7, 3)
+transformer("output_H: 2", (5, 4), 2, 4)
+transformer("output_W: 5", (1, 4), 1, 5)
+transformer("", (4, 1), 4, 1, theta=(2, 2, 3))
+MOVED = "theta_1_1: 0.5 theta_1_2: 0 theta_2_1: 0 theta_2_2: 0.75"
+transformer(MOVED, (4, 6), 4, 6, fixed=((0, 0.5), (1, 0), (3, 0), (4, 0.75)))
+transformer("theta_1_3: 0.25 theta_2_1: -0.5", (4, 6), 4, 6, fixed=((2, 0.25), (3, -0.5)))
+# By hand: as it is, the middle half of the columns, half a pixel on, a row down, sides swapped
+for theta, golden in [
+    ([1, 0, 0, 0, 1, 0], [[0, 1, 2, 3], [4, 5, 6, 7]]),
+    ([1, 0, 0, 0, 0.5, 0], [[1, 1.5, 2, 2.5], [5, 5.5, 6, 6.5]]),
+    ([1, 0, 0, 0, 1, 0.25], [[0.5, 1.5, 2.5, 1.5], [4.5, 5.5, 6.5, 3.5]]),
+    ([1, 0, 1, 0, 1, 0], [[4, 5, 6, 7], [0, 0, 0, 0]]),
+    ([0, 1, 0, 1, 0, 0], [[0, 2, 4, 2], [2, 4, 6, 3]]),
+]:
+    case("SpatialTransformer", [(1, 1, 2, 4), (1, 6)], values={0: range(8), 1: theta},
+         golden=[[golden]], gradient=False)  # fmt: skip
+for shapes, options, error in [
+    ([(2, 3, 4), (2, 6)], "", "expected 4 axes"),
+    ([(2, 3, 4, 5), (2, 5)], "", "(2, 6): for each sample of bottom[0] the entries theta_1_1, "),
+    ([(2, 3, 4, 5), (3, 6)], "", 'bottom[1] "x1" has shape (3, 6), expected (2, 6)'),
+    ([(2, 3, 4, 5), (2, 6)], MOVED, "(2, 2): for each sample of bottom[0] the entries theta_1_3"),
+    ([(2, 3, 4, 5), (2, 6)], "output_H: 0", "the top would be 0 x 5 in space"),
+    ([(2, 3, 4, 5), (2, 6)], 'transform_type: "tps"', 'transform_type: "tps" is not known'),
+    ([(2, 3, 4, 5), (2, 6)], 'sampler_type: "nearest"', 'write "bilinear"'),
+    ([(2, 3, 4, 5), (2, 5)], "theta_1_3: nan", "theta_1_3 is nan, expected a finite number"),
+]:
+    case(**refused("SpatialTransformer", shapes, f"st_param {{ {options} }}", error))
+case(
+    **refused("SpatialTransformer", [(2, 1, 4, 5), (2, 6)], "", "of sample 1 holds values that"),
+    values={1: [1, 0, 0, 0, 1, 0, 1, 0, 0, 0, np.inf, 0]},
+    phase=TEST,
+)
+
+
 def places(size):
     """Values for a mask: in each plane, different places below `size`."""
     return lambda generator, shape: np.array(

@@ -124,3 +124,18 @@ def unpool(x, mask, rows, columns):
     for n, c, h, w in np.ndindex(x.shape):
         y[n, c, int(mask[n, c, h, w])] = x[n, c, h, w]
     return y.reshape(*x.shape[:2], rows, columns)
+
+
+def spatial_transformer(x, theta, rows, columns, fixed=()):
+    """Every place by the formula, each pixel nearer than 1 with its share."""
+    given = iter(theta.reshape(len(theta), -1).T)
+    whole = [
+        np.full(len(theta), dict(fixed)[i]) if i in dict(fixed) else next(given) for i in range(6)
+    ]
+    size, y = x.shape[2:], np.zeros((*x.shape[:2], rows, columns))
+    for n, s, t in np.ndindex(len(x), rows, columns):
+        p = np.array(whole)[:, n].reshape(2, 3) @ (2 * s / rows - 1, 2 * t / columns - 1, 1)
+        v, u = (p + 1) / 2 * size
+        for h, w in np.ndindex(*size):
+            y[n, :, s, t] += max(0, 1 - abs(v - h)) * max(0, 1 - abs(u - w)) * x[n, :, h, w]
+    return y
