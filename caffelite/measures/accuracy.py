@@ -58,6 +58,7 @@ class Accuracy(Pair):
         scores = first.reshape(outer, classes, -1)
         labels = second.reshape(outer, 1, -1).astype(np.int64)
         counted = ~np.isin(labels, list(self.ignored))
+        counted &= (labels >= 0) & (labels < classes)  # others, layers let in where they weigh 0
         if numbers is not None:
             places = labels.size // max(1, len(first))  # of each row of the first blob
             numbers = numbers.repeat(places)[counted.ravel()]

@@ -8,6 +8,7 @@ from ..reference import loss as ref
 
 SCORES = [(4, 5), (4,)]
 MAP = [(2, 5, 3, 4), (2, 1, 3, 4)]
+WEIGHTED = [*MAP, (2, 1, 3, 4)]
 MODES = ("FULL", "VALID", "BATCH_SIZE", "NONE")
 
 
@@ -90,6 +91,27 @@ case(
     loss("weight_by_label_freqs: true class_weighting: [1, 2]"),
     error="class_weighting has 2 entries, expected 5",
 )
+case("SoftmaxWithLoss", WEIGHTED, labels=(1, 5), expect=ref.weighted_softmax_loss)
+case(
+    "SoftmaxWithLoss",
+    WEIGHTED,
+    loss("ignore_label: 2"),
+    labels=(1, 5),
+    expect=partial(ref.weighted_softmax_loss, ignore=2),
+)
+case(
+    "SoftmaxWithLoss",
+    [(2, 3), (2,), (2,)],
+    values={0: [0, 1, 2, 0, 0, 0], 1: [1, 255], 2: [4, 0]},  # of what weighs nothing, any label
+    golden=np.log(1 + np.exp(1) + np.exp(-1)),
+)
+case(
+    "SoftmaxWithLoss",
+    [(2, 3), (2,), (2,)],
+    values={1: [1, 0], 2: [1, np.nan]},
+    error='bottom[2] "x2" holds the weight nan at [1]: expected a number',
+)
+case("SoftmaxWithLoss", [*MAP, (2, 1, 3, 2)], error="expected 24 weights, not 12")
 case(
     "SoftmaxWithLoss",
     SCORES,

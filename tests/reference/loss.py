@@ -33,6 +33,17 @@ def softmax_with_loss(x, labels, axis=1, ignore=None, normalization="VALID", wei
     return total / divisor(x, labels, axis, ignore, normalization)
 
 
+def weighted_softmax_loss(x, labels, w, ignore=None):
+    """Of a map, by hand: each pixel's loss by its weight, over the sum of the weights."""
+    total = weights = 0.0
+    for n, _, i, j in np.ndindex(labels.shape):
+        label, scores = int(labels[n, 0, i, j]), x[n, :, i, j]
+        if label != ignore and w[n, 0, i, j]:
+            total -= w[n, 0, i, j] * np.log(np.exp(scores[label]) / np.exp(scores).sum())
+            weights += w[n, 0, i, j]
+    return total / max(1, weights)
+
+
 def focal_loss(x, labels, axis=1, ignore=None, normalization="VALID", alpha=0.25, gamma=2):
     total = 0.0
     for _, scores, label in samples(x, labels, axis, ignore):

@@ -104,16 +104,20 @@ def check_same_shapes(layer, bottom_shapes):
             raise layer.shape_error(index, shape, expected)
 
 
-def check_label_count(layer, bottom_shapes, option_axis):
-    """Raise unless bottom 1 holds one label for each score vector of bottom 0."""
+def check_label_count(layer, bottom_shapes, option_axis, index=1):
+    """Raise unless bottom `index` holds one label for each score vector of bottom 0.
+
+    Or one weight, where that is not bottom 1.
+    """
     outer, _, inner = folded(layer, bottom_shapes[0], option_axis)
-    count = math.prod(bottom_shapes[1])
+    count = math.prod(bottom_shapes[index])
     if count != outer * inner:
+        what = "labels" if index == 1 else "weights"
         expected = (
-            f"{outer * inner} labels, not {count}: one for each vector of scores along axis "
+            f"{outer * inner} {what}, not {count}: one for each vector of scores along axis "
             f'{option_axis} of bottom[0] "{layer.param.bottom[0]}", {tuple(bottom_shapes[0])}'
         )
-        raise layer.shape_error(1, bottom_shapes[1], expected)
+        raise layer.shape_error(index, bottom_shapes[index], expected)
 
 
 def check_label_per_sample(layer, bottom_shapes):
@@ -126,10 +130,10 @@ def check_label_per_sample(layer, bottom_shapes):
         raise layer.shape_error(1, second, expected)
 
 
-def read_labels(layer, blob, classes, ignore=None, index=1):
+def read_labels(layer, blob, classes, ignore=None, index=1, counts=None):
     """The labels in bottom `index` as ints (fractions cut off), each checked to name a class.
 
-    Those in `ignore`, a number or a list, need not.
+    Those in `ignore`, a number or a list, need not, nor those where `counts` is 0.
     """
     values = np.trunc(blob.data)
     with np.errstate(invalid="ignore"):
@@ -137,6 +141,8 @@ def read_labels(layer, blob, classes, ignore=None, index=1):
     wrong = ~((values >= 0) & (values < classes))
     if ignore is not None:
         wrong &= ~np.isin(labels, ignore)
+    if counts is not None:
+        wrong &= counts != 0
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         problem = "label >= number of outputs" if values[at] >= classes else "label below 0"

@@ -13,6 +13,7 @@ class FocalLoss(SoftmaxWithLoss):
     Bottom
         0: x, scores; at axis 1 (or `axis`) one per class
         1: labels, whole numbers from 0 to classes - 1, one per score vector
+        2: weights of samples, as in SoftmaxWithLoss (optional)
     Top
         0: L, one number
         1: softmax(x), the shape of x, if asked for

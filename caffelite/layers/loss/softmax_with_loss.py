@@ -1,6 +1,6 @@
 import numpy as np
 
-from ..base import register
+from ..base import Count, register
 from ..utility.softmax import softmax
 from ._loss import Loss, check_label_count, folded, read_labels
 
@@ -12,9 +12,13 @@ SMALLEST = np.finfo(np.float32).tiny
 class SoftmaxWithLoss(Loss):
     """L = -(sum over samples of log p[label]) / normalizer, with p = softmax(x).
 
+    With weights w of single samples, such as those of pixels near a border, it is the sum of
+    w log p[label], and VALID divides by the sum of w. Where w is 0, any label will do.
+
     Bottom
         0: x, scores; at axis 1 (or `axis`) one per class
         1: labels, whole numbers from 0 to classes - 1, one per score vector
+        2: w, as many numbers as labels (optional); no gradient
     Top
         0: L, one number
         1: p, the shape of x, if asked for
@@ -37,6 +41,8 @@ class SoftmaxWithLoss(Loss):
     labels = (1,)
     compares = "classes"
     more_options: tuple[str, ...] = ("loss_param",)
+    bottoms: Count = (2, 3)
+    no_gradient = (1, 2)
     tops = (1, 2)
     refused = {"loss_param.weight_by_label_freqs": None}
     ignored = {"loss_param.class_weighting": None}
@@ -49,7 +55,8 @@ class SoftmaxWithLoss(Loss):
 
     def infer_shapes(self, bottom_shapes):
         super().infer_shapes(bottom_shapes)
-        check_label_count(self, bottom_shapes, self.options.axis)
+        for index in range(1, len(bottom_shapes)):
+            check_label_count(self, bottom_shapes, self.options.axis, index)
         self._class_weights(folded(self, bottom_shapes[0], self.options.axis)[1])
         return [(), bottom_shapes[0]][: self.num_tops]
 
@@ -67,20 +74,37 @@ class SoftmaxWithLoss(Loss):
     def forward(self, bottom, top):
         x = bottom[0].data
         outer, classes, inner = folded(self, x.shape, self.options.axis)
-        labels = read_labels(self, bottom[1], classes, self.ignore_label).reshape(outer, 1, inner)
+        weight = self._sample_weights(bottom)
+        labels = read_labels(self, bottom[1], classes, self.ignore_label, counts=weight)
+        counts = (labels != self.ignore_label) & (weight != 0)
         p = np.empty_like(x)
         softmax(x, self.options.axis, out=p)
         self.p = p.reshape(outer, classes, inner)
-        ignored = labels == self.ignore_label
-        self.label = np.where(ignored, 0, labels)
-        self.weight = self._class_weights(classes)[self.label]  # of each sample
-        self.weight[ignored] = 0
+        self.label = np.where(counts, labels, 0).reshape(outer, 1, inner)
+        weight = np.where(counts, weight, 0).reshape(self.label.shape)
+        self.weight = self._class_weights(classes)[self.label] * weight
         likelihood = np.take_along_axis(self.p, self.label, axis=1)
         losses = self.cost(likelihood) * self.weight
-        self.divisor = self.normalizer(outer, inner, labels.size - np.count_nonzero(ignored))
+        self.divisor = self.normalizer(outer, inner, float(weight.sum(dtype=np.float64)))
         top[0].data[...] = losses.sum() / self.divisor
         if len(top) > 1:
             top[1].data[...] = p
+
+    def _sample_weights(self, bottom):
+        """Bottom 2, in the shape of the labels; 1 if there is none."""
+        shape = bottom[1].shape
+        if len(bottom) < 3:
+            return np.ones(shape, self.dtype)
+        weights = bottom[2].data.reshape(shape)
+        if not np.isfinite(weights).all():
+            at = tuple(np.argwhere(~np.isfinite(bottom[2].data))[0].tolist())
+            name = self.param.bottom[2]
+            raise self.error(
+                f'bottom[2] "{name}" holds the weight {bottom[2].data[at]:g} at {list(at)}: '
+                "expected a number",
+                blob=name,
+            )
+        return weights
 
     def backward(self, top, propagate_down, bottom):
         self.refuse_label_gradient(propagate_down)
