@@ -276,11 +276,12 @@ COUNTS = {  # (bottoms, tops), of BVLC Caffe's types but for Python and the recu
     (2, 0): "HDF5Output",
     (2, 1): "BatchReindex Crop EuclideanLoss HingeLoss MultinomialLogisticLoss "
     "SigmoidCrossEntropyLoss",
-    (2, (1, 2)): "Accuracy SoftmaxWithLoss",
+    (2, (1, 2)): "Accuracy",
     (3, 1): "ContrastiveLoss",
     (3, 2): "LSTMUnit",
     ((1, 2), 1): "Bias Scale",
-    ((2, 3), (1, 2)): "InfogainLoss",
+    # The third of SoftmaxWithLoss, weights of samples, is a fork's.
+    ((2, 3), (1, 2)): "InfogainLoss SoftmaxWithLoss",
     ((1, None), 0): "Silence",
     ((1, None), 1): "Concat",
     ((2, None), 1): "Eltwise",
