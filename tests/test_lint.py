@@ -437,6 +437,16 @@ layer { name: "ip" type: "InnerProduct" bottom: "hidden" top: "ip"
         inner_product_param { num_output: 10 } }
 """
     + LOSS,
+    "scores that start at 0 and are added to others": DATA
+    + CONV
+    + """
+layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "coarse"
+        inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+layer { name: "fine" type: "InnerProduct" bottom: "conv" top: "fine"
+        inner_product_param { num_output: 10 } }
+layer { name: "fuse" type: "Eltwise" bottom: "coarse" bottom: "fine" top: "ip" }
+"""
+    + LOSS,
     "two layers that are one": DATA
     + CONV
     + """

@@ -123,9 +123,17 @@ def zero_weights(net):
 
 
 def _is_last(net, i):
-    """Whether losses and figures alone read what a layer computes: then it may start at 0."""
+    """Whether nothing that learns, and no activation, comes between a layer and losses and figures.
+
+    Then it may start at 0: where scores are added up, enlarged, or compared with labels as they
+    are, each has a gradient of its own.
+    """
     ends = ("loss", "measure", "sink")
-    return all(net.facts[at].role in ends for at in net.readers_of(i))
+    return all(
+        net.facts[at].role in ends
+        or (net.facts[at].role != "activation" and not _learns(net, at) and _is_last(net, at))
+        for at in net.readers_of(i)
+    )
 
 
 @rule(advice=True)
