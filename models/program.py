@@ -132,12 +132,12 @@ class Program:
         return param
 
     def _trained_on(self, *samples):
+        sources = [layer for some in samples for layer in of_both_phases(some)]
         n = NetSpec()
         n.tops.update(samples[0].layer(TRAIN))
+        own = len(n.to_proto().layer)
         self.net(n)
-        _, *rest = n.to_proto().layer
-        sources = [alone(some.layer(phase)) for some in samples for phase in (TRAIN, TEST)]
-        return NetParameter(name=self.name, layer=[*sources, *rest])
+        return NetParameter(name=self.name, layer=[*sources, *n.to_proto().layer[own:]])
 
     def deploy(self):
         n = NetSpec()
@@ -171,12 +171,14 @@ def program(path):
     return runpy.run_path(str(path))["program"]
 
 
-def alone(tops):
-    """The layer that gives these tops, of {name: top}."""
-    n = NetSpec()
-    n.tops.update(tops)
-    (layer,) = n.to_proto().layer
-    return layer
+def of_both_phases(samples):
+    """The layers that give the tops of samples, each for training and then for tests."""
+    pairs = []
+    for phase in (TRAIN, TEST):
+        n = NetSpec()
+        n.tops.update(samples.layer(phase))
+        pairs.append(n.to_proto().layer)
+    return [layer for pair in zip(*pairs, strict=True) for layer in pair]
 
 
 def without_training(layer):

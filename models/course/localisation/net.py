@@ -4,7 +4,7 @@ The box is left, top, right, bottom as shares of the picture's side.
 """
 
 from caffelite.models.blocks import XAVIER, classify, conv, dense, max_pool, relu
-from caffelite.models.program import Program, Samples, alone
+from caffelite.models.program import Program, Samples, of_both_phases
 from caffelite.net_spec import NetSpec
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
@@ -72,9 +72,7 @@ class Localisation(Program):
 
     def train_val(self):
         n = NetSpec()
-        sources = [
-            alone(some.layer(phase)) for some in (PICTURES, BOXES) for phase in (TRAIN, TEST)
-        ]
+        sources = [layer for some in (PICTURES, BOXES) for layer in of_both_phases(some)]
         n.tops.update(PICTURES.layer(TRAIN) | BOXES.layer(TRAIN))
         net(n)
         n.true_box = L.Flatten(n.place)
