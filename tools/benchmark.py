@@ -68,7 +68,11 @@ def in_memory(folder, phase, batch):
     for layer in param.layer:
         if layer.type in LABELS:
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
-            feed.input_param.shape.extend([deploy.layer[0].input_param.shape[0]])
+            data = deploy.layer[0].input_param.shape[0]
+            if layer.top[0] in deploy.layer[0].top:
+                feed.input_param.shape.extend([data])
+            else:  # a label for each pixel
+                feed.input_param.shape.add(dim=[batch, 1, *data.dim[2:]])
             if len(layer.top) > 1:
                 feed.input_param.shape.add(dim=LABELS[layer.type](layer, batch))
             layer.CopyFrom(feed)
@@ -108,7 +112,7 @@ def samples(param):
     for layer in param.layer:
         if layer.type == "Input":
             for top, shape in zip(layer.top, layer.input_param.shape, strict=True):
-                if len(shape.dim) == 1:
+                if len(shape.dim) == 1 or layer.top[0] == "label":
                     arrays[top] = generator.integers(0, 10, shape.dim).astype(np.float32)
                 elif top == "label":
                     arrays[top] = labelled_boxes(generator, tuple(shape.dim), classes)
