@@ -1,0 +1,133 @@
+"""What the small nets share that tell a class for each pixel of scenes: data, ends, FCN.
+
+The scenes are those of `caffelite dataset digit-scenes`: 128 x 128 pixels in color; label 0 is the
+background, labels 1 to 10 are the digits 0 to 9, either what their filled outlines enclose, or
+their ink. The trunk is that of the detectors, so that their weights fit.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from caffelite.models.blocks import constant, conv, gaussian
+from caffelite.models.detection import DISTORTED
+from caffelite.models.program import Program
+from caffelite.models.scenes import PIXELS, SHAPE, trunk, unit
+from caffelite.net_spec import layers as L
+from caffelite.net_spec import params as P
+from caffelite.proto.caffe_pb2 import TRAIN
+
+CLASSES = 11  # with the background
+SIDE = SHAPE[-1]
+
+
+# What training does to a picture. Labels have to stay where they are, so nothing is moved.
+CHANGED = {"distort_param": DISTORTED}
+
+
+@dataclass
+class LabelPictures:
+    """What scenes are labelled with, pixel by pixel: "outlines" or "ink"."""
+
+    labels: str
+    rule: dict  # that the state of a net must fulfil
+    batch_sizes: ClassVar = (8, 50)  # training, test
+
+    def layer(self, phase):
+        """{name of a top: top}."""
+        return {"label": self._read(L.Data, "label", phase, f"_{self.labels}", **self.rule)}
+
+    def _read(self, kind, name, phase, which="", options=None, **rule):
+        part = "train" if phase == TRAIN else "test"
+        return kind(
+            name=name,
+            include={"phase": phase, **rule},
+            data_param={
+                "source": f"data/scenes_{part}{which}_lmdb",
+                "batch_size": self.batch_sizes[phase],
+                "backend": P.Data.LMDB,
+            },
+            **(options or {}),
+        )
+
+
+class LabelledScenes(LabelPictures):
+    """Scenes, and their label pictures in the same order."""
+
+    def layer(self, phase):
+        transform = {**PIXELS, **(CHANGED if phase == TRAIN else {})}
+        data = self._read(L.AnnotatedData, "data", phase, options={"transform_param": transform})
+        return {"data": data, **super().layer(phase)}
+
+
+def scenes_program(name, net, labels):
+    """The Program of a net for these labels; with the stage "ink" or "outlines", for the others."""
+    (other,) = {"outlines", "ink"} - {labels}
+    samples = LabelledScenes(labels, {"not_stage": other})
+    more = (LabelPictures(other, {"stage": other}),)
+    return Program(name, net, samples, SHAPE, more=more)
+
+
+# What nets end with
+
+
+def tell(n, scores, background=1.0, **options):
+    """A loss over all pixels when the net is to be trained, else probabilities.
+
+    A pixel of the background, as 93 % of them are, counts `background`, where others count 1.
+    """
+    if "label" not in n.tops:
+        n.prob = L.Softmax(scores)
+        return
+    if background != 1:
+        weights = [background] + [1] * (CLASSES - 1)
+        options |= {"weight_by_label_freqs": True, "class_weighting": weights}
+    n.loss = L.SoftmaxWithLoss(scores, n.label, **({"loss_param": options} if options else {}))
+
+
+# Fully convolutional nets
+
+SUMMED = {"normalization": P.Loss.BATCH_SIZE}  # over the pixels of a picture, as FCN's losses are
+
+
+def fcn(n, stride, background):
+    """FCN-32s, 16s or 8s: scores of maps of so much less than the picture's side, added, enlarged.
+
+    Long, Shelhamer, Darrell 2015, arXiv:1411.4038.
+    """
+    _, eighth, sixteenth = trunk(n)
+    top = unit(n, "5_2", unit(n, "5_1", sixteenth, 160, stride=2), 160)
+    n.score_fr = conv(top, CLASSES, 1, gaussian(0.01))
+    top = n.score_fr
+    for finer, seen in ((16, sixteenth), (8, eighth)):
+        if stride <= finer:
+            top = finer_scores(n, finer, top, seen)
+    n[f"upscore{stride}"] = enlarged(top, stride)
+    tell(n, n[f"upscore{stride}"], background, **SUMMED)
+
+
+def finer_scores(n, stride, coarse, seen):
+    """Scores twice as many a side, plus those of a finer map.
+
+    These are 0 at first, so that a net begins with the answers of the coarser one.
+    """
+    coarse = n[f"upscore{stride}_2"] = enlarged(coarse, 2)
+    n[f"score{stride}"] = conv(seen, CLASSES, 1, constant(0))
+    n[f"fuse{stride}"] = L.Eltwise(coarse, n[f"score{stride}"])
+    return n[f"fuse{stride}"]
+
+
+def enlarged(bottom, factor):
+    """Each map bilinearly enlarged: a Deconvolution that does not learn."""
+    return L.Deconvolution(
+        bottom,
+        param={"lr_mult": 0},
+        convolution_param={
+            "num_output": CLASSES,
+            "group": CLASSES,
+            "kernel_size": 2 * factor,
+            "stride": factor,
+            "pad": factor // 2,
+            "bias_term": False,
+            "weight_filler": {"type": "bilinear"},
+        },
+    )

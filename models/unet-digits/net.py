@@ -1,0 +1,32 @@
+"""U-Net for digits in scenes: four halvings, and up again beside what each size saw."""
+
+from caffelite.models.blocks import MSRA, concat, conv, gaussian
+from caffelite.models.scene_pixels import CLASSES, scenes_program, tell
+from caffelite.models.scenes import trunk, unit
+from caffelite.net_spec import layers as L
+
+
+def net(n):
+    whole = unit(n, "0", n.data, 16)  # the trunk's first convolution halves at once
+    fourth, eighth, top = trunk(n)
+    seen = {
+        "eighth": (eighth, 64),
+        "fourth": (fourth, 48),
+        "half": (n.relu1, 24),
+        "whole": (whole, 16),
+    }
+    for name, (beside, width) in seen.items():
+        n[f"up_{name}"] = doubled(top, width)
+        top = concat(n, f"concat_{name}", n[f"up_{name}"], beside)
+        top = unit(n, f"_{name}", top, width)
+    n.score = conv(top, CLASSES, 1, gaussian(0.01))
+    tell(n, n.score, background=0.5)
+
+
+def doubled(bottom, width):
+    """The paper's up-convolution: of each place of a map, 2 x 2 of the next."""
+    window = {"kernel_size": 2, "stride": 2, "weight_filler": MSRA, "bias_term": False}
+    return L.Deconvolution(bottom, convolution_param={"num_output": width, **window})
+
+
+program = scenes_program("U-Net-digits", net, "ink")
