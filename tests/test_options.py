@@ -416,6 +416,13 @@ def test_policies_say_which_options_they_do_not_read(policy, name):
     assert moves == (not told) or name in ("patience", "stepearly")  # which solvers go by
 
 
+def test_policies_say_what_goes_with_plateau_winsize():
+    told = dict(unread(solver_param(lr_policy="plateau", plateau_winsize=[5], patience=4)))
+    assert list(told) == ["patience"]
+    told = dict(unread(solver_param(lr_policy="step", gamma=1, stepsize=3, plateau_winsize=[5])))
+    assert list(told) == ["plateau_winsize"]
+
+
 @pytest.mark.parametrize("name", sorted(RULES.all_reads()))
 @pytest.mark.parametrize("type", sorted(RULES))
 def test_update_rules_say_which_options_they_do_not_read(type, name):

@@ -186,7 +186,7 @@ def test_schedules(policy, i, expected):
             for policy in ("step", "exp", "inv", "multistep", "sigmoid", "plateau")
         ),
         ('lr_policy: "plateau" patience: 0', "patience above 0, not 0"),
-        ('lr_policy: "plateau" plateau_winsize: 10', "plateau goes by test passes"),
+        ('lr_policy: "plateau" plateau_winsize: 0', "plateau_winsize: 0, expected iterations, at"),
         ('lr_policy: "poly" power: 0.5', '"poly" gives the rate nan at iteration 20'),
         ('lr_policy: "poly" power: 1 max_iter: 0', '"poly" gives the rate -inf'),
         ('lr_policy: "exp" gamma: 1e30', '"exp" gives the rate inf'),
@@ -782,6 +782,34 @@ def test_a_run_by_tests_resumes_with_the_same_bits(form, ending, lines):
     assert same(whole, resumed)
     assert resumed.monitor.so_far == whole.monitor.so_far
     assert resumed.current_step == whole.current_step
+
+
+def test_ssds_plateau_steps_after_iterations_without_a_lower_loss(lines):
+    """Two without, counted from the lowest, then three; a step counts as new, too."""
+    text = 'lr_policy: "plateau" gamma: 0.1 plateau_winsize: 2 plateau_winsize: 3'
+    solver = caffelite.get_solver(param(text))
+    losses = iter([5, 4, 4, 4, 4, 3, 3, 3, 3, 3, 3, 3, 3])
+    rates = []
+    solver.add_listener(lambda e: e["event"] == "step" and rates.append(e["lr"]))
+    for _ in range(13):
+        solver.iterate(lambda: next(losses))
+    steps = [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
+    np.testing.assert_allclose(rates, 0.1 * 0.1 ** np.array(steps), rtol=1e-6)
+    assert [line for line in lines() if "Plateau" in line] == [
+        f"Plateau Status: Iteration {i}, step = {k + 1}" for k, i in enumerate((3, 8))
+    ]
+
+
+@pytest.mark.parametrize("form, ending", [("BINARYPROTO", ""), ("HDF5", ".h5")])
+def test_a_run_by_its_losses_resumes_with_the_same_bits(form, ending):
+    text = 'lr_policy: "plateau" gamma: 0.7 plateau_winsize: [2, 1, 1, 1, 1] average_loss: 3 '
+    text += f"snapshot: 6 snapshot_format: {form} max_iter: 14"
+    whole, resumed = caffelite.get_solver(param(text)), caffelite.get_solver(param(text))
+    whole.solve()
+    assert whole.current_step > 1
+    resumed.solve(f"s_iter_6.solverstate{ending}")
+    assert resumed.current_step == whole.current_step and same(whole, resumed)
+    assert resumed.lowest_loss.event == whole.lowest_loss.event
 
 
 @pytest.mark.parametrize("action", ["stop", "snapshot"])

@@ -241,7 +241,7 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
         "SolverParameter.eval_type": passed("tests show the means of the net's outputs"),
         "SolverParameter.ap_version": DONE,
         "SolverParameter.show_per_class_result": DONE,
-        "SolverParameter.plateau_winsize": passed("write patience: plateau goes by test passes"),
+        "SolverParameter.plateau_winsize": DONE,
     },
     SCNN: {
         "ParamSpec.force_mult": passed("there is no force regularization"),

@@ -24,6 +24,7 @@ from ..types import Array, Path
 from . import epochs, gradual, larc, lr_policy, nets, prefix, regularize, restoring, snapshot
 from .display import Display, diverged, log_outputs
 from .hooks import Hooks
+from .lowest_loss import LowestLoss
 from .monitor import Monitor
 from .rules import RULES
 from .update import Update
@@ -197,7 +198,7 @@ class Solver(Hooks):
             self.monitor = Monitor(self, asked[0] if asked else [])
         except SolverError as problem:
             raise self.error(problem) from None
-        self._display = Display(self)
+        self._display, self.lowest_loss = Display(self), LowestLoss(self)
         self._update = Update(self.param, self.rule, self.net.learnable, self.net.dtype)
         self.share_with_test_nets()
         self.transfer = nets.load_weights(self.param, self.file, [self.net, *self.test_nets])
@@ -321,6 +322,7 @@ class Solver(Hooks):
         self.net.debug_info = displayed and self.param.debug_info
         loss = self._sum_gradients(gradients or self.net.forward_backward)
         self._display.losses.append(loss)
+        self.lowest_loss.see(loss)
         facts = self._display.show() if displayed else {}
         self._call("on_gradients_ready")
         rate = self.apply_update()

@@ -38,6 +38,13 @@ def missing(param):
 
 def unread(param):
     """(option, words) of each option given that is for other policies than this one."""
+    policy = POLICIES[param.lr_policy] if param.lr_policy in POLICIES else None
+    if param.plateau_winsize and not (policy and policy.by_losses):
+        words = f'lr_policy: "{param.lr_policy}" does not look at plateau_winsize'
+        yield "plateau_winsize", words
+    elif windows(param) and param.HasField(policy.patience):
+        words = f"{policy.patience} does nothing beside {policy.by_losses}: no tests are gone by"
+        yield policy.patience, words
     for name in POLICIES.unread(param.lr_policy, param):
         yield name, f'lr_policy: "{param.lr_policy}" does not look at {name}'
 
@@ -55,7 +62,13 @@ def unreached(param):
 
 def goes_by_tests(param):
     """Whether what the tests give moves the learning rate."""
-    return param.lr_policy in POLICIES and POLICIES[param.lr_policy].by_tests
+    return param.lr_policy in POLICIES and POLICIES[param.lr_policy].by_tests and not windows(param)
+
+
+def windows(param):
+    """For each step of a policy that goes by losses, how many iterations may bring no lower one."""
+    policy = POLICIES[param.lr_policy] if param.lr_policy in POLICIES else None
+    return list(getattr(param, policy.by_losses)) if policy and policy.by_losses else []
 
 
 def patience(param):

@@ -100,6 +100,7 @@ def _apply(solver, state, arrays, carried):
     solver.iter, solver.current_step = state.iter, state.current_step
     solver.state_before_tests, solver.written = None, list(state.written)
     solver.monitor.so_far.CopyFrom(state.progress)
+    solver.lowest_loss.read(state)
     if state.HasField("seed"):
         _restore_streams(solver, state)
     for blob, values in carried:
@@ -109,6 +110,7 @@ def _apply(solver, state, arrays, carried):
 def _check_fit(solver, state, arrays, path):
     done = state.progress
     counts = state.current_step, done.best_iter, done.tests_since_best, done.tests_since_step
+    counts = *counts, state.iter_last_event
     if state.iter < 0 or not all(0 <= count <= MOST_STEPS for count in counts):
         raise damaged(path)
     targets = histories_of(solver)

@@ -126,6 +126,7 @@ def state_of(solver):
         seed=solver.seed,
         progress=solver.monitor.so_far,
     )
+    solver.lowest_loss.write(state)
     if not rate_in_history(solver):
         state.rate_in_history = False
     for net_name, net in nets_of(solver):

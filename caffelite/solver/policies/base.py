@@ -14,6 +14,9 @@ by_tests
     whether the solver's tests move the step on: by one where some of them were no better
 patience
     the option that says how many
+by_losses
+    the option with which it is losses of training that move the step on, and not tests: for each
+    step, in how many iterations none may be lower
 rising
     whether they go by the first output that is no loss, where `monitor` names none
 check
@@ -24,6 +27,12 @@ check
 from ...registry import Registry
 
 POLICIES = Registry(
-    factor=None, by_tests=False, patience="patience", rising=False, check=None, longer=None
+    factor=None,
+    by_tests=False,
+    patience="patience",
+    by_losses="",
+    rising=False,
+    check=None,
+    longer=None,
 )
 register = POLICIES.register

@@ -4,17 +4,25 @@ from ...errors import SolverError
 from .base import register
 
 
-def _goes_by_tests(param):
-    if param.plateau_winsize:
+def _check_windows(param):
+    if min(param.plateau_winsize, default=1) < 1:
         raise SolverError(
-            "plateau_winsize counts iterations of training, but plateau goes by test passes here; "
-            "write patience, how many of these may bring nothing better"
+            f"plateau_winsize: {min(param.plateau_winsize)}, expected iterations, at least 1"
         )
 
 
-@register(reads=("gamma", "patience"), factor="gamma", by_tests=True, check=_goes_by_tests)
+@register(
+    reads=("gamma", "patience"),
+    factor="gamma",
+    by_tests=True,
+    by_losses="plateau_winsize",
+    check=_check_windows,
+)
 def plateau(param, i, current_step):
     """base_lr * gamma ^ current_step; a step after `patience` tests that did not improve.
+
+    With plateau_winsize, as in SSD's Caffe, it goes by the losses of training instead: step k comes
+    where the k-th plateau_winsize of iterations has brought no lower one, each given once.
 
     As with any policy, min_lr is the least: with gamma 0.1 and 0.001 of base_lr, three steps count.
     """
