@@ -92,7 +92,7 @@ def test_same_data_and_seed_give_the_same_anchors(tmp_path, capsys):
         (["--count", "4"], "4 anchors of boxes of 3 different sizes: ask for fewer"),
         (["--grid", "1,2,3"], 'expected N or W,H, not "1,2,3"'),
         (["--grid", "13", "--size", "9"], "not both"),
-        (["--size", "x"], "expected a whole number"),
+        (["--size", "x"], "--size: expected a whole number"),
     ],
 )
 def test_what_cannot_be_is_told(tmp_path, capsys, flags, words):

@@ -157,7 +157,7 @@ def test_broken_windows_are_named_and_leave_nothing(folder, content, message, ca
 @pytest.mark.parametrize(
     ("words", "options", "code", "message"),
     [
-        ([], {"out": "out.txt"}, 2, "expected an ending of .csv or .h5"),
+        ([], {"out": "out.png"}, 2, "expected an ending of .csv or .h5"),
         (["--context_pad=-1"], {}, 2, "must be at least 0"),
         (["--context_pad=3"], {}, 1, "leaves nothing of a crop of 6 x 5"),
         (["--context_pad=1"], {"out": "windows.csv"}, 1, "exists already"),

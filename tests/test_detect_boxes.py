@@ -157,6 +157,40 @@ def test_a_table_and_files(folder, capsys):
     assert drawn.shape == (64, 64, 3) and (drawn[8, 8] != 255).any()
 
 
+def test_pictures_that_a_list_names(folder, capsys):
+    """From the working directory on, or from the list's folder."""
+    picture("a.png", 32, 32)
+    Path("more").mkdir()
+    picture("more/b.png", 32, 32)
+    Path("more/list.txt").write_text("b.png\n\na.png\n")
+    detect("more/list.txt", "--draw=drawn")
+    assert capsys.readouterr().out.splitlines() == ["more/b.png", "a.png"]
+    Path("more/list.txt").write_text("none.png\n")
+    detect("more/list.txt", code=1)
+    assert "none.png" in capsys.readouterr().err
+    Path("more/list.txt").write_text("\n")
+    detect("more/list.txt", code=1)
+    assert "more/list.txt: names no pictures" in capsys.readouterr().err
+
+
+def test_which_drawing_is_whose(folder, capsys):
+    picture("a.png", 32, 32)
+    picture("a.bmp", 32, 32)
+    detect("a.png", "a.bmp", "--draw=drawn")
+    assert capsys.readouterr().err.splitlines() == ["a.bmp: drawn as drawn/a_1.png"]
+    detect("a.png", "--csv=-", code=2)
+    assert "--csv: expected the name of a file" in capsys.readouterr().err
+
+
+def test_a_database_is_no_folder_of_pictures(folder, capsys):
+    Path("db_lmdb").mkdir()
+    Path("db_lmdb/data.mdb").touch()
+    detect("db_lmdb", code=1)
+    assert "db_lmdb: is an LMDB, and holds no pictures; caffelite browse" in capsys.readouterr().err
+    assert main(["browse", "."]) == 1
+    assert "holds an LMDB: db_lmdb; name that itself, ./db_lmdb" in capsys.readouterr().err
+
+
 def test_what_is_there_is_not_written_over(folder, capsys):
     picture("a.png", 32, 32)
     Path("xml").mkdir()

@@ -539,6 +539,10 @@ weight_decay: 1 regularization_type: "L3" #! out-of-range""",
     "schedules": SOLVER.replace('"fixed"', '"setp" #! schedule'),
     "a schedule without what it needs": SOLVER.replace('"fixed"', '"multistep" #! schedule'),
     "what a schedule does not read": SOLVER + "gamma: 0.1 #! unread-option",
+    "a rule of averages that there is not": SOLVER
+    + 'eval_type: "detection"\nap_version: "12point" #! out-of-range',
+    "what is no finite number": SOLVER + "weight_decay: nan #! out-of-range",
+    "a label map": 'item { name: "cat" label: 1 } #! syntax',
     "what a fork does, and is not done here": SOLVER + "disabled_update: true #! undone-word",
     "what a type does not read": SOLVER + "rms_decay: 0.9 #! unread-option",
     "steps": SOLVER.replace('"fixed"', '"multistep"')

@@ -132,6 +132,12 @@ def _fail(message, code):
     return code
 
 
+_ELSEWHERE = {
+    "deploy": "; no net needs another prototxt to answer: classify, detect and predict take one "
+    "for training, too"
+}
+
+
 def _dispatch(argv):
     if not argv:
         sys.stderr.write(_help())
@@ -162,7 +168,7 @@ def _modules():
 def _unknown(word, known):
     if word.startswith("-"):
         return f'"{word}" stands where the command belongs: caffelite COMMAND {word} ...'
-    hint = did_you_mean(word, known) or f"; known are {', '.join(known)}"
+    hint = _ELSEWHERE.get(word) or did_you_mean(word, known) or f"; known are {', '.join(known)}"
     return f'unknown command "{word}"{hint}'
 
 

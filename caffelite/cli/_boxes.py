@@ -15,6 +15,8 @@ def run(args):
     """Tell the boxes in args.pictures; returns the exit code."""
     from tqdm import tqdm
 
+    if args.csv == "-":
+        raise UsageError("--csv: expected the name of a file; stdout has the boxes as they are")
     log = start_logging(quiet=True, write=lambda line: tqdm.write(line, file=sys.stderr))
     use_device(args)
     from ..predict.picture_files import find

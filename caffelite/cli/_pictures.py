@@ -140,6 +140,8 @@ def tell(args, predictions, drawing, bar, facts):
         result = {"file": found.path, **facts(found), **found.answer.as_json()}
         if drawing:
             result["drawn"] = drawing.draw(found)
+            if drawing.names.is_numbered(found.path, result["drawn"]):
+                tqdm.write(f"{found.path}: drawn as {result['drawn']}", file=sys.stderr)
         if args.json:
             results.append(result)
         else:
@@ -155,11 +157,19 @@ class FileNames:
         self.ending, self.used = ending, set()
 
     def of(self, path):
-        stem = os.path.splitext(os.path.basename(path))[0]
+        stem = _stem(path)
         names = (f"{stem}{f'_{k}' if k else ''}{self.ending}" for k in itertools.count())
         name = next(name for name in names if name.lower() not in self.used)
         self.used.add(name.lower())
         return name
+
+    def is_numbered(self, path, name):
+        """Whether a file made for a picture got a number, since others were called as it is."""
+        return _stem(name) != _stem(path)
+
+
+def _stem(path):
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def add_preprocessing_flags(parser):

@@ -44,7 +44,7 @@ def run(args):
 
     if args.grid and args.size:
         raise UsageError("give --grid, for biases in cells, or --size, for pixels; not both")
-    width, height = _sides(args.grid or args.size or "1")
+    width, height = _sides(args.grid or args.size or "1", "--grid" if args.grid else "--size")
     source = AnnotatedSource(args.db)
     sizes = anchors.sizes_of(
         source, lambda rows: tqdm(rows, args.db, leave=False, disable=not on_terminal())
@@ -63,12 +63,12 @@ def run(args):
     return 0
 
 
-def _sides(text):
+def _sides(text, flag):
     """(width, height) of N or W,H."""
     parts = text.split(",")
     if len(parts) > 2:
-        raise UsageError(f'expected N or W,H, not "{text}"')
-    sides = [integer(part, "", least=1, most=1 << 16, error=UsageError) for part in parts]
+        raise UsageError(f'{flag}: expected N or W,H, not "{text}"')
+    sides = [integer(part, "", flag, least=1, most=1 << 16, error=UsageError) for part in parts]
     return sides[0], sides[-1]
 
 

@@ -47,6 +47,8 @@ def run(args):
 
     if cfg.is_cfg(args.source):
         return _net_of_darknet(args)
+    if args.source.endswith(".cfg"):
+        raise UsageError(f"{args.source}: expected [net] or [network], with which a .cfg begins")
     if not args.out.endswith(convert.ENDINGS):
         raise UsageError(
             f"{args.out}: the ending says what to make; expected one of "

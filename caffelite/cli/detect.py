@@ -4,14 +4,15 @@
     caffelite detect pictures --model ssd.prototxt --weights ssd.caffemodel --labelmap voc.prototxt
     caffelite detect windows.csv scores.csv --model deploy.prototxt --weights net.caffemodel
 
-A PICTURE is a file, a folder or a pattern. The net ends in a layer that finds boxes, such as SSD's
-DetectionOutput, YoloDetectionOutput or Yolov3DetectionOutput, which tells what its numbers mean; a
-net for training does as well: what DetectionLoss, RegionLoss or EvalDetection reads tells it, too.
-A net that ends in the 1470 numbers of the first YOLO has --layout. stdout gets a line for each box,
-in pixels of the upright picture: score, xmin, ymin, xmax, ymax, name; or JSON. --csv makes a table
-of all boxes, --voc a folder with an XML file for each picture, as PASCAL VOC has them, --draw
-pictures with the boxes and their names. --labelmap has the names of the classes: a label map, or a
-line a class.
+A PICTURE is a file, a folder, a pattern, or a list, .txt, with a name in each line. The net ends in
+a layer that finds boxes, such as SSD's DetectionOutput, YoloDetectionOutput or
+Yolov3DetectionOutput, which tells what its numbers mean; a net for training does as well: what
+DetectionLoss, RegionLoss or EvalDetection reads tells it, too. A net that ends in the 1470 numbers
+of the first YOLO has --layout. stdout gets a line for each box, in pixels of the upright picture:
+score, xmin, ymin, xmax, ymax, name; or JSON. --csv makes a table of all boxes, --voc a folder with
+an XML file for each picture, as PASCAL VOC has them (`caffelite dataset FOLDER --root PICTURES`
+reads it), --draw pictures with the boxes and their names. --labelmap has the names of the classes:
+a label map, or a line a class.
 
 What pictures go through (mean, scale, size) is found as caffelite classify finds it, flags override
 it. resize_param of the net's data, or of its Input, says whether a picture is squeezed to the net's
@@ -67,10 +68,12 @@ def add_arguments(parser):
 
 
 def run(args):
-    if args.pictures[0].lower().endswith((".csv", ".txt")):
+    first, *others = args.pictures
+    asks_windows = len(others) == 1 and not others[0].lower().endswith(".txt")
+    if first.lower().endswith(".csv") or (first.lower().endswith(".txt") and asks_windows):
         from . import _windows
 
-        if len(args.pictures) != 2:
+        if len(others) != 1:
             raise UsageError("expected WINDOWS and OUT, and no more")
         _refuse(args, OF_PICTURES, "is for pictures, not for WINDOWS and OUT")
         args.windows, args.out = args.pictures

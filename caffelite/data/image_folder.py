@@ -2,6 +2,7 @@
 
 import os
 
+from .. import file_kind
 from ..errors import DataError
 from .image_list import ImageListSource
 from .picture_file import is_picture_name
@@ -64,9 +65,12 @@ def read_folder(folder):
     for label, name in enumerate(classes):
         pictures = sorted(_pictures(os.fspath(folder), name))
         if not pictures:
+            path = os.path.join(folder, name)
+            kind = file_kind.of(path)
+            if kind is not None and kind.name in ("LMDB", "LevelDB"):
+                raise DataError(f"{folder}: holds {kind.what}: {name}; name that itself, {path}")
             raise DataError(
-                f"{os.path.join(folder, name)}: holds no pictures; add some, or remove the "
-                "folder: each folder is a class"
+                f"{path}: holds no pictures; add some, or remove the folder: each folder is a class"
             )
         entries += [(picture, label) for picture in pictures]
     return entries, classes

@@ -16,6 +16,13 @@ MOST_CURVES = 40
 AVERAGES = {"VOC2007": "11point", "VOC2012": "MaxIntegral", "Integral": "Integral"}
 
 
+def check_rule(param):
+    """Raise a SolverError for an `ap_version` that there is not, where tests go by it."""
+    if param.eval_type == Ranked.eval_type and param.ap_version not in RULES:
+        hint = did_you_mean(param.ap_version, RULES) or f"; there are {', '.join(RULES)}"
+        raise SolverError(f'ap_version: unknown "{param.ap_version}"{hint}')
+
+
 class Ranked(Measure):
     """Boxes found, each right, wrong or neither, and how many there are to be found.
 
@@ -41,9 +48,7 @@ class Ranked(Measure):
             self.least_score = threshold
 
     def take_tests(self, param):
-        if param.ap_version not in RULES:
-            hint = did_you_mean(param.ap_version, RULES) or f"; there are {', '.join(RULES)}"
-            raise SolverError(f'ap_version: unknown "{param.ap_version}"{hint}')
+        check_rule(param)
         self.rule, self.per_class = param.ap_version, param.show_per_class_result
 
     def take(self, positives, judged):

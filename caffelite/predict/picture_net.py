@@ -103,7 +103,7 @@ class PictureNet:
         if transform.HasField("resize_param") and not cropped:
             transform.resize_param.height, transform.resize_param.width = height, width
         size = preprocessing.size or (height, width)
-        if cropped and not preprocessing.size:
+        if cropped and not (preprocessing.size or transform.HasField("resize_param")):
             size = round(height * _SCALES[0]), round(width * _SCALES[0])
             log.warning(
                 "%s crops, and of what size pictures were before is not known: taking %d x %d",

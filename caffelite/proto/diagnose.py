@@ -119,6 +119,8 @@ def _unknown_field(name, context):
     elif field := forks.FIELDS.get(f"{level.descriptor.name}.{name}"):
         fork, instead = field
         hint = f"; it is a word of {fork} that is not done here: {instead}; {_PASS_OVER}"
+    elif name == "item" and len(context.open) == 1:
+        hint = "; this may be a label map, as data layers and caffelite detect --labelmap read it"
     elif fork := forks.MESSAGES.get(name):
         hint = f"; it is a word of {fork} that is not done here, and {_PASS_OVER}"
     elif not hint:

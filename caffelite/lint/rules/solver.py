@@ -1,6 +1,7 @@
 """Rules for solvers."""
 
 from ...errors import SolverError, did_you_mean
+from ...measures._ranked import check_rule
 from ...solver import gradual, larc, lr_policy, regularize, rules
 from ...solver.base import not_finite, refused, unread
 from ...solver.nets import TRAIN_NETS
@@ -57,6 +58,7 @@ def out_of_range(param):
         (regularize.check, "regularization_type"),
         (larc.check, "larc_policy"),
         (gradual.check, "momentum_policy"),
+        (check_rule, "ap_version"),
     ):
         try:
             check(param)
