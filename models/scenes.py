@@ -41,7 +41,8 @@ class Scenes(Annotated):
 
     folder: str = "scenes"
     size: int = SHAPE[-1]
-    batch_sizes: tuple = (16, 50)  # training, test
+    # Many small steps learn faster here than few large ones: see docs/pages/digit-detectors.md.
+    batch_sizes: tuple = (4, 50)  # training, test
     trained: dict = field(default_factory=dict)
 
     def transform(self, phase):

@@ -6,7 +6,7 @@ from caffelite.models.program import Program
 from caffelite.models.scenes import CLASSES, SHAPE, Scenes, trunk
 
 SIDES = {"fourth": 11, "eighth": 22, "sixteenth": 44}  # of the smaller square, in pixels
-RATIOS = [0.65, 0.35]  # width to height; digits are upright
+RATIOS = [0.65, 0.35, 0.2]  # width to height; digits are upright, and a 1 is thin
 
 
 def net(n):

@@ -28,6 +28,7 @@ def net(n):
                 "class_scale": 1,
                 "coord_scale": 1,
                 "thresh": 0.6,
+                "rescore": 0,
             },
             **TRAINED,
         )
