@@ -65,7 +65,7 @@ def loss(n, top, number, pixels):
             "anchors_scale": pixels,
             "coord_scale": 1,
             "thresh": 0.6,
-            "iou_thresh": 0.3,
+            "iou_thresh": 0.2,
             "label_smooth_eps": 0.0,
         },
         **TRAINED,
