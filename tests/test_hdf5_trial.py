@@ -87,6 +87,19 @@ def test_where_no_process_can_be_had_files_are_read_all_the_same(tmp_path, trial
         assert list(file) == ["data", "rows"]
 
 
+def test_what_a_dataset_makes_up_is_not_read_to_its_end(tmp_path):
+    """Unwritten chunks are zeros that take hours to read, and nobody is to read them."""
+    with h5py.File(tmp_path / "made_up.h5", "w") as file:
+        data = file.create_dataset("0", (1 << 14, 1 << 14, 128), "f4", chunks=(1, 1, 128))
+        file.create_dataset("1", (1 << 10, 8), "f4", chunks=(8, 8))
+        steps = []
+        _hdf5_trial._read_dataset(file["1"], True, lambda: steps.append(1))
+        assert steps
+        _hdf5_trial._read_dataset(data, True, lambda: pytest.fail("it is read"))
+        with pytest.raises(DataError, match=r'"/0" declares 137438953472 bytes'):
+            hdf5.dataset(file, "0")
+
+
 READER = """
 import sys
 import numpy as np

@@ -13,14 +13,8 @@ from ..atomic import write_atomically
 from ..errors import CaffeliteError, DataError, missing_extra
 from ..kept_bytes import path_of, way_out
 from ..reading import lines
-from ._hdf5_trial import Trial
+from ._hdf5_trial import SMALL, Trial, made_up
 from .source import RowSource
-
-# Deflate packs at most 1032 to 1: a file that declares more than that makes it up. Small datasets
-# may stand for themselves, unwritten ones read as zeros.
-MOST_PACKED = 1032
-SMALL = 1 << 26
-USUALLY_PACKED = 100  # to 1, what a large chunk may be
 
 _trial = Trial()
 
@@ -241,15 +235,8 @@ def dataset(parent, name, least_axes=1):
         )
     if data.external or data.is_virtual:
         raise DataError(f"{at} keeps its values in other files, which are not followed")
-    size, stored = math.prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size()
-    if size > max(SMALL, MOST_PACKED * stored):
-        raise DataError(f"{at} declares {size} bytes, {data.shape}, but only {stored} are stored")
-    chunk = math.prod(data.chunks or ()) * data.dtype.itemsize
-    if data.id.get_create_plist().get_nfilters() and chunk > max(SMALL, USUALLY_PACKED * stored):
-        raise DataError(
-            f"{at} is packed in chunks of {chunk} bytes, {data.chunks}, which have to be unpacked "
-            f"whole, but only {stored} are stored; store it again with smaller chunks"
-        )
+    if words := made_up(data):
+        raise DataError(f"{at} {words}")
     return data
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import file_kind, reading
 from ..errors import DataError
-from .hdf5 import MOST_PACKED
+from ._hdf5_trial import MOST_PACKED
 
 
 def read_idx(folder, name, axes):
