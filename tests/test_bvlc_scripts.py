@@ -60,7 +60,7 @@ def test_a_script_is_known_by_its_name_and_what_stands_in_it(capsys):
     Path("classify.py").write_text("print('my own')\n")
     assert main(["run", "classify.py"]) == 0
     assert capsys.readouterr().out == "my own\n"
-    Path("classify.py").write_text("print 'my own'\n")
+    Path("classify.py").write_text("exec 'my own'\n")
     assert main(["run", "classify.py"]) == 1
     assert "this is Python 2" in capsys.readouterr().err
 

@@ -38,10 +38,12 @@ def small(data, dense=True):
             return L.InnerProduct(bottom, num_output=count, weight_filler=filler)
         return L.Convolution(bottom, num_output=count, kernel_size=size)
 
-    six, eight = ("fc6", "fc8") if dense else ("fc6-conv", "fc8-conv")
+    six, seven, eight = (f"fc{k}{'' if dense else '-conv'}" for k in (6, 7, 8))
     n[six] = full(n.norm1, 20, 6)
     n["relu6"] = L.ReLU(n[six], in_place=True)
-    n[eight] = full(n[six], 6, 1)
+    n[seven] = full(n[six], 10, 1)
+    n["relu7"] = L.ReLU(n[seven], in_place=True)
+    n[eight] = full(n[seven], 6, 1)
     n.prob = L.Softmax(n[eight])
     return str(n.to_proto())
 
@@ -200,6 +202,7 @@ def root(tmp_path_factory):
         Image.fromarray(pixels.astype(np.uint8)).save(root / f"images/{k:02}.png")
         names["train" if k < 16 else "test"] += f"{k:02}.png {k % 3}\n"
     Image.fromarray(pixels.astype(np.uint8)).save(root / "images/cat.png")
+    Image.open(root / "images/cat.png").convert("L").save(root / "images/cat_gray.png")
     for name, lines in names.items():
         put(f"data/{name}.txt", lines)
 

@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from caffelite.cli import main
 from caffelite.net.old_calls import OldCall
@@ -64,7 +65,7 @@ def test_it_runs_in_its_own_folder_with_its_words(capsys):
         ("%%time\nx = 1\n1 / 0", "cell 2, line 3: ZeroDivisionError"),
         ("import caffe\ncaffe.Net('n', 1)", "cell 2, line 2: ProtoError: n: no such file"),
         ("x = (1", "cell 2, line 1: '(' was never closed"),
-        ("x = 1\nprint 'x'", "cell 2, line 2: this is Python 2 (a print without parentheses"),
+        ("x = 1\nexec 'x'", "cell 2, line 2: this is Python 2 (an exec without parentheses"),
         ("{}.iteritems()", "cell 2, line 1: this is Python 2 (iteritems)"),
         ("import cPickle", "cell 2, line 1: this is Python 2 (cPickle)"),
     ],
@@ -207,7 +208,7 @@ def test_a_notebook_that_was_exported_as_a_script(capsys):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = 1\nprint 'x'", "a.py:2: this is Python 2 (a print without parentheses"),
+        ("x = 1\nprint `x`", "a.py:2: this is Python 2 (a print without parentheses"),
         (
             "try:\n    pass\nexcept IOError, e:\n    pass",
             "a.py:3: this is Python 2 (except TYPE, NA",
@@ -260,6 +261,42 @@ def test_python_2_runs_where_fissix_rewrites_it(fissix, capsys):
     write("a.ipynb", "1", "print 'unknown'")
     assert main(["run", "a.ipynb"]) == 1
     assert "cell 2, line 1: this is Python 2" in capsys.readouterr().err
+
+
+def test_python_2_runs_where_only_its_prints_are_of_old(capsys):
+    text = """x, y = [3], {'a': 1}
+print x[0], y['a']  # as in many a notebook
+print "%d, %s" % (
+    4, '#')
+if x:
+    print 'no end',
+print 'here'; z = 1
+print z"""
+    write("a.ipynb", "1", text)
+    assert main(["run", "a.ipynb"]) == 0
+    assert capsys.readouterr().out == "1\n3 1\n4, #\nno end here\n1\n"
+    Path("a.py").write_text(text)
+    assert main(["run", "a.py"]) == 0
+    assert capsys.readouterr().out == "3 1\n4, #\nno end here\n1\n"
+
+
+def test_modules_of_pil_have_their_old_names(capsys):
+    Image.new("L", (3, 2)).save("gray.png")
+    write(
+        "a.ipynb",
+        "import Image, ImageDraw\nImage.open('gray.png').size",
+        "Image is ImageDraw.Image",
+    )
+    assert main(["run", "a.ipynb"]) == 0
+    assert capsys.readouterr().out == "(3, 2)\nTrue\n"
+    Path("Image.py").write_text("own = 5\n")
+    sys.modules.pop("Image")
+    write("a.ipynb", "import Image\nImage.own")
+    assert main(["run", "a.ipynb"]) == 0
+    assert capsys.readouterr().out == "5\n"
+    write("b.ipynb", "import Imagery")
+    assert main(["run", "b.ipynb"]) == 1
+    assert "No module named 'Imagery'" in capsys.readouterr().err
 
 
 def test_old_calls_are_told_once_each():

@@ -46,7 +46,7 @@ def run(args):
     from ..net.old_calls import tell_once
     from ..own_code import allow_folders
     from ..pycaffe.as_caffe import install_as_caffe
-    from ..pycaffe.scripts import bvlc, python2, script
+    from ..pycaffe.scripts import bvlc, old_pil, python2, script
     from ..pycaffe.scripts.notebook import Notebook
     from ._flags import UsageError
 
@@ -54,6 +54,7 @@ def run(args):
         raise UsageError("SCRIPT is missing")
     path, *words = args.script
     install_as_caffe()
+    old_pil.install()
     log = start_logging()
     tell_once()
     sys.argv, before = args.script, set(sys.path)

@@ -134,12 +134,57 @@ def is_it(text: str) -> bool:
 
 
 def rewritten(text: str, name: str) -> str | None:
-    """A text in Python 2 as Python 3, by fissix; None where that is not installed, or gives up."""
+    """A text in Python 2 as Python 3, or None: by fissix; without it, if it but prints so."""
     if importlib.util.find_spec("fissix") is None:
-        return None
+        return with_calls_of_print(text)
     refactor = importlib.import_module("fissix.refactor")
     tool = refactor.RefactoringTool(refactor.get_fixers_from_package("fissix.fixes"))
     try:
         return str(tool.refactor_string(text + "\n", name))
     except Exception:  # of another's package: Python tells what is wrong with the text
         return None
+
+
+def with_calls_of_print(text: str) -> str | None:
+    """A text that is Python 3 but for its prints without parentheses, with calls; else None."""
+    while True:
+        try:
+            ast.parse(text)
+            return text
+        except SyntaxError as problem:
+            lines = text.splitlines(keepends=True)
+            number = (problem.lineno or 0) - 1
+            found = _PRINT.match(lines[number]) if 0 <= number < len(lines) else None
+            if found is None:
+                return None
+            rest = "".join([lines[number][found.end() :], *lines[number + 1 :]])
+            call = _call_of_print(rest)
+            if call is None:
+                return None
+            text = "".join([*lines[:number], found[1], *call])
+        except ValueError:  # of characters that no text has
+            return None
+
+
+_PRINT = re.compile(r"(\s*)print\b[ \t]*(?=[^\s(])")
+
+
+def _call_of_print(rest: str) -> tuple[str, str] | None:
+    """(the call, what follows) of a text that begins behind the word print; None if it does not
+    come to an end."""
+    words = rest.splitlines(keepends=True)
+    end = None
+    try:
+        for token in tokenize.generate_tokens(iter(words).__next__):
+            if token.type in (tokenize.NEWLINE, tokenize.COMMENT) or token.string == ";":
+                end = token.start
+                break
+    except (tokenize.TokenError, SyntaxError):
+        pass
+    if end is None:
+        return None
+    place = sum(map(len, words[: end[0] - 1])) + end[1]
+    shown, end = rest[:place].rstrip(), ""
+    if shown.endswith(","):
+        shown, end = shown[:-1], ', end=" "'
+    return f"print({shown}{end})", rest[place:]
