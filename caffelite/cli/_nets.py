@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 
+from ..errors import CaffeliteError
 from ..reading import integer, utf8
 from ._flags import UsageError, int32
 
@@ -173,6 +174,35 @@ def open_net(path, phase, args, weights=None, writes=False, force_backward=False
     if weights is not None:
         net.copy_from(weights, missing="warn" if args.allow_missing else "refuse")
     return net
+
+
+def open_for_shapes(path, phase, args):
+    """The net of a prototxt for whoever runs nothing: data that is not there becomes an Input.
+
+    --data-shape, or the deploy net beside the file, tells its shape.
+    """
+    try:
+        return open_net(path, phase, args)
+    except CaffeliteError as problem:
+        from ..net import Net
+        from ..net.one_by_one import with_inputs
+
+        net, measured, missing = measured_net(path, phase, args)
+        if not missing or any(top["shape"] is None for i in missing for top in measured[i]["top"]):
+            raise problem
+        return Net.from_param(with_inputs(net, measured), path)
+
+
+def measured_net(path, phase, args):
+    """(FilteredNet, what each of its layers comes to, the places of those whose data is not there).
+
+    See `one_by_one.measure`.
+    """
+    from ..net.one_by_one import measure
+
+    net = filtered_net(path, phase, args)
+    measured = measure(net.layers, net.source, net.state, sample(args, path), path)
+    return net, measured, [i for i, layer in enumerate(measured) if layer["missing"]]
 
 
 def open_with_data(args, what):

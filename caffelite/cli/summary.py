@@ -30,10 +30,9 @@ from ._nets import (
     add_sample_flag,
     add_set_flag,
     changed,
-    filtered_net,
+    measured_net,
     model_of,
     open_net,
-    sample,
 )
 
 _SEEN = ("size", "stride", "offset")
@@ -112,11 +111,9 @@ def _count(net, args):
 def _without_data(model, args, problem):
     """As `_counted`, of a net whose data is not there; raises the problem if it is another one."""
     from ..net import Net
-    from ..net.one_by_one import measure, with_inputs
+    from ..net.one_by_one import with_inputs
 
-    net = filtered_net(model, args.phase, args)
-    measured = measure(net.layers, net.source, net.state, sample(args, model), model)
-    missing = [i for i, layer in enumerate(measured) if layer["missing"]]
+    net, measured, missing = measured_net(model, args.phase, args)
     if not missing:
         raise problem
     for i in missing:

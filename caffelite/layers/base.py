@@ -12,8 +12,9 @@ from ..blob import Blob
 from ..errors import CaffeliteError, NetError, ProtoError, did_you_mean, place, place_of
 from ..proto import blob_values, caffe_pb2, forks
 from ..proto.given import Given, declared, given
-from ..types import DType, Shape
+from ..types import Array, DType, Shape
 from .reach import HERE, Reach
+from .rows import Rows
 
 TRAIN: int = caffe_pb2.TRAIN
 TEST: int = caffe_pb2.TEST
@@ -144,6 +145,8 @@ class Layer:
         whether each value of the tops sees of the bottoms at most what is at its place in space
         (axes from 2 on), in any channel, where both have the same space; what is pointwise does,
         unless `reach` tells otherwise
+    keeps_order
+        whether top 0 has the values of bottom 0 in their order, in another shape
     rectifies
         whether it is a ReLU or of its kind: about x where x > 0, little or nothing of it elsewhere
     windows
@@ -237,6 +240,7 @@ class Layer:
     linear: bool = False
     pointwise: bool = False
     keeps_space: bool = False
+    keeps_order: bool = False
     rectifies: bool = False
     windows: str | None = None
     drawn_as: str | None = None
@@ -341,6 +345,18 @@ class Layer:
         """
         here = (self.pointwise or self.keeps_space) and bottom[2:] == top[2:]
         return [HERE] * len(bottom[2:]) if here else None
+
+    def weight_rows(self, bottom: Shape) -> Rows | None:
+        """How its weights, blob 0, are rows that multiply parts of a bottom of this shape.
+
+        None if they are not.
+        """
+        return None
+
+    def bilinear(self) -> Array | None:
+        """Weights with which each channel is upsampled bilinearly, by its stride; None if its
+        shape is not for that."""
+        return None
 
     def told_shapes(self) -> Sequence[Any]:
         """The tops' shapes as far as the text tells those of what it reads, or the user brings.

@@ -3,6 +3,7 @@ import math
 from ...kernels.gemm import gemm
 from ..base import Layer, register
 from ..options import COMPRESSION
+from ..rows import Rows
 
 
 @register("InnerProduct")
@@ -81,6 +82,10 @@ class InnerProduct(Layer):
         if propagate_down[0]:
             dx, _ = self._matrices(bottom[0].diff, dy)
             gemm(dy, self.weight.data, dx, trans_b=self.options.transpose)
+
+    def weight_rows(self, bottom):
+        axis = self.canonical_axis(self.options.axis, len(bottom))
+        return Rows(tuple(bottom[axis:]), upright=self.options.transpose)
 
     def macs(self, bottom_shapes, top_shapes):
         return math.prod(bottom_shapes[0]) * self.options.num_output

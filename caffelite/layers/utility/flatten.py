@@ -18,6 +18,7 @@ class Flatten(Layer):
     """
 
     options_field = "flatten_param"
+    keeps_order = True
 
     def infer_shapes(self, bottom_shapes):
         shape = tuple(bottom_shapes[0])

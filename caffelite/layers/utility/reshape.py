@@ -20,6 +20,7 @@ class Reshape(Layer):
     """
 
     options_field = "reshape_param"
+    keeps_order = True
     keeps_space = True  # where the axes of space stay as they are
 
     def infer_shapes(self, bottom_shapes):

@@ -2,6 +2,7 @@ import math
 
 from ...kernels import convolve
 from ..base import register
+from ..rows import Rows
 from ._convolve import Convolve
 
 
@@ -49,6 +50,9 @@ class Convolution(Convolve):
     def path(self, bottom_shapes, top_shapes):
         plan = self.plan(bottom_shapes[0], top_shapes[0])
         return plan.forward.way if plan else ""
+
+    def weight_rows(self, bottom):
+        return Rows(self.weight_shape()[1:], self.group)
 
     def macs(self, bottom_shapes, top_shapes):
         per_value = math.prod(self.weight_shape()[1:])

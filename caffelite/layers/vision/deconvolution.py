@@ -1,5 +1,8 @@
 import math
 
+import numpy as np
+
+from ... import filler
 from ...kernels import affine, convolve
 from .._by_channel import by_channel
 from ..base import register
@@ -43,6 +46,18 @@ class Deconvolution(Convolve):
     @staticmethod
     def out_size(size, kernel, stride, pad, dilation):
         return stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
+
+    def bilinear(self):
+        shape, sides = self.weight_shape(), {*self.kernel}
+        fits = len(self.kernel) == 2 and len(sides) == 1 and {*self.dilation} == {1}
+        if not fits or self.num_output != self.channels or {-(-max(sides) // 2)} != {*self.stride}:
+            return None
+        weights = np.zeros(shape, self.dtype)
+        channels = np.arange(self.channels)
+        each = np.empty((self.channels, 1, *self.kernel), self.dtype)
+        filler.bilinear(each, None, None)
+        weights[channels, channels % shape[1]] = each[:, 0]
+        return weights
 
     def product(self, x, y, epilogue):
         convolve.backward_input(self.weight.data, x, y, *self.geometry)
