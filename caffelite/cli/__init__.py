@@ -59,7 +59,7 @@ _GROUPS = {
         *("dataset", "browse", "anchors", "convert_imageset", "compute_image_mean"),
         *("convert_annoset", "get_image_size"),
     ),
-    "files and scripts of Caffe's": ("upgrade", "convert", "transplant", "run", "links"),
+    "files and scripts of Caffe's": ("upgrade", "convert", "transplant", "weights", "run", "links"),
     "this installation": ("doctor", "device_query", "completion"),
 }  # and those that are in none, in one of their own
 _SPELLED = {name.replace("-", "_"): name for names in _GROUPS.values() for name in names}
