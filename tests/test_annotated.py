@@ -353,6 +353,19 @@ def meets(window, boxes, constraint):
     return windows.meets(window, np.asarray(boxes, np.float32).reshape(-1, 4), limits)
 
 
+@pytest.mark.filterwarnings("error")
+def test_windows_that_are_thinner_than_a_number_can_tell_are_none():
+    tiny = BatchSampler()
+    tiny.sampler.min_scale = tiny.sampler.max_scale = 1e-9
+    boxes = Boxes([[0.2, 0.2, 0.8, 0.8]], [1])
+    for seed in range(9):
+        random = np.random.default_rng(seed)
+        assert SampleCrop([tiny])(photo(3, (13, 17)), random, boxes).size
+    tiny.sample_constraint.min_jaccard_overlap = 1.5
+    with pytest.raises(DataError, match="min_jaccard_overlap: 1.5, expected a share, 1 at most"):
+        SampleCrop([tiny])
+
+
 def test_without_objects_no_constraint_is_met():
     recorded, meta = ops("sample_constraint_no_objects")
     for name, text in meta["params"].items():

@@ -16,7 +16,10 @@ from caffelite.data.boxes import Boxes
 from caffelite.data.datum import from_pixels
 from caffelite.data.lmdb import LmdbWriter
 from caffelite.errors import DataError
+from caffelite.predict.deploy import deploy
 from caffelite.predict.way_back import WayBack
+from caffelite.proto import caffe_pb2
+from caffelite.proto.text import parse
 
 SIDE, CELLS = 32, 8
 DATA = f"""
@@ -296,6 +299,24 @@ def test_a_net_for_training_tells_what_its_loss_reads(tmp_path, monkeypatch, cap
     detect("a.png", "--json")
     (one,) = json.loads(capsys.readouterr().out)[0]["boxes"]
     np.testing.assert_allclose(sides(one), [8, 12, 12, 16], atol=0.01)
+
+
+def test_the_losses_of_yolo_v3_tell_of_all_their_maps():
+    def of(*losses):
+        text = 'layer { name: "data" type: "Data" top: "data" top: "label" } '
+        for n, fields in enumerate(losses):
+            text += f"""layer {{ name: "map{n}" type: "Power" bottom: "data" top: "map{n}" }}
+              layer {{ name: "loss{n}" type: "Yolov3" bottom: "map{n}" bottom: "label"
+              top: "loss{n}" yolov3_param {{ num_class: 2 biases: [4, 4, 8, 8] {fields} }} }}"""
+        return deploy(parse(text, caffe_pb2.NetParameter), (3, 32, 32)).layer[-1]
+
+    found = of("num: 1 mask: 1 anchors_scale: 32", "num: 1 mask: 0 anchors_scale: 16")
+    assert found.type == "Yolov3DetectionOutput" and list(found.bottom) == ["map0", "map1"]
+    options = found.yolov3_detection_output_param
+    assert (options.num_classes, options.num_box, options.mask_group_num) == (2, 1, 2)
+    assert (options.mask, options.anchors_scale, options.biases) == ([1, 0], [32, 16], [4, 4, 8, 8])
+    unlike = of("num: 1 mask: 1", "num: 2 mask: 0 mask: 1")
+    assert unlike.type == "Power", "one layer has as many boxes of each map"
 
 
 def test_a_report_on_a_detector(folder, capsys):

@@ -7,12 +7,12 @@
 A PICTURE is a file, a folder, a pattern, or a list, .txt, with a name in each line. The net ends in
 a layer that finds boxes, such as SSD's DetectionOutput, YoloDetectionOutput or
 Yolov3DetectionOutput, which tells what its numbers mean; a net for training does as well: what
-DetectionLoss, RegionLoss or EvalDetection reads tells it, too. A net that ends in the 1470 numbers
-of the first YOLO has --layout. stdout gets a line for each box, in pixels of the upright picture:
-score, xmin, ymin, xmax, ymax, name; or JSON. --csv makes a table of all boxes, --voc a folder with
-an XML file for each picture, as PASCAL VOC has them (`caffelite dataset FOLDER --root PICTURES`
-reads it), --draw pictures with the boxes and their names. --labelmap has the names of the classes:
-a label map, or a line a class.
+DetectionLoss, RegionLoss, Yolov3 or EvalDetection reads tells it, too. A net that ends in the 1470
+numbers of the first YOLO has --layout. stdout gets a line for each box, in pixels of the upright
+picture: score, xmin, ymin, xmax, ymax, name; or JSON. --csv makes a table of all boxes, --voc a
+folder with an XML file for each picture, as PASCAL VOC has them (`caffelite dataset FOLDER --root
+PICTURES` reads it), --draw pictures with the boxes and their names. --labelmap has the names of the
+classes: a label map, or a line a class.
 
 What pictures go through (mean, scale, size) is found as caffelite classify finds it, flags override
 it. resize_param of the net's data, or of its Input, says whether a picture is squeezed to the net's

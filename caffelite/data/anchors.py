@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import rng
 from ..errors import DataError
+from ..kernels import boxes
 from ..types import Array
 
 ROUNDS = 300  # at most, of one start
@@ -38,8 +39,11 @@ def sizes_of(
 
 def overlaps(sizes: Array, others: Array) -> Array:
     """The IoU of each of `sizes` with each of `others`, of boxes with one middle."""
-    both = np.minimum(sizes[:, None], others).prod(axis=2)
-    return np.asarray(both / (sizes.prod(axis=1)[:, None] + others.prod(axis=1) - both))
+    return boxes.iou(_centered(sizes), _centered(others))
+
+
+def _centered(sizes: Array) -> Array:
+    return np.concatenate([-sizes / 2, sizes / 2], axis=1)
 
 
 def cluster(sizes: Array, count: int, seed: int = 0, starts: int = 10) -> Anchors:

@@ -50,7 +50,8 @@ class SampleCrop:
         windows = np.empty((self.most.sum() + 1, 4), np.float32)
         draws = random.random((len(self.limits), self.trials.max(initial=0), 4))
         count = _windows.draw(draws, self.limits, self.trials, self.most, corners, windows)
-        return windows[:count]
+        windows = windows[:count]
+        return windows[(windows[:, 2:] > windows[:, :2]).all(axis=1)]  # those of tiny scales
 
 
 def cropped(image, boxes, window):
@@ -138,5 +139,7 @@ def _check(sampler):
     for kind in _KINDS:
         names = f"min_{kind}", f"max_{kind}"
         least, most = (getattr(constraint, name) for name in names)
+        if constraint.HasField(names[0]) and least > 1:
+            raise DataError(f"batch_sampler: min_{kind}: {least:g}, expected a share, 1 at most")
         if all(map(constraint.HasField, names)) and not least <= most:
             raise DataError(f"batch_sampler: min_{kind}: {least:g} is above max_{kind}: {most:g}")

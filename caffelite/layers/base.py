@@ -397,6 +397,11 @@ class Layer:
         """A layer that finds the boxes which this one learns or compares, from its bottom 0."""
         return None
 
+    @classmethod
+    def join(cls, finders: Sequence[caffe_pb2.LayerParameter]) -> caffe_pb2.LayerParameter | None:
+        """One layer for what several layers' `finder` gave of this type; None if there is none."""
+        return finders[-1]
+
     def numbers_of_prior(self) -> Sequence[int] | None:
         """How many numbers of each prior its bottoms have, up to the one with the priors.
 

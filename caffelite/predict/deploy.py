@@ -56,7 +56,10 @@ def deploy(param: NetParameter, shape: Sequence[int], file: str = "") -> NetPara
             if layer.bottom[0] not in unknown:
                 finders.append(facts(layer).finder())
     if any(finders) and not any(layer_class(layer.type).finds_boxes for layer in result.layer):
-        result.layer.add().CopyFrom(next(filter(None, reversed(finders))))
+        finders = [one for one in finders if one]
+        alike = [one for one in finders if one.type == finders[-1].type]
+        if joined := layer_class(alike[-1].type).join(alike):
+            result.layer.add().CopyFrom(joined)
     if answers and not any("prob" in layer.top for layer in result.layer):
         answers[-1].top[0] = "prob"
     if len(result.layer) == 1:

@@ -141,6 +141,15 @@ def v3_case(fields="", mask=(0, 1), scale=32, **how):
 
 
 v3_case()
+case("Yolov3", V3, v3("iou_loss: GIOU max_delta: -1"), error="max_delta is -1, expected 0 or more")
+case(
+    "YoloDetectionOutput",
+    [SCORES],
+    "yolo_detection_output_param { num_classes: 3 num_box: 3 nms_threshold: -1 "
+    f"{biases(SIZES)} }}",
+    error="nms_threshold is -1, expected 0 or more",
+    phase=TEST,
+)
 v3_case(
     "class_scale: 2 coord_scale: 1 thresh: 0.6 label_smooth_eps: 0",
     class_scale=2,

@@ -79,6 +79,9 @@ class Detections(Layer):
         return range(1, self.options.num_classes + 1)
 
     def infer_shapes(self, bottom_shapes):
+        threshold = self.options.nms_threshold
+        if threshold < 0:
+            raise self.error(f"nms_threshold is {threshold:g}, expected 0 or more")
         most = self.most_rows(bottom_shapes)
         return [(1, 1, max(most, bottom_shapes[0][0]), ROW)]
 

@@ -1,5 +1,6 @@
 import numpy as np
 
+from ...proto.caffe_pb2 import LayerParameter
 from ..base import register
 from ..loss._loss import Loss
 from . import _yolo as yolo
@@ -89,6 +90,23 @@ class Yolov3(Loss):
     def box_code(self):
         return yolo.anchor_code(self.options)
 
+    def finder(self):
+        options = self.options
+        return LayerParameter(
+            name="detection_out",
+            type="Yolov3DetectionOutput",
+            bottom=self.param.bottom[:1],
+            top=["detection_out"],
+            yolov3_detection_output_param={
+                "num_classes": options.num_class,
+                "num_box": options.num,
+                "biases": options.biases,
+                "mask": options.mask,
+                "mask_group_num": 1,
+                "anchors_scale": [options.anchors_scale],
+            },
+        )
+
     def setup(self, bottom_shapes):
         options, mask = self.options, list(self.options.mask)
         self.sizes = yolo.anchor_sizes(self, 1)
@@ -96,6 +114,8 @@ class Yolov3(Loss):
             raise self.error(f"mask names {len(mask)} anchors, expected num, {options.num}")
         yolo.check_mask(self, mask, self.sizes.shape[1])
         self.place = {anchor: place for place, anchor in reversed([*enumerate(mask)])}
+        if options.max_delta < 0:
+            raise self.error(f"max_delta is {options.max_delta:g}, expected 0 or more")
         if options.anchors_scale < 1:
             raise self.error("anchors_scale is 0, expected the pixels in a cell")
 

@@ -1,6 +1,7 @@
 import math
 from functools import reduce
 
+from ...proto.caffe_pb2 import LayerParameter
 from ..base import register
 from . import _yolo as yolo
 from ._detections import Candidates, Detections
@@ -40,6 +41,23 @@ class Yolov3DetectionOutput(Detections):
 
     def box_code(self):
         return yolo.anchor_code(self.options)
+
+    @classmethod
+    def join(cls, finders):
+        """That of all their maps, if these have the same anchors, as many of them, and classes."""
+        joined = LayerParameter()
+        joined.CopyFrom(finders[0])
+        options = joined.yolov3_detection_output_param
+        for one in finders[1:]:
+            more = one.yolov3_detection_output_param
+            for name in ("num_classes", "num_box", "biases"):
+                if getattr(more, name) != getattr(options, name):
+                    return None
+            joined.bottom.extend(one.bottom)
+            options.mask.extend(more.mask)
+            options.anchors_scale.extend(more.anchors_scale)
+        options.mask_group_num = len(finders)
+        return joined
 
     def setup(self, bottom_shapes):
         options, maps = self.options, len(bottom_shapes)
