@@ -70,23 +70,28 @@ def scenes_program(name, net, labels):
 # What nets end with
 
 
-def tell(n, scores, background=1.0, **options):
-    """A loss over all pixels when the net is to be trained, else probabilities.
+def tell(n, scores, background):
+    """A loss when the net is to be trained, else probabilities.
 
-    A pixel of the background, as 93 % of them are, counts `background`, where others count 1.
+    As FCN's, the loss of a picture is the sum over its pixels. Of these 93 % are background, which
+    counts `background` a pixel, where a digit's counts 1.
     """
-    if "label" not in n.tops:
-        n.prob = L.Softmax(scores)
-        return
-    if background != 1:
+    if "label" in n.tops:
         weights = [background] + [1] * (CLASSES - 1)
-        options |= {"weight_by_label_freqs": True, "class_weighting": weights}
-    n.loss = L.SoftmaxWithLoss(scores, n.label, **({"loss_param": options} if options else {}))
+        n.loss = L.SoftmaxWithLoss(
+            scores,
+            n.label,
+            loss_param={
+                "normalization": P.Loss.BATCH_SIZE,
+                "weight_by_label_freqs": True,
+                "class_weighting": weights,
+            },
+        )
+    else:
+        n.prob = L.Softmax(scores)
 
 
 # Fully convolutional nets
-
-SUMMED = {"normalization": P.Loss.BATCH_SIZE}  # over the pixels of a picture, as FCN's losses are
 
 
 def fcn(n, stride, background):
@@ -102,7 +107,7 @@ def fcn(n, stride, background):
         if stride <= finer:
             top = finer_scores(n, finer, top, seen)
     n[f"upscore{stride}"] = enlarged(top, stride)
-    tell(n, n[f"upscore{stride}"], background, **SUMMED)
+    tell(n, n[f"upscore{stride}"], background)
 
 
 def finer_scores(n, stride, coarse, seen):

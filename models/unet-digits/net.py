@@ -20,7 +20,7 @@ def net(n):
         top = concat(n, f"concat_{name}", n[f"up_{name}"], beside)
         top = unit(n, f"_{name}", top, width)
     n.score = conv(top, CLASSES, 1, gaussian(0.01))
-    tell(n, n.score, background=0.5)
+    tell(n, n.score, background=0.4)
 
 
 def doubled(bottom, width):
