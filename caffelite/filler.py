@@ -142,16 +142,24 @@ def msra(array: Array, param: FillerParameter, generator: Generator) -> None:
 def _check_square(param: FillerParameter, shape: Sequence[int]) -> None:
     if len(shape) != 4 or shape[2] != shape[3]:
         raise NetError(f"bilinear filler: needs 4 axes and a square kernel, not {tuple(shape)}")
+    if param.diagonal and shape[1] not in (1, shape[0]):
+        raise NetError(
+            "bilinear filler: diagonal, which leaves each channel to itself, needs as many "
+            f"outputs as inputs, or group, not {tuple(shape)}"
+        )
 
 
-@register(check=_check_square)
+@register(reads=("diagonal",), check=_check_square)
 def bilinear(array: Array, param: FillerParameter, generator: Generator) -> None:
     """Interpolation weights for a Deconvolution: (1 - |x/f - c|) (1 - |y/f - c|) everywhere,
-    with f = ceil(k / 2) and c = (k - 1) / (2 f) for a k x k kernel."""
+    with f = ceil(k / 2) and c = (k - 1) / (2 f) for a k x k kernel; with diagonal, only from
+    channel i to channel i, and 0 elsewhere."""
     k = array.shape[-1]
     f = math.ceil(k / 2)
     ramp = 1 - abs(np.arange(k) / f - (k - 1) / (2 * f))
     array[...] = ramp[:, None] * ramp
+    if param.diagonal and array.shape[1] > 1:
+        array *= np.eye(len(array))[:, :, None, None]
 
 
 def _check_file(param: FillerParameter, shape: Sequence[int]) -> None:

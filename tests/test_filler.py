@@ -83,6 +83,26 @@ def test_bilinear_is_one_pyramid_for_all_channels(ramp):
     np.testing.assert_allclose(values, np.broadcast_to(np.outer(ramp, ramp), values.shape))
 
 
+def test_a_diagonal_pyramid_leaves_each_channel_to_itself():
+    """As FCN's surgery fills a Deconvolution that has no groups."""
+    values = filled('type: "bilinear" diagonal: true', (3, 3, 4, 4), np.float64)
+    each = filled('type: "bilinear" diagonal: true', (3, 1, 4, 4), np.float64)
+    for i, j in np.ndindex(3, 3):
+        np.testing.assert_array_equal(values[i, j], each[i, 0] if i == j else 0)
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 6))
+    options = "num_output: 3 kernel_size: 4 stride: 2 bias_term: false {} weight_filler {{ {} }}"
+    tops = []
+    for group, filler_text in (
+        ("", 'type: "bilinear" diagonal: true'),
+        ("group: 3", 'type: "bilinear"'),
+    ):
+        text = f"convolution_param {{ {options.format(group, filler_text)} }}"
+        layer, bottom, top = make_layer("Deconvolution", [x], text)
+        layer.forward(bottom, top)
+        tops.append(top[0].data)
+    np.testing.assert_allclose(*tops, atol=1e-12)
+
+
 @pytest.mark.parametrize("norm, n", [("FAN_IN", 1), ("FAN_OUT", 900), ("AVERAGE", 450.5)])
 def test_the_fan_out_of_one_axis_counts_all_of_it(norm, n):
     values = filled(f'type: "xavier" variance_norm: {norm}', (900,))
@@ -133,6 +153,12 @@ def test_bilinear_needs_a_square():
     options = "num_output: 1 kernel_h: 2 kernel_w: 3 weight_filler { type: 'bilinear' }"
     with pytest.raises(NetError, match=r"bilinear filler: .* not \(1, 1, 2, 3\)"):
         make_layer("Convolution", [(1, 1, 4, 4)], f"convolution_param {{ {options} }}")
+
+
+def test_a_diagonal_needs_as_many_outputs_as_inputs():
+    options = 'num_output: 2 kernel_size: 2 weight_filler { type: "bilinear" diagonal: true }'
+    with pytest.raises(NetError, match=r"needs as many outputs as inputs, or group, not \(3, 2,"):
+        make_layer("Deconvolution", [(1, 3, 4, 4)], f"convolution_param {{ {options} }}")
 
 
 NET = """

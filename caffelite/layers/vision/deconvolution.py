@@ -30,7 +30,8 @@ class Deconvolution(Convolve):
         stride, pad, dilation: none (1, 0, 1), one number, or one per spatial axis
         kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w: instead, on two spatial axes
         group: outputs of a group see only the inputs of that group [1]
-        weight_filler, bias_filler: initial values; "bilinear" upsamples [constant 0]
+        weight_filler, bias_filler: initial values; "bilinear" upsamples, with group or with
+            diagonal: true each channel alone [constant 0]
         axis: of the channels; axes before are batch, axes after are space [1]
         force_nd_im2col: accepted, changes nothing [false]
         engine: changes nothing; CUDNN is refused [DEFAULT]
