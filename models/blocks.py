@@ -198,6 +198,8 @@ def concat(n, name, *bottoms):
 
 # VGG
 
+VGG_16 = [(64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)]
+
 
 def vgg(n, stages, normalized=False):
     """Stages of 3 x 3 convolutions, each ending in a pool, then three dense layers.
@@ -214,11 +216,12 @@ def vgg(n, stages, normalized=False):
     classify(n, three_dense(n, top, XAVIER, XAVIER, 0), top5="accuracy_top5")
 
 
-def vgg_stage(n, stage, top, convolutions):
-    """One convolution upon the other, without the pool."""
+def vgg_stage(n, stage, top, convolutions, pad=None, **options):
+    """One convolution upon the other, without the pool; the first may have another `pad`."""
     for i, width in enumerate(convolutions, 1):
         width, size = (width, 3) if isinstance(width, int) else width
-        n[f"conv{stage}_{i}"] = conv(top, width, size, XAVIER, **keeping(size))
+        padding = {"pad": pad} if pad and i == 1 else keeping(size)
+        n[f"conv{stage}_{i}"] = conv(top, width, size, XAVIER, **{**padding, **options})
         top = n[f"relu{stage}_{i}"] = relu(n[f"conv{stage}_{i}"])
     return top
 

@@ -182,7 +182,13 @@ def of_both_phases(samples):
 
 
 def without_training(layer):
-    """The layer without what only training reads: rates, decays, and fillers."""
+    """The layer without what only training reads: rates, decays, and fillers.
+
+    A Deconvolution that stays bilinear keeps them: its filler says what it does.
+    """
+    learns = not layer.param or any(spec.lr_mult for spec in layer.param)
+    if layer.type == "Deconvolution" and not learns:
+        return layer
     layer.ClearField("param")
     for _, options in layer.ListFields():
         for name in ("weight_filler", "bias_filler", "filler"):

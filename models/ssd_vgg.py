@@ -2,11 +2,9 @@
 
 from functools import partial
 
-from caffelite.models.blocks import XAVIER, conv, max_pool, relu, vgg_stage
+from caffelite.models.blocks import VGG_16, XAVIER, conv, max_pool, relu, vgg_stage
 from caffelite.models.detection import Source, multibox
 from caffelite.net_spec import layers as L
-
-WIDTHS = [(64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)]
 
 
 def ssd_vgg(n, classes, extras, sizes, ratios, steps):
@@ -17,7 +15,7 @@ def ssd_vgg(n, classes, extras, sizes, ratios, steps):
     and fc7 thinned out: the authors' VGG_ILSVRC_16_layers_fc_reduced.
     """
     top, blobs = n.data, {}
-    for stage, widths in enumerate(WIDTHS, 1):
+    for stage, widths in enumerate(VGG_16, 1):
         top = vgg_stage(n, stage, top, widths)
         blobs[f"conv{stage}_3"] = top
         pool = max_pool(top, 3, 1, pad=1) if stage == 5 else max_pool(top, 2, 2)

@@ -5,6 +5,7 @@ Runtime's recurrent layers in test_recurrent.py; OpenCV's own reader of Caffe in
 """
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -543,12 +544,15 @@ def test_spatial_pyramid(shape, height):
 @oracle("Interp", "Upsample")
 @given(shape=shapes(4), rows=sides, columns=sides, scale=sides)
 def test_resizing(shape, rows, columns, scale):
-    compare(
-        "Interp",
-        [shape],
-        f"interp_param {{ height: {rows} width: {columns} }}",
-        lambda x: functional.interpolate(x, (rows, columns), mode="bilinear", align_corners=True),
-    )
+    for corners in (True, False):
+        resize = partial(functional.interpolate, mode="bilinear", align_corners=corners)
+        rule = f"align_corners: {str(corners).lower()}"
+        compare(
+            "Interp",
+            [shape],
+            f"interp_param {{ height: {rows} width: {columns} {rule} }}",
+            lambda x, resize=resize: resize(x, (rows, columns)),
+        )
     compare(
         "Upsample",
         [shape],

@@ -65,6 +65,10 @@ NETS = {
     + conv("b", "c", f"{K3} pad: 1")
     + layer("Interp", "x", "d", "interp_param { shrink_factor: 2 pad_beg: -1 }")
     + layer("Interp", "x", "e", "interp_param { height: 9 width: 7 pad_end: -2 }"),
+    "resized from border to border": conv("x", "a", f"{K3} stride: 2")
+    + layer("Interp", "a", "b", "interp_param { zoom_factor: 2 align_corners: false }")
+    + conv("b", "c", f"{K3} pad: 1")
+    + layer("Interp", "x", "d", "interp_param { shrink_factor: 3 align_corners: false }"),
     "regrouped": conv("x", "a", f"{K3} pad: 1", 4)
     + layer("Reshape", "a", "c", "reshape_param { shape { dim: -1 dim: 4 dim: 0 dim: 0 } }")
     + conv("c", "d", f"{K3} stride: 2"),

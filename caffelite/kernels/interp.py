@@ -1,7 +1,9 @@
-"""Bilinear resizing of planes with the corners aligned, and its transpose.
+"""Bilinear resizing of planes, and its transpose.
 
-Value i of n along an axis is read at i (m - 1) / (n - 1) of the m values (at 0 if n is 1). x and
-dx are (planes, height, width), y and dy (planes, rows, columns). Threads take whole planes.
+Value i of n along an axis is read at i (m - 1) / (n - 1) of the m values (at 0 if n is 1), which
+puts corners on corners; or, with `corners` false, at (i + 1/2) m / n - 1/2, but no further out than
+the outermost: borders on borders. x and dx are (planes, height, width), y and dy (planes, rows, columns). Threads
+take whole planes.
 """
 
 import numpy as np
@@ -11,34 +13,37 @@ from ._workspace import workspace_rows
 
 
 @kernel
-def _positions(size, count, low, share):
+def _positions(size, count, corners, low, share):
     """For each of `count` values: the place before it, and how far it lies towards the next."""
     for i in range(count):
-        at = i * (size - 1) / (count - 1) if count > 1 else 0.0
+        if corners:
+            at = i * (size - 1) / (count - 1) if count > 1 else 0.0
+        else:
+            at = min(max((i + 0.5) * size / count - 0.5, 0.0), size - 1.0)
         low[i] = min(int(at), size - 1)
         share[i] = at - low[i]
 
 
-def forward(x, y):
+def forward(x, y, corners=True):
     """y = x resized."""
     threads = threads_over(x, y)
-    _forward.on(threads)(x, y, workspace_rows(x.dtype, threads, x.shape[2] + 1))
+    _forward.on(threads)(x, corners, y, workspace_rows(x.dtype, threads, x.shape[2] + 1))
 
 
-def backward(dy, dx):
+def backward(dy, dx, corners=True):
     """dx = the transpose of `forward`, applied to dy."""
     threads = threads_over(dy, dx)
-    _backward.on(threads)(dy, dx, workspace_rows(dx.dtype, threads, dx.shape[2] + 1))
+    _backward.on(threads)(dy, corners, dx, workspace_rows(dx.dtype, threads, dx.shape[2] + 1))
 
 
 @kernel(parallel=True)
-def _forward(x, y, lines):
+def _forward(x, corners, y, lines):
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     low_h, low_w = np.empty(rows, np.int64), np.empty(columns, np.int64)
     share_h, share_w = np.empty(rows, x.dtype), np.empty(columns, x.dtype)
-    _positions(height, rows, low_h, share_h)
-    _positions(width, columns, low_w, share_w)
+    _positions(height, rows, corners, low_h, share_h)
+    _positions(width, columns, corners, low_w, share_w)
     threads = len(lines)
     for thread in prange(threads):
         line = lines[thread]
@@ -54,14 +59,14 @@ def _forward(x, y, lines):
 
 
 @kernel(parallel=True)
-def _backward(dy, dx, lines):
+def _backward(dy, corners, dx, lines):
     """line[width] only ever takes zeros."""
     planes, height, width = dx.shape
     rows, columns = dy.shape[1:]
     low_h, low_w = np.empty(rows, np.int64), np.empty(columns, np.int64)
     share_h, share_w = np.empty(rows, dx.dtype), np.empty(columns, dx.dtype)
-    _positions(height, rows, low_h, share_h)
-    _positions(width, columns, low_w, share_w)
+    _positions(height, rows, corners, low_h, share_h)
+    _positions(width, columns, corners, low_w, share_w)
     threads = len(lines)
     for thread in prange(threads):
         line = lines[thread]

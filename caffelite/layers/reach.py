@@ -80,12 +80,23 @@ def between(size: int, places: int, first: int = 0) -> Reach:
     The outermost are on each other. Where that comes in too many rounds, all are seen.
     """
     way = Fraction(size - 1, places - 1) if places > 1 else Fraction(0)
-    step, rounds = way.numerator, way.denominator
-    if rounds > MOST_ROUNDS:
+    return _next_to(Fraction(0), way, size, first)
+
+
+def within(size: int, places: int, first: int = 0) -> Reach:
+    """`between`, where it is the borders that are on each other: the outermost lie within."""
+    way = Fraction(size, places)
+    return _next_to((way - 1) / 2, way, size, first)
+
+
+def _next_to(start: Fraction, way: Fraction, size: int, first: int) -> Reach:
+    """The two places next to start + y * way."""
+    if way.denominator > MOST_ROUNDS:
         return Reach((first,), (first + size - 1,), 0)
-    starts = tuple(first + y * step // rounds for y in range(rounds))
-    ends = tuple(first - (-y * step // rounds) for y in range(rounds))
-    return Reach(starts, ends, step)
+    at = [start + y * way for y in range(way.denominator)]
+    starts = tuple(first + math.floor(y) for y in at)
+    ends = tuple(first + math.ceil(y) for y in at)
+    return Reach(starts, ends, way.numerator)
 
 
 def spread(

@@ -264,6 +264,28 @@ case(
     values={1: [-0.5, 0.9, 1.1, -1.2, 0.4]},
     expect=partial(ref.sigmoid_cross_entropy_loss, ignore=0),
 )
+case(
+    "SigmoidCrossEntropyLoss",
+    [(4, 1, 3, 5)] * 2,
+    loss("class_balanced: true"),
+    values=THIRDS,
+    expect=ref.balanced_cross_entropy_loss,
+)
+case(
+    "SigmoidCrossEntropyLoss",
+    [(4, 1, 3, 5), (4, 3, 5)],
+    loss("class_balanced: true ignore_label: 2"),
+    values=THIRDS,
+    expect=partial(ref.balanced_cross_entropy_loss, ignore=2),
+)
+case(
+    "SigmoidCrossEntropyLoss",  # by hand: one edge among four pixels, then a picture without any
+    [(2, 1, 2, 2)] * 2,
+    loss("class_balanced: true"),
+    values={0: np.zeros(8), 1: [1, 0, 0, 0, 0, 0, 0, 0]},
+    golden=(3 / 4 + 3 * 1 / 4) * np.log(2) / 2,
+)
+case("HingeLoss", [(4, 3), (4,)], loss("class_balanced: true"), error="is not an option of Hinge")
 case("SigmoidCrossEntropyLoss", [(4, 3), (4, 2)], error="expected 12 targets, one per score")
 case("SigmoidCrossEntropyLoss", [(4, 3), (3, 4)], error="expected 4 samples")
 case(

@@ -403,9 +403,9 @@ case(**refused("SPP", IMAGE, "spp_param { pyramid_height: 1 engine: CUDNN }", "n
 case(**refused("SPP", [(2, 3, 4)], "spp_param { pyramid_height: 1 }", "expected 4 axes"))
 
 
-def interp(options, shape, rows, columns, part=lambda x: x):
+def interp(options, shape, rows, columns, part=lambda x: x, corners=True):
     def twin(x):
-        return ref.interp(part(x), rows, columns)
+        return ref.interp(part(x), rows, columns, corners)
 
     return row("Interp", "interp_param", options, shape, twin, {})
 
@@ -422,6 +422,21 @@ case(**interp("shrink_factor: 2 zoom_factor: 3 height: 5 width: 8", (2, 3, 6, 9)
 case(**interp("height: 5 width: 8 pad_beg: -1 pad_end: -2", (2, 3, 6, 7), 5, 8,
        lambda x: x[:, :, 1:-2, 1:-2]))  # fmt: skip
 case(**interp("zoom_factor: 2 pad_beg: -2", (2, 3, 5, 6), 5, 7, lambda x: x[:, :, 2:, 2:]))
+for options, shape, rows, columns in [
+    ("height: 7 width: 4", (2, 3, 4, 6), 7, 4),
+    ("height: 3 width: 1", (2, 3, 1, 5), 3, 1),
+    ("zoom_factor: 3", (2, 3, 2, 4), 6, 12),
+    ("shrink_factor: 2", (2, 3, 6, 9), 3, 5),
+    ("shrink_factor: 2 zoom_factor: 3", (2, 3, 6, 9), 9, 15),
+]:
+    case(**interp(f"align_corners: false {options}", shape, rows, columns, corners=False))
+case(
+    "Interp",
+    [(1, 1, 1, 2)],
+    "interp_param { zoom_factor: 2 align_corners: false }",
+    values={0: [0, 4]},
+    golden=[[[[0, 1, 3, 4]] * 2]],
+)
 case("Interp", [(1, 1, 2, 2)], "interp_param { height: 3 width: 3 }", values={0: [0, 1, 2, 3]},
      golden=[[[[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]]]])  # fmt: skip
 case("Interp", [(1, 1, 3, 3)], "interp_param { height: 2 width: 2 }", values={0: range(9)},

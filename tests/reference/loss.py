@@ -104,6 +104,18 @@ def sigmoid_cross_entropy_loss(x, t, ignore=None, normalization="BATCH_SIZE"):
     return total / divisor(x, t, 1, ignore, normalization)
 
 
+def balanced_cross_entropy_loss(x, t, ignore=None):
+    """Equations 2 and 3 of HED, with the share of ones and zeros among those that count."""
+    total = 0.0
+    for scores, targets in zip(x, np.reshape(t, x.shape), strict=True):
+        targets = np.where(np.trunc(targets) == ignore, np.nan, targets)
+        ones, zeros = (targets == 1).sum(), (targets == 0).sum()
+        p = 1 / (1 + np.exp(-scores))
+        total -= zeros / (ones + zeros) * np.log(p[targets == 1]).sum()
+        total -= ones / (ones + zeros) * np.log(1 - p[targets == 0]).sum()
+    return total / len(x)
+
+
 def hinge_loss(x, labels, power=1):
     total = 0.0
     for i, scores in enumerate(x.reshape(len(x), -1)):

@@ -110,11 +110,13 @@ def spp(x, levels, method="MAX"):
     return parts[0] if levels == 1 else np.concatenate([p.reshape(len(x), -1) for p in parts], 1)
 
 
-def interp(x, rows, columns):
-    """Linear along each axis: numpy's, at evenly spread positions from corner to corner."""
+def interp(x, rows, columns, corners=True):
+    """Linear along each axis: numpy's, at evenly spread positions, from corner to corner or not."""
     for axis, count in ((2, rows), (3, columns)):
         size = x.shape[axis]
         at = np.linspace(0, size - 1, count) if count > 1 else [0.0]
+        if not corners:
+            at = [(i + 0.5) * size / count - 0.5 for i in range(count)]
         x = np.apply_along_axis(lambda line: np.interp(at, np.arange(size), line), axis, x)  # noqa: B023
     return x
 

@@ -26,6 +26,7 @@ class Loss(Layer):
 
     default_normalization = "VALID"
     refused = {
+        "loss_param.class_balanced": _NOT_HERE,
         "loss_param.label_smoothing": _NOT_HERE,
         "loss_param.weight_by_label_freqs": _NOT_HERE,
         "loss_param.target_is_prob": _NOT_HERE,

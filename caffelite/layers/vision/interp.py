@@ -1,15 +1,17 @@
 from ...kernels import interp
 from ..base import Layer, register
-from ..reach import between
+from ..reach import between, within
 
 
 @register("Interp")
 class Interp(Layer):
-    """y = x resized bilinearly, corners onto corners.
+    """y = x resized bilinearly: corners onto corners, or borders onto borders.
 
     A side of n values, the pads counted, becomes the first of these that the options name:
     (n - 1) / shrink_factor + 1; n + (n - 1) (zoom_factor - 1); height and width; shrunk, then
-    zoomed. With use_blob_size it is that of the second bottom.
+    zoomed. With use_blob_size it is that of the second bottom. Value i of N is read at
+    i (n - 1) / (N - 1); or, with align_corners: false, which zooms to n zoom_factor, at
+    (i + 1/2) n / N - 1/2.
 
     Bottoms
         0: x, (N, C, H, W)
@@ -23,6 +25,7 @@ class Interp(Layer):
         pad_beg: rows and columns cut off before, as a number below 0 [0]
         pad_end: rows and columns cut off behind, as a number below 0 [0]
         use_blob_size: take the size of the second bottom [false]
+        align_corners: false: as pictures are resized, and as newer frameworks do it [true]
     Source
         Chen et al. 2014, arXiv:1412.7062 (DeepLab)
     """
@@ -49,16 +52,19 @@ class Interp(Layer):
         options = self.options
         has = options.HasField
         shrunk = (size - 1) // options.shrink_factor + 1
-        zoom = options.zoom_factor - 1
         if has("shrink_factor") and not has("zoom_factor"):
             return shrunk
         if has("zoom_factor") and not has("shrink_factor"):
-            return size + (size - 1) * zoom
+            return self._zoomed(size)
         if has("height") and has("width"):
             return getattr(options, name)
         if has("shrink_factor"):
-            return shrunk + (shrunk - 1) * zoom
+            return self._zoomed(shrunk)
         raise self.error("no size; give height and width, zoom_factor, or shrink_factor")
+
+    def _zoomed(self, size):
+        factor = self.options.zoom_factor
+        return size + (size - 1) * (factor - 1) if self.options.align_corners else size * factor
 
     def infer_shapes(self, bottom_shapes):
         shape, cut = bottom_shapes[0], self.options.pad_beg + self.options.pad_end
@@ -80,7 +86,8 @@ class Interp(Layer):
     def reach(self, bottom, top):
         cut = self.options.pad_beg + self.options.pad_end
         sides = zip(bottom[2:], top[2:], strict=True)
-        return [between(side + cut, size, -self.options.pad_beg) for side, size in sides]
+        way = between if self.options.align_corners else within
+        return [way(side + cut, size, -self.options.pad_beg) for side, size in sides]
 
     def _planes(self, x, y):
         """x without what is cut off, and y, as planes."""
@@ -89,11 +96,12 @@ class Interp(Layer):
         return x.reshape(n * c, h, w)[:, rows, columns], y.reshape(n * c, *y.shape[2:])
 
     def forward(self, bottom, top):
-        interp.forward(*self._planes(bottom[0].data, top[0].data))
+        x, y = self._planes(bottom[0].data, top[0].data)
+        interp.forward(x, y, self.options.align_corners)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             dx, dy = self._planes(bottom[0].diff, top[0].diff)
             if dx.size < bottom[0].count:
                 bottom[0].diff[...] = 0
-            interp.backward(dy, dx)
+            interp.backward(dy, dx, self.options.align_corners)

@@ -1,0 +1,141 @@
+"""What nets share that give each pixel a class: pairs of pictures, VGG-16 as far as they use it."""
+
+from dataclasses import dataclass, field
+
+from caffelite.coord_map import crop
+from caffelite.models.blocks import VGG_16, XAVIER, conv, dropout, max_pool, relu, vgg_stage
+from caffelite.net_spec import layers as L
+from caffelite.net_spec import params as P
+from caffelite.proto.caffe_pb2 import TEST, TRAIN
+
+VOC = 21  # classes, the background among them
+VOID = 255  # the label of pixels that are of none
+CAFFE_MEAN = [104.00699, 116.66877, 122.67892]  # of ImageNet, to five decimals
+FIXED = {"param": {"lr_mult": 0}}
+
+
+@dataclass
+class Pairs:
+    """Two lists of pictures and pictures of their labels, and what is done to pictures.
+
+    A line of a list is NAME LABEL_NAME, both from `folder` on. `options` are more of the data
+    layer's.
+    """
+
+    folder: str
+    train: str
+    test: str
+    batch_sizes: tuple = (1, 1)  # training, test
+    transform: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
+
+    def layer(self, phase):
+        """{name of a top: top}."""
+        tops = L.DenseImageData(
+            name="data",
+            include={"phase": phase},
+            **({"transform_param": self.transform} if self.transform else {}),
+            source=f"{self.folder}/{self.train if phase == TRAIN else self.test}",
+            root_folder=f"{self.folder}/",
+            batch_size=self.batch_sizes[phase],
+            **({"shuffle": True} if phase == TRAIN else {}),
+            **self.options,
+            ntop=2,
+        )
+        return dict(zip(("data", "label"), tops, strict=True))
+
+
+def voc(train="sbdd_train.txt", test="seg11valid.txt", mean=CAFFE_MEAN):
+    """PASCAL VOC, a picture at a time, of any size; its labels have a palette."""
+    transform = {"mean_value": mean, "palette_indices": True}
+    return Pairs("data/pascal", train, test, transform=transform)
+
+
+def classify_pixels(n, scores, ignore=VOID, **loss):
+    """A loss, and in tests how many pixels are right, when the net is to be trained."""
+    if "label" in n.tops:
+        n.loss = L.SoftmaxWithLoss(scores, n.label, loss_param={"ignore_label": ignore, **loss})
+        n.accuracy = L.Accuracy(
+            scores, n.label, include={"phase": TEST}, accuracy_param={"ignore_label": ignore}
+        )
+
+
+# FCN
+
+
+def fcn(n, fuse):
+    """VGG-16 all convolutional, with scores of the pools in `fuse` added on the way up.
+
+    With a margin of 100 pixels around the picture, all of it gets scores, which are cut out of
+    those enlarged: pixel by pixel, `crop` finds where.  Long, Shelhamer, Darrell 2015.
+    """
+    top, pools = n.data, {}
+    for stage, widths in enumerate(VGG_16, 1):
+        top = vgg_stage(n, stage, top, widths, pad=100 if stage == 1 else None)
+        top = pools[stage] = n[f"pool{stage}"] = max_pool(top, 2, 2)
+    top = dense_as_convolutions(n, top, 7)
+    top = n.score_fr = score(top)
+    stride = 32
+    for stage in fuse:
+        up = "upscore2" if stride == 32 else f"upscore_pool{stage + 1}"
+        n[up] = enlarge(top, 2)
+        name = f"score_pool{stage}"
+        n[name] = score(pools[stage])
+        n[f"{name}c"] = crop(n[name], n[up])
+        top = n[f"fuse_pool{stage}"] = L.Eltwise(n[up], n[f"{name}c"], operation=P.Eltwise.SUM)
+        stride //= 2
+    up = f"upscore{stride}" if fuse else "upscore"
+    n[up] = enlarge(top, stride)
+    n.score = crop(n[up], n.data)
+    classify_pixels(n, n.score, normalize=False)
+
+
+def dense_as_convolutions(n, bottom, size, **options):
+    """fc6 of windows of size x size, and fc7, with dropout."""
+    for number, side in ((6, size), (7, 1)):
+        n[f"fc{number}"] = conv(bottom, 4096, side, XAVIER, **options)
+        n[f"relu{number}"] = relu(n[f"fc{number}"])
+        bottom = n[f"drop{number}"] = dropout(n[f"relu{number}"], 0.5)
+    return bottom
+
+
+def score(bottom, classes=VOC):
+    """Scores of all classes at each place; at first all 0."""
+    return conv(bottom, classes, 1, {"type": "constant"})
+
+
+def enlarge(bottom, times, classes=VOC, size=None):
+    """Each channel enlarged bilinearly, by weights that stay so."""
+    return L.Deconvolution(
+        bottom,
+        **FIXED,
+        convolution_param={
+            "num_output": classes,
+            "bias_term": False,
+            "kernel_size": size or 2 * times,
+            "stride": times,
+            "weight_filler": {"type": "bilinear", "diagonal": True},
+        },
+    )
+
+
+# HED
+
+
+def hed(n, enlarged):
+    """VGG-16 without its last pool; behind each stage a map of edges, and one of all five.
+
+    A map is `enlarged(n, name, scores, times)`, which is as large as the picture.  Xie, Tu 2015.
+    """
+    top, maps = n.data, []
+    for stage, widths in enumerate(VGG_16, 1):
+        fast = {"param": [{"lr_mult": 100}, {"lr_mult": 200, "decay_mult": 0}]}
+        options = {"pad": MARGIN} if stage == 1 else fast if stage == 5 else {}
+        top = vgg_stage(n, stage, top, widths, **options)
+        name = f"score-dsn{stage}"
+        n[name] = edges(top, 0.01, {"type": "constant"})
+        maps.append(enlarged(n, stage, n[name]))
+        detect(n, f"dsn{stage}", maps[-1])
+        if stage < 5:
+            top = n[f"pool{stage}"] = max_pool(top, 2, 2)
+    n["concat-upscore"] = L.Concat(*maps, name="concat")
