@@ -54,7 +54,12 @@ class Blob:
 
     Memory comes at the first look at `data` or `diff` and reads as 0 (learnable blobs: as their
     filler says). A smaller shape keeps the memory, a larger one takes fresh zeroed memory.
+
+    Where values are places in planes of another blob, as those of a pooling's mask are, `places_in`
+    is that blob's (rows, columns).
     """
+
+    places_in: Shape | None = None
 
     def __init__(self, shape: Iterable[int] = (0,), dtype: DType = np.float32) -> None:
         self._data = _Memory(dtype)

@@ -586,6 +586,22 @@ def test_spatial_transformer(shape, rows, columns, seed):
     )
 
 
+@oracle("Upsample")
+@given(shape=shapes(4), scale=st.integers(2, 4), more=st.integers(0, 3), seed=seeds)
+def test_unpooling(shape, scale, more, seed):
+    n, c, h, w = shape
+    rows, columns = size = h * scale + more, w * scale
+    all_places = np.tile(np.arange(rows * columns), (n * c, 1))
+    places = np.random.default_rng(seed).permuted(all_places, axis=1)
+    mask = places[:, : h * w].reshape(shape)
+    compare(
+        "Upsample",
+        [normal(seed, shape), mask],
+        f"upsample_param {{ upsample_h: {rows} upsample_w: {columns} }}",
+        lambda x, mask: functional.max_unpool2d(x, mask.long(), scale, output_size=size),
+    )
+
+
 # Recurrence
 
 

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from caffelite import Net
 from caffelite.errors import NetError
+from caffelite.proto.caffe_pb2 import NetParameter
+from caffelite.proto.text import parse
 from caffelite.testing import TEST, make_layer
 
 CONVOLUTION = 'convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } }'
@@ -107,3 +110,48 @@ def test_each_pass_draws_anew_and_a_position_brings_its_draws_back(kind):
     layer.seek(position)
     layer.forward(bottom, top)
     np.testing.assert_array_equal(top[0].data, second)
+
+
+MASKED = """
+layer {{ name: "x" type: "Input" top: "x"
+  input_param {{ shape {{ dim: 1 dim: 2 dim: {} dim: {} }} }} }}
+layer {{ name: "pool" type: "Pooling" bottom: "x" top: "y" top: "mask"
+  pooling_param {{ kernel_size: 2 stride: 2 }} }}
+layer {{ name: "up" type: "Upsample" bottom: "y" bottom: "mask" top: "z" {} }}
+{}"""
+AGAIN = 'layer { name: "again" type: "Upsample" bottom: "y" bottom: "mask" top: "again" }'
+
+
+def masked(rows, columns, options="", more=""):
+    return Net(parse(MASKED.format(rows, columns, options, more), NetParameter), TEST)
+
+
+@pytest.mark.parametrize("more", ["", AGAIN], ids=["one reader", "two readers"])
+def test_a_mask_goes_with_planes_of_the_columns_it_was_made_of(more):
+    """In others its places would be elsewhere, without a word."""
+    net = masked(6, 8, more=more)
+    net.blobs["x"].reshape(1, 2, 6, 7)
+    with pytest.raises(NetError) as caught:
+        net.reshape()  # rounded up, as Caffe pools: 4 columns, then 8
+    said = str(caught.value)
+    assert 'layer "up" (Upsample): bottom[1] "mask' in said
+    assert "the mask, holds places in 6 x 7 values, and the top has 6 x 8; write upsample_h: 6" in (
+        said.replace("\n", " ")
+    )
+    net = masked(6, 7, "upsample_param { upsample_h: 6 upsample_w: 7 }")
+    x = np.random.default_rng(0).standard_normal((1, 2, 6, 7)).astype(np.float32)
+    (z,) = (array.copy() for name, array in net.forward(x=x).items() if name == "z")
+    np.testing.assert_array_equal(z[z != 0], x[z != 0])
+    assert np.count_nonzero(z) == net.blobs["y"].count
+
+
+def test_a_mask_fits_planes_of_more_rows_and_none_of_fewer():
+    masked(6, 8, "upsample_param { upsample_h: 9 upsample_w: 8 }")
+    with pytest.raises(NetError, match="holds places in 6 x 8 values, and the top has 5 x 8"):
+        masked(6, 8, "upsample_param { upsample_h: 5 upsample_w: 8 }")
+
+
+def test_planes_larger_than_a_float_tells_apart_have_no_mask():
+    param = parse(MASKED.format(4097, 4097, "", ""), NetParameter)
+    with pytest.raises(NetError, match="expected at most 16777216 values a plane: float32 tells"):
+        Net(param, TEST)

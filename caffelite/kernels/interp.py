@@ -2,8 +2,8 @@
 
 Value i of n along an axis is read at i (m - 1) / (n - 1) of the m values (at 0 if n is 1), which
 puts corners on corners; or, with `corners` false, at (i + 1/2) m / n - 1/2, but no further out than
-the outermost: borders on borders. x and dx are (planes, height, width), y and dy (planes, rows, columns). Threads
-take whole planes.
+the outermost: borders on borders. x and dx are (planes, height, width), y and dy (planes, rows,
+columns). Threads take whole planes.
 """
 
 import numpy as np

@@ -20,6 +20,7 @@ class Split(Layer):
         super().reshape(bottom, top)
         for blob in top:
             blob.share_data(bottom[0])
+            blob.places_in = bottom[0].places_in
 
     def forward(self, bottom, top):
         """Nothing to do: the tops share the bottom's data."""

@@ -13,6 +13,9 @@ class Repeat:
             if layer.options.HasField(name):
                 raise layer.error(f"{name} is for upsampling with a mask as second bottom")
 
+    def check(self, layer, bottom, top):
+        """There is no mask."""
+
     def forward(self, layer, bottom, top):
         x = bottom[0].data
         _blocks(top[0].data, layer.scale[0])[...] = x[:, :, :, None, :, None]
@@ -31,6 +34,18 @@ class Unpool:
     """y[mask] = x and 0 elsewhere; bottom 1 is the mask."""
 
     least = 2
+
+    def check(self, layer, bottom, top):
+        """Refuse a mask whose places are in a plane of other columns, or of more rows."""
+        if bottom[1].places_in is None:
+            return
+        (rows, columns), made = bottom[1].places_in, top[0].shape[2:]
+        if columns != made[1] or rows > made[0]:
+            raise layer.error(
+                f'bottom[1] "{layer.param.bottom[1]}", the mask, holds places in {rows} x '
+                f"{columns} values, and the top has {made[0]} x {made[1]}; write upsample_h: "
+                f"{rows} upsample_w: {columns}"
+            )
 
     def forward(self, layer, bottom, top):
         y = top[0].data

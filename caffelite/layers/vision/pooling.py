@@ -1,3 +1,7 @@
+import math
+
+import numpy as np
+
 from ..base import Layer, register
 from ..options import pair
 from ..reach import window
@@ -93,7 +97,16 @@ class Pooling(Layer):
         if len(shape) != 4:
             raise self.shape_error(0, shape, "4 axes: (N, C, H, W)")
         space = out_shape(self, shape[2:], self.window(shape), self.floor)
+        most = int(2 / np.finfo(self.dtype).eps)
+        if self.num_tops > 1 and math.prod(shape[2:]) > most:
+            told = f"{most} values a plane: {self.dtype} tells no more places apart in the mask"
+            raise self.shape_error(0, shape, f"at most {told}")
         return [(*shape[:2], *space)] * self.num_tops
+
+    def reshape(self, bottom, top):
+        super().reshape(bottom, top)
+        for mask in top[1:]:
+            mask.places_in = bottom[0].shape[2:]
 
     def reach(self, bottom, top):
         if self.options.global_pooling:

@@ -60,6 +60,10 @@ class Upsample(Layer):
         columns = shape[3] * self.scale[1] - options.pad_out_w
         return [(*shape[:2], rows, columns)]
 
+    def reshape(self, bottom, top):
+        super().reshape(bottom, top)
+        self.way.check(self, bottom, top)
+
     def reach(self, bottom, top):
         if len(self.param.bottom) > 1:
             return None  # where a value comes from, the mask tells
