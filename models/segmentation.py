@@ -87,7 +87,7 @@ def fcn(n, fuse):
     up = f"upscore{stride}" if fuse else "upscore"
     n[up] = enlarge(top, stride)
     n.score = crop(n[up], n.data)
-    classify_pixels(n, n.score, normalize=False)
+    classify_pixels(n, n.score, normalization=P.Loss.BATCH_SIZE)  # a sum over pixels
 
 
 def dense_as_convolutions(n, bottom, size, **options):
@@ -104,38 +104,59 @@ def score(bottom, classes=VOC):
     return conv(bottom, classes, 1, {"type": "constant"})
 
 
-def enlarge(bottom, times, classes=VOC, size=None):
+def enlarge(bottom, times, classes=VOC, size=None, bias_term=False, **options):
     """Each channel enlarged bilinearly, by weights that stay so."""
     return L.Deconvolution(
         bottom,
-        **FIXED,
         convolution_param={
             "num_output": classes,
-            "bias_term": False,
+            "bias_term": bias_term,
             "kernel_size": size or 2 * times,
             "stride": times,
-            "weight_filler": {"type": "bilinear", "diagonal": True},
+            "weight_filler": {"type": "bilinear", **({"diagonal": True} if classes > 1 else {})},
         },
+        **{**FIXED, **options},
     )
 
 
 # HED
 
 
-def hed(n, enlarged):
-    """VGG-16 without its last pool; behind each stage a map of edges, and one of all five.
+def hed(n, pad, as_picture):
+    """VGG-16 without its last pool; edges as seen by each of its stages, and by all five.
 
-    A map is `enlarged(n, name, scores, times)`, which is as large as the picture.  Xie, Tu 2015.
+    `as_picture(n, name, scores, times)` enlarges a stage's scores, to where they lie in the
+    picture; the first convolution has a margin of `pad`.  Xie, Tu 2015.
     """
-    top, maps = n.data, []
+    top, seen = n.data, []
     for stage, widths in enumerate(VGG_16, 1):
-        fast = {"param": [{"lr_mult": 100}, {"lr_mult": 200, "decay_mult": 0}]}
-        options = {"pad": MARGIN} if stage == 1 else fast if stage == 5 else {}
-        top = vgg_stage(n, stage, top, widths, **options)
+        top = vgg_stage(n, stage, top, widths, pad, **(HURRY if stage == 5 else {}))
+        pad = None
         name = f"score-dsn{stage}"
-        n[name] = edges(top, 0.01, {"type": "constant"})
-        maps.append(enlarged(n, stage, n[name]))
-        detect(n, f"dsn{stage}", maps[-1])
+        n[name] = conv(top, 1, 1, {"type": "constant"}, param=slowed(0.01))
+        seen.append(as_picture(n, f"upscore-dsn{stage}", n[name], 2 ** (stage - 1)))
+        tell_edges(n, f"dsn{stage}", seen[-1])
         if stage < 5:
             top = n[f"pool{stage}"] = max_pool(top, 2, 2)
-    n["concat-upscore"] = L.Concat(*maps, name="concat")
+    n["concat-upscore"] = L.Concat(*seen, name="concat")
+    fuse = {"type": "constant", "value": 0.2}
+    last = conv(n["concat-upscore"], 1, 1, fuse, name="new-score-weighting", param=slowed(0.001))
+    n["upscore-fuse"] = last
+    tell_edges(n, "fuse", last)
+
+
+def slowed(rate):
+    """Rates of weights and biases."""
+    return [{"lr_mult": rate}, {"lr_mult": 2 * rate, "decay_mult": 0}]
+
+
+HURRY = {"param": slowed(100)}  # the last stage, whose maps become others
+
+
+def tell_edges(n, name, scores):
+    """A loss when the net is to be trained, else how likely each pixel is an edge."""
+    if "label" in n.tops:
+        balanced = {"class_balanced": True}
+        n[f"{name}_loss"] = L.SigmoidCrossEntropyLoss(scores, n.label, loss_param=balanced)
+    else:
+        n[f"sigmoid-{name}"] = L.Sigmoid(scores)

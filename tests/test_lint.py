@@ -425,6 +425,27 @@ layer { name: "loss"
         'bottom: "ip" bottom: "label" top: "loss"',
         '\nbottom: "ip" bottom: "label" top: "loss" #! one-class\n',
     ),
+    "scores that start at 0 and are enlarged": DATA
+    + CONV
+    + """
+layer { name: "score" type: "Convolution" bottom: "conv" top: "score"
+        convolution_param { num_output: 5 kernel_size: 1 } }
+layer { name: "up" type: "Deconvolution" bottom: "score" top: "up" param { lr_mult: 0 }
+        convolution_param { num_output: 5 kernel_size: 4 stride: 2 bias_term: false
+          weight_filler { type: "bilinear" diagonal: true } } }
+layer { name: "ends" type: "EuclideanLoss" bottom: "up" bottom: "up" top: "ends" }
+layer { name: "edge" type: "Convolution" bottom: "conv" top: "edge"
+        convolution_param { num_output: 1 kernel_size: 1 } }
+layer { name: "weighed" type: "Convolution" bottom: "edge" top: "weighed"
+        convolution_param { num_output: 1 kernel_size: 1 weight_filler { value: 0.2 } } }
+layer { name: "sum" type: "Reduction" bottom: "weighed" top: "sum" loss_weight: 1 }
+layer { name: "under" type: "Convolution" bottom: "conv" top: "under"
+        convolution_param { num_output: 5 kernel_size: 1 } } #! zero-weights
+layer { name: "over" type: "ReLU" bottom: "under" top: "over" }
+layer { name: "sums" type: "Reduction" bottom: "over" top: "sums" loss_weight: 1 }
+"""
+    + SCORES
+    + LOSS,
     "weights that start at 0": DATA
     + CONV.replace(
         'weight_filler { type: "msra" }', '\nweight_filler { type: "constant" } #! zero-weights\n'

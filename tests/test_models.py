@@ -170,7 +170,7 @@ def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
     if not sources:
         assert net.layer[0].type == "DummyData"
         return
-    assert len({layer.data_param.source for layer in sources}) == len(sources)
+    assert len({source_of(layer) for layer in sources}) == len(sources)
     for train, test in zip(sources[::2], sources[1::2], strict=True):
         rules = train.include[0], test.include[0]
         assert [rule.phase for rule in rules] == [0, 1]
@@ -184,6 +184,11 @@ def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
             for layer in (train, test):
                 layer.transform_param.resize_param.ClearField("interp_mode")
         assert train.transform_param == test.transform_param
+
+
+def source_of(layer):
+    dense = layer.type == "DenseImageData"
+    return (layer.dense_image_data_param if dense else layer.data_param).source
 
 
 # Published figures
@@ -228,6 +233,10 @@ COUNTS = {  # learnable values and multiply-adds
     "mobilenet-ssd": (5_796_089, 1_148_479_168),
     "yolo-v1": (93_970_430, 20_107_419_648),
     "yolo-v1-tiny": (27_095_374, 1_608_015_360),
+    "fcn-32s": (136_152_917, 181_365_854_976),
+    "fcn-16s": (134_815_994, 181_448_086_272),
+    "fcn-8s": (134_489_759, 181_529_034_048),
+    "fcn-alexnet": (58_704_590, 21_424_487_968),
 }
 
 
@@ -262,6 +271,46 @@ def test_an_ssd_has_as_many_boxes_as_in_print(name):
     classes = 2 if name == "face-ssd" else 21
     assert blobs["mbox_priorbox"].shape == (1, 2, 4 * PRIORS[name])
     assert blobs["mbox_conf"].shape == (1, classes * PRIORS[name])
+
+
+OFFSETS = {  # where what is cut out starts, in the order of the layers
+    "fcn-32s": [19],
+    "fcn-16s": [5, 27],
+    "fcn-8s": [5, 9, 31],
+    "fcn-alexnet": [18],
+}
+
+
+@pytest.mark.parametrize("name", OFFSETS)
+def test_what_an_fcn_cuts_out_starts_where_the_authors_say(name):
+    crops = [layer for layer in deployed(name).layers if layer.type == "Crop"]
+    assert [layer.options.offset[0] for layer in crops] == OFFSETS[name]
+
+
+SCORES = {  # the sides of maps of scores, the last of which is cut out
+    "fcn-32s": {"score_fr": 16, "upscore": 544},
+    "fcn-16s": {"score_fr": 16, "upscore2": 34, "upscore16": 560},
+    "fcn-8s": {"score_fr": 16, "upscore2": 34, "upscore_pool4": 70, "upscore8": 568},
+    "fcn-alexnet": {"score_fr": 16, "upscore": 543},
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_the_scores_of_an_fcn_have_the_sizes_in_print(name):
+    blobs = deployed(name).blobs
+    for blob, side in {**SCORES[name], "score": 500}.items():
+        assert blobs[blob].shape == (1, 21, side, side), blob
+
+
+def test_both_forms_of_hed_have_the_same_layers_with_weights():
+    """Those that enlarge apart, which the one has in place of Interp."""
+    param = read_net(ROOT / "models" / "hed" / "interp.prototxt")
+    resized = caffelite.Net(param, caffelite.TEST)
+    for name, blobs in deployed("hed").params.items():
+        if not name.startswith("upsample_"):
+            assert [blob.shape for blob in resized.params[name]] == [b.shape for b in blobs]
+    seen = [blob.shape for name, blob in resized.blobs.items() if name.startswith("sigmoid-")]
+    assert seen == [(1, 1, 500, 500)] * 6
 
 
 def test_ssd300_for_coco_has_as_many_values_as_in_print():

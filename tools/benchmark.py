@@ -65,16 +65,16 @@ def in_memory(folder, phase, batch):
     param = read_net(ROOT / "models" / folder / "train_val.prototxt")
     param.state.phase = TRAIN
     param = filter_layers(param)
+    data = deploy.layer[0].input_param.shape[0]
     for layer in param.layer:
         if layer.type in LABELS:
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
-            data = deploy.layer[0].input_param.shape[0]
             if layer.top[0] in deploy.layer[0].top:
                 feed.input_param.shape.extend([data])
             else:  # a label for each pixel
                 feed.input_param.shape.add(dim=[batch, 1, *data.dim[2:]])
             if len(layer.top) > 1:
-                feed.input_param.shape.add(dim=LABELS[layer.type](layer, batch))
+                feed.input_param.shape.add(dim=LABELS[layer.type](layer, data.dim))
             layer.CopyFrom(feed)
     return param
 
@@ -82,29 +82,37 @@ def in_memory(folder, phase, batch):
 ROWS, CELL, FIVE = 8, 7, 5  # numbers of a box: AnnotatedData's, BoxData's, MobileNet-YOLO's
 
 
-def of_boxes(layer, batch):
+def of_boxes(layer, data):
     """The shape of AnnotatedData's labels, two boxes a picture."""
+    batch = data[0]
     five = layer.annotated_data_param.yolo_data_type
     return (batch, 1, 300, FIVE) if five else (1, 1, 2 * batch, ROWS)
 
 
-def of_cells(layer, batch):
+def of_cells(layer, data):
     """The shape of BoxData's labels."""
     (side,) = layer.data_param.side or [7]
-    return batch, CELL * side**2
+    return data[0], CELL * side**2
 
 
-LABELS = {  # the shape of the labels of each data layer, for a batch
-    "Data": lambda layer, batch: (batch,),
+def of_pixels(layer, data):
+    """The shape of DenseImageData's labels."""
+    factor = layer.dense_image_data_param.label_divide_factor
+    return data[0], 1, *(side // factor for side in data[2:])
+
+
+LABELS = {  # the shape of the labels of each data layer, for a batch of data of some shape
+    "Data": lambda layer, data: data[:1],
     "AnnotatedData": of_boxes,
     "BoxData": of_cells,
+    "DenseImageData": of_pixels,
 }
 
 
 def samples(param):
     """{input: array}: unit noise for the data; one of ten classes for labels, boxes too.
 
-    Where SSD's loss knows fewer classes, boxes are of these.
+    Where SSD's loss knows fewer classes, boxes are of these; pixels are of two.
     """
     generator, arrays = np.random.default_rng(0), {}
     losses = [ly.multibox_loss_param for ly in param.layer if ly.HasField("multibox_loss_param")]
@@ -112,7 +120,10 @@ def samples(param):
     for layer in param.layer:
         if layer.type == "Input":
             for top, shape in zip(layer.top, layer.input_param.shape, strict=True):
-                if len(shape.dim) == 1 or layer.top[0] == "label":
+                pixels = top == "label" and arrays["data"].shape[2:] == tuple(shape.dim[2:])
+                if pixels and layer.top[0] != "label":
+                    arrays[top] = generator.integers(0, 2, shape.dim).astype(np.float32)
+                elif len(shape.dim) == 1 or layer.top[0] == "label":
                     arrays[top] = generator.integers(0, 10, shape.dim).astype(np.float32)
                 elif top == "label":
                     arrays[top] = labelled_boxes(generator, tuple(shape.dim), classes)

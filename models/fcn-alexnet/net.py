@@ -21,7 +21,7 @@ def net(n):
     n.score_fr = score(top)
     n.upscore = enlarge(n.score_fr, 32, size=63)
     n.score = crop(n.upscore, n.data)
-    classify_pixels(n, n.score, normalize=True)
+    classify_pixels(n, n.score)
 
 
 program = Program("FCN-AlexNet", net, voc(), (1, 3, 500, 500), input_name="input")

@@ -81,7 +81,10 @@ def multiply_adds(net, start=""):
 
 
 def weighs(node):
-    return node.layer.type in WEIGHING
+    """Whether the layer has weights that are learned, of a window or of all values."""
+    specs = node.layer.param.param
+    stays = specs and not any(spec.lr_mult for spec in specs)
+    return node.layer.type in (*WEIGHING, "Deconvolution") and not stays
 
 
 def reached(net):

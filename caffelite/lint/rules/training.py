@@ -113,6 +113,8 @@ def zero_weights(net):
             continue
         if layer.blobs or not _learns(net, i) or _is_last(net, i):
             continue
+        if getattr(made.options, "num_output", 0) == 1:
+            continue  # no other that it could be like
         filler = made.options.weight_filler
         if filler.type == "constant" and filler.value == 0:
             given = made.options.HasField("weight_filler")
