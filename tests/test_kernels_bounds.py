@@ -13,9 +13,12 @@ import sys
 import numpy as np
 import pytest
 
-from caffelite.kernels import convolve, direct, gemm, winograd, winograd_weight
+from caffelite.kernels import convolve, gemm, plan
+
+from .reference import epilogue
 
 CANARY = 0xAB
+PER_CHANNEL = "center", "slope", "offset", "leak"
 
 
 class Guarded:
@@ -39,6 +42,11 @@ class Guarded:
         array = self.empty(dtype, int(np.prod(shape)))
         array[:] = self.rng.standard_normal(array.size)
         return array.reshape(shape)
+
+    def copy(self, values):
+        array = self.empty(values.dtype, values.size)
+        array[:] = values
+        return array
 
     def check(self, case):
         assert all((before == CANARY).all() for before in self.held), case
@@ -73,22 +81,25 @@ def try_convolve(arrays, pick, dtype):
     w = arrays.draw(dtype, group * outputs, inputs, *kernel)
     y = arrays.draw(dtype, batch, group * outputs, *out)
     options = (stride, pad, dilation, group)
+    last = epilogue.draw(pick.choice([*epilogue.ACTIVATIONS.values()]), dtype, len(w))
+    per_channel = {name: arrays.copy(getattr(last, name)) for name in PER_CHANNEL}
     held = list(arrays.held)
-    for convolve.FORCED in (["winograd", "lines"], ["lines"], []):
+    for plan.FORCED in (["winograd", "direct"], ["direct"], ["im2col"]):
         arrays.held = list(held)
         convolve.forward(x, w, y, *options)
-        convolve.forward(x, w, y, *options, arrays.draw(dtype, 3, len(w)), True)
+        convolve.forward(x, w, y, *options, last._replace(**per_channel))
         convolve.backward_input(w, y, x, *options)
         convolve.backward_weight(x, y, w, *options)
         for array in x, w, y:
             array[...] = arrays.rng.standard_normal(array.shape)
-        arrays.check((convolve.FORCED, x.shape, w.shape, y.shape, options))
+        arrays.check((plan.FORCED, x.shape, w.shape, y.shape, options))
 
 
 def main(seed, count):
     arrays, pick = Guarded(seed), random.Random(seed)
-    for module in convolve, direct, gemm, winograd, winograd_weight:
-        module.workspace = arrays.empty
+    for name, module in [*sys.modules.items()]:
+        if name.startswith("caffelite.kernels.") and hasattr(module, "workspace"):
+            module.workspace = arrays.empty
     for _ in range(count):
         case = pick.choice([try_gemm, try_convolve, try_convolve])
         case(arrays, pick, pick.choice([np.float32, np.float32, np.float64]))

@@ -151,9 +151,13 @@ def test_damage_is_an_error_that_names_the_file(tmp_path, size):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("size", [24, 600, 9000, 90000])
-def test_much_damage_is_an_error_that_names_the_file(tmp_path, size):
-    assert attack(tmp_path, size, 3000, seed=1) > 900
+@pytest.mark.parametrize(("size", "least"), [(24, 900), (600, 900), (9000, 900), (90000, 600)])
+def test_much_damage_is_an_error_that_names_the_file(tmp_path, size, least):
+    """Of 90,000 bytes, 21 of 22 pages hold nothing but a value, of which LMDB keeps no checksum.
+
+    So most damage there leaves records of the right key and length, and cannot be told.
+    """
+    assert attack(tmp_path, size, 3000, seed=1) > least
 
 
 def test_a_page_that_is_reached_again_is_an_error(tmp_path):
