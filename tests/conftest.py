@@ -9,7 +9,6 @@ import sys
 import zlib
 
 import hypothesis
-import numpy as np
 import pytest
 
 from caffelite import rng
@@ -72,17 +71,13 @@ def seeds_of_the_test(request):
         rng.set_random_seed(zlib.crc32(request.node.nodeid.encode()))
 
 
-@pytest.fixture(autouse=True)
-def one_thread_for_doubles(request):
-    """Loops for all threads are compiled for float32 alone, unless slow tests run, too."""
-    values = request.node.callspec.params.values() if hasattr(request.node, "callspec") else ()
-    if not any(value is np.float64 for value in values) or request.config.getoption("--runslow"):
-        yield
-        return
+@pytest.fixture
+def all_threads():
+    """Kernels of this test use all threads, for which they are compiled once more."""
     import numba  # not sooner than `pytest_configure` has said how many threads there are
 
     before = numba.get_num_threads()
-    numba.set_num_threads(1)
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
     yield
     numba.set_num_threads(before)
 
@@ -117,7 +112,13 @@ def log_of_the_test():
     _fresh_log()
 
 
-def pytest_collection_finish():
-    """Spare the garbage collector what stays until the end: tens of thousands of tests."""
+def pytest_collection_finish(session):
+    """Leave loops to one thread, unless slow tests run, too: half of what would be compiled.
+
+    Spare the garbage collector what stays until the end: tens of thousands of tests.
+    """
+    numba = sys.modules.get("numba")
+    if numba and not session.config.getoption("--runslow"):
+        numba.set_num_threads(1)
     gc.collect()
     gc.freeze()

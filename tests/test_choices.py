@@ -119,6 +119,25 @@ def test_everything_agrees_in_small_blocks(tmp_path):
     run(EVERYTHING, cache, before=SMALL_BLOCKS)
 
 
+ON_THREADS = """
+from caffelite.kernels import _jit
+_jit.ALONE = 0
+
+def unused():
+    modules = [m for name, m in sys.modules.items() if name.startswith("caffelite.kernels.")]
+    loops = [v for m in modules for v in vars(m).values() if isinstance(v, _jit.Parallel)]
+    return [v.together for v in loops if not v.together.signatures]
+"""
+
+
+@pytest.mark.slow
+def test_kernels_agree_on_all_threads_however_small_the_arrays():
+    """Each loop for all threads runs; other tests leave most to one."""
+    marks = ["--runslow", "-m", "not slow and not long"]
+    environment = {"NUMBA_NUM_THREADS": "2"}
+    run([*marks, *KERNELS], environment, "not unused(), unused()", "not float64", ON_THREADS)
+
+
 @pytest.mark.slow
 def test_kernels_agree_without_compilation():
     run(KERNELS, {"NUMBA_DISABLE_JIT": "1"})

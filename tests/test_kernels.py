@@ -263,7 +263,7 @@ def test_cache_notices_edits_in_the_modules_a_kernel_uses(monkeypatch):
 
 
 @pytest.mark.skipif(not JIT, reason="compares threads")
-def test_convolution_gives_the_same_bits_again_and_on_one_thread():
+def test_convolution_gives_the_same_bits_again_and_on_one_thread(all_threads):
     rng = np.random.default_rng(6)
     x, w = (rng.standard_normal(s).astype(np.float32) for s in [(3, 20, 17, 18), (30, 20, 3, 3)])
     options = ((1, 1), (1, 1), (1, 1))

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from caffelite.kernels import pooling
+from caffelite.kernels import _jit, pooling
 
 from .reference import pooling as ref
 
@@ -114,7 +114,9 @@ def test_a_draw_from_negative_values_takes_the_last():
     assert (y.item(), argmax.item()) == (-2, 1)
 
 
-def test_the_number_of_threads_changes_no_bit():
+@pytest.mark.slow
+def test_the_number_of_threads_changes_no_bit(all_threads, monkeypatch):
+    monkeypatch.setattr(_jit, "ALONE", 0)
     rng = np.random.default_rng(2)
     x, window = rng.standard_normal((5, 13, 13)).astype(np.float32), (3, 3, 2, 2, 1, 1)
     dy = rng.standard_normal((5, 7, 7)).astype(np.float32)
