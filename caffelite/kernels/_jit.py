@@ -8,7 +8,7 @@ from types import FunctionType
 
 import numba
 import numpy as np
-from numba import config
+from numba import config, types
 from numba.core import event
 
 from ._cache import KernelCache
@@ -92,11 +92,32 @@ class Parallel:
         return self.on(threads_over(*arguments))(*arguments)
 
 
+def read_only(x):
+    """x, contiguous, as an array that is not written to, whether its owner may write or not.
+
+    Numba takes the two for different types, and would compile kernels for each.
+    """
+    x = np.ascontiguousarray(x).view()
+    x.flags.writeable = False
+    return x
+
+
 def _compiled(function, **options):
     compiled = numba.njit(function, nogil=True, error_model="numpy", **options)
     if not config.DISABLE_JIT:
         compiled._cache = KernelCache(function, provide)
+        compiled.get_call_template = _for_any_value(compiled.get_call_template)
     return compiled
+
+
+def _for_any_value(get_call_template):
+    """Where a kernel calls another with a constant, have that compiled for its type, not its value.
+
+    LLVM knows the value all the same where it takes the callee's code into the caller.
+    """
+    return lambda arguments, named: get_call_template(
+        [types.unliteral(argument) for argument in arguments], named
+    )
 
 
 def thread_count(work):

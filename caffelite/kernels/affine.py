@@ -44,7 +44,7 @@ def sums(dy, x, center, dslope, doffset):
     """The dslope and doffset of `backward`, without dx."""
     for index in prange(x.shape[1]):
         c = np.int64(index)
-        doffset[c], dslope[c] = products(dy, x, c, center[c])
+        doffset[c], dslope[c] = products(dy, x, c, np.float64(center[c]))
 
 
 @kernel

@@ -26,7 +26,7 @@ def forward(x, eps, epilogue, mean, variance, y):
         _, gamma, beta = activations.linear(epilogue, c)
         slope = gamma / np.sqrt(exact_variance + eps)
         offset = beta + slope * (mean[c] - exact_mean)  # gives back what rounding took
-        affine.channel(x, c, mean[c], slope, offset, epilogue, y)
+        affine.channel(x, c, np.float64(mean[c]), slope, offset, epilogue, y)
 
 
 @kernel(any_order=True)
@@ -62,7 +62,7 @@ def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
         c = np.int64(index)
         activations.activation_back(y, dy, epilogue, c)
         inverse = 1 / np.sqrt(np.float64(variance[c]) + eps)
-        plain, weighted = affine.products(dy, x, c, mean[c])
+        plain, weighted = affine.products(dy, x, c, np.float64(mean[c]))
         dbeta[c], dgamma[c] = plain, weighted * inverse
         _, gamma, _ = activations.linear(epilogue, c)
         slope = gamma * inverse

@@ -6,7 +6,7 @@ whole numbers. Smith 1978, Color gamut transform pairs.
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import kernel, read_only
 
 # 255 / v and 30 / span with 12 bits after the point; nothing is divided by 0
 _PER_VALUE = np.rint((255 << 12) / np.arange(256).clip(1)).astype(np.int32)
@@ -19,7 +19,7 @@ def adjust(x, factor=1.0, delta=0.0, values=None):
     Both then lie from 0 to 255, rounded; an h from 180 on counts on from red again, one that would
     be below 0 is red. `values` (256 of uint8) are what to take for the values of x before.
     """
-    x, y = np.ascontiguousarray(x), np.empty(x.shape, np.uint8)
+    x, y = read_only(x), np.empty(x.shape, np.uint8)
     saturations = np.rint(np.arange(256) * factor).clip(0, 255).astype(np.float32)
     hues = np.rint(np.arange(180) + delta).clip(0, 255).astype(np.float32)
     sixths = hues * np.float32(6 / 180)
@@ -35,7 +35,7 @@ _SAME = np.arange(256, dtype=np.uint8)
 
 def lookup(x, values):
     """values[x], of uint8."""
-    x, y = np.ascontiguousarray(x), np.empty(x.shape, np.uint8)
+    x, y = read_only(x), np.empty(x.shape, np.uint8)
     replace(x.reshape(-1), values, y.reshape(-1))
     return y
 

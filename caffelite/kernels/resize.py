@@ -7,14 +7,14 @@ on x86-64; the others are sums in float32, within 1 of OpenCV's.
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import kernel, read_only
 
 ONE = 1 << 11  # the weight 1
 
 
 def bilinear(x, height, width):
     """x resized by INTER_LINEAR; shrinking by more than 2 leaves pixels out."""
-    x, y = np.ascontiguousarray(x), np.empty((len(x), height, width), np.uint8)
+    x, y = read_only(x), np.empty((len(x), height, width), np.uint8)
     if x.shape[1] == 2 * height and x.shape[2] == 2 * width:
         halve(x, y)
     else:
@@ -80,7 +80,7 @@ def nearest(x, height, width):
         np.minimum((np.arange(new) * (old / new)).astype(int), old - 1)
         for old, new in zip(x.shape[1:], (height, width), strict=True)
     )
-    x, y = np.ascontiguousarray(x), np.empty((len(x), height, width), np.uint8)
+    x, y = read_only(x), np.empty((len(x), height, width), np.uint8)
     pick(x, rows, columns, y)
     return y
 
@@ -116,7 +116,7 @@ def lanczos4(x, height, width):
 
 def resample(x, height, width, taps):
     """x resized by weighted sums: taps(old size, new size) gives old places and weights."""
-    x, y = np.ascontiguousarray(x), np.empty((len(x), height, width), np.uint8)
+    x, y = read_only(x), np.empty((len(x), height, width), np.uint8)
     weighted_sums(x, *taps(x.shape[1], height), *taps(x.shape[2], width), y)
     return y
 

@@ -4,18 +4,22 @@ import math
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import kernel, read_only
 
 CONSTANT, MIRRORED, NEAREST = 1, 2, 3  # what lies beyond the edges
 
 
-@kernel
 def warp(x, matrix, away, border, fill, y):
     """y[c, i, j] = x[c] at matrix (i, j, 1) + away[:, i, j], linear between four pixels.
 
     `away` (2 x height x width, rows first) may be empty. Beyond its edges x is fill[c] (CONSTANT),
     x mirrored at the outermost pixels (MIRRORED), or the nearest pixel (NEAREST). fill is float32.
     """
+    _warp(read_only(x), matrix, away, border, fill, y)
+
+
+@kernel
+def _warp(x, matrix, away, border, fill, y):
     channels, height, width = x.shape
     for i in range(y.shape[1]):
         for j in range(y.shape[2]):

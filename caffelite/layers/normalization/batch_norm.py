@@ -114,9 +114,9 @@ class BatchNorm(ChannelNormalizer):
     def _add_to_sums(self, m):
         fraction = self.options.moving_average_fraction
         for blob, new, share in (
-            (self.mean_sum, self.mean, 1),
-            (self.variance_sum, self.variance, m / (m - 1) if m > 1 else 1),  # unbiased
-            (self.factor, np.ones(1, self.dtype), 1),
+            (self.mean_sum, self.mean, 1.0),
+            (self.variance_sum, self.variance, m / (m - 1) if m > 1 else 1.0),  # unbiased
+            (self.factor, np.ones(1, self.dtype), 1.0),
         ):
             np.multiply(blob.data, fraction, out=blob.data)
             axpy(share, new, blob.data)
