@@ -180,7 +180,7 @@ def test_a_chain_of_steps_keeps_what_it_has_learned(kind):
     assert new == {"regressor": "age_unit", "classifier": "scores"}[kind]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_models_answer_for_a_list_of_pictures(tmp_path, capsys):
     names = []
     for kind in ("regressor", "classifier"):

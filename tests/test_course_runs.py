@@ -27,11 +27,15 @@ def runs(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
+FAST = "batch-norm", "ensemble"
+LONG = "ages", "stochastic-depth", "transfer-amount", "vgg-start", "windows-vgg"  # like others
+
+
 def by_time():
     """The experiments; all but two are slow tests."""
     for name in EXPERIMENTS:
-        fast = name in ("batch-norm", "ensemble")
-        yield pytest.param(name, marks=[] if fast else pytest.mark.slow)
+        slow = pytest.mark.long if name in LONG else pytest.mark.slow
+        yield pytest.param(name, marks=[] if name in FAST else slow)
 
 
 @pytest.mark.parametrize("name", [*by_time()])

@@ -471,8 +471,14 @@ def test_the_nets_of_the_zoo_are_those_that_are_converted(name):
     assert stored == shapes
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["yolo-v2", "yolo-v2-tiny", "yolo-v3-tiny"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("yolo-v2", marks=pytest.mark.long),
+        pytest.param("yolo-v2-tiny", marks=pytest.mark.slow),
+        pytest.param("yolo-v3-tiny", marks=pytest.mark.slow),
+    ],
+)
 def test_a_whole_net_computes_what_opencv_computes(name):
     dnn = pytest.importorskip("cv2").dnn
     if not hasattr(dnn, "readNetFromDarknet"):

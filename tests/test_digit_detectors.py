@@ -89,8 +89,13 @@ def test_a_training_goes_on_exactly_from_a_snapshot(name, scenes, tmp_path):
         assert one.tobytes() == other.tobytes()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(name, marks=pytest.mark.slow) for name in NETS[:2]),
+        *(pytest.param(name, marks=pytest.mark.long) for name in NETS[2:]),
+    ],
+)
 def test_a_net_finds_what_it_has_seen(name, scenes, tmp_path):
     solver = solver_of(name, scenes, tmp_path, PICTURES, iterations=120, tests=True)
     solver.step(120)

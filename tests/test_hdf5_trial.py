@@ -157,7 +157,12 @@ def test_damaged_files_do_not_end_the_process_that_asks(tmp_path):
     assert attack(tmp_path, 200, seed=0) == 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 4))
-def test_many_damaged_files_do_not_end_the_process_that_asks(tmp_path, seed):
-    assert attack(tmp_path, 5000, seed) == 0
+@pytest.mark.parametrize(
+    ("seed", "times"),
+    [
+        pytest.param(1, 1000, marks=pytest.mark.slow),
+        *(pytest.param(seed, 5000, marks=pytest.mark.long) for seed in range(2, 5)),
+    ],
+)
+def test_many_damaged_files_do_not_end_the_process_that_asks(tmp_path, seed, times):
+    assert attack(tmp_path, times, seed) == 0

@@ -155,7 +155,7 @@ def problems():
     """(window, counts); the twin takes long over many channels and three axes or more."""
     for window, counts in itertools.product(WINDOWS, COUNTS if JIT else COUNTS[:3]):
         slow = len(window[0]) > 2 and counts == COUNTS[-1]
-        yield pytest.param(window, counts, marks=pytest.mark.slow if slow else [])
+        yield pytest.param(window, counts, marks=pytest.mark.long if slow else [])
 
 
 @FLOATS

@@ -105,7 +105,7 @@ def main(seed, count):
         case(arrays, pick, pick.choice([np.float32, np.float32, np.float64]))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="guards memory by mprotect")
 @pytest.mark.parametrize("seed", range(2))
 def test_kernels_stay_inside_their_arrays(seed):

@@ -84,7 +84,7 @@ def test_iou_is_intersection_over_union():
     assert found["iou"] == pytest.approx(np.mean(expected), abs=2e-3) and found["hits"] == 0.2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_learns_what_and_where(data, monkeypatch):
     text = (FOLDER / "solver.prototxt").read_text()
     (data / "solver.prototxt").write_text(text.replace("models/course/localisation", str(FOLDER)))

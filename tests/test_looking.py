@@ -157,7 +157,7 @@ def test_building_any_layer_changes_no_file(tmp_path, monkeypatch):
     assert [tree(place) for place in places] == before
 
 
-@pytest.mark.parametrize("most", [SMALL, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [SMALL, pytest.param(None, marks=pytest.mark.long)])
 def test_building_any_shipped_net_changes_no_file(most, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = [*ROOT.glob("models/*/*.prototxt"), *ROOT.glob("solvers/*.prototxt")]

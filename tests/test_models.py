@@ -455,18 +455,22 @@ def test_the_maps_of_inception_v3_are_those_of_the_paper(blob, shape):
     assert deployed("inception-v3").blobs[blob].shape[1:] == shape
 
 
-def by_cost(most, more=pytest.mark.slow):
+def by_cost(slow, long):
     """The nets, cheapest first; all but one of a family are slow tests.
 
-    Those of more than `most` multiply-adds get the mark `more`.
+    Those of more multiply-adds than `slow` and `long` have these marks.
     """
     cost = {name: card(name)[0]["multiply_adds"] for name in NETS}
     for param in one_of_each(sorted(NETS, key=cost.get)):
         (name,) = param.values
-        yield pytest.param(name, marks=more) if cost[name] > most else param
+        if cost[name] > long:
+            param = pytest.param(name, marks=pytest.mark.long)
+        elif cost[name] > slow:
+            param = pytest.param(name, marks=pytest.mark.slow)
+        yield param
 
 
-@pytest.mark.parametrize("name", [*by_cost(1e8)])
+@pytest.mark.parametrize("name", [*by_cost(slow=1e8, long=3e9)])
 def test_a_net_runs_forward_and_backward(name):
     param = benchmark.in_memory(name, TRAIN, 32 if name == "siamese" else 1)  # pairs, some alike
     net = caffelite.Net(param, caffelite.TRAIN)
@@ -484,7 +488,7 @@ def test_a_net_runs_forward_and_backward(name):
     assert first.blobs[0].diff.any(), "no gradient gets there"
 
 
-@pytest.mark.parametrize("name", [*by_cost(2.5e7, pytest.mark.long)])
+@pytest.mark.parametrize("name", [*by_cost(slow=2.5e7, long=2.5e7)])
 def test_the_deploy_net_is_timed_backward_too(name, capsys, monkeypatch):
     nets, backward = {}, caffelite.Net._backward
 

@@ -115,8 +115,14 @@ def by_score(found):
     return rows[np.lexsort((-rows[:, 2], rows[:, 1], rows[:, 0]))]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "head"), [("ssd300", 1), ("mobilenet-ssd", 3), ("face-ssd", 0.2)])
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        pytest.param("mobilenet-ssd", 3, marks=pytest.mark.slow),
+        pytest.param("ssd300", 1, marks=pytest.mark.long),
+        pytest.param("face-ssd", 0.2, marks=pytest.mark.long),
+    ],
+)
 def test_opencv_finds_the_same_boxes_with_nets_of_the_zoo(tmp_path, name, head):
     """With weights that keep the size of what passes; those of codes and scores are `head` times.
 

@@ -956,7 +956,7 @@ def answer_to(server, raw):
     return [int(code) for code in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answer)]
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.long)])
 def test_odd_requests_get_an_answer_and_change_no_file(server, tmp_path, count):
     server.data.stored_weights = huge_weights(tmp_path)
     (tmp_path / "log.jsonl").write_text(event(1))

@@ -35,8 +35,13 @@ def pictures(tmp_path_factory):
     return str(path)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*NETS, *LARGE])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(name, marks=pytest.mark.slow) for name in NETS),
+        *(pytest.param(name, marks=pytest.mark.long) for name in LARGE),
+    ],
+)
 def test_a_detector_trains_and_is_tested(name, pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     param, net = (
