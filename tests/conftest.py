@@ -51,6 +51,22 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(skip)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable():
+    """What a test logs of names that are no text would end the run of all workers."""
+    return _as_text((yield))
+
+
+def _as_text(value):
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: _as_text(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_as_text, value))
+    return value
+
+
 @pytest.fixture
 def require_threading_layer():
     """A function that skips the test where numba cannot load a threading layer."""
@@ -122,3 +138,4 @@ def pytest_collection_finish(session):
         numba.set_num_threads(1)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)  # a twentieth of the time went into collecting
