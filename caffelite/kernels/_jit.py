@@ -103,7 +103,8 @@ def read_only(x):
 
 
 def _compiled(function, **options):
-    compiled = numba.njit(function, nogil=True, error_model="numpy", **options)
+    options |= {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    compiled = numba.njit(function, **options)
     if not config.DISABLE_JIT:
         compiled._cache = KernelCache(function, provide)
         compiled.get_call_template = _for_any_value(compiled.get_call_template)
