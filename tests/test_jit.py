@@ -102,3 +102,19 @@ def test_a_single_turn_of_a_loop_is_the_kernel_that_it_calls():
     add_all.on(3)(three)
     assert (one == [1]).all() and (three == [1, 2, 3]).all()
     assert not isinstance(add_all.alone, type(add)), "the loop is not compiled for one thread"
+
+
+def test_a_kernel_that_is_called_with_a_constant_is_compiled_for_its_type():
+    @_jit.kernel
+    def add(x, number):
+        x[0] += number
+
+    @_jit.kernel
+    def add_several(x, number):
+        add(x, 1)
+        add(x, 3)
+        add(x, number)
+
+    x = np.zeros(1)
+    add_several(x, 5)
+    assert x == 9 and len(add.signatures) == 1

@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 
@@ -102,7 +103,10 @@ def main(seed, count):
             module.workspace = arrays.empty
     for _ in range(count):
         case = pick.choice([try_gemm, try_convolve, try_convolve])
-        case(arrays, pick, pick.choice([np.float32, np.float32, np.float64]))
+        dtype = pick.choice([np.float32, np.float32, np.float64])
+        # loops in doubles are as those in floats: they are not compiled for all threads, too
+        numba.set_num_threads(1 if dtype is np.float64 else numba.config.NUMBA_NUM_THREADS)
+        case(arrays, pick, dtype)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import platform
 
 import numpy as np
 import pytest
+from numba import config
 
 from caffelite.kernels import resize
 
@@ -76,3 +77,10 @@ def test_resizing_reads_and_writes_views():
     x = picture((6, 8)).transpose(0, 2, 1)
     for mode in (resize.bilinear, resize.area):
         np.testing.assert_array_equal(mode(x, 5, 5), mode(np.ascontiguousarray(x), 5, 5))
+
+
+@pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
+def test_pictures_that_may_be_written_to_are_no_other_type():
+    for x in (picture((6, 10)), np.frombuffer(bytes(180), np.uint8).reshape(3, 6, 10)):
+        resize.nearest(x, 4, 5)
+    assert len(resize.pick.signatures) == 1
