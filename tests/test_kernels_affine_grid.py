@@ -35,6 +35,7 @@ def test_affine_grid(shape, space):
         np.testing.assert_allclose(got, want, 1e-12, 1e-12)
 
 
+@pytest.mark.slow
 def test_threads_give_the_same_bits(monkeypatch):
     x, maps, dy = drawn((5, 2, 6, 7), (5, 6), np.float32)
     alone = results(affine_grid, x, maps, dy)

@@ -79,18 +79,10 @@ case(
     "Exp", X, "exp_param { base: 10 shift: 400 }", error="shift is 400, and base ^ shift too large"
 )
 for base in (0, -2, "inf", "nan"):
-    case(
-        "Exp",
-        X,
-        f"exp_param {{ base: {base} }}",
-        error=f"base is {base}, expected a number above 0",
-    )
-    case(
-        "Log",
-        X,
-        f"log_param {{ base: {base} }}",
-        error=f"base is {base}, expected a number above 0",
-    )
+    said = "a number above 0" if base in (0, -2) else "a finite number"
+    for type in ("Exp", "Log"):
+        options = f"{type.lower()}_param {{ base: {base} }}"
+        case(type, X, options, error=f"base is {base}, expected {said}")
 case("Log", X, positive=True, expect=ref.log)
 case("Log", [()], positive=True, expect=ref.log)
 case("Log", [(3,)], values={0: [0, -1, INF]}, golden=[-INF, np.nan, INF], gradient=False)
