@@ -462,8 +462,8 @@ class Layer:
         told: tuple[Any, ...] | None = None
         for option in given(self.param):
             inside = told is not None and option.path[: len(told)] == told
-            if words := option.not_finite(infinite=option.names[-1] in self.infinite):
-                yield "refused", option.path, words
+            if what := option.not_finite(infinite=option.names[-1] in self.infinite):
+                yield "refused", option.path, what
             elif words := option.look_up(refused, by_name=not inside):
                 words = words.format(type=self.type)
                 yield "refused", option.path, f"{option.name} {words}"

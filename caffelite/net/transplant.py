@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..blob import Blob
-from ..errors import WeightsError, did_you_mean
+from ..errors import CaffeliteError, WeightsError, did_you_mean
 from ..layers.base import Layer
 from ..types import Array, Shape
 from .net import Net
@@ -206,8 +206,9 @@ class _Pair:
             raise self._error("and --channels is for convolutions")
         if self.donor.type != self.layer.type:
             raise self._error("whose weights mean something else")
-        if getattr(self.donor, "group", 1) != getattr(self.layer, "group", 1):
-            raise self._error(f"which has group: {self.donor.group}")
+        group = getattr(self.donor, "group", 1)
+        if group != getattr(self.layer, "group", 1):
+            raise self._error(f"which has group: {group}")
         return COPIED, [blob.data for blob in self.donor.blobs]
 
     def _weights(self) -> tuple[str, Array]:
@@ -247,7 +248,7 @@ class _Pair:
         same = old.shape[1:] == new.shape[1:] and old.shape != new.shape and len(new.shape) > 1
         return same and old.group == new.group == 1
 
-    def _other_shape(self) -> WeightsError:
+    def _other_shape(self) -> CaffeliteError:
         """The error for rows that multiply something else, with what to do about it."""
         (old, *_), (new, *_) = self.old.shape, self.new.shape
         if not self._only_channels_differ():
@@ -282,19 +283,18 @@ class _Pair:
         made[:, :old] = windows
         return made.reshape(len(rows), -1)
 
-    def _misfit(self, index: int, shape: Shape, blob: Blob) -> WeightsError:
+    def _misfit(self, index: int, shape: Shape, blob: Blob) -> CaffeliteError:
         name = self.layer.blob_names[index]
         return self._error(
             f'whose blob {index} ("{name}") has the shape {shape}, and this one needs {blob.shape}'
         )
 
-    def _error(self, words: str) -> WeightsError:
+    def _error(self, words: str) -> CaffeliteError:
         name = self.layer.name
-        error: WeightsError = self.layer.error(
+        return self.layer.error(
             f"cannot take the weights of {self.at}, {words}; to start it afresh: --skip {name}",
             WeightsError,
         )
-        return error
 
 
 def _with_weights(net: Net) -> dict[str, Node]:

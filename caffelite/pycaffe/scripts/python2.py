@@ -184,7 +184,7 @@ def _call_of_print(rest: str) -> tuple[str, str] | None:
     if end is None:
         return None
     place = sum(map(len, words[: end[0] - 1])) + end[1]
-    shown, end = rest[:place].rstrip(), ""
+    shown, more = rest[:place].rstrip(), ""
     if shown.endswith(","):
-        shown, end = shown[:-1], ', end=" "'
-    return f"print({shown}{end})", rest[place:]
+        shown, more = shown[:-1], ', end=" "'
+    return f"print({shown}{more})", rest[place:]
