@@ -354,6 +354,8 @@ def test_flags_that_are_wrong_leave_no_file(folder, capsys):
     }.items():
         assert run(flag) == 1
         assert words in capsys.readouterr().err
+    assert run("--map", "fc8=score", "--map", "fc7=score") == 1
+    assert 'layer "score" cannot be both "fc8" and "fc7"' in capsys.readouterr().err
     assert not list(folder.glob("b.*model"))
 
 

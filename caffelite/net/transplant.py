@@ -87,7 +87,12 @@ class _Surgery:
         self._check_names("source", [old for old, _ in names], self.donors, source)
         for names_of_target in ([new for _, new in names], channels, skip):
             self._check_names("target", names_of_target, self.takers, target)
-        self.names = {new: old for old, new in names}
+        self.names = {}
+        for old, new in names:
+            if self.names.setdefault(new, old) != old:
+                raise WeightsError(
+                    f'layer "{new}" cannot be both "{self.names[new]}" and "{old}" of {source.file}'
+                )
         self.given = {}  # {blob of the target that owns its values: (array, layer)}
         self.result = Transplant()
 
