@@ -355,6 +355,17 @@ for cell, words in (
     label[:3, 5] = cell[:3]
     label[3:].reshape(9, 4)[5] = cell[3:]
     refused(FIRST, first(), values={1: label.ravel()}, error=words)
+edge = np.zeros((7, 9))
+edge[1, 5] = 1
+edge[3:].reshape(9, 4)[5] = [1 + 1e-6, 0.5, 0.1, 0.1]  # rounded outwards
+case(
+    "DetectionLoss",
+    FIRST,
+    first(),
+    values={1: np.concatenate([edge.ravel()] * 2)},
+    expect=loss(yolo.detection_loss, **how),
+    gradient=False,
+)
 refused(FIRST, first("side: 0"), error="side is 0, expected the number of cells")
 refused(FIRST, "detection_loss_param { num_class: 0 }", error="2 boxes a cell of 0 classes")
 

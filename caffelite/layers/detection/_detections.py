@@ -13,8 +13,6 @@ log = logging.getLogger("caffelite")
 
 ROW = 7
 """Numbers of a row: picture, label, score, xmin, ymin, xmax, ymax."""
-
-
 DIVERGED = "the net has diverged; go back to an earlier snapshot, with a lower base_lr"
 
 

@@ -16,8 +16,6 @@ from ._priors import told
 log = logging.getLogger("caffelite")
 
 ROW = "(1, 1, boxes, 8): image, label, instance, xmin, ymin, xmax, ymax, difficult"
-
-
 MOST = 1 << 31
 """No image or label comes near."""
 

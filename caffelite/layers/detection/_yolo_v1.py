@@ -94,6 +94,8 @@ def finder(param, options):
     )
 
 
+ROUNDING = 1e-3
+"""How far outside of the picture a center on its edge may come to lie."""
 LABELS = 7
 """Numbers of labels a cell: difficult, whether there is an object, its class, x, y, w, h."""
 
@@ -123,7 +125,7 @@ def read_objects(layer, blob, side, classes):
         ),
         ((found.box[2:] <= 0).any(0), "is a box of no area; leave it out of the data"),
         (
-            ((found.box[:2] < 0) | (found.box[:2] > 1)).any(0),
+            (abs(found.box[:2] - 0.5) > 0.5 + ROUNDING).any(0),
             "has its center outside of the picture, in no cell",
         ),
     ):
