@@ -39,7 +39,7 @@ def sizes_of(
 
 def overlaps(sizes: Array, others: Array) -> Array:
     """The IoU of each of `sizes` with each of `others`, of boxes with one middle."""
-    return boxes.iou(_centered(sizes), _centered(others))
+    return np.asarray(boxes.iou(_centered(sizes), _centered(others)))
 
 
 def _centered(sizes: Array) -> Array:

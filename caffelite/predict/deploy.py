@@ -55,10 +55,11 @@ def deploy(param: NetParameter, shape: Sequence[int], file: str = "") -> NetPara
             unknown.update(set(layer.top) - set(layer.bottom))
             if layer.bottom[0] not in unknown:
                 finders.append(facts(layer).finder())
-    if any(finders) and not any(layer_class(layer.type).finds_boxes for layer in result.layer):
-        finders = [one for one in finders if one]
-        alike = [one for one in finders if one.type == finders[-1].type]
-        if joined := layer_class(alike[-1].type).join(alike):
+    found = [one for one in finders if one]
+    if found and not any(layer_class(layer.type).finds_boxes for layer in result.layer):
+        kind = found[-1].type
+        joined = layer_class(kind).join([one for one in found if one.type == kind])
+        if joined:
             result.layer.add().CopyFrom(joined)
     if answers and not any("prob" in layer.top for layer in result.layer):
         answers[-1].top[0] = "prob"

@@ -43,8 +43,7 @@ class Given(NamedTuple):
         values = self.value if hasattr(self.value, "extend") else [self.value]
         if not all(isinstance(value, float) for value in values[:1]):
             return ""
-        bad = math.isnan if infinite else lambda value: not math.isfinite(value)
-        if not any(map(bad, values)):
+        if not any(math.isnan(v) or (math.isinf(v) and not infinite) for v in values):
             return ""
         told = ", ".join(f"{value:g}" for value in values)
         return f"{self.name} is {told}, expected {'numbers' if infinite else 'a finite number'}"
