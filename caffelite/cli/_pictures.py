@@ -150,6 +150,17 @@ def tell(args, predictions, drawing, bar, facts):
     return results
 
 
+def npy(array):
+    """The bytes of an array as numpy.load reads it."""
+    import io
+
+    import numpy as np
+
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getbuffer()
+
+
 class FileNames:
     """Names of files made for pictures, each as its picture; of the same name, with a number."""
 

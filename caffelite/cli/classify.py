@@ -27,7 +27,7 @@ from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ._flags import UsageError, int32
 from ._nets import add_device_flags, add_python_flag, add_state_flags, use_device
-from ._pictures import add_asking_flags, predictor_of
+from ._pictures import add_asking_flags, npy, predictor_of
 
 READS_NETS = True
 
@@ -125,9 +125,7 @@ def _write_npy(path, scores):
 
     from ..atomic import write_atomically
 
-    file = io.BytesIO()
-    np.save(file, np.array(scores))
-    write_atomically(path, file.getbuffer())
+    write_atomically(path, npy(np.array(scores)))
 
 
 def _csv_lines(result):

@@ -147,6 +147,22 @@ def encode(pixels, kind, quality=95):
     return file.getvalue()
 
 
+def encode_labels(labels, palette):
+    """The bytes of a PNG of labels, height x width, with a palette, 256 colors x 3, red first.
+
+    Where a label is above 255, it is a gray one of 16 bits.
+    """
+    if labels.max() > 0xFFFF:
+        raise DataError(f"a picture of labels holds at most {0xFFFF}, not {labels.max()}")
+    small = labels.max() < 256
+    picture = Image.fromarray(labels.astype(np.uint8 if small else np.uint16))
+    if small:
+        picture.putpalette(palette.tobytes())
+    file = io.BytesIO()
+    picture.save(file, "png")
+    return file.getvalue()
+
+
 def format_of(kind):
     """Pillow's name for the format of files that end in .KIND, one that can be read again."""
     name = ENDINGS.get("." + kind.lower())

@@ -2,6 +2,8 @@
 
 import bisect
 import heapq
+import math
+import os
 from dataclasses import dataclass
 
 from ..blob import Blob
@@ -51,6 +53,23 @@ def size(nodes, kind):
             piece = blob._diff if kind == "diff" else blob._data
             largest[piece] = max(largest.get(piece, 0), blob.count)
     return sum(largest.values())
+
+
+def available():
+    """Bytes of memory that are free for use, as far as the system tells; else all there are."""
+    try:
+        with open("/proc/meminfo") as file:
+            words = dict(line.split(":") for line in file)
+        return 1024 * int(words["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):
+        return _installed()
+
+
+def _installed():
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 class _Lives:

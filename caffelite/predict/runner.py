@@ -130,6 +130,34 @@ class BoxPredictor:
         return upright_picture(found.path)
 
 
+class PixelPredictor:
+    """Asks a PixelNet what each pixel of pictures is.
+
+    With `probabilities`, answers have those of all classes: classes x height x width.
+    """
+
+    batch_size = 1
+
+    def __init__(self, net, names=(), probabilities=False):
+        self.net, self.names, self.probabilities = net, names, probabilities
+        self.kind = net.kind
+
+    def read(self, path):
+        return self.net.look(path)
+
+    def predict(self, read):
+        return [self._answer(seen) for _, seen in read]
+
+    def _answer(self, seen):
+        values, probabilities = self.net.answer(seen, self.probabilities)
+        answer = self.kind(values, self.names)
+        answer.probabilities = probabilities
+        return answer
+
+    def shown_picture(self, found):
+        return upright_picture(found.path)
+
+
 class WindowPredictor:
     """Asks a Detector what is in given windows of pictures.
 

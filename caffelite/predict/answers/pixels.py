@@ -2,16 +2,22 @@
 
 import numpy as np
 
+from ...data.image import encode_labels
 from ...errors import NetError
 from ...layers.utility.arg_max import ArgMax
 from ...layers.utility.softmax import Softmax
-from ...pictures.palette import color_of
-from .base import Answer, enlarged, register
+from ...pictures.palette import color_of, legend
+from ._maps import Map
+from .base import enlarged, register
+
+PALETTE = color_of(np.arange(256))
 
 
 @register("pixels")
-class Pixels(Answer):
+class Pixels(Map):
     """A label for each pixel: that of an ArgMax, or of the highest score.
+
+    It is given as labels, height x width, or as planes of scores.
 
     Drawn, each label has a color of its own; 0, the background, leaves the picture as it is.
     """
@@ -37,6 +43,8 @@ class Pixels(Answer):
     def labels(self):
         """height x width"""
         planes = self.given
+        if planes.ndim == 2:
+            return planes
         return planes[0].astype(int) if len(planes) == 1 else planes.argmax(axis=0)
 
     def as_json(self):
@@ -57,9 +65,24 @@ class Pixels(Answer):
     def lines(self):
         return [f"  {one['share']:.4f}  {one['name']}" for one in self.as_json()["labels"]]
 
+    def encoded(self):
+        """A PNG whose palette is PASCAL VOC's, and whose indices are the labels."""
+        return encode_labels(self.labels, PALETTE)
+
+    def colored(self):
+        return PALETTE[self.labels % 256]
+
+    def legend(self, width):
+        return legend([(k, self.name(k)) for k in np.unique(self.labels)], width)
+
+    def overlay(self, picture):
+        return self._on(picture, self.labels)
+
     def draw(self, picture):
-        labels = enlarged(self.labels, *picture.shape[:2])
-        mixed = (picture.astype(int) + color_of(labels)) // 2
+        return self._on(picture, enlarged(self.labels, *picture.shape[:2]))
+
+    def _on(self, picture, labels):
+        mixed = (picture.astype(np.uint16) + PALETTE[labels % 256]) // 2
         return np.where(labels[..., None] == 0, picture, mixed).astype(np.uint8)
 
 
