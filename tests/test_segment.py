@@ -161,6 +161,13 @@ def test_a_net_that_answers_less_than_it_sees():
     np.testing.assert_array_equal(np.load("tiles/npy/a.npy"), expected)
 
 
+def test_a_picture_smaller_than_anything_that_the_net_takes():
+    make(VALID)
+    picture(height=1, width=2)
+    segment("a.png", "--npy")
+    assert np.load("segmented/npy/a.npy").shape == (1, 2)
+
+
 def test_a_net_that_takes_even_sizes_only():
     net, values = make(EVEN), picture()
     segment("a.png", "--npy")

@@ -52,7 +52,7 @@ the same.
 
 _GROUPS = {
     "train and test": ("train", "test", "find-lr", "time", "plot", "parse_log"),
-    "use a trained net": ("classify", "predict", "detect", "extract_features"),
+    "use a trained net": ("classify", "predict", "detect", "segment", "extract_features"),
     "look at nets": ("summary", "draw", "view", "visualize", "lint", "diff", "layers"),
     "begin": ("demo", "models", "init"),
     "data": (

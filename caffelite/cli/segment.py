@@ -1,4 +1,4 @@
-"""Say of each pixel of pictures which class it is of, or how likely it is an edge.
+"""Say which class each pixel of pictures is of, or how likely it is an edge.
 
     caffelite segment street.jpg --model deploy.prototxt --weights fcn-8s.caffemodel
     caffelite segment pictures --model net.prototxt --weights net.caffemodel --labels names.txt

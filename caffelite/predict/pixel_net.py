@@ -13,6 +13,7 @@ from ..data.geometry import resized
 from ..data.image_list import read_picture
 from ..data.transform import DataTransformer
 from ..errors import DataError, NetError
+from ..layers.activation.sigmoid import Sigmoid
 from ..net import memory
 from ..net.receptive import receptive_fields
 from ..proto import caffe_pb2
@@ -108,7 +109,7 @@ class PixelNet(PictureNet):
 
     def _kind(self) -> type:
         layer, shape = self.answering()
-        if len(shape) == 4 and shape[1] == 1 and layer.applies == "Sigmoid":
+        if len(shape) == 4 and shape[1] == 1 and layer.applies == Sigmoid.type:
             return Edges
         if Pixels.fits(layer, shape) or (len(shape) == 4 and shape[1] == 3):
             return Pixels
@@ -142,15 +143,16 @@ class PixelNet(PictureNet):
 
             return count
 
-        axes = tuple(Axis(own[i], counting(i), reaches[i], period) for i in (0, 1))
+        rows, columns = (Axis(own[i], counting(i), reaches[i], period) for i in (0, 1))
         self._take(*own)
-        return axes
+        return rows, columns
 
     def _take(self, height: int, width: int) -> tuple[int, int]:
         """Let the net take so many pixels; returns the height and width of its answer."""
         self.net.blobs[self.input].reshape(1, self.shape[0], height, width)
         self.net.reshape()
-        return self.net.blobs[self.output].shape[2:]
+        rows, columns = self.net.blobs[self.output].shape[2:]
+        return rows, columns
 
     def _warn_of_overlap(self) -> None:
         for axis, tile in zip(self.axes, self.tile or (), strict=False):

@@ -55,8 +55,7 @@ class Axis:
         self.own, self.period, self.reach = own, period, reach
         self._counts: dict[int, int | None] = {}
         self._count = count
-        made = self._told(own)
-        assert made is not None
+        made = self._told(own) or own
         if made == own:
             self.first, self.stride = 0.0, 1.0
         elif reach is not None and reach.step:
@@ -81,18 +80,31 @@ class Axis:
         if self.period > MOST_PERIOD or size is None:
             return False
         fewer, more = self._told(size), self._told(size + self.period)
-        return more is not None and math.isclose(more - fewer, self.period / self.stride)
+        if fewer is None or more is None:
+            return False
+        return math.isclose(more - fewer, self.period / self.stride)
 
-    def count(self, size: int) -> int | None:
-        """How many values the answer has, None where the net does not take the size."""
+    def _near(self, size: int) -> tuple[int, int]:
+        """(a size near the net's own that goes as this one, how many periods are between)"""
         periods = max(0, (size - self.own) // self.period) if self.takes_any else 0
-        told = self._told(size - periods * self.period)
-        return None if told is None else told + round(periods * self.period / self.stride)
+        return size - periods * self.period, periods
+
+    def takes(self, size: int) -> bool:
+        """Whether the net takes a size."""
+        return self._told(self._near(size)[0]) is not None
+
+    def count(self, size: int) -> int:
+        """How many values the answer has for a size that the net takes."""
+        near, periods = self._near(size)
+        told = self._told(near)
+        assert told is not None
+        return told + round(periods * self.period / self.stride)
 
     def fitting(self, size: int) -> int:
         """The least size from `size` on that the net takes."""
-        sizes = range(size, size + self.period) if self.takes_any else [self.own]
-        return next(fit for fit in sizes if self.count(fit) is not None)
+        if not self.takes_any:
+            return self.own
+        return next(filter(self.takes, range(size, max(size, self.own) + self.period + 1)))
 
     def _end(self, size: int) -> float:
         """Where the answer to an input of that size ends."""
