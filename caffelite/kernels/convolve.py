@@ -14,6 +14,7 @@ from . import (
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
+    spread,
     winograd,
     winograd_weight,
 )
@@ -21,6 +22,7 @@ from .epilogue import Epilogue
 from .plan import plan_convolution
 
 _MULTIPLY = {module.Plan: module for module in (winograd, direct, im2col_multiply)}
+_SCATTER = {im2col_scatter.Plan: im2col_scatter.scatter, spread.Plan: spread.spread}
 _ADD_GRADIENT = {module.Plan: module for module in (winograd_weight, direct_weight, im2col_weight)}
 
 
@@ -41,7 +43,7 @@ def backward_input(w, dy, dx, stride, pad, dilation, group=1):
         return
     plan = plan_convolution(dx.shape, w.shape, dy.shape, stride, pad, dilation, group, dx.itemsize)
     if plan.input_weights is None:
-        im2col_scatter.scatter(w, dy, dx, plan.input_gradient)
+        _SCATTER[type(plan.input_gradient)](w, dy, dx, plan.input_gradient)
         return
     multiply = _MULTIPLY[type(plan.input_gradient)].multiply
     plain = Epilogue.of(dx.dtype, dx.shape[1])

@@ -4,7 +4,7 @@ There are three ways. `winograd` is for 3 by 3 kernels with stride 1, and needs 
 multiplications; `direct` reads windows in place, in up to two axes; `im2col` writes windows as
 matrices, in any number of axes. The gradient to the input is a convolution of the gradient to the
 output with transposed weights, where that does not multiply too many zeros; elsewhere the products
-are added up where they belong, which is called `scatter`.
+are added up where they belong, which is called `scatter`, or `spread` where channels do not mix.
 
 CAFFELITE_CONVOLUTION in the environment names ways that are taken wherever they can run, whether
 they pay or not: any of them, with commas between them; im2col is the way for the rest.
@@ -21,6 +21,7 @@ from . import (
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
+    spread,
     winograd,
     winograd_weight,
 )
@@ -92,7 +93,7 @@ def _plan(shapes, group, itemsize, threads, vector_bytes, forced):
     transposes = _transposing_pays(problem)
     return ConvolutionPlan(
         _multiply(problem, forced),
-        _multiply(problem.transposed(), forced) if transposes else im2col_scatter.plan(problem),
+        _multiply(problem.transposed(), forced) if transposes else _scatter(problem, forced),
         _weight_gradient(problem, forced),
         layout_of(problem),
         transposed_layout(problem) if transposes else None,
@@ -115,6 +116,12 @@ def _multiply(problem, forced):
     if _allows("direct", forced) and direct.fits(plane):
         return direct.plan(plane)
     return im2col_multiply.plan(problem)
+
+
+def _scatter(problem, forced):
+    if forced is None and spread.fits(problem):
+        return spread.plan(problem)
+    return im2col_scatter.plan(problem)
 
 
 def _weight_gradient(problem, forced):

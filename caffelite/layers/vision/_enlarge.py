@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ...kernels import unpool
+
 
 class Repeat:
     """y[i, j] = x[i // scale, j // scale]; backward adds up each block."""
@@ -21,7 +23,7 @@ class Repeat:
         _blocks(top[0].data, layer.scale[0])[...] = x[:, :, :, None, :, None]
 
     def backward(self, layer, top, bottom):
-        _blocks(top[0].diff, layer.scale[0]).sum(axis=(3, 5), out=bottom[0].diff)
+        unpool.add_blocks(*planes(top[0].diff, bottom[0].diff), layer.scale[0])
 
 
 def _blocks(y, scale):
@@ -48,29 +50,26 @@ class Unpool:
             )
 
     def forward(self, layer, bottom, top):
-        y = top[0].data
-        _check_places(layer, bottom[1].data, y)
-        y[...] = 0
-        np.put_along_axis(*_flat(y, bottom[1].data, bottom[0].data), axis=1)
+        x, mask, y = planes(bottom[0].data, bottom[1].data, top[0].data)
+        _check_places(layer, mask, top[0].shape)
+        unpool.forward(x, mask, y)
 
     def backward(self, layer, top, bottom):
-        dy, places, dx = _flat(top[0].diff, bottom[1].data, bottom[0].diff)
-        dx[...] = np.take_along_axis(dy, places, axis=1)
+        unpool.backward(*planes(top[0].diff, bottom[1].data, bottom[0].diff))
 
 
-def _check_places(layer, mask, y):
-    size = y.shape[2] * y.shape[3]
-    wrong = mask[~((mask >= 0) & (mask < size))]
-    if wrong.size:
+def planes(*arrays):
+    """Each (N, C, H, W) as (N C, H, W)."""
+    return [array.reshape(-1, *array.shape[2:]) for array in arrays]
+
+
+def _check_places(layer, mask, shape):
+    size, wrong = shape[2] * shape[3], np.empty(len(mask), np.int64)
+    unpool.check(mask, size, wrong)
+    if wrong.max(initial=-1) >= 0:
+        plane = int((wrong >= 0).argmax())
         raise layer.error(
-            f'bottom[1] "{layer.param.bottom[1]}", the mask, holds {wrong[0]:g}, expected '
-            f"a place from 0 to {size - 1}: the top has {y.shape[2]} x {y.shape[3]} values"
+            f'bottom[1] "{layer.param.bottom[1]}", the mask, holds '
+            f"{mask[plane].flat[wrong[plane]]:g}, expected a place from 0 to {size - 1}: the top "
+            f"has {shape[2]} x {shape[3]} values"
         )
-
-
-def _flat(y, mask, x):
-    """The three with a row per plane, the mask as integers."""
-    planes = x.shape[0] * x.shape[1]
-    size, small = y.shape[2] * y.shape[3], x.shape[2] * x.shape[3]
-    places = mask.reshape(planes, small).astype(np.intp)
-    return y.reshape(planes, size), places, x.reshape(planes, small)
