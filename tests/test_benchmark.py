@@ -269,3 +269,12 @@ def test_a_missing_torch_is_named(monkeypatch):
     monkeypatch.setattr(benchmark, "version", version)
     with pytest.raises(SystemExit, match="pip install torch"):
         benchmark.main(["--nets", "lenet"])
+
+
+def test_layers_for_pixels_answer_as_pytorch_does(monkeypatch):
+    from tools import benchmark_segmentation
+
+    monkeypatch.setattr(benchmark, "set_threads", lambda count: None)
+    found = benchmark_segmentation.main(["--parts", "crop", "--repeats", "1"])
+    assert len(found) == len(benchmark_segmentation.CROPS)
+    assert all(ms > 0 for row in found.values() for ms in row)

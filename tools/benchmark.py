@@ -6,6 +6,7 @@
     python tools/benchmark.py --forward --batch 1 8         # inference
     python tools/benchmark.py --memory                      # peaks, each in its own process
     python tools/benchmark.py --detection                   # benchmark_detection.py, all of it
+    python tools/benchmark.py --segmentation                # benchmark_segmentation.py, all of it
 
 Needs torch (`pip install torch`). Both sides run in this process in turn, with the same weights,
 the same input from memory and as many threads. A step is forward and backward; with --update, also
@@ -470,6 +471,7 @@ def arguments(argv):
     flag("--layers", nargs="?", type=int, const=20, metavar="N", help="list the N slowest [20]")
     flag("--memory", action="store_true", help="measure peak memory instead of time")
     flag("--detection", action="store_true", help="time what detectors do instead")
+    flag("--segmentation", action="store_true", help="time layers of nets for pixels instead")
     flag("--json", metavar="FILE", help="write all figures to FILE")
     flag("--plot", metavar="FILE", help="draw the medians, as FILE's ending says")
     flag("--child", choices=SIDES, help=argparse.SUPPRESS)
@@ -493,6 +495,10 @@ def main(argv=None):
         from tools import benchmark_detection
 
         return benchmark_detection.main(["--repeats", str(args.repeats)])
+    if args.segmentation:
+        from tools import benchmark_segmentation
+
+        return benchmark_segmentation.main(["--repeats", str(args.repeats)])
     try:
         about = machine()
     except PackageNotFoundError as missing:
