@@ -262,6 +262,9 @@ def test_too_large_a_picture_is_told_and_tiles_are_offered(monkeypatch, capsys):
     offered = err.split("--tile ")[1].split()[0]
     assert Path("segmented/a.png").exists() and not Path("segmented/b.png").exists()
     segment("b.png", f"--tile={offered}", "--npy")
+    free = iter([4e6, 0])
+    monkeypatch.setattr(memory, "available", lambda: next(free))  # the first one took it all
+    segment("a.png", "a.png", "--force")
     assert np.load("segmented/npy/b.npy").shape == (400, 300)
 
 

@@ -47,12 +47,24 @@ def share_data(nodes, kept):
 
 def size(nodes, kind):
     """Values in the "data" or "diff" of all blobs between layers, those that share memory once."""
+    return sum(_largest(nodes, kind).values())
+
+
+def to_come(nodes):
+    """Values in the data of blobs between layers for which there is no memory yet."""
+    largest = _largest(nodes, "data")
+    has = {piece: 0 if piece.flat is None else piece.flat.size for piece in largest}
+    return sum(count for piece, count in largest.items() if count > has[piece])
+
+
+def _largest(nodes, kind):
+    """{piece of memory: how many values the largest of its blobs has}"""
     largest = {}
     for node in nodes:
         for blob in (*node.bottom_blobs, *node.top_blobs):
             piece = blob._diff if kind == "diff" else blob._data
             largest[piece] = max(largest.get(piece, 0), blob.count)
-    return sum(largest.values())
+    return largest
 
 
 def available():

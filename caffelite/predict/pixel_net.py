@@ -204,7 +204,7 @@ class PixelNet(PictureNet):
         free = memory.available()
         try:
             self._take(*largest)
-            needed = 4 * memory.size(self.net.nodes, "data")
+            needed = 4 * memory.to_come(self.net.nodes)
         except NetError:  # more values than a blob can have
             needed = math.inf
         if needed <= free:
