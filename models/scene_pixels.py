@@ -8,10 +8,10 @@ their ink. The trunk is that of the detectors, so that their weights fit.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from caffelite.models.blocks import constant, conv, gaussian
+from caffelite.models.blocks import constant, conv, gaussian, max_pool
 from caffelite.models.detection import DISTORTED
 from caffelite.models.program import Program
-from caffelite.models.scenes import PIXELS, SHAPE, trunk, unit
+from caffelite.models.scenes import PIXELS, SHAPE, trunk
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
 from caffelite.proto.caffe_pb2 import TRAIN
@@ -95,19 +95,24 @@ def tell(n, scores, background):
 
 
 def fcn(n, stride, background):
-    """FCN-32s, 16s or 8s: scores of maps of so much less than the picture's side, added, enlarged.
-
-    Long, Shelhamer, Darrell 2015, arXiv:1411.4038.
-    """
+    """FCN-32s, 16s or 8s.  Long, Shelhamer, Darrell 2015, arXiv:1411.4038"""
     _, eighth, sixteenth = trunk(n)
-    top = unit(n, "5_2", unit(n, "5_1", sixteenth, 160, stride=2), 160)
-    n.score_fr = conv(top, CLASSES, 1, gaussian(0.01))
-    top = n.score_fr
+    tell(n, fcn_scores(n, stride, eighth, sixteenth), background)
+
+
+def fcn_scores(n, stride, eighth, sixteenth):
+    """Scores of maps of so much less than the picture's side and of coarser ones, added, enlarged.
+
+    All are read from the trunk's own maps, which know digits: behind new convolutions, digits stay
+    alike for hundreds of iterations, and the trunk forgets them meanwhile.
+    """
+    n.pool5 = max_pool(sixteenth, 2, 2)
+    top = n.score_fr = conv(n.pool5, CLASSES, 1, gaussian(0.01))
     for finer, seen in ((16, sixteenth), (8, eighth)):
         if stride <= finer:
             top = finer_scores(n, finer, top, seen)
     n[f"upscore{stride}"] = enlarged(top, stride)
-    tell(n, n[f"upscore{stride}"], background)
+    return n[f"upscore{stride}"]
 
 
 def finer_scores(n, stride, coarse, seen):

@@ -108,7 +108,7 @@ def test_a_finer_net_begins_with_the_scores_of_the_coarser(scenes, tmp_path):
         pytest.param("fcn-8s-digits", 50, marks=pytest.mark.slow),
         pytest.param("unet-digits", 50, marks=pytest.mark.long),
         pytest.param("psp-digits", 50, marks=pytest.mark.long),
-        pytest.param("segnet-digits", 120, marks=pytest.mark.long),
+        pytest.param("segnet-digits", 200, marks=pytest.mark.long),
     ],
 )
 def test_a_net_tells_what_it_has_seen(name, iterations, scenes, tmp_path):

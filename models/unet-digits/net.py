@@ -1,25 +1,28 @@
-"""U-Net for digits in scenes: four halvings, and up again beside what each size saw."""
+"""U-Net for digits in scenes: up again beside what each size saw, which mends FCN-8s' scores."""
 
-from caffelite.models.blocks import MSRA, concat, conv, gaussian
-from caffelite.models.scene_pixels import CLASSES, scenes_program, tell
+from caffelite.models.blocks import MSRA, concat, constant, conv
+from caffelite.models.scene_pixels import CLASSES, fcn_scores, scenes_program, tell
 from caffelite.models.scenes import trunk, unit
 from caffelite.net_spec import layers as L
 
 
 def net(n):
     whole = unit(n, "0", n.data, 16)  # the trunk's first convolution halves at once
-    fourth, eighth, top = trunk(n)
+    fourth, eighth, sixteenth = trunk(n)
     seen = {
         "eighth": (eighth, 64),
         "fourth": (fourth, 48),
         "half": (n.relu1, 24),
         "whole": (whole, 16),
     }
+    top = sixteenth
     for name, (beside, width) in seen.items():
         n[f"up_{name}"] = doubled(top, width)
         top = concat(n, f"concat_{name}", n[f"up_{name}"], beside)
         top = unit(n, f"_{name}", top, width)
-    n.score = conv(top, CLASSES, 1, gaussian(0.01))
+    n.score_whole = conv(top, CLASSES, 1, constant(0))
+    coarse = fcn_scores(n, 8, eighth, sixteenth)
+    n.score = L.Eltwise(coarse, n.score_whole)
     tell(n, n.score, background=0.4)
 
 
