@@ -221,3 +221,24 @@ def test_mvn_in_place_needs_4_axes():
     for shape, fits in (((2, 3, 4), False), ((2, 3, 4, 5), True)):
         layer, _, _ = make_layer("MVN", [shape])
         assert layer.in_place == fits
+
+
+def test_psp_nets_first_words_for_bn_mean_what_its_later_ones_do():
+    """Decay is what is taken of a batch, momentum what is kept of the averages."""
+    x = np.random.default_rng(0).standard_normal((4, 3, 5)).astype(np.float32)
+    found = []
+    for options in (
+        "scale_filler { value: 2 } shift_filler { value: 1 } moving_average: true decay: 0.05 "
+        "var_eps: 0.001",
+        "slope_filler { value: 2 } bias_filler { value: 1 } momentum: 0.95 eps: 0.001",
+    ):
+        made = make_layer("BN", [x], f"bn_param {{ {options} }}")
+        layer, bottom, top = made
+        layer.forward(bottom, top)
+        trained = top[0].data.copy()
+        layer.phase = TEST
+        layer.forward(bottom, top)
+        found.append([trained, top[0].data.copy(), *(blob.data.copy() for blob in layer.blobs)])
+    assert len(found[0]) == 2 + 4
+    for first, later in zip(*found, strict=True):
+        np.testing.assert_allclose(first, later, rtol=1e-6)

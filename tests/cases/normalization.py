@@ -283,7 +283,7 @@ case(
     "bn_param { bn_mode: INFERENCE }",
     expect=lambda x, slope, bias: ref.affine(x, slope.ravel(), bias.ravel()),
 )
-case("BN", [(4, 3, 5)], "bn_param { moving_average: true }", error="are not supported")
+case("BN", [(4, 3, 5)], "bn_param { moving_average: true }", error="moving_average needs decay")
 case("BN", [(4, 3, 5)], "bn_param { axis: 2 }", error="are not supported")
 case("BN", [(4, 3, 5)], "bn_param { var_eps: 1 across_spatial: false }", error="are not supported")
 case("BN", [(4, 3, 5)], tops=2, error="gives no statistics")

@@ -11,19 +11,28 @@ from ..base import TEST
 class KeptAverages:
     """Running averages of mean and variance are two more blobs, by which it tests.
 
-    average = momentum * average + (1 - momentum) * the batch's, at each batch.
+    average = momentum * average + (1 - momentum) * the batch's, at each batch. PSPNet's first Caffe
+    says this in other words: moving_average: true, with decay, what is taken of the batch's.
     """
 
     def __init__(self, layer):
         options, shape = layer.options, (1, layer.channels, 1, 1)
         if layer.num_tops > 1:
             raise layer.error("has more than one top; this form of BN gives no statistics")
-        layer.eps = options.eps
-        layer.scale = layer.add_blob("scale", shape, options.slope_filler)
-        layer.bias = layer.add_blob("bias", shape, options.bias_filler)
+        fillers = options.slope_filler, options.bias_filler
+        layer.eps, self.momentum = options.eps, options.momentum
+        if options.moving_average:
+            if not 0 < options.decay <= 1:
+                raise layer.error(
+                    "moving_average needs decay, from 0 to 1: how much of a batch's statistics is "
+                    "taken into the averages; PSPNet's nets have 0.05"
+                )
+            fillers = options.scale_filler, options.shift_filler
+            layer.eps, self.momentum = options.var_eps, 1 - options.decay
+        layer.scale = layer.add_blob("scale", shape, fillers[0])
+        layer.bias = layer.add_blob("bias", shape, fillers[1])
         one = caffe_pb2.FillerParameter(value=1) if options.frozen else None
         self.averages = [layer.add_blob("mean", shape), layer.add_blob("variance", shape, one)]
-        self.momentum = options.momentum
         self.layer = weakref.proxy(layer)
         specs = layer.param.param
         while len(specs) < 4:
@@ -50,15 +59,10 @@ class KeptAverages:
 class BatchAlone:
     """The statistics are always the batch's, and may be tops; INFERENCE does without any."""
 
-    OPTIONS = ("scale_filler", "shift_filler", "bn_mode", "var_eps", "moving_average", "axis")
+    OPTIONS = ("scale_filler", "shift_filler", "bn_mode", "var_eps", "axis")
 
     def __init__(self, layer):
         options, shape = layer.options, (1, layer.channels, 1, 1)
-        if options.moving_average or options.axis != 1 or not options.across_spatial:
-            raise layer.error(
-                "moving_average: true, axis other than 1 and across_spatial: false are not "
-                "supported; BatchNorm followed by Scale does what most nets with these need"
-            )
         self.is_fixed = options.bn_mode == options.INFERENCE
         eps = options.var_eps if options.HasField("var_eps") else 1e-9
         layer.eps = 0 if self.is_fixed else eps

@@ -8,8 +8,8 @@ class BN(ChannelNormalizer):
     """y = scale * (x - mean) / sqrt(variance + eps) + bias, for each channel (axis 1).
 
     Two layers of this name are in use. The first keeps its statistics in blobs and tests with
-    them; the other keeps none. Any of the options scale_filler, shift_filler, bn_mode, var_eps,
-    moving_average or axis asks for the other.
+    them; the other keeps none. Any of the options scale_filler, shift_filler, bn_mode or var_eps
+    asks for the other, unless moving_average: true does for the first.
 
     Bottom
         0: x, at least 2 axes
@@ -26,22 +26,37 @@ class BN(ChannelNormalizer):
         frozen: use the averages in training, too, and learn nothing [false]
         scale_filler, shift_filler: of scale and bias in the other form [constant 0]
         bn_mode: LEARN: the statistics of the batch, always; INFERENCE: y = scale * x + bias [LEARN]
-        var_eps: added to the variance in the other form [1e-9]
-        moving_average, across_spatial, axis: refused where they change anything
-        decay, engine: change nothing
+        var_eps: added to the variance, with moving_average [1e-10]; in the other form [1e-9]
+        moving_average: keep averages, with scale_filler, shift_filler, var_eps and decay in place
+            of slope_filler, bias_filler, eps and momentum, as PSPNet's first Caffe [false]
+        decay: what is taken of a batch's statistics, with moving_average
+        across_spatial, axis: refused where they change anything
+        engine: changes nothing
     """
 
     options_field = "bn_param"
     learns = True
     statistics = ("mean", "variance")
-    ignored = {"bn_param.decay": "moving_average is not supported"}
     refused = {"engine: CUDNN": None}
     tops = (1, 3)
 
+    def moot(self):
+        found = super().moot()
+        if not self.options.moving_average:
+            found["bn_param.decay"] = "it acts with moving_average: true"
+        return found
+
     def setup(self, bottom_shapes):
         self.count_channels(bottom_shapes)
-        is_other = any(self.options.HasField(name) for name in BatchAlone.OPTIONS)
-        self.form = BatchAlone(self) if is_other else KeptAverages(self)
+        options = self.options
+        if options.axis != 1 or not options.across_spatial:
+            raise self.error(
+                "axis other than 1 and across_spatial: false are not supported; BatchNorm followed "
+                "by Scale does what most nets with these need"
+            )
+        is_other = any(options.HasField(name) for name in BatchAlone.OPTIONS)
+        keeps = options.moving_average or not is_other
+        self.form = KeptAverages(self) if keeps else BatchAlone(self)
 
     def infer_shapes(self, bottom_shapes):
         x, *_ = super().infer_shapes(bottom_shapes)
