@@ -216,11 +216,11 @@ def vgg(n, stages, normalized=False):
     classify(n, three_dense(n, top, XAVIER, XAVIER, 0), top5="accuracy_top5")
 
 
-def vgg_stage(n, stage, top, convolutions, pad=None, **options):
-    """One convolution upon the other, without the pool; the first may have another `pad`."""
+def vgg_stage(n, stage, top, convolutions, margin=None, **options):
+    """One convolution upon the other, without the pool; `margin` is another pad of the first."""
     for i, width in enumerate(convolutions, 1):
         width, size = (width, 3) if isinstance(width, int) else width
-        padding = {"pad": pad} if pad and i == 1 else keeping(size)
+        padding = {"pad": margin} if margin and i == 1 else keeping(size)
         n[f"conv{stage}_{i}"] = conv(top, width, size, XAVIER, **{**padding, **options})
         top = n[f"relu{stage}_{i}"] = relu(n[f"conv{stage}_{i}"])
     return top

@@ -3,7 +3,17 @@
 from dataclasses import dataclass, field
 
 from caffelite.coord_map import crop
-from caffelite.models.blocks import VGG_16, XAVIER, conv, dropout, max_pool, relu, vgg_stage
+from caffelite.models.blocks import (
+    MSRA,
+    VGG_16,
+    XAVIER,
+    average_pool,
+    conv,
+    dropout,
+    max_pool,
+    relu,
+    vgg_stage,
+)
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
 from caffelite.proto.caffe_pb2 import TEST, TRAIN
@@ -51,12 +61,13 @@ def voc(train="sbdd_train.txt", test="seg11valid.txt", mean=CAFFE_MEAN):
     return Pairs("data/pascal", train, test, transform=transform)
 
 
-def classify_pixels(n, scores, ignore=VOID, **loss):
+def classify_pixels(n, scores, ignore=VOID, labels=None, **loss):
     """A loss, and in tests how many pixels are right, when the net is to be trained."""
     if "label" in n.tops:
-        n.loss = L.SoftmaxWithLoss(scores, n.label, loss_param={"ignore_label": ignore, **loss})
+        labels = labels or n.label
+        n.loss = L.SoftmaxWithLoss(scores, labels, loss_param={"ignore_label": ignore, **loss})
         n.accuracy = L.Accuracy(
-            scores, n.label, include={"phase": TEST}, accuracy_param={"ignore_label": ignore}
+            scores, labels, include={"phase": TEST}, accuracy_param={"ignore_label": ignore}
         )
 
 
@@ -71,7 +82,7 @@ def fcn(n, fuse):
     """
     top, pools = n.data, {}
     for stage, widths in enumerate(VGG_16, 1):
-        top = vgg_stage(n, stage, top, widths, pad=100 if stage == 1 else None)
+        top = vgg_stage(n, stage, top, widths, margin=100 if stage == 1 else None)
         top = pools[stage] = n[f"pool{stage}"] = max_pool(top, 2, 2)
     top = dense_as_convolutions(n, top, 7)
     top = n.score_fr = score(top)
@@ -122,16 +133,16 @@ def enlarge(bottom, times, classes=VOC, size=None, bias_term=False, **options):
 # HED
 
 
-def hed(n, pad, as_picture):
+def hed(n, margin, as_picture):
     """VGG-16 without its last pool; edges as seen by each of its stages, and by all five.
 
     `as_picture(n, name, scores, times)` enlarges a stage's scores, to where they lie in the
-    picture; the first convolution has a margin of `pad`.  Xie, Tu 2015.
+    picture; the first convolution has this margin.  Xie, Tu 2015.
     """
     top, seen = n.data, []
     for stage, widths in enumerate(VGG_16, 1):
-        top = vgg_stage(n, stage, top, widths, pad, **(HURRY if stage == 5 else {}))
-        pad = None
+        top = vgg_stage(n, stage, top, widths, margin, **(HURRY if stage == 5 else {}))
+        margin = None
         name = f"score-dsn{stage}"
         n[name] = conv(top, 1, 1, {"type": "constant"}, param=slowed(0.01))
         seen.append(as_picture(n, f"upscore-dsn{stage}", n[name], 2 ** (stage - 1)))
@@ -160,3 +171,86 @@ def tell_edges(n, name, scores):
         n[f"{name}_loss"] = L.SigmoidCrossEntropyLoss(scores, n.label, loss_param=balanced)
     else:
         n[f"sigmoid-{name}"] = L.Sigmoid(scores)
+
+
+# SegNet
+
+CAMVID = 11  # classes, and the label of pixels that are of none
+RARE = [0.2595, 0.1826, 4.5640, 0.1417, 0.9051, 0.3826, 9.6446, 1.8418, 0.6823, 6.2478, 7.3614]
+
+
+def camvid():
+    """Roads from a car, 367 pictures to learn from; lists as the authors' tutorial has them."""
+    return Pairs("data/CamVid", "train.txt", "test.txt", (4, 1))
+
+
+def classify_camvid(n, scores):
+    """Classes that are rare count more: the median of their frequencies by that of each."""
+    classify_pixels(n, scores, ignore=CAMVID, weight_by_label_freqs=True, class_weighting=RARE)
+
+
+BN_RATES = [{"lr_mult": 1}, {"lr_mult": 1, "decay_mult": 0}]
+
+
+def batch_normalized(n, name, bottom, width, size, relu=None, param=BN_RATES):
+    """A convolution and SegNet's BN, with the statistics of each batch; in deploy it only scales.
+
+    Into that scale the statistics of the whole training set are folded.
+    """
+    n[name] = conv(bottom, width, size, MSRA, pad=size // 2)
+    top = n[f"{name}_bn"] = L.BN(
+        n[name],
+        in_place=True,
+        **({"param": param} if param else {}),
+        bn_param={
+            "scale_filler": {"type": "constant", "value": 1},
+            "shift_filler": {"type": "constant", "value": 0.001},
+            **({} if "label" in n.tops else {"bn_mode": P.BN.INFERENCE}),
+        },
+    )
+    if relu:
+        top = n[relu] = L.ReLU(top, in_place=True)
+    return top
+
+
+def masked_pool(n, name, bottom):
+    """The largest of 2 x 2, and where each of them was."""
+    n[name], n[f"{name}_mask"] = max_pool(bottom, 2, 2, ntop=2)
+    return n[name], n[f"{name}_mask"]
+
+
+def unpool(n, name, bottom, mask, sides=None):
+    """Each value where the pooling of this mask took its own from; `sides` where they are odd."""
+    size = {"upsample_h": sides[0], "upsample_w": sides[1]} if sides else {}
+    n[name] = L.Upsample(bottom, mask, scale=2, **size)
+    return n[name]
+
+
+# DeepLab
+
+
+def voc_of_size(size):
+    """PASCAL VOC with more pictures, of one size."""
+    pairs = voc("train_aug.txt", "val.txt", [104.008, 116.669, 122.675])
+    pairs.batch_sizes, pairs.options = (10, 1), {"new_height": size, "new_width": size}
+    return pairs
+
+
+def dilated_vgg(n):
+    """VGG-16 whose last two pools keep the size, with dilated convolutions between them."""
+    top = n.data
+    for stage, widths in enumerate(VGG_16, 1):
+        spread = {"pad": 2, "dilation": 2} if stage == 5 else {}
+        top = vgg_stage(n, stage, top, widths, **spread)
+        top = n[f"pool{stage}"] = max_pool(top, 3, 2 if stage < 4 else 1, pad=1)
+    n.pool5a = average_pool(top, 3, 1, pad=1)
+    return n.pool5a
+
+
+def deeplab_loss(n, scores):
+    """In training a loss at every eighth pixel, else the scores enlarged 8 times."""
+    if "label" in n.tops:
+        n.label_shrink = L.Interp(n.label, shrink_factor=8)
+        classify_pixels(n, scores, labels=n.label_shrink)
+    else:
+        n.fc8_interp = L.Interp(scores, zoom_factor=8)

@@ -237,6 +237,7 @@ COUNTS = {  # learnable values and multiply-adds
     "fcn-16s": (134_815_994, 181_448_086_272),
     "fcn-8s": (134_489_759, 181_529_034_048),
     "fcn-alexnet": (58_704_590, 21_424_487_968),
+    "pspnet-50": (46_782_550, 161_528_775_872),
 }
 
 
@@ -271,6 +272,35 @@ def test_an_ssd_has_as_many_boxes_as_in_print(name):
     classes = 2 if name == "face-ssd" else 21
     assert blobs["mbox_priorbox"].shape == (1, 2, 4 * PRIORS[name])
     assert blobs["mbox_conf"].shape == (1, classes * PRIORS[name])
+
+
+def test_the_parts_of_pspnet_come_back_to_60_places_a_side():
+    net = deployed("pspnet-50")
+    sides = [net.blobs[f"conv5_3_pool{k}"].shape[2] for k in (1, 2, 3, 6)]
+    assert sides == [1, 2, 3, 6] and net.blobs["conv5_3_concat"].shape == (1, 4096, 60, 60)
+    averages = count(net, statistics=True) - count(net, statistics=False)
+    assert averages == 58_624
+
+
+def test_u_net_has_the_sizes_of_figure_1():
+    net = deployed("u-net")
+    sides = [node.top_blobs[0].shape[2] for node in net.nodes if node.layer.type == "Convolution"]
+    assert sides[:10] == [570, 568, 282, 280, 138, 136, 66, 64, 30, 28]
+    assert sides[10:] == [54, 52, 102, 100, 198, 196, 390, 388, 388]
+    assert card("u-net")[0]["layers"] == 23  # as the paper counts them
+
+
+def test_segnets_maps_come_back_to_where_poolings_took_them_from():
+    net = deployed("segnet")
+    sides = [net.blobs[f"upsample{k}"].shape[2:] for k in (5, 4, 3, 2, 1)]
+    assert sides == [(23, 30), (45, 60), (90, 120), (180, 240), (360, 480)]
+
+
+def test_deeplab_largefov_has_the_values_of_the_paper():
+    """20.5 million; scores at every eighth pixel."""
+    net = deployed("deeplab-largefov")
+    assert round(count(net) / 1e6, 1) == 20.5
+    assert net.blobs["fc8_voc12"].shape == (1, 21, 65, 65)
 
 
 OFFSETS = {  # where what is cut out starts, in the order of the layers

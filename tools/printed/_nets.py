@@ -58,12 +58,12 @@ def outputs(net, layer):
 
 
 def count(net, start="", statistics=False):
-    """Values that are learned, or with `statistics` those that BatchNorm keeps, too."""
+    """Values that are learned, or with `statistics` those that BatchNorm and BN keep, too."""
     return sum(
         blob.count
         for node in nodes(net, start)
-        if node.layer.type != "BatchNorm" or statistics
-        for blob in node.layer.blobs
+        for name, blob in zip(node.layer.blob_names, node.layer.blobs, strict=True)
+        if statistics or name not in node.layer.statistics
     )
 
 
