@@ -57,7 +57,8 @@ _GROUPS = {
     "begin": ("demo", "models", "init"),
     "data": (
         *("dataset", "browse", "anchors", "convert_imageset", "compute_image_mean"),
-        *("convert_annoset", "get_image_size"),
+        *("convert_annoset", "get_image_size", "class_weighting", "stride_ceiling"),
+        "compute_bn_statistics",
     ),
     "files and scripts of Caffe's": ("upgrade", "convert", "transplant", "weights", "run", "links"),
     "this installation": ("doctor", "device_query", "completion"),

@@ -47,6 +47,10 @@ class KeptAverages:
     def fixed_statistics(self):
         return tuple(blob.data.reshape(-1) for blob in self.averages)
 
+    def keep_statistics(self, mean, variance):
+        for blob, values in zip(self.averages, (mean, variance), strict=True):
+            blob.data.reshape(-1)[...] = values
+
     def take(self, batch, top):
         """Take in the statistics of a batch, (mean, variance)."""
         if self.is_fixed:
@@ -68,11 +72,19 @@ class BatchAlone:
         layer.eps = 0 if self.is_fixed else eps
         layer.scale = layer.add_blob("scale", shape, options.scale_filler)
         layer.bias = layer.add_blob("bias", shape, options.shift_filler)
+        self.layer = weakref.proxy(layer)
         self.zeros = np.zeros(layer.channels, layer.dtype)
         self.ones = np.ones(layer.channels, layer.dtype)
 
     def fixed_statistics(self):
         return self.zeros, self.ones
+
+    def keep_statistics(self, mean, variance):
+        """Put them into scale and bias, by which INFERENCE goes alone."""
+        scale, bias = (blob.data.reshape(-1) for blob in (self.layer.scale, self.layer.bias))
+        slope = scale / np.sqrt(variance + self.layer.eps)
+        bias -= slope * mean
+        scale[...] = slope
 
     def take(self, batch, top):
         """Give the statistics of a batch, (mean, variance), to the tops behind the first."""

@@ -53,6 +53,10 @@ class ChannelNormalizer(Affine):
                     "write lr_mult: 0 or leave param out"
                 )
 
+    def keep_statistics(self, mean, variance):
+        """Normalize by these, arrays with a value a channel, where the net is used."""
+        raise NotImplementedError(f"{type(self).__name__}.keep_statistics")
+
     def forward(self, bottom, top):
         self.forward_with(bottom, top, self)
 

@@ -106,6 +106,11 @@ class BatchNorm(ChannelNormalizer):
         share = self.dtype.type(1 / factor if factor else 0)
         return self.mean_sum.data * share, self.variance_sum.data * share
 
+    def keep_statistics(self, mean, variance):
+        self.mean_sum.data[...] = mean
+        self.variance_sum.data[...] = variance
+        self.factor.data[...] = 1
+
     def forward_with(self, bottom, top, owner, **activation):
         super().forward_with(bottom, top, owner, **activation)
         if not self.is_fixed:

@@ -69,6 +69,9 @@ class BN(ChannelNormalizer):
     def fixed_statistics(self):
         return self.form.fixed_statistics()
 
+    def keep_statistics(self, mean, variance):
+        self.form.keep_statistics(mean, variance)
+
     def forward_with(self, bottom, top, owner, **activation):
         super().forward_with(bottom, top, owner, **activation)
         self.form.take((self.mean, self.variance), top)
