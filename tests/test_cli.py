@@ -119,7 +119,7 @@ def test_help_begins_with_what_to_type_and_its_lines_are_aligned(capsys, monkeyp
     begun = [line for line in listed if line.startswith("  ")]
     assert len(max(begun, key=len)) <= 80
     assert {len(re.match(r"  +\S* +(?=\S)|  +", line)[0]) for line in begun if line[2] != " "} == {
-        len("  compute_image_mean  ")
+        len("  compute_bn_statistics  ")
     }
 
 
