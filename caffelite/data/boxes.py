@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 
 from ..proto.caffe_pb2 import EmitConstraint
 from ..types import Array, ArrayLike
+from .follower import Follower, Window
 
-Window: TypeAlias = tuple[float, float, float, float]
 WHOLE = 0.0, 0.0, 1.0, 1.0
 COLUMNS = 8  # of a row that stands for a box: see `Boxes.rows`
 
 
-class Boxes:
+class Boxes(Follower):
     """The boxes of a picture; what moves its pixels moves them along, in place.
 
     Parameters
@@ -125,6 +123,9 @@ class Boxes:
             return
         self.corners = self.corners * np.tile(share, 2) + np.tile((1 - share) / 2, 2)
 
+    def pad(self, window: Window) -> None:
+        """Nothing: `resize` reckons without whole pixels, as SSD's Caffe does."""
+
     def warp(self, back: Array, away: Array, size: tuple[int, int]) -> None:
         """Follow a picture of this (height, width) that is warped, see `kernels.warp.warp`.
 
@@ -165,11 +166,9 @@ class Boxes:
         """Follow a picture that is turned upside down."""
         self.corners[:, [1, 3]] = 1 - self.corners[:, [3, 1]]
 
-    def finish(self, window: Window, mirrored: bool) -> None:
+    def finish(self, window: Window, mirrored: bool, size: tuple[int, int] | None = None) -> None:
         """Follow the last crop, and perhaps mirroring; then come factors that resizing asks for."""
-        self.cut(window)
-        if mirrored:
-            self.mirror()
+        super().finish(window, mirrored, size)
         x, y = self.stretch
         if (x, y) != (1, 1):
             x, y = x * (window[2] - window[0]), y * (window[3] - window[1])

@@ -1,7 +1,7 @@
 """Steps that move the pixels of a picture: resizing, random crops of any shape, warping.
 
-A step is called with a uint8 picture, channels x height x width, a numpy Generator, and the Boxes
-of the picture, if it has any; it returns such a picture, and moves the boxes along.
+A step is called with a uint8 picture, channels x height x width, a numpy Generator, and a Follower,
+the picture's Boxes or PixelLabels, if it has any; it returns such a picture, and moves these along.
 """
 
 import math
@@ -104,7 +104,7 @@ class Resize:
         image = resized(image, *self._fitting(*image.shape[1:]), self.interp_mode, random)
         if self.mode != ResizeParameter.FIT_LARGE_SIZE_AND_PAD:
             return image
-        return self._padded(image)
+        return self._padded(image, boxes)
 
     def _move(self, boxes, old_height, old_width):
         """Let boxes follow, in the arithmetic of SSD's Caffe, which knows no whole pixels here."""
@@ -127,9 +127,11 @@ class Resize:
             return max(1, int(np.float32(width) / aspect)), width
         return height, max(1, int(aspect * np.float32(height)))
 
-    def _padded(self, image):
+    def _padded(self, image, boxes):
         missing = [new - old for new, old in zip(self.size, image.shape[1:], strict=True)]
         pads = [(0, 0), *((n // 2, n - n // 2) for n in missing)]
+        if boxes is not None:
+            boxes.pad(window(-pads[1][0], -pads[2][0], *self.size, image.shape))
         if self.pad_mode != ResizeParameter.CONSTANT:
             return np.pad(image, pads, _BORDERS[self.pad_mode][1])
         out = np.empty((len(image), *self.size), np.uint8)
@@ -149,6 +151,28 @@ def per_channel(values, image, option):
     if not all(0 <= value <= 255 for value in values):
         raise DataError(f"{option}: {', '.join(f'{v:g}' for v in values)}: expected 0 to 255")
     return np.broadcast_to(np.float32(values or [0]), len(image)).copy()
+
+
+class PadTo:
+    """Rows below and columns to the right, with the means of channels, up to height x width.
+
+    As in DeepLab's ImageSegData, for pictures that are smaller than crop_size.
+    """
+
+    def __init__(self, size, means):
+        self.size, self.means = size, means
+
+    def __call__(self, image, random, boxes=None):
+        height, width = (max(pair) for pair in zip(self.size, image.shape[1:], strict=True))
+        if (height, width) == image.shape[1:]:
+            return image
+        out = np.empty(resized_shape(image.shape, height, width), np.uint8)
+        border = np.rint(per_channel(self.means, image, "mean_value")).astype(np.uint8)
+        out[...] = border[:, None, None]
+        out[:, : image.shape[1], : image.shape[2]] = image
+        if boxes is not None:
+            boxes.cut(window(0, 0, height, width, image.shape))
+        return out
 
 
 class Expand:

@@ -7,6 +7,7 @@ from ..proto.caffe_pb2 import ResizeParameter
 from . import binaryproto
 from .color import ColorShift, Distort, Lighting, MirrorVertical, Noise
 from .geometry import (
+    PadTo,
     RandomAspectRatio,
     RandomResize,
     RandomStretch,
@@ -110,7 +111,7 @@ class DataTransformer:
     def prepare(self, image, random, boxes=None):
         """The pictures that `transform` is to take crops of: one, or one for each test_size.
 
-        The Boxes of the picture, if it has any, move along with its pixels.
+        The Follower of the picture, if it has one, moves along with its pixels.
         """
         if not self.prepares:
             return [image]
@@ -163,7 +164,7 @@ class DataTransformer:
         """Fill out with the crops of images, which `output_shape` accepts, one behind the other.
 
         Image i takes numbers 3i to 3i + 2 of the generator: same generator, same result. `boxes`
-        are the Boxes of each image, which follow.
+        are the Followers of each image.
         """
         draws = generator.random((len(images), 3)) if self.mirror or self.random_crop else None
         places = (
@@ -175,7 +176,8 @@ class DataTransformer:
         for target, (image, top, left, flip) in zip(out, places, strict=True):
             part = np.s_[:, top : top + out.shape[2], left : left + out.shape[3]]
             if boxes is not None:
-                next(following).finish(window(top, left, *out.shape[2:], image.shape), flip)
+                size = out.shape[2:]
+                next(following).finish(window(top, left, *size, image.shape), flip, size)
             target, values = (target[:, :, ::-1] if flip else target), image[part]
             if self.red_first:
                 values = values[::-1]
@@ -216,6 +218,26 @@ class DataTransformer:
         """What comes after `transform`, on one sample and its boxes, in place."""
         for step in self.after:
             step(sample, self.scale, random, boxes)
+
+
+class PairTransformer(DataTransformer):
+    """What a DataTransformer does, for pictures with PixelLabels, which follow.
+
+    A picture that is smaller than the crop gets rows below and columns to the right first, with the
+    means of channels; there is no label there.
+    """
+
+    def _steps_before(self, param, train):
+        if self.crops_per_sample > 1:
+            raise DataError(
+                "transform_param: ten_crop and test_size make several pictures of one, whose "
+                "labels would be several, too; leave them out"
+            )
+        steps = super()._steps_before(param, train)
+        if all(self.crop):
+            means = [] if self.mean is None else self.mean.mean(axis=(1, 2)).clip(0, 255).tolist()
+            steps.append(PadTo(self.crop, means))
+        return steps
 
 
 _MIXING = "random_resize_param random_aspect_ratio_param distort_param warp_param".split()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..data.follower import Follower, Window
 from ..types import Array
 
 
-class WayBack:
+class WayBack(Follower):
     """input = factor * picture + shift, of x and of y, both in fractions of the sides.
 
     It goes through a DataTransformer in place of a picture's boxes, and follows as these do what is
@@ -18,7 +19,6 @@ class WayBack:
         self.factor, self.shift = np.ones(2), np.zeros(2)
         self.emit = None
         self.stretch = 1.0, 1.0
-        self.raw = False
 
     def _follow(self, factor: Array, shift: Array) -> None:
         self.factor, self.shift = self.factor * factor, self.shift * factor + shift
@@ -28,16 +28,21 @@ class WayBack:
         share = np.array([width, height])
         self._follow(share, (1 - share) / 2)
 
-    def cut(self, window: tuple[float, float, float, float]) -> None:
+    def pad(self, window: Window) -> None:
+        """Nothing, as of Boxes."""
+
+    def cut(self, window: Window) -> None:
         """Follow a picture of which the part xmin, ymin, xmax, ymax is left."""
         low, high = np.array(window).reshape(2, 2)
         self._follow(1 / (high - low), -low / (high - low))
 
-    def finish(self, window: tuple[float, float, float, float], mirrored: bool) -> None:
+    def mirror(self) -> None:
+        """Follow a picture whose left and right change places."""
+        self._follow(np.array([-1, 1]), np.array([1, 0]))
+
+    def finish(self, window: Window, mirrored: bool, size: tuple[int, int] | None = None) -> None:
         """Follow the last crop, and perhaps mirroring; then come factors that resizing asks for."""
-        self.cut(window)
-        if mirrored:
-            self._follow(np.array([-1, 1]), np.array([1, 0]))
+        super().finish(window, mirrored, size)
         if tuple(self.stretch) != (1, 1):
             low, high = np.array(window).reshape(2, 2)
             self._follow(np.array(self.stretch) * (high - low), np.zeros(2))

@@ -83,7 +83,6 @@ _BOXES = passed("it is for layers with boxes")
 _RELU = refused("put a ReLU layer behind this one")
 _CROPS = refused("write crop_size, mirror and random_resize_param")
 _GROUPS = refused('weight_decay with regularization_type: "L1" makes single weights small')
-_LABELS = refused("the pictures and the labels have to be prepared before")
 
 # fork -> {MESSAGE.FIELD, or MESSAGE.FIELD: VALUE for one value of it: what becomes of it}
 _BY_FORK: dict[str, dict[str, Verdict]] = {
@@ -228,10 +227,10 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
         "DenseImageDataParameter.root_folder_image": DONE,
         "DenseImageDataParameter.root_folder_label": DONE,
         "DenseImageDataParameter.label_divide_factor": DONE,
-        "DenseImageDataParameter.mirror": _LABELS,
-        "DenseImageDataParameter.crop_height": _LABELS,
-        "DenseImageDataParameter.crop_width": _LABELS,
-        "DenseImageDataParameter.multi_scale": _LABELS,
+        "DenseImageDataParameter.mirror": DONE,
+        "DenseImageDataParameter.crop_height": DONE,
+        "DenseImageDataParameter.crop_width": DONE,
+        "DenseImageDataParameter.multi_scale": refused("write random_resize_param"),
     },
     MPI: {
         "SolverParameter.timeout_sec": passed("processes wait for each other"),
@@ -256,7 +255,8 @@ _BY_FORK: dict[str, dict[str, Verdict]] = {
         "ConvolutionParameter.hole": DONE,
         "ConvolutionParameter.hole_h": DONE,
         "ConvolutionParameter.hole_w": DONE,
-        "ImageDataParameter.label_type": passed("it is for ImageSegData"),
+        "ImageDataParameter.label_type": DONE,
+        "ImageDataParameter.ignore_label": DONE,
     },
     RISTRETTO: {
         "LayerParameter.quantization_param": passed("the numbers of the layer stay float32"),
@@ -299,7 +299,6 @@ TYPES = {
     "BiasChannel": DEEPLAB,
     "DenseCRF": DEEPLAB,
     "DomainTransform": DEEPLAB,
-    "ImageSegData": DEEPLAB,
     "MatRead": DEEPLAB,
     "MatWrite": DEEPLAB,
     "UniqueLabel": DEEPLAB,

@@ -393,12 +393,24 @@ for options, more, error in [
     ("rand_skip: 4", {}, "rand_skip: 4, but it lists 3 pictures only"),
     ("new_width: 4", {}, "give both, or neither"),
     ("batch_size: 0", {}, "batch_size: expected at least 1"),
-    ("", {"transform": "crop_size: 4"}, "crop_size moves pixels, and the labels do not follow"),
-    ("", {"transform": "mirror: true"}, "mirror moves pixels, and the labels do not follow"),
-    ("", {"transform": "resize_param { height: 4 width: 4 }"}, "resize_param moves pixels"),
 ]:
     case("DenseImageData", [], pairs(options, **more), error=error)
 case("DenseImageData", [], error="source is missing")
+case(
+    "DenseImageData",
+    [],
+    pairs("", transform="crop_size: 4 ten_crop: true"),
+    phase=TEST,
+    error="make several pictures of one, whose labels",
+)
+case("ImageSegData", [], error="label_type: IMAGE, a label for each picture")
+case(
+    "ImageSegData",
+    [],
+    pairs("batch_size: 2 label_type: PIXEL").replace("dense_", ""),
+    tops=3,
+    golden=[blue_first[:2], classes[:2, None], np.full((2, 1, 1, 2), [6, 8])],
+)
 case(
     "ImageData",
     [],

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import rng
-from ...data.boxes import Boxes
+from ...data.follower import Follower
 from ...data.geometry import RandomStretch
 from ...data.image import gray_hint
 from ...data.order import ORDERS
@@ -120,6 +120,10 @@ class PrefetchedLayer(SourceLayer):
         """A function: the arrays of the other tops, of the labels of a batch's samples."""
         return stacked
 
+    def follower(self):
+        """A function: the Follower of a sample's label and its pixels' shape; None for no such."""
+        return None
+
     def setup(self, bottom_shapes):
         if not self.options.source:
             raise self.error("source is missing")
@@ -140,7 +144,8 @@ class PrefetchedLayer(SourceLayer):
         _sources.add(self.source)
         self.take_place()
         self.loader = BatchLoader(
-            self.source, transformer, self.options.batch_size, self.dtype, self.make_labels()
+            *(self.source, transformer, self.options.batch_size, self.dtype, self.make_labels()),
+            self.follower(),
         )
         self.batches = Prefetch(self.loader, self.options.batch_size, self.prefetch)
         self.process = os.getpid()
@@ -189,7 +194,7 @@ class Sample(NamedTuple):
     """A sample before it is cropped."""
 
     number: int  # in the source, counted through all passes
-    label: Any  # Boxes have followed what was done to the pixels
+    label: Any  # a Follower has followed what was done to the pixels
     images: list  # to take crops of: one, or one for each test_size
     shapes: list  # theirs, once cropped
 
@@ -204,12 +209,14 @@ class BatchLoader:
 
     What is drawn for a sample depends on the source's seed and the sample's number alone; crops and
     mirroring, on the number of the first sample in the batch. `make_labels` makes arrays of the
-    samples' labels; where these are Boxes, they follow all that is done to the pixels.
+    samples' labels; where these are Followers, or `follower` makes one of each, they follow all
+    that is done to the pixels.
     """
 
-    def __init__(self, source, transformer, batch_size, dtype, make_labels=stacked):
+    def __init__(self, source, transformer, batch_size, dtype, make_labels=stacked, follower=None):
         self.source, self.transformer = source, transformer
         self.batch_size, self.dtype, self.make_labels = batch_size, dtype, make_labels
+        self.follower = follower
 
     def data_shape(self):
         """The shape of the next batch's data: its first sample's, decoded if steps change it."""
@@ -231,7 +238,7 @@ class BatchLoader:
         labels = [sample.label for sample in samples]
         images = [image for sample in samples for image in sample.images]
         random = rng.generator(self.source.seed, 0, samples[0].number)
-        boxes = labels if isinstance(labels[0], Boxes) else None
+        boxes = labels if isinstance(labels[0], Follower) else None
         transformer.transform(images, random, data, boxes)
         if transformer.after:
             for values, sample in zip(data, samples, strict=True):
@@ -241,9 +248,10 @@ class BatchLoader:
     def _next(self, transformer):
         number = self.source.number()
         pixels, label = self.source.read()
+        label = self.follower(label, pixels.shape) if self.follower else label
         random = rng.generator(self.source.seed, 5, number) if transformer.before else None
         with self.source.named(number):
-            boxes = label if isinstance(label, Boxes) else None
+            boxes = label if isinstance(label, Follower) else None
             images = transformer.prepare(pixels, random, boxes)
             shapes = [transformer.output_shape(image.shape) for image in images]
         return Sample(number, label, images, shapes)
@@ -255,7 +263,7 @@ class BatchLoader:
             return transformer.output_shape(shape)
 
     def _finish(self, transformer, values, sample):
-        boxes = sample.label if isinstance(sample.label, Boxes) else None
+        boxes = sample.label if isinstance(sample.label, Follower) else None
         with self.source.named(sample.number):
             random = rng.generator(self.source.seed, 6, sample.number)
             transformer.finish(values, random, boxes)

@@ -1,12 +1,12 @@
+import numpy as np
+
 from ...data.image import INDICES
 from ...data.image_pairs import ImagePairSource
-from ..base import register
+from ...data.pixel_labels import PixelLabels
+from ...data.transform import PairTransformer
+from ...proto.caffe_pb2 import TransformationParameter
+from ..base import TRAIN, register
 from .image_data import ImageData
-
-_PLACES = [
-    *("crop_size", "crop_h", "crop_w", "mirror", "mirror_vertical", "ten_crop", "test_size"),
-    *("resize_param", "random_resize_param", "random_aspect_ratio_param", "warp_param"),
-]
 
 
 @register("DenseImageData")
@@ -29,21 +29,22 @@ class DenseImageData(ImageData):
         is_color: read pictures as blue, green, red, else as gray [true]
         shuffle: another order in each pass [false]
         rand_skip: start at random among the first rand_skip pairs [0]
+        ignore_label: the label where a picture that is moved leaves a border [255]
+        mirror, crop_height, crop_width: ENet's words for mirror, crop_h and crop_w [false, 0, 0]
     Options (transform_param)
         mean_file, mean_value: what to subtract from pictures
         scale: factor of pictures, after the mean is subtracted [1]
         palette_indices: labels are the indices of pictures with a palette, as PASCAL VOC's are, not
             the gray of their colors, as in Caffe [false]
-        distort_param, lighting_param, color_shift, noise_std: as for Data
-        crop_size, mirror: refused, as is all that moves pixels: labels would have to follow
+        crop_size, crop_h, crop_w, mirror, resize_param, random_resize_param,
+        random_aspect_ratio_param, warp_param, mirror_vertical: as for Data; labels move along, each
+            to the nearest pixel; pictures that are smaller than a crop get a border
+        distort_param, lighting_param, color_shift, noise_std: as for Data, of pictures alone
     Source
         Badrinarayanan, Kendall, Cipolla 2015, arXiv:1511.00561 (SegNet)
     """
 
     options_field = "dense_image_data_param"
-    refused = {
-        f"transform_param.{name}": "moves pixels, and the labels do not follow" for name in _PLACES
-    }
     make_source = ImagePairSource
 
     def source_options(self):
@@ -55,18 +56,48 @@ class DenseImageData(ImageData):
             "label_divide_factor": self.options.label_divide_factor,
         }
 
+    def make_transformer(self):
+        return PairTransformer(self._transform_param(), self.phase == TRAIN, self.dtype)
+
+    def _transform_param(self):
+        """That of the layer, with ENet's words for what is in there."""
+        options, param = self.options, TransformationParameter()
+        param.CopyFrom(self.param.transform_param)
+        if options.mirror:
+            param.mirror = True
+        if options.crop_height or options.crop_width:
+            param.crop_h, param.crop_w = options.crop_height, options.crop_width
+        return param
+
+    def told_size(self):
+        param = self._transform_param()
+        return (param.crop_h, param.crop_w) if param.crop_h else super().told_size()
+
+    def follower(self):
+        void = self.options.ignore_label
+        return lambda labels, shape: PixelLabels(labels[0], void)
+
+    def make_labels(self):
+        factor = self.factor
+        return lambda labels: [np.stack([one.picture(factor) for one in labels])]
+
     def decoding(self):
         return self.options.is_color
 
     def labels_shape(self, data_shape):
         """A number for each pixel, or for each square of label_divide_factor."""
-        factor = max(self.options.label_divide_factor, 1)
+        factor = max(self.factor, 1)
         return (self.options.batch_size, 1, *(side // factor for side in data_shape[2:]))
 
     def setup(self, bottom_shapes):
-        if self.options.label_divide_factor < 1:
+        if self.factor < 1:
             raise self.error("label_divide_factor: 0, expected at least 1")
         super().setup(bottom_shapes)
+
+    @property
+    def factor(self):
+        """How many pixels, along each side, have one label."""
+        return self.options.label_divide_factor
 
     @property
     def root_folder(self):

@@ -50,6 +50,8 @@ class ImageData(PrefetchedLayer):
         "image_data_param.mean_file": IN_TRANSFORM,
         "image_data_param.crop_size": IN_TRANSFORM,
         "image_data_param.mirror": IN_TRANSFORM,
+        "image_data_param.label_type": "it is for ImageSegData",
+        "image_data_param.ignore_label": "it is for ImageSegData",
         "transform_param.force_color": "is_color says how to decode",
         "transform_param.force_gray": "is_color says how to decode",
     }
