@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from caffelite.data.boxes import Boxes
+from caffelite.data.datum import from_pixels
 from caffelite.data.follower import Follower
+from caffelite.data.lmdb import LmdbWriter
 from caffelite.data.pixel_labels import PixelLabels
-from caffelite.errors import NetError
+from caffelite.errors import DataError, NetError
 from caffelite.layers.base import TEST, TRAIN
 from caffelite.testing import make_layer
 
@@ -160,6 +162,47 @@ def test_deeplabs_layer_without_labels():
     assert top[2].data.ravel().tolist() == [HEIGHT, WIDTH]
     with pytest.raises(NetError, match="label_type: IMAGE, a label for each picture, is what Im"):
         layer("", "ImageSegData")
+
+
+def databases(labels, count=2):
+    """The pictures as a database, and another one of these labels."""
+    with LmdbWriter("pictures") as database:
+        for k in range(count):
+            pixels = np.asarray(Image.open(f"{k % 2}.png")).transpose(2, 0, 1)
+            database.put(b"%08d" % k, from_pixels(pixels, 0).SerializeToString())
+    with LmdbWriter("labels") as database:
+        for k, each in enumerate(labels):
+            database.put(b"%08d" % k, from_pixels(np.uint8(each), 0).SerializeToString())
+
+
+PAIR = 'data_param { source: "pictures" label_source: "labels" backend: LMDB batch_size: 2 %s }'
+
+
+def test_a_pair_of_databases_moves_alike():
+    databases([np.asarray(Image.open(f"{k}_labels.png"))[None] for k in range(2)])
+    transform = "transform_param { crop_size: 24 mirror: true mirror_vertical: true }"
+    made, _, top = make_layer("Data", [], PAIR % "shuffle: true" + transform, tops=2, phase=TRAIN)
+    for _ in range(4):
+        made.forward([], top)
+        x, labels = (blob.data for blob in top)
+        assert labels.shape == (2, 1, 24, 24) and np.array_equal(x[:, :1] > 0, labels)
+    assert made.source.name(0).startswith("pictures")
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "labels, said",
+    [
+        ([np.zeros((1, HEIGHT, WIDTH))], "labels: has 1 records, but pictures has 2"),
+        ([np.zeros((3, HEIGHT, WIDTH))] * 2, 'labels in "labels": 3 channels, expected 1'),
+        ([np.zeros((1, HEIGHT, 9))] * 2, '40 x 56 pixels, but 40 x 9 labels in "labels"'),
+    ],
+)
+def test_databases_that_are_no_pair(labels, said):
+    databases(labels)
+    with pytest.raises(DataError, match=said):
+        made, _, top = make_layer("Data", [], PAIR % "", tops=2)
+        made.forward([], top)
 
 
 BAD = {

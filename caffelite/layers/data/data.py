@@ -2,7 +2,10 @@ import logging
 import os
 
 from ...data.datum import DatumSource
-from ..base import Count, register
+from ...data.datum_pairs import DatumPairSource
+from ...data.pixel_labels import PixelLabels, pictures_of
+from ...data.transform import DataTransformer, PairTransformer
+from ..base import TRAIN, Count, register
 from ._prefetched import IN_TRANSFORM, PrefetchedLayer
 
 log = logging.getLogger("caffelite")
@@ -18,7 +21,7 @@ class Data(PrefetchedLayer):
         0: data, batch_size x channels x height x width; the shape of the first sample of each
            batch, which the others must have too; with ten_crop and test_size, batch_size times the
            crops of a sample, one sample behind the other
-        1: label (optional), batch_size
+        1: label (optional), batch_size; with label_source, batch_size x 1 x height x width
     Options (data_param)
         source: the database, a directory, from where the program runs
         backend: LMDB, or LEVELDB, which needs the extra [leveldb] [LEVELDB]
@@ -29,6 +32,9 @@ class Data(PrefetchedLayer):
             reading the database once, when the net is built [false]
         balanced_batches: the same, and in turn, so that batch_size samples have as many of each
             class where it is a multiple of the classes' number [false]
+        label_source: a database with a picture of labels for each record of source, in the same
+            order; all that transform_param does to places is done to the labels, too [""]
+        ignore_label: the label where a picture that is moved leaves a border, with these [255]
     Options (transform_param)
         crop_size: take crop_size x crop_size pixels; anywhere in TRAIN, the middle in TEST [0]
         mean_file, mean_value: what to subtract: a .binaryproto, or a value for each channel
@@ -86,13 +92,43 @@ class Data(PrefetchedLayer):
         self._warn(self.source)
 
     def open_source(self):
-        return DatumSource.of_layer(self.param)
+        if not self.options.label_source:
+            return DatumSource.of_layer(self.param)
+        return DatumPairSource(DatumSource.of_layer(self.param), self.options.label_source)
+
+    def moot(self):
+        alone = {"data_param.ignore_label": "it is of label_source"}
+        return super().moot() | ({} if self.options.label_source else alone)
+
+    def make_transformer(self):
+        kind = PairTransformer if self.options.label_source else DataTransformer
+        return kind(self.param.transform_param, self.phase == TRAIN, self.dtype)
+
+    def follower(self):
+        void = self.options.ignore_label
+        if not self.options.label_source:
+            return None
+        return lambda labels, shape: PixelLabels(labels[0], void)
+
+    def make_labels(self):
+        return pictures_of if self.options.label_source else super().make_labels()
+
+    def labels_shape(self, data_shape):
+        if not self.options.label_source:
+            return super().labels_shape(data_shape)
+        return (data_shape[0], 1, *data_shape[2:])
+
+    def told_labels(self, batch):
+        if not self.options.label_source:
+            return super().told_labels(batch)
+        return [(batch, 1, *self.told_size())][: self.num_tops - 1]
 
     def _warn(self, source):
         first = source.datum(0)
         if source.color is not None and not first.encoded:
             log.warning("%s: force_color and force_gray act on encoded pictures only", self.at)
-        if self.num_tops > 1 and not first.HasField("label"):
+        labelled = self.options.label_source
+        if self.num_tops > 1 and not labelled and not first.HasField("label"):
             log.warning("%s: %s has no label; it counts as 0", self.at, source.records.name(0))
 
     def class_names(self):

@@ -1,8 +1,6 @@
-import numpy as np
-
 from ...data.image import INDICES
 from ...data.image_pairs import ImagePairSource
-from ...data.pixel_labels import PixelLabels
+from ...data.pixel_labels import PixelLabels, pictures_of
 from ...data.transform import PairTransformer
 from ...proto.caffe_pb2 import TransformationParameter
 from ..base import TRAIN, register
@@ -79,7 +77,7 @@ class DenseImageData(ImageData):
 
     def make_labels(self):
         factor = self.factor
-        return lambda labels: [np.stack([one.picture(factor) for one in labels])]
+        return lambda labels: pictures_of(labels, factor)
 
     def decoding(self):
         return self.options.is_color

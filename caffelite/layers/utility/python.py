@@ -119,7 +119,8 @@ class Python(base.Layer):
     Options (python_param)
         module: Python module with the class; imported already, or allowed by
             caffelite.allow_python("MODULE"), --allow-python MODULE or --import MODULE
-        layer: name of the class
+        layer: name of the class; VOCSegDataLayer and SBDDSegDataLayer of FCN's voc_layers are here
+            already, and are taken where that module is neither imported nor allowed
         param_str: text for the class, its `self.param_str`
         share_in_parallel: does nothing
     """
@@ -135,6 +136,16 @@ class Python(base.Layer):
     always_reshape = True
     is_set_up = False
     top_shapes = ()
+
+    @classmethod
+    def for_param(cls, param):
+        """Of the layers of others' modules that are here, too, where the module is not."""
+        from ..data._voc_layers import STAND_INS
+
+        module, layer = param.python_param.module, param.python_param.layer
+        if module in sys.modules or is_allowed(module):
+            return cls
+        return STAND_INS.get((module, layer), cls)
 
     def setup(self, bottom_shapes):
         layer_class = self._find_class()
