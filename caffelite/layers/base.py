@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ TRAIN: int = caffe_pb2.TRAIN
 TEST: int = caffe_pb2.TEST
 
 Kind = type[CaffeliteError]
+AnyLayer: TypeAlias = "type[Layer]"
 LayerClass = TypeVar("LayerClass", bound="type[Layer]")
 Count = int | tuple[int, int | None]
 """How many bottoms or tops: a number, or the least and the most, None for no limit."""
@@ -288,7 +289,7 @@ class Layer:
     # What subclasses fill in
 
     @classmethod
-    def for_param(cls, param: caffe_pb2.LayerParameter) -> type[Layer]:
+    def for_param(cls, param: caffe_pb2.LayerParameter) -> AnyLayer:
         """The class of a layer of this type with these options."""
         return cls
 

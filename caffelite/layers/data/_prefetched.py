@@ -41,7 +41,7 @@ class PrefetchedLayer(SourceLayer):
     A subclass makes its source, one of (pixels, label), in `open_source`.
     """
 
-    files = ("source",)
+    files: tuple[str, ...] = ("source",)
     prefetch = 4  # batches loaded ahead, where the options do not say
     more_options: tuple[str, ...] = ("transform_param",)
     ignored = {

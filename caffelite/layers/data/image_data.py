@@ -3,7 +3,7 @@ from ...data.image_list import ImageListSource
 from ...data.order import ORDERS
 from ...data.transform import refuse_mixing
 from ...errors import DataError
-from ..base import register
+from ..base import Count, register
 from ._prefetched import IN_TRANSFORM, PrefetchedLayer
 
 
@@ -44,7 +44,7 @@ class ImageData(PrefetchedLayer):
 
     options_field = "image_data_param"
     make_source = ImageListSource
-    tops = 2
+    tops: Count = 2
     ignored = {
         "image_data_param.scale": IN_TRANSFORM,
         "image_data_param.mean_file": IN_TRANSFORM,
