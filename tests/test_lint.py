@@ -454,7 +454,10 @@ layer { name: "sums" type: "Reduction" bottom: "over" top: "sums" loss_weight: 1
 layer { name: "hidden" type: "InnerProduct" bottom: "conv" top: "hidden"
         inner_product_param { num_output: 9 } } #! zero-weights
 layer { name: "sigmoid" type: "Sigmoid" bottom: "hidden" top: "hidden" }
-layer { name: "ip" type: "InnerProduct" bottom: "hidden" top: "ip"
+layer { name: "apart" type: "InnerProduct" bottom: "hidden" top: "apart"
+        inner_product_param { num_output: 9 bias_filler { type: "uniform" } } }
+layer { name: "relu2" type: "ReLU" bottom: "apart" top: "apart" }
+layer { name: "ip" type: "InnerProduct" bottom: "apart" top: "ip"
         inner_product_param { num_output: 10 } }
 """
     + LOSS,

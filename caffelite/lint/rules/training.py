@@ -116,7 +116,8 @@ def zero_weights(net):
         if getattr(made.options, "num_output", 0) == 1:
             continue  # no other that it could be like
         filler = made.options.weight_filler
-        if filler.type == "constant" and filler.value == 0:
+        biases = getattr(made.options, "bias_filler", filler)  # other kinds tell outputs apart
+        if filler.type == biases.type == "constant" and filler.value == 0:
             given = made.options.HasField("weight_filler")
             words = "weight_filler says constant 0" if given else "has no weight_filler"
             words += ": unless others are loaded, its weights start at 0, and all its outputs alike"
