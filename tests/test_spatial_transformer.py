@@ -7,6 +7,7 @@ import pytest
 
 import caffelite
 from caffelite.testing import make_layer
+from tools.draw_looks import looks
 
 X = np.arange(1, 9.0).reshape(1, 1, 2, 4)
 HERE = [[1, 0, 0, 0, 1, 0]]
@@ -93,3 +94,24 @@ def test_a_net_that_diverges_says_which_layer_did(tmp_path, monkeypatch):
     solver = caffelite.get_solver("solver.prototxt")
     with pytest.raises(caffelite.CaffeliteError, match='layer "shifts"'):
         solver.step(30)
+
+
+LOOKING = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 1 dim: 4 dim: 8 } } }
+layer { name: "theta" type: "Input" top: "theta" input_param { shape { dim: 1 dim: 6 } } }
+layer { name: "st" type: "SpatialTransformer" bottom: "x" bottom: "theta" top: "y" }
+"""
+
+
+def test_what_it_looks_at_is_drawn_from_corner_to_corner(tmp_path):
+    (tmp_path / "net.prototxt").write_text(LOOKING)
+    net = caffelite.Net(str(tmp_path / "net.prototxt"), caffelite.TEST)
+    for theta, corners in [
+        (HERE, [(0, 0), (0, 8), (4, 8), (4, 0)]),
+        ([[0.5, 0, 0.5, 0, 0.5, -0.5]], [(2, 0), (2, 4), (4, 4), (4, 0)]),
+    ]:
+        net.blobs["theta"].data[...] = theta
+        net.forward()
+        ((found, seen),) = looks(net)
+        np.testing.assert_allclose(found[0], corners)
+        assert seen.shape == (1, 1, 4, 8)

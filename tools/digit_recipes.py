@@ -1,13 +1,14 @@
-"""Train nets on scenes of digits with several seeds, and tell their medians.
+"""Train nets on scenes of digits, and digits among clutter, with several seeds; tell their medians.
 
     caffelite dataset digit-scenes --out data
+    caffelite dataset distorted-digits --out data
     python tools/digit_recipes.py --seeds 2 3
     python tools/digit_recipes.py --nets fcn-8s-digits fcn-8s-ink unet-digits --processes 2
 
 Each run is `caffelite train solvers/NET.prototxt`, with its seed, on one thread; its log and its
 weights come to OUT. A net that starts from another one starts from that of the same seed, which is
 trained before, and whose time counts. Printed are the measure of the last test, which is the mAP by
-VOC 2012's rule or the mean IU, over all scenes for testing, and the processor's time, start and
+VOC 2012's rule, the mean IU or the accuracy, over all pictures for testing, and the processor's time, start and
 tests included. A run that has come to its end is not made again.
 """
 
@@ -34,16 +35,21 @@ class Recipe(NamedTuple):
     stage: str | None = None
 
 
+CLUTTER = ("clutter-cnn", "clutter-st", "clutter-st-2", "clutter-st-4")
 DETECTORS = ("ssd-digits", "yolo-v1-digits", "yolo-v2-digits", "yolo-v3-digits")
 RECIPES = {
-    **{net: Recipe(net) for net in DETECTORS},
+    **{net: Recipe(net) for net in (*DETECTORS, *CLUTTER)},
     "fcn-32s-digits": Recipe("fcn-32s-digits", "ssd-digits"),
     "fcn-16s-digits": Recipe("fcn-16s-digits", "fcn-32s-digits"),
     "fcn-8s-digits": Recipe("fcn-8s-digits", "fcn-16s-digits"),
     "fcn-8s-ink": Recipe("fcn-8s-digits", "fcn-16s-digits", "ink"),
     **{net: Recipe(net, "ssd-digits") for net in ("unet-digits", "segnet-digits", "psp-digits")},
 }
-MEASURES = {"detection_eval": "mAP", "mean_iu": "mean IU"}  # what outputs of tests end with
+MEASURES = {
+    "detection_eval": "mAP",
+    "mean_iu": "mean IU",
+    "accuracy": "accuracy",
+}  # what outputs of tests end with
 
 
 def ancestry(name):
