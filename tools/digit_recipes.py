@@ -1,4 +1,4 @@
-"""Train nets on scenes of digits, and digits among clutter, with several seeds; tell their medians.
+"""Train nets on scenes of digits, or digits among clutter, with several seeds; tell medians.
 
     caffelite dataset digit-scenes --out data
     caffelite dataset distorted-digits --out data
@@ -8,8 +8,8 @@
 Each run is `caffelite train solvers/NET.prototxt`, with its seed, on one thread; its log and its
 weights come to OUT. A net that starts from another one starts from that of the same seed, which is
 trained before, and whose time counts. Printed are the measure of the last test, which is the mAP by
-VOC 2012's rule, the mean IU or the accuracy, over all pictures for testing, and the processor's time, start and
-tests included. A run that has come to its end is not made again.
+VOC 2012's rule, the mean IU or the accuracy, over all pictures for testing, and the processor's
+time, start and tests included. A run that has come to its end is not made again.
 """
 
 import argparse
