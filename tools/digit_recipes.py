@@ -35,10 +35,11 @@ class Recipe(NamedTuple):
     stage: str | None = None
 
 
+BEGINNINGS = ("ssd-digits", "yolo-v1-digits", "yolo-v3-digits")
 CLUTTER = ("clutter-cnn", "clutter-st", "clutter-st-2", "clutter-st-4")
-DETECTORS = ("ssd-digits", "yolo-v1-digits", "yolo-v2-digits", "yolo-v3-digits")
 RECIPES = {
-    **{net: Recipe(net) for net in (*DETECTORS, *CLUTTER)},
+    **{net: Recipe(net) for net in (*BEGINNINGS, *CLUTTER)},
+    "yolo-v2-digits": Recipe("yolo-v2-digits", "yolo-v1-digits"),
     "fcn-32s-digits": Recipe("fcn-32s-digits", "ssd-digits"),
     "fcn-16s-digits": Recipe("fcn-16s-digits", "fcn-32s-digits"),
     "fcn-8s-digits": Recipe("fcn-8s-digits", "fcn-16s-digits"),
@@ -120,7 +121,7 @@ def main(argv=None):
     )
     flag = parser.add_argument
     names = ", ".join(RECIPES)
-    flag("--nets", nargs="+", choices=RECIPES, default=DETECTORS, metavar="NET", help=names)
+    flag("--nets", nargs="+", choices=RECIPES, default=[*RECIPES], metavar="NET", help=names)
     flag("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N")
     flag("--processes", type=int, default=2, metavar="N", help="runs at once [2]")
     flag("--iterations", type=int, metavar="N", help="end the nets named before their solvers say")

@@ -13,10 +13,10 @@ EACH = len(ANCHORS) // 2
 
 
 def net(n):
-    n.out = conv(one_map(n), EACH * (5 + CLASSES), 1, gaussian(0.01))
+    n.anchors_out = conv(one_map(n), EACH * (5 + CLASSES), 1, gaussian(0.01))
     if "label" in n.tops:
         n.loss = L.RegionLoss(
-            n.out,
+            n.anchors_out,
             n.label,
             loss_weight=1,
             region_loss_param={
@@ -33,7 +33,7 @@ def net(n):
             **TRAINED,
         )
     n.detection_out = L.YoloDetectionOutput(
-        n.out,
+        n.anchors_out,
         yolo_detection_output_param={
             "num_classes": CLASSES,
             "num_box": EACH,
