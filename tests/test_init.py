@@ -17,9 +17,11 @@ from caffelite.proto.text import parse, read_net, read_solver
 
 from .families import one_of_each
 
-NO_CLASSIFIERS = {  # by what their losses compare
+NO_CLASSIFIERS = {  # by what their losses compare, or since scores are enlarged and added up
     *("agenet-classifier", "agenet-regressor", "autoencoder", "lecun-1989", "lenet-5", "mlp-xor"),
-    "siamese",
+    *(f"fcn-{form}" for form in ("8s", "16s", "32s", "alexnet")),
+    *(f"{net}-digits" for net in ("fcn-8s", "fcn-16s", "fcn-32s", "unet")),
+    *("hed", "siamese"),
 }
 COUNTS = (30, 12, 6)  # pictures of each class for training
 

@@ -27,6 +27,9 @@ TESTS = {  # samples for testing
     "faces": 1136,
     "faces_real": 1000,
     "faces_identity": 10_575,
+    "distorted": 2000,
+    "scenes_test_outlines": 500,
+    "scenes_test_ink": 500,
     "test": 1000,  # of one's own pictures
 }
 

@@ -5,6 +5,7 @@ import numpy as np
 from ... import filler
 from ...kernels import affine, convolve
 from .._by_channel import by_channel
+from ...proto.caffe_pb2 import FillerParameter
 from ..base import register
 from ._convolve import Convolve
 
@@ -56,7 +57,7 @@ class Deconvolution(Convolve):
         weights = np.zeros(shape, self.dtype)
         channels = np.arange(self.channels)
         each = np.empty((self.channels, 1, *self.kernel), self.dtype)
-        filler.bilinear(each, None, None)
+        filler.fill(each, FillerParameter(type="bilinear"), None)
         weights[channels, channels % shape[1]] = each[:, 0]
         return weights
 
