@@ -4,8 +4,8 @@ import numpy as np
 
 from ... import filler
 from ...kernels import affine, convolve
-from .._by_channel import by_channel
 from ...proto.caffe_pb2 import FillerParameter
+from .._by_channel import by_channel
 from ..base import register
 from ._convolve import Convolve
 
