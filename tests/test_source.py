@@ -22,6 +22,7 @@ from caffelite.data.image_list import ImageListSource
 from caffelite.data.image_pairs import ImagePairSource
 from caffelite.data.leveldb import LevelDbSource, new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
+from caffelite.data.made._distorted import KINDS, Distorted
 from caffelite.data.made._scenes import SceneLabels, Scenes, scenes
 from caffelite.data.source import RecordSource, RowSource, Source
 from caffelite.data.voc_pairs import SbddPairSource, VocPairSource
@@ -31,6 +32,7 @@ from caffelite.errors import DataError
 COUNT = 6  # samples in each example
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (COUNT, 3, 12, 13), np.uint8)
+DIGITS = RNG.integers(0, 256, (COUNT, 28, 28), np.uint8)
 
 
 def records():
@@ -189,6 +191,9 @@ EXAMPLES = {  # class: examples, each made of a folder
     VocPairSource: [voc],
     SbddPairSource: [sbdd],
     WindowSource: [windows],
+    Distorted: [
+        lambda folder: Distorted(DIGITS, np.arange(COUNT), KINDS["cluttered"], COUNT, (0, 0))
+    ],
     Scenes: [lambda folder: made_scenes()],
     SceneLabels: [lambda folder: SceneLabels(made_scenes(), lambda scene: scene.ink_labels())],
 }
@@ -330,7 +335,9 @@ def test_messages_name_the_sample_that_they_are_about(make, tmp_path):
         raise DataError("is odd")
     assert str(caught.value) == f"{source.name(2)}: is odd"
     assert source.position == 3, "a name leaves the position alone"
-    if not isinstance(source, (ArraySource, Scenes, SceneLabels)):  # which come of no file
+    if not isinstance(
+        source, (ArraySource, Distorted, Scenes, SceneLabels)
+    ):  # which come of no file
         assert str(tmp_path) in source.name(2)
     source.close()
 

@@ -32,16 +32,16 @@ def distorted(kind, count, which):
 class Distorted(Source):
     """Digits in turn, each distorted anew; a sample is (pixels, label)."""
 
-    def __init__(self, images, labels, distort, count, drawn_for):
+    def __init__(self, images, labels, distort, count, seed):
         self.images, self.labels, self.distort, self.count = images, labels, distort, count
-        self.drawn_for = drawn_for
+        self._seed = seed
 
     def __len__(self):
         return self.count
 
     def sample(self, number):
         number %= self.count
-        random = np.random.RandomState([*self.drawn_for, number])
+        random = np.random.RandomState([*self._seed, number])
         at = number % len(self.images)
         return [self.distort(self.images, at, random)[None], self.labels[at]]
 
