@@ -205,6 +205,12 @@ def test_databases_that_are_no_pair(labels, said):
         made.forward([], top)
 
 
+@pytest.mark.parametrize("type", ["AnnotatedData", "BoxData"])
+def test_boxes_take_no_pictures_of_labels_beside_them(type):
+    with pytest.raises(NetError, match="label_source is for Data; a picture with boxes"):
+        make_layer(type, [], PAIR % "")
+
+
 BAD = {
     "RGB": (Image.new("RGB", (WIDTH, HEIGHT)), "is a picture in RGB, expected one with a palette"),
     "another size": (Image.new("L", (WIDTH, HEIGHT + 1)), "40 x 56 pixels, but 41 x 56 labels"),

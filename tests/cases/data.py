@@ -94,6 +94,10 @@ def pairs(options, name="pairs", transform=""):
     return f"dense_image_data_param {{ {source} {options} }} transform_param {{ {transform} }}"
 
 
+def segmented(options, transform=""):
+    return pairs(f"label_type: PIXEL {options}", transform=transform).replace("dense_", "")
+
+
 def windows(options, transform="crop_size: 16"):
     source = f'source: "{window_list}" root_folder: "{CAFFE}/data/"'
     return f"window_data_param {{ {source} {options} }} transform_param {{ {transform} }}"
@@ -137,8 +141,10 @@ for step in steps:
     transform = f"transform_param {{ crop_size: 12 {step} }}"
     case("Data", [], database("raw_lmdb") + transform, shapes=[(4, 3, 12, 12)])
     case("ImageData", [], listed("batch_size: 4") + transform, shapes=[(4, 3, 12, 12), (4,)])
-for step in (steps[0], steps[-1]):
-    case("DenseImageData", [], pairs("", transform=step), shapes=[(1, 3, 6, 8), (1, 1, 6, 8)])
+for step in (distort, warp, steps[-1]):
+    shapes = [(1, 3, 6, 8), (1, 1, 6, 8)]
+    case("DenseImageData", [], pairs("", transform=step), shapes=shapes)
+    case("ImageSegData", [], segmented("", step), shapes=shapes)
 for more, count in (("ten_crop: true", 10), ("test_size: 20 test_size: 30", 2)):
     transform = f"transform_param {{ crop_size: 12 {more} }}"
     shapes = [(4 * count, 3, 12, 12), (4,)]
@@ -396,18 +402,15 @@ for options, more, error in [
 ]:
     case("DenseImageData", [], pairs(options, **more), error=error)
 case("DenseImageData", [], error="source is missing")
-case(
-    "DenseImageData",
-    [],
-    pairs("", transform="crop_size: 4 ten_crop: true"),
-    phase=TEST,
-    error="make several pictures of one, whose labels",
-)
+for more in ("ten_crop: true", "test_size: 4 test_size: 5"):
+    transform, words = f"crop_size: 4 {more}", "make several pictures of one, whose labels"
+    case("DenseImageData", [], pairs("", transform=transform), phase=TEST, error=words)
+    case("ImageSegData", [], segmented("", transform), phase=TEST, error=words)
 case("ImageSegData", [], error="label_type: IMAGE, a label for each picture")
 case(
     "ImageSegData",
     [],
-    pairs("batch_size: 2 label_type: PIXEL").replace("dense_", ""),
+    segmented("batch_size: 2"),
     tops=3,
     golden=[blue_first[:2], classes[:2, None], np.full((2, 1, 1, 2), [6, 8])],
 )

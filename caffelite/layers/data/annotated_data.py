@@ -87,6 +87,7 @@ class AnnotatedData(Data):
         "annotated_data_param.anno_type: LANE": _OTHER,
         "transform_param.resize_params": None,
         "data_param.label_boxes": "is for BoxData; write yolo_data_type: 1 for rows of boxes",
+        "data_param.label_source": "is for Data; a picture with boxes has its labels beside it",
         "data_param.balanced_batches": "a picture with boxes has no class; write shuffle: true",
     }
 

@@ -1,8 +1,9 @@
+import copy
+
 from ...data.image import INDICES
 from ...data.image_pairs import ImagePairSource
 from ...data.pixel_labels import PixelLabels, pictures_of
 from ...data.transform import PairTransformer
-from ...proto.caffe_pb2 import TransformationParameter
 from ..base import TRAIN, register
 from .image_data import ImageData
 
@@ -59,8 +60,7 @@ class DenseImageData(ImageData):
 
     def _transform_param(self):
         """That of the layer, with ENet's words for what is in there."""
-        options, param = self.options, TransformationParameter()
-        param.CopyFrom(self.param.transform_param)
+        options, param = self.options, copy.deepcopy(self.param.transform_param)
         if options.mirror:
             param.mirror = True
         if options.crop_height or options.crop_width:
