@@ -16,6 +16,7 @@ from caffelite.data.datum import DatumSource
 from caffelite.data.image import decode
 from caffelite.data.label_map import class_names
 from caffelite.data.made import maker
+from caffelite.data.made._scenes import _hull
 from caffelite.data.png import uncompressed_png
 from caffelite.errors import DataError
 
@@ -131,6 +132,20 @@ def test_label_pictures_hold_ink_and_outlines(parts, scenes):
             np.testing.assert_array_equal(parts["train_ink"].sample(number)[0], ink)
             np.testing.assert_array_equal(parts["train_outlines"].sample(number)[0], outlines)
     assert filled
+
+
+def test_an_outline_is_the_convex_hull_of_ink():
+    """What no straight line parts from all ink; its slopes are those between two pixels."""
+    random = np.random.default_rng(0)
+    for _ in range(30):
+        height, width = random.integers(1, 13, 2)
+        ink = random.random((height, width)) < random.choice([0.05, 0.2, 0.5])
+        ink[random.integers(height), random.integers(width)] = True
+        normals = np.moveaxis(np.mgrid[-12:13, -12:13], 0, -1).reshape(-1, 2)
+        places = np.moveaxis(np.mgrid[:height, :width], 0, -1)
+        far = normals @ places.reshape(-1, 2).T
+        held = (far <= far[:, ink.ravel()].max(axis=1, keepdims=True)).all(axis=0)
+        np.testing.assert_array_equal(_hull(ink), held.reshape(ink.shape))
 
 
 def test_a_caption_names_digits_in_reading_order(scenes):

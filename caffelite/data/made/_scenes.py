@@ -29,17 +29,16 @@ _CHOICES = 8  # of digits and heights for a scene
 
 
 class Digits:
-    """The digits of a part of mnist-5k, cut out, and with their holes filled."""
+    """The digits of a part of mnist-5k, cut out, and with their convex hulls."""
 
     def __init__(self, images, labels):
-        self.labels = labels
-        self._images, self._filled = images, _filled(images >= INK)
+        self.labels, self._images = labels, images
 
     def __len__(self):
         return len(self.labels)
 
     def at_height(self, index, height):
-        """(opacity 0 to 255, what its outline encloses) of a digit, both height x width."""
+        """(opacity 0 to 255, what its hull holds) of a digit, both height x width."""
         rows, columns = (
             slice(places[0], places[-1] + 1)
             for places in (
@@ -48,26 +47,41 @@ class Digits:
         )
         image = self._images[index, rows, columns]
         width = max(1, round(image.shape[1] * height / image.shape[0]))
-        filled = 255 * self._filled[index, rows, columns].astype(np.uint8)
-        soft, outline = resized(np.stack([image, filled]), height, width)
+        (soft,) = resized(image[None], height, width)
         ink = (2 * soft.astype(np.int64) - INK).clip(0, 255).astype(np.uint8)
-        return ink, (outline >= INK) | (ink >= INK)
+        return ink, _hull(ink >= INK)
 
 
-def _filled(ink):
-    """Ink and what it encloses, of many images at once: all but what the border is joined to."""
-    outside = np.pad(np.zeros_like(ink), ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    free = np.pad(~ink, ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    while True:
-        grown = outside.copy()
-        grown[:, 1:] |= outside[:, :-1]
-        grown[:, :-1] |= outside[:, 1:]
-        grown[:, :, 1:] |= outside[:, :, :-1]
-        grown[:, :, :-1] |= outside[:, :, 1:]
-        grown &= free
-        if (grown == outside).all():
-            return ~outside[:, 1:-1, 1:-1]
-        outside = grown
+def _hull(ink):
+    """The convex hull of a digit's ink, height x width: what a line drawn tight around it holds."""
+    rows = np.flatnonzero(ink.any(axis=1))
+    left = ink[rows].argmax(axis=1)
+    right = ink[rows, ::-1].argmax(axis=1)  # from the right side
+    every, columns = np.arange(rows[0], rows[-1] + 1), np.arange(ink.shape[1])
+    hull = np.zeros_like(ink)
+    hull[every] = (columns >= _envelope(rows, left, every)) & (
+        columns[::-1] >= _envelope(rows, right, every)
+    )
+    return hull
+
+
+def _envelope(rows, bounds, every):
+    """The least whole numbers at `every` row that are not below the convex line under bounds."""
+    line = []
+    for row, bound in zip(rows.tolist(), bounds.tolist(), strict=True):
+        while len(line) > 1:
+            (row_0, bound_0), (row_1, bound_1) = line[-2:]
+            if (bound_1 - bound_0) * (row - row_0) < (bound - bound_0) * (row_1 - row_0):
+                break
+            line.pop()
+        line.append((row, bound))
+    corners, values = np.array(line).T
+    after = np.searchsorted(corners, every).clip(1)
+    if len(line) == 1:
+        return np.full((len(every), 1), values[0])
+    rise, run = np.diff(values)[after - 1], np.diff(corners)[after - 1]
+    before = every - corners[after - 1]
+    return (values[after - 1] - (-rise * before) // run)[:, None]
 
 
 @dataclass(eq=False)
@@ -78,7 +92,7 @@ class Digit:
     index: int  # of those of its part of mnist-5k
     way: str
     ink: np.ndarray = field(repr=False)  # opacity, height x width
-    outline: np.ndarray = field(repr=False)  # what it encloses, alike
+    outline: np.ndarray = field(repr=False)  # what its convex hull holds, alike
     place: list = field(default_factory=lambda: [0, 0])  # row and column of its upper left
     patch: tuple = ()  # rows and columns of what is laid over it, as slices
     canvas: np.ndarray | None = field(default=None, repr=False)  # side x side: what is visible
@@ -263,7 +277,7 @@ class Scene:
         return labels[None]
 
     def outline_labels(self):
-        """uint8, 1 x side x side: the label of the digit whose outline encloses a pixel.
+        """uint8, 1 x side x side: the label of the digit whose convex hull holds a pixel.
 
         That is the upper one of several; patches are 0.
         """

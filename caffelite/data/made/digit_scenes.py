@@ -14,7 +14,7 @@ It becomes, for PART train and test:
   OUT/scenes_PART_lmdb            AnnotatedDatums: PNG files, and boxes, which end where a digit can
                                   be seen to end, as VOC's do; label 1 is the digit 0, 10 is 9
   OUT/scenes_PART_ink_lmdb        label pictures: the label of the digit whose ink is seen, or 0
-  OUT/scenes_PART_outlines_lmdb   ... of the digit that encloses a pixel: holes are filled
+  OUT/scenes_PART_outlines_lmdb   ... of the digit whose outline, its convex hull, a pixel is in
   OUT/scenes_PART_captions.txt    "a 3 at the top left , a 7 at the middle right .": a line a scene,
                                   digits in reading order, by the thirds in which their boxes lie
   OUT/scenes_PART_digits.csv      a line a digit: its scene, its record in OUT/mnist_PART_lmdb, its
