@@ -202,7 +202,8 @@ def root(tmp_path_factory):
         Image.fromarray(pixels.astype(np.uint8)).save(root / f"images/{k:02}.png")
         names["train" if k < 16 else "test"] += f"{k:02}.png {k % 3}\n"
     Image.fromarray(pixels.astype(np.uint8)).save(root / "images/cat.png")
-    Image.open(root / "images/cat.png").convert("L").save(root / "images/cat_gray.png")
+    (root / "gray").mkdir()
+    Image.open(root / "images/cat.png").convert("L").save(root / "gray/cat.png")
     for name, lines in names.items():
         put(f"data/{name}.txt", lines)
 

@@ -957,7 +957,7 @@ def test_a_script_of_pycaffe_runs_as_it_is(folder):
             for case in [
                 ([], "", 2, "SCRIPT is missing"),
                 (["none.py"], "", 1, "none.py: cannot be read: No such file"),
-                (["script.py"], "print 1", 1, "script.py:1: this is Python 2"),
+                (["script.py"], "print(`1`)", 1, "script.py:1: this is Python 2"),
             ]
         ),
         (["script.py"], "import caffe\ncaffe.Net('none.prototxt', 0)", 1, "none.prototxt: no such"),

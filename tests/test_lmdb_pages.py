@@ -266,7 +266,7 @@ def test_records_that_are_removed_are_an_error(tmp_path, gone, message):
 
 
 WRITER = """
-import lmdb, random, struct, sys
+import lmdb, random, struct, sys, time
 environment = lmdb.open(sys.argv[1], map_size=1 << 28, lock=False, sync=False)
 size, generation = int(sys.argv[2]), 0
 print("ready", flush=True)
@@ -276,6 +276,7 @@ while True:
         for number in random.choices(range(1000), k=20):
             key = b"%08d" % number
             transaction.put(key, (key + struct.pack("<I", generation)) * (size // 12))
+    time.sleep(0.001)  # else a reader on a busy machine may be overtaken each time
 """
 
 

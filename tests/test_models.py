@@ -506,6 +506,9 @@ def test_a_net_runs_forward_and_backward(name):
     net = caffelite.Net(param, caffelite.TRAIN)
     for blob, values in benchmark.samples(param).items():
         net.blobs[blob].data[...] = values
+    for layer in net.layers:  # scores that start at 0 let no gradient through in the first step
+        if layer.learns and not layer.blobs[0].data.any():
+            layer.blobs[0].data[...] = 0.01
     net.forward()
     net.clear_param_diffs()
     net.backward()
