@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from caffelite.errors import NetError
 from caffelite.testing import TEST, TRAIN, make_layer
 
 
@@ -221,6 +222,15 @@ def test_mvn_in_place_needs_4_axes():
     for shape, fits in (((2, 3, 4), False), ((2, 3, 4, 5), True)):
         layer, _, _ = make_layer("MVN", [shape])
         assert layer.in_place == fits
+
+
+def test_words_of_other_forks_for_bn_are_not_taken_for_psp_nets():
+    x = np.ones((2, 3, 4), np.float32)
+    layer, _, _ = make_layer("BN", [x], "bn_param { moving_average: false }")
+    assert len(layer.blobs) == 2  # it keeps no averages
+    for decay in ("", "decay: 0.95", "decay: 0"):
+        with pytest.raises(NetError, match="what is kept of the averages: write 1 minus it"):
+            make_layer("BN", [x], f"bn_param {{ scale_filler {{}} moving_average: true {decay} }}")
 
 
 def test_psp_nets_first_words_for_bn_mean_what_its_later_ones_do():

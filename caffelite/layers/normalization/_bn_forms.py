@@ -7,6 +7,9 @@ import numpy as np
 from ...proto import caffe_pb2
 from ..base import TEST
 
+MOST_DECAY = 0.5
+"""More is what forks write in whose BN it is the share that is kept, 0.95 if nothing is said."""
+
 
 class KeptAverages:
     """Running averages of mean and variance are two more blobs, by which it tests.
@@ -22,10 +25,11 @@ class KeptAverages:
         fillers = options.slope_filler, options.bias_filler
         layer.eps, self.momentum = options.eps, options.momentum
         if options.moving_average:
-            if not 0 < options.decay <= 1:
+            if not 0 < options.decay <= MOST_DECAY:
                 raise layer.error(
-                    "moving_average needs decay, from 0 to 1: how much of a batch's statistics is "
-                    "taken into the averages; PSPNet's nets have 0.05"
+                    f"decay is {options.decay:g}, expected a number above 0, {MOST_DECAY:g} at "
+                    "most: how much of a batch's statistics moving_average takes, 0.05 in PSPNet's "
+                    "nets; other forks' decay is what is kept of the averages: write 1 minus it"
                 )
             fillers = options.scale_filler, options.shift_filler
             layer.eps, self.momentum = options.var_eps, 1 - options.decay
@@ -63,7 +67,7 @@ class KeptAverages:
 class BatchAlone:
     """The statistics are always the batch's, and may be tops; INFERENCE does without any."""
 
-    OPTIONS = ("scale_filler", "shift_filler", "bn_mode", "var_eps", "axis")
+    OPTIONS = ("scale_filler", "shift_filler", "bn_mode", "var_eps", "moving_average", "axis")
 
     def __init__(self, layer):
         options, shape = layer.options, (1, layer.channels, 1, 1)

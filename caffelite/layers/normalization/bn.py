@@ -8,8 +8,8 @@ class BN(ChannelNormalizer):
     """y = scale * (x - mean) / sqrt(variance + eps) + bias, for each channel (axis 1).
 
     Two layers of this name are in use. The first keeps its statistics in blobs and tests with
-    them; the other keeps none. Any of the options scale_filler, shift_filler, bn_mode or var_eps
-    asks for the other, unless moving_average: true does for the first.
+    them; the other keeps none. Any of the options scale_filler, shift_filler, bn_mode, var_eps or
+    moving_average asks for the other, unless moving_average: true does for the first.
 
     Bottom
         0: x, at least 2 axes
@@ -29,7 +29,8 @@ class BN(ChannelNormalizer):
         var_eps: added to the variance, with moving_average [1e-10]; in the other form [1e-9]
         moving_average: keep averages, with scale_filler, shift_filler, var_eps and decay in place
             of slope_filler, bias_filler, eps and momentum, as PSPNet's first Caffe [false]
-        decay: what is taken of a batch's statistics, with moving_average
+        decay: what is taken of a batch's statistics, with moving_average; 0.5 at most, since other
+            forks call so what is kept
         across_spatial, axis: refused where they change anything
         engine: changes nothing
     """
