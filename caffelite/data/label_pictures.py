@@ -4,12 +4,12 @@ import os
 
 import numpy as np
 
+from .. import file_kind
 from ..errors import DataError
-from .datum import DatumSource
+from .datum import DATABASES, DatumSource
 from .image import INDICES
 from .image_folder import FlatFolderSource
 from .image_pairs import ImagePairSource
-from .leveldb import LevelDbSource
 
 VOID = 255  # the label that counts nowhere, as VOC, FCN and DeepLab have it
 MOST_CLASSES = 1000
@@ -58,10 +58,10 @@ def _opened(path, root):
     """The source at a path, and which part of its samples is the labels, 1 x height x width."""
     if os.path.isfile(path):
         return ImagePairSource(path, root, labels_as=INDICES), 1
-    if os.path.exists(os.path.join(path, "CURRENT")):
-        return DatumSource(path, INDICES, LevelDbSource), 0
-    if os.path.exists(os.path.join(path, "data.mdb")):
-        return DatumSource(path, INDICES), 0
+    kind = file_kind.of(path)
+    records = kind and DATABASES.get(kind.name.lower())
+    if records:
+        return DatumSource(path, INDICES, records), 0
     return FlatFolderSource(path, color=INDICES), 0
 
 

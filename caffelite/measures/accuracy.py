@@ -161,11 +161,7 @@ class Accuracy(Pair):
     def sections(self, report, names=()):
         names = class_names(names, self.classes)
         yield from _classes(report, names)
-        if report["confused"]:
-            rows = [(names[k], names[j], str(count)) for k, j, count in report["confused"]]
-            title = "the pairs that are confused most"
-            yield Section(title, ("label", "answer", "samples"), rows, left=2)
-        yield from sample_sections(report, names)
+        yield from confused_and_samples(report, names, "samples")
 
 
 def _classes(report, names):
@@ -187,8 +183,12 @@ def _classes(report, names):
         yield Section(title, ("", *names), cells, heat=True)
 
 
-def sample_sections(report, names):
-    """The Sections about single samples."""
+def confused_and_samples(report, names, counted):
+    """The Sections about pairs of classes, of which so many are `counted`, and single samples."""
+    if report["confused"]:
+        rows = [(names[k], names[j], str(count)) for k, j, count in report["confused"]]
+        title = "the pairs that are confused most"
+        yield Section(title, ("label", "answer", counted), rows, left=2)
     if worst := report["worst"]:
         numbers = [one["number"] for one in worst]
         if "label" in worst[0]:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .accuracy import Accuracy, class_names, sample_sections, share_text
+from .accuracy import Accuracy, class_names, confused_and_samples, share_text
 from .base import Section, register
 
 MOST_SHOWN = 200  # classes that are shown one by one
@@ -68,11 +68,7 @@ class Segmentation(Accuracy):
         yield Section(title, ("class", "pixels", "accuracy", "precision", "IU"), rows)
         if self.classes <= MOST_CONFUSED:
             yield _confusion(report, names)
-        if report["confused"]:
-            rows = [(names[k], names[j], str(count)) for k, j, count in report["confused"]]
-            title = "the pairs that are confused most"
-            yield Section(title, ("label", "answer", "pixels"), rows, left=2)
-        yield from sample_sections(report, names)
+        yield from confused_and_samples(report, names, "pixels")
 
 
 _SHARES = "recall", "precision", "iu"
