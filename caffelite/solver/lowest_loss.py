@@ -22,10 +22,11 @@ class LowestLoss:
         self.solver = solver
         self.value, self.event = np.float32(np.inf), 0
         self.losses = deque(maxlen=solver.param.average_loss)
+        self.windows = lr_policy.windows(solver.param)
 
     def see(self, loss):
         """Take in the loss of an iteration; may move the solver's step on."""
-        solver, windows = self.solver, lr_policy.windows(self.solver.param)
+        solver, windows = self.solver, self.windows
         if not windows:
             return
         self.losses.append(loss)
