@@ -134,8 +134,8 @@ def _fail(message, code):
 
 
 _ELSEWHERE = {
-    "deploy": "; no net needs another prototxt to answer: classify, detect and predict take one "
-    "for training, too"
+    "deploy": "; no net needs another prototxt to answer: classify, detect, segment and predict "
+    "take one for training, too"
 }
 
 
