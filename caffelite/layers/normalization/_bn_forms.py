@@ -27,9 +27,10 @@ class KeptAverages:
         if options.moving_average:
             if not 0 < options.decay <= MOST_DECAY:
                 raise layer.error(
-                    f"decay is {options.decay:g}, expected a number above 0, {MOST_DECAY:g} at "
-                    "most: how much of a batch's statistics moving_average takes, 0.05 in PSPNet's "
-                    "nets; other forks' decay is what is kept of the averages: write 1 minus it"
+                    f"moving_average needs decay, above 0 and up to {MOST_DECAY:g}, not "
+                    f"{options.decay:g}: how much of a batch's statistics is taken into the "
+                    "averages; PSPNet's nets have 0.05; in other forks, decay is what is kept of "
+                    "the averages: write 1 minus it"
                 )
             fillers = options.scale_filler, options.shift_filler
             layer.eps, self.momentum = options.var_eps, 1 - options.decay
