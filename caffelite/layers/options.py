@@ -4,6 +4,7 @@ Each function takes the layer, reads `layer.options` and raises `layer.error` fo
 """
 
 COMPRESSION = "it is an option of CmpConvolution and CmpInnerProduct alone"
+OWN_LAYERS = "every process has layers of its own"
 
 
 def axis_or_dim(layer, dim, num_axes):

@@ -8,7 +8,7 @@ from ...data.transform import DataTransformer
 from ...data.voc_pairs import SbddPairSource, VocPairSource
 from ...proto.caffe_pb2 import ImageDataParameter, TransformationParameter
 from ..base import TRAIN
-from ..utility.python import Python
+from ..options import OWN_LAYERS
 from ._prefetched import PrefetchedLayer
 
 _KEYS = {"split", "mean", "randomize", "seed"}
@@ -25,7 +25,7 @@ class SegDataLayer(PrefetchedLayer):
 
     type = "Python"
     options_field = "python_param"
-    ignored = Python.ignored
+    ignored = {"python_param.share_in_parallel": OWN_LAYERS}
     files = ()
     tops = 2
 

@@ -12,6 +12,7 @@ from ...errors import CaffeliteError, did_you_mean
 from ...own_code import import_own, is_allowed, told
 from ...proto.caffe_pb2 import LayerParameter
 from .. import base
+from ..options import OWN_LAYERS
 
 _WORDS = {"applies", "compares", "files", "labels", "learns", "linear", "role", "windows"}
 """Facts of a layer type whose names a user's object may have for something else."""
@@ -129,7 +130,7 @@ class Python(base.Layer):
     learns = True
     files = ("module",)
     assigns_diff = False
-    ignored = {"python_param.share_in_parallel": "every process has layers of its own"}
+    ignored = {"python_param.share_in_parallel": OWN_LAYERS}
     bottoms = (0, None)
     tops = (0, None)
     in_place = True
