@@ -155,17 +155,21 @@ class PixelNet(PictureNet):
         return rows, columns
 
     def _warn_of_overlap(self) -> None:
+        told = []  # (overlap, that with which tiles answer what the whole does) of each axis
         for axis, tile in zip(self.axes, self.tile or (), strict=False):
-            overlap = self.overlap if self.overlap is not None else axis.usual_overlap(tile)
-            if overlap < (axis.exact_overlap or math.inf):
-                seen = axis.exact_overlap
-                way = f"--overlap {seen} makes it the whole's" if seen else "a value sees all of it"
-                log.warning(
-                    "tiles overlap by %d, so that near where they meet the answer may differ from "
-                    "that to the whole picture; %s",
-                    *(overlap, way),
-                )
-                break
+            exact = axis.exact_overlap(tile)
+            overlap = axis.usual_overlap(tile) if self.overlap is None else self.overlap
+            told.append((overlap, math.inf if exact is None else exact))
+        if any(overlap < exact for overlap, exact in told):
+            most = max(exact for _, exact in told)
+            log.warning(
+                "tiles overlap by %d, so that near where they meet the answer may differ from "
+                "that to the whole picture; %s",
+                min(overlap for overlap, _ in told),
+                f"--overlap {most} makes it the whole's"
+                if most < math.inf
+                else "a value sees all of it",
+            )
 
     def look(self, picture: str | Array) -> Seen:
         """What the net sees of a picture: a file, or uint8 pixels, 3 x height x width, blue

@@ -159,11 +159,15 @@ class Axis:
 
     def usual_overlap(self, tile: int) -> int:
         """What tiles share if nothing is said: what a value sees, at most a quarter of a tile."""
-        return min(tile // 4, self.exact_overlap or tile // 4)
+        exact = self.exact_overlap(tile)
+        return tile // 4 if exact is None else min(tile // 4, exact)
 
-    @property
-    def exact_overlap(self) -> int | None:
-        """From which overlap on tiles answer what the whole does, None where a value sees all."""
+    def exact_overlap(self, tile: int) -> int | None:
+        """From which overlap on tiles answer what the whole does, None where a value sees all.
+
+        Tiles meet at a value or between two, of which both are read there. All that these see must
+        be in the tile, the last place of which the end of its answer may lie behind.
+        """
         if self.reach is None or not self.reach.step:
             return None
         middles = [self.first + self.stride * y for y in range(self.reach.rounds)]
@@ -171,7 +175,9 @@ class Axis:
             middle - start for middle, start in zip(middles, self.reach.starts, strict=True)
         )
         behind = max(end - middle for middle, end in zip(middles, self.reach.ends, strict=True))
-        return 2 * math.ceil(max(before, behind) + self.stride / 2)
+        size = self.fitting(tile)
+        behind += self._end(size) - (size - 1)
+        return 2 * max(0, math.ceil(max(before - self.first, behind) + self.stride / 2))
 
     def answers_at(self, places: Array, tile: Tile) -> Array:
         """Where in the answer to a tile these places lie."""
