@@ -305,7 +305,12 @@ def test_files_that_are_there_stay(capsys):
     assert "is there already; name another folder, or --force" in capsys.readouterr().err
     segment("a.png", "--out=.", "--force", code=2)
     assert "is to be asked about, and would go" in capsys.readouterr().err
-    segment("a.png", "--force")
+    segment("a.png", "--force", "--overlay")
+    Path("segmented/a.png").unlink()
+    segment("a.png", "--overlay", code=2)
+    assert f"{Path('segmented', 'overlay', 'a.png')} is there already" in capsys.readouterr().err
+    segment("segmented/overlay/a.png", "--force", "--overlay", code=2)
+    assert "overlay/a.png is to be asked about, and would go" in capsys.readouterr().err
 
 
 def test_tiles_cover_an_axis_once():

@@ -137,34 +137,44 @@ def _predictor(args, log):
 class _Files:
     """Writes what is asked for of each picture: OUT/NAME.png, and what is in folders of OUT."""
 
+    FOLDERS = {"overlay": "png", "side-by-side": "png", "npy": "npy", "probabilities": "npy"}
+
     def __init__(self, args, paths):
         self.args, names = args, FileNames("")
+        self.asked = [name for name in self.FOLDERS if getattr(args, name.replace("-", "_"))]
         self.stems = {path: names.of(path) for path in dict.fromkeys(paths)}
-        labels = [os.path.join(args.out, f"{stem}.png") for stem in self.stems.values()]
-        there = set(map(os.path.realpath, labels)).intersection(map(os.path.realpath, paths))
+        made = list(self._made())
+        there = set(map(os.path.realpath, made)).intersection(map(os.path.realpath, paths))
         if there:
             raise UsageError(f"--out {args.out}: {there.pop()} is to be asked about, and would go")
-        there = [] if args.force else list(filter(os.path.lexists, labels))
+        there = [] if args.force else list(filter(os.path.lexists, made))
         if there:
             raise UsageError(
                 f"--out {args.out}: {there[0]} is there already; name another folder, or --force"
             )
 
+    def _made(self):
+        """The names of all files that will be."""
+        for stem in self.stems.values():
+            yield os.path.join(self.args.out, f"{stem}.png")
+            for name in self.asked:
+                yield os.path.join(self.args.out, name, f"{stem}.{self.FOLDERS[name]}")
+
     def write(self, found, picture_of):
         """Write what is asked for of a Prediction; returns the names of the files."""
         from ..data.image import encode
 
-        answer, args, stem = found.answer, self.args, self.stems[found.path]
+        answer, stem = found.answer, self.stems[found.path]
         made = [self._write(answer.encoded(), f"{stem}.png")]
         drawings = {"overlay": answer.overlay, "side-by-side": answer.side_by_side}
-        asked = [name for name in drawings if getattr(args, name.replace("-", "_"))]
-        picture = picture_of(found) if asked else None
-        for name in asked:
-            drawn = drawings[name](picture).transpose(2, 0, 1)[::-1]
-            made.append(self._write(encode(drawn, "png"), name, f"{stem}.png"))
+        picture = picture_of(found) if any(name in drawings for name in self.asked) else None
         arrays = {"npy": answer.given, "probabilities": answer.probabilities}
-        for name in (name for name in arrays if getattr(args, name)):
-            made.append(self._write(npy(arrays[name]), name, f"{stem}.npy"))
+        for name in self.asked:
+            if name in drawings:
+                data = encode(drawings[name](picture).transpose(2, 0, 1)[::-1], "png")
+            else:
+                data = npy(arrays[name])
+            made.append(self._write(data, name, f"{stem}.{self.FOLDERS[name]}"))
         return made
 
     def _write(self, data, *names):
