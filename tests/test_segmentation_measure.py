@@ -127,6 +127,14 @@ def test_a_net_with_a_label_a_sample_is_not_of_this_kind(maps):
         solver('eval_type: "segmentation"', net)
 
 
+def test_pictures_may_be_of_one_pixel(maps):
+    """As the first one that a net with pictures of any size is built for."""
+    one = 'layer { name: "d" type: "DummyData" top: "x" top: "y" dummy_data_param { '
+    one += "shape { dim: 2 dim: 3 dim: 1 dim: 1 } shape { dim: 2 dim: 1 dim: 1 dim: 1 } } }"
+    net = one + NET[NET.index('layer { name: "loss"') :]
+    assert "x/mean_iu" in solver('eval_type: "segmentation"', net).test()
+
+
 def test_many_classes_and_wide_names_still_make_a_table():
     made = Segmentation("x", "y")
     made.classes = 300

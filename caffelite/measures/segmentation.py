@@ -33,8 +33,9 @@ class Segmentation(Accuracy):
 
     @classmethod
     def suits(cls, layer, shapes):
-        axis = getattr(layer.options, "axis", 1)
-        return math.prod(shapes[0][axis % len(shapes[0]) + 1 :]) > 1
+        scores, labels = shapes[:2]
+        space = scores[getattr(layer.options, "axis", 1) % len(scores) + 1 :]
+        return math.prod(space) > 1 or bool(space) and len(labels) == len(scores)  # of one pixel
 
     def take_tests(self, param):
         self.per_class = param.show_per_class_result
