@@ -261,6 +261,13 @@ def test_deconvolutions_without_weights_upsample_bilinearly(size, stride, group)
     assert not bias.any()
 
 
+def test_a_bias_that_is_filled_stays_beside_bilinear_weights():
+    more = 'bias_filler { type: "constant" value: 2 }'
+    layers = data(1, 3, 4, 5), conv("conv1", "data", 3, 1), up("up", "conv1", 3, 4, 2, more)
+    moved = transplant(net(*layers[:2]), net(*layers))
+    np.testing.assert_array_equal(moved.layers["up"][1], [2, 2, 2])
+
+
 def test_deconvolutions_that_learn_keep_their_fillers():
     source = net(data(1, 3, 4, 5), conv("conv1", "data", 3, 1))
     target = net(
@@ -345,7 +352,10 @@ def test_flags_that_are_wrong_leave_no_file(folder, capsys):
     assert run("--channels", "conv1=sum") == 2
     assert "expected spread or keep" in capsys.readouterr().err
     assert run(out="b.weights") == 2
-    capsys.readouterr()
+    before = Path("a.caffemodel").read_bytes()
+    assert run(out="../" + folder.name + "/a.caffemodel") == 2
+    assert "is what the weights are read from, and would go" in capsys.readouterr().err
+    assert Path("a.caffemodel").read_bytes() == before
     for flag, words in {
         "--map=fc9=score": 'the source has no layer "fc9"',
         "--map=fc8=scores": 'the target has no layer "scores" with weights; did you mean "score"?',

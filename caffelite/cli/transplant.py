@@ -18,6 +18,8 @@ Nobody reads data: of a net that is trained, --data-shape, or the deploy net bes
 the shape of what is not there.
 """
 
+import os
+
 from ..json_text import json_text
 from ..table import table
 from ._flags import UsageError
@@ -74,6 +76,8 @@ def run(args):
         raise UsageError(f"{args.out}: expected one of {', '.join(convert.ENDINGS)} at its end")
     names = [_pair(words, "--map", "OLD=NEW") for words in args.map]
     check_weights(args.weights)
+    if os.path.exists(args.out) and os.path.samefile(args.out, args.weights):
+        raise UsageError(f"{args.out}: is what the weights are read from, and would go")
     source, target = (
         open_for_shapes(path, args.phase, args) for path in (args.source, args.target)
     )

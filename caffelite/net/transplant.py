@@ -155,8 +155,8 @@ class _Surgery:
             return f"{LEFT}: not in the source{'; its filler: ' * bool(filler)}{filler}", {}
         weights = layer.bilinear()
         if weights is not None:
-            zeros = [np.zeros(blob.shape, blob.dtype) for blob in layer.blobs[1:]]
-            return BILINEAR, dict(enumerate([weights, *zeros]))
+            rest = [blob.data for blob in layer.blobs[1:]]  # what the filler of a bias gives
+            return BILINEAR, dict(enumerate([weights, *rest]))
         if filler == "constant 0":
             raise layer.error(
                 f"there is nothing for it, its filler leaves it at 0, and its weights, of the "
