@@ -35,7 +35,8 @@ class Segmentation(Accuracy):
     def suits(cls, layer, shapes):
         scores, labels = shapes[:2]
         space = scores[getattr(layer.options, "axis", 1) % len(scores) + 1 :]
-        return math.prod(space) > 1 or bool(space) and len(labels) == len(scores)  # of one pixel
+        of_one_pixel = bool(space) and len(labels) == len(scores)
+        return math.prod(space) > 1 or of_one_pixel
 
     def take_tests(self, param):
         self.per_class = param.show_per_class_result
