@@ -133,6 +133,25 @@ layer { name: "score" type: "Convolution" bottom: "data" top: "score" convolutio
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
 layer { name: "pixels" type: "SegAccuracy" bottom: "score" bottom: "label" top: "pixels" }
 """,
+    "a crop as FCN's Caffe reads it": INPUT
+    + """
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param {
+        num_output: 6 kernel_size: 3 pad: 4 weight_filler { type: "msra" } } }
+layer { name: "crop" type: "Crop" bottom: "conv" bottom: "data" top: "crop" } #! fork-habit
+layer { name: "meant" type: "Crop" bottom: "conv" bottom: "data" top: "meant"
+        crop_param { offset: 0 } }
+layer { name: "sum" type: "Eltwise" bottom: "crop" bottom: "meant" top: "sum" }
+""",
+    "edges as HED's Caffe counts them": """
+layer { name: "data" type: "ImageLabelmapData" top: "data" top: "label" image_data_param {
+        source: "no/such/list" batch_size: 2 new_height: 9 new_width: 9 } }
+layer { name: "score" type: "Convolution" bottom: "data" top: "score" convolution_param {
+        num_output: 1 kernel_size: 1 weight_filler { type: "xavier" } } }
+layer { name: "a" type: "SigmoidCrossEntropyLoss" #! fork-habit
+        bottom: "score" bottom: "label" top: "a" }
+layer { name: "b" type: "SigmoidCrossEntropyLoss" bottom: "score" bottom: "label" top: "b"
+        loss_param { class_balanced: false } }
+""",
     "a deploy net": INPUT
     + CONV
     + SCORES

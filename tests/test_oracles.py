@@ -41,6 +41,7 @@ NOT_COMPARED = {
         ],
         *[
             "DenseImageData",
+            "ImageLabelmapData",
             "ImageSegData",
             "Parameter",
             "Silence",

@@ -2,10 +2,16 @@
 
     caffelite upgrade old.prototxt new.prototxt
     caffelite upgrade old.caffemodel new.caffemodel
+    caffelite upgrade --as-meant hed.prototxt hed-here.prototxt
 
 IN may be a net or a solver as text, or a net with weights in binary; which, shows in the file. Old
 are V0 and V1 layers, input fields, transform options inside data layers, solver_type. OUT is of the
 same kind as IN, and a copy of it if nothing in it is old. Comments in text are lost otherwise.
+
+--as-meant writes down what the Caffe of FCN and of HED reads into files that do not say it: a Crop
+without offset is where its second bottom lies in the first (aligned: true), and a loss on HED's
+labels weighs edges (class_balanced: true). Nets that leave such things unsaid are warned about
+where they run.
 
 exit codes, which are those of Caffe's upgrade tools:
   0    done
@@ -31,6 +37,9 @@ READS_NETS = True
 
 def add_arguments(parser):
     parser.add_argument("files", nargs="*", metavar="IN OUT", help="the old file, the new file")
+    parser.add_argument(
+        "--as-meant", action="store_true", help="write down what files of forks leave unsaid, too"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.epilog = None  # the codes above hold here
 
@@ -43,7 +52,7 @@ def run(args):
     problems = []
     try:
         message, is_text, before = _read(source)
-        data = _upgraded(message, is_text, source, problems)
+        data = _upgraded(message, is_text, source, problems, args.as_meant)
     except ProtoError as problem:
         print(problem, file=sys.stderr)
         return 2
@@ -81,21 +90,36 @@ def _read(path):
     return net, False, data
 
 
-def _upgraded(message, is_text, path, problems):
+def _upgraded(message, is_text, path, problems, as_meant):
     """The bytes of the upgraded message; None if there is nothing to do."""
     from ..kept_bytes import bytes_of
     from ..proto import caffe_pb2, message_bytes, text, upgrade
 
     is_solver = isinstance(message, caffe_pb2.SolverParameter)
-    needed = upgrade.solver_needs_upgrade if is_solver else upgrade.net_needs_upgrade
-    if not needed(message):
-        return None
-    if not is_solver:
-        message.ClearField("checksum")  # it is of the layers as they were
+    old = (upgrade.solver_needs_upgrade if is_solver else upgrade.net_needs_upgrade)(message)
     log = logging.getLogger("caffelite")
     log.disabled = True  # it says that this command exists, and what `problems` say
     try:
         (upgrade.upgrade_solver if is_solver else upgrade.upgrade_net)(message, path, problems)
     finally:
         log.disabled = False
+    nets = list(upgrade.inline_nets(message)) if is_solver else [message]
+    said = [_say_what_is_meant(net) for net in nets] if as_meant else []
+    if not old and not any(said):
+        return None
+    if not is_solver:
+        message.ClearField("checksum")  # it is of the layers as they were
     return bytes_of(text.to_text(message)) if is_text else message_bytes.serialize(message)
+
+
+def _say_what_is_meant(net):
+    """Set the switches that say what is left unsaid; returns whether there were any."""
+    from ..lint.filtered_net import filtered_nets
+    from ..net.unsaid import unsaid
+
+    said = False
+    for state in filtered_nets(net):
+        for at, (options, switch), _ in list(unsaid(state.layers, state.shape_of)):
+            setattr(getattr(state.layers[at], options), switch, True)
+            said = True
+    return said

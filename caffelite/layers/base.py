@@ -119,6 +119,8 @@ class Layer:
         applies its own type
     labels
         bottoms that hold the number of a class for each sample
+    gives_edges
+        whether its labels are those of HED's Caffe, where losses weigh edges and the rest
     finds_boxes
         whether top 0 is boxes: rows of picture, class, score, xmin, ymin, xmax, ymax, in fractions
         of the input's sides, with -1 for the class where there is none
@@ -231,6 +233,7 @@ class Layer:
     role: str = ""
     applies: str | None = None
     labels: tuple[int, ...] = ()
+    gives_edges: bool = False
     finds_boxes: bool = False
     boxes_per_place: int = 0
     compares: str | None = None

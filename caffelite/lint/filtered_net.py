@@ -81,6 +81,11 @@ class FilteredNet:
         """What each layer becomes; see `built.build`."""
         return build(self)
 
+    def shape_of(self, i, j):
+        """The shape of bottom j of layer i, or None if the text does not tell it."""
+        built = self.built[i]
+        return built.bottoms[j] if built.bottoms and not built.guessed else None
+
     @cached_property
     def trains(self):
         """Whether this is the state in which a loss makes weights learn."""

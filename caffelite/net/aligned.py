@@ -7,7 +7,7 @@ follows from the kernels, strides and paddings of the layers on the way from a c
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..errors import NetError, place_of
 from ..layers import layer_class
@@ -23,32 +23,55 @@ def with_offsets(net: NetParameter, file: str = "") -> NetParameter:
         return net
     found = NetParameter()
     found.CopyFrom(net)
-    bottoms, last = list[list[Made]](), dict[str, int]()
+    bottoms = made_bottoms(found.layer)
     for place, layer in enumerate(found.layer):
-        bottoms.append([(last.get(name, -1), name) for name in layer.bottom])
-        last.update(dict.fromkeys(layer.top, place))
         if layer.crop_param.aligned and len(layer.bottom) == 2:
-            _align(layer, found, bottoms, file)
+            _align(place, found.layer, bottoms, file)
     return found
 
 
-def _align(crop: LayerParameter, net: NetParameter, bottoms: list[list[Made]], file: str) -> None:
+def made_bottoms(layers: Sequence[LayerParameter]) -> list[list[Made]]:
+    """What each layer reads; -1 stands for what no layer made."""
+    bottoms, last = list[list[Made]](), dict[str, int]()
+    for place, layer in enumerate(layers):
+        bottoms.append([(last.get(name, -1), name) for name in layer.bottom])
+        last.update(dict.fromkeys(layer.top, place))
+    return bottoms
+
+
+def map_between(
+    place: int, layers: Sequence[LayerParameter], bottoms: Sequence[Sequence[Made]]
+) -> Map:
+    """The map from coordinates of the first bottom of the layer there to those of its second."""
+
     def made_of(blob: Made) -> Iterator[tuple[Made, Map]]:
-        place, _ = blob
-        for index, bottom in enumerate(bottoms[place] if place >= 0 else ()):
+        at, _ = blob
+        for index, bottom in enumerate(bottoms[at] if at >= 0 else ()):
             with contextlib.suppress(UndefinedMapException):
-                layer = net.layer[place]
+                layer = layers[at]
                 field = layer_class(layer.type).options_field
                 yield bottom, map_of(layer.type, getattr(layer, field) if field else {}, index)
 
+    return from_to(bottoms[place][0], bottoms[place][1], made_of)
+
+
+def _align(
+    place: int,
+    layers: Sequence[LayerParameter],
+    bottoms: Sequence[Sequence[Made]],
+    file: str,
+) -> None:
+    crop = layers[place]
     options = crop.crop_param
     if options.offset:
         raise NetError(
             "has an offset, and aligned, which finds it: keep one", **place_of(crop, file)
         )
     try:
-        known = from_to(bottoms[-1][0], bottoms[-1][1], made_of)
+        known = map_between(place, layers, bottoms)
         options.axis, options.offset[:] = crop_of(known, rounds=True)
+    except KeyError:
+        return  # a layer on the way has no kernel_size, and tells so itself
     except (AssertionError, RuntimeError) as problem:
         words = f'aligned: "{crop.bottom[0]}" and "{crop.bottom[1]}": {problem}'
         raise NetError(words, **place_of(crop, file)) from None

@@ -18,8 +18,8 @@ from ..layers.base import Layer, create_layer
 from ..proto import forks
 from ..proto.caffe_pb2 import LayerParameter, NetParameter
 from ..proto.given import given
-from ..types import Array, ArrayLike, DType, Path
-from . import aligned, batches, given_values, memory, passes, transfer, weights
+from ..types import Array, ArrayLike, DType, Path, Shape
+from . import aligned, batches, given_values, memory, passes, transfer, unsaid, weights
 from .arguments import read_network, sort_arguments
 from .inner_names import InnerNames
 from .learnable import Learnable, LearnableBlobs
@@ -120,8 +120,8 @@ class Net(Running, InnerNames, OldCalls):
             raise TypeError(f"a net computes in float32 or float64, not in {dtype}")
         at = f"{self.file}: " if self.file else ""
         _warn_once([f"{at}{words}" for _, words in unread(param)], warned)
-        param = aligned.with_offsets(passes.filter_layers(param, self.file), self.file)
-        param = passes.insert_splits(param, self.file)
+        written = aligned.with_offsets(passes.filter_layers(param, self.file), self.file)
+        param = passes.insert_splits(written, self.file)
         self.name, self.phase, self.dtype = param.name, param.state.phase, dtype
         self.debug_info = param.debug_info
         self.nodes, self._learnable = [], LearnableBlobs()
@@ -132,6 +132,11 @@ class Net(Running, InnerNames, OldCalls):
         for index, layer_param in enumerate(param.layer):
             seed_of_layer = rng.derive(seed, index)
             lr_mults.append(self._add_layer(layer_param, wiring, seed_of_layer, warned))
+
+        def shape_of(place: int, k: int) -> Shape:
+            return self.blobs[written.layer[place].bottom[k]].shape
+
+        _warn_once(unsaid.warnings(written, self.file, shape_of), warned)
         self._plan(lr_mults, param.force_backward)
         self._learnable.share_named(self.layers)
         self._left_out = LeftOut(self.nodes)

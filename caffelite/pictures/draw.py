@@ -385,7 +385,9 @@ def _size(options, stem, name):
 def _plain_facts(options):
     """ "ratio 0.5": the numbers, switches and choices that the file sets."""
     for descriptor, value in options.ListFields():
-        if descriptor.type == descriptor.TYPE_ENUM and not hasattr(value, "append"):
+        if hasattr(value, "append") and descriptor.type == descriptor.TYPE_UINT32:
+            value = ", ".join(map(str, value))
+        elif descriptor.type == descriptor.TYPE_ENUM and not hasattr(value, "append"):
             value = descriptor.enum_type.values_by_number[value].name
         elif isinstance(value, bool):
             value = str(value).lower()

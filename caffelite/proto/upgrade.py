@@ -85,16 +85,17 @@ def upgrade_solver(solver, path="", problems=None):
             old,
             solver.type,
         )
-    for net in _inline_nets(solver):
+    for net in inline_nets(solver):
         upgrade_net(net, path, problems)
     return solver
 
 
 def solver_needs_upgrade(solver):
-    return solver.HasField("solver_type") or any(map(net_needs_upgrade, _inline_nets(solver)))
+    return solver.HasField("solver_type") or any(map(net_needs_upgrade, inline_nets(solver)))
 
 
-def _inline_nets(solver):
+def inline_nets(solver):
+    """The nets inside a SolverParameter."""
     for field, value in solver.ListFields():
         if field.name in ("net_param", "train_net_param"):
             yield value

@@ -76,6 +76,8 @@ classes = np.random.default_rng(1).integers(0, 12, (3, 6, 8), np.uint8)
 for i in range(3):
     Image.fromarray(pixels[i]).save(f"{_folder.name}/p{i}.png")
     Image.fromarray(classes[i]).save(f"{_folder.name}/l{i}.png")
+    Image.fromarray(pixels[i, :, :, 0]).save(f"{_folder.name}/e{i}.png")
+Path(_folder.name, "edges.txt").write_text("".join(f"p{i}.png e{i}.png\n" for i in range(3)))
 for name, lines in {
     "pairs": "p0.png l0.png\n  p1.png\tl1.png \np2.png l2.png\n\n",
     "single": "p0.png l0.png\np1.png",
@@ -145,6 +147,8 @@ for step in (distort, warp, steps[-1]):
     shapes = [(1, 3, 6, 8), (1, 1, 6, 8)]
     case("DenseImageData", [], pairs("", transform=step), shapes=shapes)
     case("ImageSegData", [], segmented("", step), shapes=shapes)
+    edges = pairs("", "edges", transform=step).replace("dense_", "")
+    case("ImageLabelmapData", [], edges, shapes=shapes)
 for more, count in (("ten_crop: true", 10), ("test_size: 20 test_size: 30", 2)):
     transform = f"transform_param {{ crop_size: 12 {more} }}"
     shapes = [(4 * count, 3, 12, 12), (4,)]
@@ -406,6 +410,8 @@ for more in ("ten_crop: true", "test_size: 4 test_size: 5"):
     transform, words = f"crop_size: 4 {more}", "make several pictures of one, whose labels"
     case("DenseImageData", [], pairs("", transform=transform), phase=TEST, error=words)
     case("ImageSegData", [], segmented("", transform), phase=TEST, error=words)
+    edges = pairs("", "edges", transform).replace("dense_", "")
+    case("ImageLabelmapData", [], edges, phase=TEST, error=words)
 case("ImageSegData", [], error="label_type: IMAGE, a label for each picture")
 case(
     "ImageSegData",
@@ -413,6 +419,12 @@ case(
     segmented("batch_size: 2"),
     tops=3,
     golden=[blue_first[:2], classes[:2, None], np.full((2, 1, 1, 2), [6, 8])],
+)
+case(
+    "ImageLabelmapData",
+    [],
+    pairs("batch_size: 3", "edges", "mean_value: 7 scale: 0.5").replace("dense_", ""),
+    golden=[(blue_first - 7) / 2, pixels[:, None, :, :, 0] >= 128],
 )
 case(
     "ImageData",
