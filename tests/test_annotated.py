@@ -12,11 +12,12 @@ import caffelite
 from caffelite.cli import main
 from caffelite.data.annotated import AnnotatedSource, annotated, boxes_of
 from caffelite.data.annotated_transform import AnnotatedTransformer
+from caffelite.data.borders import Expand
 from caffelite.data.box_labels import Fives
 from caffelite.data.boxes import Boxes, emitted
 from caffelite.data.color import Distort, linear
 from caffelite.data.datum import DatumSource, from_pixels, pixels
-from caffelite.data.geometry import Expand, Resize
+from caffelite.data.geometry import Resize
 from caffelite.data.image import encode
 from caffelite.data.label_map import class_names, read_label_map, write_label_map
 from caffelite.data.lmdb import LmdbWriter

@@ -10,7 +10,7 @@ from caffelite.data.boxes import Boxes
 from caffelite.data.datum import from_pixels
 from caffelite.data.follower import Follower
 from caffelite.data.lmdb import LmdbWriter
-from caffelite.data.pixel_labels import PixelLabels
+from caffelite.data.pixel_labels import BoxesAndPixels, PixelLabels
 from caffelite.errors import DataError, NetError
 from caffelite.layers.base import TEST, TRAIN
 from caffelite.testing import make_layer
@@ -110,8 +110,9 @@ def test_what_was_cropped_away_does_not_come_back():
 
 def test_all_that_follows_follows_all():
     moves = [name for name in vars(Follower) if callable(vars(Follower)[name])]
-    for kind in (Boxes, PixelLabels):
-        assert all(getattr(kind, name) is not getattr(Follower, name) for name in moves)
+    for kind in (Boxes, PixelLabels, BoxesAndPixels):
+        above = kind.__mro__[1]
+        assert all(getattr(kind, name) is not getattr(above, name) for name in moves)
 
 
 def test_a_run_that_goes_on_gets_the_same_pairs():
@@ -205,16 +206,14 @@ def test_databases_that_are_no_pair(labels, said):
         made.forward([], top)
 
 
-@pytest.mark.parametrize("type", ["AnnotatedData", "BoxData"])
-def test_boxes_take_no_pictures_of_labels_beside_them(type):
-    with pytest.raises(NetError, match="label_source is for Data; a picture with boxes"):
-        make_layer(type, [], PAIR % "")
-
-
 BAD = {
+    "JPEG": (Image.new("L", (WIDTH, HEIGHT)), "is a JPEG, which keeps no number exactly"),
     "RGB": (Image.new("RGB", (WIDTH, HEIGHT)), "is a picture in RGB, expected one with a palette"),
     "another size": (Image.new("L", (WIDTH, HEIGHT + 1)), "40 x 56 pixels, but 41 x 56 labels"),
-    "16 bits": (Image.fromarray(np.full((HEIGHT, WIDTH), 999, np.uint16)), "has the label 999"),
+    "16 bits": (
+        Image.fromarray(np.full((HEIGHT, WIDTH), 999, np.uint16)),
+        "has 16 bits and the label 999, exp",
+    ),
 }
 
 
@@ -226,9 +225,27 @@ def test_bad_label_pictures_are_named_with_the_layer(what, kind):
         Path("0_labels.png").unlink()
     else:
         picture, said = BAD[what]
-        picture.save("0_labels.png")
+        picture.save("0_labels.png", "JPEG" if what == "JPEG" else "PNG")
     more = "label_type: PIXEL" if kind == "ImageSegData" else ""
     with pytest.raises(Exception, match="0_labels.png") as caught:
         made, _, top = layer(PALETTE if kind == "DenseImageData" else "", kind, more)
         made.forward([], top)
     assert said in str(caught.value) and f"({kind})" in str(caught.value)
+
+
+def test_colors_are_no_gray_labels():
+    """The gray of three channels is a label only where they are alike."""
+    labels = np.asarray(Image.open("0_labels.png").convert("L"))
+    Image.fromarray(np.stack([labels] * 3, axis=-1)).save("0_labels.png")
+    made, _, top = layer("")
+    made.forward([], top)
+    assert np.array_equal(top[1].data[0, 0], labels)
+    made.close()
+    Image.fromarray(np.stack([labels, labels, labels + 1], axis=-1)).save("0_labels.png")
+    with pytest.raises(DataError, match="is a picture in RGB, whose colors are no labels; expec"):
+        made, _, top = layer("")
+        made.forward([], top)
+    Image.fromarray(np.uint16(labels)).save("0_labels.png")
+    with pytest.raises(DataError, match="0_labels.png.*has 16 bits, of which the upper 8 would be"):
+        made, _, top = layer("")
+        made.forward([], top)

@@ -120,10 +120,17 @@ def label_lmdb(folder):
     return folder / "labels"
 
 
-def datum_pairs(folder, **options):
+def datum_pairs(folder, pictures=None, **options):
     if not (folder / "labels").exists():
         label_lmdb(folder)
-    return DatumPairSource(DatumSource(lmdb(folder), **options), folder / "labels")
+    pictures = pictures or DatumSource(lmdb(folder), **options)
+    return DatumPairSource(pictures, folder / "labels")
+
+
+def image_pairs(folder):
+    for i, pixels in enumerate(PIXELS):
+        Image.fromarray(pixels[0]).save(folder / f"labels_{i}.png")
+    return ImagePairSource(*pictures(folder, "{0}.png labels_{0}.png"))
 
 
 def voc(folder):
@@ -159,7 +166,11 @@ EXAMPLES = {  # class: examples, each made of a folder
         lambda folder: AnnotatedSource(annotated_lmdb(folder), shuffle=True),
     ],
     ArraySource: [lambda folder: ArraySource(PIXELS, np.arange(COUNT))],
-    DatumPairSource: [datum_pairs, lambda folder: datum_pairs(folder, shuffle=True)],
+    DatumPairSource: [
+        datum_pairs,
+        lambda folder: datum_pairs(folder, shuffle=True),
+        lambda folder: datum_pairs(folder, AnnotatedSource(annotated_lmdb(folder), shuffle=True)),
+    ],
     DatumSource: [
         lambda folder: DatumSource(lmdb(folder)),
         lambda folder: DatumSource(lmdb(folder), shuffle=True),
@@ -185,7 +196,7 @@ EXAMPLES = {  # class: examples, each made of a folder
     LabeledListSource: [lambda folder: LabeledListSource(pictures(folder, "{0}.png {0}")[0])],
     ImageFolderSource: [folders],
     FlatFolderSource: [flat_folder],
-    ImagePairSource: [lambda folder: ImagePairSource(*pictures(folder, "{0}.png {0}.png"))],
+    ImagePairSource: [image_pairs],
     LevelDbSource: [lambda folder: LevelDbSource(leveldb(folder))],
     LmdbSource: [lambda folder: LmdbSource(lmdb(folder))],
     VocPairSource: [voc],
@@ -206,6 +217,8 @@ ALL = [
 
 def as_text(sample):
     """Something that is equal where two samples are, arrays and numbers and bytes."""
+    nested = [part if isinstance(part, tuple) else (part,) for part in sample]
+    sample = [part for parts in nested for part in parts]
     sample = [part.rows() if isinstance(part, Boxes) else part for part in sample]
     return [
         (part.shape, part.dtype.str, part.tobytes()) if isinstance(part, np.ndarray) else part

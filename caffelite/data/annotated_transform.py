@@ -6,8 +6,9 @@ import numpy as np
 
 from .. import rng
 from ..errors import DataError
+from .borders import Expand
 from .color import Distort
-from .geometry import Expand, Warp
+from .geometry import Warp
 from .noise import Degrade
 from .transform import DataTransformer
 
@@ -32,12 +33,17 @@ class AnnotatedTransformer(DataTransformer):
         a step that crops, see `sampler`, made of the resize_param that comes after it; or None
     emit, uncut
         see Boxes
+    pads
+        whether pictures that are smaller than the crop get a border, as for a PairTransformer
     """
 
-    def __init__(self, param, train, dtype=np.float32, crop=None, emit=None, uncut=False):
+    def __init__(
+        self, param, train, dtype=np.float32, crop=None, emit=None, uncut=False, pads=False
+    ):
         self.choices = [_with(param, resize) for resize in param.resize_params]
         param = self.choices[0] if self.choices else param
         self.crop_step = crop and crop(param.resize_param)
+        self.pads = pads
         super().__init__(param, train, dtype)
         if self.crops_per_sample > 1:
             raise DataError(
@@ -53,7 +59,7 @@ class AnnotatedTransformer(DataTransformer):
                 f"transform_param: the prob of {len(self.choices)} resize_param are {total:g} "
                 "together, expected 1"
             )
-        more = [train, dtype, crop, emit, uncut]
+        more = [train, dtype, crop, emit, uncut, pads]
         others = [AnnotatedTransformer(choice, *more) for choice in self.choices[1:]]
         self.transformers = [self, *others]
 
@@ -73,8 +79,7 @@ class AnnotatedTransformer(DataTransformer):
         if param.HasField("distort_param"):
             steps.append(Distort(param.distort_param))
         if param.HasField("expand_param"):
-            means = [] if self.mean is None else self.mean.mean(axis=(1, 2)).clip(0, 255).tolist()
-            steps.append(Expand(param.expand_param, means))
+            steps.append(Expand(param.expand_param, self.border()))
         if self.crop_step:
             steps.append(self.crop_step)
         steps += self._resizing(param, train)
@@ -82,7 +87,7 @@ class AnnotatedTransformer(DataTransformer):
             steps.append(Degrade(param.noise_param))
         if train and param.HasField("warp_param"):
             steps.append(Warp(param.warp_param))
-        return steps
+        return steps + (self.padding() if self.pads else [])
 
 
 def _with(param, resize):

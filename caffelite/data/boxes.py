@@ -81,8 +81,8 @@ class Boxes(Follower):
         self.corners, self.labels = self.corners[wanted], self.labels[wanted]
         self.difficult, self.instances = self.difficult[wanted], self.instances[wanted]
 
-    def cut(self, window: Window) -> None:
-        """Follow a picture of which that part is left: xmin, ymin, xmax, ymax.
+    def cut(self, window: Window, pixels: Window | None = None) -> None:
+        """Follow a picture of which that part is left: xmin, ymin, xmax, ymax; not `pixels`.
 
         Boxes are cut off at its edges, and left out where nothing of them is left, or where `emit`
         says so. A window may be larger than the picture, which then gets a border.

@@ -7,10 +7,11 @@ from .source import Source
 
 
 class DatumPairSource(Source):
-    """Pairs of a picture and its labels; a sample is (pixels, labels), labels 1 x height x width.
+    """Pairs of a picture and the labels of its pixels; a sample is (pixels, (label, labels)).
 
-    `pictures` is a DatumSource, whose order this one has; record n of the database at `path`, of
-    the same kind, holds the labels of its record n.
+    `pictures` is a DatumSource, whose order this one has, and the labels of whose samples, numbers
+    or Boxes, come along; record n of the database at `path`, of the same kind, holds the labels of
+    the pixels of its record n, 1 x height x width.
     """
 
     def __init__(self, pictures, path):
@@ -39,7 +40,7 @@ class DatumPairSource(Source):
         return self.pictures.drawn_for()
 
     def sample(self, number):
-        pixels, _ = self.pictures.sample(number)
+        pixels, label = self.pictures.sample(number)
         labels, _ = self.labels.sample(self.pictures.record(number))
         path = self.labels.records.path
         with self.named(number):
@@ -48,7 +49,7 @@ class DatumPairSource(Source):
             if labels.shape[1:] != pixels.shape[1:]:
                 sizes = (" x ".join(map(str, each.shape[1:])) for each in (pixels, labels))
                 raise DataError('{} pixels, but {} labels in "{}"'.format(*sizes, path))
-        return pixels, labels
+        return pixels, (label, labels)
 
     def shape(self, number):
         return self.pictures.shape(number)

@@ -19,8 +19,11 @@ class Follower:
 
     raw: bool = False  # whether the picture is stored as pixels, not as a file
 
-    def cut(self, window: Window) -> None:
-        """That part is left of the picture; it may reach beyond it, where a border is added."""
+    def cut(self, window: Window, pixels: Window | None = None) -> None:
+        """That part is left of the picture; it may reach beyond it, where a border is added.
+
+        `pixels` is the part in whole pixels, where SSD's Caffe reckons boxes by another one.
+        """
         raise NotImplementedError(f"{type(self).__name__}.cut")
 
     def resize(self, width: float = 1, height: float = 1) -> None:

@@ -1,5 +1,7 @@
 """Steps that move the pixels of a picture: resizing, random crops of any shape, warping.
 
+Those that put a border around it are in `borders`.
+
 A step is called with a uint8 picture, channels x height x width, a numpy Generator, and a Follower,
 the picture's Boxes or PixelLabels, if it has any; it returns such a picture, and moves these along.
 """
@@ -14,8 +16,6 @@ from ..kernels import resize, warp
 from ..proto.caffe_pb2 import ResizeParameter, TransformationParameter
 
 MOST_PIXELS = 1 << 26  # of a picture that is made: a thin one, blown up, would fill the memory
-
-_BLANK = ord(" ")
 
 _MODES = {
     ResizeParameter.LINEAR: resize.bilinear,
@@ -151,64 +151,6 @@ def per_channel(values, image, option):
     if not all(0 <= value <= 255 for value in values):
         raise DataError(f"{option}: {', '.join(f'{v:g}' for v in values)}: expected 0 to 255")
     return np.broadcast_to(np.float32(values or [0]), len(image)).copy()
-
-
-class PadTo:
-    """Rows below and columns to the right, with the means of channels, up to height x width.
-
-    As in DeepLab's ImageSegData, for pictures that are smaller than crop_size.
-    """
-
-    def __init__(self, size, means):
-        self.size, self.means = size, means
-
-    def __call__(self, image, random, boxes=None):
-        height, width = (max(pair) for pair in zip(self.size, image.shape[1:], strict=True))
-        if (height, width) == image.shape[1:]:
-            return image
-        out = np.empty(resized_shape(image.shape, height, width), np.uint8)
-        border = np.rint(per_channel(self.means, image, "mean_value")).astype(np.uint8)
-        out[...] = border[:, None, None]
-        out[:, : image.shape[1], : image.shape[2]] = image
-        if boxes is not None:
-            boxes.cut(window(0, 0, height, width, image.shape))
-        return out
-
-
-class Expand:
-    """With probability `prob`, a canvas r times as high and wide with the picture on it, anywhere.
-
-    r ~ U(1, max_expand_ratio). The canvas has the channels' means, or 0. Around a picture that is
-    stored as pixels, and not as a file, it has 32 everywhere: SSD's Caffe writes a blank there,
-    as text. Liu et al. 2016, SSD, arXiv:1512.02325, section 3.6.
-    """
-
-    def __init__(self, param, means):
-        self.prob, self.most, self.means = param.prob, param.max_expand_ratio, means
-        if not 0 <= self.prob <= 1:
-            raise DataError(f"expand_param: prob: {self.prob:g}, expected 0 to 1")
-        if not 1 <= self.most < np.inf:
-            raise DataError(f"expand_param: max_expand_ratio: {self.most:g}, expected 1 or more")
-
-    def __call__(self, image, random, boxes=None):
-        if random.random() > self.prob or self.most < 1.01:
-            return image
-        ratio = rng.uniform(random, 1, self.most)
-        old_height, old_width = image.shape[1:]
-        height, width = int(old_height * ratio), int(old_width * ratio)
-        shape = resized_shape(image.shape, height, width)
-        top, left = random.integers((height - old_height + 1, width - old_width + 1)).tolist()
-        canvas = np.empty(shape, np.uint8)
-        for plane, value in zip(canvas, self._border(image, boxes), strict=True):
-            plane.fill(value)
-        canvas[:, top : top + old_height, left : left + old_width] = image
-        if boxes is not None:
-            boxes.cut(window(-top, -left, height, width, image.shape))
-        return canvas
-
-    def _border(self, image, boxes):
-        means = [_BLANK] if boxes is not None and boxes.raw else self.means
-        return np.rint(per_channel(means, image, "mean_value")).astype(np.uint8).tolist()
 
 
 def window(top, left, height, width, shape):

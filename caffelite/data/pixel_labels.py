@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .boxes import Boxes
 from .follower import Follower
 from .label_pictures import VOID
 
@@ -19,8 +20,8 @@ class PixelLabels(Follower):
         self.size = labels.shape  # height, width of the picture at the end
         self._moves = []  # functions of arrays (y, x), places in the new picture: in the old one
 
-    def cut(self, window):
-        left, top, right, bottom = window
+    def cut(self, window, pixels=None):
+        left, top, right, bottom = window = pixels or window
         if window != (0, 0, 1, 1):
             self._moves.append(
                 lambda y, x: (top + y * (bottom - top), left + x * (right - left)),
@@ -73,6 +74,42 @@ class PixelLabels(Follower):
             for each, side in zip((y, x), self.labels.shape, strict=True)
         )
         return np.where(inside, self.labels[rows, columns], self.void)[None]
+
+
+class BoxesAndPixels(Boxes):
+    """The Boxes of a picture, and with them the labels of its pixels, `pixels`, a PixelLabels."""
+
+    def __init__(self, boxes, pixels):
+        vars(self).update(vars(boxes))
+        self.pixels = pixels
+
+    def cut(self, window, pixels=None):
+        super().cut(window, pixels)
+        self.pixels.cut(window, pixels)
+
+    def resize(self, width=1, height=1):
+        super().resize(width, height)
+        self.pixels.resize(width, height)
+
+    def pad(self, window):
+        super().pad(window)
+        self.pixels.pad(window)
+
+    def warp(self, back, away, size):
+        super().warp(back, away, size)
+        self.pixels.warp(back, away, size)
+
+    def mirror(self):
+        super().mirror()
+        self.pixels.mirror()
+
+    def mirror_vertical(self):
+        super().mirror_vertical()
+        self.pixels.mirror_vertical()
+
+    def finish(self, window, mirrored, size=None):
+        super().finish(window, mirrored, size)  # which cuts and mirrors, that is, labels too
+        self.pixels.size = size or self.pixels.size
 
 
 def pictures_of(labels, factor=1):

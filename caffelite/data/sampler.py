@@ -7,7 +7,8 @@ from ..kernels import windows as _windows
 from ..kernels.windows import COLUMNS
 from ..proto.caffe_pb2 import EmitConstraint
 from .boxes import emitted
-from .geometry import resized, window
+from .geometry import resized
+from .geometry import window as window_of
 
 MOST_TRIALS = 10_000
 MOST_CROPS = 100  # that are drawn where none has the middle of a box
@@ -61,7 +62,8 @@ def cropped(image, boxes, window):
     top, left = int(y1 * height), int(x1 * width)
     bottom = top + max(1, int(y2 * height - y1 * height))
     right = left + max(1, int(x2 * width - x1 * width))
-    boxes.cut((x1, y1, x2, y2))
+    part = window_of(top, left, bottom - top, right - left, image.shape)
+    boxes.cut((x1, y1, x2, y2), part)
     return image[:, top:bottom, left:right]
 
 
@@ -99,7 +101,7 @@ class BoxCrop:
         for share in 1 - random.integers(0, 30, MOST_CROPS) / 100:
             h, w = max(1, int(height * share) - 1), max(1, int(width * share) - 1)
             top, left = random.integers((height - h + 1, width - w + 1)).tolist()
-            part = window(top, left, h, w, image.shape)
+            part = window_of(top, left, h, w, image.shape)
             if not len(boxes) or emitted(boxes.corners, part, _CENTER).any():
                 boxes.cut(part)
                 return resized(image[:, top : top + h, left : left + w], height, width)

@@ -5,9 +5,9 @@ import numpy as np
 from ..errors import DataError
 from ..proto.caffe_pb2 import ResizeParameter
 from . import binaryproto
+from .borders import PadTo
 from .color import ColorShift, Distort, Lighting, MirrorVertical, Noise
 from .geometry import (
-    PadTo,
     RandomAspectRatio,
     RandomResize,
     RandomStretch,
@@ -98,6 +98,14 @@ class DataTransformer:
         if train and param.HasField("random_aspect_ratio_param"):
             steps.append(RandomAspectRatio(param.random_aspect_ratio_param, self.crop))
         return steps
+
+    def border(self):
+        """The value of each channel where a border is added: its mean, or none."""
+        return [] if self.mean is None else self.mean.mean(axis=(1, 2)).clip(0, 255).tolist()
+
+    def padding(self):
+        """Steps that let a picture with labels of pixels be at least as large as the crop."""
+        return [PadTo(self.crop, self.border())] if all(self.crop) else []
 
     def for_batch(self, seed, number):
         """The transformer for this batch, of those that `seed` belongs to."""
@@ -233,11 +241,7 @@ class PairTransformer(DataTransformer):
                 "transform_param: ten_crop and test_size make several pictures of one, whose "
                 "labels would be several, too; leave them out"
             )
-        steps = super()._steps_before(param, train)
-        if all(self.crop):
-            means = [] if self.mean is None else self.mean.mean(axis=(1, 2)).clip(0, 255).tolist()
-            steps.append(PadTo(self.crop, means))
-        return steps
+        return super()._steps_before(param, train) + self.padding()
 
 
 _MIXING = "random_resize_param random_aspect_ratio_param distort_param warp_param".split()

@@ -31,8 +31,8 @@ class WayBack(Follower):
     def pad(self, window: Window) -> None:
         """Nothing, as of Boxes."""
 
-    def cut(self, window: Window) -> None:
-        """Follow a picture of which the part xmin, ymin, xmax, ymax is left."""
+    def cut(self, window: Window, pixels: Window | None = None) -> None:
+        """Follow a picture of which the part xmin, ymin, xmax, ymax is left, as Boxes do."""
         low, high = np.array(window).reshape(2, 2)
         self._follow(1 / (high - low), -low / (high - low))
 

@@ -5,6 +5,7 @@ from ...data.annotated import AnnotatedSource
 from ...data.annotated_transform import AnnotatedTransformer
 from ...data.box_labels import Fives, Numbers, Rows
 from ...data.label_map import class_names
+from ...data.pixel_labels import BoxesAndPixels, PixelLabels, pictures_of
 from ...data.sampler import JitterCrop, SampleCrop
 from ...errors import DataError
 from ...proto.caffe_pb2 import ResizeParameter
@@ -29,6 +30,7 @@ class AnnotatedData(Data):
 
     Top
         0: data, as Data's
+        1: with label_source, labels of pixels, batch_size x 1 x height x width; what follows is 2
         1: label (optional), 1 x 1 x boxes x 8, a row for each box in the batch: the number of its
            picture in the batch, its label, its instance, xmin, ymin, xmax, ymax in fractions of the
            sides, and whether it is difficult; without any box, one row of -1. With
@@ -37,7 +39,7 @@ class AnnotatedData(Data):
            no type of annotations, batch_size labels; the first record decides, unless anno_type
            is given
     Options (data_param)
-        source, backend, batch_size, prefetch, shuffle: as for Data
+        source, backend, batch_size, prefetch, shuffle, label_source, ignore_label: as for Data
     Options (annotated_data_param)
         batch_sampler: a random crop by constraints on what it has of the boxes; repeated: of the
             crops that all of them draw, one is taken
@@ -65,6 +67,7 @@ class AnnotatedData(Data):
         one has 32 around it, as there
     """
 
+    labeled = False  # whether records have a label of their picture; known once they are read
     emit = None  # where there is no emit_constraint
     more_options = ("transform_param", "annotated_data_param")
     ignored = {
@@ -87,9 +90,12 @@ class AnnotatedData(Data):
         "annotated_data_param.anno_type: LANE": _OTHER,
         "transform_param.resize_params": None,
         "data_param.label_boxes": "is for BoxData; write yolo_data_type: 1 for rows of boxes",
-        "data_param.label_source": "is for Data; a picture with boxes has its labels beside it",
         "data_param.balanced_batches": "a picture with boxes has no class; write shuffle: true",
     }
+
+    @property
+    def tops(self):
+        return (1, 3) if self.options.label_source else (1, 2)
 
     def setup(self, bottom_shapes):
         if self.param.annotated_data_param.yolo_data_type not in (0, 1):
@@ -106,12 +112,13 @@ class AnnotatedData(Data):
             )
         super().setup(bottom_shapes)
 
-    def open_source(self):
+    def open_pictures(self):
         source = AnnotatedSource.of_layer(self.param)
         names = self.label_map()
         source.known = set(names) if names else None
         if not self.param.annotated_data_param.HasField("anno_type"):
             source.labeled = source.label(0).of_picture is not None
+        self.labeled = source.labeled
         return source
 
     def make_transformer(self):
@@ -122,7 +129,14 @@ class AnnotatedData(Data):
             self.crop,
             self.emit,
             uncut=self.emit is not None,
+            pads=bool(self.options.label_source),
         )
+
+    def follower(self):
+        void = self.options.ignore_label
+        if not self.options.label_source:
+            return None
+        return lambda labels, shape: BoxesAndPixels(labels[0], PixelLabels(labels[1][0], void))
 
     def crop(self, resize):
         """The step that crops pictures before a resize_param, or None."""
@@ -151,19 +165,33 @@ class AnnotatedData(Data):
         """Nothing: decoding and labels are other things here."""
 
     def make_labels(self):
+        made = self.make_box_labels()
+        if not self.options.label_source:
+            return made
+        return lambda boxes: pictures_of([own.pixels for own in boxes]) + made(boxes)
+
+    def make_box_labels(self):
+        """What makes the arrays of the tops that tell of boxes, see `box_labels`."""
         options = self.param.annotated_data_param
-        if self.source and self.source.labeled:
+        if self.labeled:
             return Numbers()
         return Fives(MOST_BOXES, options.train_diffcult) if options.yolo_data_type else Rows()
 
     def top_shapes(self, data_shape):
         """Labels for all boxes of the first batch; each batch has its own number."""
-        first = range(self.options.batch_size)
-        boxes = sum(len(self.source.label(number)) for number in first)
-        return [data_shape, *self.loader.make_labels.shapes(len(first), boxes)]
+        first, source = range(self.options.batch_size), self.source
+        pictures = source.pictures if self.options.label_source else source
+        boxes = sum(len(pictures.label(number)) for number in first)
+        of_boxes = self.make_box_labels().shapes(len(first), boxes)
+        if not self.options.label_source:
+            return [data_shape, *of_boxes]
+        return [data_shape, (data_shape[0], 1, *data_shape[2:]), *of_boxes]
 
     def told_labels(self, batch):
-        return self.make_labels().shapes(batch, 0)[: self.num_tops - 1]
+        made = self.make_box_labels().shapes(batch, 0)
+        if self.options.label_source:
+            made = [(batch, 1, *self.told_size()), *made]
+        return made[: self.num_tops - 1]
 
     def class_names(self):
         path = self.param.annotated_data_param.label_map_file

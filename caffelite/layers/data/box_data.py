@@ -46,7 +46,10 @@ class BoxData(AnnotatedData):
         "annotated_data_param.yolo_data_jitter": "write batch_sampler",
         "annotated_data_param.train_diffcult": "labels say which boxes are difficult",
     }
-    refused = {"data_param.label_boxes": None}
+    refused = {
+        "data_param.label_boxes": None,
+        "data_param.label_source": "is for Data and AnnotatedData, which have a top for it",
+    }
     emit = EmitConstraint(emit_type=EmitConstraint.CENTER)
 
     def setup(self, bottom_shapes):
@@ -67,7 +70,7 @@ class BoxData(AnnotatedData):
             return super().crop(resize)
         return BoxCrop() if self.phase == TRAIN else None
 
-    def make_labels(self):
+    def make_box_labels(self):
         count = self.options.label_boxes
         if count:
             return Fives(count, difficult=True, flat=True)

@@ -92,9 +92,14 @@ class Data(PrefetchedLayer):
         self._warn(self.source)
 
     def open_source(self):
+        pictures = self.open_pictures()
         if not self.options.label_source:
-            return DatumSource.of_layer(self.param)
-        return DatumPairSource(DatumSource.of_layer(self.param), self.options.label_source)
+            return pictures
+        return DatumPairSource(pictures, self.options.label_source)
+
+    def open_pictures(self):
+        """The source of the database that has the pictures."""
+        return DatumSource.of_layer(self.param)
 
     def moot(self):
         alone = {"data_param.ignore_label": "it is of label_source"}
@@ -108,7 +113,7 @@ class Data(PrefetchedLayer):
         void = self.options.ignore_label
         if not self.options.label_source:
             return None
-        return lambda labels, shape: PixelLabels(labels[0], void)
+        return lambda labels, shape: PixelLabels(labels[1][0], void)
 
     def make_labels(self):
         return pictures_of if self.options.label_source else super().make_labels()
