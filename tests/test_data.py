@@ -1631,7 +1631,7 @@ def test_labels_of_16_bits_that_become_0_are_told(tmp_path, monkeypatch, caplog)
     assert "has 16 bits, of which the upper 8 are read, all 0: 3 becomes 0" in caplog.text
     np.testing.assert_array_equal(decode(tmp_path / "deep.png", INDICES)[0], labels)
     Image.fromarray(labels * 2).save(tmp_path / "deep.png")
-    with pytest.raises(DataError, match="has the label 400, expected up to 255"):
+    with pytest.raises(DataError, match="16 bits and the label 400, expected up to 255"):
         decode(tmp_path / "deep.png", INDICES)
     Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "color.png")
     with pytest.raises(DataError, match="is a picture in RGB, expected one with a palette"):

@@ -20,7 +20,7 @@ def run(args):
     from ..data.datum_encoder import DatumEncoder
     from ..data.image import format_of
 
-    for flag in ("crop", "palette_indices", "mixed_sizes"):
+    for flag in ("crop", "border", "palette_indices", "mixed_sizes"):
         if getattr(args, flag):
             raise UsageError(f"--{flag.replace('_', '-')} is not for pictures with boxes")
     if args.encode:

@@ -10,7 +10,7 @@ from ._flags import UsageError
 from ._pictures import picture_size
 
 _DEFAULTS = {
-    "root": None, "labels": None, "resize": None, "crop": False, "gray": False,
+    "root": None, "labels": None, "resize": None, "crop": False, "border": False, "gray": False,
     "palette_indices": False, "encode": None, "test": 0.0, "shuffle": True, "seed": 0,
     "skip_bad": False, "mixed_sizes": False,
 }  # fmt: skip
@@ -22,6 +22,7 @@ def add_arguments(parser):
     flag("--labels", metavar="FILE", help="names for the labels in a list, a line each")
     flag("--resize", type=picture_size, metavar="N|HxW", help="make all of this size [as they are]")
     flag("--crop", action="store_true", help="keep proportions, cut off what is over")
+    flag("--border", action="store_true", help="keep proportions, add black where it lacks")
     flag("--gray", action="store_true", help="store 1 channel, not blue, green and red")
     flag("--palette-indices", action="store_true", help="... of labels: the indices of a palette")
     flag("--encode", metavar="TYPE", help="store files of this type, png, jpg, ..., not pixels")
@@ -52,6 +53,16 @@ def refuse_flags(args):
             raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
 
 
+def check_size(args):
+    """Raise a UsageError for flags about --resize that do not fit it."""
+    if args.crop and not args.resize:
+        raise UsageError("--crop cuts off what is over --resize: give that, too")
+    if args.border and not args.resize:
+        raise UsageError("--border adds what a picture lacks of --resize: give that, too")
+    if args.crop and args.border:
+        raise UsageError("--crop cuts off, --border adds what is not there: give one of them")
+
+
 def run(args):
     from tqdm import tqdm
 
@@ -59,8 +70,7 @@ def run(args):
     from ..data.datum_encoder import DatumEncoder
     from ..data.image import INDICES, format_of
 
-    if args.crop and not args.resize:
-        raise UsageError("--crop cuts off what is over --resize: give that, too")
+    check_size(args)
     if args.encode:
         format_of(args.encode)
     start_logging(quiet=True, write=lambda line: tqdm.write(line, file=sys.stderr))
@@ -72,6 +82,7 @@ def run(args):
             color=INDICES if args.palette_indices else not args.gray,
             size=args.resize,
             cut=args.crop,
+            border=args.border,
             encoded=bool(args.encode),
             kind=args.encode or "",
             alike=True,

@@ -3,6 +3,9 @@
   caffelite dataset pictures --out data --resize 64 --test 0.2     a folder for each class
   caffelite dataset list.txt --root pictures --out data            lines NAME LABEL
   caffelite dataset VOCdevkit --out data                           pictures with boxes
+  caffelite dataset photos --label-pictures masks --out data       pictures and label pictures
+  caffelite dataset pairs.txt --label-pictures --out data          lines NAME LABEL_NAME
+  caffelite dataset VOC2012 --label-pictures --out data            VOC's ImageSets/Segmentation
   caffelite dataset mnist-5k --out data                            one of the data sets below
   caffelite dataset mnist-5k --pad 2 --out data/padded             32 x 32 pixels, not 28 x 28
   caffelite dataset check data/train_lmdb                          is it whole?
@@ -23,6 +26,16 @@ beyond it are cut off there. Pictures that cannot be read or have another size t
 and boxes of unknown classes, are an error, if --skip-bad does not leave them out. Corners are
 divided by the sides as they are, as in SSD; regions of a crowd, of COCO, become difficult boxes.
 
+Pictures with label pictures (a palette PNG, or a gray one; 255 is void) become pairs of databases,
+OUT/PART_lmdb and OUT/PART_labels_lmdb, records of which belong together: data_param { source:
+"data/train_lmdb" label_source: "data/train_labels_lmdb" } of a Data layer reads them. They are
+those of two folders, by the same names but for their endings, of a list, or of VOC's layout, whose
+val is for testing. Pictures keep their sizes, for nets that take any size with batch_size: 1, or
+for a crop_size, if --resize does not make them alike; --border then is void. Labels go to the
+nearest pixel. What is told are sizes, the share of each class, and of void. A label picture that is
+missing, has another size than its picture, three channels, more than 8 bits, or classes beyond
+--classes, or the names in --labels, is an error, if --skip-bad does not leave out the pair.
+
 `check` reads a database to its end, an LMDB or a LevelDB: every page, every key, every Datum, every
 picture in one. It says what it found; where something is wrong, it names the first faults and ends
 with exit code 1. Bytes of pixels that are others than were stored are no fault it can see in an
@@ -39,7 +52,7 @@ from ..data import made
 from ..glog import on_terminal
 from ..json_text import json_text
 from ..reading import integer
-from . import _dataset_boxes, _dataset_check, _dataset_pictures
+from . import _dataset_boxes, _dataset_check, _dataset_pictures, _dataset_pixels
 from ._flags import UsageError
 
 
@@ -57,6 +70,7 @@ def add_arguments(parser):
         flag(f"--{name}", type=_type(option), metavar=option.metavar, help=text)
     _dataset_pictures.add_arguments(parser.add_argument_group("your own pictures"))
     _dataset_boxes.add_arguments(parser.add_argument_group("pictures with boxes"))
+    _dataset_pixels.add_arguments(parser.add_argument_group("pictures with label pictures"))
 
 
 def _told():
@@ -91,9 +105,13 @@ def run(args):
     _refuse_flags_of_others(args, made.maker(args.source).OPTIONS if is_made else {})
     if args.form and (is_made or args.database is not None):
         raise UsageError(f"--form is for pictures with boxes, not for {args.source}")
+    if is_made or args.database is not None or args.label_pictures is None:
+        _dataset_pixels.refuse_flags(args)
     if args.database is not None:
         _dataset_pictures.refuse_flags(args)
         return _dataset_check.run(args)
+    if args.label_pictures is not None and not is_made:
+        return _dataset_pixels.run(args)
     if not is_made:
         from ..data import annotations
 

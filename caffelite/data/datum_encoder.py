@@ -9,7 +9,7 @@ from .. import reading
 from ..errors import DataError
 from ..proto.caffe_pb2 import Datum, ResizeParameter
 from .datum import from_pixels
-from .geometry import resized, within
+from .geometry import Resize, resized, window, within
 from .image import INDICES, decode
 from .image import encode as to_file
 from .image_list import read_picture
@@ -26,6 +26,7 @@ class DatumEncoder:
     dims : in proportion, the least that the shorter side has, and the most that the longer one has,
         0 for none; a `size` goes before them
     cut : keep proportions, and cut off what is over on two sides, instead of squeezing
+    border : keep proportions, and add a border, black, on two sides, instead of squeezing
     encoded : store files, not pixels
     kind : the files' type, "png", "jpg", ...; by default the one they have
     alike : make those files anew whose own channels are others than `color` says
@@ -35,13 +36,19 @@ class DatumEncoder:
     size: tuple | None = None
     dims: tuple = (0, 0)
     cut: bool = False
+    border: bool = False
     encoded: bool = False
     kind: str = ""
     alike: bool = False
 
-    def encode(self, path, label):
-        """(the Datum of a picture file, the pixels that its readers will see)."""
-        pixels = self._pixels(path)
+    def encode(self, path, label, follower=None):
+        """(the Datum of a picture file, the pixels that its readers will see).
+
+        A `follower`, its PixelLabels, follows the picture into its size.
+        """
+        pixels = self._pixels(path, follower)
+        if follower is not None:
+            follower.finish((0, 0, 1, 1), False, pixels.shape[1:])
         if not self.encoded:
             datum = from_pixels(pixels, label)
             datum.encoded = False
@@ -59,15 +66,23 @@ class DatumEncoder:
         data = to_file(pixels, kind)
         return Datum(data=data, label=label, encoded=True), decode(data)
 
-    def _pixels(self, path):
+    def _pixels(self, path, follower):
         if self.size is None and any(self.dims):
             pixels = decode(path, self.color)
             modes = [ResizeParameter.NEAREST] if self.color is INDICES else ()
             return resized(pixels, *within(pixels.shape, *self.dims), modes)
-        if self.size is None or not self.cut:
+        if self.size is None or not (self.cut or self.border):
             return read_picture(path, self.color, self.size)
         modes = [ResizeParameter.NEAREST] if self.color is INDICES else ()
-        return _cut(decode(path, self.color), *self.size, modes)
+        pixels = decode(path, self.color)
+        if self.border:
+            mode = ResizeParameter.FIT_LARGE_SIZE_AND_PAD
+            height, width = self.size
+            param = ResizeParameter(
+                height=height, width=width, resize_mode=mode, interp_mode=modes, pad_value=[0]
+            )
+            return Resize(param)(pixels, None, follower)
+        return _cut(pixels, *self.size, modes, follower)
 
     def encode_all(self, entries, path_of, label=None):
         """Yield (name, label, Datum, pixels, problem) for each (name, label), in their order.
@@ -84,20 +99,22 @@ class DatumEncoder:
             except (DataError, OSError) as problem:
                 return name, own, None, None, problem
 
-        return _in_order(one, entries)
+        return in_order(one, entries)
 
 
-def _cut(pixels, height, width, modes=()):
+def _cut(pixels, height, width, modes, follower):
     """As much of the picture's middle as has the proportions of height x width, in that size."""
     old_h, old_w = pixels.shape[1:]
     scale = max(height / old_h, width / old_w)
     h, w = max(1, round(height / scale)), max(1, round(width / scale))
     top, left = (old_h - h) // 2, (old_w - w) // 2
     middle = pixels[:, top : top + h, left : left + w]
+    if follower is not None:
+        follower.cut(window(top, left, h, w, pixels.shape))
     return resized(middle, height, width, modes)
 
 
-def _in_order(function, items):
+def in_order(function, items):
     """function(item) for each item, in order, computed by threads a little ahead."""
     threads = os.cpu_count() or 1
     pool, waiting = ThreadPoolExecutor(threads), deque()

@@ -15,6 +15,9 @@ INDICES = "indices"
 """A way to decode: pictures with a palette give their indices, gray ones their values, in which
 labels are kept; others are refused."""
 
+GRAY_LABELS = "gray labels"
+"""A way to decode: to gray, in whose values Caffe keeps labels; colors and 16 bits are refused."""
+
 _GRAY_MODES = ("1", "L", "LA")
 _DEEP_MODES = ("I", "F")  # and "I;16", "I;16B", ...: more than 8 bits a sample
 
@@ -25,20 +28,40 @@ def decode(encoded, color=None):
     They are what OpenCV reads. Channels are in its order: blue, green, red. `color` makes them 3
     (True) or 1 (False); None keeps gray, color, and color with alpha as they are. All are upright,
     and the upper 8 bits of 16, even with None, where OpenCV keeps them as they are stored. With
-    INDICES they are 1 channel of labels.
+    INDICES or GRAY_LABELS they are 1 channel of labels.
     """
     with opened_picture(encoded) as file:
-        if color is False:
+        to_gray = color is False or color is GRAY_LABELS
+        if to_gray:
             file.draft("L", None)  # a JPEG holds gray values as they are
         picture = upright(file)
+        if color is GRAY_LABELS:
+            _refuse_no_gray(picture)
         channels, (width, height) = _channels(picture, file.format, color), picture.size
         pixels = np.empty((channels, height, width), np.uint8)
         for (rows, columns), part in tiles(picture):
             fill = _fill_labels if color is INDICES else _fill
             fill(pixels[:, rows, columns], part)
-        if color is False:
+        if to_gray:
             tell_lost_labels(picture, pixels[0], encoded)
     return pixels
+
+
+def _refuse_no_gray(picture):
+    """Raise a DataError for a picture of labels whose gray of 8 bits would be other numbers."""
+    if _is_deep(picture) and picture.getextrema()[1]:
+        raise DataError(
+            "has 16 bits, of which the upper 8 would be read; expected labels of 8 bits, or write "
+            "palette_indices: true in transform_param, which reads labels up to 255"
+        )
+    if picture.mode in (*_GRAY_MODES, "P") or _is_deep(picture):
+        return
+    channels = np.asarray(_converted(picture, "RGB"))
+    if (channels != channels[:, :, :1]).any():
+        raise DataError(
+            f"is a picture in {picture.mode}, whose colors are no labels; expected a gray one, or, "
+            "with palette_indices: true in transform_param, one with a palette"
+        )
 
 
 def tell_lost_labels(picture, gray, source):
@@ -84,7 +107,12 @@ def _channels(picture, format, color):
     if deep and not (mode.startswith("I;16") or (mode, format) == ("I", "PNG")):
         raise DataError(f"picture has {mode} samples, expected 8 or 16 bits a sample")
     if color is INDICES and mode not in (*_GRAY_MODES[:2], "P") and not deep:
-        raise DataError(f"is a picture in {mode}, expected one with a palette, or gray, of labels")
+        raise DataError(
+            f"is a picture in {mode}, expected one with a palette, or gray, of labels; where its "
+            'channels are alike, convert("L") of Pillow makes it gray'
+        )
+    if color is INDICES and format == "JPEG":
+        raise DataError("is a JPEG, which keeps no number exactly; expected a PNG of labels")
     if color is not None:
         return 3 if color is True else 1
     return 1 if deep else 4 if _is_transparent(picture) else 1 if mode in _GRAY_MODES else 3
@@ -111,7 +139,10 @@ def _fill(pixels, picture):
 def _fill_labels(pixels, picture):
     values = np.asarray(picture)
     if values.max() > 255:
-        raise DataError(f"has the label {values.max()}, expected up to 255")
+        raise DataError(
+            f"has {'16 bits and ' if _is_deep(picture) else ''}the label {values.max()}, expected "
+            "up to 255; labels are 8 bits, numbers of classes from 0 on, with 255 for none"
+        )
     pixels[0] = values
 
 

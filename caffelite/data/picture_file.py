@@ -79,14 +79,19 @@ def is_picture_name(name):
 def opened_picture(encoded):
     """A picture in a file, or in bytes, as Pillow's image, whose pixels are not decoded yet.
 
-    Whatever a decoder raises within is a DataError. It does not name the file: the caller does.
+    Whatever a decoder raises within is a DataError; what is raised as one is left as it is. It does
+    not name the file: the caller does.
     """
     opened_file = _file(encoded)
     try:
         with opened_file as file:
-            yield _picture(file, encoded)
-    except DataError as problem:
-        raise DataError(f"no picture that can be decoded: {problem}") from None
+            try:
+                picture = _picture(file, encoded)
+            except DataError as problem:
+                raise DataError(f"no picture that can be decoded: {problem}") from None
+            yield picture
+    except DataError:
+        raise
     except Exception as problem:  # on damaged files decoders raise nearly anything
         raise DataError(f"no picture that can be decoded: {_reason(problem)}") from None
 

@@ -29,6 +29,7 @@ class VocPairSource(Source):
     """
 
     LIST, PICTURE = "ImageSets/Segmentation/{}.txt", "JPEGImages/{}.jpg"
+    LABELS = "SegmentationClass/{}.png"
 
     def __init__(self, folder, split, draws=False, draw_seed=None):
         self.folder, self.draws, self.draw_seed = folder, draws, draw_seed
@@ -74,7 +75,7 @@ class VocPairSource(Source):
         return os.path.join(self.folder, pattern.format(name))
 
     def _labels(self, name):
-        path = self._place("SegmentationClass/{}.png", name)
+        path = self._place(self.LABELS, name)
         try:
             return decode(path, INDICES)
         except DataError as problem:
@@ -87,7 +88,7 @@ class SbddPairSource(VocPairSource):
     They need scipy.  Hariharan, Arbelaez, Bourdev, Maji, Malik 2011
     """
 
-    LIST, PICTURE = "{}.txt", "img/{}.jpg"
+    LIST, PICTURE, LABELS = "{}.txt", "img/{}.jpg", "cls/{}.mat"
 
     def _labels(self, name):
         try:
@@ -95,7 +96,7 @@ class SbddPairSource(VocPairSource):
         except ImportError:
             words = "labels of SBDD are .mat files, which need scipy: pip install scipy"
             raise DataError(words) from None
-        path = self._place("cls/{}.mat", name)
+        path = self._place(self.LABELS, name)
         try:
             labels = loadmat(path)["GTcls"][0]["Segmentation"][0]
         except Exception as problem:  # of a file of others, whatever scipy makes of it

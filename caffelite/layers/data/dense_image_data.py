@@ -1,6 +1,6 @@
 import copy
 
-from ...data.image import INDICES
+from ...data.image import GRAY_LABELS, INDICES
 from ...data.image_pairs import ImagePairSource
 from ...data.pixel_labels import PixelLabels, pictures_of
 from ...data.transform import PairTransformer
@@ -50,7 +50,7 @@ class DenseImageData(ImageData):
         indices = self.param.transform_param.palette_indices
         return {
             "shuffle": self.options.shuffle,
-            "labels_as": INDICES if indices else False,
+            "labels_as": INDICES if indices else GRAY_LABELS,
             "root_of_labels": self.options.root_folder_label,
             "label_divide_factor": self.options.label_divide_factor,
         }
