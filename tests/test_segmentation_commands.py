@@ -58,6 +58,16 @@ def test_weights_of_classes_are_the_median_frequency_by_theirs(capsys):
     assert loss.weight_by_label_freqs and loss.ignore_label == 255
     err = told(capsys, "class_weighting", "db", "--classes=2", code=1)
     assert "has the label 3, but --classes says 2" in err
+    assert "--classes must be at least 1" in told(
+        capsys, "class_weighting", "db", "--classes=0", code=2
+    )
+
+
+@pytest.mark.parametrize("command", ["class_weighting", "stride_ceiling"])
+def test_labels_of_which_none_counts_are_told(command, capsys):
+    pictures([[255, 255]], [[255], [255]])
+    err = told(capsys, command, "labels", code=1)
+    assert err == "labels: no pixel has a label but 255, which is void\n"
 
 
 def test_bad_label_pictures_are_named(capsys):

@@ -13,7 +13,7 @@ SoftmaxWithLoss layer.
 """
 
 from ..json_text import json_text
-from ._flags import int32
+from ._flags import UsageError, int32
 
 
 def add_arguments(parser):
@@ -34,12 +34,14 @@ def run(args):
     from ..data.label_pictures import ClassPixels
     from ..errors import DataError
 
+    if args.classes is not None and args.classes < 1:
+        raise UsageError(f"--classes must be at least 1, not {args.classes}")
     pixels = ClassPixels()
     for labels in read_labels(args):
         pixels.add(labels, args.void)
     found = len(pixels.own)
     if not found:
-        raise DataError(f"{args.labels}: no pixel has a label but {args.void}, which is void")
+        raise only_void(args)
     if args.classes is not None and args.classes < found:
         raise DataError(
             f"{args.labels}: has the label {found - 1}, but --classes says {args.classes}; labels "
@@ -57,6 +59,13 @@ def run(args):
         print(f"  class_weighting: {weight:.6g}{none}")
     print(f"  ignore_label: {args.void}\n}}")
     return 0
+
+
+def only_void(args):
+    """The error of label pictures of which no pixel counts."""
+    from ..errors import DataError
+
+    return DataError(f"{args.labels}: no pixel has a label but {args.void}, which is void")
 
 
 def read_labels(args, count=None):

@@ -14,7 +14,7 @@ follow. The second is higher, and nearer to the best there is; a net may come to
 
 from ..json_text import json_text
 from ._flags import UsageError, int32
-from .class_weighting import add_label_flags, read_labels
+from .class_weighting import add_label_flags, only_void, read_labels
 
 STEPS = 40, 80  # by cross entropy, by overlap
 
@@ -39,6 +39,8 @@ def run(args):
     if args.count is not None and args.count < 1:
         raise UsageError(f"--count must be at least 1, not {args.count}")
     pictures = list(read_labels(args, args.count))
+    if all((labels == args.void).all() for labels in pictures):
+        raise only_void(args)
     found = []
     for stride in strides:
         bar = partial(tqdm, desc=f"stride {stride}", leave=False, disable=not on_terminal())
