@@ -15,6 +15,7 @@ from caffelite.errors import DataError, NetError
 from caffelite.layers.base import TEST, TRAIN
 from caffelite.testing import make_layer
 
+PADDED = "resize_mode: FIT_LARGE_SIZE_AND_PAD"
 HEIGHT, WIDTH = 40, 56
 
 
@@ -153,6 +154,19 @@ def test_deeplabs_layer():
     assert (labels[:, :, 40:] == 254).all() and (labels[:, :, :40] < 2).all()
     assert (x[:, :, 40:] == 0).all()
     assert np.array_equal(x[:, :1, :40] > 0, labels[:, :, :40])
+
+
+def test_deeplabs_layer_tells_the_size_of_what_was_resized():
+    """Not of the file: once it fills all, once 30 columns, with a border above and below."""
+    for more, there in (
+        ("resize_param { height: 80 width: 120 }", (80, 120)),
+        (f"resize_param {{ height: {HEIGHT} width: 30 {PADDED} }}", (HEIGHT * 30 // WIDTH, 30)),
+    ):
+        made, _, top = layer(more, "ImageSegData", "label_type: PIXEL", TEST, tops=3)
+        made.forward([], top)
+        counted = top[1].data[0, 0] != 255
+        assert (counted.any(1).sum(), counted.any(0).sum()) == there
+        assert tuple(top[2].data.ravel()) == there
 
 
 def test_deeplabs_layer_without_labels():

@@ -60,20 +60,32 @@ class PixelLabels(Follower):
 
     def picture(self, factor=1):
         """The labels of the picture as it is now, 1 x height x width; 1 for `factor` pixels."""
-        height, width = (side // factor for side in self.size)
-        if not self._moves and (height, width) == self.labels.shape:
+        size = tuple(side // factor for side in self.size)
+        if not self._moves and size == self.labels.shape:
             return self.labels[None]
+        y, x, inside = self._places(*size)
+        rows, columns = (
+            (each * side).astype(int).clip(0, side - 1)
+            for each, side in zip((y, x), self.labels.shape, strict=True)
+        )
+        return np.where(inside, self.labels[rows, columns], self.void)[None]
+
+    def there(self):
+        """(rows, columns) of the picture as it is now that have something of the one it was."""
+        if not self._moves:
+            return self.size
+        inside = self._places(*self.size)[2]
+        return inside.any(axis=1).sum(), inside.any(axis=0).sum()
+
+    def _places(self, height, width):
+        """(y, x, inside): where so many rows and columns were, and whether that is in there."""
         y, x = np.indices((height, width))
         y, x = (y + 0.5) / height, (x + 0.5) / width
         inside = np.ones((height, width), bool)
         for move in reversed(self._moves):
             y, x = move(y, x)
             inside &= (y >= 0) & (y < 1) & (x >= 0) & (x < 1)
-        rows, columns = (
-            (each * side).astype(int).clip(0, side - 1)
-            for each, side in zip((y, x), self.labels.shape, strict=True)
-        )
-        return np.where(inside, self.labels[rows, columns], self.void)[None]
+        return y, x, inside
 
 
 class BoxesAndPixels(Boxes):

@@ -18,7 +18,8 @@ class ImageSegData(DenseImageData):
         0: data, batch_size x channels x height x width, blue first
         1: labels, batch_size x 1 x height x width: the indices of pictures with a palette, or gray
            values; ignore_label where there is no picture
-        2: batch_size x 1 x 1 x 2: height and width of each picture, as far as it is there
+        2: batch_size x 1 x 1 x 2: how many rows and columns of data have something of the picture,
+           and not of a border alone
     Options (image_data_param)
         source: text file with a line NAME LABEL_NAME for each pair, or NAME alone
         label_type: PIXEL; NONE: lines are names alone, and no pixel has a label; IMAGE is refused,
@@ -83,7 +84,9 @@ class ImageSegData(DenseImageData):
 
     def follower(self):
         void = self.options.ignore_label
-        return lambda labels, shape: _Sized(shape[1:], labels, void)
+        return lambda labels, shape: PixelLabels(
+            np.full(shape[1:], void) if labels is None else labels[0], void
+        )
 
     def make_labels(self):
         return lambda labels: [
@@ -96,18 +99,6 @@ class ImageSegData(DenseImageData):
 
     def told_labels(self, batch):
         return [*super().told_labels(batch)[:1], (batch, 1, 1, 2)][: self.num_tops - 1]
-
-
-class _Sized(PixelLabels):
-    """PixelLabels of a picture of this (height, width); of none, all are `void`."""
-
-    def __init__(self, size, labels, void):
-        super().__init__(np.full(size, void) if labels is None else labels[0], void)
-        self.first_size = size
-
-    def there(self):
-        """Its sides, as far as they are in the picture at the end."""
-        return [min(pair) for pair in zip(self.first_size, self.size, strict=True)]
 
 
 class _Unlabelled(ImageListSource):
