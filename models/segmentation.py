@@ -7,9 +7,9 @@ from caffelite.models.blocks import (
     MSRA,
     VGG_16,
     XAVIER,
-    average_pool,
     conv,
     dropout,
+    gaussian,
     max_pool,
     relu,
     vgg_stage,
@@ -198,8 +198,16 @@ def batch_normalized(n, name, bottom, width, size, relu=None, param=BN_RATES):
     Into that scale the statistics of the whole training set are folded.
     """
     n[name] = conv(bottom, width, size, MSRA, pad=size // 2)
-    top = n[f"{name}_bn"] = L.BN(
-        n[name],
+    top = n[f"{name}_bn"] = of_batches(n, n[name], param)
+    if relu:
+        top = n[relu] = L.ReLU(top, in_place=True)
+    return top
+
+
+def of_batches(n, bottom, param=BN_RATES):
+    """SegNet's BN in place."""
+    return L.BN(
+        bottom,
         in_place=True,
         **({"param": param} if param else {}),
         bn_param={
@@ -208,9 +216,6 @@ def batch_normalized(n, name, bottom, width, size, relu=None, param=BN_RATES):
             **({} if "label" in n.tops else {"bn_mode": P.BN.INFERENCE}),
         },
     )
-    if relu:
-        top = n[relu] = L.ReLU(top, in_place=True)
-    return top
 
 
 def masked_pool(n, name, bottom):
@@ -224,6 +229,18 @@ def unpool(n, name, bottom, mask, sides=None):
     size = {"upsample_h": sides[0], "upsample_w": sides[1]} if sides else {}
     n[name] = L.Upsample(bottom, mask, scale=2, **size)
     return n[name]
+
+
+# ENet
+
+CITYSCAPES = 19  # classes; pixels of none have the label 255
+
+
+def cityscapes():
+    """Roads of European cities, at half their size; lists as ENet's authors for Caffe have them."""
+    size = {"new_height": 512, "new_width": 1024}
+    lists = "train_fine_cityscapes.txt", "val_fine_cityscapes.txt"
+    return Pairs("data/cityscapes", *lists, (3, 1), options=size)
 
 
 # DeepLab
@@ -243,8 +260,23 @@ def dilated_vgg(n):
         spread = {"pad": 2, "dilation": 2} if stage == 5 else {}
         top = vgg_stage(n, stage, top, widths, **spread)
         top = n[f"pool{stage}"] = max_pool(top, 3, 2 if stage < 4 else 1, pad=1)
-    n.pool5a = average_pool(top, 3, 1, pad=1)
-    return n.pool5a
+    return top
+
+
+def dense_dilated(n, number, bottom, spread):
+    """fc6 and fc7 with 1,024 maps, windows of 3 x 3 places so far apart, and scores of VOC.
+
+    `number` stands behind the names of all.
+    """
+    top = bottom
+    for layer, size, options in ((6, 3, {"pad": spread, "dilation": spread}), (7, 1, {})):
+        name = f"{layer}{number}"
+        n[f"fc{name}"] = conv(top, 1024, size, XAVIER, **options)
+        n[f"relu{name}"] = relu(n[f"fc{name}"])
+        top = n[f"drop{name}"] = dropout(n[f"relu{name}"], 0.5)
+    rates = [{"lr_mult": 10}, {"lr_mult": 20, "decay_mult": 0}]
+    top = n[f"fc8_voc12{number}"] = conv(top, VOC, 1, gaussian(0.01), param=rates)
+    return top
 
 
 def deeplab_loss(n, scores):

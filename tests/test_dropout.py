@@ -1,8 +1,9 @@
-"""What a table row cannot say of Dropout and SeLuDropout: their masks."""
+"""What a table row cannot say of Dropout, SpatialDropout and SeLuDropout: their masks."""
 
 import numpy as np
 import pytest
 
+from caffelite.errors import NetError
 from caffelite.testing import TEST, TRAIN, make_layer
 
 OPTIONS = {
@@ -59,3 +60,46 @@ def test_selu_dropout_keeps_mean_and_variance():
     top[0].diff[...] = 1
     layer.backward(top, [True], bottom)
     np.testing.assert_allclose(bottom[0].diff, np.where(dropped, 0, a))
+
+
+SPATIAL = "spatial_dropout_param { dropout_ratio: 0.25 }"
+
+
+def enets(param_str):
+    names = 'module: "spatial_dropout" layer: "SpatialDropoutLayer"'
+    return f'python_param {{ {names} param_str: "{param_str}" }}'
+
+
+@pytest.mark.parametrize(
+    "kind, options",
+    [("SpatialDropout", SPATIAL), ("Python", enets("{'phase': 'TRAIN', 'p': '0.25'}"))],
+)
+def test_spatial_dropout_drops_whole_channels_of_each_sample(kind, options):
+    x = np.ones((40, 50, 2, 3))
+    layer, bottom, top = make_layer(kind, [x], options, TRAIN, seed=1)
+    layer.forward(bottom, top)
+    mask = top[0].data.copy()
+    assert (mask == mask[:, :, :1, :1]).all()
+    np.testing.assert_allclose(np.unique(mask.round(6)), [0, 4 / 3], 1e-5)
+    assert abs((mask == 0).mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 2000)
+    assert (mask[1:, :, 0, 0] != mask[:-1, :, 0, 0]).any(axis=1).all()
+    top[0].diff[...] = 1
+    layer.backward(top, [True], bottom)
+    np.testing.assert_allclose(bottom[0].diff, mask, 1e-5)
+
+
+@pytest.mark.parametrize("phase, net", [("TEST", TRAIN), ("TEST", TEST), ("TRAIN", TEST)])
+def test_enets_layer_scales_where_it_drops_nothing(phase, net):
+    options = enets(f"{{'phase': '{phase}', 'p': 0.1}}")
+    x = np.arange(12.0).reshape(1, 3, 2, 2)
+    layer, bottom, top = make_layer("Python", [x], options, net)
+    layer.forward(bottom, top)
+    np.testing.assert_allclose(top[0].data, x / 0.9, 1e-6)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{'p': 0.1}", "{'phase': 'TRAIN', 'p': 1}", "{'phase': 'A', 'p': 0.1}"]
+)
+def test_enets_layer_says_what_its_param_str_is_to_be(text):
+    with pytest.raises(NetError, match="param_str: expected a dict of Python, with 'phase'"):
+        make_layer("Python", [(1, 3, 2, 2)], enets(text), TRAIN)

@@ -56,7 +56,7 @@ NOT_COMPARED = {
         *["DetectionEvaluate", "DetectionLoss", "EvalDetection", "RegionLoss", "Yolov3"],
         *["YoloDetectionOutput", "Yolov3DetectionOutput"],
     ],
-    "draws its own random numbers": ["Dropout", "SeLuDropout"],
+    "draws its own random numbers": ["Dropout", "SeLuDropout", "SpatialDropout"],
     "a measure that none has": ["SegAccuracy"],
     "a term or two of arithmetic, in tests/cases": ["STLoss", "LocLoss", "PowerFile"],
     "computes what its user wrote": ["Python"],

@@ -285,7 +285,6 @@ IN_SOLVERS = {n.partition(".")[2] for n in WORDS if n.startswith("SolverParamete
 # Types of layers that are not here -> whose they are.
 TYPES = {
     "DetectNetTransformation": NVCAFFE,
-    "SpatialDropout": INTEL,
     "ContinuationIndicator": INTEL,
     "MnActivation": INTEL,
     "AssistedExcitation": YOLO,

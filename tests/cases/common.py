@@ -65,6 +65,14 @@ case("Dropout", [(3, 4)], "dropout_param { dropout_ratio: 1 }", error="dropout_r
 case("Dropout", [(3, 4)], "dropout_param { dropout_ratio: -0.1 }", error="dropout_ratio is -0.1")
 
 
+case("SpatialDropout", [(3, 4, 2, 5)], phase=TEST, expect=lambda x: x)
+case("SpatialDropout", [(3, 4, 2, 5)])
+case("SpatialDropout", [(3, 4)], "spatial_dropout_param { dropout_ratio: 0.8 }")
+case("SpatialDropout", [(3,)], "spatial_dropout_param { dropout_ratio: 0 }", expect=lambda x: x)
+case("SpatialDropout", [(3, 4)], "spatial_dropout_param { dropout_ratio: 1 }",
+     error="dropout_ratio is 1, expected at least 0")  # fmt: skip
+
+
 case("SeLuDropout", [(3, 4, 5)], phase=TEST, expect=lambda x: x)
 case("SeLuDropout", [(3, 4, 5)])
 case("SeLuDropout", [(3, 4, 5)], "selu_dropout_param { dropout_ratio: 0 }", expect=lambda x: x)

@@ -42,10 +42,14 @@ class Dropout(Elementwise):
             return one / kept if self.drops else one
         return one if self.drops else kept
 
+    def drawn_shape(self, shape):
+        """The shape of what is drawn for x of this shape; it spreads over x."""
+        return shape
+
     def forward(self, bottom, top):
         x, y = bottom[0].data, top[0].data
         if self.drops:
-            chance = self.random().random(x.shape, np.float32)
+            chance = self.random().random(self.drawn_shape(x.shape), np.float32)
             self.position += 1
             self.scale = np.multiply(chance >= self.options.dropout_ratio, self.factor)
         else:

@@ -120,8 +120,9 @@ class Python(base.Layer):
     Options (python_param)
         module: Python module with the class; imported already, or allowed by
             caffelite.allow_python("MODULE"), --allow-python MODULE or --import MODULE
-        layer: name of the class; VOCSegDataLayer and SBDDSegDataLayer of FCN's voc_layers are here
-            already, and are taken where that module is neither imported nor allowed
+        layer: name of the class; VOCSegDataLayer and SBDDSegDataLayer of FCN's voc_layers, and
+            SpatialDropoutLayer of ENet's spatial_dropout, are here already, and are taken where
+            that module is neither imported nor allowed
         param_str: text for the class, its `self.param_str`
         share_in_parallel: does nothing
     """
@@ -141,12 +142,14 @@ class Python(base.Layer):
     @classmethod
     def for_param(cls, param):
         """Of the layers of others' modules that are here, too, where the module is not."""
-        from ..data._voc_layers import STAND_INS
+        from ..common import _spatial_dropout_layer
+        from ..data import _voc_layers
 
         module, layer = param.python_param.module, param.python_param.layer
         if module in sys.modules or is_allowed(module):
             return cls
-        return STAND_INS.get((module, layer), cls)
+        stand_ins = _voc_layers.STAND_INS | _spatial_dropout_layer.STAND_INS
+        return stand_ins.get((module, layer), cls)
 
     def setup(self, bottom_shapes):
         layer_class = self._find_class()
