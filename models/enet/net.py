@@ -11,8 +11,8 @@ from caffelite.models.blocks import MSRA, concat, conv_without_bias, max_pool, r
 from caffelite.models.program import Program
 from caffelite.models.segmentation import (
     CITYSCAPES,
-    classify_pixels,
     cityscapes,
+    classify_pixels,
     masked_pool,
     of_batches,
     unpool,
