@@ -677,3 +677,91 @@ evaluate(found=DETECTED[..., 1:], error='"x0" has shape (1, 1, 9, 6), expected (
 evaluate(truth=RIGHT[..., 1:], error='"x1" has shape (1, 1, 4, 7), expected (1, 1, boxes, 8)')
 evaluate(found=DETECTED * [1, 0, 1, 1, 1, 1, 1], error="expected numbers, and another label than 0")
 evaluate(truth=RIGHT * [1, 0, 1, 1, 1, 1, 1, 1], error="expected another label than 0")
+
+# Regions of interest
+
+CORNERS = [[3, 2, 13, 9], [-5, 4, 6, 40], [8.4, 1.6, 2, 0.9], [60, 60, 90, 70], [0, 0, 0, 0]]
+
+
+def regions(generator, shape):
+    """On map 0: in the map, beyond it, turned around, outside, and of a single pixel."""
+    return np.insert(CORNERS, 0, 0, axis=1).reshape(shape)
+
+
+POOL = "pooled_h: 3 pooled_w: 2 spatial_scale: 0.25"
+MAPS = [(2, 3, 6, 7), (5, 5)]
+ROIS = dict(values={1: regions}, empty=False)
+
+case(
+    "ROIPooling",
+    MAPS,
+    f"roi_pooling_param {{ {POOL} }}",
+    expect=partial(ref.roi_pooling, grid=(3, 2), scale=0.25),
+    distinct=True,
+    **ROIS,
+)
+case(
+    "ROIPooling",
+    [MAPS[0], (5, 5, 1, 1)],
+    "roi_pooling_param { pooled_size: 2 }",
+    expect=partial(ref.roi_pooling, grid=(2, 2), scale=1),
+    distinct=True,
+    **ROIS,
+)
+case(
+    "ROIAlign",
+    MAPS,
+    f"roi_align_param {{ {POOL} }}",
+    expect=partial(ref.roi_align, grid=(3, 2), scale=0.25),
+    **ROIS,
+)
+case(
+    "ROIAlign",
+    MAPS,
+    f"roi_align_param {{ {POOL} sampling_ratio: 2 }}",
+    expect=partial(ref.roi_align, grid=(3, 2), scale=0.25, samples=2),
+    **ROIS,
+)
+case(
+    "PSROIPooling",
+    [(2, 27, 6, 7), (5, 5)],
+    "psroi_pooling_param { output_dim: 3 group_size: 3 spatial_scale: 0.25 }",
+    expect=partial(ref.psroi_pooling, size=3, scale=0.25),
+    **ROIS,
+)
+for type, options, error in (
+    ("ROIPooling", "", "pooled_h or pooled_w is missing: bins of a region, 1 or more"),
+    ("ROIPooling", "roi_pooling_param { pooled_h: 7 }", "pooled_h or pooled_w is missing"),
+    ("ROIPooling", "roi_pooling_param { pooled_size: [1, 2, 3] }", "3 entries, expected 1 or 2"),
+    ("ROIPooling", "roi_pooling_param { pooled_size: 7 pooled_w: 7 }", "expected one of the form"),
+    ("ROIAlign", "roi_align_param { pooled_h: 7 pooled_w: 7 spatial_scale: 0 }", "is 0, expected "),
+    ("ROIAlign", f"roi_align_param {{ {POOL} sampling_ratio: 1000000 }}", "expected at most 1000"),
+    ("PSROIPooling", "", "spatial_scale is missing, expected a number above 0"),
+    (
+        "PSROIPooling",
+        "psroi_pooling_param { output_dim: 3 group_size: 3 spatial_scale: -1 }",
+        "spatial_scale is -1, expected",
+    ),
+    (
+        "PSROIPooling",
+        "psroi_pooling_param { output_dim: 3 group_size: 3 spatial_scale: 1 }",
+        "expected 27 channels: output_dim, 3, for each of 3 x 3 bins of group_size 3",
+    ),
+):
+    case(type, MAPS, options, values={1: regions}, error=error)
+pool = partial(case, "ROIPooling", options=f"roi_pooling_param {{ {POOL} }}")
+pool([(2, 3, 6), (5, 5)], error='bottom[0] "x0" has shape (2, 3, 6), expected (N, C, height, wid')
+pool([(2, 3, 6, 7), (5, 4)], error="expected (regions, 5): map, xmin, ymin, xmax, ymax")
+for row, error in (
+    (
+        [2, 1, 1, 2, 2],
+        "row 1 is (2, 1, 1, 2, 2), expected to begin with the number of a map, 0 to ",
+    ),
+    ([-1, 1, 1, 2, 2], "number of a map, 0 to 1, one of bottom[0]"),
+    ([0.5, 1, 1, 2, 2], "number of a map"),
+    ([np.nan, 1, 1, 2, 2], "number of a map"),
+    ([0, 1, np.nan, 2, 2], "row 1 is (0, 1, nan, 2, 2), expected corners that are near the pictu"),
+    ([0, 1, 1, np.inf, 2], "the net has diverged; go back to an earlier snapshot"),
+    ([0, 1, 1, 1e9, 2], "expected corners that are near the picture"),
+):
+    pool(MAPS, values={1: [[0, 1, 1, 2, 2], row]}, error=error)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from . import boxes as geometry
+from . import rois as pooling
 
 
 def prior_box(features, picture, min_size, max_size=(), ratios=(), step=None, offset=0.5,
@@ -116,3 +117,37 @@ def detection_evaluate(found, truth, classes, threshold=0.5, difficult=True):
             rows.append((image, label, score, best not in taken, best in taken))
             taken.add(best)
     return np.array([[rows]], np.float64)
+
+
+def pooled(spans, forward, maps, rois, grid, scale, channels, *more):
+    """Regions of interest, pooled by the twins of kernels."""
+    rois = rois.reshape(-1, 5)
+    rows, columns = (
+        spans(rois[:, 1 + axis], rois[:, 3 + axis], scale, bins, *more, maps.shape[2 + 1 - axis])
+        for axis, bins in zip((1, 0), grid, strict=True)
+    )
+    y = np.empty((len(rois), channels, *grid))
+    forward(maps, rois[:, 0].astype(int), rows, columns, y)
+    return y
+
+
+def roi_pooling(maps, rois, grid, scale):
+    def forward(*given):
+        pooling.max_forward(*given, np.empty_like(given[-1]))
+
+    return pooled(pooling.max_spans, forward, maps, rois, grid, scale, maps.shape[1])
+
+
+def psroi_pooling(maps, rois, size, scale):
+    spans, forward = pooling.average_spans, pooling.average_forward
+    return pooled(spans, forward, maps, rois, (size, size), scale, maps.shape[1] // size**2)
+
+
+def roi_align(maps, rois, grid, scale, samples=0):
+    """With the weights of all cells along either axis."""
+
+    def forward(maps, image, rows, columns, y):
+        y[...] = np.einsum("rchw,rih,rjw->rcij", maps[image], rows, columns)
+
+    spans = pooling.align_spans
+    return pooled(spans, forward, maps, rois, grid, scale, maps.shape[1], samples)
