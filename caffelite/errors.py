@@ -15,6 +15,7 @@ class CaffeliteError(RuntimeError):
     file, line, column : where the mistake is, as far as that is known, else "" and 0
     layer, layer_type : the name and type of the layer that it is about; None, "" if it is none
     blob : the name of the blob that it is about, "" if it is none
+    item : which sample of that blob it is about, counted from 0 in a batch; None if it is none
     words : what is wrong, without file, line and layer
     """
 
@@ -27,12 +28,19 @@ class CaffeliteError(RuntimeError):
         layer: str | None = None,
         layer_type: str = "",
         blob: str = "",
+        item: int | None = None,
     ) -> None:
         self.file, self.line, self.column = file, line, column
-        self.layer, self.layer_type, self.blob = layer, layer_type, blob
+        self.layer, self.layer_type, self.blob, self.item = layer, layer_type, blob, item
         self.words = str(args[0]) if args else ""
         at = place(file, line, column, layer, layer_type)
         super().__init__(*[f"{at}: {self.words}", *args[1:]] if at else args)
+
+    def with_more(self, words: str) -> "CaffeliteError":
+        """The same error, with more words behind its own."""
+        at = {"file": self.file, "line": self.line, "column": self.column, "blob": self.blob}
+        more = {"layer": self.layer, "layer_type": self.layer_type, "item": self.item}
+        return type(self)(f"{self.words}; {words}", **at, **more)
 
     @property
     def without_line(self) -> str:

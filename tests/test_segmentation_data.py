@@ -13,6 +13,7 @@ from caffelite.data.lmdb import LmdbWriter
 from caffelite.data.pixel_labels import BoxesAndPixels, PixelLabels
 from caffelite.errors import DataError, NetError
 from caffelite.layers.base import TEST, TRAIN
+from caffelite.net import Net
 from caffelite.testing import make_layer
 
 PADDED = "resize_mode: FIT_LARGE_SIZE_AND_PAD"
@@ -263,3 +264,31 @@ def test_colors_are_no_gray_labels():
     with pytest.raises(DataError, match="0_labels.png.*has 16 bits, of which the upper 8 would be"):
         made, _, top = layer("")
         made.forward([], top)
+
+
+NET = """layer { name: "data" type: "%s" top: "data" top: "label" %s }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 2 kernel_size: 1 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "conv" bottom: "label" top: "loss"
+  loss_param { ignore_label: 255 } }
+%s"""
+ACCURACY = 'layer { name: "a" type: "Accuracy" bottom: "conv" bottom: "label" top: "a" }'
+
+
+@pytest.mark.parametrize("more", ["", ACCURACY])  # with which there is a Split
+def test_a_class_that_the_net_does_not_have_is_told_with_its_picture(more):
+    labels = [np.asarray(Image.open(f"{k}_labels.png"))[None].copy() for k in range(2)]
+    labels[1][0, 7, 9] = 2
+    databases(labels)
+    Image.fromarray(labels[1][0]).save("1_labels.png")
+    listed = 'dense_image_data_param { source: "list.txt" batch_size: 2 }'
+    listed += " transform_param { palette_indices: true }"
+    for type, options, name in (
+        ("Data", PAIR % "", r'pictures: record 1 \(key "00000001"\)'),
+        ("DenseImageData", listed, 'list.txt:2: "1.png"'),
+    ):
+        Path("net.prototxt").write_text(NET % (type, options, more))
+        net = Net("net.prototxt", TRAIN)
+        said = r"net.prototxt:\d+: .*SoftmaxWithLoss.* holds the label 2 at \[1, 0, 7, 9\]: .*"
+        with pytest.raises(NetError, match=said + f"; it is that of {name}"):
+            net.forward()

@@ -445,6 +445,10 @@ class Layer:
         """Go to a position of the layer's random or data stream, to resume a run."""
         self.position = position
 
+    def sample_name(self, item: int) -> str:
+        """What the sample `item` of the batch that it delivered last is called, or ""."""
+        return ""
+
     def close(self) -> None:
         """Give back files and threads; a file that was written is whole from now on."""
 
@@ -596,9 +600,15 @@ class Layer:
     def _place(self) -> dict[str, Any]:
         return place_of(self.param, self.file) | {"layer": self.name, "layer_type": self.type}
 
-    def error(self, text: str, kind: Kind = NetError, blob: str = "") -> CaffeliteError:
-        """The exception for a mistake at this layer, and perhaps at the blob of this name."""
-        return kind(text, **self._place, blob=blob)
+    def error(
+        self, text: str, kind: Kind = NetError, blob: str = "", item: int | None = None
+    ) -> CaffeliteError:
+        """The exception for a mistake at this layer, and perhaps at the blob of this name.
+
+        `item` is the sample of the batch in that blob that it is about: who runs the net knows
+        which one that is.
+        """
+        return kind(text, **self._place, blob=blob, item=item)
 
     def shape_error(self, index: int, shape: Sequence[int], expected: str) -> CaffeliteError:
         """The exception for a bottom of the wrong shape."""

@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..blob import Blob
+from ..errors import CaffeliteError
 from . import debug
 from .callbacks import Callbacks
+from .passes import is_inserted
 from .plan import plan_gradients
 from .step import Step
 
@@ -49,7 +51,12 @@ class Running(Callbacks):
                 schedule.take(step.first)
             for node in step.nodes:
                 node.prepare()
-            step.forward()
+            try:
+                step.forward()
+            except CaffeliteError as problem:
+                if problem.item is None:
+                    raise
+                raise self._with_sample(problem, problem.item) from None
             for node in step.nodes:
                 node.mark_run()
                 loss += node.loss()
@@ -62,6 +69,15 @@ class Running(Callbacks):
                 self._call_rest("forward", range(step.first + 1, step.last + 1))
         schedule.show(start, end)
         return loss
+
+    def _with_sample(self, problem: CaffeliteError, item: int) -> CaffeliteError:
+        """An error about a sample in a batch, with its name, if a layer delivered it as it is."""
+        makers = {name: node for node in self.nodes for name in node.top_names}
+        maker = makers.get(problem.blob)
+        while maker is not None and is_inserted(maker.layer):
+            maker = makers.get(maker.bottom_names[0])
+        name = maker.layer.sample_name(item) if maker is not None else ""
+        return problem.with_more(f"it is that of {name}") if name else problem
 
     def _backward(self, start: int, end: int) -> None:
         """Run backward through layers of indices `start` down to `end`, both included."""

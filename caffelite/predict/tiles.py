@@ -120,6 +120,11 @@ class Axis:
         whole = self._whole(length)
         if tile is None or whole <= tile:
             return [Tile(-self.before, whole, 0, length)]
+        if self.takes_any and tile < self.period:
+            raise NetError(
+                f"tiles of {tile} are too small: the net moves in steps of {self.period}; give "
+                f"tiles of {self.fitting(self.period)} or more"
+            )
         size = self.fitting(tile)
         step = self._step(size, self.usual_overlap(size) if overlap is None else overlap)
         last = max(0, math.ceil((whole - size) / self.period)) * self.period

@@ -37,6 +37,11 @@ class SourceLayer(Layer):
         """The source, which from now on nobody else reads before the next forward."""
         return self.source
 
+    def sample_name(self, item):
+        source, batch = self.idle_source(), self.options.batch_size
+        source.seek(self.position - batch + item)
+        return source.name(source.number())
+
     def set_batch_size(self, size):
         """Go on with batches of another size; the net has to reshape."""
         self.options.batch_size = size

@@ -156,5 +156,6 @@ def read_labels(layer, blob, classes, ignore=None, index=1, counts=None):
             + ("" if ignore is None else f", or {ignore} to ignore a sample")
             + f', for the {classes} outputs of bottom[0] "{layer.param.bottom[0]}"',
             blob=name,
+            item=at[0] if values.ndim else None,
         )
     return labels
