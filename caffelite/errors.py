@@ -38,9 +38,16 @@ class CaffeliteError(RuntimeError):
 
     def with_more(self, words: str) -> "CaffeliteError":
         """The same error, with more words behind its own."""
-        at = {"file": self.file, "line": self.line, "column": self.column, "blob": self.blob}
-        more = {"layer": self.layer, "layer_type": self.layer_type, "item": self.item}
-        return type(self)(f"{self.words}; {words}", **at, **more)
+        return type(self)(
+            f"{self.words}; {words}",
+            file=self.file,
+            line=self.line,
+            column=self.column,
+            layer=self.layer,
+            layer_type=self.layer_type,
+            blob=self.blob,
+            item=self.item,
+        )
 
     @property
     def without_line(self) -> str:

@@ -38,7 +38,7 @@ from caffelite.proto.caffe_pb2 import (
     TransformationParameter,
 )
 from caffelite.proto.text import parse
-from caffelite.view.samples import Samples, framed
+from caffelite.view.samples import Samples, marked
 
 from .test_transform import drawn
 
@@ -733,7 +733,7 @@ def test_pages_show_boxes_as_the_net_gets_them(tmp_path):
     param = TransformationParameter(mirror=True, resize_param={"height": 90, "width": 120})
     samples = Samples(AnnotatedSource(path), "db", (), AnnotatedTransformer(param, train=True))
     stored, *seen = (
-        np.asarray(shown) for shown in [framed(picture, boxes), *samples.seen(picture, 0, boxes)]
+        np.asarray(shown) for shown in [marked(picture, boxes), *samples.seen(picture, 0, boxes)]
     )
     frame = (stored != picture).any(axis=0)
     assert frame[15, 16] and frame[35, 43] and not frame[20:30, 20:40].any()

@@ -4,16 +4,24 @@ The pixels of the pictures say where they come from: blue is the row, green the 
 The labels are rows, too, or columns; so each made picture tells itself what labels it should have.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from caffelite.data.annotated import annotated
+from caffelite.cli import main
+from caffelite.data.annotated import AnnotatedSource, annotated
+from caffelite.data.annotated_transform import AnnotatedTransformer
 from caffelite.data.boxes import Boxes
 from caffelite.data.datum import from_pixels
+from caffelite.data.datum_pairs import DatumPairSource
 from caffelite.data.lmdb import LmdbWriter
 from caffelite.errors import NetError
 from caffelite.layers.base import TEST, TRAIN
+from caffelite.predict.answers.pixels import PALETTE
+from caffelite.proto.caffe_pb2 import TransformationParameter
 from caffelite.testing import make_layer
+from caffelite.view.samples import Samples, marked
 
 HEIGHT, WIDTH, COUNT = 90, 120, 3
 MARK, BLANK = 200, 32  # of a picture, and of what SSD's Caffe expands it with
@@ -141,3 +149,67 @@ def test_tops_are_data_labels_of_pixels_and_boxes():
     assert two.told_labels(3) == [(3, 1, 96, 80)]
     with pytest.raises(NetError, match="label_source is for Data and AnnotatedData"):
         make_layer("BoxData", [], 'data_param { source: "pictures" label_source: "rows" }')
+
+
+NET = """layer { name: "data" type: "AnnotatedData" top: "data" top: "label"
+  transform_param { mirror: true }
+  data_param { source: "pictures" label_source: "%s" backend: LMDB batch_size: 1 } }
+layer { name: "up" type: "Deconvolution" bottom: "data" top: "up"
+  convolution_param { num_output: %d kernel_size: 1 weight_filler { type: "xavier" } } }
+layer { name: "crop" type: "Crop" bottom: "up" bottom: "data" top: "score" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss"
+  loss_param { ignore_label: 255 } }
+"""
+
+
+def notes(capsys, labels, classes=120):
+    Path("net.prototxt").write_text(NET % (labels, classes))
+    assert main(["lint", "net.prototxt", "--ignore", "mirror-in-test"]) == 0
+    return capsys.readouterr().out
+
+
+def test_lint_tells_of_pairs_that_are_none(capsys):
+    def made(name, count=COUNT, size=(1, HEIGHT, WIDTH), key="%08d"):
+        with LmdbWriter(name) as database:
+            for k in range(count):
+                datum = from_pixels(np.full(size, 7, np.uint8), 0)
+                database.put(key.encode() % k, datum.SerializeToString())
+        return notes(capsys, name)
+
+    at = 'net.prototxt:1: layer "data" (AnnotatedData): note: '
+    assert "note" not in notes(capsys, "rows")
+    few = 'columns: has the label 119, but "loss" compares with 119 outputs, for labels 0 to 118'
+    assert at + few in notes(capsys, "columns", 119)
+    assert at + "fewer: has 2 records, but pictures has 3; expected labels" in made("fewer", 2)
+    others = 'record 2 is "00000002" in pictures, but "00000002_b" in others: pairs have the same'
+    assert at + others in made("others", key="%08d_b")
+    sizes = '90 x 120 pixels, but 90 x 7 labels in "thin"'
+    assert sizes in made("thin", size=(1, HEIGHT, 7))
+    assert 'labels in "colors": 3 channels, expected 1' in made("colors", size=(3, HEIGHT, WIDTH))
+    assert 'label_source "nowhere" is not there' in notes(capsys, "nowhere")
+
+
+def test_pages_show_labels_on_pictures(capsys):
+    notes(capsys, "rows")
+    words = ["--label-pictures", "rows"], ["--model", "net.prototxt"]
+    for k, more in enumerate(
+        (["pictures", *words[0]], words[1], ["pictures", *words[0], *words[1]])
+    ):
+        assert main(["browse", *more, "--html", f"{k}.html"]) == 0
+        page = Path(f"{k}.html").read_text()
+        assert page.count("<img") == COUNT * (2 if k == 0 else 4) and "7: 1.11 %" in page
+    source = DatumPairSource(AnnotatedSource("pictures"), "rows")
+    param = TransformationParameter(mirror=True)
+    samples = Samples(source, "", (), AnnotatedTransformer(param, train=True), draws=6)
+    pixels, label = source.sample(0)
+    boxes = samples._follow(label, pixels.shape)
+    shown = marked(pixels, boxes)
+    rows = np.arange(HEIGHT)
+    # without the box's frame: green is that of the column and of the color of the row
+    green = (np.arange(WIDTH)[None] + PALETTE[rows, 1][:, None].astype(int)) // 2
+    assert np.array_equal(shown[1, 65:], green[65:])
+    assert np.array_equal(shown[1, 0], np.arange(WIDTH))  # background
+    flipped = {bool(seen[1, 80, 0] != shown[1, 80, 0]) for seen in samples.seen(pixels, 0, label)}
+    assert flipped == {False, True}
+    for seen in samples.seen(pixels, 0, label):
+        assert any(np.array_equal(seen, each) for each in (shown, shown[:, :, ::-1]))

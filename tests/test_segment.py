@@ -254,7 +254,7 @@ REFUSED = {
     "fixed": (FIXED, ["--tile=32"], "takes 40 x 40 pixels alone, not 32 x 32; give --tile 40x40"),
     "resized": (FIXED, ["--resize=32"], "give --resize 40x40"),
     "overlap": (FCN, ["--tile=24", "--overlap=30"], "give an overlap of at most 20"),
-    "tiny": (FCN, ["--tile=3"], "tiles of 3 are too small: the net moves in steps of 4; give tiles"),
+    "tiny": (FCN, ["--tile=3"], "tiles of 3 are too small: the net moves in steps of 4"),
     "no tiles": (POINTS, ["--overlap=3"], "--overlap is what tiles share: give --tile, too"),
     "output": (POINTS, ["--output=scores"], 'has no blob "scores"; its outputs are score'),
 }  # fmt: skip

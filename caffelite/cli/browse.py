@@ -3,13 +3,15 @@
     caffelite browse data/train_lmdb
     caffelite browse pictures --class cat
     caffelite browse data/train_lmdb --model train_val.prototxt
+    caffelite browse data/train_lmdb --label-pictures data/train_labels_lmdb
     caffelite browse data/train_lmdb --html samples.html
 
 DATA is an LMDB, a LevelDB, a folder with a folder of pictures for each class, a folder of pictures,
 or a list with a line NAME LABEL for each picture; without it, what the data layer of --model reads
 is shown. With --model each sample is shown as it is stored, and as the transform_param of the net's
 data layer changes it, --draws times: crops, mirroring, noise and more, as in phase TRAIN. Mean and
-scale are taken back.
+scale are taken back. Boxes have frames; where pixels have labels, the picture is shown in their
+colors, too, those of PASCAL VOC.
 
 The pages open in the browser, from an address that only this machine has; Ctrl-C ends it. --html
 writes one page into a file instead, which holds its pictures.
@@ -32,6 +34,8 @@ def add_arguments(parser):
     flag("--phase", default="TRAIN", type=str.upper, choices=PHASES, help="of the net [TRAIN]")
     flag("--draws", type=int32, default=2, metavar="N", help="pictures of what it makes [2]")
     flag("--labels", metavar="FILE", help="names of the classes, a line each [beside the data]")
+    words = "a database of label pictures, one for each record of DATA"
+    flag("--label-pictures", metavar="DB", help=words)
     flag("--root", metavar="DIR", help="where the names in a list start [where the list is]")
     flag("--class", dest="label", metavar="CLASS", help="show this class, a name or a number")
     flag("--first", type=int32, default=0, metavar="N", help="the sample to begin with [0]")
@@ -46,6 +50,8 @@ def run(args):
     for name, least, most in (("draws", 0, 20), ("count", 1, 1000)):
         if not least <= getattr(args, name) <= most:
             raise UsageError(f"--{name}: expected {least} to {most}, not {getattr(args, name)}")
+    if args.label_pictures and not args.data:
+        raise UsageError("--label-pictures belongs to DATA, a database of pictures")
     if not (args.data or args.model):
         raise UsageError("expected DATA, or --model for what its data layer reads")
     check_port(args)
@@ -61,7 +67,8 @@ def run(args):
     names = _names(args, layer, source)
     transformer = layer.make_transformer() if layer else None
     title = args.data or f"{args.model}: {layer.name}"
-    samples = Samples(source, title, names, transformer, args.draws, args.count)
+    follower = layer.follower() if layer and not args.data else None
+    samples = Samples(source, title, names, transformer, args.draws, args.count, follower)
     label = None if args.label is None else samples.label_of(args.label)
     samples.start = args.first, label
     samples.count(lambda all: tqdm(all, "labels", leave=False, disable=not on_terminal()))
@@ -79,11 +86,16 @@ def _open(args):
     from ..data.annotated import open_database
     from ..data.dataset import open_pictures
     from ..data.datum import DATABASES
+    from ..data.datum_pairs import DatumPairSource
     from ..data.image_folder import FlatFolderSource
 
     for kind, file in (("lmdb", "data.mdb"), ("leveldb", "CURRENT")):
         if os.path.isfile(os.path.join(args.data, file)):
-            return open_database(args.data, DATABASES[kind])
+            pictures = open_database(args.data, DATABASES[kind])
+            pair = args.label_pictures
+            return DatumPairSource(pictures, pair) if pair else pictures
+    if args.label_pictures:
+        raise UsageError(f"--label-pictures is for two databases; {args.data} is none")
     if os.path.isdir(args.data) and not any(entry.is_dir() for entry in os.scandir(args.data)):
         return FlatFolderSource(args.data)
     return open_pictures(args.data, args.root, args.labels)
@@ -93,9 +105,10 @@ def _names(args, layer, source):
     """The names of the classes: of the file given, of class folders, of labels.txt beside."""
     from ..data.dataset import read_names
     from ..data.datum import DatumSource
+    from ..data.datum_pairs import DatumPairSource
 
     beside = layer.class_names() if layer and not args.data else ""
-    if isinstance(source, DatumSource) and args.data:
+    if isinstance(source, (DatumSource, DatumPairSource)) and args.data:
         beside = os.path.join(os.path.dirname(os.path.abspath(args.data)), "labels.txt")
     file = args.labels or (beside if os.path.isfile(beside) else "")
     return read_names(file) if file else list(getattr(source, "classes", ()))

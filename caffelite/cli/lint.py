@@ -3,10 +3,11 @@
     caffelite lint train_val.prototxt solver.prototxt
 
 Each finding is a line "FILE:LINE: layer "NAME": what is wrong [rule]". Only the text is looked at;
-no data is read, but a line beginning with "note" tells of each file that is named and not there,
-and a last one that no mistakes were found. The exit code is 1 if there are findings, but for those
-that begin with "advice": these are of what runs as it stands, and may be meant. With --strict they
-count, too.
+a line beginning with "note" tells of each file that is named and not there, of label maps with
+other classes than the net's, and of pairs of databases (label_source) that are none, in number,
+names, sizes or classes, as far as a few records tell; a last line, that no mistakes were found. The
+exit code is 1 if there are findings, but for those that begin with "advice": these are of what runs
+as it stands, and may be meant. With --strict they count, too.
 
 What is meant can be said in the file: a comment "# lint: ignore RULE, RULE" holds for its line,
 alone on a line for the next one, and at the head of the file for all of it.
@@ -57,10 +58,11 @@ def run(args):
 def _print_notes(args, found):
     from ..lint.label_maps import label_map_notes
     from ..lint.missing_files import missing_files
+    from ..lint.pairs import pair_notes
 
     if not args.quiet:
         for file in args.files:
-            for line in (*missing_files(file), *label_map_notes(file)):
+            for line in (*missing_files(file), *label_map_notes(file), *pair_notes(file)):
                 print(line)
         if not found:
             print(f"{', '.join(args.files)}: no mistakes found")

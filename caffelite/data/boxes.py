@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from ..proto.caffe_pb2 import EmitConstraint
@@ -50,7 +52,9 @@ class Boxes(Follower):
 
     def copy(self) -> Boxes:
         """The same boxes, to be moved by themselves."""
-        return Boxes(self.corners, self.labels, self.difficult, self.instances)
+        made = copy.copy(self)
+        made.corners = self.corners.copy()  # the rest is never changed in place
+        return made
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -92,7 +92,7 @@ class BoxesAndPixels(Boxes):
     """The Boxes of a picture, and with them the labels of its pixels, `pixels`, a PixelLabels."""
 
     def __init__(self, boxes, pixels):
-        vars(self).update(vars(boxes))
+        vars(self).update(vars(boxes.copy()))
         self.pixels = pixels
 
     def cut(self, window, pixels=None):

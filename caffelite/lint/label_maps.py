@@ -5,23 +5,15 @@ import os
 from ..data.label_map import class_names
 from ..errors import CaffeliteError, place
 from ..layers.base import layer_class
-from ..proto import caffe_pb2
-from ..proto.scan import Mistake
-from ..proto.text import likely_class, parse_or_mistake, read_text, with_plain_newlines
-from ..proto.upgrade import upgrade_net
+from ._nets import net_at
 
 BACKGROUND = 0  # a label that no box needs to have
 
 
 def label_map_notes(path):
     """A line for each label map that is there, and has other classes than the net at `path`."""
-    text = with_plain_newlines(read_text(path, caffe_pb2.NetParameter))
-    kind = likely_class(text)
-    if kind is not caffe_pb2.NetParameter:
-        return []
-    try:
-        net = upgrade_net(parse_or_mistake(text, kind, str(path)))
-    except (Mistake, CaffeliteError):  # which the rules tell
+    net = net_at(path)
+    if net is None:
         return []
     found = ((layer, layer_class(layer.type)(layer).box_labels()) for layer in net.layer)
     asking, labels = next(((layer, set(own)) for layer, own in found if own), (None, set()))

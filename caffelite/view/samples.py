@@ -9,10 +9,13 @@ import numpy as np
 
 from .. import rng
 from ..data.boxes import Boxes
+from ..data.datum_pairs import DatumPairSource
 from ..data.image_list import ImageListSource
+from ..data.pixel_labels import BoxesAndPixels, PixelLabels
 from ..errors import DataError
 from ..pictures import page
 from ..predict.answers.boxes import draw_boxes
+from ..predict.answers.pixels import Pixels
 from ..reading import integer
 from .server import HEADERS, TYPES, Handler, Refusal
 
@@ -31,9 +34,21 @@ class Samples:
     names : of the classes
     transformer : a DataTransformer for `draws` more pictures of each sample, or None
     per_page : samples on a page
+    follower : a function: the Follower of a sample's label and its pixels' shape, if it has one, as
+        the data layer of a net has it; None for what the label itself tells
     """
 
-    def __init__(self, source, title, names=(), transformer=None, draws=2, per_page=PER_PAGE):
+    def __init__(
+        self,
+        source,
+        title,
+        names=(),
+        transformer=None,
+        draws=2,
+        per_page=PER_PAGE,
+        follower=None,
+    ):
+        self.follower = follower
         self.source, self.title, self.names = source, title, names
         self.transformer, self.draws, self.per_page = transformer, draws, per_page
         self.counts, self.counted = Counter(), 0  # samples by class, of the first `counted`
@@ -147,15 +162,39 @@ class Samples:
         except DataError as problem:
             return page.figure(None, name, [problem])
         shown, facts = [pixels, *seen], [" x ".join(map(str, pixels.shape))]
-        if isinstance(label, Boxes):
-            shown[0] = framed(pixels, label)
-            facts[:0] = map(self._box, label.rows())
-        elif np.ndim(label) > 1:  # a label for each pixel
-            shown.append(label)
+        follower = self._follow(label, pixels.shape)
+        if follower is not None:
+            shown[:1] = [pixels] * (of_pixels(follower) is not None) + [marked(pixels, follower)]
+            facts[:0] = self._told(follower)
         elif label is not None:
             label = label.tolist() if hasattr(label, "tolist") else label
             facts.insert(0, f"label {self._name(label)}")
         return page.figure(shown, name, facts)
+
+    def _follow(self, label, shape):
+        """What belongs to places of a picture and moves along, or None; see `seen`."""
+        if self.follower is not None:
+            return self.follower(label, shape)
+        if isinstance(self.source, DatumPairSource):
+            boxes, labels = label
+            pixels = PixelLabels(labels[0])
+            return BoxesAndPixels(boxes, pixels) if isinstance(boxes, Boxes) else pixels
+        if isinstance(label, Boxes):
+            return label.copy()
+        return PixelLabels(label[0]) if np.ndim(label) == 3 else None
+
+    def _told(self, follower):
+        """What a picture's boxes are, and which share of its pixels each class has."""
+        if isinstance(follower, Boxes):
+            yield from map(self._box, follower.rows())
+        pixels = of_pixels(follower)
+        if pixels is not None:
+            labels, counts = np.unique(pixels.labels, return_counts=True)
+            for label, share in list(zip(labels.tolist(), counts / counts.sum(), strict=True))[
+                :FEW
+            ]:
+                name = "void" if label == pixels.void else self._name(int(label))
+                yield f"{name}: {100 * share:.3g} %"
 
     def _box(self, row):
         """A row of Boxes in words."""
@@ -165,18 +204,20 @@ class Samples:
     def seen(self, pixels, number, label=None):
         """What the transformer makes of a sample, several times, from 0 to 255 where that was so.
 
-        Of several crops the first is shown, boxes with frames.
+        Of several crops the first is shown, boxes with frames, labels of pixels in colors.
         """
         made = self.transformer
         for draw in range(self.draws):
-            boxes = label.copy() if isinstance(label, Boxes) else None
+            boxes = self._follow(label, pixels.shape)
             images = made.prepare(pixels, rng.generator(draw, 5, number), boxes)
             shape = made.output_shape(images[0].shape)
             out = np.empty((made.crops_per_sample, *shape), np.float32)
-            made.transform(images, rng.generator(draw, 0, number), out, boxes and [boxes])
+            made.transform(
+                images, rng.generator(draw, 0, number), out, None if boxes is None else [boxes]
+            )
             made.finish(out[0], rng.generator(draw, 6, number), boxes)
             stored = self._as_stored(out[0], pixels.dtype)
-            yield stored if boxes is None else framed(stored, boxes)
+            yield stored if boxes is None else marked(stored, boxes)
 
     def _as_stored(self, values, dtype):
         if dtype != np.uint8 or not self.transformer.scale:
@@ -187,15 +228,27 @@ class Samples:
         return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
 
 
-def framed(pixels, boxes):
-    """Blue, green and red of a picture, with a frame in the color of its class around each box."""
+def of_pixels(follower):
+    """The PixelLabels among what follows a picture, or None."""
+    return getattr(follower, "pixels", follower if isinstance(follower, PixelLabels) else None)
+
+
+def marked(pixels, follower):
+    """Blue, green and red of a picture, in the colors of its pixels' classes, if these have labels.
+
+    Around each box is a frame in the color of its class.
+    """
     planes = pixels[2::-1] if len(pixels) in (3, 4) else np.repeat(pixels[:1], 3, axis=0)
     if planes.dtype != np.uint8:
         return pixels
+    picture, labels = planes.transpose(1, 2, 0), of_pixels(follower)
+    if labels is not None:
+        picture = Pixels(labels.picture()[0].astype(int)).overlay(picture)
+    boxes = follower if isinstance(follower, Boxes) else Boxes()
     height, width = pixels.shape[1:]
     places = boxes.corners[:, [1, 0, 3, 2]] * (height, width, height, width)
     told = [(place, label, "") for place, label in zip(places, boxes.labels.tolist(), strict=True)]
-    return draw_boxes(planes.transpose(1, 2, 0), told).transpose(2, 0, 1)[::-1]
+    return draw_boxes(picture, told).transpose(2, 0, 1)[::-1]
 
 
 class Pages(Handler):

@@ -70,6 +70,7 @@ class Data(PrefetchedLayer):
     """
 
     options_field = "data_param"
+    files = ("source", "label_source")
     tops: Count = (1, 2)
     ignored = {
         "data_param.scale": IN_TRANSFORM,
