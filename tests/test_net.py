@@ -259,6 +259,7 @@ def plan_of(text, **more):
 
 
 LOSS = data("x", 4, 3) + data("t", 4, 2)
+ZERO = " loss_weight: 0"
 
 
 def test_data_needs_no_gradient():
@@ -288,6 +289,24 @@ def test_propagate_down_overrides():
     plan = plan_of(text + layer("l", "EuclideanLoss", "y t", "l"))
     assert plan["b"] == (True, [False])
     assert plan["a"] == (False, [False])
+
+
+def test_layers_whose_tops_count_as_given_stop_the_gradient():
+    """Weights of boxes, mined by a loss that depends on weights, get none, as labels get none."""
+    text = data("x", 4, 3) + data("t", 4, 2) + data("rois", 4, 5) + data("labels", 4)
+    text += ip("a", "x", "y", 2) + layer("each", "SmoothL1LossOHEM", "y t", "sum each", ZERO * 2)
+    mine = (
+        "box_annotator_ohem_param { roi_per_img: 1 } propagate_down: true"
+        + " propagate_down: 1" * 3
+    )
+    text += layer("mine", "BoxAnnotatorOHEM", "rois each labels t", "mined w", mine)
+    net = build(text + layer("l", "SmoothL1Loss", "y t w", "l"))
+    planned = {node.layer.name: (node.needs_backward, node.propagate_down) for node in net.nodes}
+    assert planned["mine"] == (False, [False] * 4)
+    assert planned["each"][0] is False
+    assert planned["l"] == (True, [True, False, False])
+    net.forward()
+    net.backward()
 
 
 def test_force_backward_reaches_the_data_but_not_labels():

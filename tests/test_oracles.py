@@ -59,6 +59,9 @@ NOT_COMPARED = {
         *["DetectionEvaluate", "DetectionLoss", "EvalDetection", "RegionLoss", "Yolov3"],
         *["YoloDetectionOutput", "Yolov3DetectionOutput"],
     ],
+    "rests on SoftmaxWithLoss or SmoothL1Loss, which are held against PyTorch's": [
+        *["BoxAnnotatorOHEM", "SmoothL1LossOHEM", "SoftmaxWithLossOHEM"],
+    ],
     "draws its own random numbers": ["Dropout", "SeLuDropout", "SpatialDropout"],
     "a measure that none has": ["SegAccuracy"],
     "a term or two of arithmetic, in tests/cases": ["STLoss", "LocLoss", "PowerFile"],

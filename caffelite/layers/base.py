@@ -188,6 +188,9 @@ class Layer:
         (axis 1), blobs `scale` and `bias`: these, too, can be an epilogue's map
     no_gradient
         bottoms that never get a gradient (labels): force_backward leaves them alone
+    stops_gradient
+        whether its tops count as given: no gradient goes through them, also where what it reads
+        depends on weights
     assigns_diff
         whether backward assigns all of a bottom's diff
     chooses
@@ -261,6 +264,7 @@ class Layer:
     normalizes_channels: bool = False
     is_by_channel: bool = False
     no_gradient: tuple[int, ...] = ()
+    stops_gradient: bool = False
     assigns_diff: bool = True
     chooses: bool = False
     needs_backward: bool = True

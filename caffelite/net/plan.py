@@ -23,7 +23,7 @@ def _forward_sweep(nodes, lr_mults):
     needed, bottoms = [], []
     for node, lr in zip(nodes, lr_mults, strict=True):
         wants = [needs_gradient[name] for name in node.bottom_names]
-        need = any(wants) or any(lr)
+        need = not node.layer.stops_gradient and (any(wants) or any(lr))
         needed.append(need)
         bottoms.append(list(node.layer.param.propagate_down) or wants)
         for name in node.top_names:
@@ -35,7 +35,7 @@ def _reverse_sweep(nodes, needed, bottoms):
     under_loss, skipped = set(), set()
     for i in reversed(range(len(nodes))):
         node = nodes[i]
-        contributes = any(
+        contributes = not node.layer.stops_gradient and any(
             weight or name in under_loss
             for weight, name in zip(node.loss_weights, node.top_names, strict=True)
         )

@@ -765,3 +765,39 @@ for row, error in (
     ([0, 1, 1, 1e9, 2], "expected corners that are near the picture"),
 ):
     pool(MAPS, values={1: [[0, 1, 1, 2, 2], row]}, error=error)
+
+# The examples that cost most
+
+OF_PICTURES = np.zeros((7, 5))
+OF_PICTURES[:, 0] = [0, 1, 0, 0, 1, 0, 0]
+LOSSES = [0.5, 2, 0.5, 3, 0.1, 0.5, 0]
+WEIGHTS = np.arange(1.0, 29).reshape(7, 4, 1, 1)
+mine = partial(
+    case,
+    "BoxAnnotatorOHEM",
+    [(7, 5), (7, 1, 1, 1), (7,), (7, 4, 1, 1)],
+    values={0: OF_PICTURES, 1: LOSSES, 2: np.arange(7), 3: WEIGHTS},
+    gradient=False,
+    batch_axis=None,
+)
+mine(
+    "box_annotator_ohem_param { roi_per_img: 2 ignore_label: 255 }",
+    golden=([0, 1, 255, 3, 4, 255, 255], WEIGHTS * np.reshape([1, 1, 0, 1, 1, 0, 0], (7, 1, 1, 1))),
+)
+mine(
+    "box_annotator_ohem_param { roi_per_img: 128 }",
+    golden=(np.arange(7), WEIGHTS),
+)
+mine("", error="roi_per_img is missing: regions of a picture that count, 1 or more")
+mine(
+    "box_annotator_ohem_param { roi_per_img: 2 }",
+    values={1: [np.nan]},
+    error='bottom[1] "x1" holds values that are no numbers, or too large; the net has diverged',
+)
+for shapes, error in (
+    ([(7, 4), (7,), (7,), (7, 4)], 'bottom[0] "x0" has shape (7, 4), expected (regions, 5)'),
+    ([(7, 5), (7, 2), (7,), (7, 4)], 'bottom[1] "x1" has shape (7, 2), expected one loss for each'),
+    ([(7, 5), (7,), (6,), (7, 4)], "expected one label for each of 7 regions of bottom[0]"),
+    ([(7, 5), (7,), (7,), (6, 4)], "expected 7 on its first axis, as bottom[0]"),
+):
+    case("BoxAnnotatorOHEM", shapes, "box_annotator_ohem_param { roi_per_img: 2 }", error=error)

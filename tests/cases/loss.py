@@ -576,6 +576,45 @@ case("SmoothL1Loss", [BOX] * 3 + [(4, 3)], error='"x3" has shape (4, 3), expecte
 case("SmoothL1Loss", [BOX] * 2, "smooth_l1_loss_param { sigma: 0 }", error="sigma is 0")
 case("SmoothL1Loss", [BOX] * 3, error='bottom[2] "x2" has no gradient')
 
+
+def of_boxes(generator, shape):
+    """Weights of boxes, 0 or 1."""
+    return generator.integers(0, 2, shape)
+
+
+for mode, divisor in (("VALID", 8), ("FULL", 8), ("BATCH_SIZE", 4), ("NONE", 1), ("PRE_FIXED", 28)):
+    case(
+        "SmoothL1LossOHEM",
+        [BOX] * 3,
+        loss(f"normalization: {mode} pre_fixed_normalizer: 28"),
+        expect=partial(ref.smooth_l1_loss, divisor=divisor),
+        values={2: of_boxes},
+        batch_axis=None,
+    )
+case(
+    "SmoothL1LossOHEM",
+    [BOX] * 3,
+    loss("normalization: BATCH_SIZE"),
+    expect=ref.smooth_l1_losses,
+    values={2: of_boxes},
+    tops=2,
+    fixed_tops=[1],
+)
+case("SmoothL1LossOHEM", [BOX, (4, 6, 1)], error='"x1" has shape (4, 6, 1), expected (4, 6, 2)')
+case("SmoothL1LossOHEM", [BOX] * 3, error='bottom[2] "x2" has no gradient')
+
+OHEM = partial(case, "SoftmaxWithLossOHEM", [(6, 5, 2), (6, 1, 2)], labels=(1, 5))
+OHEM(expect=ref.softmax_with_loss)
+OHEM(expect=partial(ref.softmax_losses, tops=2), tops=2, fixed_tops=[1])
+OHEM(expect=ref.softmax_losses, tops=3, fixed_tops=[1, 2])
+OHEM(
+    loss("ignore_label: 3 normalization: PRE_FIXED pre_fixed_normalizer: 1"),
+    expect=partial(ref.softmax_losses, ignore=3, normalization="NONE"),
+    tops=3,
+    fixed_tops=[1, 2],
+)
+OHEM(values={1: [5]}, error="holds the label 5 at [0, 0, 0]: label >= number of outputs")
+
 case("SoftmaxWithCrossEntropyLoss", [(4, 5)] * 2, expect=ref.softmax_with_cross_entropy_loss)
 for normalize in ("true", "false"):
     case(

@@ -33,6 +33,16 @@ def softmax_with_loss(x, labels, axis=1, ignore=None, normalization="VALID", wei
     return total / divisor(x, labels, axis, ignore, normalization)
 
 
+def softmax_losses(x, labels, ignore=None, normalization="VALID", tops=3):
+    """With the tops of OHEM: probabilities, and the loss of each sample."""
+    p, each = softmax(x, 1), np.zeros(labels.shape)
+    for n, _, i in np.ndindex(labels.shape):
+        if labels[n, 0, i] != ignore:
+            each[n, 0, i] = -np.log(p[n, int(labels[n, 0, i]), i])
+    loss = softmax_with_loss(x, labels, 1, ignore, normalization)
+    return [loss, p, each][:tops]
+
+
 def weighted_softmax_loss(x, labels, w, ignore=None):
     """Of a map, by hand: each pixel's loss by its weight, over the sum of the weights."""
     total = weights = 0.0

@@ -87,10 +87,18 @@ class SmoothL1Loss(Loss):
 
     def backward(self, top, propagate_down, bottom):
         self.refuse_label_gradient(propagate_down)
-        da = np.where(self.near, self.sigma2 * self.d, np.sign(self.d))
-        for weights in bottom[2:]:
-            da *= weights.data
-        da *= float(top[0].diff) / self.divisor
+        da = self.slopes(bottom) * (float(top[0].diff) / self.divisor)
         for blob, wanted, sign in zip(bottom[:2], propagate_down, (1, -1), strict=False):
             if wanted:
                 np.multiply(da, sign, out=blob.diff)
+
+    def slopes(self, bottom):
+        """The derivative of the costs by a."""
+        da = self.slopes_of_d()
+        for weights in bottom[2:]:
+            da *= weights.data
+        return da
+
+    def slopes_of_d(self):
+        """The derivative of f."""
+        return np.where(self.near, self.sigma2 * self.d, np.sign(self.d))
