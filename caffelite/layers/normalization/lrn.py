@@ -45,7 +45,7 @@ class LRN(Layer):
         if options.local_size % 2 == 0:
             raise self.error(f"local_size is {options.local_size}, expected an odd number")
         self.across = options.norm_region == options.ACROSS_CHANNELS
-        k = options.k if self.across else 1
+        k = options.k if self.across else 1.0
         self.numbers = (options.local_size // 2, k, options.alpha, options.beta)
 
     def infer_shapes(self, bottom_shapes):

@@ -1,3 +1,5 @@
+import numpy as np
+
 from ...kernels import interp
 from ..base import Layer, register
 from ..reach import between, within
@@ -97,11 +99,13 @@ class Interp(Layer):
 
     def forward(self, bottom, top):
         x, y = self._planes(bottom[0].data, top[0].data)
-        interp.forward(x, y, self.options.align_corners)
+        interp.forward(np.ascontiguousarray(x), y, self.options.align_corners)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             dx, dy = self._planes(bottom[0].diff, top[0].diff)
-            if dx.size < bottom[0].count:
+            kept = np.empty_like(dx, order="C") if dx.size < bottom[0].count else dx
+            interp.backward(dy, kept, self.options.align_corners)
+            if kept is not dx:
                 bottom[0].diff[...] = 0
-            interp.backward(dy, dx, self.options.align_corners)
+                dx[...] = kept
