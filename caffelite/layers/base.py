@@ -26,6 +26,7 @@ Count = int | tuple[int, int | None]
 """How many bottoms or tops: a number, or the least and the most, None for no limit."""
 
 _types: dict[str, type[Layer]] = {}
+_OF_EVERY_LAYER = {"name", "type", "bottom", "top", "source_line"}  # which are no options
 
 
 def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
@@ -478,6 +479,8 @@ class Layer:
         own = {self.options_field, *self.more_options, *self.others_options}
         told: tuple[Any, ...] | None = None
         for option in given(self.param):
+            if option.path[0] in _OF_EVERY_LAYER:
+                continue
             inside = told is not None and option.path[: len(told)] == told
             if what := option.not_finite(infinite=option.names[-1] in self.infinite):
                 yield "refused", option.path, what
