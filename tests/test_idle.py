@@ -15,19 +15,14 @@ from caffelite.proto import caffe_pb2
 
 solver = caffelite.get_solver(text_format.Parse('''
   base_lr: 0.01 lr_policy: "fixed" max_iter: 3 net_param {
-    layer { name: "x" type: "Data" top: "x" top: "t" include { phase: TRAIN }
-      data_param { source: "raw_lmdb" backend: LMDB batch_size: 4 } }
-    layer { name: "conv" type: "Convolution" bottom: "x" top: "conv"
-      convolution_param { num_output: 40 kernel_size: 3 weight_filler { type: "msra" } } }
-    layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-    layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
-      pooling_param { kernel_size: 3 stride: 2 } }
-    layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip"
-      inner_product_param { num_output: 10 weight_filler { type: "msra" } } }
-    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "t" top: "loss" }
+    layer { name: "x" type: "Data" top: "x" include { phase: TRAIN }
+      transform_param { scale: 0.004 }
+      data_param { source: "raw_lmdb" backend: LMDB batch_size: 20 } }
+    layer { name: "prelu" type: "PReLU" bottom: "x" top: "y" }
+    layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "x" top: "loss" }
   }
 ''', caffe_pb2.SolverParameter()))
-solver.step(3)
+solver.step(3)  # over more values than one thread does alone, see caffelite/kernels/_jit.py
 assert numba.threading_layer() == sys.argv[1]
 time.sleep(float(sys.argv[2]))
 before = time.process_time()
