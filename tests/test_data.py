@@ -776,7 +776,7 @@ def test_a_pass_that_would_fill_the_memory_is_refused():
 
 
 @pytest.mark.parametrize("kind", ["lmdb", "leveldb"])
-@pytest.mark.parametrize("size", [20, 1000, 9000])
+@pytest.mark.parametrize("size", [20, pytest.param(1000, marks=pytest.mark.slow), 9000])
 def test_any_record_is_found_without_walking_there(tmp_path, monkeypatch, kind, size):
     count = 1200
     records = [(b"%08d" % i, b"%08d" % i + b"x" * size) for i in range(count)]

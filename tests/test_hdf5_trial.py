@@ -35,7 +35,6 @@ h5py.File = broken
 def trial(monkeypatch):
     """A process in which files with certain names do what damaged ones have done."""
     monkeypatch.setattr(_hdf5_trial, "_START", BREAKING + _hdf5_trial._START)
-    monkeypatch.setattr(_hdf5_trial, "PATIENCE", 3)
     made = _hdf5_trial.Trial()
     monkeypatch.setattr(hdf5, "_trial", made)
     yield made
@@ -58,11 +57,13 @@ def write(path):
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_it_is_another_process_that_ends(tmp_path, trial, name, message):
+def test_it_is_another_process_that_ends(tmp_path, trial, monkeypatch, name, message):
     good, bad = write(tmp_path / "good.h5"), write(tmp_path / name)
     for _ in range(2):
-        with pytest.raises(DataError, match=message), hdf5.open_file(bad):
-            pass
+        with monkeypatch.context() as waiting:
+            waiting.setattr(_hdf5_trial, "PATIENCE", 1)
+            with pytest.raises(DataError, match=message), hdf5.open_file(bad):
+                pass
         with hdf5.open_file(good) as file:
             assert list(file) == ["data", "rows"]
 

@@ -262,6 +262,7 @@ def test_cache_notices_edits_in_the_modules_a_kernel_uses(monkeypatch):
     assert before != _cache.KernelCache(gemm.gemm_rectangle.py_func, None).stamp
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not JIT, reason="compares threads")
 def test_convolution_gives_the_same_bits_again_and_on_one_thread(all_threads):
     rng = np.random.default_rng(6)

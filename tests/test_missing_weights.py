@@ -138,12 +138,19 @@ COMMANDS = {
 }
 
 
+def pairs(kinds):
+    """Each kind with the first command, each command with the first kind; other pairs are slow."""
+    for command in COMMANDS:
+        for kind in kinds:
+            first = command == next(iter(COMMANDS)) or kind == next(iter(kinds))
+            yield pytest.param(command, kind, marks=[] if first else pytest.mark.slow)
+
+
 def run(command, weights, *words):
     return main([*COMMANDS[command].replace("W", str(weights)).split(), *words])
 
 
-@pytest.mark.parametrize("kind", LACKING)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("command", "kind"), [*pairs(LACKING)])
 def test_weights_that_lack_layers_are_an_error_that_names_them(folder, capsys, command, kind):
     make, names = LACKING[kind]
     make(Path("w.bin"))
@@ -157,8 +164,7 @@ def test_weights_that_lack_layers_are_an_error_that_names_them(folder, capsys, c
     assert "w.bin" in err and "--allow-missing" in err
 
 
-@pytest.mark.parametrize("kind", LACKING)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("command", "kind"), [*pairs(LACKING)])
 def test_a_flag_lets_them_through_and_a_warning_tells(folder, capsys, command, kind):
     make, names = LACKING[kind]
     make(Path("w.bin"))
@@ -168,8 +174,7 @@ def test_a_flag_lets_them_through_and_a_warning_tells(folder, capsys, command, k
     assert err.count(f'"{names[0]}" (') == 1
 
 
-@pytest.mark.parametrize("kind", UNFIT)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("command", "kind"), [*pairs(UNFIT)])
 def test_the_flag_lets_nothing_through_that_does_not_fit(folder, capsys, command, kind):
     UNFIT[kind](Path("w.bin"))
     assert run(command, "w.bin", "--allow-missing") == 1

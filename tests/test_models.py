@@ -111,7 +111,7 @@ FACTS = ("name", "task", "data", "input", "output", "layers", "learnable", "mult
 FACTS += ("layer_names", "accuracy", "solver", "source", "license")
 
 
-@pytest.mark.parametrize("name", [*NETS, *(pytest.param(n, marks=pytest.mark.slow) for n in LONG)])
+@pytest.mark.parametrize("name", one_of_each([*NETS, *LONG]))
 def test_a_card_says_what_the_net_has(name):
     facts, prose = card(name)
     net = deployed(name)
@@ -163,7 +163,7 @@ def test_the_picture_shows_every_layer(name):
     )
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", one_of_each(NETS))
 def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
     net = read_net(ROOT / "models" / name / "train_val.prototxt")
     sources = [layer for layer in net.layer if layer.type in benchmark.LABELS]

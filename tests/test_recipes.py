@@ -14,6 +14,8 @@ from caffelite.net.passes import filter_layers
 from caffelite.proto.caffe_pb2 import NetState
 from caffelite.proto.text import read_net, read_solver
 
+from .families import one_of_each
+
 ROOT = Path(__file__).parent.parent
 SHORT = sorted((ROOT / "models").glob("*/digits_solver.prototxt"))
 OWN = [ROOT / "solvers" / f"{name}.prototxt" for name in ("lenet", "mlp")]
@@ -89,9 +91,15 @@ def test_a_recipe_trains_the_net_beside_it(path):
     assert (ROOT / read_solver(path).net).parent == path.parent
 
 
-@pytest.mark.parametrize(
-    "path", [*SHORT, *sorted(ROOT.glob("solvers/*.prototxt"))], ids=lambda path: path.stem
-)
+def solvers():
+    """Those beside their nets, and those for one net of each family; the others are slow tests."""
+    yield from SHORT
+    for param in one_of_each(sorted(path.stem for path in ROOT.glob("solvers/*.prototxt"))):
+        (name,) = param.values
+        yield pytest.param(ROOT / "solvers" / f"{name}.prototxt", id=name, marks=param.marks)
+
+
+@pytest.mark.parametrize("path", [*solvers()], ids=lambda path: path.parent.name)
 def test_a_solver_tests_every_sample_once(path):
     solver = read_solver(path)
     net = ROOT / solver.net

@@ -101,7 +101,7 @@ def test_a_generator_learns_where_the_numbers_are():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["BINARYPROTO", "HDF5"])
+@pytest.mark.parametrize("form", ["BINARYPROTO", pytest.param("HDF5", marks=pytest.mark.slow)])
 def test_a_resumed_run_ends_with_the_same_bits(form):
     if form == "HDF5":
         pytest.importorskip("h5py")

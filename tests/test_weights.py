@@ -665,7 +665,7 @@ def load_apart(folder, megabytes, ending):
     return [float(word) for word in done.stdout.split()]
 
 
-@pytest.mark.parametrize("ending", ["caffemodel", "h5"])
+@pytest.mark.parametrize("ending", ["caffemodel", pytest.param("h5", marks=pytest.mark.slow)])
 def test_a_model_is_in_memory_once(tmp_path, ending):
     assert load_apart(tmp_path, 64, ending)[0] < 1.3 * 64
 
