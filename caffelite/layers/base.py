@@ -64,6 +64,15 @@ def layer_class(type_name: str) -> type[Layer]:
     return _named(type("Unknown", (Layer,), {}), type_name)
 
 
+def layer_facts(param: caffe_pb2.LayerParameter, **context: Any) -> Layer:
+    """The layer that a LayerParameter describes, not set up, for its facts; see `layer_class`."""
+    known = layer_class(param.type)
+    try:
+        return known.for_param(param)(param, **context)
+    except CaffeliteError:  # of its options, which are told of where it is set up
+        return known(param, **context)
+
+
 def unknown(type_name: str) -> str:
     """What to say of a type that there is not: whose it is, or names near it and the way out."""
     if fork := forks.TYPES.get(type_name):

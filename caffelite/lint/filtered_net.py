@@ -6,7 +6,7 @@ It can be made of any net, however wrong: nothing here is built but what `built`
 from functools import cached_property
 from itertools import product
 
-from ..layers.base import is_known, layer_class
+from ..layers.base import is_known, layer_class, layer_facts
 from ..net.passes import belongs
 from ..proto import caffe_pb2
 from .built import build
@@ -52,7 +52,7 @@ class FilteredNet:
 
         Of an unknown type, one that says nothing.
         """
-        return [layer_class(layer.type)(layer, phase=self.state.phase) for layer in self.layers]
+        return [layer_facts(layer, phase=self.state.phase) for layer in self.layers]
 
     def facts_below(self, i, j=0):
         """That of the layer that bottom j of layer i comes from, or None."""

@@ -4,7 +4,7 @@ An editor needs that, where nets are unfinished most of the time; and nets whose
 """
 
 from ..errors import CaffeliteError, DataError, NetError
-from ..layers import layer_class
+from ..layers.base import layer_facts
 from ..layers.data.input import Input
 from ..proto import caffe_pb2
 from . import missing_data
@@ -82,7 +82,7 @@ class _OneByOne:
         shapes = [bottom["shape"] for bottom in told["bottom"]]
         if None in shapes:
             return  # the layer that spoiled it says why
-        facts = layer_class(param.type)(param)
+        facts = layer_facts(param)
         if facts.role == "input" and facts.told_shapes():
             raise DataError("its shape is given when it is used")
         net = Net.from_param(self._alone(param, shapes), self.file, seed=0)
@@ -119,7 +119,7 @@ class _OneByOne:
 
     def _assume(self, param, told, only_missing):
         """Give data that is not there the shape of the sample, where that can be known."""
-        facts = layer_class(param.type)(param)
+        facts = layer_facts(param)
         if facts.role not in ("source", "input"):
             return
         told["missing"] = only_missing

@@ -111,7 +111,8 @@ class SBDDSegDataLayer(SegDataLayer):
     make_source = SbddPairSource
 
 
-STAND_INS = {
-    ("voc_layers", "VOCSegDataLayer"): VOCSegDataLayer,
-    ("voc_layers", "SBDDSegDataLayer"): SBDDSegDataLayer,
-}  # (module, layer) of python_param: what does the same
+STAND_INS = {  # (module, layer) of python_param: what does the same; at first it was layers
+    (module, layer.__name__): layer
+    for module in ("voc_layers", "layers")
+    for layer in (VOCSegDataLayer, SBDDSegDataLayer)
+}
