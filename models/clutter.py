@@ -4,16 +4,16 @@ The digits are those of `caffelite dataset distorted-digits`: pictures of 60 x 6
 digit of 28 x 28 anywhere and pieces of others around it.
 """
 
-from caffelite.models.blocks import XAVIER, classify, conv, dense, gaussian, max_pool, relu
+from caffelite.models.blocks import XAVIER, classify, conv, dense, dropout, max_pool, relu
 from caffelite.models.program import Program, Samples
 from caffelite.net_spec import layers as L
 
-SLOW = [{"lr_mult": 0.1, "decay_mult": 0}] * 2  # theta moves far by little
+SIZE = 0.5  # of a window, in parts of the picture
 
 
 def program(name, net):
     sources = "data/distorted_train_lmdb", "data/distorted_test_lmdb"
-    samples = Samples(*sources, (64, 100), {"scale": 1 / 256}, "digits")
+    samples = Samples(*sources, (16, 100), {"scale": 1 / 256}, "digits")
     return Program(name, net, samples, (1, 1, 60, 60))
 
 
@@ -27,34 +27,50 @@ def maps(n, name, bottom, *widths):
     return bottom
 
 
-def scores(n, bottom, width):
-    """A dense layer so wide, and the ten scores."""
+def scores(n, bottom, width, drop=0):
+    """A dense layer so wide, of which training leaves out a part, and the ten scores."""
     n.ip1 = dense(bottom, width, XAVIER)
-    n.relu = relu(n.ip1)
-    n.ip2 = dense(n.relu, 10, XAVIER)
+    n.relu = top = relu(n.ip1)
+    if drop:
+        n.drop = top = dropout(n.relu, drop)
+    n.ip2 = dense(top, 10, XAVIER)
     classify(n, n.ip2)
 
 
-def looks(n, starts):
-    """Pictures of 28 x 28 that transformers see, one for each (size, row, column) to start from.
+def looks(n, name, count):
+    """What `count` transformers see: 28 x 28 pixels each, of a window of 30 x 30.
 
-    One localization net tells size and place for all of them, from the picture at half its size.
+    A localization net draws a map of 15 x 15 for each; its softmax says how likely the digit lies
+    where, and the mean place by that is the window's: it cannot leave the picture, and starts in
+    the middle. `places.txt` has the rows, then the columns, of these 15 x 15 places, as theta
+    counts them: from -14/15 to 14/15.
     """
     n.half = max_pool(n.data, 2, 2)
-    n.where = dense(maps(n, "where_", n.half, 16, 24), 32, XAVIER)
-    n.where_relu = relu(n.where)
-    return [look(n, f"st{i}", n.where_relu, *start) for i, start in enumerate(starts, 1)]
-
-
-def look(n, name, bottom, *start):
-    """What the transformer of a name sees: theta is (size, 0, row; 0, size, column)."""
-    parts = {}
-    for part, value in zip(("size", "row", "column"), start, strict=True):
-        n[f"{name}_{part}"] = parts[part] = dense(bottom, 1, gaussian(0.01), value, SLOW)
-    n[f"{name}_theta"] = L.Concat(*(parts[part] for part in ("size", "row", "size", "column")))
-    sides = {"output_H": 28, "output_W": 28}
-    fixed = {"theta_1_2": 0, "theta_2_1": 0}
-    n[name] = L.SpatialTransformer(
-        n.data, n[f"{name}_theta"], to_compute_dU=False, **sides, **fixed
+    n.where_conv1 = conv(n.half, 16, 5, XAVIER, pad=2)
+    n.where_pool1 = max_pool(n.where_conv1, 2, 2)
+    n.where_relu1 = relu(n.where_pool1)
+    n.where_conv2 = conv(n.where_relu1, 24, 5, XAVIER, pad=2)
+    n.where_relu2 = relu(n.where_conv2)
+    n.where_maps = conv(n.where_relu2, count, 5, XAVIER, pad=2)
+    n.where_rows = L.Reshape(n.where_maps, shape={"dim": [0, count, -1]})
+    n.where_odds = L.Softmax(n.where_rows, axis=2)
+    n.where = L.InnerProduct(
+        n.where_odds,
+        axis=2,
+        num_output=2,
+        bias_term=False,
+        weight_filler={"type": "file", "file": f"models/{name}/places.txt"},
+        param={"lr_mult": 0, "decay_mult": 0},
     )
+    thetas = L.Slice(n.where, name="where_each", axis=1, ntop=count) if count > 1 else [n.where]
+    return [look(n, f"st{i}", theta) for i, theta in enumerate(thetas, 1)]
+
+
+def look(n, name, place):
+    """What the transformer of a name sees: theta is (0.5, 0, row; 0, 0.5, column)."""
+    if place is not n.where:
+        n[f"{name}_place"] = place
+    fixed = {"theta_1_1": SIZE, "theta_1_2": 0, "theta_2_1": 0, "theta_2_2": SIZE}
+    sides = {"output_H": 28, "output_W": 28}
+    n[name] = L.SpatialTransformer(n.data, place, to_compute_dU=False, **sides, **fixed)
     return n[name]

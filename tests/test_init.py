@@ -86,6 +86,14 @@ def test_every_classifier_gets_heads_of_its_own(name, capsys):
     assert solver.base_lr == pytest.approx(theirs.base_lr / faster)
 
 
+def test_numbers_that_a_filler_reads_come_along():
+    assert main(["init", "clutter-st", "--classes", "7", "-q"]) == 0
+    where = layers("clutter-st/train_val.prototxt")["where"].inner_product_param
+    assert where.weight_filler.file == "places.txt"
+    kept = Path(_zoo.folder("models"), "clutter-st", "places.txt")
+    assert Path("clutter-st/places.txt").read_text() == kept.read_text()
+
+
 @pytest.mark.parametrize("name", sorted(NO_CLASSIFIERS))
 def test_a_net_that_is_no_classifier_is_refused(name, capsys):
     assert main(["init", name, "--classes", "7"]) == 1

@@ -1,6 +1,7 @@
 """SpatialTransformer where theta leads astray, and in a net that learns."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import caffelite
 from caffelite.testing import make_layer
 from tools.draw_looks import looks
 
+ROOT = Path(__file__).parent.parent
 X = np.arange(1, 9.0).reshape(1, 1, 2, 4)
 HERE = [[1, 0, 0, 0, 1, 0]]
 AWAY = [[1, 0, 0, 0, 1, 3]]
@@ -115,3 +117,23 @@ def test_what_it_looks_at_is_drawn_from_corner_to_corner(tmp_path):
         ((found, seen),) = looks(net)
         np.testing.assert_allclose(found[0], corners)
         assert seen.shape == (1, 1, 4, 8)
+
+
+@pytest.mark.parametrize("name", ["clutter-st", "clutter-st-2", "clutter-st-4"])
+def test_a_window_lies_where_its_map_is_high(name):
+    """In the middle at first; with a digit's square known, that is the window's middle."""
+    folder = ROOT / "models" / name
+    net = caffelite.Net(str(folder / "deploy.prototxt"), caffelite.TEST)
+    (weight,) = net.params["where"]
+    weight.data[...] = np.loadtxt(folder / "places.txt").reshape(2, 225)
+    maps = net.blobs["where_maps"].data
+    for row, column in [(0, 0), (7, 7), (2, 14)]:
+        maps[...] = 0
+        maps[..., row, column] = 50
+        net.forward(start="where_rows")
+        for corners, _ in looks(net):
+            np.testing.assert_allclose(corners[0].mean(0), [4 * row + 2, 4 * column + 2], atol=1e-2)
+    maps[...] = 0
+    net.forward(start="where_rows")
+    for corners, _ in looks(net):
+        np.testing.assert_allclose(corners[0], [(15, 15), (15, 45), (45, 45), (45, 15)])

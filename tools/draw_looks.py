@@ -2,7 +2,7 @@
 
     caffelite dataset distorted-digits --out data
     python tools/draw_looks.py models/clutter-st/deploy.prototxt \\
-        snapshots/clutter-st_iter_1000.caffemodel looks.png
+        snapshots/clutter-st_iter_5000.caffemodel looks.png
 
 The pictures are the first of those for testing. Each transformer of the net has a color; its name
 stands in the net's file.

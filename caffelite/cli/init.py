@@ -178,8 +178,9 @@ def _fitted(args, name, target):
         _new_head.freeze(net, learned, set(renamed.values()), args.freeze)
     _new_head.without_rates(deploy)
     words = f"{name} for {classes} classes" + (f", of the pictures in {args.data}" if data else "")
-    texts = {
-        "train_val.prototxt": _prototxt(net, words),
+    texts = {file: text for file, text in files.items() if file.endswith(".txt")}
+    texts |= {
+        "train_val.prototxt": _from_its_folder(_prototxt(net, words), name, {}),
         "deploy.prototxt": _prototxt(deploy, words),
         "solver.prototxt": _prototxt(solver, f"Trains {words}"),
         "readme.md": files["readme.md"],

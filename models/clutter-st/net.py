@@ -2,12 +2,10 @@
 
 from caffelite.models.clutter import looks, maps, program, scores
 
-ALL = (1, 0, 0)  # the whole picture
-
 
 def net(n):
-    (seen,) = looks(n, [ALL])
-    scores(n, maps(n, "", seen, 20, 32), 64)
+    (seen,) = looks(n, "clutter-st", 1)
+    scores(n, maps(n, "", seen, 24, 32), 92, drop=0.3)
 
 
 program = program("Clutter-ST", net)
