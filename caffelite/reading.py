@@ -403,7 +403,10 @@ def _yaml_loader() -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Plain data alone: no dates, no objects, and no aliases, which make little grow large."""
+        """Plain data alone: no dates, no objects, and no aliases, which make little grow large.
+
+        A tuple of Python, as py-faster-rcnn's files have them, is a list.
+        """
 
         depth = 0
 
@@ -434,4 +437,5 @@ def _yaml_loader() -> Any:
         if tag in plain or tag is None
     }
     Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
     return Loader

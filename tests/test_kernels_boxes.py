@@ -107,6 +107,8 @@ SUPPRESSIONS = [
     {"inclusive": True},
     {"pixels": True},
     {"least": 0.1, "top_k": 30},
+    {"most": 9},
+    {"most": 0},
 ]
 
 

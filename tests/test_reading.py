@@ -190,8 +190,9 @@ def test_yaml_that_is_not_plain_is_refused(text, reason):
 
 
 def test_dates_in_yaml_are_words():
-    text = "a: 2024-99-99\nb: [1, 2.5, x]\nc: null"
-    assert reading.yaml_mapping(text, "f") == {"a": "2024-99-99", "b": [1, 2.5, "x"], "c": None}
+    text = "a: 2024-99-99\nb: [1, 2.5, x]\nc: null\nd: !!python/tuple [1, [2]]"
+    found = reading.yaml_mapping(text, "f")
+    assert found == {"a": "2024-99-99", "b": [1, 2.5, "x"], "c": None, "d": [1, [2]]}
     assert reading.yaml_mapping("[1]", "f") is None
 
 

@@ -250,6 +250,7 @@ def nms(
     inclusive=False,
     pixels=False,
     least=0,
+    most=-1,
 ):
     """Indices of the boxes that greedy suppression keeps, best first.
 
@@ -267,13 +268,15 @@ def nms(
         long as it is above 0.5 (SSD's adaptive suppression).
     least : float
         Boxes of a smaller area are left out.
+    most : int
+        So many are kept, and what comes after them is not looked at; -1: all.
     """
     (boxes,) = _as_boxes(boxes)
     order = best_first(np.asarray(scores), above, top_k)
     if least > 0:
         order = order[area(boxes[order], pixels) >= least]
     number = boxes.dtype.type
-    kept = np.empty((5, len(order)), boxes.dtype)
+    kept = np.empty((5, len(order) if most < 0 else min(len(order), most)), boxes.dtype)
     with np.errstate(invalid="ignore"):  # of two boxes of no area; compiled code tells nothing
         found = _nms(boxes, order, number(threshold), number(eta), inclusive, number(pixels), kept)
     return order[:found]
@@ -283,10 +286,13 @@ def nms(
 def _nms(boxes, order, threshold, eta, inclusive, plus, kept):
     """Move what is kept of `order` to its front; returns how much that is.
 
-    `kept` has room for five lines of numbers: sides and areas, beside each other for vectors.
+    `kept` has room for five lines of numbers: sides and areas, beside each other for vectors. Where
+    it is full, what is left is not looked at.
     """
     found, zero = 0, plus - plus  # of the boxes' type
     for i in order:
+        if found == kept.shape[1]:
+            break
         left, top, right, bottom = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
         own = (right - left + plus) * (bottom - top + plus)
         hits = 0

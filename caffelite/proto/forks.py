@@ -350,7 +350,6 @@ MESSAGES = {
     "decode_bbox_param": "MS-CNN's Caffe",
     "detection_accuracy_param": "MS-CNN's Caffe",
     "image_gt_data_param": "MS-CNN's Caffe",
-    "proposal_target_param": "MS-CNN's Caffe",
     "imresize_param": "OpenPose's Caffe",
     "nms_param": "OpenPose's Caffe",
     "color_conv_param": TSN,

@@ -755,11 +755,11 @@ pool([(2, 3, 6, 7), (5, 4)], error="expected (regions, 5): map, xmin, ymin, xmax
 for row, error in (
     (
         [2, 1, 1, 2, 2],
-        "row 1 is (2, 1, 1, 2, 2), expected to begin with the number of a map, 0 to ",
+        "row 1 is (2, 1, 1, 2, 2), expected to begin with the number of its pictur",
     ),
-    ([-1, 1, 1, 2, 2], "number of a map, 0 to 1, one of bottom[0]"),
-    ([0.5, 1, 1, 2, 2], "number of a map"),
-    ([np.nan, 1, 1, 2, 2], "number of a map"),
+    ([-1, 1, 1, 2, 2], "the number of its picture, 0 to 1"),
+    ([0.5, 1, 1, 2, 2], "number of its picture"),
+    ([np.nan, 1, 1, 2, 2], "number of its picture"),
     ([0, 1, np.nan, 2, 2], "row 1 is (0, 1, nan, 2, 2), expected corners that are near the pictu"),
     ([0, 1, 1, np.inf, 2], "the net has diverged; go back to an earlier snapshot"),
     ([0, 1, 1, 1e9, 2], "expected corners that are near the picture"),
@@ -801,3 +801,137 @@ for shapes, error in (
     ([(7, 5), (7,), (7,), (6, 4)], "expected 7 on its first axis, as bottom[0]"),
 ):
     case("BoxAnnotatorOHEM", shapes, "box_annotator_ohem_param { roi_per_img: 2 }", error=error)
+
+# Regions that are proposed, and learned from
+
+SIZES_OF_PICTURES = [[90, 120, 1.5], [80, 130, 1]]
+STARTS = [(2, 12, 5, 7), (2, 24, 5, 7), (2, 3)]
+SMALL = "scale: 1 scale: 3"
+
+
+def less(generator, shape):
+    """Codes that move boxes by parts of their sides."""
+    return generator.standard_normal(shape) / 3
+
+
+def proposals(fields, shapes=STARTS, sizes=SIZES_OF_PICTURES, tops=2, error=None, **expect):
+    case(
+        "Proposal",
+        shapes,
+        f"proposal_param {{ {fields} }}",
+        expect=None if error else partial(ref.proposal, **expect),
+        values={1: less, 2: sizes},
+        gradient=False,
+        tops=tops,
+        error=error,
+    )
+
+
+proposals(SMALL, scales=(1, 3))
+proposals(
+    f"{SMALL} pre_nms_topn: 40 post_nms_topn: 9 nms_thresh: 0.5 min_size: 24",
+    **dict(scales=(1, 3), before=40, after=9, threshold=0.5, least=24),
+)
+proposals(
+    "ratio: 1 ratio: 3 scale: 2 scale: 4 scale: 5 feat_stride: 8 base_size: 8 post_nms_topn: 0",
+    sizes=[[90, 120, 1.5, 0.5], [80, 130, 1, 2]],
+    shapes=[*STARTS[:2], (2, 4)],
+    **dict(ratios=(1, 3), scales=(2, 4, 5), stride=8, base=8, after=0),
+)
+proposals("feat_stride: 0", error="feat_stride is 0, expected pixels, 1 or more")
+proposals("scale: 0", error="scale is 0, expected a number above 0")
+proposals("scale: 0.01", error="makes anchors of less than a pixel")
+proposals("nms_thresh: -1", error="nms_thresh is -1, expected 0 or more")
+proposals("", error='"x0" has shape (2, 12, 5, 7), expected (N, 18, height, width): two scores for')
+proposals(
+    SMALL,
+    [STARTS[0], (2, 24, 5, 6), (2, 3)],
+    error='expected (N, 4 A, height, width) as of bottom[0] "x0", (2, 12, 5, 7)',
+)
+proposals(SMALL, [*STARTS[:2], (1, 3)], error='"x2" has shape (1, 3), expected (2, 3): height, wid')
+for size, words in (
+    (
+        [90, 0, 1],
+        "holds (90, 0, 1), expected height, width and scale of a picture, numbers above 0",
+    ),
+    ([np.nan, 120, 1], "holds (nan, 120, 1), expected height"),
+):
+    proposals(SMALL, sizes=[[90, 120, 1], size], error=words)
+case(
+    "Proposal",
+    STARTS,
+    f"proposal_param {{ {SMALL} }}",
+    values={0: [np.nan], 2: SIZES_OF_PICTURES},
+    error='bottom[0] "x0" holds values that are no numbers, or too large; the net has diverged',
+)
+
+TRUE_BOXES = [[10, 12, 40, 60, 2], [50, 30, 110, 70, 1], [52, 28, 100, 75, 3]]
+
+
+def targets(fields="", shapes=None, truth=TRUE_BOXES, error=None, **expect):
+    case(
+        "AnchorTarget",
+        shapes or [(1, 7, 6, 8), (len(truth), 5), (1, 3)],
+        f"anchor_target_param {{ scale: 1 scale: 3 batch_size: 1000 {fields} }}",
+        expect=None if error else partial(ref.anchor_target, scales=(1, 3), **expect),
+        values={1: truth, 2: [90, 120, 1]},
+        gradient=False,
+        batch_axis=None,
+        error=error,
+    )
+
+
+targets()
+targets("allowed_border: 9 positive_overlap: 0.5 negative_overlap: 0.2", border=9, positive=0.5,
+        negative=0.2)  # fmt: skip
+targets("clobber_positives: true negative_overlap: 0.6", clobber=True, negative=0.6)
+targets(
+    "positive_weight: 0.75 bbox_inside_weight: [0.5, 0.5, 2, 2] feat_stride: 12",
+    weight=0.75, inside=(0.5, 0.5, 2, 2), stride=12,
+)  # fmt: skip
+targets("fg_fraction: 1.5", error="fg_fraction is 1.5, expected 0 to 1")
+targets("positive_weight: 1", error="positive_weight is 1, expected less than 1")
+targets("bbox_inside_weight: 1", error="bbox_inside_weight has 1 entries, expected 4: of x, y, wi")
+targets(shapes=[(2, 7, 6, 8), (3, 5), (2, 3)], error="true boxes do not tell pictures apart")
+targets(shapes=[(1, 7, 6), (3, 5), (1, 3)], error="expected (1, channels, height, width)")
+targets(shapes=[(1, 7, 6, 8), (3, 4), (1, 3)], error="expected (boxes, 5): xmin, ymin, xmax, ymax,")
+targets(shapes=[(1, 7, 6, 8), (0, 5), (1, 3)], error="has no row: the picture has no true box")
+case(
+    "AnchorTarget",
+    [(1, 7, 6, 8), (3, 5), (1, 3)],
+    "anchor_target_param { batch_size: 0 }",
+    error="batch_size is 0, expected the anchors that count, 1 or more",
+)
+
+OF_ONE = np.insert(
+    np.add(TRUE_BOXES, [[0, 4, 3, 0, 0]])[[0, 0, 1, 2]][:, :4] + [[0], [9], [1], [25]], 0, 0, axis=1
+)
+
+
+def learned(fields, rois=OF_ONE, truth=TRUE_BOXES, error=None, **expect):
+    case(
+        "ProposalTarget",
+        [(len(rois), 5), (len(truth), 5)],
+        f"proposal_target_param {{ {fields} }}",
+        expect=None if error else partial(ref.proposal_target, **expect),
+        values={0: rois, 1: truth},
+        gradient=False,
+        batch_axis=None,
+        error=error,
+    )
+
+
+learned("num_classes: 4", classes=4)
+learned("num_classes: 5 batch_size: -1 fg_thresh: 0.8 bg_thresh_hi: 0.8 bg_thresh_lo: 0.3",
+        classes=5, foreground=0.8, high=0.8, low=0.3)  # fmt: skip
+learned(
+    "num_classes: 4 bbox_mean: [0, 0.5, 0, 0.1] bbox_std: [0.1, 0.1, 0.2, 0.2] "
+    "bbox_inside_weight: [0.5, 0, 2, 1]",
+    classes=4, mean=(0, 0.5, 0, 0.1), std=(0.1, 0.1, 0.2, 0.2), inside=(0.5, 0, 2, 1),
+)  # fmt: skip
+learned("", error="num_classes is 0, expected 2 or more: the background counts, too")
+learned("num_classes: 3", error="a box of class 3, expected 1 to 2: num_classes counts the backgr")
+learned("num_classes: 4 class_agnostic: true", error="expected 2 with class_agnostic")
+learned("num_classes: 4 batch_size: 0", error="batch_size is 0, expected how many regions, or -1")
+learned("num_classes: 4 fg_fraction: -1", error="fg_fraction is -1, expected 0 to 1")
+learned("num_classes: 4 bbox_std: [1, 1, 0, 1]", error="bbox_std is (1.0, 1.0, 0.0, 1.0), expected")

@@ -121,7 +121,7 @@ def best_first(scores, above=-math.inf, top_k=-1):
 
 
 def nms(boxes, scores, threshold, *, above=-math.inf, top_k=-1, eta=1, inclusive=False,
-        pixels=False, least=0):  # fmt: skip
+        pixels=False, least=0, most=-1):  # fmt: skip
     kept = []
     for i in best_first(scores, above, top_k):
         if area(boxes[i], pixels) < least:
@@ -131,4 +131,4 @@ def nms(boxes, scores, threshold, *, above=-math.inf, top_k=-1, eta=1, inclusive
             continue
         kept.append(i)
         threshold *= eta if threshold > 0.5 else 1
-    return kept
+    return kept if most < 0 else kept[:most]

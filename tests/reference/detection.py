@@ -151,3 +151,106 @@ def roi_align(maps, rois, grid, scale, samples=0):
 
     spans = pooling.align_spans
     return pooled(spans, forward, maps, rois, grid, scale, maps.shape[1], samples)
+
+
+# Detectors in two stages
+
+
+def anchor(base, ratio, scale, i, j, stride):
+    """That of one ratio and one scale at row i and column j."""
+    w = np.round(math.sqrt(base * base / ratio))
+    sides = w * scale, np.round(w * ratio) * scale
+    center = [at * stride + (base - 1) / 2 for at in (j, i)]
+    ends = [(c - (side - 1) / 2, c + (side - 1) / 2) for c, side in zip(center, sides, strict=True)]
+    return [ends[0][0], ends[1][0], ends[0][1], ends[1][1]]
+
+
+def proposal(scores, codes, sizes, ratios=(0.5, 1, 2), scales=(8, 16, 32), stride=16, base=16,
+             least=16, before=6000, after=300, threshold=0.7):  # fmt: skip
+    """One anchor at a time; what is too small scores 0."""
+    shapes = [(r, s) for r in ratios for s in scales]
+    rows, found = [], []
+    for n, (height, width, scale_h, *more) in enumerate(sizes):
+        scale_w = more[0] if more else scale_h
+        boxes, values = [], []
+        for i, j in np.ndindex(scores.shape[2:]):
+            for a, shape in enumerate(shapes):
+                code = codes[n, 4 * a : 4 * a + 4, i, j]
+                [box] = geometry.decode([code], [anchor(base, *shape, i, j, stride)], "RCNN")
+                [box] = geometry.clip([box], width - 1, height - 1)
+                small = (
+                    box[2] - box[0] + 1 < least * scale_w or box[3] - box[1] + 1 < least * scale_h
+                )
+                boxes.append(box)
+                values.append(0 if small else scores[n, len(shapes) + a, i, j])
+        kept = geometry.nms(
+            boxes, values, threshold, top_k=before or -1, pixels=True, most=after or -1
+        )
+        rows += [[n, *boxes[k]] for k in kept]
+        found += [[values[k]] for k in kept]
+    return np.reshape(rows, (-1, 5)), np.reshape(found, (-1, 1))
+
+
+def anchor_target(scores, truth, sizes, scales=(8, 16, 32), stride=16, border=0, positive=0.7,
+                  negative=0.3, clobber=False, weight=-1, inside=(1, 1, 1, 1)):  # fmt: skip
+    """One anchor at a time, where so few are object or background that nothing is drawn."""
+    shapes = [(r, s) for r in (0.5, 1, 2) for s in scales]
+    rows, columns = scores.shape[2:]
+    height, width = sizes[0, :2]
+    places = [(a, i, j) for a in range(len(shapes)) for i in range(rows) for j in range(columns)]
+    boxes = {at: anchor(16, *shapes[at[0]], *at[1:], stride) for at in places}
+    boxes = {
+        at: box
+        for at, box in boxes.items()
+        if min(box[:2]) >= -border and box[2] < width + border and box[3] < height + border
+    }
+    overlaps = {
+        at: [geometry.iou_of(np.float64(box), row[:4], True) for row in truth]
+        for at, box in boxes.items()
+    }
+    best = [max(values[k] for values in overlaps.values()) for k in range(len(truth))]
+    labels = np.full((len(shapes), rows, columns), -1)
+    targets, in_weights, out_weights = np.zeros((3, 4 * len(shapes), rows, columns))
+    for at, values in overlaps.items():
+        if max(values) < negative:
+            labels[at] = 0
+        if max(values) >= positive or any(v == b for v, b in zip(values, best, strict=True)):
+            labels[at] = 0 if clobber and max(values) < negative else 1
+    for at, values in overlaps.items():
+        own = slice(4 * at[0], 4 * at[0] + 4), at[1], at[2]
+        [targets[own]] = geometry.encode([truth[np.argmax(values), :4]], [boxes[at]], "RCNN")
+        if labels[at] == 1:
+            in_weights[own] = inside
+        if labels[at] >= 0:
+            share = weight if labels[at] else 1 - weight
+            alike, all_alike = (labels == labels[at]).sum(), (labels >= 0).sum()
+            out_weights[own] = share / alike if weight >= 0 else 1 / all_alike
+    return labels.reshape(1, 1, -1, columns), targets[None], in_weights[None], out_weights[None]
+
+
+def proposal_target(rois, truth, classes, foreground=0.5, high=0.5, low=0.1, mean=(0,) * 4,
+                    std=(1,) * 4, inside=(1,) * 4):  # fmt: skip
+    """One region at a time, where all are taken."""
+    regions = [*rois[:, 1:], *truth[:, :4]]
+    objects, others = [], []
+    for region in regions:
+        overlaps = [geometry.iou_of(region, row[:4], True) for row in truth]
+        if max(overlaps) >= foreground:
+            objects.append((region, truth[np.argmax(overlaps)]))
+        elif low <= max(overlaps) < high:
+            others.append((region, None))
+    count = len(objects) + len(others)
+    found, labels, numbers = (
+        np.zeros((count, 5)),
+        np.zeros(count),
+        np.zeros((3, count, 4 * classes)),
+    )
+    for k, (region, box) in enumerate(objects + others):
+        found[k, 1:] = region
+        if box is not None:
+            labels[k] = box[4]
+            own = slice(4 * int(box[4]), 4 * int(box[4]) + 4)
+            [code] = geometry.encode([box[:4]], [region], "RCNN")
+            numbers[0, k, own] = (code - np.array(mean)) / std
+            numbers[1, k, own], numbers[2, k, own] = inside, np.array(inside) > 0
+    return found, labels, *numbers

@@ -34,11 +34,8 @@ def read_rois(layer, index, blob, maps):
         at = rows[:, 0]
         none = ~((at >= 0) & (at < maps) & (at == np.trunc(at)))
     check(far, f"corners that are near the picture; if a net made them, {DIVERGED}")
-    check(
-        none,
-        f"to begin with the number of a map, 0 to {maps - 1}, one of "
-        f'bottom[0] "{layer.param.bottom[0]}"',
-    )
+    numbers = "0, of the only one" if maps == 1 else f"0 to {maps - 1}"
+    check(none, f"to begin with the number of its picture, {numbers}")
     return at.astype(np.int32), rows[:, 1:]
 
 

@@ -18,7 +18,7 @@ class SmoothL1Loss(Loss):
 
     Bottom
         0: a, predictions, any shape
-        1: b, targets, the shape of a
+        1: b, targets, the shape of a; axes of 1 at the end may be missing, as in Caffe
         2: inside weights, the shape of a; if missing, 1
         3: outside weights, the shape of a; if missing, 1
     Top
@@ -58,14 +58,16 @@ class SmoothL1Loss(Loss):
 
     def infer_shapes(self, bottom_shapes):
         super().infer_shapes(bottom_shapes)
-        check_same_shapes(self, bottom_shapes)
+        first = bottom_shapes[0]
+        same = [first if _bare(shape) == _bare(first) else shape for shape in bottom_shapes]
+        check_same_shapes(self, same)
         n, *rest = bottom_shapes[0]
         if self.num_tops > 1 and not rest:
             raise self.shape_error(0, (n,), "axis 1, which the second top sums over")
         return [(), (n, 1, *rest[1:])][: self.num_tops]
 
     def forward(self, bottom, top):
-        arrays = [blob.data for blob in bottom]
+        arrays = [blob.data.reshape(bottom[0].shape) for blob in bottom]
         self.divisor = self._divisor(arrays[0].shape)
         self.d = arrays[0] - arrays[1]
         if len(bottom) > 2:
@@ -90,15 +92,23 @@ class SmoothL1Loss(Loss):
         da = self.slopes(bottom) * (float(top[0].diff) / self.divisor)
         for blob, wanted, sign in zip(bottom[:2], propagate_down, (1, -1), strict=False):
             if wanted:
-                np.multiply(da, sign, out=blob.diff)
+                np.multiply(da.reshape(blob.shape), sign, out=blob.diff)
 
     def slopes(self, bottom):
         """The derivative of the costs by a."""
         da = self.slopes_of_d()
         for weights in bottom[2:]:
-            da *= weights.data
+            da *= weights.data.reshape(da.shape)
         return da
 
     def slopes_of_d(self):
         """The derivative of f."""
         return np.where(self.near, self.sigma2 * self.d, np.sign(self.d))
+
+
+def _bare(shape):
+    """The shape without axes of 1 at its end, which Caffe's blobs have where they are missing."""
+    axes = len(shape)
+    while axes and shape[axes - 1] == 1:
+        axes -= 1
+    return tuple(shape[:axes])

@@ -120,9 +120,10 @@ class Python(base.Layer):
     Options (python_param)
         module: Python module with the class; imported already, or allowed by
             caffelite.allow_python("MODULE"), --allow-python MODULE or --import MODULE
-        layer: name of the class; VOCSegDataLayer and SBDDSegDataLayer of FCN's voc_layers, and
-            SpatialDropoutLayer of ENet's spatial_dropout, are here already, and are taken where
-            that module is neither imported nor allowed
+        layer: name of the class; VOCSegDataLayer and SBDDSegDataLayer of FCN's voc_layers,
+            SpatialDropoutLayer of ENet's spatial_dropout, and ProposalLayer, AnchorTargetLayer and
+            ProposalTargetLayer of py-faster-rcnn's and R-FCN's rpn are here already, and are taken
+            where that module is neither imported nor allowed
         param_str: text for the class, its `self.param_str`
         share_in_parallel: does nothing
     """
@@ -144,12 +145,15 @@ class Python(base.Layer):
         """Of the layers of others' modules that are here, too, where the module is not."""
         from ..common import _spatial_dropout_layer
         from ..data import _voc_layers
+        from ..detection import _rcnn_layers
 
         module, layer = param.python_param.module, param.python_param.layer
         if module in sys.modules or is_allowed(module):
             return cls
-        stand_ins = _voc_layers.STAND_INS | _spatial_dropout_layer.STAND_INS
-        return stand_ins.get((module, layer), cls)
+        for home in (_voc_layers, _spatial_dropout_layer, _rcnn_layers):
+            if stand_in := home.STAND_INS.get((module, layer)):
+                return stand_in
+        return cls
 
     def setup(self, bottom_shapes):
         layer_class = self._find_class()

@@ -1,0 +1,64 @@
+"""The settings of py-faster-rcnn and R-FCN, which their Python layers read beside `param_str`.
+
+Names, defaults and what they mean are those of Girshick's lib/fast_rcnn/config.py and of R-FCN's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import CaffeliteError, did_you_mean
+
+_BOTH = {"SCALES": (600,), "MAX_SIZE": 1000, "BBOX_REG": True, "HAS_RPN": False,
+         "PROPOSAL_METHOD": "selective_search", "RPN_NMS_THRESH": 0.7, "RPN_MIN_SIZE": 16,
+         "AGNOSTIC": False}  # fmt: skip
+_TRAIN = {
+    "IMS_PER_BATCH": 2, "BATCH_SIZE": 128, "FG_FRACTION": 0.25, "FG_THRESH": 0.5,
+    "BG_THRESH_HI": 0.5, "BG_THRESH_LO": 0.1, "USE_FLIPPED": True, "BBOX_THRESH": 0.5,
+    "SNAPSHOT_ITERS": 10000, "SNAPSHOT_INFIX": "", "USE_PREFETCH": False,
+    "BBOX_NORMALIZE_TARGETS": True, "BBOX_INSIDE_WEIGHTS": (1.0,) * 4,
+    "BBOX_NORMALIZE_TARGETS_PRECOMPUTED": False, "BBOX_NORMALIZE_MEANS": (0.0,) * 4,
+    "BBOX_NORMALIZE_STDS": (0.1, 0.1, 0.2, 0.2), "ASPECT_GROUPING": True,
+    "RPN_POSITIVE_OVERLAP": 0.7, "RPN_NEGATIVE_OVERLAP": 0.3, "RPN_CLOBBER_POSITIVES": False,
+    "RPN_FG_FRACTION": 0.5, "RPN_BATCHSIZE": 256, "RPN_PRE_NMS_TOP_N": 12000,
+    "RPN_POST_NMS_TOP_N": 2000, "RPN_BBOX_INSIDE_WEIGHTS": (1.0,) * 4,
+    "RPN_POSITIVE_WEIGHT": -1.0, "RPN_NORMALIZE_TARGETS": False,
+    "RPN_NORMALIZE_MEANS": (0.0,) * 4, "RPN_NORMALIZE_STDS": (0.1, 0.1, 0.2, 0.2),
+}  # fmt: skip
+_TEST = {"NMS": 0.3, "SVM": False, "RPN_PRE_NMS_TOP_N": 6000, "RPN_POST_NMS_TOP_N": 300}
+DEFAULTS: Mapping[str, Any] = {
+    **{f"TRAIN.{name}": value for name, value in (_BOTH | _TRAIN).items()},
+    **{f"TEST.{name}": value for name, value in (_BOTH | _TEST).items()},
+}
+
+
+class Settings(dict[str, Any]):
+    """{"TRAIN.NAME" or "TEST.NAME": value}; layers read them when they are made."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        name = name.replace(".AGONISTIC", ".AGNOSTIC")  # as R-FCN's older files have it
+        if name not in DEFAULTS:
+            raise CaffeliteError(f"there is no setting {name}{did_you_mean(name, DEFAULTS)}")
+        wanted = DEFAULTS[name]
+        if isinstance(wanted, tuple) and isinstance(value, (list, tuple)):
+            fits = len(value) == len(wanted) or name.endswith("SCALES")
+            fits = fits and all(_fits(number, wanted[0]) for number in value)
+        else:
+            fits = _fits(value, wanted)
+        if not fits:
+            raise CaffeliteError(f"{name} is {value!r}, expected a value such as {wanted!r}")
+        super().__setitem__(name, value)
+
+    def reset(self) -> None:
+        """Back to the defaults."""
+        super().update(DEFAULTS)
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, float):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is type(wanted)
+
+
+SETTINGS = Settings(DEFAULTS)

@@ -1,0 +1,125 @@
+import numpy as np
+
+from ...kernels import boxes as geometry
+from ..base import Layer, register
+from ._regions import chosen, four_numbers, read_true_boxes, threshold
+from ._rois import check_rois, read_rois
+
+
+@register("ProposalTarget")
+class ProposalTarget(Layer):
+    """Regions of a picture that a detector learns from, with their classes and the boxes they meet.
+
+    True boxes are regions, too. A region that overlaps one by fg_thresh or more is of its class;
+    it is background if it overlaps each by less than bg_thresh_hi, but one by bg_thresh_lo at
+    least. Of both together batch_size are taken, drawn at random from seed and position where there
+    are more, and objects fg_fraction of them at most. They come first. Overlaps are those of boxes
+    that include their last pixel.
+
+    Bottom
+        0: regions, (R, 5): 0, xmin, ymin, xmax, ymax in pixels
+        1: true boxes, (G, 5): xmin, ymin, xmax, ymax, class from 1 on
+    Top
+        0: the regions that are taken, (S, 5)
+        1: their classes, (S); 0 is the background
+        2: codes of their true boxes, (S, 4 K), RCNN of `kernels.boxes.encode`, normalized, at the
+            four numbers of the class; 0 elsewhere
+        3: inside weights of the codes, the same shape: bbox_inside_weight there, else 0
+        4: outside weights, the same shape: 1 where those are above 0
+    Options (proposal_target_param)
+        num_classes: K, with the background
+        batch_size: S at most; -1: all, as R-FCN mines them [128]
+        fg_fraction, fg_thresh, bg_thresh_hi, bg_thresh_lo: see above [0.25, 0.5, 0.5, 0.1]
+        bbox_mean, bbox_std: what is taken from the codes, and what they are divided by then, four
+            numbers each [0, 1]
+        bbox_inside_weight: of each of the four numbers [1, 1, 1, 1]
+        class_agnostic: boxes are those of any object, the numbers of class 1: num_classes is 2,
+            whatever classes there are [false]
+    Source
+        Girshick 2015, arXiv:1504.08083 (Fast R-CNN); Ren, He, Girshick, Sun 2015, arXiv:1506.01497
+    """
+
+    options_field = "proposal_target_param"
+    drawn_as = "boxes"
+    stops_gradient = True
+    bottoms = 2
+    tops = 5
+    no_gradient = (0, 1)
+
+    def setup(self, bottom_shapes):
+        options = self.options
+        if options.num_classes < 2:
+            raise self.error(
+                f"num_classes is {options.num_classes}, expected 2 or more: the background counts, "
+                "too"
+            )
+        if options.class_agnostic and options.num_classes != 2:
+            raise self.error(
+                f"num_classes is {options.num_classes}, expected 2 with class_agnostic: the "
+                "background and any object"
+            )
+        if not 0 <= options.fg_fraction <= 1:
+            raise self.error(f"fg_fraction is {options.fg_fraction:g}, expected 0 to 1")
+        if options.batch_size < -1 or not options.batch_size:
+            raise self.error(
+                f"batch_size is {options.batch_size}, expected how many regions, or -1 for all"
+            )
+        self.mean, self.std = four_numbers(self, "bbox_mean", 0), four_numbers(self, "bbox_std", 1)
+        if not min(self.std) > 0:
+            raise self.error(f"bbox_std is {self.std}, expected numbers above 0")
+        self.inside = four_numbers(self, "bbox_inside_weight", 1)
+
+    def infer_shapes(self, bottom_shapes):
+        rois, truth = bottom_shapes
+        check_rois(self, 0, rois)
+        most = rois[0] + (truth[0] if truth else 0)
+        if self.options.batch_size > 0:
+            most = min(most, self.options.batch_size)
+        return self._shapes(most)
+
+    def _shapes(self, regions):
+        return [(regions, 5), (regions,), *[(regions, 4 * self.options.num_classes)] * 3]
+
+    def forward(self, bottom, top):
+        options = self.options
+        _, regions = read_rois(self, 0, bottom[0], 1)
+        truth = read_true_boxes(self, 1, bottom[1])
+        if not options.class_agnostic and (truth[:, 4] >= options.num_classes).any():
+            name = self.param.bottom[1]
+            raise self.error(
+                f'bottom[1] "{name}" holds a box of class {truth[:, 4].max():g}, expected 1 to '
+                f"{options.num_classes - 1}: num_classes counts the background, too, and is 2 for "
+                "boxes of any object with class_agnostic (TRAIN.AGNOSTIC of R-FCN)",
+                blob=name,
+            )
+        regions = np.concatenate([regions, truth[:, :4].astype(regions.dtype)])
+        overlaps = geometry.iou(regions.astype(np.float64), truth[:, :4], pixels=True)
+        taken, objects = self._taken(overlaps.max(axis=1))
+        regions, box = regions[taken], truth[overlaps.argmax(axis=1)[taken]]
+        label = box[:, 4].astype(int)
+        label[objects:] = 0
+        codes = geometry.encode(box[:objects, :4], regions[:objects].astype(np.float64), "RCNN")
+
+        for blob, shape in zip(top, self._shapes(len(taken)), strict=True):
+            blob.reshape(*shape)
+        top[0].data[:, 0], top[0].data[:, 1:], top[1].data[...] = 0, regions, label
+        numbers = (codes - self.mean) / self.std, self.inside, np.array(self.inside) > 0
+        classes = options.num_classes
+        of_class = np.arange(objects), np.minimum(label[:objects], classes - 1)
+        for blob, values in zip(top[2:], numbers, strict=True):
+            blob.data[...] = 0
+            blob.data.reshape(-1, classes, 4)[of_class] = values
+
+    def _taken(self, overlaps):
+        """(indices of the regions that are taken, how many of them are objects)"""
+        options, draw = self.options, self.random()
+        self.position += 1
+        (objects,) = np.nonzero(overlaps >= threshold(options.fg_thresh))
+        background = overlaps < threshold(options.bg_thresh_hi)
+        background &= overlaps >= threshold(options.bg_thresh_lo)
+        most, objects_most = len(overlaps), len(overlaps)
+        if options.batch_size > 0:
+            most, objects_most = options.batch_size, round(options.fg_fraction * options.batch_size)
+        objects = chosen(objects, objects_most, draw)
+        background = chosen(np.flatnonzero(background), most - len(objects), draw)
+        return np.concatenate([objects, background]), len(objects)
