@@ -281,10 +281,21 @@ def test_too_large_a_picture_is_told_and_tiles_are_offered(monkeypatch, capsys):
     offered = err.split("--tile ")[1].split()[0]
     assert Path("segmented/a.png").exists() and not Path("segmented/b.png").exists()
     segment("b.png", f"--tile={offered}", "--npy")
-    free = iter([4e6, 0])
+    free = iter([4e6, 1e5])
     monkeypatch.setattr(memory, "available", lambda: next(free))  # the first one took it all
     segment("a.png", "a.png", "--force")
     assert np.load("segmented/npy/b.npy").shape == (400, 300)
+
+
+def test_an_answer_that_is_too_large_is_told(monkeypatch, capsys):
+    """4 classes, of which the file holds as much again: 4 (3 + 1 + 2 4) bytes a pixel."""
+    make(FCN)
+    picture("b.png", 400, 300)
+    monkeypatch.setattr(memory, "available", lambda: 5e6)
+    segment("b.png", "--probabilities", "--tile=40", code=1)
+    err = capsys.readouterr().err
+    assert "they take less without --probabilities, or as a smaller picture" in err
+    segment("b.png", "--tile=40")
 
 
 def test_weights_that_are_no_numbers_are_told(capsys):

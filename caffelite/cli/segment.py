@@ -119,6 +119,7 @@ def _predictor(args, log):
         args.resize,
         args.tile,
         args.overlap,
+        args.probabilities,
         output=args.output,
         level=args.level,
         stages=stages(args),
@@ -131,7 +132,7 @@ def _predictor(args, log):
             "%s: has %d names for the %d classes of %s; the others are called by their numbers",
             *(labels, len(names), net.classes, args.model),
         )
-    return PixelPredictor(net, names, args.probabilities)
+    return PixelPredictor(net, names)
 
 
 class _Files:

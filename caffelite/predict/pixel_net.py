@@ -54,6 +54,7 @@ class PixelNet(PictureNet):
     size : (height, width) that pictures are resized to
     tile : (height, width) of tiles that pictures are cut into, None for no tiles
     overlap : what tiles share, of both sides [what a value sees, at most a quarter of a tile]
+    probabilities : whether `answer` gives those of all classes, too
     """
 
     def __init__(
@@ -64,9 +65,11 @@ class PixelNet(PictureNet):
         size: tuple[int, int] | None = None,
         tile: tuple[int, int] | None = None,
         overlap: int | None = None,
+        probabilities: bool = False,
         **options: Any,
     ) -> None:
         self.model, self.wanted, self.tile, self.overlap = model, size, tile, overlap
+        self.probabilities = probabilities
         super().__init__(model, weights, preprocessing, **options)
         if self.output in self.net.outputs:
             self.net.economize(forward_only=True)
@@ -205,21 +208,34 @@ class PixelNet(PictureNet):
     def _check_memory(self, sides: tuple[int, ...], picture: tuple[int, int]) -> None:
         """A DataError where the net needs more memory for a picture than there is."""
         largest = [tiles[0].size for tiles in self._tiles(sides)]
-        free = memory.available()
+        kept, free = self._kept(sides, picture), memory.available()
         try:
             self._take(*largest)
-            needed = 4 * memory.to_come(self.net.nodes)
+            needed = kept + 4 * memory.to_come(self.net.nodes)
         except NetError:  # more values than a blob can have
             needed = math.inf
         if needed <= free:
             return
         of = "tiles of " if self.tile else ""
         takes = "more than a blob can hold" if needed == math.inf else f"{needed / 1e9:.1f} GB"
+        if kept > free / 2:
+            without = " without --probabilities, or" * self.probabilities
+            way = (
+                f"{kept / 1e9:.1f} GB of it are the answer and the picture, in tiles, too: they "
+                f"take less{without} as a smaller picture"
+            )
+        else:
+            smaller = "smaller " * bool(self.tile)
+            way = f"cut into {smaller}tiles they take less: --tile {self._tile_for(free - kept)}"
         raise DataError(
             f"{picture[0]} x {picture[1]} pixels, which the net sees in {of}{largest[0]} x "
-            f"{largest[1]}, take {takes} of memory, and {free / 1e9:.1f} GB are free; cut into "
-            f"{'smaller ' * bool(self.tile)}tiles they take less: --tile {self._tile_for(free)}"
+            f"{largest[1]}, take {takes} of memory, and {free / 1e9:.1f} GB are free; {way}"
         )
+
+    def _kept(self, sides: tuple[int, ...], picture: tuple[int, int]) -> int:
+        """The bytes of what the net sees of a picture, and of the answer to all of it."""
+        planes = 1 + 2 * self.classes * self.probabilities  # once more as the bytes of a file
+        return 4 * (self.shape[0] * math.prod(sides) + planes * math.prod(picture))
 
     def _tile_for(self, free: float) -> int:
         """A side of tiles that fits in half of the memory."""
@@ -228,7 +244,7 @@ class PixelNet(PictureNet):
         period = max(axis.period for axis in self.axes)
         return max(int(side) // period, 1) * period
 
-    def answer(self, seen: Seen, probabilities: bool = False) -> tuple[Array, Array | None]:
+    def answer(self, seen: Seen) -> tuple[Array, Array | None]:
         """(height x width labels, or the plane of an edge net; probabilities if they are wanted)"""
         labels = np.empty((seen.height, seen.width), np.float32 if self.kind is Edges else np.int32)
         scores = None
@@ -236,7 +252,7 @@ class PixelNet(PictureNet):
         for row in rows:
             for column in columns:
                 answer = self._answer_of(seen, row, column)
-                if probabilities and scores is None:
+                if self.probabilities and scores is None:
                     scores = np.empty((len(answer), *labels.shape), np.float32)
                 self._put(answer, seen, (row, column), labels, scores)
         return labels, scores

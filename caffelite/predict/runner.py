@@ -131,15 +131,12 @@ class BoxPredictor:
 
 
 class PixelPredictor:
-    """Asks a PixelNet what each pixel of pictures is.
-
-    With `probabilities`, answers have those of all classes: classes x height x width.
-    """
+    """Asks a PixelNet what each pixel of pictures is."""
 
     batch_size = 1
 
-    def __init__(self, net, names=(), probabilities=False):
-        self.net, self.names, self.probabilities = net, names, probabilities
+    def __init__(self, net, names=()):
+        self.net, self.names = net, names
         self.kind = net.kind
 
     def read(self, path):
@@ -149,7 +146,7 @@ class PixelPredictor:
         return [self._answer(seen) for _, seen in read]
 
     def _answer(self, seen):
-        values, probabilities = self.net.answer(seen, self.probabilities)
+        values, probabilities = self.net.answer(seen)
         answer = self.kind(values, self.names)
         answer.probabilities = probabilities
         return answer
