@@ -527,6 +527,24 @@ layer { name: "c4" type: "Convolution" bottom: "c3" top: "c4" convolution_param 
         kernel_size: 3 bias_term: false } }
 layer { name: "bn4" type: "BatchNorm" bottom: "c4" top: "c4" batch_norm_param { scale_bias: true } }
 layer { name: "r4" type: "ReLU" bottom: "c4" top: "c4" }""",
+    "labels in a layer of their own": """
+layer { name: "d" type: "Data" top: "data" data_param { source: "a" batch_size: 2 backend: LMDB
+        shuffle: true } #! labels-left-behind
+        transform_param { scale: 2
+        mirror_vertical: true #! labels-left-behind
+        } }
+layer { name: "l" type: "Data" top: "label" data_param { source: "b" batch_size: 2 backend: LMDB } }
+layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 8
+        kernel_size: 1 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "loss" }""",
+    "labels of whole pictures in a layer of their own": """
+layer { name: "d" type: "Data" top: "data" data_param { source: "a" batch_size: 2 backend: LMDB
+        label_shuffle: true } #! labels-left-behind
+        transform_param { crop_size: 9 } }
+layer { name: "l" type: "Data" top: "label" data_param { source: "b" batch_size: 2 backend: LMDB } }
+layer { name: "c" type: "InnerProduct" bottom: "data" top: "c" inner_product_param { num_output: 8
+        weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "loss" }""",
     "a mirror in testing": DATA.replace(
         "{ crop_size: 32 }", "{ crop_size: 32\n mirror: true } #! mirror-in-test\n"
     )

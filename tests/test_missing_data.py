@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from caffelite.cli import main
+from caffelite.data.made import way_to
 from caffelite.net.missing_data import sample_of_deploy
 
 TRAIN = """
@@ -130,3 +131,32 @@ def test_several_inputs_are_known_by_their_names(folder, capsys):
     )
     tops = summary(capsys)[1]["d"]["top"]
     assert [top["shape"] for top in tops] == [[7, 4, 2], [7, 9], [7]]
+
+
+def test_labels_of_pixels_from_a_source_of_their_own_have_one_channel(
+    tmp_path, monkeypatch, capsys
+):
+    """They were taken for pictures, and the loss for wrong."""
+    monkeypatch.chdir(tmp_path)
+    data = 'type: "Data" data_param { source: "%s" batch_size: 2 backend: LMDB }'
+    net = f"""layer {{ name: "d" top: "data" {data % "nowhere"} }}
+    layer {{ name: "l" top: "label" {data % "neither"} }}
+    layer {{ name: "c" type: "Convolution" bottom: "data" top: "c"
+             convolution_param {{ num_output: 4 kernel_size: 1 }} }}
+    layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "loss" }}
+    layer {{ name: "a" type: "Accuracy" bottom: "c" bottom: "label" top: "a" }}"""
+    Path("train_val.prototxt").write_text(net)
+    _, layers, said = summary(capsys, "--data-shape", "3,6,5")
+    assert layers["d"]["top"][0]["shape"] == [2, 3, 6, 5]
+    assert layers["l"]["top"][0]["shape"] == [2, 1, 6, 5]
+    assert "neither: no such directory" in said and "taken to be 1×6×5, from --data-shape" in said
+    assert "loss" in layers and "expected" not in said
+
+
+def test_the_command_that_makes_a_data_set_is_told_of_its_labels_too():
+    assert (
+        way_to("data/scenes_test_ink_lmdb")
+        == "; `caffelite dataset digit-scenes --out data` makes it"
+    )
+    assert "digits-8x8 --out x" in way_to("x/digits_train_lmdb")
+    assert way_to("x/digits_train_ink_lmdb") == way_to("train_ink_lmdb") == ""

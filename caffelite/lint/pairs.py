@@ -7,7 +7,7 @@ import os
 import re
 
 from ..errors import CaffeliteError, place
-from ..layers.base import create_layer, layer_class
+from ..layers.base import create_layer, layer_class, layer_facts
 from ._nets import net_at
 
 FEW = 10  # label pictures that are looked at
@@ -70,7 +70,7 @@ def _readers(layer, net):
     """{name of a layer that takes the labels: (how many classes it has, labels it ignores)}."""
     found = {}
     for other in net.layer:
-        facts = layer_class(other.type)(other)
+        facts = layer_facts(other)
         if len(layer.top) < 2 or not any(
             layer.top[1] in other.bottom[place : place + 1] for place in facts.labels
         ):

@@ -81,13 +81,14 @@ def _sample_of(net, file):
     return Sample(only, file, named=shapes, readers=readers)
 
 
-def assumed_shapes(layer, sample):
+def assumed_shapes(layer, sample, are_labels=False):
     """(shapes of the tops of a layer that brings samples, who says so); None if nobody knows them.
 
     Parameters
     ----------
     layer : a Layer, not set up
     sample : Sample, or None; what the layer's own options tell goes before it
+    are_labels : its first top is labels of the sample's pixels, from a source of their own
     """
     if layer.role not in ("source", "input"):
         return None
@@ -98,6 +99,8 @@ def assumed_shapes(layer, sample):
         sample and sample.of(name, k == 0 and (layer.role == "source" or len(told) == 1))
         for k, name in enumerate(layer.param.top)
     ]
+    if are_labels and given[0] and len(given[0]) == 3:
+        given[0] = (1, *given[0][1:])
     first = _completed(told[0], given[0] if given else None)
     if not batch or first is None:
         return None

@@ -58,6 +58,7 @@ class _OneByOne:
         self.state, self.sample, self.file = state, sample, file
         self.shared = set()  # names of learnable blobs met so far
         self.measured = []
+        labels = _read_as_labels(layers, source)
         for i, param in enumerate(layers):
             told = {
                 "bottom": [{"name": name, "shape": None} for name in param.bottom],
@@ -71,7 +72,7 @@ class _OneByOne:
                 self._build(param, [source.get((i, j)) for j in range(len(param.bottom))], told)
             except CaffeliteError as problem:
                 told["problem"] = _of_layer(problem, param)
-                self._assume(param, told, isinstance(problem, DataError))
+                self._assume(param, told, isinstance(problem, DataError), (i, 0) in labels)
             self.measured.append(told)
 
     def _build(self, param, sources, told):
@@ -117,19 +118,28 @@ class _OneByOne:
         told["memory"] *= net.dtype.itemsize
         self.shared |= {name for name in names if name}
 
-    def _assume(self, param, told, only_missing):
+    def _assume(self, param, told, only_missing, are_labels):
         """Give data that is not there the shape of the sample, where that can be known."""
         facts = layer_facts(param)
         if facts.role not in ("source", "input"):
             return
         told["missing"] = only_missing
-        found = missing_data.assumed_shapes(facts, self.sample)
+        found = missing_data.assumed_shapes(facts, self.sample, are_labels)
         if found is None:
             told["problem"] += "; --data-shape C,H,W says what to take for it"
             return
         shapes, source = found
         told["problem"] += f"; {missing_data.words_of(shapes, source)}"
         self._build(_inputs(param, [{"shape": shape} for shape in shapes]), [], told)
+
+
+def _read_as_labels(layers, source):
+    """The places (layer, top) of what layers read as labels, and nothing else reads."""
+    roles = {}
+    for (i, j), place in source.items():
+        is_label = j in layer_facts(layers[i]).labels
+        roles[place] = is_label and roles.get(place, True)
+    return {place for place, is_label in roles.items() if is_label}
 
 
 def _of_layer(problem, param):

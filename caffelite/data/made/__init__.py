@@ -6,6 +6,7 @@ mnist-5k. It says these things:
 - its docstring: one line of what it makes, which is the command's help, and below it what one has
   to know to use it, which is the command's help at length and stands in the reference;
 - `OPTIONS`: {flag: Option}, the flags that the command gets for it; makers may share a flag;
+- `PARTS`: the names of the parts, if these are others than train and test;
 - `WHAT`: what its samples are called where they are counted, in the plural;
 - `parts(**options)`: {"train": source, "test": source}, the samples. Each is a source
   (caffelite.data.source) whose samples are (pixels, label), pixels being uint8, channels x height x
@@ -81,8 +82,12 @@ def write_file(path, data):
 def way_to(path):
     """What to say of a database that is not there, if it has the name of one that is made here."""
     folder, file = os.path.split(os.path.normpath(path))
-    part = re.search(r"(?:train|test)_lmdb$", file)
-    makers = [known for known in names() if part and place(known, "", part[0]) == file]
+    makers = [
+        known
+        for known in (names() if re.search(r"_(?:train|test)\w*_lmdb$", file) else ())
+        for part in getattr(maker(known), "PARTS", ("train", "test"))
+        if place(known, "", f"{part}_lmdb") == file
+    ]
     out = shlex.quote(folder or ".")
     commands = [f"`caffelite dataset {known} --out {out}`" for known in makers]
     return f"; {' or '.join(commands)} makes it" if commands else ""

@@ -35,6 +35,7 @@ OPTIONS = {
 }
 WHAT = "scenes"
 FAMILY = "scenes"
+PARTS = tuple(f"{part}{kind}" for part in ("train", "test") for kind in ("", "_ink", "_outlines"))
 
 
 def parts(count, digits, size, which):
