@@ -73,6 +73,54 @@ def test_opencv_reads_and_runs_the_same(tmp_path_factory, type, shape, seed):
     np.testing.assert_allclose(net.forward(x=x)["y"], want.forward(), 1e-4, 1e-5)
 
 
+REGIONS = {
+    "ROIPooling": "roi_pooling_param { pooled_h: 3 pooled_w: 2 spatial_scale: 0.0625 }",
+    "PSROIPooling": "psroi_pooling_param { output_dim: 2 group_size: 3 spatial_scale: 0.0625 }",
+    "Proposal": "proposal_param { min_size: 1 ratio: [0.5, 1, 2] scale: [2, 4] post_nms_topn: 20 }",
+}
+
+
+@pytest.mark.parametrize("type", REGIONS)
+@settings(max_examples=5)
+@given(height=several, width=several, count=few, seed=st.integers(0, 2**32 - 1))
+def test_opencv_pools_and_proposes_the_same_regions(
+    tmp_path_factory, type, height, width, count, seed
+):
+    generator = np.random.default_rng(seed)
+    maps = 1 if type == "Proposal" else 2
+    low = generator.uniform(-9, 60, (count, 2))
+    high = low + generator.uniform(0, 90, (count, 2))
+    given = {
+        "x": generator.standard_normal((maps, 18, height, width)),
+        "rois": np.column_stack([generator.integers(0, maps, count), low, high]),
+    }
+    if type == "Proposal":
+        given = {
+            "scores": generator.random((1, 12, height, width)),
+            "codes": generator.standard_normal((1, 24, height, width)) / 3,
+            "im_info": np.array([[16 * height, 16 * width, 1]]),
+        }
+    text = ""
+    for name, values in given.items():
+        dims = " ".join(f"dim: {side}" for side in values.shape)
+        text += f'layer {{ name: "{name}" type: "Input" top: "{name}" '
+        text += f"input_param {{ shape {{ {dims} }} }} }}\n"
+    bottoms = " ".join(f'bottom: "{name}"' for name in given)
+    prototxt = tmp_path_factory.mktemp("regions") / "net.prototxt"
+    model = str(prototxt.with_suffix(".caffemodel"))
+    prototxt.write_text(
+        f'{text}layer {{ name: "y" type: "{type}" {bottoms} top: "y" {REGIONS[type]} }}'
+    )
+    net = caffelite.Net(str(prototxt), caffelite.TEST)
+    net.save(model)
+    want = dnn.readNetFromCaffe(str(prototxt), model)
+    for name, values in given.items():
+        net.blobs[name].data[...] = values
+        want.setInput(net.blobs[name].data, name)
+    found = net.forward()["y"]
+    np.testing.assert_allclose(found, want.forward("y")[: len(found)], 1e-4, 1e-3)
+
+
 MODELS = Path(__file__).parent.parent / "models"
 SSD = Path(__file__).parent / "golden" / "detection" / "Net" / "ssd_test_evaluate.prototxt"
 CENTERS = "code_type: CENTER_SIZE nms_param { nms_threshold: 0.45"

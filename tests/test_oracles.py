@@ -53,10 +53,10 @@ NOT_COMPARED = {
     "held against torchvision's in test_kernels_rois.py": [
         *["PSROIPooling", "ROIAlign", "ROIPooling"],
     ],
-    "held against OpenCV's, whole detectors in test_opencv.py": ["PriorBox", "DetectionOutput"],
+    "held against OpenCV's in test_opencv.py": ["PriorBox", "DetectionOutput", "Proposal"],
     "its whole step is held against a twin in test_benchmark.py": ["MultiBoxLoss"],
     "held against what forks recorded, and slow twins in tests/reference": [
-        *["AnchorTarget", "Proposal", "ProposalTarget"],
+        *["AnchorTarget", "ProposalTarget"],
         *["DetectionEvaluate", "DetectionLoss", "EvalDetection", "RegionLoss", "Yolov3"],
         *["YoloDetectionOutput", "Yolov3DetectionOutput"],
     ],
