@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # for type checkers alone: what is found below when it is fir
     from . import layers, net, proto, pycaffe, solver, testing
     from .blob import Blob
     from .errors import CaffeliteError
+    from .layers.detection._rcnn_settings import rcnn_settings
     from .layers.utility.python import Layer
     from .net import Net
     from .own_code import allow_python
@@ -62,6 +63,7 @@ _HOMES = {
     "net": ["Net"],
     "blob": ["Blob"],
     "layers.utility.python": ["Layer"],
+    "layers.detection._rcnn_settings": ["rcnn_settings"],
     "own_code": ["allow_python"],
     "errors": ["CaffeliteError"],
     "pycaffe.as_caffe": ["install_as_caffe"],

@@ -9,7 +9,7 @@ import pytest
 import caffelite
 from caffelite.errors import CaffeliteError, NetError
 from caffelite.layers.detection._anchors import anchors
-from caffelite.layers.detection._rcnn_settings import DEFAULTS, SETTINGS
+from caffelite.layers.detection._rcnn_settings import DEFAULTS, rcnn_settings
 from caffelite.testing import TEST, TRAIN, make_layer
 
 from .test_golden import assert_near, cases, part
@@ -25,8 +25,8 @@ MODULES = {
 
 @pytest.fixture(autouse=True)
 def settings():
-    yield SETTINGS
-    SETTINGS.reset()
+    yield rcnn_settings
+    rcnn_settings.reset()
 
 
 def layer(name, bottoms, words, tops, phase=TRAIN, seed=0):
@@ -332,9 +332,14 @@ def test_settings_are_checked_and_forgotten(settings):
             settings["TRAIN.RPN_BATCHSIZE"] = value
     with pytest.raises(CaffeliteError, match="BBOX_INSIDE_WEIGHTS is"):
         settings["TRAIN.BBOX_INSIDE_WEIGHTS"] = [1, 2, 3]
+    with pytest.raises(CaffeliteError, match="TRAIN.FG_THRESH is nan"):
+        settings.update({"TRAIN.FG_THRESH": np.nan})
     settings["TRAIN.FG_FRACTION"], settings["TRAIN.SCALES"] = 1, [400, 600]
+    settings["TEST.RPN_MIN_SIZE"] = -1
+    with pytest.raises(NetError, match="a setting does not fit: "):
+        layer("ProposalLayer", [(1, 3)] * 3, "'feat_stride': 16", 1, TEST)
     settings.reset()
-    assert settings == DEFAULTS
+    assert settings == DEFAULTS and caffelite.rcnn_settings is settings
 
 
 def test_a_phase_has_settings_of_its_own(settings):

@@ -8,7 +8,7 @@ from ...proto import caffe_pb2
 from ...reading import is_number, yaml_mapping
 from ..base import TRAIN
 from ..options import OWN_LAYERS
-from ._rcnn_settings import SETTINGS
+from ._rcnn_settings import rcnn_settings
 from ._regions import one_picture
 from .anchor_target import AnchorTarget
 from .proposal import Proposal
@@ -30,7 +30,11 @@ class RcnnLayer:
 
     def __init__(self, param, **context):
         super().__init__(param, **context)
-        self.options = self.made(self._read_param_str())
+        given = self._read_param_str()
+        try:
+            self.options = self.made(given)
+        except ValueError as problem:  # below 0
+            raise self.error(f"a setting does not fit: {problem}") from None
 
     def _read_param_str(self):
         text, needed = self.param.python_param.param_str, next(iter(self.words))
@@ -64,10 +68,10 @@ class ProposalLayer(RcnnLayer, Proposal):
         return caffe_pb2.ProposalParameter(
             feat_stride=given["feat_stride"],
             scale=given.get("scales", ()),
-            min_size=SETTINGS[f"{phase}.RPN_MIN_SIZE"],
-            pre_nms_topn=max(SETTINGS[f"{phase}.RPN_PRE_NMS_TOP_N"], 0),
-            post_nms_topn=max(SETTINGS[f"{phase}.RPN_POST_NMS_TOP_N"], 0),
-            nms_thresh=SETTINGS[f"{phase}.RPN_NMS_THRESH"],
+            min_size=rcnn_settings[f"{phase}.RPN_MIN_SIZE"],
+            pre_nms_topn=max(rcnn_settings[f"{phase}.RPN_PRE_NMS_TOP_N"], 0),
+            post_nms_topn=max(rcnn_settings[f"{phase}.RPN_POST_NMS_TOP_N"], 0),
+            nms_thresh=rcnn_settings[f"{phase}.RPN_NMS_THRESH"],
         )
 
     def infer_shapes(self, bottom_shapes):
@@ -85,13 +89,13 @@ class AnchorTargetLayer(RcnnLayer, AnchorTarget):
             feat_stride=given["feat_stride"],
             scale=given.get("scales", ()),
             allowed_border=given.get("allowed_border", 0),
-            positive_overlap=SETTINGS["TRAIN.RPN_POSITIVE_OVERLAP"],
-            negative_overlap=SETTINGS["TRAIN.RPN_NEGATIVE_OVERLAP"],
-            clobber_positives=SETTINGS["TRAIN.RPN_CLOBBER_POSITIVES"],
-            batch_size=SETTINGS["TRAIN.RPN_BATCHSIZE"],
-            fg_fraction=SETTINGS["TRAIN.RPN_FG_FRACTION"],
-            positive_weight=SETTINGS["TRAIN.RPN_POSITIVE_WEIGHT"],
-            bbox_inside_weight=SETTINGS["TRAIN.RPN_BBOX_INSIDE_WEIGHTS"],
+            positive_overlap=rcnn_settings["TRAIN.RPN_POSITIVE_OVERLAP"],
+            negative_overlap=rcnn_settings["TRAIN.RPN_NEGATIVE_OVERLAP"],
+            clobber_positives=rcnn_settings["TRAIN.RPN_CLOBBER_POSITIVES"],
+            batch_size=rcnn_settings["TRAIN.RPN_BATCHSIZE"],
+            fg_fraction=rcnn_settings["TRAIN.RPN_FG_FRACTION"],
+            positive_weight=rcnn_settings["TRAIN.RPN_POSITIVE_WEIGHT"],
+            bbox_inside_weight=rcnn_settings["TRAIN.RPN_BBOX_INSIDE_WEIGHTS"],
         )
 
 
@@ -103,17 +107,17 @@ class ProposalTargetLayer(RcnnLayer, ProposalTarget):
     def made(self, given):
         options = caffe_pb2.ProposalTargetParameter(
             num_classes=given["num_classes"],
-            batch_size=SETTINGS["TRAIN.BATCH_SIZE"],
-            fg_fraction=SETTINGS["TRAIN.FG_FRACTION"],
-            fg_thresh=SETTINGS["TRAIN.FG_THRESH"],
-            bg_thresh_hi=SETTINGS["TRAIN.BG_THRESH_HI"],
-            bg_thresh_lo=SETTINGS["TRAIN.BG_THRESH_LO"],
-            bbox_inside_weight=SETTINGS["TRAIN.BBOX_INSIDE_WEIGHTS"],
-            class_agnostic=SETTINGS["TRAIN.AGNOSTIC"],
+            batch_size=rcnn_settings["TRAIN.BATCH_SIZE"],
+            fg_fraction=rcnn_settings["TRAIN.FG_FRACTION"],
+            fg_thresh=rcnn_settings["TRAIN.FG_THRESH"],
+            bg_thresh_hi=rcnn_settings["TRAIN.BG_THRESH_HI"],
+            bg_thresh_lo=rcnn_settings["TRAIN.BG_THRESH_LO"],
+            bbox_inside_weight=rcnn_settings["TRAIN.BBOX_INSIDE_WEIGHTS"],
+            class_agnostic=rcnn_settings["TRAIN.AGNOSTIC"],
         )
-        if SETTINGS["TRAIN.BBOX_NORMALIZE_TARGETS_PRECOMPUTED"]:
-            options.bbox_mean.extend(SETTINGS["TRAIN.BBOX_NORMALIZE_MEANS"])
-            options.bbox_std.extend(SETTINGS["TRAIN.BBOX_NORMALIZE_STDS"])
+        if rcnn_settings["TRAIN.BBOX_NORMALIZE_TARGETS_PRECOMPUTED"]:
+            options.bbox_mean.extend(rcnn_settings["TRAIN.BBOX_NORMALIZE_MEANS"])
+            options.bbox_std.extend(rcnn_settings["TRAIN.BBOX_NORMALIZE_STDS"])
         return options
 
 

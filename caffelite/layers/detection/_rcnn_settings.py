@@ -5,6 +5,8 @@ Names, defaults and what they mean are those of Girshick's lib/fast_rcnn/config.
 
 from __future__ import annotations
 
+import math
+from collections import UserDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,8 +35,11 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
-class Settings(dict[str, Any]):
-    """{"TRAIN.NAME" or "TEST.NAME": value}; layers read them when they are made."""
+class Settings(UserDict[str, Any]):
+    """{"TRAIN.NAME" or "TEST.NAME": value}; layers read them when they are made.
+
+    There are those of the defaults, and no others; a value is one of the same kind.
+    """
 
     def __setitem__(self, name: str, value: Any) -> None:
         name = name.replace(".AGONISTIC", ".AGNOSTIC")  # as R-FCN's older files have it
@@ -52,13 +57,13 @@ class Settings(dict[str, Any]):
 
     def reset(self) -> None:
         """Back to the defaults."""
-        super().update(DEFAULTS)
+        self.data = dict(DEFAULTS)
 
 
 def _fits(value: Any, wanted: Any) -> bool:
     if isinstance(wanted, float):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return type(value) in (int, float) and math.isfinite(value)
     return type(value) is type(wanted)
 
 
-SETTINGS = Settings(DEFAULTS)
+rcnn_settings = Settings(DEFAULTS)
