@@ -105,7 +105,10 @@ def assert_same_step(net, twin, outputs, tolerance):
     loss = sum(w * float(net.blobs[name].data) for name, w in twin.loss_weights.items())
     assert loss == pytest.approx(twin.loss(outputs).item(), rel=tolerance)
     for name, parameters in twin.learnable.items():
-        theirs = [p.grad.numpy() for p in parameters]
+        theirs = [p.grad.numpy() for p in parameters if p.requires_grad]
+        if not theirs:  # of fixed layers, both sides leave the gradient out
+            assert not any(blob.diff.any() for blob in net.params[name]), name
+            continue
         largest = max(abs(grad).max() for grad in theirs)
         for blob, grad in zip(net.params[name], theirs, strict=True):
             distance = abs(blob.diff - grad.reshape(blob.shape)).max()
@@ -142,6 +145,64 @@ def test_a_step_of_ssd_s_twin_is_a_step_of_the_net():
     param = text_format.Parse(SSD, caffe_pb2.NetParameter())
     param.state.phase = TRAIN
     assert_same_step(*pair(param), 1e-6)
+
+
+PIXELS = """
+layer { name: "in" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: 2 dim: 3 dim: 15 dim: 18 } shape { dim: 2 dim: 1 dim: 15 dim: 18 } } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 6 kernel_size: 3 pad: 1 } }
+layer { name: "bn1" type: "BN" bottom: "conv1" top: "conv1"
+  bn_param { scale_filler { value: 1 } shift_filler { value: 0.1 } } }
+layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1" top: "mask1"
+  pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+layer { name: "conv2" type: "Convolution" bottom: "pool1" top: "conv2"
+  convolution_param { num_output: 6 kernel_size: 3 pad: 1 } }
+layer { name: "upsample1" type: "Upsample" bottom: "conv2" bottom: "mask1" top: "upsample1"
+  upsample_param { scale: 2 pad_out_h: true } }
+layer { name: "repeat" type: "Upsample" bottom: "conv2" top: "repeat" upsample_param { scale: 2 } }
+layer { name: "repeatc" type: "Crop" bottom: "repeat" bottom: "data" top: "repeatc"
+  crop_param { axis: 2 offset: 1 offset: 0 } }
+layer { name: "interp" type: "Interp" bottom: "conv2" top: "interp"
+  interp_param { height: 15 width: 18 } }
+layer { name: "up" type: "Deconvolution" bottom: "conv2" top: "up"
+  convolution_param { num_output: 4 kernel_size: 4 stride: 2 group: 2 } }
+layer { name: "upc" type: "Crop" bottom: "up" bottom: "data" top: "upc" crop_param { offset: 2 } }
+layer { name: "fixed" type: "Deconvolution" bottom: "upc" top: "fixed" param { lr_mult: 0 }
+  convolution_param { num_output: 4 kernel_size: 3 pad: 1 bias_term: false } }
+layer { name: "cat" type: "Concat" bottom: "upsample1" bottom: "repeatc" bottom: "interp"
+  bottom: "fixed" top: "cat" }
+layer { name: "score" type: "Convolution" bottom: "cat" top: "score"
+  convolution_param { num_output: 3 kernel_size: 1 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss"
+  loss_param { ignore_label: 1 } }
+layer { name: "sum" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "sum"
+  loss_param { normalization: BATCH_SIZE } }
+"""
+
+
+def test_a_step_of_the_twin_of_a_net_for_pixels_is_a_step_of_the_net():
+    param = text_format.Parse(PIXELS, caffe_pb2.NetParameter())
+    param.state.phase = TRAIN
+    assert_same_step(*pair(param), 1e-9)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("folder", "size", "phase"),
+    [
+        ("fcn-8s", (40, 72), TRAIN), ("u-net", (204, 220), TRAIN), ("segnet", (360, 480), TEST),
+    ],
+)  # fmt: skip
+def test_a_net_for_pixels_and_its_twin_agree(folder, size, phase):
+    param = without_dropout(benchmark.in_memory(folder, phase, 1, size))
+    net, twin, outputs = pair(param, np.float32)
+    if phase == TRAIN:
+        assert_same_step(net, twin, outputs, 1e-2)
+    for name in net.outputs:
+        theirs, ours = outputs[name].detach().numpy(), net.blobs[name].data
+        apart = abs(ours - theirs) > 1e-3 * abs(theirs).max()
+        assert apart.mean() <= 1e-3  # of masks, rounding may decide
 
 
 @pytest.mark.long
@@ -228,6 +289,30 @@ def test_inference_has_no_backward(capsys, tmp_path):
     assert set(result["ms"]["caffelite"]) == {"forward"}
 
 
+def test_opencv_runs_beside_both_in_inference(capsys, tmp_path):
+    pytest.importorskip("cv2")
+    file = tmp_path / "figures.json"
+    out = run(capsys, "--repeats", "5", "--forward", "--opencv", "--json", str(file))
+    (result,) = json.loads(file.read_text())["results"]
+    assert "OpenCV, ms" in out and len(result["ms"]["OpenCV"]["forward"]) == 5
+    took = (result["ms"][side]["forward"] for side in ("caffelite", "OpenCV"))
+    ours, theirs = (sorted(ms)[2] for ms in took)
+    assert result["OpenCV speed"] == pytest.approx(theirs / ours)
+
+
+def test_sides_that_disagree_are_not_timed():
+    class Side:
+        def __init__(self, value):
+            self.value = value
+
+        def outputs(self):
+            return {"prob": np.array([1, self.value])}
+
+    benchmark.hold_together({"caffelite": Side(2.0), "PyTorch": Side(2.001)})
+    with pytest.raises(SystemExit, match="prob of PyTorch is not caffelite's"):
+        benchmark.hold_together({"caffelite": Side(2.0), "PyTorch": Side(2.01)})
+
+
 @pytest.mark.long
 def test_memory_is_that_of_processes_of_their_own(capsys):
     """A parent that holds much must not show in them."""
@@ -249,6 +334,7 @@ def test_the_plot_is_a_picture(capsys, tmp_path):
     [
         ("--repeats 3", "at least 5"),
         ("--forward --update", "no update"),
+        ("--opencv", "does not train"),
         ("--memory --plot x.png", "draws times"),
         ("--threads 9999", "the cores that"),
         ("--nets lenet5", "invalid choice: 'lenet5'"),

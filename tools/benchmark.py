@@ -4,6 +4,7 @@
     python tools/benchmark.py --nets lenet alexnet --batch 1 8 32 --threads 1 2
     python tools/benchmark.py --nets resnet-50 --layers 20   # where the time goes
     python tools/benchmark.py --forward --batch 1 8         # inference
+    python tools/benchmark.py --forward --nets fcn-8s --opencv      # beside OpenCV's dnn, too
     python tools/benchmark.py --memory                      # peaks, each in its own process
     python tools/benchmark.py --detection                   # benchmark_detection.py, all of it
     python tools/benchmark.py --segmentation                # benchmark_segmentation.py, all of it
@@ -11,7 +12,7 @@
 Needs torch (`pip install torch`). Both sides run in this process in turn, with the same weights,
 the same input from memory and as many threads. A step is forward and backward; with --update, also
 SGD with momentum and weight decay. Figures are medians, and the best in brackets (of layers: the
-best); a speed is PyTorch's time divided by caffelite's.
+best); a speed is PyTorch's time divided by caffelite's. What inference gives is held together.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,7 +45,12 @@ BATCHES = {
     "googlenet": 8,
     "resnet-50": 8,
     "vgg-16": 4,
+    "fcn-8s": 1,
+    "u-net": 1,
+    "segnet": 1,
 }
+CLASSIFIERS = list(BATCHES)[:6]
+SIZES = {"u-net": (256, 256)}  # of pictures, where it is not that of deploy.prototxt
 RATE, MOMENTUM, DECAY = 1e-6, 0.9, 5e-4  # the rate does not matter, as long as nothing diverges
 WARM_UP = 2  # steps: kernels are compiled, memory is allocated
 
@@ -51,22 +58,25 @@ WARM_UP = 2  # steps: kernels are compiled, memory is allocated
 # The nets, and what they are fed
 
 
-def in_memory(folder, phase, batch):
+def in_memory(folder, phase, batch, size=None):
     """The NetParameter of models/FOLDER in a phase, fed by Input layers.
 
-    In TRAIN phase that is train_val.prototxt, in TEST phase deploy.prototxt.
+    In TRAIN phase that is train_val.prototxt, in TEST phase deploy.prototxt. `size` is that of
+    pictures, (rows, columns), where it is not the one that deploy.prototxt has.
     """
     from caffelite.net.passes import filter_layers
 
     deploy = read_net(ROOT / "models" / folder / "deploy.prototxt")
-    deploy.layer[0].input_param.shape[0].dim[0] = batch
+    data = deploy.layer[0].input_param.shape[0]
+    data.dim[0] = batch
+    if size is not None:
+        data.dim[2:] = size
     if phase == TEST:
         deploy.state.phase = TEST
         return deploy
     param = read_net(ROOT / "models" / folder / "train_val.prototxt")
     param.state.phase = TRAIN
     param = filter_layers(param)
-    data = deploy.layer[0].input_param.shape[0]
     for layer in param.layer:
         if layer.type in LABELS:
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
@@ -165,7 +175,7 @@ def fill(net):
             values[0][...], values[1][...], values[2][...] = 0, 1, 1
         elif values:
             weight, *bias = values
-            if layer.type in ("Scale", "Normalize"):
+            if layer.type in ("Scale", "Normalize", "BN"):
                 weight[...] = 1
             else:
                 limit = np.sqrt(6 * weight.shape[0] / weight.size)
@@ -207,6 +217,10 @@ class Caffelite:
     def values(self):
         """{layer: [values of its learnable blobs]}."""
         return {name: [b.data for b in blobs] for name, blobs in self.net.params.items()}
+
+    def outputs(self):
+        """{blob: what forward gave}."""
+        return {name: self.net.blobs[name].data for name in self.net.outputs}
 
     def forward(self):
         self.net.forward()
@@ -251,8 +265,11 @@ class PyTorch:
 
     def forward(self):
         with self.gradients():
-            outputs = self.twin(**self.inputs)
-            self.loss = self.twin.loss(outputs)
+            self.made = self.twin(**self.inputs)
+            self.loss = self.twin.loss(self.made)
+
+    def outputs(self):
+        return {name: made.numpy() for name, made in self.made.items()}
 
     def backward(self):
         self.optimizer.zero_grad()
@@ -266,15 +283,18 @@ class PyTorch:
 
         What adding up the gradients of a blob's readers takes is under "Split".
         """
+        from tools.torch_twin import by_top
+
         blobs, tape = dict(self.inputs), []
         times = {"Split": [0.0, 0.0]}
         with self.gradients():
-            for name, module, bottoms, top in self.twin.steps:
+            for name, module, bottoms, tops in self.twin.steps:
                 xs = [self._leaf(blobs[b], train and b not in self.inputs) for b in bottoms]
                 start = time.perf_counter()
-                blobs[top] = module(*xs)
+                made = module(*xs)
                 times[name] = [(time.perf_counter() - start) * 1e3, 0.0]
-                tape.append((name, bottoms, xs, top, blobs[top]))
+                blobs.update(by_top(tops, made))
+                tape.append((name, bottoms, xs, tops[0], blobs[tops[0]]))
         if train:
             self.optimizer.zero_grad()
             self._layers_backward(tape, times)
@@ -288,6 +308,8 @@ class PyTorch:
             top: self.torch.tensor(float(weight)) for top, weight in self.twin.loss_weights.items()
         }
         for name, bottoms, xs, top, y in reversed(tape):
+            if top not in diffs:  # labels
+                continue
             times[name][1] = milliseconds(y.backward, diffs.pop(top))
             for bottom, x in zip(bottoms, xs, strict=True):
                 if x.grad is not None and bottom in diffs:
@@ -299,8 +321,46 @@ class PyTorch:
 SIDES = {"caffelite": Caffelite, "PyTorch": PyTorch}
 
 
+class OpenCV:
+    """OpenCV's dnn, which reads the same files."""
+
+    def __init__(self, net, param):
+        import cv2
+
+        with tempfile.TemporaryDirectory() as folder:
+            weights = f"{folder}/weights.caffemodel"
+            net.save(weights)
+            text = str(param).encode()
+            Path(f"{folder}/net.prototxt").write_bytes(text)
+            self.net = cv2.dnn.readNetFromCaffe(f"{folder}/net.prototxt", weights)
+        ((self.name, data),) = samples(param).items()
+        self.names = list(net.outputs)
+        self.net.setInput(data, self.name)
+
+    def forward(self):
+        self.made = self.net.forward(self.names)
+
+    def outputs(self):
+        return dict(zip(self.names, self.made, strict=True))
+
+
+def hold_together(sides):
+    """Refuse to tell times of sides that give different values.
+
+    One in a thousand may differ: where two values of a pooling's window are nearly the same,
+    rounding decides which place its mask names, and so where the value goes that is put back.
+    """
+    first, *others = sides.items()
+    for name, ours in first[1].outputs().items():
+        for side, runner in others:
+            theirs = runner.outputs()[name]
+            alike = theirs.shape == ours.shape
+            if not alike or (abs(theirs - ours) > 1e-3 * abs(ours).max()).mean() > 1e-3:
+                raise SystemExit(f"{name} of {side} is not {first[0]}'s")
+
+
 def set_threads(count):
-    """Let both sides, and the BLAS below them, use `count` threads."""
+    """Let all sides, and the BLAS below them, use `count` threads."""
     import numba
     import threadpoolctl
     import torch
@@ -308,6 +368,8 @@ def set_threads(count):
     numba.set_num_threads(count)
     torch.set_num_threads(count)
     threadpoolctl.threadpool_limits(count, user_api="blas")
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(count)
 
 
 # Measuring
@@ -335,15 +397,24 @@ def race(sides, parts, repeats):
 def benchmark(folder, batch, threads, args):
     """One line of the table, as a dict with all figures."""
     phase = TEST if args.forward else TRAIN
-    param = in_memory(folder, phase, batch)
+    param = in_memory(folder, phase, batch, SIZES.get(folder))
     parts = ["forward"] if args.forward else ["forward", "backward"] + ["update"] * args.update
     ours = Caffelite(param, args.update)
     theirs = PyTorch(param, args.update, ours.values())
     result = {"net": folder, "batch": batch, "threads": threads}
-    result["ms"] = race({"caffelite": ours, "PyTorch": theirs}, parts, args.repeats)
+    sides = {"caffelite": ours, "PyTorch": theirs}
+    if args.opencv:
+        sides["OpenCV"] = OpenCV(ours.net, param)
+        set_threads(threads)
+    result["ms"] = race(sides, parts, args.repeats)
+    if args.forward:
+        hold_together(sides)
     totals = {side: report.steps(times) for side, times in result["ms"].items()}
-    result["speed"] = statistics.median(totals["PyTorch"]) / statistics.median(totals["caffelite"])
-    result["best_speed"] = min(totals["PyTorch"]) / min(totals["caffelite"])
+    ours_took = totals.pop("caffelite")
+    for side, took in totals.items():
+        key = "" if side == "PyTorch" else f"{side} "
+        result[f"{key}speed"] = statistics.median(took) / statistics.median(ours_took)
+        result[f"{key}best_speed"] = min(took) / min(ours_took)
     if args.layers is not None:
         del theirs  # its weights and activations
         theirs = PyTorch(param, args.update, ours.values(), in_place=False)
@@ -384,7 +455,7 @@ def backward_macs(node):
 
 def peak_memory(folder, batch, threads, args):
     """{side: peak MB of a process that does nothing but three steps}."""
-    param = in_memory(folder, TEST if args.forward else TRAIN, batch)
+    param = in_memory(folder, TEST if args.forward else TRAIN, batch, SIZES.get(folder))
     peaks = {}
     for side in SIDES:
         command = [sys.executable, __file__, "--child", side, "--threads", str(threads)]
@@ -462,11 +533,13 @@ def arguments(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     flag = parser.add_argument
-    flag("--nets", nargs="+", choices=BATCHES, default=list(BATCHES), metavar="NET")
+    flag("--nets", nargs="+", choices=BATCHES, default=CLASSIFIERS, metavar="NET",
+         help=f"[{' '.join(CLASSIFIERS)}]; others: {', '.join(list(BATCHES)[6:])}")  # fmt: skip
     flag("--batch", nargs="+", type=int, help="batch sizes [each net's own]")
     flag("--threads", nargs="+", type=int, default=[cores()], help="thread counts [all cores]")
     flag("--repeats", type=int, default=7, help="steps to measure, at least 5 [7]")
     flag("--forward", action="store_true", help="time inference: TEST phase, forward only")
+    flag("--opencv", action="store_true", help="with --forward: time OpenCV's dnn, too")
     flag("--update", action="store_true", help="let a step include the solver's update")
     flag("--layers", nargs="?", type=int, const=20, metavar="N", help="list the N slowest [20]")
     flag("--memory", action="store_true", help="measure peak memory instead of time")
@@ -480,6 +553,8 @@ def arguments(argv):
         parser.error("--repeats must be at least 5: medians of fewer say little")
     if args.forward and args.update:
         parser.error("--forward has no update")
+    if args.opencv and not args.forward:
+        parser.error("--opencv needs --forward: OpenCV does not train")
     if args.memory and args.plot:
         parser.error("--plot draws times, which --memory does not measure")
     if not 1 <= min(args.threads) <= max(args.threads) <= cores():
@@ -520,7 +595,7 @@ def main(argv=None):
 
 def speed(runs, args):
     parts = ["forward"] if args.forward else ["forward", "backward"] + ["update"] * args.update
-    print(report.heading(SIDES, parts))
+    print(report.heading([*SIDES, *["OpenCV"] * args.opencv], parts))
     results = []
     for folder, batch, threads in runs:
         set_threads(threads)

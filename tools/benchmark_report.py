@@ -16,7 +16,9 @@ def line(result):
         if len(times) > 1:
             parts.append(f"{statistics.median(steps(times)):9.1f}")
         cells.append("".join(parts) + f" [{min(steps(times)):7.1f}]")
-    cells.append(f"{result['speed']:6.2f} [{result['best_speed']:.2f}]")
+    for side in list(result["ms"])[1:]:
+        key = "" if side == "PyTorch" else f"{side} "
+        cells.append(f"{result[f'{key}speed']:6.2f} [{result[f'{key}best_speed']:.2f}]")
     return "  ".join(cells)
 
 
@@ -25,7 +27,8 @@ def heading(sides, parts):
     columns = "".join(names) + "    [best]"
     width = len(columns)
     over = " " * 26 + "  ".join(f"{side + ', ms':^{width}}" for side in sides)
-    return f"{over}\n{'net':<13}{'batch':>5}{'threads':>8}  {columns}  {columns}   speed [best]"
+    head = "  ".join([f"{'net':<13}{'batch':>5}{'threads':>8}", *[columns] * len(sides)])
+    return f"{over}\n{head}" + "   speed [best]" * (len(sides) - 1)
 
 
 def layer_lines(rows, most):
@@ -69,16 +72,19 @@ def plot(results, path):
     colors = {
         "caffelite": ("#1f6f8b", "#58b4d1", "#a9dbe9"),
         "PyTorch": ("#8a8a8a", "#c4c4c4", "#e2e2e2"),
+        "OpenCV": ("#c2a14d",),
     }
     for i, result in enumerate(results):
         whole = statistics.median(steps(result["ms"]["PyTorch"]))
-        for offset, (side, times) in zip((-0.2, 0.2), result["ms"].items(), strict=True):
+        width = 0.8 / len(result["ms"])
+        for at, (side, times) in enumerate(result["ms"].items()):
+            offset = (at + 0.5) * width - 0.4
             total, bottom = statistics.median(steps(times)), 0.0
             share = total / whole / sum(map(sum, times.values()))
             for color, (part, ms) in zip(colors[side], times.items(), strict=False):
                 height = sum(ms) * share
                 label = f"{side}, {part}" if i == 0 else None
-                axes.bar(i + offset, height, 0.38, bottom, color=color, label=label)
+                axes.bar(i + offset, height, 0.95 * width, bottom, color=color, label=label)
                 bottom += height
             label = f"{total / 1e3:.3g} s" if total > 999 else f"{total:.3g} ms"
             axes.annotate(label, (i + offset, bottom), ha="center", va="bottom", size=8)

@@ -9,6 +9,7 @@ The parts, each on one thread, forward and backward:
 - interp: those of PSPNet and DeepLab, corners onto corners
 - upsample: with the mask of a pooling, as in SegNet, and by repeating
 - crop: FCN's, and one of U-Net's kind
+- transformer: a spatial transformer's, gradients to picture and theta
 
 Both sides run in turn on the same values, and their results are held together. Figures are the
 least processor time of the thread, which other processes on the machine change little; a ratio is
@@ -18,8 +19,10 @@ PyTorch's time divided by caffelite's.
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,7 +58,29 @@ UNPOOLED = [(64, 360, 480), (512, 46, 60)]  # channels, rows and columns of y
 CROPS = [("FCN-8s", (1, 21, 568, 568), 500, 31), ("128 channels", (1, 128, 280, 280), 200, 40)]
 
 
-# What is measured: a function for each part, which yields (what, layer as of `race`)
+# what, shape of x, side of y
+TRANSFORMERS = [
+    ("digits among clutter", (64, 1, 60, 60), 60),
+    ("one of them looked at", (64, 1, 60, 60), 28),
+    ("32 channels", (16, 32, 56, 56), 56),
+]
+
+
+class Case(NamedTuple):
+    """A layer as of `make_layer`, and the same in PyTorch, of bottoms and learnable blobs.
+
+    `values` are those of some bottoms; as many bottoms, from the first on, get a gradient.
+    """
+
+    type: str
+    shapes: list
+    options: str
+    function: Callable
+    values: dict = {}
+    gradients: int = 1
+
+
+# What is measured: a function for each part, which yields (what, a Case)
 
 
 def deconvolution(functional):
@@ -65,7 +90,7 @@ def deconvolution(functional):
             f"pad: {pad} group: {group} bias_term: false }}"
         )
         theirs = partial(functional.conv_transpose2d, stride=stride, padding=pad, groups=group)
-        yield what, ("Deconvolution", [(n, c, side, side)], options, theirs, {})
+        yield what, Case("Deconvolution", [(n, c, side, side)], options, theirs)
 
 
 def interp(functional):
@@ -74,7 +99,7 @@ def interp(functional):
         theirs = partial(
             functional.interpolate, size=(side, side), mode="bilinear", align_corners=True
         )
-        yield what, ("Interp", [shape], options, theirs, {})
+        yield what, Case("Interp", [shape], options, theirs)
 
 
 def upsample(functional):
@@ -91,11 +116,10 @@ def upsample(functional):
 
         shapes = [tuple(x.shape)] * 2
         what = f"{channels} channels to {rows} x {columns}, mask"
-        yield what, ("Upsample", shapes, options, theirs, {1: mask.numpy()})
+        yield what, Case("Upsample", shapes, options, theirs, {1: mask.numpy()})
     repeat = partial(functional.interpolate, scale_factor=2, mode="nearest")
-    yield "256 channels, 32 to 64", (
-        "Upsample", [(1, 256, 32, 32)], "upsample_param { scale: 2 }", repeat, {},
-    )  # fmt: skip
+    options = "upsample_param { scale: 2 }"
+    yield "256 channels, 32 to 64", Case("Upsample", [(1, 256, 32, 32)], options, repeat)
 
 
 def crop(functional):
@@ -107,10 +131,33 @@ def crop(functional):
         def theirs(x, _, part=part):
             return x[..., part, part].contiguous()
 
-        yield what, ("Crop", shapes, options, theirs, {})
+        yield what, Case("Crop", shapes, options, theirs)
 
 
-PARTS = {"deconvolution": deconvolution, "interp": interp, "upsample": upsample, "crop": crop}
+def transformer(functional):
+    for what, shape, side in TRANSFORMERS:
+        noise = np.random.default_rng(1).normal(0, 0.2, (shape[0], 6))
+        options = f"st_param {{ output_H: {side} output_W: {side} }}"
+        theirs = partial(grid_sampled, functional, side=side)
+        given = {1: np.array([1, 0, 0, 0, 1, 0]) + noise}
+        yield what, Case("SpatialTransformer", [shape, noise.shape], options, theirs, given, 2)
+
+
+def grid_sampled(functional, x, theta, side):
+    """PyTorch's places lie half a pixel further, and have the horizontal one first."""
+    import torch
+
+    theta = theta.reshape(-1, 2, 3)
+    moved = theta[..., 2] - theta[..., :2].sum(2) / side + 1 / x.shape[2]
+    swapped = torch.stack([theta[..., 1], theta[..., 0], moved], 2).flip(1)
+    grid = functional.affine_grid(swapped, (*x.shape[:2], side, side), align_corners=False)
+    return functional.grid_sample(x, grid, align_corners=False)
+
+
+PARTS = {
+    "deconvolution": deconvolution, "interp": interp, "upsample": upsample, "crop": crop,
+    "transformer": transformer,
+}  # fmt: skip
 
 
 # Measuring
@@ -120,28 +167,27 @@ def race(case, repeats):
     """[ms forward, PyTorch's, ms backward, PyTorch's] of a layer; results are held together."""
     import torch
 
-    kind, shapes, options, function, values = case
-    random = np.random.default_rng(0)
-    layer, bottom, top = make_layer(kind, shapes, options, dtype=np.float32)
+    random, function, count = np.random.default_rng(0), case.function, case.gradients
+    layer, bottom, top = make_layer(case.type, case.shapes, case.options, dtype=np.float32)
     for i, blob in enumerate(bottom):
-        blob.data[...] = values.get(i, random.standard_normal(blob.shape))
+        blob.data[...] = case.values.get(i, random.standard_normal(blob.shape))
     for blob in layer.blobs:
         blob.data[...] = random.standard_normal(blob.shape) / 10
-    x, *others = (torch.from_numpy(blob.data.copy()) for blob in (*bottom, *layer.blobs))
-    wanted = [x, *others[len(bottom) - 1 :]]
+    given = [torch.from_numpy(blob.data.copy()) for blob in (*bottom, *layer.blobs)]
+    wanted = [*given[:count], *given[len(bottom) :]]
     for tensor in wanted:
         tensor.requires_grad_()
 
     def forward():
         with torch.no_grad():
-            function(x, *others)
+            function(*given)
 
-    y = function(x, *others)
+    y = function(*given)
 
     def ours_back():
         for blob in layer.blobs:
             blob.diff[...] = 0
-        layer.backward(top, [True] + [False] * (len(bottom) - 1), bottom)
+        layer.backward(top, [i < count for i in range(len(bottom))], bottom)
 
     def backward():
         for tensor in wanted:
@@ -152,7 +198,9 @@ def race(case, repeats):
     dy = torch.from_numpy(top[0].diff.copy())
     found = least([lambda: layer.forward(bottom, top), forward], repeats)
     found += least([ours_back, backward], repeats)
-    for ours, theirs in ((top[0].data, y.detach()), (bottom[0].diff, x.grad)):
+    learned = [*bottom[:count], *layer.blobs]
+    pairs = [(blob.diff, each.grad) for blob, each in zip(learned, wanted, strict=True)]
+    for ours, theirs in ((top[0].data, y.detach()), *pairs):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))
     return found
 

@@ -55,7 +55,8 @@ def pooling(layer, shapes):
     pad = pair(o.pad, o.pad_h, o.pad_w, 0)
     ceil = o.round_mode == PoolMethod.CEIL
     if o.pool == PoolMethod.MAX:
-        return nn.MaxPool2d(kernel, stride, pad, ceil_mode=ceil)
+        mask = len(layer.top) > 1
+        return nn.MaxPool2d(kernel, stride, pad, ceil_mode=ceil, return_indices=mask)
     return nn.AvgPool2d(kernel, stride, pad, ceil_mode=ceil, count_include_pad=True)
 
 
@@ -130,7 +131,20 @@ def softmax(layer, shapes):
 
 @builds("SoftmaxWithLoss")
 def softmax_with_loss(layer, shapes):
-    return Call(lambda x, label: F.cross_entropy(x, label.long()))
+    o = layer.loss_param
+    by_batch = o.normalization == o.BATCH_SIZE
+    if o.weight_by_label_freqs or o.normalization not in (o.VALID, o.BATCH_SIZE):
+        raise NotImplementedError(f'layer "{layer.name}": its weights have no translation')
+    ignored = o.ignore_label if o.HasField("ignore_label") else -100
+
+    def loss(x, label):
+        label = label.reshape(len(x), *x.shape[2:]).long()
+        total = F.cross_entropy(
+            x, label, ignore_index=ignored, reduction="sum" if by_batch else "mean"
+        )
+        return total / len(x) if by_batch else total
+
+    return Call(loss)
 
 
 # Of detectors
@@ -258,6 +272,64 @@ def encode(boxes, priors):
     size, prior_size = boxes[:, 2:] - boxes[:, :2], priors[:, 2:] - priors[:, :2]
     moved = (boxes[:, :2] + boxes[:, 2:] - priors[:, :2] - priors[:, 2:]) / 2
     return torch.cat([moved / prior_size, (size / prior_size).log()], 1)
+
+
+# Of nets for pixels
+
+
+@builds("Deconvolution")
+def deconvolution(layer, shapes):
+    o = layer.convolution_param
+    return nn.ConvTranspose2d(
+        shapes[0][1],
+        o.num_output,
+        pair(o.kernel_size, o.kernel_h, o.kernel_w, None),
+        pair(o.stride, o.stride_h, o.stride_w, 1),
+        pair(o.pad, o.pad_h, o.pad_w, 0),
+        groups=o.group,
+        bias=o.bias_term,
+        dilation=pair(o.dilation, 0, 0, 1),
+    )
+
+
+@builds("Crop")
+def crop(layer, shapes):
+    axis, offsets = layer.crop_param.axis, list(layer.crop_param.offset) or [0]
+    offsets *= (len(shapes[0]) - axis) // len(offsets)
+    parts = [slice(o, o + side) for o, side in zip(offsets, shapes[1][axis:], strict=True)]
+    return Call(lambda x, _, parts=(..., *parts): x[parts])
+
+
+@builds("Interp")
+def interp(layer, shapes):
+    o = layer.interp_param
+    if o.pad_beg or o.pad_end:
+        raise NotImplementedError(f'layer "{layer.name}": no translation cuts off')
+    _, _, top = make_layer(layer.type, list(shapes), f"interp_param {{ {o} }}")
+    size, corners = top[0].shape[2:], o.align_corners
+    return Call(lambda x, *_: F.interpolate(x, size=size, mode="bilinear", align_corners=corners))
+
+
+@builds("Upsample")
+def upsample(layer, shapes):
+    """max_unpool2d only looks at its kernel where it is to find the size, which is known."""
+    options = f"upsample_param {{ {layer.upsample_param} }}"
+    _, _, top = make_layer(layer.type, list(shapes), options)
+    size = top[0].shape[2:]
+    if len(shapes) > 1:
+        return Call(lambda x, mask: F.max_unpool2d(x, mask, 2, output_size=size))
+    return Call(lambda x: F.interpolate(x, size=size, mode="nearest"))
+
+
+@builds("BN")
+def bn(layer, shapes):
+    """The form of SegNet: statistics of the batch, or none."""
+    o = layer.bn_param
+    if not o.HasField("scale_filler") or o.moving_average or len(layer.top) > 1:
+        raise NotImplementedError(f'layer "{layer.name}": only BN with statistics of the batch')
+    fixed = o.bn_mode == o.INFERENCE
+    eps = o.var_eps if o.HasField("var_eps") else 1e-9
+    return nn.BatchNorm2d(shapes[0][1], eps, track_running_stats=fixed)  # of variance 1
 
 
 class Call(nn.Module):

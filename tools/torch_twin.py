@@ -54,14 +54,18 @@ class Twin(nn.Module):
         if layer.type == "ReLU":
             module.inplace = self.in_place and layer.top[0] == layer.bottom[0]
         self.add_module(f"{len(self.steps)}", module)
-        self.steps.append((layer.name, module, list(layer.bottom), layer.top[0]))
-        blobs[layer.top[0]] = module(*[b.detach() for b in bottoms])
+        self.steps.append((layer.name, module, list(layer.bottom), list(layer.top)))
+        blobs.update(by_top(layer.top, module(*[b.detach() for b in bottoms])))
         if layer.type.endswith("Loss"):
             self.loss_weights[layer.top[0]] = layer.loss_weight[0] if layer.loss_weight else 1.0
         if layer.type == "BatchNorm":
             self.batch_norms[layer.name] = module
         if getattr(module, "weight", None) is not None:
             self.owners[scale or layer.name] = module
+            if layer.type != "BatchNorm":  # whose params are of its statistics
+                for parameter, spec in zip((module.weight, module.bias), layer.param, strict=False):
+                    if parameter is not None:
+                        parameter.requires_grad_(spec.lr_mult != 0)
 
     def _check_scale(self, scale, before):
         if before.type != "BatchNorm" or list(scale.bottom) != list(before.top):
@@ -82,11 +86,11 @@ class Twin(nn.Module):
 
     def forward(self, **blobs):
         """The blobs that no layer reads, by name."""
-        for (_, module, bottoms, top), last in zip(self.steps, self.last_uses, strict=True):
-            y = module(*[blobs[name] for name in bottoms])
+        for (_, module, bottoms, tops), last in zip(self.steps, self.last_uses, strict=True):
+            made = by_top(tops, module(*[blobs[name] for name in bottoms]))
             for name in last:
                 del blobs[name]
-            blobs[top] = y
+            blobs.update(made)
         return blobs
 
     def loss(self, outputs):
@@ -105,6 +109,11 @@ class Twin(nn.Module):
                 continue
             for parameter, array in zip(learnable[name], arrays, strict=True):
                 parameter.copy_(torch.as_tensor(array).reshape(parameter.shape))
+
+
+def by_top(names, made):
+    """{top: tensor} of what a module gave."""
+    return dict(zip(names, made if isinstance(made, tuple) else (made,), strict=True))
 
 
 def followed_by_scale(param, index):
