@@ -309,6 +309,22 @@ def test_layers_whose_tops_count_as_given_stop_the_gradient():
     net.backward()
 
 
+def test_a_blob_that_gives_its_shape_alone_asks_for_no_gradient():
+    """U-Net's labels are cut to the size of its scores."""
+    text = data("x", 4, 3, 5, 5) + data("t", 4, 1, 5, 5)
+    text += layer(
+        "a", "Convolution", "x", "y", "convolution_param { num_output: 2 kernel_size: 3 }"
+    )
+    text += layer("cut", "Crop", "t y", "seen", "crop_param { offset: 1 }")
+    net = build(text + layer("l", "SoftmaxWithLoss", "y seen", "l"))
+    found = {node.layer.name: (node.needs_backward, node.propagate_down) for node in net.nodes}
+    assert found["cut"] == (False, [False, False])
+    assert found["l"] == (True, [True, False])
+    net.forward()
+    net.backward()
+    assert net.layer_dict["a"].bias.diff.any()
+
+
 def test_force_backward_reaches_the_data_but_not_labels():
     text = data("x", 4, 3) + data("t", 4) + ip("a", "x", "y", 2)
     plan = plan_of("force_backward: true\n" + text + layer("l", "SoftmaxWithLoss", "y t", "l"))

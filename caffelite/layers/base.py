@@ -201,6 +201,8 @@ class Layer:
     stops_gradient
         whether its tops count as given: no gradient goes through them, also where what it reads
         depends on weights
+    shape_only
+        bottoms of which only the shape counts: tops do not depend on what they depend on
     assigns_diff
         whether backward assigns all of a bottom's diff
     chooses
@@ -275,6 +277,7 @@ class Layer:
     is_by_channel: bool = False
     no_gradient: tuple[int, ...] = ()
     stops_gradient: bool = False
+    shape_only: tuple[int, ...] = ()
     assigns_diff: bool = True
     chooses: bool = False
     needs_backward: bool = True

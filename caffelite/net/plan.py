@@ -22,7 +22,10 @@ def _forward_sweep(nodes, lr_mults):
     needs_gradient = {}  # by blob name: names and blobs are one to one in a wired net
     needed, bottoms = [], []
     for node, lr in zip(nodes, lr_mults, strict=True):
-        wants = [needs_gradient[name] for name in node.bottom_names]
+        wants = [
+            needs_gradient[name] and j not in node.layer.shape_only
+            for j, name in enumerate(node.bottom_names)
+        ]
         need = not node.layer.stops_gradient and (any(wants) or any(lr))
         needed.append(need)
         bottoms.append(list(node.layer.param.propagate_down) or wants)

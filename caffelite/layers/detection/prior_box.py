@@ -39,7 +39,7 @@ class PriorBox(Layer):
     options_field = "prior_box_param"
     drawn_as = "boxes"
     bottoms = 2
-    no_gradient = (0, 1)
+    no_gradient = shape_only = (0, 1)
 
     @property
     def boxes_per_place(self):

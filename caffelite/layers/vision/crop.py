@@ -25,7 +25,7 @@ class Crop(Layer):
     options_field = "crop_param"
     drawn_as = "other"
     bottoms = 2
-    no_gradient = (1,)
+    no_gradient = shape_only = (1,)
 
     @classmethod
     def coordinates(cls, options, index):

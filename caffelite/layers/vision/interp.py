@@ -35,7 +35,7 @@ class Interp(Layer):
     options_field = "interp_param"
     drawn_as = "convolution"
     bottoms = (1, 2)
-    no_gradient = (1,)
+    no_gradient = shape_only = (1,)
 
     def setup(self, bottom_shapes):
         options = self.options
