@@ -43,27 +43,51 @@ def _read(affine, first, columns, height, width, at, shares):
     are further away than 1 have no share.
     """
     last_row, last_column = float(max(height - 2, 0)), float(max(width - 2, 0))
-    upper, lower, left, right = shares
     for i in range(at.size // columns):
         v0 = affine[0, 0] * (first + i) + affine[0, 2]
         u0 = affine[1, 0] * (first + i) + affine[1, 2]
-        for j in range(columns):
-            k = i * columns + j
-            v, u = v0 + affine[0, 1] * j, u0 + affine[1, 1] * j
-            row = min(max(np.floor(v), 0.0), last_row)
-            column = min(max(np.floor(u), 0.0), last_column)
-            at[k] = np.uint32(row * width + column)
-            upper[k], lower[k] = max(1 - abs(v - row), 0.0), max(1 - abs(v - row - 1), 0.0)
-            left[k], right[k] = max(1 - abs(u - column), 0.0), max(1 - abs(u - column - 1), 0.0)
+        line, (upper, lower, left, right) = _line(at, i, columns), _lines(shares, i, columns)
+        _along(v0, affine[0, 1], last_row, width, False, line, upper, lower)
+        _along(u0, affine[1, 1], last_column, 1, True, line, left, right)
     if height == 1:
-        lower[:] = 0
+        shares[1][:] = 0
     if width == 1:
-        right[:] = 0
+        shares[3][:] = 0
 
 
 @kernel
-def _rows(numbers):
-    return numbers[0], numbers[1], numbers[2], numbers[3]
+def _along(start, step, last, pixels, add, at, near, far):
+    """The share of a line of places along one axis, and what that axis adds to the pixel.
+
+    A loop with few arrays, since LLVM makes vectors of no other.
+    """
+    for j in range(len(at)):
+        place = start + step * j
+        whole = min(max(np.floor(place), 0.0), last)
+        pixel = np.int32(whole * pixels)
+        at[j] = at[j] + pixel if add else pixel
+        near[j] = max(1 - abs(place - whole), 0.0)
+        far[j] = max(1 - abs(place - whole - 1), 0.0)
+
+
+@kernel
+def _line(values, i, columns):
+    return values[i * columns : (i + 1) * columns]
+
+
+@kernel
+def _lines(four, i, columns):
+    a, b, c, d = four
+    return (
+        _line(a, i, columns), _line(b, i, columns), _line(c, i, columns), _line(d, i, columns)
+    )  # fmt: skip
+
+
+@kernel
+def _rows(numbers, first, count):
+    """The beginnings of four rows, which are known to be contiguous: a loop over them is fast."""
+    a, b, c, d = numbers[first], numbers[first + 1], numbers[first + 2], numbers[first + 3]
+    return a[:count], b[:count], c[:count], d[:count]
 
 
 @kernel(parallel=True)
@@ -77,8 +101,8 @@ def _forward(x, maps, y, numbers, pixels):
         for n in range(thread * samples // threads, (thread + 1) * samples // threads):
             for start in range(0, rows * columns, step):
                 stop = min(start + step, rows * columns)
-                at = pixels[thread, : stop - start]
-                shares = _rows(numbers[thread, :, : stop - start])
+                at = pixels[thread][: stop - start]
+                shares = _rows(numbers[thread], 0, stop - start)
                 _read(maps[n], start // columns, columns, height, width, at, shares)
                 for c in range(channels):
                     source, target = x[n, c].reshape(-1), y[n, c].reshape(-1)[start:stop]
@@ -111,15 +135,15 @@ def _backward(x, maps, dy, dx, dmaps, numbers, pixels):
                 dmaps[n] = 0
             for start in range(0, rows * columns, step):
                 stop = min(start + step, rows * columns)
-                at = pixels[thread, : stop - start]
-                shares = _rows(numbers[thread, :, : stop - start])
+                at = pixels[thread][: stop - start]
+                shares = _rows(numbers[thread], 0, stop - start)
                 _read(maps[n], start // columns, columns, height, width, at, shares)
                 if dx.size:
                     for c in range(channels):
                         source, target = dy[n, c].reshape(-1)[start:stop], dx[n, c].reshape(-1)
                         _scatter(source, at, down, aside, shares, target)
                 if dmaps.size:
-                    sums = _rows(numbers[thread, 4:, : stop - start])
+                    sums = _rows(numbers[thread], 4, stop - start)
                     numbers[thread, 4:] = 0
                     for c in range(channels):
                         source = dy[n, c].reshape(-1)[start:stop]
@@ -157,7 +181,7 @@ def _gather(dy, x, at, down, aside, sums):
 @kernel
 def _slope(away):
     """How the share of a pixel changes whose number is so far below the place's whole part."""
-    return (away == -1) - (away == 0)
+    return 1.0 if away == -1 else -1.0 if away == 0 else 0.0
 
 
 @kernel(any_order=True)
@@ -165,21 +189,21 @@ def _add(affine, first, columns, height, width, shares, sums, dmaps):
     """Add the gradient to the places of some lines to that to (i, j, 1)'s factors."""
     last_row, last_column = float(max(height - 2, 0)), float(max(width - 2, 0))
     two_rows, two_columns = min(height - 1, 1), min(width - 1, 1)
-    upper, lower, left, right = shares
-    a, b, c, d = sums
-    for i in range(a.size // columns):
+    for i in range(sums[0].size // columns):
+        upper, lower, left, right = _lines(shares, i, columns)
+        a, b, c, d = _lines(sums, i, columns)
         v0 = affine[0, 0] * (first + i) + affine[0, 2]
         u0 = affine[1, 0] * (first + i) + affine[1, 2]
+        dv_dj, du_dj = affine[0, 1], affine[1, 1]
         total_v, moment_v, total_u, moment_u = 0.0, 0.0, 0.0, 0.0
-        for j in range(columns):
-            k = i * columns + j
-            v, u = np.floor(v0 + affine[0, 1] * j), np.floor(u0 + affine[1, 1] * j)
+        for j in range(len(a)):
+            v, u = np.floor(v0 + dv_dj * j), np.floor(u0 + du_dj * j)
             v -= min(max(v, 0.0), last_row)
             u -= min(max(u, 0.0), last_column)
-            dv = _slope(v) * (left[k] * a[k] + right[k] * b[k])
-            dv += two_rows * _slope(v - 1) * (left[k] * c[k] + right[k] * d[k])
-            du = _slope(u) * (upper[k] * a[k] + lower[k] * c[k])
-            du += two_columns * _slope(u - 1) * (upper[k] * b[k] + lower[k] * d[k])
+            dv = _slope(v) * (left[j] * a[j] + right[j] * b[j])
+            dv += two_rows * _slope(v - 1) * (left[j] * c[j] + right[j] * d[j])
+            du = _slope(u) * (upper[j] * a[j] + lower[j] * c[j])
+            du += two_columns * _slope(u - 1) * (upper[j] * b[j] + lower[j] * d[j])
             total_v += dv
             moment_v += j * dv
             total_u += du
