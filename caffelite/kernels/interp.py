@@ -11,6 +11,9 @@ import numpy as np
 from ._jit import kernel, prange, threads_over
 from ._workspace import workspace_rows
 
+_CACHE_LINES = 128
+"""Bytes of a pair of cache lines, which processors fetch together."""
+
 
 @kernel
 def _positions(size, count, corners, low, share):
@@ -27,13 +30,19 @@ def _positions(size, count, corners, low, share):
 def forward(x, y, corners=True):
     """y = x resized."""
     threads = threads_over(x, y)
-    _forward.on(threads)(x, corners, y, workspace_rows(x.dtype, threads, x.shape[2] + 1))
+    _forward.on(threads)(x, corners, y, _lines(x, threads))
 
 
 def backward(dy, dx, corners=True):
     """dx = the transpose of `forward`, applied to dy."""
     threads = threads_over(dy, dx)
-    _backward.on(threads)(dy, corners, dx, workspace_rows(dx.dtype, threads, dx.shape[2] + 1))
+    _backward.on(threads)(dy, corners, dx, _lines(dx, threads))
+
+
+def _lines(x, threads):
+    """A line of x and a value for each thread, in cache lines of its own."""
+    whole = _CACHE_LINES // x.itemsize
+    return workspace_rows(x.dtype, threads, -(-(x.shape[2] + 1) // whole) * whole)
 
 
 @kernel(parallel=True)
@@ -46,7 +55,7 @@ def _forward(x, corners, y, lines):
     _positions(width, columns, corners, low_w, share_w)
     threads = len(lines)
     for thread in prange(threads):
-        line = lines[thread]
+        line = lines[thread][: width + 1]
         for p in range(thread * planes // threads, (thread + 1) * planes // threads):
             for i in range(rows):
                 above, below = x[p, low_h[i]], x[p, min(low_h[i] + 1, height - 1)]
@@ -69,7 +78,7 @@ def _backward(dy, corners, dx, lines):
     _positions(width, columns, corners, low_w, share_w)
     threads = len(lines)
     for thread in prange(threads):
-        line = lines[thread]
+        line = lines[thread][: width + 1]
         for p in range(thread * planes // threads, (thread + 1) * planes // threads):
             dx[p] = 0
             for i in range(rows):
