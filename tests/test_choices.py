@@ -17,6 +17,7 @@ from caffelite.kernels import (
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
+    phases,
     plan,
     winograd,
     winograd_weight,
@@ -45,6 +46,7 @@ relu.PART = eltwise.PART = lrn.BLOCK = 8
 gemm.DEPTH_BLOCK, gemm.ROW_BLOCK, gemm.PANEL_BLOCK, gemm.DOT_LIMIT = 3, 5, 1, 0
 gemm.SMALL = 0
 im2col_multiply.DEPTH_BLOCK, im2col_multiply.BLOCK_BYTES, im2col_weight.ROW_BLOCK = 4, 1, 2
+im2col_scatter.DEPTH_BLOCK = 4
 im2col_scatter.BLOCK_BYTES = im2col_weight.BLOCK_BYTES = im2col_multiply.STAGED_TILES = 1
 direct.BAND_BYTES = direct_weight.BAND_BYTES = direct_weight.BAND_PIXELS = _problem.LONG_LINE = 1
 _problem.SMALL_WEIGHTS = winograd_weight.SMALL_WEIGHTS = 0
@@ -180,8 +182,9 @@ def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):
         watch(module, "multiply", module.Plan.way)
     for module in (winograd_weight, direct_weight, im2col_weight):
         watch(module, "add_gradient", module.Plan.way)
-    watch(im2col_scatter, "scatter", "scatter")
-    monkeypatch.setitem(convolve._SCATTER, im2col_scatter.Plan, im2col_scatter.scatter)
+    for module in (im2col_scatter, phases):
+        watch(module, "scatter", module.Plan.way)
+        monkeypatch.setitem(convolve._SCATTER, module.Plan, module.scatter)
     for row in cases:
         if row.type == "Convolution" and row.error is None:
             layer, bottom, top = row.build()

@@ -109,6 +109,9 @@ WINDOWS = [
     ((9, 1), (3, 1), (2, 3), (1, 0), (1, 2), None),
     ((1, 9, 1), (1, 3, 1), (1, 1, 1), (0, 1, 1), (1, 1, 1), None),
     ((1, 1), (1, 1), (1, 2), (0, 0), (1, 1), None),
+    ((18, 21), (4, 4), (2, 2), (1, 1), (1, 1), None),
+    ((19, 34), (6, 2), (3, 2), (2, 1), (1, 1), None),
+    ((16, 41), (4, 8), (2, 4), (3, 5), (1, 1), None),
     ((40, 2), (3, 2), (2, 1), (2, 0), (2, 1), None),
     ((40, 3), (4, 2), (1, 1), (3, 1), (1, 2), None),
     ((3, 24, 2), (2, 3, 1), (1, 1, 2), (1, 1, 1), (1, 1, 1), None),
@@ -181,6 +184,8 @@ SEVERAL_BLOCKS = pytest.mark.parametrize(
         (((40, 50), (1, 1), (1, 1), (0, 0), (1, 1), None), (1, 300, 30, 1)),
         (((7, 7), (3, 3), (1, 1), (1, 1), (1, 1), None), (9, 20, 40, 2)),
         (((13, 13), (1, 1), (1, 1), (0, 0), (1, 1), None), (8, 40, 30, 1)),
+        (((20, 20), (2, 2), (2, 2), (0, 0), (1, 1), None), (2, 5, 1100, 1)),
+        (((40, 42), (2, 4), (2, 2), (0, 1), (1, 1), None), (1, 3, 1030, 1)),
         (((71, 70), (70, 70), (1, 1), (0, 0), (1, 1), None), (3, 2, 3, 1)),
         (((3000, 4), (7, 2), (2, 1), (3, 0), (1, 1), None), (1, 20, 3, 1)),
     ],
@@ -211,6 +216,23 @@ def test_weights_are_not_transposed_to_multiply_zeros(kernel, size, transposed):
     x, w, y = ((1, 1, *shape) for shape in (size, kernel, out))
     planned = plan.plan_convolution(x, w, y, (1, 1), (0, 0), (1, 1), 1, 4)
     assert (planned.input_gradient.way != "scatter") == transposed
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "y", "stride", "pad", "group", "ways"),
+    [  # FCN's fc6 and upscore, U-Net's first up-convolution, HED's second, a depthwise one
+        ((1, 512, 22, 22), (4096, 512, 7, 7), (1, 4096, 16, 16), 1, 0, 1, "direct scatter direct"),
+        ((1, 21, 568, 568), (21, 21, 16, 16), (1, 21, 70, 70), 8, 0, 1, "direct phases direct"),
+        ((1, 512, 32, 32), (1024, 512, 2, 2), (1, 1024, 16, 16), 2, 0, 1, "im2col scatter direct"),
+        ((1, 1, 502, 502), (1, 1, 4, 4), (1, 1, 250, 250), 2, 0, 1, "direct spread im2col"),
+        ((8, 64, 28, 28), (64, 1, 5, 5), (8, 64, 28, 28), 1, 2, 64, "direct direct im2col"),
+    ],
+)
+def test_shapes_decide(x, w, y, stride, pad, group, ways, monkeypatch):
+    monkeypatch.setattr(plan, "FORCED", None)
+    axes = (stride,) * 2, (pad,) * 2, (1, 1)
+    found = plan.plan_convolution(x, w, y, *axes, group, 4, threads=2, vector_bytes=64)
+    assert [product.way for product in found[:3]] == ways.split()
 
 
 def check_convolve(window, counts, dtype):

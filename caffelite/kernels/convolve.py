@@ -14,6 +14,7 @@ from . import (
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
+    phases,
     spread,
     winograd,
     winograd_weight,
@@ -22,7 +23,7 @@ from .epilogue import Epilogue
 from .plan import plan_convolution
 
 _MULTIPLY = {module.Plan: module for module in (winograd, direct, im2col_multiply)}
-_SCATTER = {im2col_scatter.Plan: im2col_scatter.scatter, spread.Plan: spread.spread}
+_SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread)}
 _ADD_GRADIENT = {module.Plan: module for module in (winograd_weight, direct_weight, im2col_weight)}
 
 

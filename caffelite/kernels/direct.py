@@ -17,6 +17,9 @@ from ._workspace import workspace
 
 BAND_BYTES = 3 << 17
 """Aim for the size of a copied band: it should stay in a 1 MB L2 cache beside the weights."""
+HEAVY_WEIGHTS = 1 << 22
+"""Bytes of weights from which on a band may be twice as large if it is the only one: then weights,
+which go through no cache, are packed and read once."""
 
 
 def fits(plane):
@@ -57,6 +60,8 @@ def plan(problem):
     halo = one_line - line
     budget = BAND_BYTES // problem.itemsize // inputs
     lines = min(height, max(1, (budget - halo) // line))
+    if HEAVY_WEIGHTS <= problem.weights * problem.itemsize and halo + line * height <= 2 * budget:
+        lines = height
     images = 1
     if lines == height:
         # small images together waste fewer lanes; past L2, more than one still pays

@@ -14,6 +14,13 @@ from .direct import BAND_BYTES
 
 BAND_PIXELS = 1024
 """Most output pixels of a band, unless a line has more."""
+FEW = 8
+"""Parts of a panel that outputs must fill one of: the rest of it is zeros."""
+
+
+def pays(plane):
+    """Whether enough of what is computed are outputs."""
+    return FEW * plane.outputs > TILE_VECTORS * plane.lanes
 
 
 class Plan(NamedTuple):

@@ -22,6 +22,8 @@ DEPTH_BLOCK = 256
 ROW_BLOCK = 16 * TILE_ROWS
 PANEL_BLOCK = 12
 """Panels (TILE_VECTORS vectors) of B packed at a time: with a block of A they fit in L2."""
+FEW_TILES = 8
+"""Tiles packed at once from columns: as many places to write to as a cache has ways."""
 DOT_LIMIT = 2 * TILE_ROWS
 """Up to this many rows A B' runs as dot products, which spares packing B."""
 
@@ -125,11 +127,34 @@ def spaced(columns, per_line):
 def pack_rows(a, a_at, a_rs, a_cs, m, k, out, out_at):
     """Copy A (m by k) as tiles of up to TILE_ROWS rows: tile, then k, then row in the tile."""
     tiles = -(-m // TILE_ROWS)
+    if a_rs == 1:
+        for t in range(0, tiles, FEW_TILES):
+            pack_tiles(a, a_at, a_cs, m, k, t, min(t + FEW_TILES, tiles), out, out_at)
+        return
     for t in range(tiles):
         first, last = t * m // tiles, (t + 1) * m // tiles
         rows, start = last - first, out_at + first * k
         for r in range(rows):
             copy(k, a, a_at + (first + r) * a_rs, a_cs, out, start + r, rows)
+
+
+@kernel
+def pack_tiles(a, a_at, a_cs, m, k, t0, t1, out, out_at):
+    """`pack_rows` of tiles t0..t1 where the values of a column of A lie beside each other.
+
+    Columns may be far apart, so all that lies together is read at once. Whole vectors are copied:
+    what they write beyond a tile's rows is that of the next column, which is copied later.
+    """
+    tiles, vector = -(-m // TILE_ROWS), lanes(out)
+    for column in range(k):
+        for t in range(t0, t1):
+            first, last = t * m // tiles, (t + 1) * m // tiles
+            rows = last - first
+            count = -(-rows // vector) * vector
+            source = a_at + first + column * a_cs
+            if column * rows + count > k * rows or source + count > len(a):
+                count = rows
+            copy(count, a, source, 1, out, out_at + first * k + column * rows, 1)
 
 
 @kernel

@@ -10,6 +10,7 @@ Sizes travel as one int64 array, `geometry`, of shape (6, spatial axes): see `IN
 import numpy as np
 
 from ._jit import kernel
+from ._pairs import add_pairs
 from ._simd import add, clear, copy
 
 IN, OUT, KERNEL, STRIDE, PAD, DILATION = range(6)
@@ -139,6 +140,35 @@ def _add_columns(col, col_at, geometry, offsets, p0, p1, x, x_at):
 
 
 @kernel
+def _add_two(col, one_at, two_at, geometry, offsets, p0, p1, x, x_at):
+    """Two rows of `col2im_block`, of neighbouring positions; pixel 0 lies at their places in col.
+
+    Of a line, the first or the last value of one row may lie in x where the other's does not.
+    """
+    width_in, width, shift = geometry[IN, -1], geometry[OUT, -1], offsets[-1]
+    first_one, last_one = -(shift // 2), -((shift - width_in) // 2)
+    first_two, last_two = -((shift + 1) // 2), -((shift + 1 - width_in) // 2)
+    for line in range(p0 // width, -(-p1 // width)):
+        start = _input_start(geometry, line, offsets, 1)
+        if start < 0:
+            continue
+        j0, j1 = max(p0 - line * width, 0), min(p1 - line * width, width)
+        low_one, high_one = max(first_one, j0), min(last_one, j1)
+        low_two, high_two = max(first_two, j0), min(last_two, j1)
+        low, high = max(low_one, low_two), min(high_one, high_two)
+        one, two, to = one_at + line * width, two_at + line * width, x_at + start + shift
+        if low >= high:
+            add(high_one - low_one, col, one + low_one, 1, x, to + 2 * low_one, 2)
+            add(high_two - low_two, col, two + low_two, 1, x, to + 2 * low_two + 1, 2)
+            continue
+        add_pairs(high - low, col, one + low, col, two + low, x, to + 2 * low)
+        add(low - low_one, col, one + low_one, 1, x, to + 2 * low_one, 2)
+        add(low - low_two, col, two + low_two, 1, x, to + 2 * low_two + 1, 2)
+        add(high_one - high, col, one + high, 1, x, to + 2 * high, 2)
+        add(high_two - high, col, two + high, 1, x, to + 2 * high + 1, 2)
+
+
+@kernel
 def im2col_block(x, x_at, geometry, k0, k1, p0, p1, out, out_at, out_step, offsets):
     """Rows k0..k1, columns p0..p1 of the matrix for the image at x[x_at:], rows out_step apart."""
     width_in, width, stride = geometry[IN, -1], geometry[OUT, -1], geometry[STRIDE, -1]
@@ -172,12 +202,25 @@ def im2col_block(x, x_at, geometry, k0, k1, p0, p1, out, out_at, out_step, offse
 
 @kernel
 def col2im_block(col, col_at, col_step, geometry, k0, k1, p0, p1, x, x_at, offsets):
-    """Add rows k0..k1, columns p0..p1 of a matrix to the image at x[x_at:]."""
+    """Add rows k0..k1, columns p0..p1 of a matrix to the image at x[x_at:].
+
+    At a stride of 2, rows of neighbouring positions fill the gaps between each other.
+    """
     width_in, width, stride = geometry[IN, -1], geometry[OUT, -1], geometry[STRIDE, -1]
     plane, tall = geometry[IN].prod(), _is_tall(geometry)
-    for k in range(k0, k1):
+    pairs = not tall and stride == 2 and geometry[DILATION, -1] == 1
+    k = k0 - 1
+    while k + 1 < k1:
+        k += 1
         channel = _window_offsets(geometry, k, offsets)
         shift = offsets[-1]
+        if pairs and k + 1 < k1 and k % geometry[KERNEL, -1] + 1 < geometry[KERNEL, -1]:
+            source = col_at + (k - k0) * col_step - p0
+            _add_two(
+                col, source, source + col_step, geometry, offsets, p0, p1, x, x_at + channel * plane
+            )
+            k += 1
+            continue
         first = -(shift // stride)
         last = -((shift - width_in) // stride)
         if tall:

@@ -8,15 +8,15 @@ from ._jit import kernel, prange
 from ._simd import clear, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
-from .gemm import multiply_packed, pack_rows, spaced
+from .gemm import FEW_TILES, multiply_packed, pack_rows, pack_tiles, spaced
 from .im2col import IN, KERNEL, OUT, col2im_block
-from .im2col_multiply import BLOCK_BYTES, copy_rows
+from .im2col_multiply import BLOCK_BYTES, DEPTH_BLOCK, copy_rows
 
 
 class Plan(NamedTuple):
     """Blocks of `images` images' `column_block` pixels, by `channels` channels of x.
 
-    Of their windows, `row_tiles` tiles of rows are made at a time.
+    Of their windows, `row_tiles` tiles of rows are made at a time, of `depth_block` products each.
     """
 
     batch: int
@@ -27,9 +27,10 @@ class Plan(NamedTuple):
     channels: int
     row_tiles: int
     column_block: int
+    depth_block: int
     items: int
     parts: int
-    packed: int  # elements for packed weights
+    packed: int  # elements for packed weights, 0 where the block that needs them packs them
     size: int  # elements of work space for each part
     geometry: np.ndarray
 
@@ -44,7 +45,8 @@ def plan(problem):
     batch, inputs, outputs, group = problem[:4]
     window, pixels, threads = problem.positions, problem.pixels, problem.usable_threads
     panel, values = TILE_VECTORS * problem.lanes, BLOCK_BYTES // problem.itemsize
-    column_block = max(values // max(outputs, 1) // panel * panel, panel)
+    depth_block = -(-outputs // -(-outputs // DEPTH_BLOCK))
+    column_block = max(values // depth_block // panel * panel, panel)
     column_block = min(column_block, -(-pixels // panel) * panel)
     images = max(1, min(column_block // pixels, batch))
     row_tiles = 1 + values // (column_block * TILE_ROWS)
@@ -54,10 +56,13 @@ def plan(problem):
         channels = max(1, -(-inputs // threads))
     items = image_blocks * group * -(-inputs // channels)
     step = spaced(column_block, problem.lanes)
-    size = (outputs + min(channels * window, row_tiles * TILE_ROWS)) * step + panel
+    size = (depth_block + min(channels * window, row_tiles * TILE_ROWS)) * step + panel
+    packed = problem.weights if image_blocks > 1 or column_block < pixels else 0
+    if not packed:
+        size += FEW_TILES * TILE_ROWS * depth_block
     return Plan(
-        batch, inputs, outputs, group, images, channels, row_tiles, column_block, items,
-        min(threads, items), problem.weights, size, problem.geometry,
+        batch, inputs, outputs, group, images, channels, row_tiles, column_block, depth_block,
+        items, min(threads, items), packed, size, problem.geometry,
     )  # fmt: skip
 
 
@@ -66,7 +71,7 @@ def scatter(w, dy, dx, plan):
     work = workspace(dx.dtype, plan.packed + plan.parts * plan.size)
     offsets = np.empty((plan.parts, plan.geometry.shape[1]), np.int64)
     w = w.reshape(-1)
-    if plan.parts > 1:
+    if plan.packed and plan.parts > 1:
         _pack.on(plan.parts)(w, plan, work)
     _scatter.on(plan.parts)(w, dy.reshape(-1), dx.reshape(-1), plan, work, offsets)
 
@@ -94,14 +99,15 @@ def _scatter_part(w, dy, dx, plan, work, offsets, part):
     """The `part`-th share of (images, group, channels) blocks of dx; a part alone packs w, too."""
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     images, channels, column_block = plan.images, plan.channels, plan.column_block
-    geometry = plan.geometry
+    depth_block, geometry = plan.depth_block, plan.geometry
     plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
     window = geometry[KERNEL].prod()
     blocks = -(-inputs // channels)
     step = spaced(column_block, lanes(dx))
     dy_at = plan.packed + part * plan.size
-    columns_at = dy_at + outputs * step
-    if plan.parts == 1:
+    columns_at = dy_at + depth_block * step
+    own_at = dy_at + plan.size - FEW_TILES * TILE_ROWS * depth_block
+    if plan.packed and plan.parts == 1:
         for item in range(group * blocks):
             _pack_transposed(w, plan, item, work)
     for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
@@ -115,17 +121,31 @@ def _scatter_part(w, dy, dx, plan, work, offsets, part):
             clear((c1 - c0) * plane, dx, ((n * group + g) * inputs + c0) * plane)
         for p0 in range(0, pixels, column_block):
             p1 = min(p0 + column_block, pixels)
-            for n in range(n0, n1):
-                source = (n * group + g) * outputs * pixels + p0
-                to = dy_at + (n - n0) * pixels
-                copy_rows(outputs, p1 - p0, dy, source, pixels, work, to, step, False)
             for t in range(0, tiles, plan.row_tiles):
                 end = min(t + plan.row_tiles, tiles)
-                multiply_packed(
-                    rows, t, end, (n1 - n0) * (p1 - p0), outputs,
-                    work, (g * inputs + c0) * window * outputs, outputs, 0,
-                    work, dy_at, step, work, columns_at, step, False,
-                )  # fmt: skip
+                for m0 in range(0, outputs, depth_block):
+                    m1 = min(m0 + depth_block, outputs)
+                    for n in range(n0, n1 if t == 0 or depth_block < outputs else n0):
+                        source = ((n * group + g) * outputs + m0) * pixels + p0
+                        to = dy_at + (n - n0) * pixels
+                        copy_rows(m1 - m0, p1 - p0, dy, source, pixels, work, to, step, False)
+                    if plan.packed:
+                        multiply_packed(
+                            rows, t, end, (n1 - n0) * (p1 - p0), m1 - m0,
+                            work, (g * inputs + c0) * window * outputs, outputs, m0,
+                            work, dy_at, step, work, columns_at, step, m0 > 0,
+                        )  # fmt: skip
+                        continue
+                    w_at = ((g * outputs + m0) * inputs + c0) * window
+                    for s in range(t, end, FEW_TILES):
+                        e = min(s + FEW_TILES, end)
+                        first, depth = s * rows // tiles, m1 - m0
+                        a_at, c_row = own_at - first * depth, first - t * rows // tiles
+                        pack_tiles(w, w_at, inputs * window, rows, depth, s, e, work, a_at)
+                        multiply_packed(
+                            rows, s, e, (n1 - n0) * (p1 - p0), depth, work, a_at, depth, 0,
+                            work, dy_at, step, work, columns_at + c_row * step, step, m0 > 0,
+                        )  # fmt: skip
                 k0, k1 = t * rows // tiles, end * rows // tiles
                 for n in range(n0, n1):
                     col2im_block(

@@ -3,8 +3,9 @@
 There are three ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
 multiplications; `direct` reads windows in place, in up to two axes; `im2col` writes windows as
 matrices, in any number of axes. The gradient to the input is a convolution of the gradient to the
-output with transposed weights, where that does not multiply too many zeros; elsewhere the products
-are added up where they belong, which is called `scatter`, or `spread` where channels do not mix.
+output with transposed weights, where that does not multiply too many zeros. With strides there is
+one like it, `phases`, where windows are whole strides long; elsewhere the products are added up
+where they belong, which is called `scatter`, or `spread` where channels do not mix.
 
 CAFFELITE_CONVOLUTION in the environment names ways that are taken wherever they can run, whether
 they pay or not: any of them, with commas between them; im2col is the way for the rest.
@@ -21,6 +22,7 @@ from . import (
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
+    phases,
     spread,
     winograd,
     winograd_weight,
@@ -36,6 +38,14 @@ FORCED = choices("CAFFELITE_CONVOLUTION", WAYS)
 """Ways to take wherever they can run; with None, shapes decide."""
 TRANSPOSED_PIXELS = 4
 """Pixels of x for one of y up to which the gradient to the input is one with transposed weights."""
+TRANSPOSED_EXTRA = 512
+"""Multiplications by zero, for a product of the window's, up to which it is: adding a product to
+the input takes as long as some 20, and where there are many, weights do not fit in caches."""
+BAND_PIXELS = 128
+"""Pixels of a band from which on it pays to read heavy weights again for the next."""
+BAND_DEPTH = 1 << 12
+"""Products of a value from which on it pays, too: with matrices, values are read and written again
+for each block of products."""
 
 
 class ConvolutionPlan(NamedTuple):
@@ -104,9 +114,14 @@ def _transposing_pays(problem):
     """Whether stride is 1, and few products are with zeros.
 
     The convolution looks at windows around each pixel of x, of which only those of y are in dy.
+    Winograd's algorithm makes up for many.
     """
-    ones = all(step == 1 for step in problem.stride)
-    return ones and math.prod(problem.size) <= TRANSPOSED_PIXELS * problem.pixels
+    size, pixels = math.prod(problem.size), problem.pixels
+    if any(step > 1 for step in problem.stride) or size > TRANSPOSED_PIXELS * pixels:
+        return False
+    few = (size - pixels) * problem.outputs <= TRANSPOSED_EXTRA * pixels
+    plane = problem.transposed().plane()
+    return few or (winograd.fits(plane) and winograd.pays(plane))
 
 
 def _multiply(problem, forced):
@@ -114,13 +129,25 @@ def _multiply(problem, forced):
     if _takes_winograd(winograd, plane, forced):
         return winograd.plan(plane)
     if _allows("direct", forced) and direct.fits(plane):
-        return direct.plan(plane)
+        planned = direct.plan(plane)
+        if forced is not None or not _reads_weights_often(problem, planned):
+            return planned
     return im2col_multiply.plan(problem)
+
+
+def _reads_weights_often(problem, planned):
+    """Whether bands are so short that windows as matrices, of which more fit, are faster."""
+    heavy = problem.weights * problem.itemsize >= direct.HEAVY_WEIGHTS and problem.positions > 1
+    few = planned.images * planned.lines * planned.width < BAND_PIXELS
+    return heavy and few and planned.items > planned.group and problem.depth < BAND_DEPTH
 
 
 def _scatter(problem, forced):
     if forced is None and spread.fits(problem):
         return spread.plan(problem)
+    able = _allows("direct", forced) and phases.fits(problem)
+    if able and (forced is not None or phases.pays(problem)):
+        return phases.plan(problem)
     return im2col_scatter.plan(problem)
 
 
@@ -129,7 +156,8 @@ def _weight_gradient(problem, forced):
     if _takes_winograd(winograd_weight, plane, forced):
         return winograd_weight.plan(plane)
     if _allows("direct", forced) and plane is not None:
-        return direct_weight.plan(plane)
+        if forced is not None or direct_weight.pays(plane):
+            return direct_weight.plan(plane)
     return im2col_weight.plan(problem)
 
 

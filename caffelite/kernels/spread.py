@@ -2,12 +2,16 @@
 
 x[p, i * stride + k - pad] sums w[p mod channels, k] y[p, i] over i and k, along two axes. In a line
 of x, values a stride apart see the same weights: with values of y repeated, and weights that recur,
-each a stride long, a line is a sum of products of lines. Threads take whole planes.
+each a stride long, a line is a sum of products of lines. At a stride of 2, a line is two sums of
+lines of y, each times a weight, whose values take turns. Threads take whole planes.
 """
 
 from typing import NamedTuple
 
 from ._jit import kernel, prange
+from ._pairs import spread_pairs
+from ._simd import clear, copy, lanes
+from ._vectors import VECTOR_BYTES
 from ._workspace import workspace_rows
 
 
@@ -37,17 +41,24 @@ def plan(problem):
     return Plan(min(problem.usable_threads, planes), line, problem.stride, problem.pad)
 
 
-def spread(w, y, x, plan):
+def scatter(w, y, x, plan):
     """x = planes of y, spread by the weights of their channels; assigned."""
     kernel_h, kernel_w = w.shape[2:]
     turns = -(-kernel_w // plan.stride[1])
     planes, lines = len(x) * x.shape[1], kernel_h * turns + y.shape[2]
+    w, y = w.reshape(-1, kernel_h, kernel_w), y.reshape(planes, *y.shape[2:])
+    x = x.reshape(planes, *x.shape[2:])
+    if plan.stride[1] == 2:
+        count = plan.line // 2  # of pairs in a line, and turns - 1 before it
+        vector = VECTOR_BYTES // x.itemsize
+        size = 2 * turns * kernel_h + y.shape[1] * count + 2 * count + 3 * vector
+        work = workspace_rows(x.dtype, plan.parts, size)
+        _spread_two.on(plan.parts)(w, y, x, plan.stride[0], *plan.pad, count, plan.parts, work)
+        return
     work = workspace_rows(x.dtype, plan.parts, lines * plan.line)
     _spread.on(plan.parts)(
-        w.reshape(-1, kernel_h, kernel_w), y.reshape(planes, *y.shape[2:]),
-        x.reshape(planes, *x.shape[2:]), *plan.stride, *plan.pad,
-        work.reshape(plan.parts, lines, plan.line),
-    )  # fmt: skip
+        w, y, x, *plan.stride, *plan.pad, work.reshape(plan.parts, lines, plan.line)
+    )
 
 
 @kernel
@@ -126,3 +137,36 @@ def _spread(w, y, x, rows, stride, pad_h, pad_w, work):
                         add = True
                     if turns % 2:
                         _one(weights[k + turns - 1, pad_w:], values[j, pad_w:], add, x[p, i])
+
+
+@kernel(parallel=True)
+def _spread_two(w, y, x, rows, pad_h, pad_w, line, parts, work):
+    """A part's work: its weights in pairs, lines of y, `line` long and with zeros, a line of x."""
+    planes, height, width = x.shape
+    kernel_h, kernel_w = w.shape[1:]
+    lines, columns = y.shape[1:]
+    turns = (kernel_w + 1) // 2
+    given = min(columns, line - (turns - 1))
+    values_at = 2 * turns * kernel_h
+    out_at = values_at + lines * line + lanes(x)
+    flat_w, flat_y, flat_x, flat = w.ravel(), y.ravel(), x.ravel(), work.ravel()
+    for part in prange(parts):
+        at = part * work.shape[1]
+        clear(values_at + lines * line, flat, at)
+        for p in range(part * planes // parts, (part + 1) * planes // parts):
+            for k in range(kernel_h):
+                source = (p % len(w) * kernel_h + k) * kernel_w
+                copy(kernel_w, flat_w, source, 1, flat, at + 2 * turns * k, 1)
+            for i in range(lines):
+                to = at + values_at + i * line + turns - 1
+                copy(given, flat_y, (p * lines + i) * columns, 1, flat, to, 1)
+            for i in range(height):
+                above = i + pad_h
+                low = max(0, -((kernel_h - 1 - above) // rows))
+                high = min(above // rows + 1, lines)
+                spread_pairs(
+                    max(high - low, 0), turns, line - (turns - 1),
+                    flat, at + 2 * turns * (above - low * rows), -2 * turns * rows,
+                    flat, at + values_at + low * line + turns - 1, line, flat, at + out_at,
+                )  # fmt: skip
+                copy(width, flat, at + out_at + pad_w, 1, flat_x, (p * height + i) * width, 1)
