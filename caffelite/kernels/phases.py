@@ -22,6 +22,9 @@ LEAST = 512
 """Values of a map of y, over all images, for each map and in all, from which on it pays. To copy
 weights takes some 3 ns each, and saves an addition for each value of y; but the more maps y has,
 the less do additions count beside multiplications."""
+MAPS = 64
+"""Maps of y up to which it pays with vectors shorter than 64 bytes: there, direct convolution takes
+longer beside matrix products, by as much as it saves additions for some 100 maps."""
 
 
 class Plan(NamedTuple):
@@ -49,8 +52,10 @@ def fits(problem):
 
 def pays(problem):
     """Whether windows overlap, and y has many values for its maps."""
-    overlap = problem.positions > math.prod(problem.stride)
-    return overlap and problem.batch * problem.pixels >= max(PIXELS * problem.outputs, LEAST)
+    if problem.positions == math.prod(problem.stride):
+        return False
+    few = problem.outputs <= MAPS or problem.vector_bytes >= 64
+    return few and problem.batch * problem.pixels >= max(PIXELS * problem.outputs, LEAST)
 
 
 def _windows(problem):
