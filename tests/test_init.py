@@ -303,6 +303,14 @@ def test_a_folder_without_data_is_told(capsys):
         capsys.readouterr().err
     )
     assert main(["init", "lenet", "--data", "none"]) == 1
+    capsys.readouterr()
+    for name in ("train_lmdb", "train_labels_lmdb"):
+        Path("data", name).mkdir()
+        Path("data", name, "data.mdb").touch()
+    assert main(["init", "lenet", "--data", "data"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "data/train_labels_lmdb: holds pictures of labels, and --data fits classifiers"
+    )
 
 
 def test_a_loss_that_weighs_no_classes_says_so(capsys):

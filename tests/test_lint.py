@@ -467,6 +467,22 @@ layer { name: "sums" type: "Reduction" bottom: "over" top: "sums" loss_weight: 1
 """
     + SCORES
     + LOSS,
+    "weights that are 0 for good": DATA
+    + """
+layer { name: "frozen" type: "Convolution" bottom: "data" top: "frozen" param { lr_mult: 0 }
+        convolution_param { num_output: 4 kernel_size: 3 bias_term: false } }
+"""
+    + CONV.replace('bottom: "data"', 'bottom: "frozen"')
+    + """
+layer { name: "score" type: "Convolution" bottom: "conv" top: "score"
+        convolution_param { num_output: 5 kernel_size: 1 } }
+layer { name: "up" type: "Deconvolution" bottom: "score" top: "up"
+        param { lr_mult: 0 } #! zero-for-good
+        convolution_param { num_output: 5 kernel_size: 4 stride: 2 bias_term: false } }
+layer { name: "sum" type: "Reduction" bottom: "up" top: "sum" loss_weight: 1 }
+"""
+    + SCORES
+    + LOSS,
     "weights that start at 0": DATA
     + CONV.replace(
         'weight_filler { type: "msra" }', '\nweight_filler { type: "constant" } #! zero-weights\n'

@@ -618,6 +618,36 @@ def test_stored_statistics_that_are_to_be_used_and_are_missing_are_told_once(lin
     assert len([line for line in lines() if "none are stored" in line]) == 1
 
 
+FCN = """
+layer { name: "data" type: "DummyData" top: "data" top: "label"
+        dummy_data_param { shape { dim: 1 dim: 2 dim: 4 dim: 4 }
+                           shape { dim: 1 dim: 1 dim: 8 dim: 8 }
+                           data_filler { value: 1 } data_filler { value: 1 } } }
+layer { name: "frozen" type: "Convolution" bottom: "data" top: "frozen" param { lr_mult: 0 }
+        convolution_param { num_output: 2 kernel_size: 1 } }
+layer { name: "score" type: "Convolution" bottom: "frozen" top: "score"
+        convolution_param { num_output: 2 kernel_size: 1 } }
+layer { name: "up" type: "Deconvolution" bottom: "score" top: "up" param { lr_mult: 0 }
+        convolution_param { num_output: 2 kernel_size: 4 stride: 2 pad: 1 bias_term: false } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "up" bottom: "label" top: "loss" }
+"""
+
+
+def test_weights_that_are_0_for_good_are_told_once(lines):
+    solver = caffelite.get_solver(param("base_lr: 0.1", FCN))
+    solver.step(2)
+    (line,) = [line for line in lines() if "no gradient comes through it" in line]
+    assert 'layer "up" (Deconvolution): its weights are all 0' in line and "more" not in line
+    assert 'weight_filler { type: "bilinear" diagonal: true }' in line
+    assert not solver.net.params["score"][1].data.any()  # as is told
+    filled = caffelite.get_solver(param("base_lr: 0.1", FCN))
+    up = filled.net.layer_dict["up"]
+    up.blobs[0].data[...] = up.bilinear()
+    filled.step(2)
+    assert len([line for line in lines() if "no gradient comes through it" in line]) == 1
+    assert filled.net.params["score"][1].data.any()
+
+
 def test_a_stop_request_ends_with_a_snapshot(lines):
     solver = caffelite.get_solver(param())
     solver.add_listener(

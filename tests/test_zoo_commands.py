@@ -109,6 +109,11 @@ def test_the_last_lines_say_what_makes_the_data_and_what_trains(here, capsys):
         "resnet-20, for which see caffelite dataset --help",
         "then: cd resnet-20; caffelite train solver.prototxt",
     ]
+    assert main(["init", "fcn-8s"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2] == (
+        "next: make data/pascal/sbdd_train.txt and data/pascal/seg11valid.txt in fcn-8s, for which "
+        "see caffelite layers DenseImageData"
+    )
 
 
 def test_solvers_of_earlier_steps_are_copied_too(here, capsys):

@@ -78,6 +78,14 @@ def _part(folder, purpose, wanted, other):
         path, kind = os.path.join(folder, name), _kind(os.path.join(folder, name))
         if kind and wanted.search(name) and not (other and other.search(name)):
             found.append(Part(path, kind))
+    labels = [part.path for part in found if part.path.endswith("_labels_lmdb")]
+    if labels:
+        raise DataError(
+            f"{labels[0]}: holds pictures of labels, and --data fits classifiers: let the Data "
+            f'layer of a net read it as label_source: "{labels[0]}", beside source: '
+            f'"{labels[0].removesuffix("_labels_lmdb")}_lmdb", and give the layer of the scores as '
+            "many outputs as there are classes"
+        )
     if len(found) != 1:
         said = ", ".join(part.path for part in found) or "none"
         words = wanted.pattern.replace("|", " or ")

@@ -115,8 +115,11 @@ def _next_steps(texts, target):
     makes = re.search(r"caffelite dataset [\w-]+ --out \w+", "\n".join(texts.values()))
     if makes and makes[0].endswith(os.path.dirname(next(iter(sources)))):
         return [f"next: cd {target}; {makes[0]}; caffelite train {solver}"]
+    lists = any(os.path.splitext(source)[1] for source in sources)
+    reads = re.findall(r'type: "(\w+)"(?:(?!type:).)*?source:', texts["train_val.prototxt"], re.S)
+    tells = f"caffelite layers {reads[0]}" if lists else "caffelite dataset --help"
     return [
-        f"next: make {' and '.join(sources)} in {target}, for which see caffelite dataset --help",
+        f"next: make {' and '.join(sources)} in {target}, for which see {tells}",
         f"then: cd {target}; caffelite train {solver}",
     ]
 

@@ -307,6 +307,7 @@ class Solver(Hooks):
         if not self._began:
             self._began = True
             nets.tell_of_missing_statistics(self.net)
+            nets.tell_of_closed_layers(self.net)
         self.net.clear_param_diffs()
         if _due(self.iter, self.param.test_interval) and (
             self.iter > 0 or self.param.test_initialization

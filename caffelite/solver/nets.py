@@ -70,6 +70,32 @@ def tell_of_missing_statistics(net):
         )
 
 
+def tell_of_closed_layers(net):
+    """Warn of layers whose weights are 0 and stay so, since no layer before them learns then.
+
+    Such are the Deconvolutions of FCN's files, which its scripts fill before they train.
+    """
+    rates = {id(entry.blob): entry.lr_mult for entry in net.learnable}
+    closed = [
+        node.layer
+        for node in net.nodes
+        if any(node.propagate_down)
+        and node.layer.blobs
+        and hasattr(node.layer.options, "weight_filler")
+        and rates[id(net.owner_of(node.layer.blobs[0]))] == 0
+        and not node.layer.blobs[0].data.any()
+    ]
+    if closed:
+        log.warning(
+            "%s: its weights are all 0, and lr_mult: 0 keeps them so: no gradient comes through "
+            "it, and what stands before it learns nothing%s. Give it weights, as caffelite "
+            "transplant makes them, or write weight_filler { type: %s }",
+            closed[0].at,
+            f"; so it is with {len(closed) - 1} more" if len(closed) > 1 else "",
+            '"xavier"' if closed[0].bilinear() is None else '"bilinear" diagonal: true',
+        )
+
+
 def load_weights(param, file, nets):
     """Load the files of `weights` into all nets, or none into any; returns the first's Transfer."""
     files = weights_files(param, file)

@@ -125,6 +125,43 @@ def zero_weights(net):
             yield i, words, made.options_field, "weight_filler"
 
 
+@rule(advice=True)
+def zero_for_good(net):
+    """Weights that start at 0 and stay so: unless loaded, no layer before them learns either."""
+    if not net.trains:
+        return
+    for i, layer in enumerate(net.layers):
+        made = net.facts[i]
+        filler = getattr(made.options, "weight_filler", None)
+        if filler is None or not made.learns or layer.blobs or not layer.param:
+            continue
+        stays = layer.param[0].lr_mult == 0 and filler.type == "constant" and filler.value == 0
+        if stays and _learns_below(net, i):
+            words = "unless others are loaded, its weights are 0, and lr_mult: 0 keeps them so: no "
+            words += "gradient comes through it, and what stands before it learns nothing; write "
+            built = net.built[i].layer
+            upsamples = built is not None and built.bilinear() is not None
+            words += "weight_filler { type: "
+            words += '"bilinear" diagonal: true }' if upsamples else '"xavier" }'
+            yield i, words, "param", "lr_mult"
+
+
+def _learns_below(net, i):
+    """Whether a layer that a layer reads from, however far, learns."""
+    waiting, seen = [i], {i}
+    while waiting:
+        at = waiting.pop()
+        for k in range(len(net.layers[at].bottom)):
+            below = net.source.get((at, k), (None,))[0]
+            if below is None or below in seen:
+                continue
+            if _learns(net, below):
+                return True
+            seen.add(below)
+            waiting.append(below)
+    return False
+
+
 def _is_last(net, i):
     """Whether nothing that learns, and no activation, comes between a layer and losses and figures.
 
