@@ -18,6 +18,7 @@ from caffelite.cli import commands, main, parser_of
 from caffelite.data.lmdb import LmdbWriter
 from caffelite.io import array_to_datum
 from caffelite.layers import base, layer_types
+from caffelite.lint import lint_file
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import read_net
 from caffelite.solver.rules import RULES
@@ -208,6 +209,26 @@ def test_the_lines_in_python_run(name, printed, lenet, capsys):
     code = shortened("\n".join(blocks(ROOT / name, "python"))).replace("step(100)", "step(1)")
     exec(code, {})
     assert printed in capsys.readouterr().out
+
+
+def test_the_net_of_the_page_on_segmentation_reads_what_dataset_makes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = blocks(ROOT / "docs" / "pages" / "segmentation.md", "text")
+    for folder, mode in (("photos", "RGB"), ("masks", "L")):
+        Path(folder).mkdir()
+        for number in range(16):
+            Image.new(mode, (50 + number, 44)).save(f"{folder}/{number}.png")
+    assert (
+        main(["dataset", "photos", "--label-pictures", "masks", "--out", "data", "--test", "0.5"])
+        == 0
+    )
+    for file, start in (("train_val", "layer {"), ("solver", "net: ")):
+        (text,) = [block for block in shown if block.startswith(start)]
+        Path(f"{file}.prototxt").write_text(text)
+        assert lint_file(f"{file}.prototxt") == []
+    solver = caffelite.get_solver("solver.prototxt")
+    assert solver.net.blobs["score"].shape == (4, 4, 40, 40)
+    assert solver.test_nets[0].blobs["score"].shape[:3] == (1, 4, 44)
 
 
 EXTENDING = ROOT / "docs" / "pages" / "extending.md"
