@@ -75,8 +75,7 @@ def unit(n, name, bottom, width, size=3, stride=1):
 def trunk(n):
     """Maps of a fourth, an eighth and a sixteenth of the picture's side."""
     fourth, eighth = _fourth_and_eighth(n)
-    top = unit(n, "4_1", eighth, 128, stride=2)
-    return fourth, eighth, unit(n, "4_2", top, 128)
+    return fourth, eighth, _sixteenth(n, eighth)
 
 
 def one_map(n):
@@ -90,6 +89,12 @@ def one_map(n):
     return top
 
 
+def long_trunk(n):
+    """The trunk's three maps, of which that of an eighth of the side is `one_map`."""
+    eighth = one_map(n)
+    return n.relu2_3, eighth, _sixteenth(n, eighth)
+
+
 def _fourth_and_eighth(n):
     top = unit(n, "1", n.data, 24, stride=2)
     top = unit(n, "2_1", top, 48, stride=2)
@@ -97,3 +102,8 @@ def _fourth_and_eighth(n):
     fourth = unit(n, "2_3", top, 64)
     top = unit(n, "3_1", fourth, 96, stride=2)
     return fourth, unit(n, "3_2", top, 96)
+
+
+def _sixteenth(n, eighth):
+    top = unit(n, "4_1", eighth, 128, stride=2)
+    return unit(n, "4_2", top, 128)

@@ -40,11 +40,11 @@ CLUTTER = ("clutter-cnn", "clutter-st", "clutter-st-2", "clutter-st-4")
 RECIPES = {
     **{net: Recipe(net) for net in (*BEGINNINGS, *CLUTTER)},
     "yolo-v2-digits": Recipe("yolo-v2-digits", "yolo-v1-digits"),
-    "fcn-32s-digits": Recipe("fcn-32s-digits", "ssd-digits"),
+    "fcn-32s-digits": Recipe("fcn-32s-digits", "yolo-v1-digits"),
     "fcn-16s-digits": Recipe("fcn-16s-digits", "fcn-32s-digits"),
     "fcn-8s-digits": Recipe("fcn-8s-digits", "fcn-16s-digits"),
     "fcn-8s-ink": Recipe("fcn-8s-digits", "fcn-16s-digits", "ink"),
-    **{net: Recipe(net, "ssd-digits") for net in ("unet-digits", "segnet-digits", "psp-digits")},
+    **{net: Recipe(net, "yolo-v1-digits") for net in ("unet-digits", "segnet-digits", "psp-digits")},
 }
 MEASURES = {
     "detection_eval": "mAP",

@@ -4,7 +4,7 @@ from caffelite.models.scene_pixels import fcn, scenes_program
 
 
 def net(n):
-    fcn(n, stride=16, background=0.3)
+    fcn(n, stride=16)
 
 
 program = scenes_program("FCN-16s-digits", net, "outlines")

@@ -4,7 +4,7 @@ from caffelite.models.scene_pixels import fcn, scenes_program
 
 
 def net(n):
-    fcn(n, stride=32, background=0.2)
+    fcn(n, stride=32)
 
 
 program = scenes_program("FCN-32s-digits", net, "outlines")

@@ -4,7 +4,7 @@ from caffelite.models.scene_pixels import fcn, scenes_program
 
 
 def net(n):
-    fcn(n, stride=8, background=0.5)
+    fcn(n, stride=8)
 
 
 program = scenes_program("FCN-8s-digits", net, "outlines")

@@ -20,7 +20,7 @@ def net(n):
     n.dropout5_4 = dropout(top, 0.1)
     n.conv6 = conv(n.dropout5_4, CLASSES, 1, gaussian(0.01))
     n.conv6_interp = resized(n.conv6, SIDE)
-    tell(n, n.conv6_interp, background=0.5)
+    tell(n, n.conv6_interp)
 
 
 def resized(bottom, side):

@@ -11,10 +11,9 @@ ENCODER = (
     [("1", 24)],
     [("2_1", 48)],
     [("2_2", 48), ("2_3", 64), ("3_1", 96)],
-    [("3_2", 96), ("4_1", 128)],
-    [("4_2", 128)],
+    [("3_2", 96), ("3_3", 96), ("3_4", 96)],
 )
-DECODER = (4, 96), (3, 48), (2, 24)  # behind the pool that it undoes, and its width
+DECODER = (3, 48), (2, 24)  # behind the pool that it undoes, and its width
 HALVES = {"pool": P.Pooling.MAX, "kernel_size": 2, "stride": 2}
 
 
@@ -31,7 +30,7 @@ def net(n):
         top = unit(n, f"{stage}_D", n[f"upsample{stage}"], width)
     n.upsample1 = L.Upsample(top, n.pool1_mask, scale=2)
     n.conv1_D = conv(n.upsample1, CLASSES, 3, MSRA, pad=1)
-    tell(n, n.conv1_D, background=0.4)
+    tell(n, n.conv1_D)
 
 
 program = scenes_program("SegNet-digits", net, "ink")

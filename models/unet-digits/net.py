@@ -2,13 +2,13 @@
 
 from caffelite.models.blocks import MSRA, concat, constant, conv
 from caffelite.models.scene_pixels import CLASSES, fcn_scores, scenes_program, tell
-from caffelite.models.scenes import trunk, unit
+from caffelite.models.scenes import long_trunk, unit
 from caffelite.net_spec import layers as L
 
 
 def net(n):
     whole = unit(n, "0", n.data, 16)  # the trunk's first convolution halves at once
-    fourth, eighth, sixteenth = trunk(n)
+    fourth, eighth, sixteenth = long_trunk(n)
     seen = {
         "eighth": (eighth, 64),
         "fourth": (fourth, 48),
@@ -23,7 +23,7 @@ def net(n):
     n.score_whole = conv(top, CLASSES, 1, constant(0))
     coarse = fcn_scores(n, 8, eighth, sixteenth)
     n.score = L.Eltwise(coarse, n.score_whole)
-    tell(n, n.score, background=0.4)
+    tell(n, n.score)
 
 
 def doubled(bottom, width):
