@@ -51,25 +51,30 @@ class Annotated:
     expand: bool = True
     trained: dict = field(default_factory=lambda: {"batch_sampler": CROPS})
     grid: int | None = None
+    rule: dict = field(default_factory=dict)  # more that the state of a net must fulfil: stages
 
     def layer(self, phase):
         """{name of a top: top}."""
-        grid = self.grid if phase == TRAIN else None
-        kind, cells = (L.BoxData, {"side": grid}) if grid else (L.AnnotatedData, {})
+        more = self.data_options(phase)
+        kind = L.BoxData if "side" in more else L.AnnotatedData
         tops = kind(
             name="data",
-            include={"phase": phase},
+            include={"phase": phase, **self.rule},
             transform_param=self.transform(phase),
             data_param={
                 "source": self.source(phase),
                 "batch_size": self.batch_sizes[phase],
                 "backend": P.Data.LMDB,
-                **cells,
+                **more,
             },
             annotated_data_param=self.options(phase),
             ntop=2,
         )
         return dict(zip(("data", "label"), tops, strict=True))
+
+    def data_options(self, phase):
+        """More of data_param."""
+        return {"side": self.grid} if self.grid and phase == TRAIN else {}
 
     def source(self, phase):
         part = "trainval" if phase == TRAIN else "test"

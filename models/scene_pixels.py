@@ -6,64 +6,32 @@ their ink. The trunk is that of the detectors, so that their weights fit.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from caffelite.models.blocks import constant, conv, gaussian, max_pool
-from caffelite.models.detection import DISTORTED
 from caffelite.models.program import Program
-from caffelite.models.scenes import PIXELS, SHAPE, long_trunk
+from caffelite.models.scenes import SHAPE, Scenes, long_trunk
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
-from caffelite.proto.caffe_pb2 import TRAIN
 
 CLASSES = 11  # with the background
 SIDE = SHAPE[-1]
 
 
-# What training does to a picture. Labels have to stay where they are, so nothing is moved.
-CHANGED = {"distort_param": DISTORTED}
-
-
 @dataclass
-class LabelPictures:
-    """What scenes are labelled with, pixel by pixel: "outlines" or "ink"."""
+class LabelledScenes(Scenes):
+    """Scenes, and labels of their pixels: "outlines" or "ink"."""
 
-    labels: str
-    rule: dict  # that the state of a net must fulfil
-    batch_sizes: ClassVar = (4, 50)  # training, test
+    labels: str = "outlines"
 
-    def layer(self, phase):
-        """{name of a top: top}."""
-        return {"label": self._read(L.Data, "label", phase, f"_{self.labels}", **self.rule)}
-
-    def _read(self, kind, name, phase, which="", options=None, **rule):
-        part = "train" if phase == TRAIN else "test"
-        return kind(
-            name=name,
-            include={"phase": phase, **rule},
-            data_param={
-                "source": f"data/scenes_{part}{which}_lmdb",
-                "batch_size": self.batch_sizes[phase],
-                "backend": P.Data.LMDB,
-            },
-            **(options or {}),
-        )
-
-
-class LabelledScenes(LabelPictures):
-    """Scenes, and their label pictures in the same order."""
-
-    def layer(self, phase):
-        transform = {**PIXELS, **(CHANGED if phase == TRAIN else {})}
-        data = self._read(L.AnnotatedData, "data", phase, options={"transform_param": transform})
-        return {"data": data, **super().layer(phase)}
+    def data_options(self, phase):
+        return {"label_source": self.source(phase).replace("_lmdb", f"_{self.labels}_lmdb")}
 
 
 def scenes_program(name, net, labels):
     """The Program of a net for these labels; with the stage "ink" or "outlines", for the others."""
     (other,) = {"outlines", "ink"} - {labels}
-    samples = LabelledScenes(labels, {"not_stage": other})
-    more = (LabelPictures(other, {"stage": other}),)
+    samples = LabelledScenes(labels=labels, rule={"not_stage": other})
+    more = (LabelledScenes(labels=other, rule={"stage": other}),)
     return Program(name, net, samples, SHAPE, more=more)
 
 
@@ -77,12 +45,13 @@ def tell(n, scores):
     counts less than digits do: to say so everywhere is an easy way to be mostly right.
     """
     if "label" in n.tops:
-        weights = [0.3] + [1] * (CLASSES - 1)
+        weights = [0.6] + [1] * (CLASSES - 1)
         n.loss = L.SoftmaxWithLoss(
             scores,
             n.label,
             loss_param={
                 "normalization": P.Loss.BATCH_SIZE,
+                "ignore_label": 255,  # beyond the borders of a scene
                 "weight_by_label_freqs": True,
                 "class_weighting": weights,
             },

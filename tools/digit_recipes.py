@@ -44,7 +44,9 @@ RECIPES = {
     "fcn-16s-digits": Recipe("fcn-16s-digits", "fcn-32s-digits"),
     "fcn-8s-digits": Recipe("fcn-8s-digits", "fcn-16s-digits"),
     "fcn-8s-ink": Recipe("fcn-8s-digits", "fcn-16s-digits", "ink"),
-    **{net: Recipe(net, "yolo-v1-digits") for net in ("unet-digits", "segnet-digits", "psp-digits")},
+    **{
+        net: Recipe(net, "yolo-v1-digits") for net in ("unet-digits", "segnet-digits", "psp-digits")
+    },
 }
 MEASURES = {
     "detection_eval": "mAP",
