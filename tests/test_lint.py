@@ -342,7 +342,11 @@ layer { name: "d" type: "Deconvolution" bottom: "c" top: "d"
         convolution_param { num_output: 1 kernel_size: 3 stride: 2 } } #! uneven-overlap
 layer { name: "e" type: "Deconvolution" bottom: "d" top: "e"
         convolution_param { num_output: 1 kernel_size: 4 stride: 2 } }
-layer { name: "f" type: "Silence" bottom: "b" bottom: "e" }""",
+layer { name: "f" type: "Deconvolution" bottom: "e" top: "f" param { lr_mult: 0 }
+        convolution_param { num_output: 1 kernel_size: 3 stride: 2 bias_term: false } }
+layer { name: "g" type: "Interp" bottom: "f" top: "g" interp_param { zoom_factor: 2
+        height: 9 } } #! ignored-option
+layer { name: "h" type: "Silence" bottom: "b" bottom: "g" }""",
     "shared blobs": INPUT
     + """
 layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" param { name: "w" }

@@ -3,12 +3,13 @@
     caffelite compute_bn_statistics segnet_train.prototxt segnet_iter_10000.caffemodel inference/
     caffelite compute_bn_statistics train_val.prototxt net.caffemodel net_bn.caffemodel
 
-The net runs once over the data of its TRAIN phase, with layers such as Dropout off, and normalizes
-each batch by its own statistics. Their means over all batches, with the unbiased variance, are
-written instead of running averages, which are of the last batches alone and of weights that have
-changed since: into the blobs of BatchNorm and of BN with momentum; of SegNet's and ENet's BN, which
-keeps none, into scale and shift, for a net with bn_mode: INFERENCE, as SegNet's script of this name
-does. OUT is a .caffemodel, or a folder, in which test_weights.caffemodel is made then.
+The net runs once over the data of its TRAIN phase (a last batch that is not full goes on at the
+start), with layers such as Dropout off, and normalizes each batch by its own statistics. Their
+means over all batches, with the unbiased variance, are written instead of running averages, which
+are of the last batches alone and of weights that have changed since: into the blobs of BatchNorm
+and of BN with momentum; of SegNet's and ENet's BN, which keeps none, into scale and shift, for a
+net with bn_mode: INFERENCE, as SegNet's script of this name does. OUT is a .caffemodel, or a
+folder, in which test_weights.caffemodel is made then.
 """
 
 import os

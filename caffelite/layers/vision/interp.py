@@ -37,6 +37,22 @@ class Interp(Layer):
     bottoms = (1, 2)
     no_gradient = shape_only = (1,)
 
+    def moot(self):
+        """Sizes that others rule out, in the order of `_size`."""
+        options = self.options
+        factors = "zoom_factor", "shrink_factor"
+        given = [name for name in factors if options.HasField(name)]
+        if options.use_blob_size:
+            ruled_out, by = ("height", "width", *factors), "use_blob_size"
+        elif len(given) == 1:
+            ruled_out, by = ("height", "width"), given[0]
+        elif options.HasField("height") and options.HasField("width"):
+            ruled_out, by = factors, "height and width"
+        else:
+            return super().moot()
+        words = f"the top's size is by {by}"
+        return super().moot() | {f"interp_param.{name}": words for name in ruled_out}
+
     def setup(self, bottom_shapes):
         options = self.options
         for name in ("pad_beg", "pad_end"):
