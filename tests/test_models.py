@@ -188,7 +188,8 @@ def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
 
 def source_of(layer):
     dense = layer.type == "DenseImageData"
-    return (layer.dense_image_data_param if dense else layer.data_param).source
+    options = layer.dense_image_data_param if dense else layer.data_param
+    return options.source, getattr(options, "label_source", "")
 
 
 # Published figures

@@ -80,10 +80,7 @@ def in_memory(folder, phase, batch, size=None):
     for layer in param.layer:
         if layer.type in LABELS:
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
-            if layer.top[0] in deploy.layer[0].top:
-                feed.input_param.shape.extend([data])
-            else:  # a label for each pixel
-                feed.input_param.shape.add(dim=[batch, 1, *data.dim[2:]])
+            feed.input_param.shape.extend([data])
             if len(layer.top) > 1:
                 feed.input_param.shape.add(dim=LABELS[layer.type](layer, data.dim))
             layer.CopyFrom(feed)
@@ -94,8 +91,10 @@ ROWS, CELL, FIVE = 8, 7, 5  # numbers of a box: AnnotatedData's, BoxData's, Mobi
 
 
 def of_boxes(layer, data):
-    """The shape of AnnotatedData's labels, two boxes a picture."""
+    """The shape of AnnotatedData's labels, of pixels or of two boxes a picture."""
     batch = data[0]
+    if layer.data_param.label_source:
+        return (batch, 1, *data[2:])
     five = layer.annotated_data_param.yolo_data_type
     return (batch, 1, 300, FIVE) if five else (1, 1, 2 * batch, ROWS)
 
@@ -132,9 +131,9 @@ def samples(param):
         if layer.type == "Input":
             for top, shape in zip(layer.top, layer.input_param.shape, strict=True):
                 pixels = top == "label" and arrays["data"].shape[2:] == tuple(shape.dim[2:])
-                if pixels and layer.top[0] != "label":
+                if pixels:
                     arrays[top] = generator.integers(0, 2, shape.dim).astype(np.float32)
-                elif len(shape.dim) == 1 or layer.top[0] == "label":
+                elif len(shape.dim) == 1:
                     arrays[top] = generator.integers(0, 10, shape.dim).astype(np.float32)
                 elif top == "label":
                     arrays[top] = labelled_boxes(generator, tuple(shape.dim), classes)
