@@ -38,14 +38,14 @@ def scenes_program(name, net, labels):
 # What nets end with
 
 
-def tell(n, scores):
+def tell(n, scores, background=0.6):
     """A loss when the net is to be trained, else probabilities.
 
     As FCN's, the loss of a picture is the sum over its pixels. Of these 93 % are background, which
-    counts less than digits do: to say so everywhere is an easy way to be mostly right.
+    counts `background`, a digit's 1: to say so everywhere is an easy way to be mostly right.
     """
     if "label" in n.tops:
-        weights = [0.6] + [1] * (CLASSES - 1)
+        weights = [background] + [1] * (CLASSES - 1)
         n.loss = L.SoftmaxWithLoss(
             scores,
             n.label,

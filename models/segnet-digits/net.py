@@ -30,7 +30,7 @@ def net(n):
         top = unit(n, f"{stage}_D", n[f"upsample{stage}"], width)
     n.upsample1 = L.Upsample(top, n.pool1_mask, scale=2)
     n.conv1_D = conv(n.upsample1, CLASSES, 3, MSRA, pad=1)
-    tell(n, n.conv1_D)
+    tell(n, n.conv1_D, background=0.1)
 
 
 program = scenes_program("SegNet-digits", net, "ink")
