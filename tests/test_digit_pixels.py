@@ -39,15 +39,16 @@ def scenes(tmp_path_factory):
 
 
 def solver_of(name, scenes, folder, batch_size=2, iterations=4, **changed):
-    """The net's own solver on these scenes, from its first step at full rate."""
+    """The net's own solver on these scenes as they are, from its first step at full rate."""
     net = read_net(ROOT / "models" / name / "train_val.prototxt")
     for layer in net.layer:
         if layer.HasField("data_param"):
-            layer.data_param.source, layer.data_param.batch_size = (
-                str(scenes / layer.name),
-                batch_size,
-            )
-            layer.transform_param.ClearField("distort_param")
+            layer.data_param.source = str(scenes / "data")
+            layer.data_param.label_source = str(scenes / "label")
+            layer.data_param.batch_size = batch_size
+            layer.annotated_data_param.ClearField("batch_sampler")
+            for field in ("distort_param", "expand_param", "emit_constraint"):
+                layer.transform_param.ClearField(field)
     param = read_solver(str(ROOT / "solvers" / f"{name}.prototxt"))
     param.ClearField("net")
     param.net_param.CopyFrom(net)
