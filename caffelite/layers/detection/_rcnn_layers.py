@@ -6,7 +6,7 @@ What they compute is that of the layers here. They read `param_str`, YAML, and t
 from ...errors import CaffeliteError
 from ...proto import caffe_pb2
 from ...reading import is_number, yaml_mapping
-from ..base import TRAIN
+from ..base import TRAIN, Layer
 from ..options import OWN_LAYERS
 from ._rcnn_settings import rcnn_settings
 from ._regions import one_picture
@@ -17,7 +17,7 @@ from .proposal_target import ProposalTarget
 WHOLE, NUMBERS = "a whole number above 0", "a list of numbers above 0"
 
 
-class RcnnLayer:
+class RcnnLayer(Layer):
     """What their three layers share.
 
     `words` are those of `param_str`, the first of which must be there, and what each is to be;

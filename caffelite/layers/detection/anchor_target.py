@@ -79,7 +79,7 @@ class AnchorTarget(AnchorLayer):
             raise self.shape_error(0, scores, "(1, channels, height, width)")
         one_picture(self, 0, scores)
         self.check_sizes(2, bottom_shapes[2], 1)
-        count, rows, columns = self.per_place, *scores[2:]
+        count, (rows, columns) = self.per_place, scores[2:]
         return [(1, 1, count * rows, columns), *[(1, 4 * count, rows, columns)] * 3]
 
     def forward(self, bottom, top):

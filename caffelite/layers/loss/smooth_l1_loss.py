@@ -35,7 +35,7 @@ class SmoothL1Loss(Loss):
         Girshick 2015, arXiv:1504.08083
     """
 
-    options_field = "smooth_l1_loss_param"
+    options_field: str | None = "smooth_l1_loss_param"
     more_options = ("loss_param",)
     compares = "values"
     bottoms = (2, 4)

@@ -42,7 +42,7 @@ class SoftmaxWithLoss(Loss):
     compares = "classes"
     more_options: tuple[str, ...] = ("loss_param",)
     bottoms: Count = (2, 3)
-    no_gradient = (1, 2)
+    no_gradient: tuple[int, ...] = (1, 2)
     tops = (1, 2)
     refused = {"loss_param.weight_by_label_freqs": None}
     ignored = {"loss_param.class_weighting": None}
