@@ -37,12 +37,12 @@ def scores(n, bottom, width, drop=0):
     classify(n, n.ip2)
 
 
-def looks(n, name, count):
+def looks(n, places, count):
     """What `count` transformers see: 28 x 28 pixels each, of a window of 30 x 30.
 
     A localization net draws a map of 15 x 15 for each; its softmax says how likely the digit lies
     where, and the mean place by that is the window's: it cannot leave the picture, and starts in
-    the middle. `places.txt` has the rows, then the columns, of these 15 x 15 places, as theta
+    the middle. `places` is a file of the rows, then the columns, of these 15 x 15 places, as theta
     counts them: from -14/15 to 14/15.
     """
     n.half = max_pool(n.data, 2, 2)
@@ -59,7 +59,7 @@ def looks(n, name, count):
         axis=2,
         num_output=2,
         bias_term=False,
-        weight_filler={"type": "file", "file": f"models/{name}/places.txt"},
+        weight_filler={"type": "file", "file": places},
         param={"lr_mult": 0, "decay_mult": 0},
     )
     thetas = L.Slice(n.where, name="where_each", axis=1, ntop=count) if count > 1 else [n.where]

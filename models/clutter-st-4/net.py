@@ -5,7 +5,7 @@ from caffelite.net_spec import layers as L
 
 
 def net(n):
-    seen = looks(n, "clutter-st-4", 4)
+    seen = looks(n, "models/clutter-st-4/places.txt", 4)
     told = [maps(n, f"see{i}_", each, 10, 12) for i, each in enumerate(seen, 1)]
     n.told = L.Concat(*(L.Flatten(each) for each in told))
     scores(n, n.told, 68, drop=0.3)

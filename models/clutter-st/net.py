@@ -4,7 +4,7 @@ from caffelite.models.clutter import looks, maps, program, scores
 
 
 def net(n):
-    (seen,) = looks(n, "clutter-st", 1)
+    (seen,) = looks(n, "models/clutter-st/places.txt", 1)
     scores(n, maps(n, "", seen, 24, 32), 92, drop=0.3)
 
 
