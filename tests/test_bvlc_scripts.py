@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,8 @@ def test_detect(net, picture):
 
 def test_draw_net(net):
     pytest.importorskip("pydot")
+    if not shutil.which("dot"):
+        pytest.importorskip("pygraphviz")
     assert run("draw_net", "net.prototxt", "net.dot", "--display_lrm", "--rankdir", "TB") == 0
     assert "lr mult" in Path("net.dot").read_text()
 
