@@ -53,40 +53,43 @@ def refuse_flags(args):
             raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
 
 
-def check_size(args):
-    """Raise a UsageError for flags about --resize that do not fit it."""
+def make_encoder(args, color):
+    """What makes the pictures of a database as flags say; a UsageError where they do not fit."""
+    from ..data.datum_encoder import DatumEncoder
+    from ..data.image import format_of
+
     if args.crop and not args.resize:
         raise UsageError("--crop cuts off what is over --resize: give that, too")
     if args.border and not args.resize:
         raise UsageError("--border adds what a picture lacks of --resize: give that, too")
     if args.crop and args.border:
         raise UsageError("--crop cuts off, --border adds what is not there: give one of them")
+    if args.encode:
+        format_of(args.encode)
+    return DatumEncoder(
+        color=color,
+        size=args.resize,
+        cut=args.crop,
+        border=args.border,
+        encoded=bool(args.encode),
+        kind=args.encode or "",
+        alike=True,
+    )
 
 
 def run(args):
     from tqdm import tqdm
 
     from ..data import dataset
-    from ..data.datum_encoder import DatumEncoder
-    from ..data.image import INDICES, format_of
+    from ..data.image import INDICES
 
-    check_size(args)
-    if args.encode:
-        format_of(args.encode)
+    encoder = make_encoder(args, color=INDICES if args.palette_indices else not args.gray)
     start_logging(quiet=True, write=lambda line: tqdm.write(line, file=sys.stderr))
     pictures = dataset.open_pictures(args.source, args.root, args.labels)
     report = dataset.make(
         pictures,
         args.out,
-        DatumEncoder(
-            color=INDICES if args.palette_indices else not args.gray,
-            size=args.resize,
-            cut=args.crop,
-            border=args.border,
-            encoded=bool(args.encode),
-            kind=args.encode or "",
-            alike=True,
-        ),
+        encoder,
         dataset.split(pictures, args.test, args.seed, args.shuffle),
         skip_bad=args.skip_bad,
         mixed=args.mixed_sizes,

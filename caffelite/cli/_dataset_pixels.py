@@ -6,7 +6,7 @@ import sys
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ..reading import integer
-from ._dataset_pictures import check_size
+from ._dataset_pictures import make_encoder
 from ._flags import UsageError
 
 _DEFAULTS = {"label_pictures": None, "classes": None, "void": 255, "masks": False}
@@ -44,18 +44,14 @@ def run(args):
 
     from ..data import pixel_dataset
     from ..data.annotations.build import split
-    from ..data.datum_encoder import DatumEncoder
-    from ..data.image import format_of
 
     for flag in ("palette_indices", "mixed_sizes"):
         if getattr(args, flag):
             words = "comes by itself with --label-pictures"
             raise UsageError(f"--{flag.replace('_', '-')} {words}: leave it out")
-    check_size(args)
+    encoder = make_encoder(args, color=not args.gray)
     if args.form:
         raise UsageError("--form is for pictures with boxes, --label-pictures for labels of pixels")
-    if args.encode:
-        format_of(args.encode)
     start_logging(quiet=True, write=lambda line: tqdm.write(line, file=sys.stderr))
     names = _names(args)
     pairs = pixel_dataset.open_pairs(args.source, args.label_pictures, args.root)
@@ -63,15 +59,7 @@ def run(args):
         pairs,
         args.out,
         pixel_dataset.PairEncoder(
-            DatumEncoder(
-                color=not args.gray,
-                size=args.resize,
-                cut=args.crop,
-                border=args.border,
-                encoded=bool(args.encode),
-                kind=args.encode or "",
-                alike=True,
-            ),
+            encoder,
             classes=len(names) or args.classes,
             void=args.void,
             masks=args.masks,
