@@ -16,7 +16,7 @@ from caffelite.models.program import Program, Samples, program
 from caffelite.net.passes import filter_layers
 from caffelite.proto.caffe_pb2 import TRAIN, LayerParameter, NetParameter
 from caffelite.proto.text import read_net, read_solver, to_text
-from tools import benchmark
+from tools import benchmark_nets
 from tools.claims import ages as claim
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -184,7 +184,7 @@ def test_a_chain_of_steps_keeps_what_it_has_learned(kind):
 def test_two_models_answer_for_a_list_of_pictures(tmp_path, capsys):
     names = []
     for kind in ("regressor", "classifier"):
-        net = caffelite.Net(benchmark.in_memory(f"agenet-{kind}", TRAIN, 1), TRAIN)
+        net = caffelite.Net(benchmark_nets.in_memory(f"agenet-{kind}", TRAIN, 1), TRAIN)
         names.append(str(tmp_path / f"{kind}.caffemodel"))
         net.save(names[-1])
     for i in range(2):

@@ -18,7 +18,7 @@ from caffelite.models.program import Program, program
 from caffelite.proto.caffe_pb2 import TRAIN
 from caffelite.proto.text import read_net, read_solver
 from caffelite.solver import lr_policy
-from tools import benchmark
+from tools import benchmark_nets
 from tools.printed._nets import count, depth, multiply_adds
 
 from .families import one_of_each
@@ -71,7 +71,7 @@ def test_a_net_has_the_names_and_shapes_of_the_published_one(path):
     name = path.name.removesuffix(".json.gz")
     if name.endswith("-train"):
         batch = expected["layers"][0]["top"][0][1][0]
-        param = benchmark.in_memory(name.removesuffix("-train"), TRAIN, batch)
+        param = benchmark_nets.in_memory(name.removesuffix("-train"), TRAIN, batch)
         net, first = caffelite.Net(param, caffelite.TRAIN), 1  # after the data
     else:
         net, first = deployed(name), 0
@@ -91,7 +91,7 @@ def test_a_net_has_the_names_and_shapes_of_the_published_one(path):
     ],
 )
 def test_auxiliary_losses(name, weights):
-    net = caffelite.Net(benchmark.in_memory(name, TRAIN, 8), caffelite.TRAIN)
+    net = caffelite.Net(benchmark_nets.in_memory(name, TRAIN, 8), caffelite.TRAIN)
     assert card(name)[0]["learnable_with_auxiliary"] == count(net, statistics=False)
     found = {loss: weight for loss, weight in net.blob_loss_weights.items() if weight}
     assert found == pytest.approx(weights)
@@ -101,7 +101,7 @@ def test_auxiliary_losses(name, weights):
 
 @pytest.mark.parametrize("name", one_of_each(NETS))
 def test_the_deploy_net_takes_the_weights_of_the_trained_one(name):
-    trained = caffelite.Net(benchmark.in_memory(name, TRAIN, 2), caffelite.TRAIN)
+    trained = caffelite.Net(benchmark_nets.in_memory(name, TRAIN, 2), caffelite.TRAIN)
     theirs = {layer: [b.shape for b in blobs] for layer, blobs in trained.params.items()}
     for layer, blobs in deployed(name).params.items():
         assert theirs[layer] == [blob.shape for blob in blobs], layer
@@ -166,7 +166,7 @@ def test_the_picture_shows_every_layer(name):
 @pytest.mark.parametrize("name", one_of_each(NETS))
 def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
     net = read_net(ROOT / "models" / name / "train_val.prototxt")
-    sources = [layer for layer in net.layer if layer.type in benchmark.LABELS]
+    sources = [layer for layer in net.layer if layer.type in benchmark_nets.LABELS]
     if not sources:
         assert net.layer[0].type == "DummyData"
         return
@@ -413,7 +413,7 @@ def test_the_layers_of_lenet_5_have_the_weights_of_the_paper():
 
 def test_lenet_5_scores_codes_by_their_distance():
     """-|x - w|^2 = 2 w x - |w|^2 - |x|^2, and the last two are the same for all classes."""
-    net = caffelite.Net(benchmark.in_memory("lenet-5", TRAIN, 3), caffelite.TRAIN)
+    net = caffelite.Net(benchmark_nets.in_memory("lenet-5", TRAIN, 3), caffelite.TRAIN)
     codes = net.params["rbf"][0].data
     assert set(codes.flat) == {-1, 1} and len(np.unique(codes, axis=0)) == 10
     net.blobs["data"].data[...] = np.random.default_rng(0).random((3, 1, 28, 28))
@@ -435,7 +435,7 @@ def test_the_net_of_1989_has_the_weights_and_connections_of_the_paper():
 
 
 def test_targets_of_1989_are_1_for_the_digit_and_minus_1_for_others():
-    net = caffelite.Net(benchmark.in_memory("lecun-1989", TRAIN, 10), caffelite.TRAIN)
+    net = caffelite.Net(benchmark_nets.in_memory("lecun-1989", TRAIN, 10), caffelite.TRAIN)
     net.blobs["label"].data[...] = [3, 1, 4, 1, 5, 9, 2, 6, 0, 8]
     net.forward()
     labels = net.blobs["label"].data.astype(int)
@@ -503,9 +503,11 @@ def by_cost(slow, long):
 
 @pytest.mark.parametrize("name", [*by_cost(slow=1e8, long=3e9)])
 def test_a_net_runs_forward_and_backward(name):
-    param = benchmark.in_memory(name, TRAIN, 32 if name == "siamese" else 1)  # pairs, some alike
+    param = benchmark_nets.in_memory(
+        name, TRAIN, 32 if name == "siamese" else 1
+    )  # pairs, some alike
     net = caffelite.Net(param, caffelite.TRAIN)
-    for blob, values in benchmark.samples(param).items():
+    for blob, values in benchmark_nets.samples(param).items():
         net.blobs[blob].data[...] = values
     for layer in net.layers:  # scores that start at 0 let no gradient through in the first step
         if layer.learns and not layer.blobs[0].data.any():

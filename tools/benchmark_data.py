@@ -28,7 +28,8 @@ if __package__ in (None, ""):  # run as a script: find caffelite uninstalled, to
 import caffelite  # noqa: E402
 from caffelite.data.lmdb import LmdbWriter  # noqa: E402
 from caffelite.proto import caffe_pb2  # noqa: E402
-from tools import benchmark  # noqa: E402
+from tools.benchmark_nets import in_memory  # noqa: E402
+from tools.benchmark_sides import Caffelite  # noqa: E402
 
 BATCH = 16
 JITTER = """distort_param {
@@ -82,11 +83,11 @@ def data_layer(path, transform):
 
 def alexnet(source=None):
     """A training step of AlexNet, on pictures from a data layer, or in memory."""
-    param = benchmark.in_memory("alexnet", caffe_pb2.TRAIN, BATCH)
+    param = in_memory("alexnet", caffe_pb2.TRAIN, BATCH)
     if source is not None:
         (feed,) = (layer for layer in param.layer if layer.type == "Input")
         feed.CopyFrom(source)
-    side = benchmark.Caffelite(param, update=False)
+    side = Caffelite(param, update=False)
 
     def step():
         side.forward()

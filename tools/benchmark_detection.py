@@ -38,7 +38,9 @@ from caffelite.kernels.boxes import nms  # noqa: E402
 from caffelite.proto import caffe_pb2  # noqa: E402
 from caffelite.proto.text import read_net  # noqa: E402
 from caffelite.testing import make_layer  # noqa: E402
-from tools import benchmark  # noqa: E402
+from tools.benchmark_machine import set_threads  # noqa: E402
+from tools.benchmark_nets import in_memory  # noqa: E402
+from tools.benchmark_sides import Caffelite, PyTorch  # noqa: E402
 
 PRIORS, CLASSES = 8732, 21
 OUTPUT = f"""detection_output_param {{
@@ -198,9 +200,9 @@ def feed(args):
 
 
 def step(args):
-    param = benchmark.in_memory("ssd300", caffe_pb2.TRAIN, BATCH)
-    ours = benchmark.Caffelite(param, update=False)
-    theirs = benchmark.PyTorch(param, False, ours.values())
+    param = in_memory("ssd300", caffe_pb2.TRAIN, BATCH)
+    ours = Caffelite(param, update=False)
+    theirs = PyTorch(param, False, ours.values())
     ms = medians(
         [lambda side=side: (side.forward(), side.backward()) for side in (ours, theirs)],
         args.repeats,
@@ -221,7 +223,7 @@ def main(argv=None):
     flag("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     flag("--repeats", type=int, default=7, help="of what is measured [7]")
     args = parser.parse_args(argv)
-    benchmark.set_threads(1)
+    set_threads(1)
     print(f"{'':<48}{'caffelite, ms':>14}{'other, ms':>12}{'ratio':>8}")
     results = {}
     for part in args.parts:

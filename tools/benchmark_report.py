@@ -16,9 +16,7 @@ def line(result):
         if len(times) > 1:
             parts.append(f"{statistics.median(steps(times)):9.1f}")
         cells.append("".join(parts) + f" [{min(steps(times)):7.1f}]")
-    for side in list(result["ms"])[1:]:
-        key = "" if side == "PyTorch" else f"{side} "
-        cells.append(f"{result[f'{key}speed']:6.2f} [{result[f'{key}best_speed']:.2f}]")
+    cells.append(f"{result['speed']:6.2f} [{result['best_speed']:.2f}]")
     return "  ".join(cells)
 
 
@@ -28,7 +26,7 @@ def heading(sides, parts):
     width = len(columns)
     over = " " * 26 + "  ".join(f"{side + ', ms':^{width}}" for side in sides)
     head = "  ".join([f"{'net':<13}{'batch':>5}{'threads':>8}", *[columns] * len(sides)])
-    return f"{over}\n{head}" + "   speed [best]" * (len(sides) - 1)
+    return f"{over}\n{head}" + "   speed [best]"
 
 
 def layer_lines(rows, most):
@@ -72,7 +70,6 @@ def plot(results, path):
     colors = {
         "caffelite": ("#1f6f8b", "#58b4d1", "#a9dbe9"),
         "PyTorch": ("#8a8a8a", "#c4c4c4", "#e2e2e2"),
-        "OpenCV": ("#c2a14d",),
     }
     for i, result in enumerate(results):
         whole = statistics.median(steps(result["ms"]["PyTorch"]))

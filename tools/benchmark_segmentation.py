@@ -31,7 +31,7 @@ if __package__ in (None, ""):  # run as a script: find caffelite uninstalled, to
     sys.path.insert(0, str(ROOT))
 
 from caffelite.testing import make_layer  # noqa: E402
-from tools import benchmark  # noqa: E402
+from tools.benchmark_machine import set_threads  # noqa: E402
 
 # what, batch, channels, outputs, kernel, stride, pad, side of x, group
 DECONVOLUTIONS = [
@@ -227,7 +227,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     import torch.nn.functional
 
-    benchmark.set_threads(1)
+    set_threads(1)
     print(f"{'':<44}{'forward, ms':>12}{'PyTorch':>9}{'ratio':>7}{'backward':>10}{'PyTorch':>9}"
           f"{'ratio':>7}")  # fmt: skip
     results = {}

@@ -180,6 +180,15 @@ def flatten(layer, shapes):
     return Call(lambda x, axis=layer.flatten_param.axis: x.flatten(axis))
 
 
+@builds("Reshape")
+def reshape(layer, shapes):
+    o, x = layer.reshape_param, shapes[0]
+    if o.axis or o.num_axes != -1:
+        raise NotImplementedError(f'layer "{layer.name}": only a Reshape of all axes')
+    size = [side or x[axis] for axis, side in enumerate(o.shape.dim)]
+    return Call(lambda x: x.reshape(size))
+
+
 @builds("PriorBox")
 def prior_box(layer, shapes):
     """Constants, of caffelite's own layer: in PyTorch, too, they are made once."""
@@ -257,6 +266,52 @@ class MultiBox(nn.Module):
         found = best >= self.overlap
         classes = torch.where(found, rows[index, 1].long(), 0)
         return classes, truths[index], ~found & (best < self.least)
+
+
+@builds("DetectionOutput")
+def detection_output(layer, shapes):
+    o = layer.detection_output_param
+    centers = o.code_type == caffe_pb2.PriorBoxParameter.CENTER_SIZE
+    if not o.share_location or not centers or o.variance_encoded_in_target or o.nms_param.eta != 1:
+        raise NotImplementedError(f'layer "{layer.name}": only SSD\'s own way to boxes')
+    return Detections(o)
+
+
+class Detections(nn.Module):
+    """Rows of (picture, class, score, box), those of each picture from the highest score on."""
+
+    def __init__(self, options):
+        super().__init__()
+        self.options = options
+
+    def forward(self, loc, scores, priors, *_):
+        if loc.device.type == "meta":
+            return loc.new_empty(1, 1, 1, 7)
+        o, (boxes, variances) = self.options, priors.reshape(2, -1, 4)
+        loc, scores = loc.reshape(len(loc), -1, 4), scores.reshape(len(loc), -1, o.num_classes)
+        size, middle = boxes[:, 2:] - boxes[:, :2], (boxes[:, 2:] + boxes[:, :2]) / 2
+        middle = middle + loc[..., :2] * variances[:, :2] * size
+        half = size * (loc[..., 2:] * variances[:, 2:]).exp() / 2
+        boxes = torch.cat([middle - half, middle + half], 2)
+        rows = [self.kept(i, *each) for i, each in enumerate(zip(boxes, scores, strict=True))]
+        return torch.cat(rows)[None, None]
+
+    def kept(self, picture, boxes, scores):
+        o = self.options
+        best, places = scores.T.topk(min(o.nms_param.top_k, len(scores)))
+        best[o.background_label_id] = 0
+        alive = best > o.confidence_threshold
+        count = int(alive.sum(1).max())
+        best, alive, boxes = best[:, :count], alive[:, :count], boxes[places[:, :count]]
+        over = torch.stack([iou(each, each) for each in boxes]) > o.nms_param.nms_threshold
+        for i in range(count):  # of all classes at once
+            alive[:, i + 1 :] &= ~(alive[:, i, None] & over[:, i, i + 1 :])
+        label, rank = alive.nonzero(as_tuple=True)
+        first = best[label, rank].topk(min(o.keep_top_k, len(label))).indices
+        label, rank = label[first], rank[first]
+        score = best[label, rank]
+        head = torch.stack([torch.full_like(score, picture), label.to(score), score], 1)
+        return torch.cat([head, boxes[label, rank]], 1)
 
 
 def iou(a, b):

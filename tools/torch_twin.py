@@ -55,7 +55,9 @@ class Twin(nn.Module):
             module.inplace = self.in_place and layer.top[0] == layer.bottom[0]
         self.add_module(f"{len(self.steps)}", module)
         self.steps.append((layer.name, module, list(layer.bottom), list(layer.top)))
+        module.eval()  # for shapes alone: in training, BatchNorm refuses a single value
         blobs.update(by_top(layer.top, module(*[b.detach() for b in bottoms])))
+        module.train()
         if layer.type.endswith("Loss"):
             self.loss_weights[layer.top[0]] = layer.loss_weight[0] if layer.loss_weight else 1.0
         if layer.type == "BatchNorm":

@@ -7,7 +7,7 @@ differs there is the paper's: its figures do not follow from the widths beside t
 import caffelite
 from caffelite.proto.caffe_pb2 import TRAIN
 
-from ..benchmark import in_memory
+from ..benchmark_nets import in_memory
 from ._line import UNITS, fact, line, rows
 from ._nets import (
     count,
