@@ -210,7 +210,7 @@ _KINDS = [
     (_packed("zstd"), rb"\x28\xb5\x2f\xfd"),
     (_packed("7z"), rb"7z\xbc\xaf\x27\x1c"),
     (_packed("rar"), rb"Rar!\x1a\x07"),
-    (_packed("tar"), rb".{257}ustar"),
+    (Kind("tar", "a tar", "of pictures, it is for backend: TAR in data_param"), rb".{257}ustar"),
     (
         Kind("torch", "a PyTorch file (a zip)", _CONVERT),
         rb"PK\x03\x04.{26}[\w.-]+/(?:data\.pkl|constants\.pkl|byteorder|\.format_version)",

@@ -138,6 +138,7 @@ EXTRA_VALUES = [
     ("ReductionParameter", "ReductionOp", "TOPK", 1005),
     ("ConvolutionParameter", "Engine", "MKL2017", 3),
     ("ConvolutionParameter", "Engine", "MKLDNN", 4),
+    ("DataParameter", "DB", "TAR", 1101),
 ]
 
 SOURCE = descriptor_pb2.FileDescriptorSet.FromString(COMPILED.read_bytes()).file[0]

@@ -24,7 +24,10 @@ from caffelite.data.leveldb import LevelDbSource, new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
 from caffelite.data.made._distorted import KINDS, Distorted
 from caffelite.data.made._scenes import SceneLabels, Scenes, scenes
+from caffelite.data.shard_writer import Layout
+from caffelite.data.shards import ShardedSource, named
 from caffelite.data.source import RecordSource, RowSource, Source
+from caffelite.data.tar import TarSource
 from caffelite.data.voc_pairs import SbddPairSource, VocPairSource
 from caffelite.data.window import Cropper, Window, WindowSource
 from caffelite.errors import DataError
@@ -46,6 +49,16 @@ def lmdb(folder):
             for record in records():
                 database.put(*record)
     return folder / "lmdb"
+
+
+def shards(folder, tar=False, count=3):
+    """The records in so many shards; what names them."""
+    layout = Layout(count, tar)
+    if not all((folder / name).exists() for name in layout.names("part")):
+        with layout.writer([folder / name for name in layout.names("part")]) as database:
+            for record in records():
+                database.put(*record)
+    return str(folder / layout.source("part"))
 
 
 def annotated_lmdb(folder):
@@ -176,6 +189,13 @@ EXAMPLES = {  # class: examples, each made of a folder
         lambda folder: DatumSource(lmdb(folder), shuffle=True),
         lambda folder: DatumSource(lmdb(folder), label_shuffle=True),
         lambda folder: DatumSource(lmdb(folder), balanced_batches=True),
+        lambda folder: DatumSource(shards(folder)),
+        lambda folder: DatumSource(
+            shards(folder, tar=True, count=2),
+            database=TarSource,
+            shuffle=True,
+            shuffle_buffer=4,
+        ),
         lambda folder: DatumSource(leveldb(folder), database=LevelDbSource),
         lambda folder: DatumSource(leveldb(folder), database=LevelDbSource, shuffle=True),
     ],
@@ -199,6 +219,10 @@ EXAMPLES = {  # class: examples, each made of a folder
     ImagePairSource: [image_pairs],
     LevelDbSource: [lambda folder: LevelDbSource(leveldb(folder))],
     LmdbSource: [lambda folder: LmdbSource(lmdb(folder))],
+    ShardedSource: [
+        lambda folder: ShardedSource("shards", named(shards(folder, count=4)), LmdbSource)
+    ],
+    TarSource: [lambda folder: TarSource(shards(folder, tar=True, count=0))],
     VocPairSource: [voc],
     SbddPairSource: [sbdd],
     WindowSource: [windows],

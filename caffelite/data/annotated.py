@@ -144,9 +144,8 @@ class AnnotatedSource(DatumSource):
     def datum(self, record: int) -> Datum:
         return self.read_record(record)[0]
 
-    def sample(self, number: int) -> tuple[Array, Boxes]:
-        """(pixels, Boxes) of sample `number`."""
-        record = self.record(number)
+    def stored(self, record: int) -> tuple[Array, Boxes]:
+        """(pixels, Boxes) of record `record` modulo the length."""
         datum, boxes = self.read_record(record)
         with self.records.named(record):
             return pixels(datum, self.color), boxes

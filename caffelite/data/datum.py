@@ -16,12 +16,14 @@ from .image import INDICES, decode, decoded_shape
 from .leveldb import LevelDbSource
 from .lmdb import LmdbSource, LmdbWriter
 from .order import ORDERS, order
+from .shards import open_records
 from .source import Source
+from .tar import TarSource
 from .transform import refuse_mixing
 
 log = logging.getLogger("caffelite")
 
-DATABASES = {"lmdb": LmdbSource, "leveldb": LevelDbSource}
+DATABASES = {"lmdb": LmdbSource, "leveldb": LevelDbSource, "tar": TarSource}
 
 
 class DatumSource(Source):
@@ -29,16 +31,21 @@ class DatumSource(Source):
 
     Pixels are channels x height x width, uint8 or float32. `color` is how to decode encoded
     pictures: to 3 channels (True), to 1 (False), as they are stored (None), or INDICES. `database`
-    opens the path: one of DATABASES. Samples come as records do, record n being record 0 again, or,
-    as the options of `order` say, in another order in each pass, by the attribute `seed`; for those
-    that go by labels, all records are read once.
+    opens the path, or each of those that it names (see `shards`): one of DATABASES. Samples come as
+    records do, record n being record 0 again, those of several shards round the shards, or, as the
+    options of `order` say, in another order in each pass, by the attribute `seed`; for those that
+    go by labels, all records are read once. `shuffle_buffer` is how many samples `shuffle` mixes
+    among each other, or 0 for all of a shard.
     """
 
-    def __init__(self, path, color=None, database=LmdbSource, **options):
-        self.records = database(path)
-        self.color = color
-        self.order = order(self.labels, path, **options)
-        self.records.in_turn = not self.order.shuffle
+    def __init__(self, path, color=None, database=LmdbSource, shuffle_buffer=0, **options):
+        self.database, self.color = database, color
+        self.records = open_records(path, database)
+        sizes = getattr(self.records, "sizes", ())
+        if shuffle_buffer and options.get("shuffle") and not sizes:
+            sizes = [len(self.records)]
+        self.order = order(self.labels, path, sizes=sizes, buffer=shuffle_buffer, **options)
+        self.records.in_turn = self.order.in_turn
 
     @classmethod
     def of_layer(cls, param):
@@ -50,17 +57,20 @@ class DatumSource(Source):
             color = INDICES
         database = DATABASES[DataParameter.DB.Name(options.backend).lower()]
         orders = {name: getattr(options, name) for name in ORDERS}
-        return cls(options.source, color, database, **orders)
+        return cls(options.source, color, database, options.shuffle_buffer, **orders)
 
     def __len__(self):
         return self.order.pass_size(len(self.records))
 
     def drawn_for(self):
-        return len(self.records) if self.order.shuffle else None
+        return None if self.order.in_turn else len(self.records)
 
     def sample(self, number):
         """(pixels, label) of sample `number`."""
-        record = self.record(number)
+        return self.stored(self.record(number))
+
+    def stored(self, record):
+        """(pixels, label) of record `record` modulo the length."""
         datum = self.datum(record)
         with self.records.named(record):
             return pixels(datum, self.color), datum.label
@@ -98,7 +108,7 @@ class DatumSource(Source):
     def record(self, number):
         """The number of the record that a sample is in."""
         # To count the records may take a pass through the database.
-        if not self.order.shuffle:
+        if self.order.in_turn:
             return number
         return self.order.index(number, len(self.records), self.seed)
 
@@ -147,20 +157,20 @@ def write_database(path, source, progress=iter):
     A database that holds these very records already is left as it is. `progress` wraps the
     iteration.
     """
-
-    def records():
-        for number in range(len(source)):
-            yield b"%08d" % number, message(number).SerializeToString()
-
-    message = getattr(source, "message", lambda number: from_pixels(*source.sample(number)))
-
     if os.path.lexists(path):
-        if not _holds(path, records(), len(source)):
+        if not _holds(path, records_of(source), len(source)):
             raise DataError(f"{path}: exists already, with other content; remove it first")
         return
     with LmdbWriter(path) as database:
-        for key, value in progress(records()):
+        for key, value in progress(records_of(source)):
             database.put(key, value)
+
+
+def records_of(source):
+    """Yield the (key, value) of each sample in a pass of a source; see `write_database`."""
+    message = getattr(source, "message", lambda number: from_pixels(*source.sample(number)))
+    for number in range(len(source)):
+        yield b"%08d" % number, message(number).SerializeToString()
 
 
 def _holds(path, records, count):

@@ -16,7 +16,7 @@ class DatumPairSource(Source):
 
     def __init__(self, pictures, path):
         self.pictures = pictures
-        self.labels = DatumSource(path, INDICES, type(pictures.records))
+        self.labels = DatumSource(path, INDICES, pictures.database)
         self.labels.records.in_turn = False
         counts = len(self.labels.records), len(pictures.records)
         if counts[0] != counts[1]:
@@ -41,7 +41,7 @@ class DatumPairSource(Source):
 
     def sample(self, number):
         pixels, label = self.pictures.sample(number)
-        labels, _ = self.labels.sample(self.pictures.record(number))
+        labels, _ = self.labels.stored(self.pictures.record(number))
         path = self.labels.records.path
         with self.named(number):
             if len(labels) != 1:

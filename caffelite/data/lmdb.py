@@ -149,11 +149,12 @@ class LmdbWriter:
     """Makes a new database; use as a context manager.
 
     It is written beside `path` under a passing name and moved there when the block ends well, so
-    an interrupted run leaves nothing half-written.
+    an interrupted run leaves nothing half-written. Up to `commit_bytes` are kept in memory.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, commit_bytes=COMMIT_BYTES):
         self.path = os.path.abspath(os.fspath(path))
+        self._commit_bytes = commit_bytes
         if os.path.lexists(self.path):
             raise DataError(f"{path}: exists already; remove it, or choose another name")
         self._pending, self._pending_bytes = [], 0
@@ -185,7 +186,7 @@ class LmdbWriter:
             )
         self._pending.append((key, value))
         self._pending_bytes += len(value)
-        if len(self._pending) >= COMMIT_RECORDS or self._pending_bytes >= COMMIT_BYTES:
+        if len(self._pending) >= COMMIT_RECORDS or self._pending_bytes >= self._commit_bytes:
             self._commit()
 
     def _commit(self):

@@ -1,7 +1,12 @@
-"""The order in which samples of a source come: in turn, shuffled, shuffled by label, balanced."""
+"""The order in which samples of a source come: in turn, shuffled, shuffled by label, balanced.
 
+Those of several shards come round the shards.
+"""
+
+import bisect
 import math
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
@@ -24,6 +29,11 @@ class Order:
         self.shuffle = shuffle
         self._pass = self._order = None
 
+    @property
+    def in_turn(self):
+        """Whether sample n is the one with the number n."""
+        return not self.shuffle
+
     def pass_size(self, count):
         """How many places a pass through `count` samples has."""
         return count
@@ -42,11 +52,83 @@ class Order:
         return random.permutation(count)
 
 
-def order(labels, name, shuffle=False, label_shuffle=False, balanced_batches=False):
-    """The Order that these options ask for; `labels` and `name` are those of a LabelOrder."""
+def order(
+    labels, name, shuffle=False, label_shuffle=False, balanced_batches=False, sizes=(), buffer=0
+):
+    """The Order that these options ask for.
+
+    `labels` and `name` are those of a LabelOrder, `sizes` and `buffer` of a ShardOrder, which is
+    for several sizes, or a buffer.
+    """
     if balanced_batches:
         return BalancedOrder(labels, name)
-    return LabelOrder(labels, name) if label_shuffle else Order(shuffle)
+    if label_shuffle:
+        return LabelOrder(labels, name)
+    return ShardOrder(sizes, shuffle, buffer) if sizes else Order(shuffle)
+
+
+class ShardOrder(Order):
+    """Round the shards: the first record of each, then the second of each, and so on.
+
+    For that, the records of all shards, which lie one shard behind the other, are cut into as many
+    runs of equal length, up to one record, as there are shards: number k of a pass is place k // S
+    in run k mod S, of S runs. Shards of equal size are a run each. So the samples of process `rank`
+    among `size`, those with the numbers rank, rank + size, ..., come of shards of its own where
+    `size` divides S, and else of all. Which sample comes at which number is the same however many
+    processes there are.
+
+    With `shuffle`, the shards lie in another order in each pass, and the records of each run come
+    in an order of its own, mixed as in a buffer: the run is cut into blocks of buffer / S records,
+    rounded up, and each is shuffled in itself. So of `buffer` samples in a row, records lie near
+    each other in their shards. Without a buffer, 0, a run is one block. All of it follows from the
+    seed, and the numbers of pass, run and block.
+
+    Parameters
+    ----------
+    sizes
+        how many records each shard has
+    """
+
+    in_turn = False
+
+    def __init__(self, sizes, shuffle=False, buffer=0):
+        super().__init__(shuffle)
+        self._sizes = np.array(sizes, np.int64)
+        self._starts = [0, *accumulate(sizes)]
+        whole, more = divmod(self._starts[-1], len(sizes))
+        self._runs = [run * whole + min(run, more) for run in range(len(sizes) + 1)]
+        self._block = -(-buffer // len(sizes)) or self._starts[-1]
+
+    def index(self, number, count, seed):
+        of_pass, place = divmod(number, count)
+        if self._pass != (seed, of_pass):
+            self._pass = seed, of_pass
+            self._lay(rng.generator(seed, 2, of_pass))
+        place, run = divmod(place, len(self._sizes))
+        place = self._runs[run] + self._mixed(place, run)
+        shard = bisect.bisect_right(self._ends, place)
+        return place - self._ends[shard] + self._starts[self._shards[shard] + 1]
+
+    def _lay(self, random):
+        """Lay the shards one behind the other."""
+        shards = random.permutation(len(self._sizes)) if self.shuffle else range(len(self._sizes))
+        if np.ptp(self._sizes) == 1:  # longer ones first, as runs are: each is a shard
+            shards = sorted(shards, key=lambda shard: -self._sizes[shard])
+        self._shards = [int(shard) for shard in shards]
+        self._ends = list(accumulate(self._sizes[self._shards].tolist()))
+        self._mixes = {}
+
+    def _mixed(self, place, run):
+        """The place in a run of what comes there as the one with this place."""
+        if not self.shuffle:
+            return place
+        block, rest = divmod(place, self._block)
+        if self._mixes.get(run, (None,))[0] != block:
+            first = block * self._block
+            count = min(self._block, self._runs[run + 1] - self._runs[run] - first)
+            random = rng.generator(*self._pass[:1], 3, self._pass[1], run, block)
+            self._mixes[run] = block, first + random.permutation(count)
+        return int(self._mixes[run][1][rest])
 
 
 class LabelOrder(Order):

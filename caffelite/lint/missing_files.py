@@ -2,6 +2,7 @@
 
 import os
 
+from ..data import shards
 from ..errors import CaffeliteError, place
 from ..layers.base import layer_class
 from ..proto import caffe_pb2
@@ -20,7 +21,7 @@ def missing_files(path):
         message = parse_or_mistake(text, kind, str(path))
         is_net = kind is caffe_pb2.NetParameter
         named = _of_net(upgrade_net(message)) if is_net else _of_solver(message)
-        found = {at: file for at, file in named if file and not os.path.exists(file)}
+        found = {at: file for at, file in named if file and not shards.is_there(file)}
     except (Mistake, CaffeliteError):  # which the rules tell
         return []
     return [_words(path, *at, file) for at, file in found.items()]

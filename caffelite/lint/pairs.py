@@ -6,6 +6,7 @@ Only a few records are read: the first ones, and the last one.
 import os
 import re
 
+from ..data.shards import is_there
 from ..errors import CaffeliteError, place
 from ..layers.base import create_layer, layer_class, layer_facts
 from ._nets import net_at
@@ -19,7 +20,7 @@ def pair_notes(path):
     notes = []
     for layer in net.layer if net else ():
         data = layer.data_param
-        if data.label_source and all(map(os.path.isdir, (data.source, data.label_source))):
+        if data.label_source and all(map(is_there, (data.source, data.label_source))):
             at = place(path, layer.source_line, layer=layer.name, layer_type=layer.type)
             notes += [f"{at}: note: {words}" for words in _faults(layer, net)]
     return list(dict.fromkeys(notes))

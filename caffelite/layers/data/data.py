@@ -3,6 +3,7 @@ import os
 
 from ...data.datum import DatumSource
 from ...data.datum_pairs import DatumPairSource
+from ...data.order import ORDERS
 from ...data.pixel_labels import PixelLabels, pictures_of
 from ...data.transform import DataTransformer, PairTransformer
 from ..base import TRAIN, Count, register
@@ -23,11 +24,18 @@ class Data(PrefetchedLayer):
            crops of a sample, one sample behind the other
         1: label (optional), batch_size; with label_source, batch_size x 1 x height x width
     Options (data_param)
-        source: the database, a directory, from where the program runs
-        backend: LMDB, or LEVELDB, which needs the extra [leveldb] [LEVELDB]
+        source: the database, a directory, from where the program runs; or several, which are read
+            as one, by a pattern, as data/train-{0000..0007}.tar or data/train_lmdb-*, or by a text
+            file, .txt, that lists them, a line each. Samples come round these shards: one of each,
+            and again
+        backend: LMDB; TAR, of pictures 000123.jpg (.png, ...) and their labels 000123.cls, as
+            WebDataset has them; or LEVELDB, which needs the extra [leveldb] [LEVELDB]
         batch_size: samples in a batch
         prefetch: batches loaded ahead [4]
-        shuffle: another order in each pass, which follows from the seed [false]
+        shuffle: another order in each pass, which follows from the seed; of shards, and of the
+            records in them [false]
+        shuffle_buffer: how many samples shuffle mixes with each other, so that those in a row lie
+            near each other in their shards; 0 for all of a shard [0]
         label_shuffle: the same, with every class as often as the largest; labels are found by
             reading the database once, when the net is built [false]
         balanced_batches: the same, and in turn, so that batch_size samples have as many of each
@@ -103,8 +111,11 @@ class Data(PrefetchedLayer):
         return DatumSource.of_layer(self.param)
 
     def moot(self):
-        alone = {"data_param.ignore_label": "it is of label_source"}
-        return super().moot() | ({} if self.options.label_source else alone)
+        alone = {} if self.options.label_source else {"ignore_label": "it is of label_source"}
+        orders = [name for name in ORDERS if getattr(self.options, name)]
+        if orders[-1:] != ["shuffle"]:
+            alone["shuffle_buffer"] = "it is of shuffle"
+        return super().moot() | {f"data_param.{name}": why for name, why in alone.items()}
 
     def make_transformer(self):
         kind = PairTransformer if self.options.label_source else DataTransformer
