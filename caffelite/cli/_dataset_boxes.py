@@ -4,6 +4,7 @@ import sys
 
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
+from ._dataset_pictures import layout
 from ._flags import UsageError
 
 
@@ -20,7 +21,7 @@ def run(args):
     from ..data.datum_encoder import DatumEncoder
     from ..data.image import format_of
 
-    for flag in ("crop", "border", "palette_indices", "mixed_sizes"):
+    for flag in ("crop", "border", "palette_indices", "mixed_sizes", "tar"):
         if getattr(args, flag):
             raise UsageError(f"--{flag.replace('_', '-')} is not for pictures with boxes")
     if args.encode:
@@ -41,12 +42,13 @@ def run(args):
         labels=args.labels,
         skip_bad=args.skip_bad,
         progress=lambda entries, part: tqdm(entries, part, leave=False, disable=not on_terminal()),
+        layout=(parts := layout(args)),
     )
-    print(json_text(report) if args.json else "\n".join(_lines(report)))
+    print(json_text(report) if args.json else "\n".join(_lines(report, parts)))
     return 0
 
 
-def _lines(report):
+def _lines(report, parts):
     out = report["out"]
     for part, facts in report["parts"].items():
         sizes = f"{_span(facts['widths'])} x {_span(facts['heights'])}"
@@ -55,7 +57,8 @@ def _lines(report):
         if facts["without_boxes"]:
             counts.append(f"{_counted(facts['without_boxes'], 'picture', 'pictures')} without")
         pictures = _counted(facts["pictures"], "picture", "pictures")
-        yield f"{out}/{part}_lmdb: {pictures}, {sizes}; {', '.join(counts)}"
+        source = parts.source(f"{out}/{part}_lmdb")
+        yield f"{source}: {pictures}, {sizes}; {', '.join(counts)}"
         if facts["boxes"]:
             yield "  classes: " + ", ".join(f"{n} {count}" for n, count in facts["classes"].items())
             yield f"  sizes, root of the area in pixels: {_quantiles(facts, 'pixels')}"

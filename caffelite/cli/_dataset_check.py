@@ -1,4 +1,6 @@
-"""`caffelite dataset check`: run the check of a database, and print what it found."""
+"""`caffelite dataset check`: run the check of a database, or of shards, and print what it found."""
+
+from collections import Counter
 
 from ..glog import on_terminal
 from ..json_text import json_text
@@ -10,15 +12,26 @@ def run(args):
     from tqdm import tqdm
 
     from ..data.check import check
+    from ..data.shards import named
 
-    report = check(
-        args.database,
-        lambda records, total: tqdm(
-            records, args.database, total, unit=" records", leave=False, disable=not on_terminal()
-        ),
-    )
-    facts = {
-        "database": args.database,
+    def bar(records, total):
+        return tqdm(records, path, total, unit=" records", leave=False, disable=not on_terminal())
+
+    found = []
+    for path in named(args.database):
+        found.append(_facts(path, check(path, bar)))
+        if not args.json:
+            print("\n".join(_lines(found[-1])))
+    if args.json:
+        print(json_text(found[0] if len(found) == 1 else {"shards": found}))
+    elif len(found) > 1:
+        print("\n".join(_together(args.database, found)))
+    return 1 if any(facts["faults"] for facts in found) else 0
+
+
+def _facts(path, report):
+    return {
+        "database": path,
         "kind": report.kind,
         "records": report.records,
         "pages": report.pages,
@@ -27,8 +40,6 @@ def run(args):
         "labels": {str(label): count for label, count in sorted(report.labels.items())},
         "faults": report.faults,
     }
-    print(json_text(facts) if args.json else "\n".join(_lines(facts)))
-    return 1 if report.faults else 0
 
 
 def _lines(facts):
@@ -45,3 +56,15 @@ def _lines(facts):
     if len(faults) > _MOST_NAMED:
         yield f"and {len(faults) - _MOST_NAMED} more faults"
     yield "damaged" if faults else "whole"
+
+
+def _together(source, found):
+    """What all shards have, and which of them are damaged."""
+    records = sum(facts["records"] for facts in found)
+    shapes = Counter()
+    for facts in found:
+        shapes.update(facts["shapes"])
+    sizes = next(iter(shapes)) if len(shapes) == 1 else f"{len(shapes)} sizes"
+    yield f"{source}: {records} records in {len(found)} shards, {sizes}"
+    if damaged := [facts["database"] for facts in found if facts["faults"]]:
+        yield f"damaged: {', '.join(damaged)}"

@@ -53,6 +53,13 @@ def refuse_flags(args):
             raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
 
 
+def layout(args):
+    """How the records of each part are stored, as flags say."""
+    from ..data.shard_writer import Layout
+
+    return Layout(args.shards, args.tar)
+
+
 def make_encoder(args, color):
     """What makes the pictures of a database as flags say; a UsageError where they do not fit."""
     from ..data.datum_encoder import DatumEncoder
@@ -71,7 +78,7 @@ def make_encoder(args, color):
         size=args.resize,
         cut=args.crop,
         border=args.border,
-        encoded=bool(args.encode),
+        encoded=bool(args.encode or args.tar),
         kind=args.encode or "",
         alike=True,
     )
@@ -94,21 +101,23 @@ def run(args):
         skip_bad=args.skip_bad,
         mixed=args.mixed_sizes,
         progress=lambda entries, part: tqdm(entries, part, leave=False, disable=not on_terminal()),
+        layout=(parts := layout(args)),
     )
-    print(json_text(report) if args.json else "\n".join(_lines(report)))
+    print(json_text(report) if args.json else "\n".join(_lines(report, parts)))
     return 0
 
 
-def _lines(report):
+def _lines(report, parts):
     out, shape = report["out"], report["shape"]
     size = " x ".join(map(str, shape)) if shape else f"{report['channels']} channels"
     for part, facts in report["parts"].items():
         fewest, most = min(facts["by_label"].values()), max(facts["by_label"].values())
         each = f"{fewest} to {most}" if fewest < most else f"{fewest}"
         classes = len(facts["by_label"])
+        source = parts.source(f"{out}/{part}_lmdb")
         yield (
-            f"{out}/{part}_lmdb: {facts['pictures']} pictures, {size}; {classes} classes, "
-            f"{each} pictures each"
+            f"{source}: {facts['pictures']} pictures, {size}; {classes} classes, {each} pictures "
+            "each"
         )
     if report["skipped"]:
         yield f"skipped: {report['skipped']} pictures that cannot be read"

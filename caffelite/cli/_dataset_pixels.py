@@ -6,7 +6,7 @@ import sys
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ..reading import integer
-from ._dataset_pictures import make_encoder
+from ._dataset_pictures import layout, make_encoder
 from ._flags import UsageError
 
 _DEFAULTS = {"label_pictures": None, "classes": None, "void": 255, "masks": False}
@@ -49,6 +49,8 @@ def run(args):
         if getattr(args, flag):
             words = "comes by itself with --label-pictures"
             raise UsageError(f"--{flag.replace('_', '-')} {words}: leave it out")
+    if args.tar:
+        raise UsageError("--tar holds pictures with numbers as labels; leave it out")
     encoder = make_encoder(args, color=not args.gray)
     if args.form:
         raise UsageError("--form is for pictures with boxes, --label-pictures for labels of pixels")
@@ -68,8 +70,9 @@ def run(args):
         names,
         skip_bad=args.skip_bad,
         progress=lambda entries, part: tqdm(entries, part, leave=False, disable=not on_terminal()),
+        layout=(parts := layout(args)),
     )
-    print(json_text(report) if args.json else "\n".join(_lines(report)))
+    print(json_text(report) if args.json else "\n".join(_lines(report, parts)))
     return 0
 
 
@@ -82,14 +85,17 @@ def _names(args):
     return names
 
 
-def _lines(report):
+def _lines(report, parts):
     out, names = report["out"], report["names"]
     for part, facts in report["parts"].items():
         size = f"{_span(facts['heights'])} x {_span(facts['widths'])}"
         pictures = f"{report['channels']} x {size}"
-        yield f"{out}/{part}_lmdb: {facts['pictures']} pictures, {pictures}"
+        source, of_labels = (
+            parts.source(f"{out}/{part}_{what}") for what in ("lmdb", "labels_lmdb")
+        )
+        yield f"{source}: {facts['pictures']} pictures, {pictures}"
         yield (
-            f"{out}/{part}_labels_lmdb: {len(facts['pixels'])} of {report['classes']} classes, "
+            f"{of_labels}: {len(facts['pixels'])} of {report['classes']} classes, "
             f"{100 * facts['void_share']:.3g} % of the pixels void ({report['void']})"
         )
         total = sum(facts["pixels"].values())

@@ -6,12 +6,13 @@
     caffelite browse data/train_lmdb --label-pictures data/train_labels_lmdb
     caffelite browse data/train_lmdb --html samples.html
 
-DATA is an LMDB, a LevelDB, a folder with a folder of pictures for each class, a folder of pictures,
-or a list with a line NAME LABEL for each picture; without it, what the data layer of --model reads
-is shown. With --model each sample is shown as it is stored, and as the transform_param of the net's
-data layer changes it, --draws times: crops, mirroring, noise and more, as in phase TRAIN. Mean and
-scale are taken back. Boxes have frames; where pixels have labels, the picture is shown in their
-colors, too, those of PASCAL VOC.
+DATA is an LMDB, a LevelDB, a tar, or several of them by a pattern, as data/train_lmdb-*, a folder
+with a folder of pictures for each class, a folder of pictures, or a list with a line NAME LABEL for
+each picture; without it, what the data layer of --model reads is shown. With --model each sample
+is shown as it is stored, and as the transform_param of the net's data layer changes it, --draws
+times: crops, mirroring, noise and more, as in phase TRAIN. Mean and scale are taken back. Boxes
+have frames; where pixels have labels, the picture is shown in their colors, too, those of PASCAL
+VOC.
 
 The pages open in the browser, from an address that only this machine has; Ctrl-C ends it. --html
 writes one page into a file instead, which holds its pictures.
@@ -83,17 +84,20 @@ def run(args):
 
 def _open(args):
     """The source of the samples of DATA."""
+    from .. import file_kind
     from ..data.annotated import open_database
     from ..data.dataset import open_pictures
     from ..data.datum import DATABASES
     from ..data.datum_pairs import DatumPairSource
     from ..data.image_folder import FlatFolderSource
+    from ..data.shards import named
 
-    for kind, file in (("lmdb", "data.mdb"), ("leveldb", "CURRENT")):
-        if os.path.isfile(os.path.join(args.data, file)):
-            pictures = open_database(args.data, DATABASES[kind])
-            pair = args.label_pictures
-            return DatumPairSource(pictures, pair) if pair else pictures
+    is_list = args.data.endswith(".txt")
+    kind = None if is_list else file_kind.of(named(args.data)[0])
+    if kind and kind.name.lower() in DATABASES:
+        pictures = open_database(args.data, DATABASES[kind.name.lower()])
+        pair = args.label_pictures
+        return DatumPairSource(pictures, pair) if pair else pictures
     if args.label_pictures:
         raise UsageError(f"--label-pictures is for two databases; {args.data} is none")
     if os.path.isdir(args.data) and not any(entry.is_dir() for entry in os.scandir(args.data)):

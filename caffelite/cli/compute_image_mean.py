@@ -10,9 +10,9 @@ from ..json_text import json_text
 
 def add_arguments(parser):
     flag = parser.add_argument
-    flag("db", metavar="DB", help="a database of pictures, all of one size")
+    flag("db", metavar="DB", help="a database of pictures, all of one size, or shards")
     flag("out", metavar="OUT", nargs="?", help="the .binaryproto file to make")
-    flag("--backend", default="lmdb", choices=("lmdb", "leveldb"), help="[lmdb]")
+    flag("--backend", default="lmdb", choices=("lmdb", "leveldb", "tar"), help="[lmdb]")
     flag("--pca", action="store_true", help="print how the colors vary, too")
     flag("--json", action="store_true", help="print JSON, all of it")
 

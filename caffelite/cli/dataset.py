@@ -8,6 +8,7 @@
   caffelite dataset VOC2012 --label-pictures --out data            VOC's ImageSets/Segmentation
   caffelite dataset mnist-5k --out data                            one of the data sets below
   caffelite dataset mnist-5k --pad 2 --out data/padded             32 x 32 pixels, not 28 x 28
+  caffelite dataset pictures --shards 8 --tar --out data           train-{0000..0007}.tar
   caffelite dataset check data/train_lmdb                          is it whole?
 
 Pictures become OUT/train_lmdb and, with --test, OUT/test_lmdb, shuffled, and with the same share of
@@ -36,10 +37,16 @@ nearest pixel. What is told are sizes, the share of each class, and of void. A l
 missing, has another size than its picture, three channels, more than 8 bits, or classes beyond
 --classes, or the names in --labels, is an error, if --skip-bad does not leave out the pair.
 
-`check` reads a database to its end, an LMDB or a LevelDB: every page, every key, every Datum, every
-picture in one. It says what it found; where something is wrong, it names the first faults and ends
-with exit code 1. Bytes of pixels that are others than were stored are no fault it can see in an
-LMDB, which keeps no checksums.
+--shards N makes N databases of each, OUT/train_lmdb-{0000..0007}, which a data layer reads as one
+by this very name, and processes that train together share out; --tar makes OUT/train.tar, or tars
+OUT/train-{0000..0007}.tar, of pictures (000123.jpg) and labels (000123.cls), as WebDataset reads
+them, for data_param { backend: TAR }. Records go round the shards, and are read round the shards:
+without shuffle, a net sees them in the order that it would see them in without shards.
+
+`check` reads a database to its end, an LMDB, a LevelDB, a tar, or several, as the source of a data
+layer names them: every page, every key, every Datum, every picture in one. It says what it found;
+where something is wrong, it names the first faults and ends with exit code 1. Bytes of pixels that
+are others than were stored are no fault it can see in an LMDB, which keeps no checksums.
 
 A data set to start with becomes OUT/NAME_train_lmdb and OUT/NAME_test_lmdb, where NAME ends before
 its first hyphen: mnist, digits; if nothing else is said. Databases that are there already and hold
@@ -64,6 +71,10 @@ def add_arguments(parser):
     flag("database", metavar="DATABASE", nargs="?", help="what to check")
     flag("--out", default="data", metavar="DIR", help="where to [data]")
     flag("--json", action="store_true", help="print JSON")
+    words = "make N databases, or tars, of each: for many processes, or disks [one]"
+    flag("--shards", type=_shards, default=0, metavar="N", help=words)
+    words = "make tars of pictures and labels, as WebDataset has them, not LMDBs"
+    flag("--tar", action="store_true", help=words)
     for name, option in _options().items():
         default = "" if option.default is None else f" [{option.default}]"
         text = f"{', '.join(_owners(name))}: {option.help}{default}"
@@ -71,6 +82,12 @@ def add_arguments(parser):
     _dataset_pictures.add_arguments(parser.add_argument_group("your own pictures"))
     _dataset_boxes.add_arguments(parser.add_argument_group("pictures with boxes"))
     _dataset_pixels.add_arguments(parser.add_argument_group("pictures with label pictures"))
+
+
+def _shards(text):
+    from ..data.shard_writer import MOST_SHARDS
+
+    return integer(text, "", least=1, most=MOST_SHARDS, error=argparse.ArgumentTypeError)
 
 
 def _told():
@@ -109,6 +126,8 @@ def run(args):
         _dataset_pixels.refuse_flags(args)
     if args.database is not None:
         _dataset_pictures.refuse_flags(args)
+        if args.shards or args.tar:
+            raise UsageError("--shards and --tar are for data sets that are made, not for check")
         return _dataset_check.run(args)
     if args.label_pictures is not None and not is_made:
         return _dataset_pixels.run(args)
@@ -134,7 +153,7 @@ def _make(args, maker):
 
     from ..data.datum import write_database
 
-    options = {}
+    layout, options = _dataset_pictures.layout(args), {}
     for flag, option in maker.OPTIONS.items():
         value = getattr(args, flag)
         if value is None and option.required:
@@ -143,16 +162,20 @@ def _make(args, maker):
     parts, counts, files = maker.parts(**options), {}, []
     for part, source in parts.items():
         path = made.place(args.source, args.out, f"{part}_lmdb")
-        counts[path] = len(source)
+        name = layout.source(path)
+        counts[name] = len(source)
         bar = partial(
             tqdm,
-            desc=path,
-            total=counts[path],
+            desc=name,
+            total=counts[name],
             unit=f" {maker.WHAT}",
             leave=False,
             disable=not on_terminal(),
         )
-        write_database(path, source, bar)
+        if args.shards or args.tar:
+            layout.write(path, source, bar)
+        else:
+            write_database(path, source, bar)
     for name, chunks in getattr(maker, "files", lambda parts: {})(parts).items():
         files.append(made.place(args.source, args.out, name))
         made.write_file(files[-1], b"".join(chunks))

@@ -1,4 +1,4 @@
-"""The check of a whole database, which reads every page, every key and every record.
+"""The check of a whole database, or tar, which reads every page, every key and every record.
 
 `caffelite dataset check` prints the Report that `check` gives.
 """
@@ -7,12 +7,14 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 
+from .. import file_kind
 from ..errors import DataError
 from ..proto import caffe_pb2
 from ._lmdb_pages import LargeValue, Pages
 from .annotated import boxes_of
 from .datum import is_annotated, pixels
 from .leveldb import LevelDbSource
+from .tar import TarSource
 
 
 @dataclass
@@ -63,11 +65,14 @@ class Report:
 
 
 def check(path, progress=lambda records, total: records):
-    """The Report of the database in a directory, an LMDB or a LevelDB.
+    """The Report of the database in a directory, an LMDB or a LevelDB, or of a tar.
 
     `progress` wraps the iteration over records; the total is what the database says, or None.
     """
     path = os.fspath(path)
+    kind = file_kind.of(path) if os.path.isfile(path) else None
+    if path.endswith(".tar") or (kind and kind.name == "tar"):
+        return _check_tar(path, progress)
     is_leveldb = os.path.isfile(os.path.join(path, "CURRENT"))
     return (_check_leveldb if is_leveldb else _check_lmdb)(path, progress)
 
@@ -132,6 +137,18 @@ class _Walk:
                     continue
                 self.counts[2] += count
             yield key, value
+
+
+def _check_tar(path, progress):
+    report = Report(path, "tar")
+    try:
+        source = TarSource(path)
+    except DataError as problem:
+        report.faults.append(str(problem))
+        return report
+    for number in progress(range(len(source)), len(source)):
+        report.take(*source.sample(number))
+    return report
 
 
 def _check_leveldb(path, progress):

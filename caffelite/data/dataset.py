@@ -15,7 +15,7 @@ from . import binaryproto, made
 from .image_folder import ImageFolderSource
 from .image_list import ImageListSource, read_list, without_blank_end
 from .label_map import is_label_map, listed_names
-from .lmdb import LmdbWriter
+from .shard_writer import ONE_DATABASE
 from .statistics import Statistics
 
 log = logging.getLogger("caffelite")
@@ -116,7 +116,9 @@ def read_names(path):
     return names
 
 
-def make(pictures, out, encoder, parts, skip_bad=False, mixed=False, progress=None):
+def make(
+    pictures, out, encoder, parts, skip_bad=False, mixed=False, progress=None, layout=ONE_DATABASE
+):
     """Make OUT/PART_lmdb for each part, labels.txt, the mean, statistics.json; returns a report.
 
     All of them are made, or none.
@@ -129,8 +131,10 @@ def make(pictures, out, encoder, parts, skip_bad=False, mixed=False, progress=No
     skip_bad : leave out pictures that cannot be read, else they are an error, once all are named
     mixed : let pictures have several sizes; there is no mean picture then
     progress : wraps the iteration over a part's entries: progress(entries, part)
+    layout : the Layout of parts, by default a database each
     """
-    names = [*(f"{part}_lmdb" for part in parts), "statistics.json"]
+    shards = {part: layout.names(f"{part}_lmdb") for part in parts}
+    names = [*(name for of_part in shards.values() for name in of_part), "statistics.json"]
     names += ["labels.txt"] if pictures.classes else []
     names += [] if mixed else ["mean.binaryproto"]
     places = {name: os.path.join(out, name) for name in names}
@@ -140,7 +144,7 @@ def make(pictures, out, encoder, parts, skip_bad=False, mixed=False, progress=No
         for part, entries in parts.items():
             entries = progress(entries, part) if progress else entries
             encoded = encoder.encode_all(entries, pictures.path)
-            with LmdbWriter(files[f"{part}_lmdb"]) as database:
+            with layout.writer([files[name] for name in shards[part]]) as database:
                 for key, datum, pixels in inspector.sound(encoded, part):
                     database.put(key, datum.SerializeToString())
                     if part == next(iter(parts)):

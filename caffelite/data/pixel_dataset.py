@@ -22,9 +22,9 @@ from .image import encode as to_file
 from .image_list import without_blank_end
 from .image_pairs import naming_labels, read_pairs
 from .label_pictures import VOID
-from .lmdb import LmdbWriter
 from .picture_file import is_picture_name
 from .pixel_labels import PixelLabels
+from .shard_writer import ONE_DATABASE
 from .statistics import Statistics
 from .voc_pairs import VocPairSource
 
@@ -218,7 +218,7 @@ class PairEncoder:
         return in_order(one, pairs)
 
 
-def make(pairs, out, encoder, parts, names=(), skip_bad=False, progress=None):
+def make(pairs, out, encoder, parts, names=(), skip_bad=False, progress=None, layout=ONE_DATABASE):
     """Make OUT/PART_lmdb and OUT/PART_labels_lmdb for each part, statistics.json; returns a report.
 
     With `names` of classes there is labels.txt, and where all pictures get one size, the mean
@@ -231,8 +231,10 @@ def make(pairs, out, encoder, parts, names=(), skip_bad=False, progress=None):
     parts : {part: [Pair]}; the statistics of colors are those of the first one
     skip_bad : leave out pairs that cannot be stored, else they are an error, once all are named
     progress : wraps the iteration over a part's pairs: progress(pairs, part)
+    layout : the Layout of parts, by default two databases each
     """
-    files = [f"{part}_{what}" for part in parts for what in ("lmdb", "labels_lmdb")]
+    databases = [f"{part}_{what}" for part in parts for what in ("lmdb", "labels_lmdb")]
+    files = [name for database in databases for name in layout.names(database)]
     files += ["statistics.json"] + ["labels.txt"] * bool(names)
     files += ["mean.binaryproto"] * bool(encoder.encoder.size)
     places = {name: os.path.join(out, name) for name in files}
@@ -242,10 +244,9 @@ def make(pairs, out, encoder, parts, names=(), skip_bad=False, progress=None):
         for part, entries in parts.items():
             facts = _Facts(encoder.void)
             stored = encoder.encode_all(progress(entries, part) if progress else entries)
-            with (
-                LmdbWriter(into[f"{part}_lmdb"]) as of_pictures,
-                LmdbWriter(into[f"{part}_labels_lmdb"]) as of_labels,
-            ):
+            names_of = map(layout.names, (f"{part}_lmdb", f"{part}_labels_lmdb"))
+            paths = [[into[name] for name in own] for own in names_of]
+            with layout.writer(paths[0]) as of_pictures, layout.writer(paths[1]) as of_labels:
                 for number, (pair, made, problem) in enumerate(stored):
                     if problem is not None:
                         faults.add(_BAD, pair.picture, str(problem))

@@ -14,7 +14,7 @@ from ..annotated import annotated
 from ..dataset import read_names
 from ..image import decode
 from ..label_map import is_label_map, label_map_text, read_label_map
-from ..lmdb import LmdbWriter
+from ..shard_writer import ONE_DATABASE
 from ..statistics import Statistics
 from .annotation import boxes_of
 
@@ -61,7 +61,9 @@ def labels_of(collection, path=None):
     return shown, reading.text(path)
 
 
-def build(collection, out, encoder, parts, labels=None, skip_bad=False, progress=None):
+def build(
+    collection, out, encoder, parts, labels=None, skip_bad=False, progress=None, layout=ONE_DATABASE
+):
     """Make OUT/PART_lmdb and OUT/PART_name_size.txt for each part, labelmap.prototxt, statistics.
 
     All of them are made, or none. Returns a report, which OUT/statistics.json holds, too.
@@ -75,9 +77,12 @@ def build(collection, out, encoder, parts, labels=None, skip_bad=False, progress
     skip_bad : leave out what is wrong, else pictures that cannot be had, and boxes of classes that
         the labels lack, are an error, once all are named; boxes that are none are always left out
     progress : wraps the iteration over a part's entries: progress(entries, part)
+    layout : the Layout of parts, by default a database each
     """
     numbers, label_map = labels_of(collection, labels)
-    names = [f"{part}_{what}" for part in parts for what in ("lmdb", "name_size.txt")]
+    shards = {part: layout.names(f"{part}_lmdb") for part in parts}
+    names = [name for of_part in shards.values() for name in of_part]
+    names += [f"{part}_name_size.txt" for part in parts]
     places = {
         name: os.path.join(out, name) for name in (*names, "labelmap.prototxt", "statistics.json")
     }
@@ -87,7 +92,7 @@ def build(collection, out, encoder, parts, labels=None, skip_bad=False, progress
         for part, entries in parts.items():
             facts, sizes = _Facts(collection, numbers), []
             entries = progress(entries, part) if progress else entries
-            with LmdbWriter(files[f"{part}_lmdb"]) as database:
+            with layout.writer([files[name] for name in shards[part]]) as database:
                 for number, (entry, datum, pixels, size) in enumerate(
                     _sound(entries, encoder, faults)
                 ):
