@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ from .types import Array, ArrayLike, DType, Shape
 MAX_AXES = 32
 MAX_COUNT = 2**31 - 1
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+_MOST_VIEWS = 256  # of one memory: where many blobs use it in turn, and shapes come and go
 
 
 def _aligned_zeros(count: int, dtype: DType) -> Array:
@@ -27,26 +29,59 @@ def _aligned_zeros(count: int, dtype: DType) -> Array:
 class _Memory:
     """Flat memory that blobs share; it grows, zeroed, and never shrinks."""
 
-    __slots__ = ("dtype", "fill", "flat", "generation")
+    __slots__ = ("dtype", "fill", "flat", "seal", "views")
 
     def __init__(self, dtype: DType) -> None:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.flat: Array | None = None
+        self.views: dict[Shape, Array] = {}  # of `flat`: those that blobs hand out
         self.fill: Callable[[Array], object] | None = (
             None  # fills an array, at the first look at it
         )
-        self.generation = 0  # counts allocations, so that blobs notice a stale view
+        self.seal: object | None = None  # gone with the first look, see Blob.seal
 
     def view(self, shape: Shape) -> Array:
-        count = math.prod(shape)
-        if self.flat is None or self.flat.size < count:
-            self.flat = _aligned_zeros(count, self.dtype)
-            self.generation += 1
-        view = self.flat[:count].reshape(shape)
+        view = self.views.get(shape)
+        if view is None:
+            view = self._make_view(shape)
         if self.fill is not None:
             fill, self.fill = self.fill, None
             fill(view)
         return view
+
+    def _make_view(self, shape: Shape) -> Array:
+        count = math.prod(shape)
+        if self.flat is None or self.flat.size < count:
+            self.flat = _aligned_zeros(count, self.dtype)
+            self.views.clear()
+        if len(self.views) >= _MOST_VIEWS:
+            self.views.clear()
+        view = self.views[shape] = self.flat[:count].reshape(shape)
+        return view
+
+    def is_held(self) -> bool:
+        """Whether anybody but this holds an array of this memory, and could write to it."""
+        if self.flat is None:
+            return False
+        whole, views = self._references()
+        return whole > _ALONE or any(count > _HANDED_OUT for count in views)
+
+    def _references(self) -> tuple[int, list[int]]:
+        """How often the memory is referred to, but for by `views`, and each of these is."""
+        assert self.flat is not None
+        views = list(self.views.values())
+        whole = sys.getrefcount(self.flat.base) - len(views)
+        return whole, [sys.getrefcount(view) for view in views]
+
+
+def _references_if_alone() -> tuple[int, int]:
+    memory = _Memory(np.float32)
+    memory.view((1,))
+    whole, (view,) = memory._references()
+    return whole, view
+
+
+_ALONE, _HANDED_OUT = _references_if_alone()
 
 
 class Blob:
@@ -59,13 +94,12 @@ class Blob:
     is that blob's (rows, columns).
     """
 
+    reshapes = 0  # of all blobs there are: where it stays the same, no shape has changed
     places_in: Shape | None = None
 
     def __init__(self, shape: Iterable[int] = (0,), dtype: DType = np.float32) -> None:
         self._data = _Memory(dtype)
         self._diff = _Memory(dtype)
-        self._views: list[Array | None] = [None, None]
-        self._generations = [-1, -1]
         self._shape: Shape = ()
         self.reshape(*shape)
 
@@ -96,24 +130,31 @@ class Blob:
                 f"none negative, and at most {MAX_COUNT} values"
             )
         self._shape = shape
-        self._views = [None, None]
-
-    def _view(self, which: int, memory: _Memory) -> Array:
-        view = self._views[which]
-        if view is None or self._generations[which] != memory.generation:
-            view = self._views[which] = memory.view(self._shape)
-            self._generations[which] = memory.generation
-        return view
+        Blob.reshapes += 1
 
     @property
     def data(self) -> Array:
         """The values: a live array, not a copy."""
-        return self._view(0, self._data)
+        self._data.seal = None
+        return self._data.view(self._shape)
 
     @property
     def diff(self) -> Array:
         """The gradient of the loss at `data`: a live array, not a copy."""
-        return self._view(1, self._diff)
+        return self._diff.view(self._shape)
+
+    @property
+    def seal(self) -> object | None:
+        """A mark of the values as they are: nobody has changed them while it is the same.
+
+        It breaks when somebody looks at `data`, and there is none, but None, as long as somebody
+        holds an array of it, or of a part of it. So what is made of the values may be kept beside
+        the seal that they had then, see `Kept`.
+        """
+        memory = self._data
+        if memory.seal is None and memory.fill is None and not memory.is_held():
+            memory.seal = object()
+        return memory.seal
 
     @property
     def diff_allocated(self) -> bool:
@@ -135,15 +176,11 @@ class Blob:
 
     def share_data(self, other: Blob) -> None:
         """Use `other`'s memory for `data`; the counts must agree."""
-        if self._data is not other._data:
-            self._data = other._data
-            self._views[0] = None
+        self._data = other._data
 
     def share_diff(self, other: Blob) -> None:
         """Use `other`'s memory for `diff`; the counts must agree."""
-        if self._diff is not other._diff:
-            self._diff = other._diff
-            self._views[1] = None
+        self._diff = other._diff
 
     def shares_data_with(self, other: Blob) -> bool:
         """Whether both use one memory for `data`."""
@@ -176,3 +213,23 @@ class Blob:
 
     def __repr__(self) -> str:
         return f"Blob({self._shape}, {self.dtype})"
+
+
+class Kept:
+    """What was made of the values of blobs, kept until somebody may have changed these."""
+
+    def __init__(self) -> None:
+        self._seals: list[object] = [None]
+        self._made: Any = None
+
+    def get(self, blobs: Iterable[Blob], make: Callable[[], Any], use: object = None) -> Any:
+        """What `make()` makes of the values of `blobs`, for this `use`, or made before."""
+        blobs = tuple(blobs)
+        if self._made is None or self._seals != [use, *(blob.seal for blob in blobs)]:
+            self._seals, self._made = [None], None  # before what is new needs memory, too
+            made = make()
+            self._seals = [use, *(blob.seal for blob in blobs)]
+            if None in self._seals[1:]:
+                return made
+            self._made = made
+        return self._made

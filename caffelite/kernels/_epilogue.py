@@ -8,8 +8,11 @@ from ._vectors import INDEX, when
 from .epilogue import LEAKY
 
 
-def finish_rows(v, rows, epilogue):
+def finish_rows(v, rows, epilogue, by_lane=None):
     """`epilogue.stored` for lists of vectors; rows[r] are those of the r-th of the channels.
+
+    With `by_lane`, a mask for each row, each lane of the vectors rows[r] is a channel of its own:
+    the r-th of as many as a vector has lanes.
 
     `epilogue` is what `call_linked` makes of an Epilogue and the first row's channel: addresses of
     center, slope, offset and leak, whether there is a map, the activation, and low and high.
@@ -18,7 +21,9 @@ def finish_rows(v, rows, epilogue):
     center, slope, offset, leak = map(v.pointer, epilogue[:4])
     mapped, activation, low, high = epilogue[4:]
 
-    def splat(array, r):
+    def number(array, r):
+        if by_lane:
+            return v.masked_load(v.shift(array, r * v.lanes), by_lane[r])
         return v.splat(builder.load(v.shift(array, r)))
 
     def by_row(change):
@@ -35,7 +40,7 @@ def finish_rows(v, rows, epilogue):
         return changed
 
     def mapped_and_held(r):
-        numbers = [splat(array, r) for array in (center, slope, offset)]
+        numbers = [number(array, r) for array in (center, slope, offset)]
         least, most = v.splat(v.number_of(low)), v.splat(v.number_of(high))
 
         def change(x):
@@ -46,7 +51,7 @@ def finish_rows(v, rows, epilogue):
         return change
 
     def leaky(r):
-        factor = splat(leak, r)
+        factor = number(leak, r)
 
         def change(x):
             below = v.add(v.mul(x, factor), v.zero)  # no fma: -0 becomes 0, as in relu.py

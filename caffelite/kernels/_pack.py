@@ -7,6 +7,7 @@ import numpy as np
 from ._jit import kernel, prange
 from ._simd import copy, lanes
 from ._tiles import TILE_ROWS, transpose
+from ._workspace import aligned
 
 
 class WeightLayout(NamedTuple):
@@ -78,3 +79,10 @@ def pack_weights(w, layout, group, outputs, out):
     """Pack all tiles of weights at the start of `out`; a part that is alone does so itself."""
     for item in prange(group * -(-outputs // TILE_ROWS)):
         pack_tile(w, layout, outputs, np.int64(item), out, 0)
+
+
+def pack(w, plan, layout):
+    """All tiles of weights, packed, for a plan of `group` groups of `outputs` outputs."""
+    packed = aligned(w.dtype, w.size)
+    pack_weights(w.reshape(-1), layout, plan.group, plan.outputs, packed)
+    return packed

@@ -19,7 +19,8 @@ class Problem(NamedTuple):
     """y[n, m, o] = sum over c, k of w[m, c, k] x[n, c, o * stride + k * dilation - pad], in groups.
 
     `inputs` and `outputs` are channels of x and y in a group; from `size` on there is a number for
-    each spatial axis. `threads` is how many may be used.
+    each spatial axis. `threads` is how many may be used. Weights that are `kept` are packed once
+    for many products.
     """
 
     batch: int
@@ -35,6 +36,7 @@ class Problem(NamedTuple):
     itemsize: int
     threads: int
     vector_bytes: int = VECTOR_BYTES
+    kept: bool = False
 
     @property
     def lanes(self):

@@ -35,26 +35,41 @@ def tile(
     return call_linked("tile", "ii@@i@iii", arguments)
 
 
-@machine_code
-def _tile_code(v, rows, depth, a, b, b_step, c, c_step, columns, accumulate):
-    builder, width = v.builder, TILE_VECTORS
-    a, b, c = v.pointer(a), v.pointer(b), v.pointer(c)
-    with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
-        for height in heights:
-            k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
-            a_row = builder.gep(a, [builder.mul(k, ir.Constant(INDEX, height))])
-            b_row = builder.gep(b, [builder.mul(k, b_step)])
-            right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
-            new = []
-            for r in range(height):
-                left = v.splat(builder.load(v.shift(a_row, r)))
-                new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
-            _write_tile(v, close(new), c, c_step, columns, accumulate)
+@operation(_tile)
+def narrow_tile(
+    typing_context, rows, depth, a, a_at, b, b_at, b_step, c, c_at, c_step, columns, accumulate
+):
+    """A `tile` of one vector."""
+    arguments = (rows, depth, a, a_at, b, b_at, b_step, c, c_at, c_step, columns, accumulate)
+    return call_linked("narrow_tile", "ii@@i@iii", arguments)
 
 
-def _write_tile(v, sums, c, c_step, columns, accumulate):
-    """Store sums[r * TILE_VECTORS + j] to row r, vector j of c; add if `accumulate`."""
-    builder, width = v.builder, TILE_VECTORS
+def _tile_code(width):
+    def define(v, rows, depth, a, b, b_step, c, c_step, columns, accumulate):
+        builder = v.builder
+        a, b, c = v.pointer(a), v.pointer(b), v.pointer(c)
+        with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
+            for height in heights:
+                k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+                a_row = builder.gep(a, [builder.mul(k, ir.Constant(INDEX, height))])
+                b_row = builder.gep(b, [builder.mul(k, b_step)])
+                right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
+                new = []
+                for r in range(height):
+                    left = v.splat(builder.load(v.shift(a_row, r)))
+                    new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
+                _write_tile(v, close(new), c, c_step, columns, accumulate, width)
+
+    return define
+
+
+machine_code(_tile_code(TILE_VECTORS), "tile")
+machine_code(_tile_code(1), "narrow_tile")
+
+
+def _write_tile(v, sums, c, c_step, columns, accumulate, width=TILE_VECTORS):
+    """Store sums[r * width + j] to row r, vector j of c; add if `accumulate`."""
+    builder = v.builder
     rows = v.rows(c, c_step, len(sums) // width)
     whole = builder.icmp_signed("==", columns, ir.Constant(INDEX, width * v.lanes))
     add = builder.icmp_signed("!=", accumulate, ir.Constant(INDEX, 0))
@@ -224,6 +239,166 @@ for _segments in range(1, LINE_SEGMENTS + 1):
     machine_code(_line_tile_code(_segments), f"line_tile{_segments}")
 
 
+def _panel_tile(
+    width, rows, depth, a, a_at, b, b_at, epilogue, channel, c, c_at, c_step, columns
+):  # fmt: skip
+    panel = width * lane_count(b)
+    for r in range(rows):
+        for j in range(columns):
+            value = sum(a[a_at + k * rows + r] * b[b_at + k * panel + j] for k in range(depth))
+            c[c_at + r * c_step + j] = stored(value, epilogue, channel + r)
+
+
+@operation(_panel_tile)
+def panel_tile(
+    typing_context, width, rows, depth, a, a_at, b, b_at, epilogue, channel, c, c_at, c_step,
+    columns,
+):  # fmt: skip
+    """c[r, j] = sum over k of a[k, r] * b[k, j]: a `tile` of a panel, `width` vectors of columns.
+
+    `b` is packed: depth by width (at most TILE_VECTORS) vectors. Row r is stored as channel
+    `channel` + r of the epilogue says, the first `columns` columns of it.
+    """
+    arguments = (
+        width, rows, depth, a, a_at, b, b_at, epilogue, channel, c, c_at, c_step, columns,
+    )  # fmt: skip
+    return call_linked("panel_tile", "iii@@E@ii", arguments, range(1, TILE_VECTORS + 1))
+
+
+def _panel_tile_code(width):
+    def define(v, rows, depth, a, b, epilogue, c, c_step, columns):
+        builder = v.builder
+        a, b, c = v.pointer(a), v.pointer(b), v.pointer(c)
+        with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
+            for height in heights:
+                k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+                a_row = builder.gep(a, [builder.mul(k, ir.Constant(INDEX, height))])
+                b_row = builder.gep(b, [builder.mul(k, ir.Constant(INDEX, width * v.lanes))])
+                right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
+                new = []
+                for r in range(height):
+                    left = v.splat(builder.load(v.shift(a_row, r)))
+                    new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
+                sums = close(new)
+                by_row = [sums[i : i + width] for i in range(0, len(sums), width)]
+                sums = finish_rows(v, by_row, epilogue)
+                _write_tile(v, sums, c, c_step, columns, ir.Constant(INDEX, 0), width)
+
+    return define
+
+
+for _width in range(1, TILE_VECTORS + 1):
+    machine_code(_panel_tile_code(_width), f"panel_tile{_width}")
+
+
+TURNED_STEPS = 1, 2
+"""Steps from one pixel to the next that `turned_tile` knows."""
+
+
+def _turned_tile(
+    step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, c, c_at, c_step, columns
+):  # fmt: skip
+    panel = TILE_VECTORS * lane_count(b)
+    for r in range(rows):
+        for j in range(columns):
+            pixel = x_at + r * step
+            value = sum(x[pixel + k * x_step] * b[b_at + k * panel + j] for k in range(depth))
+            c[c_at + j * c_step + r] = stored(value, epilogue, channel + j)
+
+
+@operation(_turned_tile)
+def turned_tile(
+    typing_context, step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel,
+    c, c_at, c_step, columns,
+):  # fmt: skip
+    """c[j, r] = sum over k of x[k, r] * b[k, j]: a `panel_tile` whose lanes are channels.
+
+    Up to TILE_ROWS pixels r of x lie `step` apart, rows k of it `x_step`. Of `columns` channels j,
+    the first is channel `channel` of the epilogue.
+    """
+    arguments = (
+        step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, c, c_at, c_step, columns,
+    )  # fmt: skip
+    return call_linked("turned_tile", "iii@i@E@ii", arguments, TURNED_STEPS)
+
+
+def _turned_tile_code(step):
+    def define(v, rows, depth, x, x_step, b, epilogue, c, c_step, columns):
+        builder, width = v.builder, TILE_VECTORS
+        x, b, c = v.pointer(x), v.pointer(b), v.pointer(c)
+        firsts = [ir.Constant(INDEX, j * v.lanes) for j in range(width)]
+        masks = [v.first(builder.sub(columns, first)) for first in firsts]
+        with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
+            for height in heights:
+                k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+                x_row = builder.gep(x, [builder.mul(k, x_step)])
+                b_row = builder.gep(b, [builder.mul(k, ir.Constant(INDEX, width * v.lanes))])
+                right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
+                new = []
+                for r in range(height):
+                    left = v.splat(builder.load(v.shift(x_row, r * step)))
+                    new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
+                sums = close(new)
+                by_vector = [sums[j::width] for j in range(width)]
+                sums = finish_rows(v, by_vector, epilogue, masks)
+                some = v.first(ir.Constant(INDEX, height))
+                for j, first in enumerate(firsts):
+                    square = sums[j * height : (j + 1) * height]
+                    square = transposed(v, square + [v.zero] * (v.lanes - height))
+                    for lane, value in enumerate(square):
+                        at = builder.add(first, ir.Constant(INDEX, lane))
+                        with builder.if_then(builder.icmp_signed("<", at, columns)):
+                            v.masked_store(value, builder.gep(c, [builder.mul(at, c_step)]), some)
+
+    return define
+
+
+for _step in TURNED_STEPS:
+    machine_code(_turned_tile_code(_step), f"turned_tile{_step}")
+
+
+def _copy_panel(width, rows, x, x_at, x_step, c, c_at, c_step, columns):
+    for r in range(rows):
+        for j in range(columns):
+            c[c_at + r * c_step + j] = x[x_at + r * x_step + j]
+
+
+@operation(_copy_panel)
+def copy_panel(typing_context, width, rows, x, x_at, x_step, c, c_at, c_step, columns):
+    """c[r, j] = x[r, j] for so many rows and columns, at most `width` (to TILE_VECTORS) vectors."""
+    arguments = (width, rows, x, x_at, x_step, c, c_at, c_step, columns)
+    return call_linked("copy_panel", "ii@i@ii", arguments, range(1, TILE_VECTORS + 1))
+
+
+def _copy_panel_code(width):
+    def define(v, rows, x, x_step, c, c_step, columns):
+        builder = v.builder
+        x, c = v.pointer(x), v.pointer(c)
+        masks = [
+            v.first(builder.sub(columns, ir.Constant(INDEX, j * v.lanes))) for j in range(width)
+        ]
+        whole = builder.icmp_signed("==", columns, ir.Constant(INDEX, width * v.lanes))
+        with builder.if_else(whole) as (full, part):
+            for branch in (full, part):
+                with branch:
+                    r, _, close = count_up(builder, rows, [])
+                    source = builder.gep(x, [builder.mul(r, x_step)])
+                    target = builder.gep(c, [builder.mul(r, c_step)])
+                    for j in range(width):
+                        at, to = (v.shift(row, j * v.lanes) for row in (source, target))
+                        if branch is full:
+                            v.store(v.load(at), to)
+                        else:
+                            v.masked_store(v.masked_load(at, masks[j]), to, masks[j])
+                    close([])
+
+    return define
+
+
+for _width in range(1, TILE_VECTORS + 1):
+    machine_code(_copy_panel_code(_width), f"copy_panel{_width}")
+
+
 PIXEL_ROWS = 9 if REGISTERS == 32 else 6
 """Most rows of `pixel_tile`: each needs an address register, too."""
 
@@ -278,6 +453,22 @@ def _pixel_tile_code(v, rows, depth, x, pixels, offsets, b, c, c_step):
                     v.store(builder.fadd(v.load(at), sums[i * width + j]), at)
 
 
+def transposed(v, rows):
+    """As many vectors as one has lanes, lane i of row j and lane j of row i exchanged."""
+    rows, half = list(rows), v.lanes // 2
+    while half:
+        # swap the off-diagonal blocks of size `half` in every pair of rows `half` apart
+        lanes = [(lane, lane & half) for lane in range(v.lanes)]
+        upper = [v.lanes + lane - half if low else lane for lane, low in lanes]
+        lower = [v.lanes + lane if low else lane + half for lane, low in lanes]
+        for i in range(v.lanes):
+            if not i & half:
+                pair = rows[i], rows[i + half]
+                rows[i], rows[i + half] = v.shuffle(*pair, upper), v.shuffle(*pair, lower)
+        half //= 2
+    return rows
+
+
 def _transpose(a, a_at, a_step, c, c_at, c_step):
     for i in range(lane_count(a)):
         for j in range(lane_count(a)):
@@ -292,17 +483,6 @@ def transpose(typing_context, a, a_at, a_step, c, c_at, c_step):
 
 @machine_code
 def _transpose_code(v, a, a_step, c, c_step):
-    rows = [v.load(row) for row in v.rows(v.pointer(a), a_step, v.lanes)]
-    half = v.lanes // 2
-    while half:
-        # swap the off-diagonal blocks of size `half` in every pair of rows `half` apart
-        lanes = [(lane, lane & half) for lane in range(v.lanes)]
-        upper = [v.lanes + lane - half if low else lane for lane, low in lanes]
-        lower = [v.lanes + lane if low else lane + half for lane, low in lanes]
-        for i in range(v.lanes):
-            if not i & half:
-                pair = rows[i], rows[i + half]
-                rows[i], rows[i + half] = v.shuffle(*pair, upper), v.shuffle(*pair, lower)
-        half //= 2
+    rows = transposed(v, [v.load(row) for row in v.rows(v.pointer(a), a_step, v.lanes)])
     for value, row in zip(rows, v.rows(v.pointer(c), c_step, v.lanes), strict=True):
         v.store(value, row)

@@ -17,11 +17,16 @@ def workspace(dtype, size):
     key = np.dtype(dtype).char
     if key not in blocks or blocks[key].size < size:
         blocks.pop(key, None)
-        itemsize = np.dtype(dtype).itemsize
-        raw = np.empty(size * itemsize + _ALIGN, np.uint8)
-        start = -raw.ctypes.data % _ALIGN
-        blocks[key] = raw[start : start + size * itemsize].view(dtype)
+        blocks[key] = aligned(dtype, size)
     return blocks[key]
+
+
+def aligned(dtype, size):
+    """A new 1-D array with arbitrary contents that starts at a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    raw = np.empty(size * itemsize + _ALIGN, np.uint8)
+    start = -raw.ctypes.data % _ALIGN
+    return raw[start : start + size * itemsize].view(dtype)
 
 
 def add_by_parts(add, dw, parts, size):

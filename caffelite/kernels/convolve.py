@@ -15,14 +15,19 @@ from . import (
     im2col_scatter,
     im2col_weight,
     phases,
+    pointwise,
     spread,
+    turned,
     winograd,
     winograd_weight,
 )
+from ._pack import pack
 from .epilogue import Epilogue
 from .plan import plan_convolution
 
-_MULTIPLY = {module.Plan: module for module in (winograd, direct, im2col_multiply)}
+_MULTIPLY = {
+    module.Plan: module for module in (winograd, turned, pointwise, direct, im2col_multiply)
+}
 _SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread)}
 _ADD_GRADIENT = {module.Plan: module for module in (winograd_weight, direct_weight, im2col_weight)}
 
@@ -36,6 +41,17 @@ def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
     plan = plan_convolution(x.shape, w.shape, y.shape, stride, pad, dilation, group, x.itemsize)
     multiply = _MULTIPLY[type(plan.forward)].multiply
     multiply(x, w, y, plan.forward, plan.forward_weights, epilogue)
+
+
+def packing(plan):
+    """Which function packs weights for the `kept` plan of a convolution: f(w, plan, layout)."""
+    return getattr(_MULTIPLY[type(plan.forward)], "pack", pack)
+
+
+def forward_packed(x, packed, y, plan, epilogue):
+    """`forward` by weights that `packing(plan)` has packed, whatever the batch then."""
+    multiply = _MULTIPLY[type(plan.forward)].multiply_packed
+    multiply(x, packed, y, plan.forward, plan.forward_weights, epilogue)
 
 
 def backward_input(w, dy, dx, stride, pad, dilation, group=1):

@@ -90,14 +90,26 @@ def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
     x, w, y = x.reshape(-1), w.reshape(-1), y.reshape(-1)
+    packed, work = work[: plan.packed], work[plan.packed :]
     if plan.packed and plan.parts > 1:
-        pack_weights.on(plan.parts)(w, weights, plan.group, plan.outputs, work)
-    _multiply.on(plan.parts)(x, w, y, plan, weights, epilogue, work)
+        pack_weights.on(plan.parts)(w, weights, plan.group, plan.outputs, packed)
+    _multiply.on(plan.parts)(x, w, y, plan, weights, epilogue, packed, work)
+
+
+def multiply_packed(x, packed, y, plan, weights, epilogue):
+    """`multiply` by weights that `pack` has packed."""
+    work = workspace(x.dtype, plan.parts * plan.size)
+    x, y = x.reshape(-1), y.reshape(-1)
+    _multiply.on(plan.parts)(x, packed[:0], y, plan, weights, epilogue, packed, work)
 
 
 @kernel
-def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
-    """The `part`-th share of the tiles of outputs of all (images, group, lines) bands of y."""
+def _multiply_part(x, w, y, plan, weights, epilogue, packed, work, part):
+    """The `part`-th share of the tiles of outputs of all (images, group, lines) bands of y.
+
+    Weights are packed already where there is but one part and `w` is empty, or where `packed` has
+    room for them and there are more.
+    """
     inputs, outputs, group = plan.inputs, plan.outputs, plan.group
     height, width, images, lines = plan.height, plan.width, plan.images, plan.lines
     layout, offsets, vectors = plan.layout, plan.offsets, plan.vectors
@@ -106,12 +118,12 @@ def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
     begin = part * plan.items * tiles // plan.parts
     end = (part + 1) * plan.items * tiles // plan.parts
     x_plane = layout[0] * layout[1]
-    staging_at = plan.packed + part * plan.size
+    staging_at = part * plan.size
     band_at = staging_at + (TILE_ROWS + 1) * panel
-    own_at = plan.packed + (part + 1) * plan.size - TILE_ROWS * depth
-    if plan.packed and plan.parts == 1:
+    own_at = (part + 1) * plan.size - TILE_ROWS * depth
+    if packed.size and w.size and plan.parts == 1:
         for item in range(group * tiles):
-            pack_tile(w, weights, outputs, item, work, 0)
+            pack_tile(w, weights, outputs, item, packed, 0)
     for item in range(begin // tiles, -(-end // tiles)):
         g, line = item // bands % group, item % bands * lines
         n0 = item // (bands * group) * images
@@ -125,23 +137,23 @@ def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
         for t in range(max(begin - item * tiles, 0), min(end - item * tiles, tiles)):
             first, last = t * outputs // tiles, (t + 1) * outputs // tiles
             rows = last - first
-            a_at = (g * outputs + first) * depth
-            if plan.packed == 0:
+            a, a_at = packed, (g * outputs + first) * depth
+            if packed.size == 0:
                 pack_tile(w, weights, outputs, g * tiles + t, work, own_at - a_at)
-                a_at = own_at
+                a, a_at = work, own_at
             target = ((n0 * group + g) * outputs + first) * pixels + line * width
             for p in range(0, count, panel):
                 table_at = p // panel * (TILE_VECTORS * 2 * plan.segments)
                 columns = min(panel, count - p)
                 if images == 1:
                     line_tile(
-                        plan.segments, rows, depth, work, a_at, work, band_at, offsets, 0,
+                        plan.segments, rows, depth, a, a_at, work, band_at, offsets, 0,
                         vectors, table_at, epilogue, g * outputs + first,
                         y, target + p, pixels, columns,
                     )  # fmt: skip
                     continue
                 line_tile(
-                    plan.segments, rows, depth, work, a_at, work, band_at, offsets, 0,
+                    plan.segments, rows, depth, a, a_at, work, band_at, offsets, 0,
                     vectors, table_at, epilogue, g * outputs + first,
                     work, staging_at, panel, columns,
                 )  # fmt: skip
@@ -157,6 +169,6 @@ def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
 
 
 @kernel(parallel=True, part=_multiply_part)
-def _multiply(x, w, y, plan, weights, epilogue, work):
+def _multiply(x, w, y, plan, weights, epilogue, packed, work):
     for part in prange(plan.parts):
-        _multiply_part(x, w, y, plan, weights, epilogue, work, np.int64(part))
+        _multiply_part(x, w, y, plan, weights, epilogue, packed, work, np.int64(part))

@@ -47,7 +47,7 @@ class Epilogue(NamedTuple):
         def by_channel(value):
             if np.ndim(value) == 0:
                 return np.full(channels, value, dtype)
-            return np.ascontiguousarray(value, dtype).reshape(-1)
+            return np.array(value, dtype).reshape(-1)  # a copy: see `Kept`
 
         absent, numbers = np.empty(0, dtype), []
         is_linear = activation != NONE or not (center is slope is offset is None)

@@ -176,7 +176,7 @@ def pack_columns(b, b_at, b_rs, b_cs, k, n, out, out_at, out_step):
 
 
 @kernel
-def multiply_packed(
+def multiply_tiles(
     m, tile0, tile1, n, depth, a, a_at, a_depth, k0, b, b_at, b_step, c, c_at, c_step, accumulate
 ):
     """C (+)= A B over k0 <= k < k0 + depth, for tiles tile0..tile1 of A's m rows.
@@ -232,11 +232,11 @@ def gemm_rectangle(a, b, c, product, rows, columns, work, work_at):
                 pack_rows(a, a_at + i * a_rs + k0 * a_cs, a_rs, a_cs, block, depth, work, a_packed)
                 tiles, target = -(-block // TILE_ROWS), c_at + i * c_step + j
                 add = accumulate or k0 > 0
-                multiply_packed(
+                multiply_tiles(
                     block, 0, tiles, whole, depth, work, a_packed, depth, 0,
                     b, b_at + k0 * b_rs + j, b_rs, c, target, c_step, add,
                 )  # fmt: skip
-                multiply_packed(
+                multiply_tiles(
                     block, 0, tiles, width - whole, depth, work, a_packed, depth, 0,
                     work, b_packed, step, c, target + whole, c_step, add,
                 )  # fmt: skip

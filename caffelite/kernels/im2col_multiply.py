@@ -13,7 +13,7 @@ from ._pack import pack_tile, pack_weights
 from ._simd import add, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
-from .gemm import multiply_packed, spaced
+from .gemm import multiply_tiles, spaced
 from .im2col import IN, KERNEL, OUT, im2col_block
 
 DEPTH_BLOCK = 512
@@ -72,30 +72,44 @@ def plan(problem):
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * (plan.size + plan.staging))
-    offsets = np.empty((plan.parts, plan.geometry.shape[1]), np.int64)
-    x, w = x.reshape(-1), w.reshape(-1)
+    packed, w = work[: plan.packed], w.reshape(-1)
     if plan.parts > 1:
-        pack_weights.on(plan.parts)(w, weights, plan.group, plan.outputs, work)
-    _multiply.on(plan.parts)(x, w, y.reshape(-1), plan, weights, work, offsets)
+        pack_weights.on(plan.parts)(w, weights, plan.group, plan.outputs, packed)
+    _run(x, w, y, plan, weights, epilogue, packed, work[plan.packed :])
+
+
+def multiply_packed(x, packed, y, plan, weights, epilogue):
+    """`multiply` by weights that `pack` has packed."""
+    work = workspace(x.dtype, plan.parts * (plan.size + plan.staging))
+    _run(x, packed[:0], y, plan, weights, epilogue, packed, work)
+
+
+def _run(x, w, y, plan, weights, epilogue, packed, work):
+    offsets = np.empty((plan.parts, plan.geometry.shape[1]), np.int64)
+    flat = x.reshape(-1), w, y.reshape(-1)
+    _multiply.on(plan.parts)(*flat, plan, weights, packed, work, offsets)
     if epilogue.slope.size:
         by_channel = y.reshape(*y.shape[:2], -1)
         affine.forward(by_channel, epilogue, by_channel)
 
 
 @kernel
-def _multiply_part(x, w, y, plan, weights, work, offsets, part):
-    """The `part`-th share of (images, group, pixels) blocks of y; a part alone packs w, too."""
+def _multiply_part(x, w, y, plan, weights, packed, work, offsets, part):
+    """The `part`-th share of (images, group, pixels) blocks of y.
+
+    A part alone packs w, too, unless that is empty.
+    """
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     images, column_block, geometry = plan.images, plan.column_block, plan.geometry
     plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
     depth, tiles = inputs * geometry[KERNEL].prod(), -(-outputs // TILE_ROWS)
     step = spaced(column_block, lanes(x))
-    columns_at = plan.packed + part * (plan.size + plan.staging)
+    columns_at = part * (plan.size + plan.staging)
     staging_at = columns_at + plan.size
     per_image = -(-pixels // column_block)
-    if plan.parts == 1:
+    if plan.parts == 1 and w.size:
         for item in range(group * tiles):
-            pack_tile(w, weights, outputs, item, work, 0)
+            pack_tile(w, weights, outputs, item, packed, 0)
     for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
         g = item // per_image % group
         n0 = item // (per_image * group) * images
@@ -112,15 +126,15 @@ def _multiply_part(x, w, y, plan, weights, work, offsets, part):
                 )  # fmt: skip
             if images == 1:
                 target = (n0 * group + g) * outputs * pixels + p0
-                multiply_packed(
-                    outputs, 0, tiles, p1 - p0, k1 - k0, work, weights_at, depth, k0,
+                multiply_tiles(
+                    outputs, 0, tiles, p1 - p0, k1 - k0, packed, weights_at, depth, k0,
                     work, columns_at, step, y, target, pixels, k0 > 0,
                 )  # fmt: skip
             else:
                 for t in range(0, tiles, STAGED_TILES):
                     end = min(t + STAGED_TILES, tiles)
-                    multiply_packed(
-                        outputs, t, end, (n1 - n0) * pixels, k1 - k0, work, weights_at, depth, k0,
+                    multiply_tiles(
+                        outputs, t, end, (n1 - n0) * pixels, k1 - k0, packed, weights_at, depth, k0,
                         work, columns_at, step, work, staging_at, step, False,
                     )  # fmt: skip
                     m0, m1 = t * outputs // tiles, end * outputs // tiles
@@ -141,6 +155,6 @@ def copy_rows(rows, columns, a, a_at, a_step, c, c_at, c_step, accumulate):
 
 
 @kernel(parallel=True, part=_multiply_part)
-def _multiply(x, w, y, plan, weights, work, offsets):
+def _multiply(x, w, y, plan, weights, packed, work, offsets):
     for part in prange(plan.parts):
-        _multiply_part(x, w, y, plan, weights, work, offsets, np.int64(part))
+        _multiply_part(x, w, y, plan, weights, packed, work, offsets, np.int64(part))

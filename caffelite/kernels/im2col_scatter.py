@@ -8,7 +8,7 @@ from ._jit import kernel, prange
 from ._simd import clear, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
-from .gemm import FEW_TILES, multiply_packed, pack_rows, pack_tiles, spaced
+from .gemm import FEW_TILES, multiply_tiles, pack_rows, pack_tiles, spaced
 from .im2col import IN, KERNEL, OUT, col2im_block
 from .im2col_multiply import BLOCK_BYTES, DEPTH_BLOCK, copy_rows
 
@@ -130,7 +130,7 @@ def _scatter_part(w, dy, dx, plan, work, offsets, part):
                         to = dy_at + (n - n0) * pixels
                         copy_rows(m1 - m0, p1 - p0, dy, source, pixels, work, to, step, False)
                     if plan.packed:
-                        multiply_packed(
+                        multiply_tiles(
                             rows, t, end, (n1 - n0) * (p1 - p0), m1 - m0,
                             work, (g * inputs + c0) * window * outputs, outputs, m0,
                             work, dy_at, step, work, columns_at, step, m0 > 0,
@@ -142,7 +142,7 @@ def _scatter_part(w, dy, dx, plan, work, offsets, part):
                         first, depth = s * rows // tiles, m1 - m0
                         a_at, c_row = own_at - first * depth, first - t * rows // tiles
                         pack_tiles(w, w_at, inputs * window, rows, depth, s, e, work, a_at)
-                        multiply_packed(
+                        multiply_tiles(
                             rows, s, e, (n1 - n0) * (p1 - p0), depth, work, a_at, depth, 0,
                             work, dy_at, step, work, columns_at + c_row * step, step, m0 > 0,
                         )  # fmt: skip

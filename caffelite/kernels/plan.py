@@ -23,7 +23,9 @@ from . import (
     im2col_scatter,
     im2col_weight,
     phases,
+    pointwise,
     spread,
+    turned,
     winograd,
     winograd_weight,
 )
@@ -33,7 +35,7 @@ from ._problem import Problem
 from ._vectors import VECTOR_BYTES
 from .im2col import geometry_of
 
-WAYS = "winograd", "direct", "im2col"
+WAYS = "winograd", "turned", "pointwise", "direct", "im2col"
 FORCED = choices("CAFFELITE_CONVOLUTION", WAYS)
 """Ways to take wherever they can run; with None, shapes decide."""
 TRANSPOSED_PIXELS = 4
@@ -69,7 +71,7 @@ def _describe(plan):
 
 def plan_convolution(
     x_shape, w_shape, y_shape, stride, pad, dilation, group, itemsize,
-    threads=None, vector_bytes=VECTOR_BYTES,
+    threads=None, vector_bytes=VECTOR_BYTES, kept=False,
 ) -> ConvolutionPlan:  # fmt: skip
     """How y = conv(x, w) and its gradients are computed.
 
@@ -85,21 +87,24 @@ def plan_convolution(
         How many may be used; by default those that kernels have here.
     vector_bytes : int, optional
         Bytes of a vector register; by default this processor's.
+    kept : bool
+        Whether weights are packed once for many products, by `convolve.pack`.
     """
     if threads is None:
         threads = thread_count(math.inf)
     forced = None if FORCED is None else tuple(FORCED)
-    shapes = tuple(map(tuple, (x_shape, w_shape, y_shape, stride, pad, dilation)))
-    return _plan(shapes, group, itemsize, threads, vector_bytes, forced)
+    geometry = tuple(stride), tuple(pad), tuple(dilation)
+    return _plan(
+        x_shape, w_shape, y_shape, *geometry, group, itemsize, threads, vector_bytes, kept, forced
+    )
 
 
 @lru_cache(maxsize=1024)
-def _plan(shapes, group, itemsize, threads, vector_bytes, forced):
-    x, w, y, stride, pad, dilation = shapes
+def _plan(x, w, y, stride, pad, dilation, group, itemsize, threads, vector_bytes, kept, forced):
     geometry = geometry_of(x[2:], y[2:], w[2:], stride, pad, dilation)
     axes = map(tuple, geometry.tolist())
     outputs = w[0] // group
-    problem = Problem(x[0], w[1], outputs, group, *axes, itemsize, threads, vector_bytes)
+    problem = Problem(x[0], w[1], outputs, group, *axes, itemsize, threads, vector_bytes, kept)
     transposes = _transposing_pays(problem)
     return ConvolutionPlan(
         _multiply(problem, forced),
@@ -128,6 +133,11 @@ def _multiply(problem, forced):
     plane = problem.plane()
     if _takes_winograd(winograd, plane, forced):
         return winograd.plan(plane)
+    if _allows("turned", forced) and turned.fits(plane):
+        if forced is not None or turned.pays(plane):
+            return turned.plan(plane)
+    if _allows("pointwise", forced) and pointwise.fits(plane):
+        return pointwise.plan(plane)
     if _allows("direct", forced) and direct.fits(plane):
         planned = direct.plan(plane)
         if forced is not None or not _reads_weights_often(problem, planned):

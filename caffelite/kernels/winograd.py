@@ -13,9 +13,9 @@ import numpy as np
 
 from ._jit import kernel, prange
 from ._simd import clear, copy, lanes
-from ._tiles import TILE_ROWS, TILE_VECTORS, tile, transpose
+from ._tiles import TILE_ROWS, TILE_VECTORS, narrow_tile, tile, transpose
 from ._winograd_tiles import winograd_input, winograd_output, winograd_weight
-from ._workspace import workspace
+from ._workspace import aligned, workspace
 
 POINTS = 36
 FITTING = (3, 3), (1, 1), (1, 1)
@@ -23,7 +23,9 @@ FITTING = (3, 3), (1, 1), (1, 1)
 MIN_CHANNELS = 16
 """Fewer inputs or outputs than this do not pay for the transforms."""
 MIN_TILES = 48
-"""Nor do fewer tiles than this pay for transforming the weights."""
+"""Nor do fewer tiles than this pay for transforming the weights;"""
+MIN_TILES_KEPT = 12
+"""or than this, if they were transformed before, for reading four times as many."""
 
 
 def fits(plane):
@@ -35,7 +37,8 @@ def pays(plane):
     """Whether one that fits is large enough to gain."""
     wide = plane.itemsize == 4 and min(plane.out) >= 4
     wide = wide and min(plane.inputs, plane.outputs) >= MIN_CHANNELS
-    return wide and plane.batch * -(-plane.out[0] // 4) * -(-plane.out[1] // 4) >= MIN_TILES
+    tiles = plane.batch * -(-plane.out[0] // 4) * -(-plane.out[1] // 4)
+    return wide and tiles >= (MIN_TILES_KEPT if plane.kept else MIN_TILES)
 
 
 class Plan(NamedTuple):
@@ -53,6 +56,7 @@ class Plan(NamedTuple):
     across: int
     above: int  # pads
     left: int
+    panel: int  # tiles: TILE_VECTORS vectors of them, or a single one
     panels: int
     output_parts: int
     items: int
@@ -68,6 +72,8 @@ def plan(problem):
     batch, inputs, outputs, group, size, out = problem[:6]
     threads, panel = problem.usable_threads, TILE_VECTORS * problem.lanes
     down, across = -(-out[0] // 4), -(-out[1] // 4)
+    if batch * down * across <= problem.lanes:
+        panel = problem.lanes
     panels = -(-batch * down * across // panel)
     row_tiles = -(-outputs // TILE_ROWS)
     output_parts = 1
@@ -77,7 +83,7 @@ def plan(problem):
     own = POINTS * (inputs + 1 + TILE_ROWS) * panel + 16 * panel
     own += lines_size(panel, across, problem.lanes)
     return Plan(
-        batch, inputs, outputs, group, *size, *out, down, across, *problem.pad, panels,
+        batch, inputs, outputs, group, *size, *out, down, across, *problem.pad, panel, panels,
         output_parts, items, min(threads, items), POINTS * group * outputs * inputs, own,
     )  # fmt: skip
 
@@ -85,17 +91,32 @@ def plan(problem):
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
-    x, w = x.reshape(-1), w.reshape(-1)
+    x, w, y = x.reshape(-1), w.reshape(-1), y.reshape(-1)
+    packed, work = work[: plan.packed], work[plan.packed :]
     if plan.parts > 1:
-        _transform_all.on(plan.parts)(w, weights, plan, work)
-    _multiply.on(plan.parts)(x, w, y.reshape(-1), plan, weights, epilogue, work)
+        _transform_all.on(plan.parts)(w, weights, plan, packed, work)
+    _multiply.on(plan.parts)(x, w, y, plan, weights, epilogue, packed, work)
+
+
+def pack(w, plan, weights):
+    """All weights, transformed and packed; `weights` is their WeightLayout."""
+    packed, work = aligned(w.dtype, plan.packed), workspace(w.dtype, plan.parts * plan.size)
+    _transform_all(w.reshape(-1), weights, plan, packed, work)
+    return packed
+
+
+def multiply_packed(x, packed, y, plan, weights, epilogue):
+    """`multiply` by weights that `pack` has transformed."""
+    work = workspace(x.dtype, plan.parts * plan.size)
+    x, y = x.reshape(-1), y.reshape(-1)
+    _multiply.on(plan.parts)(x, packed[:0], y, plan, weights, epilogue, packed, work)
 
 
 @kernel
-def _transform_weights(w, layout, plan, item, out, kernels_at):
+def _transform_weights(w, layout, plan, item, out, work, kernels_at):
     """Transform and pack the weights of one tile of outputs: point, tile, input, output.
 
-    In out[kernels_at:], the 3 by 3 kernels of all outputs lie beside each other on the way.
+    In work[kernels_at:], the 3 by 3 kernels of all outputs lie beside each other on the way.
     """
     inputs, outputs, position_step = layout.inputs, plan.outputs, layout.position_step
     row_step = layout.output_step
@@ -109,26 +130,26 @@ def _transform_weights(w, layout, plan, item, out, kernels_at):
         source = layout.start + g * layout.group_step + first * row_step + c * layout.input_step
         low = min(source, source + 8 * position_step)
         if square >= max(TILE_ROWS, 9) and low + square * row_step + square <= len(w):
-            transpose(w, low, row_step, out, kernels_at, step)
+            transpose(w, low, row_step, work, kernels_at, step)
         else:
             for k in range(9):
-                copy(rows, w, low + k, row_step, out, kernels_at + k * step, 1)
+                copy(rows, w, low + k, row_step, work, kernels_at + k * step, 1)
         # transposed weights have the last position first
         start = source - low
         for r in range(0, rows, square):
             winograd_weight(
-                rows - r, out, kernels_at + start * step + r, position_step * step,
+                rows - r, work, kernels_at + start * step + r, position_step * step,
                 out, target + c * rows + r, plan.group * outputs * inputs,
             )  # fmt: skip
 
 
 @kernel(parallel=True)
-def _transform_all(w, weights, plan, work):
+def _transform_all(w, weights, plan, packed, work):
     tiles = plan.group * -(-plan.outputs // TILE_ROWS)
     for part in prange(plan.parts):
-        own = plan.packed + np.int64(part) * plan.size
+        own = np.int64(part) * plan.size
         for item in range(part * tiles // plan.parts, (part + 1) * tiles // plan.parts):
-            _transform_weights(w, weights, plan, np.int64(item), work, own)
+            _transform_weights(w, weights, plan, np.int64(item), packed, work, own)
 
 
 def lines_size(tiles, across, per_vector):
@@ -176,25 +197,25 @@ def _copy_lines(x, x_at, height, width, i0, lines, left, out, out_at, step):
 
 
 @kernel
-def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
+def _multiply_part(x, w, y, plan, weights, epilogue, packed, work, part):
     """The `part`-th share of (panel of tiles, group, outputs) blocks of y.
 
-    A part alone transforms the weights, too.
+    A part alone transforms the weights, too, unless `w` is empty.
     """
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     out_height, out_width, down, across = plan.out_height, plan.out_width, plan.down, plan.across
     output_parts, x_plane = plan.output_parts, plan.height * plan.width
     per_vector = lanes(x)
-    panel, count = TILE_VECTORS * per_vector, batch * down * across
+    panel, count = plan.panel, batch * down * across
     row_tiles = -(-outputs // TILE_ROWS)
-    lines_at = plan.packed + part * plan.size
+    lines_at = part * plan.size
     products_at = lines_at + 16 * panel
     input_at = products_at + POINTS * TILE_ROWS * panel
     input_step = (inputs + 1) * panel
     patches_at = input_at + POINTS * input_step
-    if plan.parts == 1:
+    if plan.parts == 1 and w.size:
         for item in range(group * row_tiles):
-            _transform_weights(w, weights, plan, item, work, plan.packed)
+            _transform_weights(w, weights, plan, item, packed, work, 0)
     for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
         output_part, g = item % output_parts, item // output_parts % group
         t0 = item // (output_parts * group) * panel
@@ -208,11 +229,18 @@ def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
         for m in range(first_tile, (output_part + 1) * row_tiles // output_parts):
             m0, m1 = m * outputs // row_tiles, (m + 1) * outputs // row_tiles
             for p in range(POINTS):
-                tile(
-                    m1 - m0, inputs, work, ((p * group + g) * outputs + m0) * inputs,
-                    work, input_at + p * input_step, panel,
-                    work, products_at + p * TILE_ROWS * panel, panel, panel, False,
-                )  # fmt: skip
+                weights_at = ((p * group + g) * outputs + m0) * inputs
+                source, target = input_at + p * input_step, products_at + p * TILE_ROWS * panel
+                if panel == per_vector:
+                    narrow_tile(
+                        m1 - m0, inputs, packed, weights_at, work, source, panel,
+                        work, target, panel, panel, False,
+                    )  # fmt: skip
+                else:
+                    tile(
+                        m1 - m0, inputs, packed, weights_at, work, source, panel,
+                        work, target, panel, panel, False,
+                    )  # fmt: skip
             for r in range(m1 - m0):
                 for v in range(0, t1 - t0, per_vector):
                     winograd_output(
@@ -234,6 +262,6 @@ def _multiply_part(x, w, y, plan, weights, epilogue, work, part):
 
 
 @kernel(parallel=True, part=_multiply_part)
-def _multiply(x, w, y, plan, weights, epilogue, work):
+def _multiply(x, w, y, plan, weights, epilogue, packed, work):
     for part in prange(plan.parts):
-        _multiply_part(x, w, y, plan, weights, epilogue, work, np.int64(part))
+        _multiply_part(x, w, y, plan, weights, epilogue, packed, work, np.int64(part))

@@ -21,6 +21,7 @@ class Node:
     loss_weights : how much each top counts in the loss of the net, mostly 0
     propagate_down : for each bottom, whether backward is to give its gradient
     reshaped_for, ran_for : shapes of all blobs, learnable ones too, at the last reshape and forward
+    checked_at : `Blob.reshapes` when both were found to be the shapes there are, or -1
     left_out : whether the last pass did without the layer, see `left_out.py`
     """
 
@@ -39,6 +40,7 @@ class Node:
         self.propagate_down = [False] * len(bottom_names)
         self.reshaped_for: list[Shape] | None = None
         self.ran_for: list[Shape] | None = None
+        self.checked_at = -1
         self.left_out = False
 
     # Before running
@@ -100,7 +102,9 @@ class Node:
 
     def prepare(self) -> None:
         """Before forward: reshape where a shape has changed, or always if the layer asks for it."""
-        if self.layer.always_reshape or self.reshaped_for != self._shapes():
+        if self.layer.always_reshape or (
+            self.checked_at != Blob.reshapes and self.reshaped_for != self._shapes()
+        ):
             self.refresh()
 
     def forward(self) -> None:
@@ -118,7 +122,10 @@ class Node:
 
     def mark_run(self) -> None:
         """Take note that forward ran: backward is for the shapes that blobs have now."""
-        self.ran_for = self._shapes()
+        if self.checked_at != Blob.reshapes:
+            self.ran_for = self._shapes()
+            same = self.ran_for == self.reshaped_for
+            self.checked_at = Blob.reshapes if same else -1
 
     def loss(self) -> float:
         """What the tops of this node add to the loss of the net."""
@@ -168,6 +175,7 @@ class Node:
         """Read and fill the blob `new` instead of `old`."""
         for blobs in (self.bottom_blobs, self.top_blobs):
             blobs[:] = [new if blob is old else blob for blob in blobs]
+        self.checked_at = -1
 
 
 def _loss_weights(layer: Layer, tops: int) -> list[float]:

@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from ...blob import Kept
 from ...kernels import bias
 from ...kernels.epilogue import Epilogue
 from ...kernels.plan import plan_convolution
 from .._by_channel import by_channel
+from ..base import TRAIN
 from ._sliding import Sliding
 
 
@@ -31,6 +33,7 @@ class Convolve(Sliding):
         self.set_geometry(bottom_shapes[0])
         self.group = self.find_group()
         self._add_blobs()
+        self._kept = Kept()
 
     def find_group(self):
         group, outputs = self.options.group, self.num_output
@@ -88,7 +91,9 @@ class Convolve(Sliding):
         return Epilogue.of(self.dtype, self.num_output, offset=offset, **activation)
 
     def forward(self, bottom, top):
-        self.forward_with(bottom, top, self.epilogue())
+        made = self.epilogue
+        epilogue = made() if self.phase == TRAIN else self._kept.get(self.blobs[1:], made)
+        self.forward_with(bottom, top, epilogue)
 
     def forward_with(self, bottom, top, epilogue):
         """Forward, with this instead of the layer's own epilogue."""

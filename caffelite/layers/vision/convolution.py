@@ -1,7 +1,9 @@
 import math
 
+from ...blob import Kept
 from ...kernels import convolve
-from ..base import register
+from ...kernels.plan import plan_convolution
+from ..base import TRAIN, register
 from ..rows import Rows
 from ._convolve import Convolve
 
@@ -35,11 +37,26 @@ class Convolution(Convolve):
         LeCun et al. 1989; with dilation: Yu, Koltun 2015, arXiv:1511.07122
     """
 
+    def setup(self, bottom_shapes):
+        super().setup(bottom_shapes)
+        self.packed = Kept()
+
     def weight_shape(self):
         return (self.num_output, self.channels // self.group, *self.kernel)
 
     def product(self, x, y, epilogue):
-        convolve.forward(x, self.weight.data, y, *self.geometry, epilogue)
+        if self.phase == TRAIN or y.size == 0:
+            convolve.forward(x, self.weight.data, y, *self.geometry, epilogue)
+            return
+        shapes = x.shape, self.weight.shape, y.shape
+        plan = plan_convolution(*shapes, *self.geometry, x.itemsize, kept=True)
+        pack = convolve.packing(plan)
+        packed = self.packed.get(
+            [self.weight],
+            lambda: pack(self.weight.data, plan.forward, plan.forward_weights),
+            use=pack,
+        )
+        convolve.forward_packed(x, packed, y, plan, epilogue)
 
     def weight_gradient(self, x, dy):
         convolve.backward_weight(x, dy, self.weight.diff, *self.geometry)

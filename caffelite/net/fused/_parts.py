@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...blob import Kept
 from ..step import FusedStep
 
 
@@ -68,6 +69,7 @@ class EpilogueStep(FusedStep):
     def __init__(self, parts, first):
         super().__init__(parts.taken, first)
         self.parts = parts
+        self._kept = Kept()
 
     def epilogue(self):
         """What the layer of the first node is to do with its sums."""
@@ -75,7 +77,12 @@ class EpilogueStep(FusedStep):
 
     def forward(self):
         node = self.nodes[0]
-        node.layer.forward_with(node.bottom_blobs, node.top_blobs, self.epilogue())
+        if node.needs_backward:
+            epilogue = self.epilogue()
+        else:
+            blobs = (blob for node in self.nodes for blob in node.layer.blobs)
+            epilogue = self._kept.get(blobs, self.epilogue)
+        node.layer.forward_with(node.bottom_blobs, node.top_blobs, epilogue)
 
     def backward(self):
         node = self.nodes[0]

@@ -1,0 +1,160 @@
+"""Convolution with 1 by 1 kernels, with any stride: a matrix product for each pixel.
+
+Pixels of all images are one long row of columns. A panel of them is packed, so that register tiles
+read it as it lies, and meets one tile of outputs after the other. Forward, and with transposed
+weights the gradient to the input; that to the weights is in `direct_weight`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._jit import kernel, prange
+from ._pack import pack_weights
+from ._simd import copy, lanes
+from ._tiles import TILE_ROWS, TILE_VECTORS, copy_panel, panel_tile
+from ._workspace import workspace
+
+FEW_PANELS = 8
+"""Panels for each thread below which threads share the outputs, too: each packs more panels then,
+but reads fewer weights."""
+ENOUGH_TILES = 4
+"""Tiles of outputs for each share of them, at least."""
+
+
+def fits(plane):
+    """Whether a problem, in the form of `Problem.plane`, is one that this way computes."""
+    return plane is not None and plane.kernel == (1, 1) and plane.pad == (0, 0)
+
+
+class Plan(NamedTuple):
+    """`row_parts` shares of the outputs, and `parts` / `row_parts` of the panels, one for each."""
+
+    batch: int
+    inputs: int
+    outputs: int
+    group: int
+    height: int  # of y
+    width: int
+    lines: int  # of x
+    columns: int
+    down: int  # strides
+    across: int
+    panels: int
+    row_parts: int
+    parts: int
+    packed: int  # elements for packed weights
+    size: int  # elements of work space for each part
+
+    way = "pointwise"
+
+
+def plan(problem):
+    """The panels for a problem of two axes that `fits`."""
+    panel = TILE_VECTORS * problem.lanes
+    panels = -(-problem.batch * problem.pixels // panel)
+    tiles = -(-problem.outputs // TILE_ROWS)
+    threads = min(problem.usable_threads, panels * problem.group * tiles)
+    row_parts = 1
+    if panels * problem.group < FEW_PANELS * threads:
+        few = range(1, threads + 1)
+        row_parts = max(
+            n for n in few if threads % n == 0 and (n == 1 or tiles >= ENOUGH_TILES * n)
+        )
+    size = (problem.inputs + TILE_ROWS) * panel
+    return Plan(
+        problem.batch, problem.inputs, problem.outputs, problem.group, *problem.out,
+        *problem.size, *problem.stride, panels, row_parts, threads, problem.weights, size,
+    )  # fmt: skip
+
+
+def multiply(x, w, y, plan, weights, epilogue):
+    """y = weights times x, and an epilogue; `weights` is the WeightLayout of w."""
+    work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
+    packed, work = work[: plan.packed], work[plan.packed :]
+    pack_weights.on(plan.parts)(w.reshape(-1), weights, plan.group, plan.outputs, packed)
+    _multiply.on(plan.parts)(x.reshape(-1), packed, y.reshape(-1), plan, epilogue, work)
+
+
+def multiply_packed(x, packed, y, plan, weights, epilogue):
+    """`multiply` by weights that `pack` has packed."""
+    work = workspace(x.dtype, plan.parts * plan.size)
+    _multiply.on(plan.parts)(x.reshape(-1), packed, y.reshape(-1), plan, epilogue, work)
+
+
+@kernel
+def _pack_panel(x, plan, g, first, count, width, out, out_at):
+    """Copy pixels first <= j < first + count, of all inputs: input by `width` columns."""
+    pixels, plane = plan.height * plan.width, plan.lines * plan.columns
+    dense, done = plan.down == 1 and plan.across == 1, 0
+    while done < count:
+        n, pixel = (first + done) // pixels, (first + done) % pixels
+        at, to = (n * plan.group + g) * plan.inputs * plane, out_at + done
+        if dense:
+            run = min(count - done, pixels - pixel)
+            vectors = 1 if run <= lanes(x) else TILE_VECTORS
+            copy_panel(vectors, plan.inputs, x, at + pixel, plane, out, to, width, run)
+        else:
+            i, j = pixel // plan.width, pixel % plan.width
+            run = min(count - done, plan.width - j)
+            at += i * plan.down * plan.columns + j * plan.across
+            for k in range(plan.inputs):
+                copy(run, x, at + k * plane, plan.across, out, to + k * width, 1)
+        done += run
+
+
+@kernel
+def _multiply_part(x, packed, y, plan, epilogue, work, part):
+    """The `part`-th share of the tiles of (share of outputs, group, panel)."""
+    inputs, outputs, group = plan.inputs, plan.outputs, plan.group
+    pixels, vector = plan.height * plan.width, lanes(x)
+    panel, columns = TILE_VECTORS * vector, plan.batch * pixels
+    tiles = -(-outputs // TILE_ROWS)
+    row_part, column_parts = part % plan.row_parts, plan.parts // plan.row_parts
+    t0 = row_part * tiles // plan.row_parts
+    t1 = (row_part + 1) * tiles // plan.row_parts
+    own = plan.panels * group * (t1 - t0)
+    begin = part // plan.row_parts * own // column_parts
+    end = (part // plan.row_parts + 1) * own // column_parts
+    staging_at = part * plan.size
+    panel_at = staging_at + TILE_ROWS * panel
+    index = begin
+    while index < end:
+        item = index // (t1 - t0)
+        g, first = item // plan.panels, item % plan.panels * panel
+        count = min(panel, columns - first)
+        vectors = 1 if count <= vector else TILE_VECTORS
+        width = vectors * vector
+        _pack_panel(x, plan, g, first, count, width, work, panel_at)
+        n, pixel = first // pixels, first % pixels
+        inside = pixel + count <= pixels
+        until = min(end, (item + 1) * (t1 - t0))
+        for t in range(t0 + index - item * (t1 - t0), t0 + until - item * (t1 - t0)):
+            row, rows = t * outputs // tiles, (t + 1) * outputs // tiles - t * outputs // tiles
+            channel = g * outputs + row
+            if inside:
+                panel_tile(
+                    vectors, rows, inputs, packed, channel * inputs, work, panel_at,
+                    epilogue, channel,
+                    y, (n * group * outputs + channel) * pixels + pixel, pixels, count,
+                )  # fmt: skip
+                continue
+            panel_tile(
+                vectors, rows, inputs, packed, channel * inputs, work, panel_at,
+                epilogue, channel, work, staging_at, panel, count,
+            )  # fmt: skip
+            done = 0
+            while done < count:
+                image, at = (first + done) // pixels, (first + done) % pixels
+                run = min(count - done, pixels - at)
+                for r in range(rows):
+                    to = (image * group * outputs + channel + r) * pixels + at
+                    copy(run, work, staging_at + r * panel + done, 1, y, to, 1)
+                done += run
+        index = until
+
+
+@kernel(parallel=True, part=_multiply_part)
+def _multiply(x, packed, y, plan, epilogue, work):
+    for part in prange(plan.parts):
+        _multiply_part(x, packed, y, plan, epilogue, work, np.int64(part))

@@ -1,0 +1,130 @@
+"""Convolution with 1 by 1 kernels where lanes of vectors are outputs, and pixels are rows.
+
+Register tiles read pixels where they lie, any number of them, and meet weights whose outputs lie
+beside each other; they store what they hold turned. Elsewhere lanes are pixels, and those of a
+map whose size is not in whole vectors stay unused. Weights take long to pack for this, so they are
+to be kept.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._jit import kernel, prange
+from ._tiles import TILE_ROWS, TILE_VECTORS, TURNED_STEPS, turned_tile
+from ._vectors import VECTOR_BYTES
+from ._workspace import aligned
+
+MIN_ROWS = 12
+"""Rows of register tiles, at least: with fewer, much of the lines of x around pixels is not used."""
+WASTE = 0.15
+"""Share of lanes without an output up to which this is faster."""
+MIN_DEPTH = 96
+"""Fewer inputs than this do not pay for turning the sums."""
+BLOCK_BYTES = 3 << 17
+"""Aim for the size of a block of pixels that meets all weights: it should stay in an L2 cache."""
+SMALL_INPUT = 3 << 19
+"""Bytes of x up to which each panel of weights meets all of it, and is read but once."""
+
+
+def fits(plane):
+    """Whether a problem, in the form of `Problem.plane`, is one that this way computes."""
+    if plane is None or not plane.kept or TILE_ROWS < MIN_ROWS:
+        return False
+    small = plane.kernel == (1, 1) and plane.pad == (0, 0)
+    return small and plane.stride[1] in TURNED_STEPS
+
+
+def pays(plane):
+    """Whether one that fits gains."""
+    panel = TILE_VECTORS * plane.lanes
+    outputs = -(-plane.outputs // panel) * panel
+    return plane.inputs >= MIN_DEPTH and 1 - plane.outputs / outputs < WASTE
+
+
+class Plan(NamedTuple):
+    """`parts` threads share the tiles of pixels; a block of tiles meets all panels of outputs."""
+
+    inputs: int
+    outputs: int
+    group: int
+    tiles: int  # of pixels: `across` in a line
+    across: int
+    block: int
+    panels: int
+    parts: int
+    lines: int  # of an image of y
+    width: int
+    plane: int  # of x
+    line_step: int
+    step: int
+
+    way = "turned"
+
+
+def plan(problem):
+    """The blocks for a problem of two axes that `fits`."""
+    batch, inputs, outputs, group, size, out = problem[:6]
+    if problem.stride == (1, 1):
+        # pixels without neighbours, in one line
+        size, out = ((1, problem.pixels),) * 2
+    across = -(-out[1] // TILE_ROWS)
+    tiles = batch * out[0] * across
+    panels = -(-outputs // (TILE_VECTORS * problem.lanes))
+    block = tiles
+    if batch * inputs * problem.pixels * problem.itemsize > SMALL_INPUT:
+        block = max(1, BLOCK_BYTES // (inputs * TILE_ROWS * problem.itemsize))
+    return Plan(
+        inputs, outputs, group, tiles, across, block, panels,
+        min(problem.usable_threads, tiles * group * panels), *out,
+        size[0] * size[1], size[1] * problem.stride[0], problem.stride[1],
+    )  # fmt: skip
+
+
+def pack(w, plan, layout):
+    """Weights by group, panel of outputs, input, output; outputs that are none weigh 0."""
+    panel = TILE_VECTORS * VECTOR_BYTES // w.itemsize
+    packed = aligned(w.dtype, plan.group * plan.panels * plan.inputs * panel)
+    whole = packed.reshape(plan.group, plan.panels, plan.inputs, panel)
+    for panels, rows in zip(whole, w.reshape(plan.group, plan.outputs, -1), strict=True):
+        for at, each in zip(range(0, plan.outputs, panel), panels, strict=True):
+            some = rows[at : at + panel].T
+            each[:, : some.shape[1]] = some
+            each[:, some.shape[1] :] = 0
+    return packed
+
+
+def multiply_packed(x, packed, y, plan, weights, epilogue):
+    """y = weights, which `pack` has packed, times x, and an epilogue."""
+    _multiply.on(plan.parts)(x.reshape(-1), packed, y.reshape(-1), plan, epilogue)
+
+
+@kernel
+def _multiply_part(x, packed, y, plan, epilogue, part):
+    """The `part`-th share of the tiles of (block of tiles, group, panel)."""
+    inputs, outputs, group, panels = plan.inputs, plan.outputs, plan.group, plan.panels
+    pixels, panel = plan.lines * plan.width, len(packed) // (group * panels * inputs)
+    whole = plan.block * group * panels
+    count = plan.tiles * group * panels
+    for index in range(part * count // plan.parts, (part + 1) * count // plan.parts):
+        block, rest = index // whole * plan.block, index % whole
+        tiles = min(plan.block, plan.tiles - block)  # of this block
+        tile, p, g = block + rest % tiles, rest // tiles % panels, rest // (tiles * panels)
+        line, t = tile // plan.across, tile % plan.across
+        n, i = line // plan.lines, line % plan.lines
+        first = t * plan.width // plan.across
+        rows = (t + 1) * plan.width // plan.across - first
+        channel = g * outputs + p * panel
+        turned_tile(
+            plan.step, rows, inputs,
+            x, (n * group + g) * inputs * plan.plane + i * plan.line_step + first * plan.step,
+            plan.plane, packed, (g * panels + p) * inputs * panel, epilogue, channel,
+            y, (n * group * outputs + channel) * pixels + i * plan.width + first, pixels,
+            min(panel, outputs - p * panel),
+        )  # fmt: skip
+
+
+@kernel(parallel=True, part=_multiply_part)
+def _multiply(x, packed, y, plan, epilogue):
+    for part in prange(plan.parts):
+        _multiply_part(x, packed, y, plan, epilogue, np.int64(part))
