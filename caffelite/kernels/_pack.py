@@ -81,7 +81,7 @@ def pack_weights(w, layout, group, outputs, out):
         pack_tile(w, layout, outputs, np.int64(item), out, 0)
 
 
-def pack(w, plan, layout):
+def pack_tiles(w, plan, layout):
     """All tiles of weights, packed, for a plan of `group` groups of `outputs` outputs."""
     packed = aligned(w.dtype, w.size)
     pack_weights(w.reshape(-1), layout, plan.group, plan.outputs, packed)

@@ -21,13 +21,14 @@ from . import (
     winograd,
     winograd_weight,
 )
-from ._pack import pack
+from ._pack import pack_tiles
 from .epilogue import Epilogue
 from .plan import plan_convolution
 
 _MULTIPLY = {
     module.Plan: module for module in (winograd, turned, pointwise, direct, im2col_multiply)
 }
+_PACK = {module.Plan: module.pack for module in (winograd, turned)}  # others: pack_tiles
 _SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread)}
 _ADD_GRADIENT = {module.Plan: module for module in (winograd_weight, direct_weight, im2col_weight)}
 
@@ -43,15 +44,19 @@ def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
     multiply(x, w, y, plan.forward, plan.forward_weights, epilogue)
 
 
-def packing(plan):
-    """Which function packs weights for the `kept` plan of a convolution: f(w, plan, layout)."""
-    return getattr(_MULTIPLY[type(plan.forward)], "pack", pack)
+def forward_kept(x, w_shape, y, stride, pad, dilation, group, epilogue, keep):
+    """`forward` by weights of shape `w_shape` that are packed once for many calls.
 
-
-def forward_packed(x, packed, y, plan, epilogue):
-    """`forward` by weights that `packing(plan)` has packed, whatever the batch then."""
-    multiply = _MULTIPLY[type(plan.forward)].multiply_packed
-    multiply(x, packed, y, plan.forward, plan.forward_weights, epilogue)
+    keep(pack, use) gives what pack(w) makes of the weights, now or before for the same `use`.
+    """
+    if y.size == 0:
+        return
+    geometry = stride, pad, dilation, group
+    plan = plan_convolution(x.shape, w_shape, y.shape, *geometry, x.itemsize, kept=True)
+    blocks, layout = plan.forward, plan.forward_weights
+    pack = _PACK.get(type(blocks), pack_tiles)
+    packed = keep(lambda w: pack(w, blocks, layout), pack)
+    _MULTIPLY[type(blocks)].multiply_packed(x, packed, y, blocks, layout, epilogue)
 
 
 def backward_input(w, dy, dx, stride, pad, dilation, group=1):

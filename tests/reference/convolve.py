@@ -28,6 +28,11 @@ def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
         y[...] = apply(y, epilogue)
 
 
+def forward_kept(x, w_shape, y, stride, pad, dilation, group, epilogue, keep):
+    w = keep(lambda w: w, "as they are").reshape(w_shape)
+    forward(x, w, y, stride, pad, dilation, group, epilogue)
+
+
 def backward_input(w, dy, dx, stride, pad, dilation, group=1):
     big = padded(np.zeros_like(dx), pad, 2)
     for window, filters, at in _positions(big, w, dy, stride, dilation, group):

@@ -2,7 +2,6 @@ import math
 
 from ...blob import Kept
 from ...kernels import convolve
-from ...kernels.plan import plan_convolution
 from ..base import TRAIN, register
 from ..rows import Rows
 from ._convolve import Convolve
@@ -45,18 +44,14 @@ class Convolution(Convolve):
         return (self.num_output, self.channels // self.group, *self.kernel)
 
     def product(self, x, y, epilogue):
-        if self.phase == TRAIN or y.size == 0:
+        if self.phase == TRAIN:
             convolve.forward(x, self.weight.data, y, *self.geometry, epilogue)
-            return
-        shapes = x.shape, self.weight.shape, y.shape
-        plan = plan_convolution(*shapes, *self.geometry, x.itemsize, kept=True)
-        pack = convolve.packing(plan)
-        packed = self.packed.get(
-            [self.weight],
-            lambda: pack(self.weight.data, plan.forward, plan.forward_weights),
-            use=pack,
-        )
-        convolve.forward_packed(x, packed, y, plan, epilogue)
+        else:
+            shape = self.weight_shape()
+            convolve.forward_kept(x, shape, y, *self.geometry, epilogue, self._packed)
+
+    def _packed(self, pack, use):
+        return self.packed.get([self.weight], lambda: pack(self.weight.data), use)
 
     def weight_gradient(self, x, dy):
         convolve.backward_weight(x, dy, self.weight.diff, *self.geometry)
