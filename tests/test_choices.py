@@ -32,7 +32,7 @@ PROCESS = """
 import sys, numba, pytest
 from caffelite.kernels import (
     _problem, _vectors, direct, direct_weight, eltwise, gemm, im2col_multiply, im2col_scatter,
-    im2col_weight, lrn, plan, relu, winograd_weight,
+    im2col_weight, lrn, plan, pointwise, relu, turned, winograd_weight,
 )
 from caffelite.solver import base
 {before}
@@ -50,6 +50,8 @@ im2col_scatter.DEPTH_BLOCK = 4
 im2col_scatter.BLOCK_BYTES = im2col_weight.BLOCK_BYTES = im2col_multiply.STAGED_TILES = 1
 direct.BAND_BYTES = direct_weight.BAND_BYTES = direct_weight.BAND_PIXELS = _problem.LONG_LINE = 1
 _problem.SMALL_WEIGHTS = winograd_weight.SMALL_WEIGHTS = 0
+pointwise.FEW_PANELS, pointwise.ENOUGH_TILES = 99, 1
+turned.MIN_ROWS = turned.MIN_DEPTH = turned.BLOCK_BYTES = turned.SMALL_INPUT = 1
 winograd_weight.TILES, winograd_weight.CHANNELS = 3, 2
 """
 
@@ -77,6 +79,7 @@ SETTINGS = {  # the environment, what then holds, and which tests it is of conse
     "direct": ways("direct"),
     "winograd": ways("winograd"),
     "winograd and direct": ways("winograd,direct"),
+    "turned and pointwise": ways("turned,pointwise"),
     "layer by layer": ({"CAFFELITE_PLAN": "off"}, "True", "golden or steps"),
     "workqueue": layer("workqueue"),
     "omp": layer("omp"),

@@ -16,7 +16,7 @@ from ._vectors import VECTOR_BYTES
 from ._workspace import aligned
 
 MIN_ROWS = 12
-"""Rows of register tiles, at least: with fewer, much of the lines of x around pixels is not used."""
+"""Rows of register tiles, at least: with fewer, lines of x are read for a few of their pixels."""
 WASTE = 0.15
 """Share of lanes without an output up to which this is faster."""
 MIN_DEPTH = 96

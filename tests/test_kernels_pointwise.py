@@ -1,0 +1,100 @@
+"""Convolution with 1 by 1 kernels, whose lanes are pixels or outputs, against the twin."""
+
+import numpy as np
+import pytest
+from numba import config
+
+from caffelite.kernels import convolve, plan, turned
+
+from .reference import convolve as slow_convolve
+from .reference import epilogue
+
+# batch, inputs and outputs per group, groups, size, stride
+SHAPES = [
+    (1, 1, 1, 1, (1, 1), (1, 1)),
+    (2, 3, 40, 1, (5, 7), (1, 1)),
+    (3, 2, 3, 2, (7, 7), (1, 1)),
+    (2, 9, 33, 1, (9, 6), (2, 2)),
+    (1, 5, 65, 1, (1, 31), (1, 2)),
+    (2, 4, 5, 3, (8, 9), (3, 1)),
+    pytest.param((9, 300, 70, 1, (14, 15), (1, 1)), marks=pytest.mark.slow),
+    pytest.param((2, 700, 90, 1, (29, 40), (2, 1)), marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Whole numbers, whose sums need no rounding, for a shape; lets the way be forced."""
+    monkeypatch.setattr(turned, "MIN_ROWS", 1)  # on any CPU
+
+    def draw(shape, way):
+        monkeypatch.setattr(plan, "FORCED", [way])
+        batch, inputs, outputs, group, size, stride = shape
+        out = tuple(-(-i // s) for i, s in zip(size, stride, strict=True))
+        rng = np.random.default_rng(1)
+        x, w, dy = (
+            rng.integers(-4, 5, s).astype(np.float32)
+            for s in [
+                (batch, group * inputs, *size),
+                (group * outputs, inputs, 1, 1),
+                (batch, group * outputs, *out),
+            ]
+        )
+        return x, w, dy, (stride, (0, 0), (1, 1), group)
+
+    return draw
+
+
+@pytest.mark.parametrize("way", ["pointwise", "turned"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_kept_weights(shape, way, drawn, monkeypatch):
+    x, w, y, options = drawn(shape, way)
+    known = plan.plan_convolution(x.shape, w.shape, y.shape, *options, 4, kept=True)
+    assert known.forward.way == (way if way != "turned" or shape[5][1] < 3 else "im2col")
+    exact, packed = np.empty_like(y), []
+
+    def keep(pack, use):
+        packed[:] = packed or [pack(w)]
+        return packed[0]
+
+    slow_convolve.forward(x, w, exact, *options)
+    for activation in epilogue.ACTIVATIONS.values():
+        for linear in False, True:
+            last = epilogue.draw(activation, np.float32, len(w), linear)
+            y[...] = np.nan
+            convolve.forward_kept(x, w.shape, y, *options, last, keep)
+            np.testing.assert_array_equal(y, epilogue.forward(exact, last))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_forward_and_gradient(shape, drawn):
+    x, w, dy, options = drawn(shape, "pointwise")
+    y, dx = np.empty_like(dy), np.empty_like(x)
+    for module in convolve, slow_convolve:
+        module.forward(x, w, y, *options)
+        module.backward_input(w, dy, dx, *options)
+        if module is convolve:
+            found = y.copy(), dx.copy()
+    np.testing.assert_array_equal(found[0], y)
+    np.testing.assert_array_equal(found[1], dx)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(config.DISABLE_JIT, reason="compares threads")
+@pytest.mark.parametrize("way", ["pointwise", "turned"])
+def test_any_number_of_parts_gives_the_same_bits(way, drawn, monkeypatch):
+    """Work is cut for more threads than there are, which then take several parts each."""
+    x, w, y, options = drawn((1, 130, 96, 1, (14, 14), (1, 1)), way)
+    x += np.float32(0.1)  # so that sums are rounded
+    last = epilogue.draw(epilogue.ACTIVATIONS["relu"], np.float32, len(w))
+    results = []
+    for threads in (1, 2, 3, 16, 64):
+        monkeypatch.setattr(plan, "thread_count", lambda work, threads=threads: threads)
+        shapes = x.shape, w.shape, y.shape
+        assert plan.plan_convolution(*shapes, *options, 4, kept=True).forward.parts >= min(
+            threads, 32
+        )
+        convolve.forward_kept(x, w.shape, y, *options, last, lambda pack, use: pack(w))
+        results.append(y.copy())
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
