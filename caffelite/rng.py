@@ -5,6 +5,7 @@ of how far it has come (`Layer.position`), so a resumed run needs only the seed 
 layer to draw what the uninterrupted run would have drawn, whatever threads prefetch its data.
 """
 
+import math
 import secrets
 from typing import Any
 
@@ -41,6 +42,23 @@ def uniform(
 ) -> Any:
     """U[low, high) of a numpy Generator, for which -0.0 is below 0.0, and an error."""
     return random.uniform(low + 0.0, high + 0.0, shape)
+
+
+def rows(random: np.random.Generator, shape: Shape, rank: int, size: int) -> Any:
+    """Numbers from 0 to below 1, of a shape, float32: rows rank, rank + size, rank + 2 size, ...
+    of what `random` gives for `size` times as many rows. Those between are passed over unmade.
+    """
+    if size == 1:
+        return random.random(shape, np.float32)
+    found, start = np.empty(shape, np.float32), random.bit_generator.state
+    many = math.prod(shape[1:])
+    for k, row in enumerate(found.reshape(len(found), many)):
+        before = (rank + k * size) * many
+        random.bit_generator.state = start
+        random.bit_generator.advance(before // 2)  # a draw of 64 bits makes two numbers
+        made = random.random(before % 2 + many, np.float32)
+        row[...] = made[before % 2 :]
+    return found
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:

@@ -31,6 +31,7 @@ from caffelite.data.leveldb import new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
 from caffelite.data.order import LabelOrder
 from caffelite.data.prefetch import Prefetch
+from caffelite.data.source import Shard
 from caffelite.data.transform import DataTransformer, refuse_mixing
 from caffelite.data.window import Cropper, Window
 from caffelite.errors import CaffeliteError, DataError
@@ -702,7 +703,7 @@ def test_shuffled_records_come_once_in_each_pass_wherever_they_start(tmp_path, k
     parts = []
     for rank in range(2):
         layer, bottom, top = shuffled(kind, tmp_path / "db", 20, seed=1)
-        layer.shard = rank, 2
+        layer.shard = Shard(rank, 2)
         parts.append(run((layer, bottom, top), 1)[0][1])
     np.testing.assert_array_equal(np.stack(parts, 1).ravel(), straight[0][1])
 
@@ -762,7 +763,7 @@ def test_label_shuffle_goes_on_anywhere_and_is_shared_out(by_label):
     parts = []
     for rank in range(3):
         layer, bottom, top = by_label(10, seed=1)
-        layer.shard = rank, 3
+        layer.shard = Shard(rank, 3)
         parts.append(run((layer, bottom, top), 3))
     shared = [np.stack([part[i][1] for part in parts], 1).ravel() for i in range(3)]
     np.testing.assert_array_equal(np.concatenate(shared), labels)
@@ -1471,8 +1472,8 @@ def test_dummy_data_fills_constants_once_and_draws_anew():
 # Shards: samples shared out to processes that train together
 
 
-def in_shard(made, rank, size):
-    made[0].shard = rank, size
+def in_shard(made, rank, size, whole_batches=False):
+    made[0].shard = Shard(rank, size, whole_batches)
     return made
 
 
@@ -1485,9 +1486,37 @@ def test_data_is_shared_out_in_turn(tmp_path):
         layer, bottom, top = in_shard(data_layer(path, 2, options, phase=TRAIN), rank, 3)
         batches = run((layer, bottom, top), 4)
         parts.append(np.concatenate([label for _, label in batches]))
-        layer.seek(4)
+        layer.seek(12)
         assert_same(run((layer, bottom, top), 2), batches[2:])
     np.testing.assert_array_equal(np.stack(parts, 1).ravel(), np.concatenate(whole))
+
+
+AUGMENTED = (
+    "transform_param { mirror: true crop_size: 3 distort_param { contrast_prob: 1 "
+    "contrast_lower: 0.5 contrast_upper: 1.5 } noise_std: 2 }"
+)
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_parts_of_a_batch_are_those_of_the_batch_of_one_process(tmp_path, ranks):
+    path = write_datums(tmp_path / "db", pictures(10, (3, 5, 5)))
+    whole = run(data_layer(path, 6, AUGMENTED, phase=TRAIN, seed=3), 5)
+    for rank in range(ranks):
+        made = data_layer(path, 6 // ranks, AUGMENTED, phase=TRAIN, seed=3)
+        parts = run(in_shard(made, rank, ranks), 4)
+        assert_same(parts, [[blob[rank::ranks] for blob in batch] for batch in whole[:4]])
+        assert made[0].position == 24
+        made[0].shard = Shard()  # any number of ranks goes on from there
+        assert_same(run(made, 1), [[blob[: 6 // ranks] for blob in whole[4]]])
+
+
+def test_whole_batches_are_taken_in_turn(tmp_path):
+    path = write_datums(tmp_path / "db", pictures(10, (3, 5, 5)))
+    whole = run(data_layer(path, 4, AUGMENTED, phase=TRAIN, seed=3), 6)
+    for rank in range(2):
+        made = data_layer(path, 4, AUGMENTED, phase=TRAIN, seed=3)
+        assert_same(run(in_shard(made, rank, 2, whole_batches=True), 3), whole[rank::2])
+        assert f"record {(16 + 4 * rank + 1) % 10} (" in made[0].sample_name(1)
 
 
 def test_shuffled_pictures_are_shared_out_without_overlap(album):

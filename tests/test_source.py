@@ -332,6 +332,22 @@ def test_shards_share_out_all_samples(make, size, tmp_path):
     whole.close()
 
 
+def test_shards_may_take_runs_in_turn():
+    whole = np.arange(40.0)
+    for rank, size, first in ((0, 2, 0), (1, 2, 0), (2, 3, 3)):
+        source = ArraySource(whole)
+        source.seek(first)
+        source.shard(rank, size, 4)
+        source.seek(first)
+        assert [source.number(k) for k in (0, 3, 4)] == [
+            first + k + 4 * rank + (k >= 4) * 4 * (size - 1) for k in (0, 3, 4)
+        ]
+        (rows,) = source.read_rows(4)
+        np.testing.assert_array_equal(rows, whole[first + 4 * rank :][:4])
+        assert source.position == first + 4 * size
+        assert source.read() == [whole[(first + 4 * size + 4 * rank) % 40]]
+
+
 @pytest.mark.parametrize("make", ALL)
 def test_another_source_goes_on_from_a_state(make, tmp_path):
     source = make(tmp_path)
@@ -344,7 +360,7 @@ def test_another_source_goes_on_from_a_state(make, tmp_path):
     later = make(tmp_path)
     later.shard(1, 2)
     later.restore(state)
-    assert later.state() == state == (5, COUNT + 1)
+    assert later.state() == state == (5, 2 * (COUNT + 1))
     assert read(later, COUNT) == rest
     later.close()
 

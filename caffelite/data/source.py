@@ -7,16 +7,16 @@ one of the second pass, and where samples are shuffled, each pass has an order o
 is random about a source follows from its attribute `seed` and from the number alone, so any sample
 can be had at any time, again and again, and is the same one each time.
 
-A reader stands at a *position*, which counts the samples that it was given. `read` gives the next
+A reader stands at a *position*, which counts the samples that were given. `read` gives the next
 sample and goes on by one; `seek` goes anywhere. `state` is all that has to be kept to go on later:
 `restore` makes a source of the same samples, in another process or on another day, give the same
 samples from there on.
 
-Processes that train together share the samples out: after `shard(rank, size)`, a source gives those
-with the numbers rank, rank + size, rank + 2 size, ... Every sample of the first to the last number
-comes to exactly one of the ranks 0 to size - 1. (Where `group` samples belong together, it is
-groups that are numbered and shared out like this.) All ranks have the same state, since positions
-count what each rank was given.
+Processes that train together share the samples out: after `shard(rank, size)`, a source at position
+p gives those with the numbers p + rank, p + rank + size, p + rank + 2 size, ... Every sample from p
+on comes to exactly one of the ranks 0 to size - 1. After `shard(rank, size, run)` it is runs of so
+many samples that the ranks take in turn. Positions count what all ranks together were given, so
+that all have the same state, and any number of processes goes on from it.
 
 A source belongs to one thread at a time. It may hold files open until `close`, which may be called
 twice. Files that are missing, damaged, or change while they are read raise a DataError that names
@@ -49,14 +49,31 @@ class State(NamedTuple):
     position: int
 
 
+class Shard(NamedTuple):
+    """Which process this is among those that train together, and what each of them takes.
+
+    Of each batch it takes some of the samples: with the rank r of n, number r, r + n, r + 2 n, ...
+    With `whole_batches`, it takes every n-th batch as a whole.
+    """
+
+    rank: int = 0
+    size: int = 1
+    whole_batches: bool = False
+
+    @property
+    def parts(self) -> int:
+        """Among how many processes each batch is shared out."""
+        return 1 if self.whole_batches else self.size
+
+
 class Source:
     """Samples by number, a position to read on from, and a share of them for each process."""
 
     seed: int = 0  # what random orders and draws follow from
-    position: int = 0  # how many samples were read from this shard, through all passes
-    group: int = 1  # samples that follow one another and go to the same shard
+    position: int = 0  # how many samples all shards have given, through all passes
 
-    _rank, _size = 0, 1
+    _rank, _size, _run = 0, 1, 1
+    _within = 0  # of the run at hand, how many samples were given
 
     def __len__(self) -> int:
         """The number of samples in a pass."""
@@ -95,26 +112,31 @@ class Source:
         """For `with`: let a DataError say that it is about sample `number`."""
         return _Named(self, number)
 
-    def number(self) -> int:
-        """The number of the next sample."""
-        if self.group == 1:
-            return self.position * self._size + self._rank
-        turn, rest = divmod(self.position, self.group)
-        return (turn * self._size + self._rank) * self.group + rest
+    def number(self, ahead: int = 0) -> int:
+        """The number of the next sample, or of one that comes so many samples after it."""
+        turn, rest = divmod(self._within + ahead, self._run)
+        return self.position + (turn * self._size + self._rank) * self._run + rest
 
     def read(self) -> Any:
         """The next sample."""
         sample = self.sample(self.number())
-        self.position += 1
+        self._go_on(1)
         return sample
 
-    def seek(self, position: int) -> None:
-        """Let the next sample be the one at this position."""
-        self.position = position
+    def _go_on(self, count: int) -> None:
+        turns, self._within = divmod(self._within + count, self._run)
+        self.position += turns * self._size * self._run
 
-    def shard(self, rank: int, size: int) -> None:
-        """Give only the samples of process `rank` among `size` from now on; (0, 1) gives all."""
-        self._rank, self._size = rank, size
+    def seek(self, position: int) -> None:
+        """Go on from this position."""
+        self.position, self._within = position, 0
+
+    def shard(self, rank: int, size: int, run: int = 1) -> None:
+        """Give only the samples of process `rank` among `size` from now on; (0, 1) gives all.
+
+        Each takes `run` samples that follow one another, then it is the next one's turn.
+        """
+        self._rank, self._size, self._run, self._within = rank, size, run, 0
 
     def state(self) -> State:
         """What another source of the same samples needs to go on from here; see `restore`."""
@@ -122,7 +144,8 @@ class Source:
 
     def restore(self, state: tuple[int, int]) -> None:
         """Go on where the source was whose `state` this is."""
-        self.seed, self.position = state
+        self.seed, position = state
+        self.seek(position)
 
 
 class _Named:
@@ -157,10 +180,10 @@ class RowSource(Source):
         return [rows[0] for rows in self.rows(range(number, number + 1))]
 
     def read_rows(self, count: int) -> list[Array]:
-        """The next `count` samples, as one array for each part of a sample."""
-        first = self.number()
-        rows = self.rows(range(first, first + count * self._size, self._size))
-        self.position += count
+        """The next `count` samples, of one run, as one array for each part of a sample."""
+        first, step = self.number(), self.number(1) - self.number()
+        rows = self.rows(range(first, first + count * step, step))
+        self._go_on(count)
         return rows
 
 

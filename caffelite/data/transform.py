@@ -168,13 +168,14 @@ class DataTransformer:
                 f"{self.mean.shape}, has too little in its middle"
             )
 
-    def transform(self, images, generator, out, boxes=None):
+    def transform(self, images, generator, out, boxes=None, part=(0, 1)):
         """Fill out with the crops of images, which `output_shape` accepts, one behind the other.
 
         Image i takes numbers 3i to 3i + 2 of the generator: same generator, same result. `boxes`
-        are the Followers of each image.
+        are the Followers of each image. With (rank, size) as `part`, samples are number rank, rank
+        + size, ... of those that the generator is for.
         """
-        draws = generator.random((len(images), 3)) if self.mirror or self.random_crop else None
+        draws = self._draws(len(images), generator, *part)
         places = (
             (image, *place)
             for i, image in enumerate(images)
@@ -182,11 +183,11 @@ class DataTransformer:
         )
         following = iter(boxes or ())
         for target, (image, top, left, flip) in zip(out, places, strict=True):
-            part = np.s_[:, top : top + out.shape[2], left : left + out.shape[3]]
+            place = np.s_[:, top : top + out.shape[2], left : left + out.shape[3]]
             if boxes is not None:
                 size = out.shape[2:]
                 next(following).finish(window(top, left, *size, image.shape), flip, size)
-            target, values = (target[:, :, ::-1] if flip else target), image[part]
+            target, values = (target[:, :, ::-1] if flip else target), image[place]
             if self.red_first:
                 values = values[::-1]
             if flip and self.turned is not None:
@@ -195,10 +196,17 @@ class DataTransformer:
             if self.mean is None:
                 target[...] = values
             else:
-                mean = self._mean_of(part, out.shape[2:]) if self.mean_file else self.mean
+                mean = self._mean_of(place, out.shape[2:]) if self.mean_file else self.mean
                 np.subtract(values, mean, out=target)
         if self.scale != 1:
             out *= self.scale
+
+    def _draws(self, count, generator, rank, size):
+        """Three numbers for each image, if any are needed."""
+        if not (self.mirror or self.random_crop):
+            return None
+        each = max(1, len(self.test_sizes))  # images of a sample
+        return generator.random((count // each, size, each, 3))[:, rank].reshape(-1, 3)
 
     def _mean_of(self, part, size):
         """What of the mean image is subtracted from this part, of this size, of a picture."""

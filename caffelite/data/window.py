@@ -159,8 +159,8 @@ def _round(x):
 class WindowSource(Source):
     """Windows of pictures, drawn at random; a sample is (values, label).
 
-    Of each `group` windows that follow one another, those of the background come first. What is
-    drawn depends on the seed and the window's number alone. Windows may be drawn again before all
+    Of the windows of a batch, those of the background come first. What is drawn depends on the seed
+    and the window's number alone. Windows may be drawn again before all
     were: a pass is as many as there are. Values are crop_size x crop_size of 3 channels,
     y = x - mean, 0 outside of pictures.
 
@@ -170,7 +170,7 @@ class WindowSource(Source):
         lists of Windows
     cropper
         a Cropper
-    group, fg_fraction
+    batch_size, fg_fraction
         windows in a batch, and how much of it is foreground, rounded down
     mirror
         flip every other window, at random
@@ -185,19 +185,25 @@ class WindowSource(Source):
         foreground,
         background,
         cropper,
-        group,
+        batch_size,
         fg_fraction,
         mirror=False,
         mean=None,
         cache=False,
         dtype=np.float32,
     ):
-        self.foreground, self.background, self.group = foreground, background, group
-        self.first_foreground = group - int(np.float32(group) * np.float32(fg_fraction))
+        self.foreground, self.background = foreground, background
+        self.fg_fraction = fg_fraction
+        self.group_by(batch_size)
         self.cropper, self.mirror, self.mean = cropper, mirror, mean
         self.dtype = dtype
         self.files = {} if cache else None
         self._drawn = None, None  # (seed, first number of a group), what is drawn for it
+
+    def group_by(self, size):
+        """Let so many windows make up a batch."""
+        self.group = size
+        self.first_foreground = size - int(np.float32(size) * np.float32(self.fg_fraction))
 
     def __len__(self):
         return len(self.foreground) + len(self.background)

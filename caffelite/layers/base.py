@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import filler, own_code, rng
 from ..blob import Blob
+from ..data.source import Shard
 from ..errors import CaffeliteError, NetError, ProtoError, did_you_mean, place, place_of
 from ..proto import blob_values, caffe_pb2, forks
 from ..proto.given import Given, declared, given
@@ -223,13 +224,17 @@ class Layer:
     seed, position
         of its random numbers or data, see `random` and `seek`
     shard
-        (rank, size) among processes that train together: of the samples of a source, counted
-        through all passes, a data layer takes numbers rank, rank + size, rank + 2 size, ...
+        a Shard: its rank among processes that train together, and what each of them takes of the
+        batches that a source gives
+    over_ranks
+        a function: the sum, over the processes that share a batch out, of an array or number that
+        each of them calls it with; where a process has the whole batch, what it was given
 
     `setup(bottom_shapes)` runs once and makes learnable blobs; `infer_shapes(bottom_shapes)` gives
     the top shapes; `forward` and `backward` compute. A bottom's diff is assigned, a learnable
-    blob's diff is added to. `self.position` counts what of a random or data stream is used up, and
-    `self.random()` is the generator for that position.
+    blob's diff is added to. `self.position` counts what of a random or data stream is used up, by
+    all processes that train together: they are at the same position, whatever their number, and
+    `self.random()` is the generator for it.
     """
 
     type: str = ""
@@ -283,7 +288,7 @@ class Layer:
     needs_backward: bool = True
     writes: bool = True
     chosen: Sequence[bool] = ()
-    shard: tuple[int, int] = (0, 1)
+    shard: Shard = Shard()
 
     def __init__(
         self,
@@ -598,7 +603,33 @@ class Layer:
 
     def random(self) -> np.random.Generator:
         """The numpy Generator for this layer at this position."""
-        return rng.generator(self.seed, 0, self.position)
+        return rng.generator(self.seed, 0, self._drawn_at())
+
+    def _drawn_at(self) -> int:
+        return self.position + self.shard.rank * self.shard.whole_batches
+
+    def count_draw(self) -> None:
+        """Go on to the position of the next pass."""
+        self.position += self.shard.size if self.shard.whole_batches else 1
+
+    def own_random(self) -> np.random.Generator:
+        """As `random`, but another one for each process that has a part of the batch."""
+        own = (self.shard.rank,) if self.shard.parts > 1 else ()
+        return rng.generator(self.seed, 0, self._drawn_at(), *own)
+
+    def chances(self, shape: Shape) -> Array:
+        """Numbers from 0 to below 1 for the samples of this pass, along axis 0; counts as drawn.
+
+        Of processes that share a batch out, each gets those of its samples.
+        """
+        random, (rank, _, _) = self.random(), self.shard
+        self.count_draw()
+        return rng.rows(random, shape, rank, self.shard.parts)
+
+    @staticmethod
+    def over_ranks(value: Any) -> Any:
+        """See above."""
+        return value
 
     def canonical_axis(self, axis: int, num_axes: int, option: str = "axis") -> int:
         """`axis` counted from the front; negative ones count from the end."""

@@ -49,8 +49,7 @@ class Dropout(Elementwise):
     def forward(self, bottom, top):
         x, y = bottom[0].data, top[0].data
         if self.drops:
-            chance = self.random().random(self.drawn_shape(x.shape), np.float32)
-            self.position += 1
+            chance = self.chances(self.drawn_shape(x.shape))
             self.scale = np.multiply(chance >= self.options.dropout_ratio, self.factor)
         else:
             self.scale = self.factor

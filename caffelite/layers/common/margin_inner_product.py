@@ -82,7 +82,7 @@ class MarginInnerProduct(Layer):
         weight = self.weight.data
         self._normalize(weight)
         self.ratio = self._lambda()
-        self.position += 1
+        self.count_draw()
         labels = read_labels(self, bottom[1], len(weight)).reshape(-1)
         self.own = np.arange(len(labels)), labels
         x = bottom[0].data.reshape(len(labels), self.values)

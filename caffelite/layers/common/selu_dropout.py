@@ -37,8 +37,7 @@ class SeLuDropout(Elementwise):
     def forward(self, bottom, top):
         x, y = bottom[0].data, top[0].data
         if self.phase == TRAIN:
-            chance = self.random().random(x.shape, np.float32)
-            self.position += 1
+            chance = self.chances(x.shape)
             self.kept = np.asarray(chance >= self.options.dropout_ratio)
             y[...] = self.a * np.where(self.kept, x, self.options.alpha) + self.b
         else:

@@ -12,7 +12,7 @@ from ...data.geometry import RandomStretch
 from ...data.image import gray_hint
 from ...data.order import ORDERS
 from ...data.prefetch import Prefetch
-from ...data.source import Source
+from ...data.source import Shard, Source
 from ...data.transform import DataTransformer
 from ...errors import DataError
 from ...proto.caffe_pb2 import ResizeParameter
@@ -142,16 +142,17 @@ class PrefetchedLayer(SourceLayer):
         transformer = self.make_transformer()
         self.source = self.open_source()
         _sources.add(self.source)
-        self.take_place()
         self.loader = BatchLoader(
             *(self.source, transformer, self.options.batch_size, self.dtype, self.make_labels()),
             self.follower(),
         )
-        self.batches = Prefetch(self.loader, self.options.batch_size, self.prefetch)
+        self.take_place()
         self.process = os.getpid()
 
     def take_place(self):
         super().take_place()
+        self.loader.shard = self.shard
+        self.batches = Prefetch(self.loader, self.samples_at_once, self.prefetch)
         self.placed = self.seed, self.shard
 
     def infer_shapes(self, bottom_shapes):
@@ -174,7 +175,7 @@ class PrefetchedLayer(SourceLayer):
         for blob, array in zip(top, arrays, strict=False):
             blob.reshape(*array.shape)
             blob.data[...] = array
-        self.position += self.options.batch_size
+        self.position += self.samples_at_once
 
     def idle_source(self):
         self.batches.close()
@@ -208,10 +209,12 @@ class BatchLoader:
     """loader(position): the arrays (data, labels) of the next `batch_size` samples from there on.
 
     What is drawn for a sample depends on the source's seed and the sample's number alone; crops and
-    mirroring, on the number of the first sample in the batch. `make_labels` makes arrays of the
-    samples' labels; where these are Followers, or `follower` makes one of each, they follow all
-    that is done to the pixels.
+    mirroring, on the number of the first sample in the batch, of which other processes may have the
+    rest of the samples. `make_labels` makes arrays of the samples' labels; where these are
+    Followers, or `follower` makes one of each, they follow all that is done to the pixels.
     """
+
+    shard = Shard()
 
     def __init__(self, source, transformer, batch_size, dtype, make_labels=stacked, follower=None):
         self.source, self.transformer = source, transformer
@@ -226,20 +229,27 @@ class BatchLoader:
 
     def _transformer(self):
         """That of the batch at the source's position."""
-        number = self.source.position // self.batch_size
-        return self.transformer.for_batch(self.source.seed, number)
+        first, size = self._batch()
+        return self.transformer.for_batch(self.source.seed, first // size)
+
+    def _batch(self):
+        """(number of its first sample, size) of the whole batch of which the next samples are."""
+        if self.shard.whole_batches:
+            return self.source.number(), self.batch_size
+        return self.source.position, self.batch_size * self.shard.size
 
     def __call__(self, position):
         self.source.seek(position)
-        transformer = self._transformer()
+        transformer, (first, _) = self._transformer(), self._batch()
         samples = [self._next(transformer) for _ in range(self.batch_size)]
         count, shape = self.batch_size * transformer.crops_per_sample, self._common_shape(samples)
         data = np.empty((count, *shape), self.dtype)
         labels = [sample.label for sample in samples]
         images = [image for sample in samples for image in sample.images]
-        random = rng.generator(self.source.seed, 0, samples[0].number)
+        random = rng.generator(self.source.seed, 0, first)
         boxes = labels if isinstance(labels[0], Follower) else None
-        transformer.transform(images, random, data, boxes)
+        part = (0, 1) if self.shard.whole_batches else self.shard[:2]
+        transformer.transform(images, random, data, boxes, part)
         if transformer.after:
             for values, sample in zip(data, samples, strict=True):
                 self._finish(transformer, values, sample)

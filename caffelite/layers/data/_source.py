@@ -30,17 +30,23 @@ class SourceLayer(Layer):
 
     def take_place(self):
         """Let the source go on at this layer's position, with its seed and its shard."""
-        self.source.shard(*self.shard)
+        rank, size, whole_batches = self.shard
+        self.source.shard(rank, size, self.options.batch_size if whole_batches else 1)
         self.source.restore(State(self.seed, self.position))
+
+    @property
+    def samples_at_once(self):
+        """How many samples all processes together take at a time."""
+        return self.options.batch_size * self.shard.size
 
     def idle_source(self):
         """The source, which from now on nobody else reads before the next forward."""
         return self.source
 
     def sample_name(self, item):
-        source, batch = self.idle_source(), self.options.batch_size
-        source.seek(self.position - batch + item)
-        return source.name(source.number())
+        source = self.idle_source()
+        source.seek(self.position - self.samples_at_once)
+        return source.name(source.number(item))
 
     def set_batch_size(self, size):
         """Go on with batches of another size; the net has to reshape."""

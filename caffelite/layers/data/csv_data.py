@@ -60,4 +60,4 @@ class CsvData(SourceLayer):
             arrays = self.source.read_rows(self.options.batch_size)
         for blob, array in zip(top, arrays, strict=False):
             blob.data[...] = array.reshape(blob.shape)
-        self.position += self.options.batch_size
+        self.position += self.samples_at_once

@@ -1,3 +1,5 @@
+import numpy as np
+
 from ... import filler
 from ...errors import NetError
 from ...proto.caffe_pb2 import FillerParameter
@@ -58,8 +60,14 @@ class DummyData(Layer):
                 blob.data[...] = fill.value
 
     def forward(self, bottom, top):
-        random = self.random()
+        random, parts = self.random(), self.shard.parts
         for blob, fill in zip(top, self.fillers, strict=True):
-            if fill.type != "constant":
+            if fill.type == "constant":
+                continue
+            if parts == 1 or not blob.shape:
                 filler.fill(blob.data, fill, random)
-        self.position += 1
+                continue
+            whole = np.empty((parts * len(blob.data), *blob.shape[1:]), self.dtype)
+            filler.fill(whole, fill, random)
+            blob.data[...] = whole[self.shard.rank :: parts]
+        self.count_draw()

@@ -43,4 +43,4 @@ class HDF5Data(SourceLayer):
             arrays = self.source.read_rows(self.options.batch_size)
         for blob, array in zip(top, arrays, strict=True):
             blob.data[...] = array
-        self.position += self.options.batch_size
+        self.position += self.samples_at_once

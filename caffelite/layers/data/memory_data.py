@@ -67,4 +67,4 @@ class MemoryData(SourceLayer):
         self.take_place()
         for blob, rows in zip(top, self.source.read_rows(batch), strict=True):
             blob.data[...] = rows.reshape(blob.shape)
-        self.position += batch
+        self.position += self.samples_at_once

@@ -87,6 +87,10 @@ class WindowData(PrefetchedLayer):
             self.dtype,
         )
 
+    def take_place(self):
+        super().take_place()
+        self.source.group_by(self.options.batch_size * self.shard.parts)
+
     def _mean(self, transform, crop):
         """What to subtract from 3 x crop x crop pixels, or None."""
         mean = read_mean(transform, self.dtype)

@@ -123,8 +123,8 @@ class AnchorTarget(AnchorLayer):
         label[largest >= threshold(options.positive_overlap)] = 1
         if options.clobber_positives:
             label[below] = BACKGROUND
-        draw = self.random()
-        self.position += 1
+        draw = self.own_random()
+        self.count_draw()
         counting = 0
         for kind, most in (
             (1, int(options.fg_fraction * options.batch_size)),

@@ -112,8 +112,8 @@ class ProposalTarget(Layer):
 
     def _taken(self, overlaps):
         """(indices of the regions that are taken, how many of them are objects)"""
-        options, draw = self.options, self.random()
-        self.position += 1
+        options, draw = self.options, self.own_random()
+        self.count_draw()
         (objects,) = np.nonzero(overlaps >= threshold(options.fg_thresh))
         background = overlaps < threshold(options.bg_thresh_hi)
         background &= overlaps >= threshold(options.bg_thresh_lo)

@@ -140,10 +140,12 @@ class RegionLoss(Loss):
         o = grid.numbers[:, :, yolo.COORDS]
         none = yolo.best_overlap(grid.box, labels.seen, overlap) <= options.thresh
         g[:, :, yolo.COORDS] = none * (options.noobject_scale * o * yolo.slope(o))
-        if self.form.pulls and self.position < PULLED // max(1, len(bottom[0].data)):
+        if self.form.pulls and self.position < PULLED // max(
+            1, self.shard.parts * len(bottom[0].data)
+        ):
             self._pull(grid.numbers)
         self._learn(grid, labels.matched, overlap)
-        self.position += 1
+        self.count_draw()
         samples = max(1, len(bottom[0].data)) if self.form.averages else 1
         top[0].data[...] = np.dot(g.ravel(), g.ravel()) / samples
 

@@ -73,21 +73,26 @@ class Loss(Layer):
         return () if self.ignore_label is None else (self.ignore_label,)
 
     def normalizer(self, outer, inner, valid):
-        """What the loss over outer * inner positions is divided by; `valid` were not ignored."""
+        """What the loss over outer * inner positions is divided by; `valid` were not ignored.
+
+        Of processes that share a batch out, the mean of the losses is to be that of the batch: each
+        divides by its part of what the batch would be divided by.
+        """
         param = self.param.loss_param
         mode = self.default_normalization
         if param.HasField("normalization"):
             mode = param.NormalizationMode.Name(param.normalization)
         elif param.HasField("normalize"):
             mode = "VALID" if param.normalize else "BATCH_SIZE"
+        parts = self.shard.parts
         count = {
-            "FULL": outer * inner,
-            "VALID": valid,
-            "BATCH_SIZE": outer,
+            "FULL": outer * inner * parts,
+            "VALID": self.over_ranks(valid) if mode == "VALID" else valid,
+            "BATCH_SIZE": outer * parts,
             "NONE": 1,
             "PRE_FIXED": param.pre_fixed_normalizer,
         }
-        return max(1, count[mode])
+        return max(1, count[mode]) / parts
 
 
 def folded(layer, shape, option_axis):

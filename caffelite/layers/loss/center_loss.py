@@ -63,8 +63,8 @@ class CenterLoss(Loss):
     def backward(self, top, propagate_down, bottom):
         self.refuse_label_gradient(propagate_down)
         if self.param_propagate_down[0]:
-            count = np.bincount(self.label, minlength=len(self.center.data))
-            share = (1 / (1 + count)).astype(self.dtype)[self.label, None]
+            count = self.over_ranks(np.bincount(self.label, minlength=len(self.center.data)))
+            share = (self.shard.parts / (1 + count)).astype(self.dtype)[self.label, None]
             np.subtract.at(self.center.diff, self.label, self.d * share)
         if propagate_down[0]:
             dx = self.d * (float(top[0].diff) / max(1, len(self.d)))

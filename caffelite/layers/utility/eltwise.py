@@ -59,7 +59,7 @@ class Eltwise(Layer):
 
     def choose(self):
         drawn = self.random().random(self.num_terms)
-        self.position += 1
+        self.count_draw()
         return [bool(u < p) for u, p in zip(drawn, self.coeffs, strict=True)]
 
     @property

@@ -74,8 +74,7 @@ class Stochastic:
 
     def forward(self, x, window, y):
         if self.layer.phase == TRAIN:
-            draws = self.layer.random().random(y.shape, np.float32).astype(y.dtype, copy=False)
-            self.layer.position += 1
+            draws = self.layer.chances(y.shape).astype(y.dtype, copy=False)
             self.place = np.empty(y.shape, np.int32)
             pooling.draw_forward(x, window, draws, y, self.place)
         else:
