@@ -183,7 +183,7 @@ class Solver(Hooks):
         self.seed = seed if seed >= 0 else rng.next_seed()
         self.net = self._make_net(nets.train_net(self.param, self.file), 0)
         try:
-            epochs.fill_in(self.param, self.net)
+            self.of_epochs = epochs.fill_in(self.param, self.net)
         except SolverError as problem:
             raise self.error(problem) from None
         self.test_nets = [
@@ -249,7 +249,7 @@ class Solver(Hooks):
     @contextlib.contextmanager
     def holding_prefix(self) -> Iterator[None]:
         """Keep other processes from writing snapshots at this solver's prefix, if it writes any."""
-        if not (self.param.snapshot_after_train or self.param.snapshot or self.param.early_stop):
+        if self.team.rank or not (self.param.snapshot_after_train or self.param.snapshot or self.param.early_stop):
             yield
             return
         snapshot.check(self)
@@ -272,7 +272,8 @@ class Solver(Hooks):
             self._emit("stopped", iteration=self.iter, why=why)
             return
         if _due(self.iter, self.param.display):
-            self._display.losses.append(self.net._forward(0, len(self.net.layers) - 1))
+            last = len(self.net.layers) - 1
+            self._display.losses.append(self.team.run(lambda: self.net._forward(0, last)))
             log.info("Iteration %d, loss = %g", self.iter, self._display.loss)
         if _due(self.iter, self.param.test_interval):
             self.test_all()
@@ -291,6 +292,7 @@ class Solver(Hooks):
         while self.iter < end:
             if self.iterate():
                 return True
+            self._share_requests()
             wanted = self._take_requests("snapshot")
             if wanted or _due(self.iter, self.param.snapshot):
                 self.snapshot()
@@ -321,7 +323,7 @@ class Solver(Hooks):
         self._call("on_start")
         displayed = _due(self.iter, self.param.display)
         self.net.debug_info = displayed and self.param.debug_info
-        loss = self._sum_gradients(gradients or self.net.forward_backward)
+        loss = self.team.run(lambda: self._sum_gradients(gradients or self.net.forward_backward))
         self._display.losses.append(loss)
         self.lowest_loss.see(loss)
         facts = self._display.show() if displayed else {}
@@ -329,7 +331,8 @@ class Solver(Hooks):
         rate = self.apply_update()
         if displayed:
             self._emit("train", lr=rate, **facts)
-        self._emit("step", iteration=self.iter, loss=loss, lr=rate, images=self.batch_size)
+        facts = {"lr": rate, "images": self.batch_size, **self.team.facts()}
+        self._emit("step", iteration=self.iter, loss=loss, **facts)
         return False
 
     def _sum_gradients(self, gradients: Callable[[], float]) -> float:
@@ -372,11 +375,15 @@ class Solver(Hooks):
 
     @property
     def batch_size(self) -> int:
-        """Samples an iteration: axis 0 of the first blob that has axes, times iter_size."""
+        """Samples an iteration: axis 0 of the first blob that has axes, times iter_size.
+
+        Of processes that train together, it is the samples of all.
+        """
+        times = self.param.iter_size * self.team.size
         for blob in self.net.blobs.values():
             if blob.shape:
-                return blob.shape[0] * self.param.iter_size
-        return self.param.iter_size
+                return blob.shape[0] * times
+        return times
 
     # Testing
 
@@ -387,6 +394,8 @@ class Solver(Hooks):
         resumed from it tests anew.
         """
         self.state_before_tests = snapshot.state_of(self)
+        self.team.check_weights(self)
+        self.team.share_statistics(self.net)
         for k in range(len(self.test_nets)):
             if self.test(k, judge=self._judge if k == 0 else None) is None:
                 break
@@ -395,7 +404,7 @@ class Solver(Hooks):
         """Keep the best model, and move plateau's step on."""
         param = self.param
         if self.monitor.see(loss, outputs, self.iter):
-            if param.early_stop:
+            if param.early_stop and self.team.rank == 0:
                 model = snapshot.write_best(self)
                 self._emit("best", iteration=self.iter, model=model)
         elif lr_policy.goes_by_tests(param) and self.monitor.step_is_due(lr_policy.patience(param)):
@@ -423,15 +432,18 @@ class Solver(Hooks):
         self._warn_of_untrained(k)
         net.debug_info = self.param.debug_info
         measures = self._measures(k)
-        for _ in range(self.param.test_iter[k]):
+        for has_turn in self.team.turns(net, self.param.test_iter[k]):
+            self._share_requests()
             if self._take_requests("snapshot"):
                 self.snapshot()
             if self._pending("stop"):
                 log.info("Test interrupted.")
                 return None
-            batch = Batch.run(net)
-            for measure in measures:
-                measure.add(batch)
+            if has_turn:
+                batch = Batch.run(net)
+                for measure in measures:
+                    measure.add(batch)
+        measures = self.team.tested(net, measures, self.param.test_iter[k])
         loss = measures[0].loss
         outputs = {n: value for measure in measures for n, value in measure.figures().items()}
         details = {n: value for measure in measures for n, value in measure.details().items()}
@@ -476,6 +488,9 @@ class Solver(Hooks):
 
     def snapshot(self) -> tuple[str, str]:
         """Write the model and the solver's state; returns their paths."""
+        self.team.share_statistics(self.net)
+        if self.team.rank:
+            return snapshot.paths(self)
         model, state = snapshot.write(self)
         self._emit("snapshot", iteration=self.iter, model=model, state=state)
         return model, state
@@ -486,14 +501,15 @@ class Solver(Hooks):
         A model with other weights than the state was written with is refused, unless
         `allow_other_weights` says that they were changed on purpose.
         """
-        restoring.restore(self, os.fspath(path), allow_other_weights)
+        file = os.fspath(path)
+        self.team.lead(self, lambda: restoring.restore(self, file, allow_other_weights))
 
     def resume(self, allow_other_weights: bool = False) -> str | None:
         """Restore the latest snapshot at snapshot_prefix that is whole; returns its path.
 
         None where there is no snapshot yet. Damaged ones are passed over, with a warning.
         """
-        return restoring.resume(self, allow_other_weights)
+        return self.team.lead(self, lambda: restoring.resume(self, allow_other_weights))
 
     def share_with_test_nets(self) -> None:
         """Let the test nets use the train net's weights: from the start, and whatever these become.

@@ -42,6 +42,7 @@ class Display:
             self.loss,
         )
         outputs = {name: solver.net.blobs[name].data.copy() for name in solver.net.outputs}
+        outputs = solver.team.mean_outputs(outputs)
         log_outputs("Train", solver.net, outputs)
         return {
             "iteration": solver.iter,

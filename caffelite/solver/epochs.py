@@ -18,13 +18,19 @@ MOST_ITERATIONS = 2**31 - 1
 _EPOCHS = {"max_iter": "max_epoch", "test_interval": "test_interval_epoch"}
 
 
-def fill_in(param, net):
-    """Give max_iter and test_interval, which `net` is trained for, where epochs stand for them."""
+def fill_in(param, net, processes=1):
+    """Give max_iter and test_interval, which `net` is trained for, where epochs stand for them.
+
+    Each of so many processes has a batch of the net's. Returns the options that were given.
+    """
+    filled = []
     for option, epochs in _EPOCHS.items():
         if param.HasField(epochs) and not param.HasField(option):
             samples = param.epoch_size or _pass_size(net, f"{epochs}: give epoch_size, too")
-            setattr(param, option, int(getattr(param, epochs) * samples / _batch(net)))
+            setattr(param, option, int(getattr(param, epochs) * samples / (_batch(net) * processes)))
+            filled.append(option)
             log.info("%s makes %s %d", epochs, option, getattr(param, option))
+    return filled
 
 
 def fill_in_tests(param, test_nets):
@@ -67,7 +73,7 @@ def iterations_of(solver, epochs):
                 "give --iterations",
                 SolverError,
             )
-    size = solver.param.iter_size
+    size = solver.param.iter_size * solver.team.size
     longest = max(Fraction(count, batch * size) for _, count, batch in found)
     iterations = math.ceil(Fraction(str(epochs)) * longest)
     if iterations > MOST_ITERATIONS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .team import Alone
+
 
 class Hooks:
     """What a solver, or several that train together, let others do."""
@@ -12,7 +14,9 @@ class Hooks:
     def __init__(self) -> None:
         self._callbacks: list[dict[str, Callable[[], object] | None]] = []
         self._listeners: list[Callable[[dict[str, Any]], object]] = []
-        self._requests: list[str] = []
+        self.team = Alone()
+        self._asked: list[str] = []  # of this process alone
+        self._requests: list[str] = []  # known to all processes
 
     def add_callback(
         self,
@@ -38,7 +42,12 @@ class Hooks:
 
     def request(self, action: str) -> None:
         """Ask for "snapshot" or "stop" at the next chance; may be called by a signal handler."""
-        self._requests.append(action)
+        self._asked.append(action)
+
+    def _share_requests(self) -> None:
+        """Let all processes know what each of them was asked for."""
+        asked, self._asked = self._asked, []
+        self._requests += self.team.union(asked)
 
     def _pending(self, action: str) -> bool:
         return action in self._requests

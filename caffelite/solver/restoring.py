@@ -87,12 +87,16 @@ def checked(solver, path, allow_other_weights=False, checksum=None, said_by=""):
             if model:
                 whole = state.HasField("weights_digest") and not allow_other_weights
                 model.copy(REFUSE if whole else WARN)
-            _apply(solver, state, arrays, carried)
+            take_up(solver, state, arrays, carried)
 
         yield apply
 
 
-def _apply(solver, state, arrays, carried):
+def take_up(solver, state, arrays, carried=()):
+    """Go on from a state with these histories; weights are there already.
+
+    `carried` is (blob, its values) of what layers carry from batch to batch.
+    """
     for target, array in zip(histories_of(solver), arrays, strict=True):
         target[...] = array.reshape(target.shape)
     _let_frozen_blobs_roll_out(solver)

@@ -46,10 +46,24 @@ def write(solver):
 
 
 def _write(solver):
-    pair = Pair(solver, f"{solver.param.snapshot_prefix}_iter_{solver.iter}")
+    pair = Pair(solver, _start(solver))
     write_all_atomically(pair.files)
     pair.written()
     return pair.model, pair.state
+
+
+def paths(solver):
+    """(model path, state path) of a snapshot of this moment."""
+    return _names(solver, _start(solver))
+
+
+def _start(solver):
+    return f"{solver.param.snapshot_prefix}_iter_{solver.iter}"
+
+
+def _names(solver, start):
+    ending = ".h5" if _writes_hdf5(solver) else ""
+    return f"{start}.caffemodel{ending}", f"{start}.solverstate{ending}"
 
 
 class Pair:
@@ -57,9 +71,9 @@ class Pair:
 
     def __init__(self, solver, start):
         is_hdf5 = _writes_hdf5(solver)
-        ending, kind = (".h5", "HDF5") if is_hdf5 else ("", "binary proto")
+        kind = "HDF5" if is_hdf5 else "binary proto"
         self.solver = solver
-        self.model, self.state = f"{start}.caffemodel{ending}", f"{start}.solverstate{ending}"
+        self.model, self.state = _names(solver, start)
         log.info("Snapshotting to %s file %s", kind, self.model)
         contents = weights.hdf5_contents if is_hdf5 else weights.binary_contents
         model_chunks, digest = contents(solver.net, solver.param.snapshot_diff)

@@ -1,0 +1,181 @@
+"""The processes that train together, as a solver sees them: what it asks its team for, over MPI."""
+
+import socket
+import time
+
+import numpy as np
+
+from ..data.source import Shard
+from ..errors import SolverError
+from ..net import checksum
+from ..net.batches import passes
+from ..proto import caffe_pb2
+from ..solver import epochs, restoring, snapshot
+from ..solver.team import Alone
+from .exchange import Exchange
+
+
+class Ranks(Alone):
+    """The team of a solver whose batches are shared out to the processes of a communicator.
+
+    Parameters
+    ----------
+    comm : the communicator, an mpi4py.MPI.Comm
+    """
+
+    def __init__(self, comm):
+        self.comm = comm.Dup()
+        self.rank, self.size = comm.rank, comm.size
+        self.host = socket.gethostname()
+        self._exchange = Exchange(self.comm)
+        self._runs = False  # passes whose batch is shared out
+        self._waits = self._seconds = 0.0
+
+    def join(self, solver):
+        """Become the team of a solver: it goes on from what rank 0 has."""
+        solver.team = self
+        for net, whole_batches in ((solver.net, False), *((n, True) for n in solver.test_nets)):
+            for layer in net.layers:
+                layer.shard = Shard(self.rank, self.size, whole_batches)
+                if not whole_batches:
+                    layer.over_ranks = self.over_ranks
+        self._fill_in_epochs(solver)
+        solver.net.on_gradients_ready(self._take)
+        solver.net.after_backward(self._progress)
+        self._share_state(solver)
+
+    def _fill_in_epochs(self, solver):
+        for option in solver.of_epochs:
+            solver.param.ClearField(option)
+        epochs.fill_in(solver.param, solver.net, self.size)
+
+    def check(self, solver):
+        """Raise a SolverError for a net that cannot be shared out."""
+        for net in (solver.net, *solver.test_nets):
+            for layer in net.layers:
+                if layer.carried:
+                    raise layer.error(
+                        "carries values from batch to batch, which cannot be shared out to "
+                        f"{self.size} processes; train this net in one",
+                        SolverError,
+                    )
+        for layer, samples, batch in passes(solver.net):
+            if samples is not None and samples < batch * self.size:
+                raise layer.error(
+                    f"has {samples} samples, expected at least {batch * self.size}, a batch of "
+                    f"{batch} for each of {self.size} ranks",
+                    SolverError,
+                )
+
+    # Passes of the train net
+
+    def run(self, passes):
+        self._runs, waited, began = True, self._exchange.waited, time.perf_counter()
+        try:
+            loss = passes()
+            self._exchange.finish()
+        finally:
+            self._runs = False
+        self._waits = self._exchange.waited - waited
+        self._seconds = time.perf_counter() - began
+        return float(np.mean(self.comm.allgather(loss)))
+
+    def _take(self, blobs):
+        if self._runs:
+            for blob in blobs:
+                self._exchange.add(blob.diff)
+
+    def _progress(self, place):
+        if self._runs:
+            self._exchange.progress()
+
+    def over_ranks(self, value):
+        """The sum of an array or number over the ranks, in their order."""
+        if not self._runs:
+            return value
+        return sum(self.comm.allgather(value))
+
+    def mean_outputs(self, outputs):
+        means, every = {}, self.comm.allgather(outputs)
+        for name, own in outputs.items():
+            values = [one[name] for one in every]
+            alike = all(value.shape == own.shape for value in values)
+            means[name] = np.mean(values, axis=0, dtype=np.float64) if alike else own
+        return means
+
+    def facts(self):
+        return {"waiting": self._waits / self._seconds if self._seconds else 0.0}
+
+    # What all ranks do alike
+
+    def union(self, asked):
+        return [one for each in self.comm.allgather(asked) for one in each]
+
+    def lead(self, solver, work):
+        found = work() if self.rank == 0 else None
+        found, _ = self.comm.bcast((found, None))
+        self._share_state(solver)
+        return found
+
+    def _share_state(self, solver):
+        """Let all have the state of rank 0: weights, histories, positions, and what tests gave."""
+        state = snapshot.state_of(solver).SerializeToString() if self.rank == 0 else b""
+        state = caffe_pb2.SolverState.FromString(self.comm.bcast(state))
+        histories = snapshot.histories_of(solver)
+        for array in (*(blob.data for blob in self._blobs(solver)), *histories):
+            self.comm.Bcast(array)
+        if self.rank:
+            restoring.take_up(solver, state, [array.copy() for array in histories])
+
+    @staticmethod
+    def _blobs(solver):
+        """The learnable blobs, and statistics, that own their values."""
+        return [entry.blob for entry in solver.net.learnable]
+
+    def share_statistics(self, net):
+        for layer in net.layers:
+            for name, blob in zip(layer.blob_names, layer.blobs, strict=True):
+                if name in layer.statistics:
+                    every = np.stack(self.comm.allgather(blob.data))
+                    blob.data[...] = every.mean(axis=0, dtype=np.float64)
+
+    def check_weights(self, solver):
+        lines = []
+        for entry in solver.net.learnable:
+            layer = solver.net.layer_dict[entry.layer]
+            if layer.blob_names[entry.index] not in layer.statistics:
+                crc = checksum.of_array(entry.blob.data)
+                lines.append(checksum.line(entry.layer, entry.index, entry.blob.shape, crc))
+        every = self.comm.allgather((self.host, lines))
+        for rank, (host, theirs) in enumerate(every):
+            differing = [a for a, b in zip(every[0][1], theirs, strict=True) if a != b]
+            if differing:
+                blob = differing[0].partition(" ")[0]
+                raise SolverError(
+                    f"iteration {solver.iter}: rank {rank}, on {host}, has come to other weights "
+                    f'than rank 0, on {every[0][0]}, first in blob "{blob}": processors or '
+                    "versions of libraries differ; go on from the last snapshot on hosts that "
+                    "are alike"
+                )
+
+    # Tests
+
+    def turns(self, net, count):
+        self._before = [layer.position for layer in net.layers]
+        return (first + self.rank < count for first in range(0, count, self.size))
+
+    def tested(self, net, measures, count):
+        every = self.comm.gather(measures)
+        if self.rank == 0:
+            for k, measure in enumerate(measures):
+                for theirs in every[1:]:
+                    measure.merge(theirs[k])
+        self._count_batches(net, count)
+        return self.comm.bcast(measures)
+
+    def _count_batches(self, net, count):
+        """Let the layers of a test net be where one process would be after `count` batches."""
+        at = self.comm.bcast([layer.position for layer in net.layers])
+        rounds = -(-count // self.size)  # of which rank 0 has run one batch each
+        for layer, position, began in zip(net.layers, at, self._before, strict=True):
+            layer.seek(began + (position - began) // (rounds * self.size) * count)
