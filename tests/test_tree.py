@@ -47,7 +47,7 @@ ORDER = [  # a room imports from its own line and the lines above
     {"net", "testing"},
     {"measures"},
     {"solver"},
-    {"pictures"},
+    {"pictures", "parallel"},
     {"run_log"},
     {"predict", "pycaffe"},
     {"models"},

@@ -115,7 +115,7 @@ def prepare(args):
     Modules are searched for from here, too. Those of --allow-python are but allowed.
     """
     if getattr(args, "threads", None) is not None:
-        _set_threads(args.threads)
+        set_threads(args.threads)
     allowed = getattr(args, "allow_python", [])
     if not (args.own or allowed):
         return
@@ -136,7 +136,8 @@ def use_device(args):
     log.info("Use CPU.")
 
 
-def _set_threads(count):
+def set_threads(count):
+    """Run on so many threads."""
     if count < 1:
         raise UsageError(f"--threads: expected at least 1, not {count}")
     if "numba" not in sys.modules:

@@ -43,11 +43,11 @@ class TrainingBar:
 
     def _step(self, event):
         rate = self.bar.format_dict["rate"] or 0
-        self.bar.set_postfix_str(
-            f"loss {event['loss']:.4g}, lr {event['lr']:.4g}, "
-            f"{rate * event['images']:.0f} images/s",
-            refresh=False,
-        )
+        words = f"loss {event['loss']:.4g}, lr {event['lr']:.4g}, "
+        words += f"{rate * event['images']:.0f} images/s"
+        if "waiting" in event:
+            words += f", {event['waiting']:.0%} waiting, imbalance {event['imbalance']:.0%}"
+        self.bar.set_postfix_str(words, refresh=False)
         self.bar.update(event["iteration"] - self.bar.n)
 
     def _test(self, event):

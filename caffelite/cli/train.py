@@ -45,6 +45,7 @@ from ._nets import (
     tell_other_classes,
     use_device,
 )
+from ._ranks import alike, is_first, join, only_errors, ranks_of, share_start
 from ._solvers import add_solver_flags, net_changes, read, solver_of
 
 AT_ONCE = 1.0  # seconds after which a second signal is one of its own
@@ -95,16 +96,23 @@ def add_arguments(parser):
 
 
 def run(args):
+    _check_flags(args)
+    with ranks_of(args) as comm:
+        return _run(args, comm)
+
+
+def _run(args, comm):
     from ..solver import stages
 
-    _check_flags(args)
-    quiet = on_terminal()
+    quiet = on_terminal() and is_first(comm)
     log = start_logging(quiet)
+    only_errors(comm)
     files = stages.files_of(args.solver)
     if len(files) > 1 and args.snapshot:
         raise UsageError("--snapshot is of one solver; --resume finds where stages are to go on")
-    params = [_solver_param(file, args, log) for file in files]
-    stages.check(params, files)
+    with alike(comm):
+        params = [_solver_param(file, args, log) for file in files]
+        stages.check(params, files)
     use_device(args)
     if quiet:
         _tell_threads(log)
@@ -117,7 +125,9 @@ def run(args):
         if resume and weights and file != files[0]:
             stages.warn_if_older(param, file, weights)
         _choose_weights(param, args.snapshot, resume, weights)
-        solver, asked, ran = _train(file, param, args, resume, file != files[-1], quiet)
+        share_start(comm, param)
+        skips = file != files[-1]
+        solver, asked, ran = _train(file, param, args, comm, resume, skips, quiet)
         unfinished = solver.iter < solver.param.max_iter
         if any(effect == "stop" for _, effect in asked):
             left = unfinished or file != files[-1]
@@ -176,7 +186,7 @@ def _check_flags(args):
         raise UsageError(f"--keep: expected at least 1, not {args.keep}")
 
 
-def _train(file, param, args, resume, skips, quiet):
+def _train(file, param, args, comm, resume, skips, quiet):
     """Train one solver; returns it, what signals asked for, and whether that moved its weights.
 
     It does not if, `resume`, it goes on from its end, which early_stop may have told; where others
@@ -187,9 +197,11 @@ def _train(file, param, args, resume, skips, quiet):
     from ..solver.state_file import check_state
 
     log = logging.getLogger("caffelite")
-    if args.snapshot:
-        check_state(args.snapshot)
-    solver = get_solver(param, file, net_changes(args))
+    with alike(comm):
+        if args.snapshot and is_first(comm):
+            check_state(args.snapshot)
+        solver = get_solver(param, file, net_changes(args))
+    join(comm, solver)
     tell_other_classes(solver.net, log)
     if args.epochs is not None:
         solver.param.max_iter = iterations_of(solver, args.epochs)
@@ -212,7 +224,8 @@ def _train(file, param, args, resume, skips, quiet):
         if args.snapshot:
             log.info("Resuming from %s", args.snapshot)
             solver.restore(args.snapshot, args.allow_other_weights)
-        _listen(solver, args, quiet, stack)
+        if is_first(comm):
+            _listen(solver, args, quiet, stack)
         asked = stack.enter_context(_signals(solver, args))
         begun = solver.iter
         log.info("Starting Optimization")

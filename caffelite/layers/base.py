@@ -626,9 +626,14 @@ class Layer:
         self.count_draw()
         return rng.rows(random, shape, rank, self.shard.parts)
 
-    @staticmethod
-    def over_ranks(value: Any) -> Any:
-        """See above."""
+    def share_out(self, shard: Shard, over_ranks: Callable[[Any], Any] | None = None) -> None:
+        """Take from now on what is of this process; raise an error if that cannot be."""
+        self.shard = shard
+        if over_ranks is not None and shard.parts > 1:
+            self.over_ranks = over_ranks
+
+    def over_ranks(self, value: Any) -> Any:
+        """See above: here, there is one process."""
         return value
 
     def canonical_axis(self, axis: int, num_axes: int, option: str = "axis") -> int:

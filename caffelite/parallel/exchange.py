@@ -5,6 +5,7 @@ others (Ialltoallv), adds these up in the order of ranks, and sends the mean to 
 So all have the same bits, and a run with the same number of ranks has the same bits each time.
 """
 
+import itertools
 import time
 from collections import deque
 
@@ -85,7 +86,7 @@ class _Bucket:
         size, rank = exchange.size, exchange.rank
         count, dtype = sum(part.size for part in parts), parts[0].dtype
         starts = [count * k // size for k in range(size + 1)]
-        self.counts = [b - a for a, b in zip(starts, starts[1:], strict=False)]
+        self.counts = [b - a for a, b in itertools.pairwise(starts)]
         self.starts = starts[:size]
         own = self.counts[rank]
         needed = own * size + (count if len(parts) > 1 else 0)

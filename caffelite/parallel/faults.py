@@ -4,45 +4,55 @@ import contextlib
 import socket
 import sys
 import time
+import traceback
 
 from ..errors import CaffeliteError
 
-STAGGER = 0.2  # seconds: where all ranks fail alike, those of higher ranks are ended before they say so
+STAGGER = 0.2  # seconds: where all fail alike, higher ranks are ended before they say so, too
 
 
 @contextlib.contextmanager
 def alike(comm):
     """A block whose errors end all ranks together: rank 0 tells of them, once.
 
-    Its ranks do not exchange anything within.
+    Nothing is exchanged within. With None for a communicator, there is but one process.
     """
     problem = None
     try:
         yield
     except (CaffeliteError, OSError) as error:
+        if comm is None:
+            raise
         problem = error
-    words = comm.allgather(str(problem) if problem else None)
-    if not any(words):
+    if comm is None:
+        return
+    every = comm.allgather((str(problem) if problem else "", socket.gethostname()))
+    texts = [text for text, _ in every]
+    if not any(texts):
         return
     if comm.rank:
-        raise SystemExit(1)
-    if problem and len(set(words)) == 1:
-        raise problem
-    hosts = comm.gather(socket.gethostname()) if comm.rank == 0 else None
-    raise CaffeliteError(_told(words, hosts))
-
-
-def _told(words, hosts):
+        raise _known_to_all(SystemExit(1))
+    if problem and len(set(texts)) == 1:
+        raise _known_to_all(problem)
     lines = []
-    for rank, (text, host) in enumerate(zip(words, hosts, strict=True)):
+    for rank, (text, host) in enumerate(every):
         if text and text not in "".join(lines):
-            lines.append(f"rank {rank} of {len(words)}, on {host}: {text}")
-    return "\n".join(lines)
+            lines.append(f"{_who(rank, comm.size, host)}: {text}")
+    raise _known_to_all(CaffeliteError("\n".join(lines)))
+
+
+def _known_to_all(problem):
+    problem.is_known_to_all = True
+    return problem
+
+
+def _who(rank, size, host):
+    return f"rank {rank} of {size}, on {host}"
 
 
 @contextlib.contextmanager
 def ending_all(comm):
-    """A block in which ranks wait for each other: whatever ends it on one of them ends all."""
+    """A block in which ranks wait for each other: what ends it on one of them ends all."""
     try:
         yield
     except BaseException as problem:
@@ -51,18 +61,28 @@ def ending_all(comm):
 
 
 def end_all(comm, problem):
-    """End all ranks because of an exception on this one."""
+    """End all ranks because of an exception on this one, unless the others have it, too."""
     code = problem.code if isinstance(problem, SystemExit) else 1
-    if not code:
+    if not code or getattr(problem, "is_known_to_all", False):
         return
     time.sleep(min(comm.rank, 5) * STAGGER)
-    text = str(problem) if isinstance(problem, (CaffeliteError, OSError)) else ""
+    text = str(problem)
     if isinstance(problem, KeyboardInterrupt):
         text, code = "interrupted", 130
-    if not text:
-        import traceback
-
+    elif not isinstance(problem, (CaffeliteError, OSError)):
         text = "".join(traceback.format_exception(problem)).rstrip()
-    where = f"rank {comm.rank} of {comm.size}, on {socket.gethostname()}"
-    print(f"{where}: {text}", file=sys.stderr, flush=True)
+    who = _who(comm.rank, comm.size, socket.gethostname())
+    print(f"{who}: {text}", file=sys.stderr, flush=True)
     comm.Abort(code if isinstance(code, int) else 1)
+
+
+def end_all_with_this(comm):
+    """Let an exception that nobody catches end all ranks."""
+    before = sys.excepthook
+
+    def hook(kind, problem, trace):
+        end_all(comm, problem)
+        before(kind, problem, trace)
+
+    if comm.size > 1:
+        sys.excepthook = hook

@@ -1,4 +1,4 @@
-"""Whether this process is one of several that mpiexec, mpirun or srun has started, and their MPI."""
+"""Whether this process is one of several that mpiexec or srun has started, and their MPI."""
 
 import os
 from importlib import metadata

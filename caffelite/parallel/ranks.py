@@ -12,7 +12,10 @@ from ..net.batches import passes
 from ..proto import caffe_pb2
 from ..solver import epochs, restoring, snapshot
 from ..solver.team import Alone
+from . import agreement
 from .exchange import Exchange
+
+REQUESTS = "stop", "snapshot"
 
 
 class Ranks(Alone):
@@ -29,20 +32,19 @@ class Ranks(Alone):
         self.host = socket.gethostname()
         self._exchange = Exchange(self.comm)
         self._runs = False  # passes whose batch is shared out
-        self._waits = self._seconds = 0.0
+        self._facts = {}
+
+    def __str__(self):
+        return f"{self.size} ranks, each with a part of every batch; this one runs on {self.host}"
 
     def join(self, solver):
-        """Become the team of a solver: it goes on from what rank 0 has."""
+        """Become the team of a solver that `check` has passed; it goes on from rank 0's state."""
         solver.team = self
-        for net, whole_batches in ((solver.net, False), *((n, True) for n in solver.test_nets)):
-            for layer in net.layers:
-                layer.shard = Shard(self.rank, self.size, whole_batches)
-                if not whole_batches:
-                    layer.over_ranks = self.over_ranks
         self._fill_in_epochs(solver)
         solver.net.on_gradients_ready(self._take)
         solver.net.after_backward(self._progress)
         self._share_state(solver)
+        agreement.check_same(self.comm, self.host, agreement.facts_of(solver))
 
     def _fill_in_epochs(self, solver):
         for option in solver.of_epochs:
@@ -50,9 +52,10 @@ class Ranks(Alone):
         epochs.fill_in(solver.param, solver.net, self.size)
 
     def check(self, solver):
-        """Raise a SolverError for a net that cannot be shared out."""
-        for net in (solver.net, *solver.test_nets):
+        """Let layers take what is of this rank; raise an error for what cannot be shared out."""
+        for k, net in enumerate((solver.net, *solver.test_nets)):
             for layer in net.layers:
+                layer.share_out(Shard(self.rank, self.size, whole_batches=k > 0), self.over_ranks)
                 if layer.carried:
                     raise layer.error(
                         "carries values from batch to batch, which cannot be shared out to "
@@ -69,16 +72,30 @@ class Ranks(Alone):
 
     # Passes of the train net
 
-    def run(self, passes):
+    def run(self, passes, asked=()):
         self._runs, waited, began = True, self._exchange.waited, time.perf_counter()
         try:
             loss = passes()
             self._exchange.finish()
         finally:
             self._runs = False
-        self._waits = self._exchange.waited - waited
-        self._seconds = time.perf_counter() - began
-        return float(np.mean(self.comm.allgather(loss)))
+        waits, seconds = self._exchange.waited - waited, time.perf_counter() - began
+        told = [loss, waits, seconds, *(request in asked for request in REQUESTS)]
+        every = self._gathered(np.array(told, np.float64))
+        losses, waits, seconds, *requests = every.T
+        busy = seconds - waits
+        self._facts = {
+            "waiting": waits.sum() / seconds.sum(),
+            "imbalance": busy.max() / busy.mean() - 1,
+        }
+        wanted = [name for name, by in zip(REQUESTS, requests, strict=True) if by.any()]
+        return float(losses.mean()), wanted
+
+    def _gathered(self, array):
+        """What each rank has, along a new axis."""
+        every = np.empty((self.size, *array.shape), array.dtype)
+        self.comm.Allgather(np.ascontiguousarray(array), every)
+        return every
 
     def _take(self, blobs):
         if self._runs:
@@ -93,7 +110,11 @@ class Ranks(Alone):
         """The sum of an array or number over the ranks, in their order."""
         if not self._runs:
             return value
-        return sum(self.comm.allgather(value))
+        every = self._gathered(np.asarray(value))
+        total = every[0]
+        for one in every[1:]:
+            total = total + one
+        return total if total.ndim else total.item()
 
     def mean_outputs(self, outputs):
         means, every = {}, self.comm.allgather(outputs)
@@ -104,12 +125,13 @@ class Ranks(Alone):
         return means
 
     def facts(self):
-        return {"waiting": self._waits / self._seconds if self._seconds else 0.0}
+        return self._facts
 
     # What all ranks do alike
 
     def union(self, asked):
-        return [one for each in self.comm.allgather(asked) for one in each]
+        every = self._gathered(np.array([request in asked for request in REQUESTS]))
+        return [name for name, by in zip(REQUESTS, every.T, strict=True) if by.any()]
 
     def lead(self, solver, work):
         found = work() if self.rank == 0 else None

@@ -9,6 +9,8 @@ from ..reading import opened
 
 log = logging.getLogger("caffelite")
 
+_OF_STEPS = "lr", "images", "waiting", "imbalance"
+
 
 class RunLog:
     """A solver's listener that appends a record to a file per train, test, snapshot, ... event.
@@ -35,7 +37,7 @@ class RunLog:
         elif event["event"] != "step":
             self.write(event)
         elif self.waiting:
-            self.write({**self.waiting, "lr": event["lr"], "images": event["images"]})
+            self.write(self.waiting | {name: event[name] for name in _OF_STEPS if name in event})
             self.waiting = None
 
     def write(self, event):

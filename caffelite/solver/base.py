@@ -249,7 +249,9 @@ class Solver(Hooks):
     @contextlib.contextmanager
     def holding_prefix(self) -> Iterator[None]:
         """Keep other processes from writing snapshots at this solver's prefix, if it writes any."""
-        if self.team.rank or not (self.param.snapshot_after_train or self.param.snapshot or self.param.early_stop):
+        if self.team.rank or not (
+            self.param.snapshot_after_train or self.param.snapshot or self.param.early_stop
+        ):
             yield
             return
         snapshot.check(self)
@@ -273,7 +275,7 @@ class Solver(Hooks):
             return
         if _due(self.iter, self.param.display):
             last = len(self.net.layers) - 1
-            self._display.losses.append(self.team.run(lambda: self.net._forward(0, last)))
+            self._display.losses.append(self.team.run(lambda: self.net._forward(0, last))[0])
             log.info("Iteration %d, loss = %g", self.iter, self._display.loss)
         if _due(self.iter, self.param.test_interval):
             self.test_all()
@@ -292,7 +294,6 @@ class Solver(Hooks):
         while self.iter < end:
             if self.iterate():
                 return True
-            self._share_requests()
             wanted = self._take_requests("snapshot")
             if wanted or _due(self.iter, self.param.snapshot):
                 self.snapshot()
@@ -323,7 +324,9 @@ class Solver(Hooks):
         self._call("on_start")
         displayed = _due(self.iter, self.param.display)
         self.net.debug_info = displayed and self.param.debug_info
-        loss = self.team.run(lambda: self._sum_gradients(gradients or self.net.forward_backward))
+        passes = gradients or self.net.forward_backward
+        loss, asked = self.team.run(lambda: self._sum_gradients(passes), self._take_asked())
+        self._requests += asked
         self._display.losses.append(loss)
         self.lowest_loss.see(loss)
         facts = self._display.show() if displayed else {}

@@ -27,7 +27,9 @@ def fill_in(param, net, processes=1):
     for option, epochs in _EPOCHS.items():
         if param.HasField(epochs) and not param.HasField(option):
             samples = param.epoch_size or _pass_size(net, f"{epochs}: give epoch_size, too")
-            setattr(param, option, int(getattr(param, epochs) * samples / (_batch(net) * processes)))
+            setattr(
+                param, option, int(getattr(param, epochs) * samples / (_batch(net) * processes))
+            )
             filled.append(option)
             log.info("%s makes %s %d", epochs, option, getattr(param, option))
     return filled

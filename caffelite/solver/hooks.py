@@ -44,17 +44,26 @@ class Hooks:
         """Ask for "snapshot" or "stop" at the next chance; may be called by a signal handler."""
         self._asked.append(action)
 
+    def _take_asked(self) -> list[str]:
+        asked, self._asked = self._asked, []
+        return asked
+
     def _share_requests(self) -> None:
         """Let all processes know what each of them was asked for."""
-        asked, self._asked = self._asked, []
-        self._requests += self.team.union(asked)
+        self._requests += self.team.union(self._take_asked())
+
+    def _known(self) -> list[str]:
+        """The requests that all processes know of: of a single one, all."""
+        if self.team.size == 1:
+            self._requests += self._take_asked()
+        return self._requests
 
     def _pending(self, action: str) -> bool:
-        return action in self._requests
+        return action in self._known()
 
     def _take_requests(self, action: str) -> bool:
         """Whether `action` was requested; its requests are then settled."""
-        found = action in self._requests
+        found = action in self._known()
         while action in self._requests:
             self._requests.remove(action)
         return found

@@ -26,9 +26,14 @@ class Alone:
 
     rank, size = 0, 1
 
-    def run(self, passes: Callable[[], float]) -> float:
-        """Run passes of the train net, whose gradients are the batch's then; returns the loss."""
-        return passes()
+    def run(
+        self, passes: Callable[[], float], asked: Sequence[str] = ()
+    ) -> tuple[float, Sequence[str]]:
+        """Run passes of the train net, whose gradients are the batch's then.
+
+        Returns the loss, and what any of the processes is asked for.
+        """
+        return passes(), asked
 
     def mean_outputs(self, outputs: dict[str, Array]) -> dict[str, Array]:
         """The outputs of the train net for the whole batch, from those of this process's part."""

@@ -79,7 +79,6 @@ class Together(Hooks):
             stopped = self._turn(**self.solvers)
             self.iter += 1
             self._emit("step", iteration=self.iter)
-            self._share_requests()
             due = self.snapshot_interval and self.iter % self.snapshot_interval == 0
             if self._take_requests("snapshot") or due:
                 self.snapshot()

@@ -200,6 +200,18 @@ class Python(base.Layer):
         what = f"{self.options.layer}.{method}"
         return self._guard(what, getattr(self.layer, method), *arguments)
 
+    def share_out(self, shard, over_ranks=None):
+        if not self.param.bottom and shard.size > 1:
+            if not hasattr(self.layer, "shard"):
+                raise self.error(
+                    f"brings data along, and its class {self.options.layer} does not say how these "
+                    f"are shared out to {shard.size} processes: give it an attribute shard = "
+                    "(0, 1), which is set to (rank, processes) before the first forward, and let "
+                    "it deliver only what is of this rank"
+                )
+            self.layer.shard = tuple(shard[:2])
+        super().share_out(shard, over_ranks)
+
     def check_blobs(self):
         """They are the user's."""
 

@@ -1,0 +1,238 @@
+"""Training in several processes over MPI comes to what one process comes to, or ends as a whole."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from caffelite import rng
+from caffelite.parallel import cores, launch
+from caffelite.proto.text import to_text
+from tests.mpi import trainings
+
+MPIEXEC = launch.of_wheel("mpiexec") or shutil.which("mpiexec")
+
+
+def has_mpi():
+    try:
+        launch.load()
+    except RuntimeError:
+        return False
+    return bool(MPIEXEC)
+
+
+needs_mpi = pytest.mark.skipif(
+    not has_mpi(), reason="mpi4py and an MPI, the extra [mpi], are not installed"
+)
+FIRST = 1e-6  # relative: of the first iteration's weights
+LATER = 1e-4  # after 12 iterations that multiply what rounding makes different
+
+
+def mpiexec(ranks, *words, code=0, seconds=100, **env):
+    """Run Python in so many processes; returns what it has done."""
+    alone = {"NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **env}
+    command = [MPIEXEC, "-n", str(ranks), sys.executable, *map(str, words)]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,  # which MPICH's mpiexec reads
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        env=os.environ | alone,
+    )
+    assert code is None or done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("mpi")
+    trainings.write(str(path))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def alone(folder):
+    """{name: what one process comes to}"""
+    return {
+        name: trainings.train(trainings.solver_of(folder, name, 1)) for name in trainings.TRAININGS
+    }
+
+
+def check_equal(found, alone):
+    assert found.keys() == alone.keys()
+    for name, one in alone.items():
+        many = found[name]
+        assert many["positions"] == one["positions"], name
+        np.testing.assert_allclose(many["losses"][0], one["losses"][0], rtol=FIRST, err_msg=name)
+        for what, far in (("first", FIRST), ("weights", LATER)):
+            a, b = np.array(many[what]), np.array(one[what])
+            assert np.linalg.norm(a - b) <= far * np.linalg.norm(b), (name, what)
+        np.testing.assert_allclose(many["losses"], one["losses"], rtol=LATER, err_msg=name)
+        np.testing.assert_allclose(many["tests"], one["tests"], rtol=LATER, err_msg=name)
+        assert len(one["tests"]) == 3
+
+
+@needs_mpi
+@pytest.mark.parametrize("ranks", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 4))])
+def test_ranks_come_to_what_one_process_comes_to(folder, alone, ranks):
+    done = mpiexec(ranks, "-m", "tests.mpi.trainings", folder, *trainings.TRAININGS)
+    check_equal(json.loads(done.stdout), alone)
+    names = "sgd", "clipped"
+    again = mpiexec(ranks, "-m", "tests.mpi.trainings", folder, *names)
+    found = json.loads(done.stdout)
+    assert json.loads(again.stdout) == {name: found[name] for name in names}, "the same bits"
+
+
+def test_rows_of_a_draw_are_those_of_the_whole_draw():
+    for shape in ((12,), (12, 1), (12, 3), (12, 4, 5)):
+        whole = rng.generator(3, 1).random(shape, np.float32)
+        for size in (1, 2, 3):
+            for rank in range(size):
+                part = len(whole) // size, *shape[1:]
+                found = rng.rows(rng.generator(3, 1), part, rank, size)
+                np.testing.assert_array_equal(found, whole[rank::size])
+
+
+# From the command line
+
+
+def solver_file(folder, name, ranks, more=""):
+    """The solver's prototxt of a training, and its net's."""
+    param = trainings.solver_of(folder, name, ranks, more).param
+    net, path = f"{folder}/{name}_{ranks}_net.prototxt", f"{folder}/{name}_{ranks}.prototxt"
+    with open(net, "w") as file:
+        file.write(to_text(param.net_param))
+    param.ClearField("net_param")
+    param.net = net
+    with open(path, "w") as file:
+        file.write(to_text(param))
+    return path
+
+
+def train(path, *flags):
+    return ("-m", "caffelite", "train", "--solver", path, *flags)
+
+
+def losses(log):
+    """{iteration: loss} that a log of text or records tells."""
+    found = {}
+    for line in open(log):
+        record = json.loads(line)
+        if record["event"] == "train":
+            found[record["iteration"]] = record["loss"]
+    return found
+
+
+@needs_mpi
+def test_another_number_of_ranks_goes_on_from_a_snapshot(folder):
+    more = "display: 1 snapshot: 6 snapshot_after_train: true max_iter: 9"
+    straight, later = f"{folder}/straight.log", f"{folder}/later.log"
+    one, two = (solver_file(folder, "sgd", n, more) for n in (1, 2))
+    done = mpiexec(2, *train(two, "--log", straight))
+    assert "2 ranks" in done.stderr and done.stderr.count("Optimization Done") == 2
+    state = f"{folder}/sgd_2_iter_6.solverstate"
+    assert (
+        subprocess.run(
+            [sys.executable, *train(one, "--log", later, "--snapshot", state)], check=False
+        ).returncode
+        == 0
+    )
+    whole, rest = losses(straight), losses(later)
+    assert sorted(rest) == [6, 7, 8] and sorted(whole) == list(range(9))
+    np.testing.assert_allclose([whole[k] for k in rest], list(rest.values()), rtol=LATER)
+    again = f"{folder}/again.log"
+    mpiexec(2, *train(two, "--log", again, "--snapshot", state))
+    assert losses(again) == {k: whole[k] for k in rest}, "the same bits"
+    records = [json.loads(line) for line in open(straight)]
+    of_train = [record for record in records if record["event"] == "train"]
+    assert all(record["images"] == trainings.BATCH for record in of_train)
+    assert all(0 <= record["waiting"] <= 1 and record["imbalance"] >= 0 for record in of_train)
+
+
+@needs_mpi
+def test_what_is_missing_on_one_rank_ends_all_with_one_message(folder):
+    path = solver_file(folder, "adam", 2)
+    program = (
+        "import os, runpy, sys\n"
+        "rank = os.environ['PMI_RANK']\n"
+        "if rank == '1': os.chdir('/'); sys.argv[-1] = sys.argv[-1] + '.gone'\n"
+        "runpy.run_module('caffelite', run_name='__main__')\n"
+    )
+    done = mpiexec(2, "-c", program, *train(path)[2:], code=1)
+    assert re.search(r"rank 1 of 2, on \S+: .*_2.prototxt.gone: no such file", done.stderr)
+    assert "Traceback" not in done.stderr
+    done = mpiexec(2, *train(path + ".gone"), code=1)
+    assert done.stderr.count("no such file") == 1
+
+
+@needs_mpi
+def test_a_rank_that_fails_or_is_killed_ends_all(folder):
+    path = solver_file(
+        folder, "adam", 2, "max_iter: 1000000 snapshot: 20 snapshot_after_train: true"
+    )
+    program = (
+        "import os, runpy, signal\n"
+        "from caffelite.solver import Solver\n"
+        "iterate = Solver.iterate\n"
+        "def failing(self):\n"
+        "    if self.iter == 30 and self.team.rank == 1: HOW\n"
+        "    return iterate(self)\n"
+        "Solver.iterate = failing\n"
+        "runpy.run_module('caffelite', run_name='__main__')\n"
+    )
+    how = "raise OSError('the disk is gone')"
+    done = mpiexec(2, "-c", program.replace("HOW", how), *train(path)[2:], code=None)
+    assert done.returncode and re.search(r"rank 1 of 2, on \S+: the disk is gone", done.stderr)
+    assert os.path.exists(f"{folder}/adam_2_iter_20.solverstate")
+    how = "os.kill(os.getpid(), signal.SIGKILL)"
+    done = mpiexec(2, "-c", program.replace("HOW", how), *train(path, "--resume")[2:], code=None)
+    assert done.returncode and "EXIT CODE: 9" in done.stdout + done.stderr
+    resumed = solver_file(folder, "adam", 1)
+    assert subprocess.run([sys.executable, *train(resumed)], check=False).returncode == 0
+
+
+# What ends before training
+
+
+def fake_launch(monkeypatch, rank=0, size=3):
+    for name, value in (("PMI_RANK", rank), ("PMI_SIZE", size)):
+        monkeypatch.setenv(name, str(value))
+
+
+def test_a_launch_without_mpi4py_says_so_once(monkeypatch):
+    fake_launch(monkeypatch)
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(RuntimeError, match=r"mpi4py .*\[mpi\]"):
+        launch.world()
+    fake_launch(monkeypatch, rank=1)
+    with pytest.raises(SystemExit, match="1"):
+        launch.world()
+
+
+@needs_mpi
+def test_another_mpi_than_the_launchers_is_told(monkeypatch):
+    fake_launch(monkeypatch)
+    program = "from caffelite.parallel import launch; launch.world()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "3 processes were started, but mpi4py sees 1" in done.stderr
+
+
+def test_a_plain_start_is_one_process(monkeypatch):
+    for size, rank in launch._TOLD:
+        monkeypatch.delenv(size, raising=False)
+        monkeypatch.delenv(rank, raising=False)
+    assert launch.told() == (0, 1) and launch.world() is None
+
+
+def test_cores_are_shared_out():
+    four = [0, 1, 2, 5]
+    assert [cores.part_of([four] * 2, k) for k in range(2)] == [[0, 1], [2, 5]]
+    assert [cores.part_of([four] * 3, k) for k in range(3)] == [[0], [1], [2, 5]]
+    assert [cores.part_of([[0, 1]] * 3, k) for k in range(3)] == [[0], [1], [0]]
+    assert cores.part_of([[0, 1], [2, 3]], 1) == [2, 3], "what the launcher has bound stays"
