@@ -72,6 +72,10 @@ def try_convolve(arrays, pick, dtype):
         kernel = tuple(pick.choice([1, 1, 2, 3, 5]) for _ in range(axes))
         stride = tuple(pick.choice([1, 1, 2, 3]) for _ in range(axes))
         dilation = tuple(pick.choice([1, 1, 2]) for _ in range(axes))
+    if pick.random() < 0.2:
+        axes, inputs, group, outputs = 2, 1, pick.choice([1, 5, 30]), pick.choice([1, 1, 3])
+        kernel, stride = (pick.choice([3, 5]),) * 2, (pick.choice([1, 2]),) * 2
+        dilation = (pick.choice([1, 1, 2]),) * 2
     pad = tuple(pick.choice([0, 0, 1, 2]) for _ in range(axes))
     out = tuple(pick.choice([3, 5, 7, 13, 14, 20][: 12 // axes]) for _ in range(axes))
     ends = zip(out, kernel, stride, pad, dilation, strict=True)
@@ -85,7 +89,7 @@ def try_convolve(arrays, pick, dtype):
     last = epilogue.draw(pick.choice([*epilogue.ACTIVATIONS.values()]), dtype, len(w))
     per_channel = {name: arrays.copy(getattr(last, name)) for name in PER_CHANNEL}
     held = list(arrays.held)
-    for plan.FORCED in (["winograd", "direct"], ["direct"], ["im2col"]):
+    for plan.FORCED in (["winograd", "direct"], ["direct"], ["depthwise", "im2col"]):
         arrays.held = list(held)
         convolve.forward(x, w, y, *options)
         convolve.forward(x, w, y, *options, last._replace(**per_channel))

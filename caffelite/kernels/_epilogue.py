@@ -17,14 +17,42 @@ def finish_rows(v, rows, epilogue, by_lane=None):
     `epilogue` is what `call_linked` makes of an Epilogue and the first row's channel: addresses of
     center, slope, offset and leak, whether there is a map, the activation, and low and high.
     """
-    builder = v.builder
-    center, slope, offset, leak = map(v.pointer, epilogue[:4])
-    mapped, activation, low, high = epilogue[4:]
+    pointers = list(map(v.pointer, epilogue[:4]))
 
-    def number(array, r):
+    def number(at, r):
         if by_lane:
-            return v.masked_load(v.shift(array, r * v.lanes), by_lane[r])
-        return v.splat(builder.load(v.shift(array, r)))
+            return v.masked_load(v.shift(pointers[at], r * v.lanes), by_lane[r])
+        return v.splat(v.builder.load(v.shift(pointers[at], r)))
+
+    return _finish(v, rows, epilogue, number)
+
+
+def finisher(v, epilogue, readable):
+    """A function that finishes lists of vectors of one channel, whose numbers are read before.
+
+    Where the epilogue has none, they are read from the address `readable`, and not used.
+    """
+    builder = v.builder
+    mapped, leaky = _has_map(v, epilogue), _is_leaky(v, epilogue)
+    numbers = []
+    for address, given in zip(epilogue[:4], (mapped, mapped, mapped, leaky), strict=True):
+        address = builder.select(given, address, readable)
+        numbers.append(v.splat(builder.load(v.pointer(address))))
+    return lambda row: _finish(v, [row], epilogue, lambda at, r: numbers[at])
+
+
+def _has_map(v, epilogue):
+    return v.builder.icmp_signed("!=", epilogue[4], ir.Constant(INDEX, 0))
+
+
+def _is_leaky(v, epilogue):
+    return v.builder.icmp_signed("==", epilogue[5], ir.Constant(INDEX, LEAKY))
+
+
+def _finish(v, rows, epilogue, number):
+    """What `finish_rows` says, where number(at, r) is center, slope, offset or leak of row r."""
+    builder = v.builder
+    low, high = epilogue[6:]
 
     def by_row(change):
         """A function on the flat list of all rows' values; change(r) gives one for row r's."""
@@ -40,18 +68,18 @@ def finish_rows(v, rows, epilogue, by_lane=None):
         return changed
 
     def mapped_and_held(r):
-        numbers = [number(array, r) for array in (center, slope, offset)]
+        center, slope, offset = (number(at, r) for at in range(3))
         least, most = v.splat(v.number_of(low)), v.splat(v.number_of(high))
 
         def change(x):
-            x = v.fma(v.sub(x, numbers[0]), numbers[1], numbers[2])
+            x = v.fma(v.sub(x, center), slope, offset)
             x = builder.select(builder.fcmp_ordered("<", x, least), least, x)
             return builder.select(builder.fcmp_ordered(">", x, most), most, x)
 
         return change
 
     def leaky(r):
-        factor = number(leak, r)
+        factor = number(3, r)
 
         def change(x):
             below = v.add(v.mul(x, factor), v.zero)  # no fma: -0 becomes 0, as in relu.py
@@ -60,7 +88,5 @@ def finish_rows(v, rows, epilogue, by_lane=None):
         return change
 
     values = [value for row in rows for value in row]
-    is_mapped = builder.icmp_signed("!=", mapped, ir.Constant(INDEX, 0))
-    values = when(builder, is_mapped, values, by_row(mapped_and_held))
-    is_leaky = builder.icmp_signed("==", activation, ir.Constant(INDEX, LEAKY))
-    return when(builder, is_leaky, values, by_row(leaky))
+    values = when(builder, _has_map(v, epilogue), values, by_row(mapped_and_held))
+    return when(builder, _is_leaky(v, epilogue), values, by_row(leaky))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import ALONE
+from ._jit import ALONE, VALUE
 from ._vectors import VECTOR_BYTES
 
 LONG_LINE = 256
@@ -67,6 +67,12 @@ class Problem(NamedTuple):
         """One, where the work is not worth waking others for."""
         work = self.batch * self.pixels * self.weights
         return 1 if work <= ALONE else self.threads
+
+    @property
+    def threads_over_values(self):
+        """`usable_threads` where to read x and write y is most of the work."""
+        values = self.inputs * math.prod(self.size) + self.outputs * self.pixels
+        return 1 if self.batch * self.group * values * VALUE <= ALONE else self.threads
 
     @property
     def geometry(self):

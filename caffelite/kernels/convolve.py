@@ -9,6 +9,8 @@ Deconvolution swaps the roles: `backward_input` computes its top from its bottom
 """
 
 from . import (
+    depthwise,
+    depthwise_weight,
     direct,
     direct_weight,
     im2col_multiply,
@@ -26,11 +28,15 @@ from .epilogue import Epilogue
 from .plan import plan_convolution
 
 _MULTIPLY = {
-    module.Plan: module for module in (winograd, turned, pointwise, direct, im2col_multiply)
+    module.Plan: module
+    for module in (winograd, turned, pointwise, depthwise, direct, im2col_multiply)
 }
-_PACK = {module.Plan: module.pack for module in (winograd, turned)}  # others: pack_tiles
+_PACK = {module.Plan: module.pack for module in (winograd, turned, depthwise)}  # or pack_tiles
 _SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread)}
-_ADD_GRADIENT = {module.Plan: module for module in (winograd_weight, direct_weight, im2col_weight)}
+_ADD_GRADIENT = {
+    module.Plan: module
+    for module in (winograd_weight, depthwise_weight, direct_weight, im2col_weight)
+}
 
 
 def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):

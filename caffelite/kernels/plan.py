@@ -1,11 +1,12 @@
 """Which way a convolution goes, and in which blocks: decided here and nowhere else.
 
-There are three ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
-multiplications; `direct` reads windows in place, in up to two axes; `im2col` writes windows as
-matrices, in any number of axes. The gradient to the input is a convolution of the gradient to the
-output with transposed weights, where that does not multiply too many zeros. With strides there is
-one like it, `phases`, where windows are whole strides long; elsewhere the products are added up
-where they belong, which is called `scatter`, or `spread` where channels do not mix.
+There are four ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
+multiplications; `depthwise` is for channels that do not mix; `direct` reads windows in place, in up
+to two axes; `im2col` writes windows as matrices, in any number of axes. The gradient to the input
+is a convolution of the gradient to the output with transposed weights, where that does not multiply
+too many zeros. With strides there is one like it, `phases`, where windows are whole strides long;
+elsewhere the products are added up where they belong, which is called `scatter`, or `spread` where
+channels do not mix.
 
 CAFFELITE_CONVOLUTION in the environment names ways that are taken wherever they can run, whether
 they pay or not: any of them, with commas between them; im2col is the way for the rest.
@@ -17,6 +18,8 @@ from typing import NamedTuple
 
 from ..environment import choices
 from . import (
+    depthwise,
+    depthwise_weight,
     direct,
     direct_weight,
     im2col_multiply,
@@ -35,7 +38,7 @@ from ._problem import Problem
 from ._vectors import VECTOR_BYTES
 from .im2col import geometry_of
 
-WAYS = "winograd", "turned", "pointwise", "direct", "im2col"
+WAYS = "winograd", "turned", "pointwise", "depthwise", "direct", "im2col"
 FORCED = choices("CAFFELITE_CONVOLUTION", WAYS)
 """Ways to take wherever they can run; with None, shapes decide."""
 TRANSPOSED_PIXELS = 4
@@ -138,6 +141,8 @@ def _multiply(problem, forced):
             return turned.plan(plane)
     if _allows("pointwise", forced) and pointwise.fits(plane):
         return pointwise.plan(plane)
+    if _allows("depthwise", forced) and depthwise.fits(plane):
+        return depthwise.plan(plane)
     if _allows("direct", forced) and direct.fits(plane):
         planned = direct.plan(plane)
         if forced is not None or not _reads_weights_often(problem, planned):
@@ -165,6 +170,8 @@ def _weight_gradient(problem, forced):
     plane = problem.plane()
     if _takes_winograd(winograd_weight, plane, forced):
         return winograd_weight.plan(plane)
+    if _allows("depthwise", forced) and depthwise.fits(plane):
+        return depthwise_weight.plan(plane)
     if _allows("direct", forced) and plane is not None:
         if forced is not None or direct_weight.pays(plane):
             return direct_weight.plan(plane)

@@ -1,0 +1,365 @@
+"""Lines of single planes under windows of 3 x 3 or 5 x 5 values, at a stride of 1 or 2.
+
+A vector holds neighbouring outputs of a line, and goes down the plane: of each line of input the
+values under it are read once for all lines of output that see them, whose sums wait in registers.
+Values beyond the plane are not read, and count as 0. At a stride of 2, even and odd values of two
+vectors are told apart within 16 bytes, which is one instruction everywhere, and are put in order
+when sums are stored.
+"""
+
+from llvmlite import ir
+
+from ._epilogue import finisher
+from ._simd import call_linked, machine_code, operation
+from ._vectors import INDEX, REGISTERS, choose, count_up, when
+from .epilogue import stored
+
+SIZES = 3, 5
+"""Lines and columns of windows."""
+GRADIENT_ROWS = 5 if REGISTERS == 32 else 3
+"""Most lines of a window whose gradients are summed in registers at once."""
+
+
+def _products(size, stride, lines, columns, height, width, top, left, row_gap, column_gap):
+    """(line, column, position of the window, row, column of the plane) of all products."""
+    for i in range(lines):
+        for j in range(columns):
+            for k in range(size * size):
+                row = top + (i * stride + k // size) * row_gap
+                column = left + j * stride + k % size * column_gap
+                if 0 <= row < height and 0 <= column < width:
+                    yield i, j, k, row, column
+
+
+def _depthwise_lines(
+    size, stride, lines, columns, w, w_at, w_step, x, x_at, height, width, top, left,
+    row_gap, column_gap, epilogue, channel, y, y_at, y_step,
+):  # fmt: skip
+    places = size, stride, lines, columns, height, width, top, left, row_gap, column_gap
+    sums = [[y.dtype.type(0)] * columns for _ in range(lines)]
+    for i, j, k, row, column in _products(*places):
+        sums[i][j] += w[w_at + k * w_step] * x[x_at + row * width + column]
+    for i in range(lines):
+        for j in range(columns):
+            y[y_at + i * y_step + j] = stored(sums[i][j], epilogue, channel)
+
+
+@operation(_depthwise_lines)
+def depthwise_lines(
+    typing_context, size, stride, lines, columns, w, w_at, w_step, x, x_at, height, width, top,
+    left, row_gap, column_gap, epilogue, channel, y, y_at, y_step,
+):  # fmt: skip
+    """y[i, j] = sum over k, l of w[k, l] * x[top + (i * stride + k) * row_gap,
+    left + j * stride + l * column_gap], stored as `channel` of the epilogue says.
+
+    `size` is one of SIZES, and `stride` 1, or 2 where both gaps are 1. Weights are `w_step` apart,
+    the lines of y `y_step`.
+    """
+    arguments = (
+        size, stride, lines, columns, w, w_at, w_step, x, x_at, height, width, top, left,
+        row_gap, column_gap, epilogue, channel, y, y_at, y_step,
+    )  # fmt: skip
+    return call_linked("depthwise_lines", "iiii@i@iiiiiiE@i", arguments, SIZES)
+
+
+def _depthwise_gradient(
+    size, stride, images, lines, columns, x, x_at, x_step, height, width, top, left,
+    row_gap, column_gap, dy, dy_at, dy_step, dy_line, dw, dw_at,
+):  # fmt: skip
+    places = size, stride, lines, columns, height, width, top, left, row_gap, column_gap
+    for n in range(images):
+        for i, j, k, row, column in _products(*places):
+            value = x[x_at + n * x_step + row * width + column]
+            dw[dw_at + k] += dy[dy_at + n * dy_step + i * dy_line + j] * value
+
+
+@operation(_depthwise_gradient)
+def depthwise_gradient(
+    typing_context, size, stride, images, lines, columns, x, x_at, x_step, height, width, top,
+    left, row_gap, column_gap, dy, dy_at, dy_step, dy_line, dw, dw_at,
+):  # fmt: skip
+    """dw[k, l] += sum over images, i, j of dy[i, j] times what `depthwise_lines` reads for it.
+
+    Images are `x_step` and `dy_step` apart, lines of dy `dy_line`.
+    """
+    arguments = (
+        size, stride, images, lines, columns, x, x_at, x_step, height, width, top, left,
+        row_gap, column_gap, dy, dy_at, dy_step, dy_line, dw, dw_at,
+    )  # fmt: skip
+    return call_linked("depthwise_gradient", "iiiii@iiiiiii@ii@", arguments, SIZES)
+
+
+class _Walk:
+    """Emits the walk of a vector down a plane, under windows of `rows` x `size` values."""
+
+    def __init__(self, v, rows, size, stride, x, height, width, top, left, row_gap, column_gap):
+        self.v, self.builder, self.size, self.stride = v, v.builder, size, stride
+        self.x, self.height, self.width = x, height, width
+        self.top, self.left, self.row_gap, self.column_gap = top, left, row_gap, column_gap
+        self.turns = -(-rows // stride)  # lines of output that see a line of input
+        self.seen = [
+            [t for t in range(self.turns) if row + t * stride < rows] for row in range(stride)
+        ]
+        self.integers = ir.VectorType(ir.IntType(8 * v.align), v.lanes)
+        self.block = 16 // v.align  # values of which even and odd ones are told apart together
+
+    def vectors(self, columns):
+        """How many of them a line takes."""
+        lanes = INDEX(self.v.lanes)
+        return self.builder.sdiv(self.builder.add(columns, INDEX(self.v.lanes - 1)), lanes)
+
+    def column(self, j):
+        """That of the plane under output j's first one of the window."""
+        return self.builder.add(self.left, self.builder.mul(j, INDEX(self.stride)))
+
+    def is_inside(self, first):
+        """Whether all that `taps` reads of a line lies in the plane."""
+        last, _ = self._reads()[-1]
+        beyond = self.builder.add(self.builder.add(first, last), INDEX(self.v.lanes))
+        return self.builder.and_(
+            self.builder.icmp_signed(">=", first, INDEX(0)),
+            self.builder.icmp_signed("<=", beyond, self.width),
+        )
+
+    def _reads(self):
+        """(how far from the window's first column, which part of its values) of each vector."""
+        builder, lanes = self.builder, self.v.lanes
+        if self.stride == 1:
+            return [(builder.mul(self.column_gap, INDEX(k)), 0) for k in range(self.size)]
+        return [(INDEX(k + part * lanes), part) for k in range(0, self.size, 2) for part in (0, 1)]
+
+    def guards(self, first, counted=None):
+        """For each vector that is read, negative integers in lanes of values that are to be.
+
+        These lie in the plane, and, if it is given, in windows of the first `counted` outputs.
+        """
+        builder, v, kind = self.builder, self.v, self.integers
+        lane = ir.Constant(kind, list(range(v.lanes)))
+
+        def splat(value):
+            narrow = value if kind.element == INDEX else builder.trunc(value, kind.element)
+            return v.splat(narrow, kind)
+
+        guards = []
+        for offset, part in self._reads():
+            column = builder.add(splat(builder.add(first, offset)), lane)
+            guard = builder.icmp_unsigned("<", column, splat(self.width))
+            if counted is not None:
+                end = builder.mul(counted, INDEX(self.stride))
+                end = splat(builder.sub(end, INDEX(part * v.lanes)))
+                guard = builder.and_(guard, builder.icmp_signed("<", lane, end))
+            guards.append(builder.sext(guard, kind))
+        return guards
+
+    def taps(self, pointer, guards):
+        """Values under each column of the windows, from that of the first on, in `order`."""
+        v, builder, read = self.v, self.builder, []
+        for i, (offset, _) in enumerate(self._reads()):
+            at = builder.gep(pointer, [offset])
+            if guards is None:
+                read.append(v.load(at))
+            else:
+                mask = builder.icmp_signed("<", guards[i], ir.Constant(self.integers, None))
+                read.append(v.masked_load(at, mask))
+        if self.stride == 1:
+            return read
+        found = []
+        for low, high in zip(read[::2], read[1::2], strict=True):
+            for odd in (0, 1):
+                blocks, inner = range(0, v.lanes, self.block), range(odd, self.block, 2)
+                both = [(start, part) for start in blocks for part in (0, v.lanes)]
+                picks = [part + start + i for start, part in both for i in inner]
+                found.append(v.shuffle(low, high, picks))
+        return found[: self.size]
+
+    def order(self):
+        """For each output of a vector, the lane where `taps` has its values."""
+        lanes, half = self.v.lanes, self.block // 2
+        if self.stride == 1:
+            return list(range(lanes))
+        places = [divmod(i, lanes // 2) for i in range(lanes)]
+        return [i // half * self.block + part * half + i % half for part, i in places]
+
+    def down(self, lines, first, start, step):
+        """Go down `lines` lines of output, and `turns` - 1 more; the values after it.
+
+        `step(q, values, read)` makes new values; `read(row, values, change)` those that
+        change(pointer) makes of them if line `row` of the windows of line q lies in the plane.
+        """
+        builder = self.builder
+        q, values, close = count_up(builder, builder.add(lines, INDEX(self.turns - 1)), start)
+
+        def read(row, values, change):
+            at = builder.add(builder.mul(q, INDEX(self.stride)), INDEX(row))
+            line = builder.add(self.top, builder.mul(at, self.row_gap))
+            inside = builder.icmp_unsigned("<", line, self.height)
+            pointer = builder.gep(self.x, [builder.add(builder.mul(line, self.width), first)])
+            return when(builder, inside, values, lambda _: change(pointer))
+
+        return close(step(q, values, read))
+
+
+def _lines_code(size):
+    def define(
+        v, stride, lines, columns, w, w_step, x, height, width, top, left, row_gap, column_gap,
+        epilogue, y, y_step,
+    ):  # fmt: skip
+        place = v.pointer(x), height, width, top, left, row_gap, column_gap
+        with choose(v.builder, stride, (1, 2)) as each:
+            for one in each:
+                walk = _Walk(v, size, size, one, *place)
+                _lines(walk, lines, columns, v.pointer(w), w_step, epilogue, v.pointer(y), y_step)
+
+    return define
+
+
+def _lines(walk, lines, columns, w, w_step, epilogue, y, y_step):
+    v, builder, turns = walk.v, walk.builder, walk.turns
+    weights = [
+        v.splat(builder.load(builder.gep(w, [builder.mul(w_step, INDEX(k))])))
+        for k in range(walk.size**2)
+    ]
+    finish = finisher(v, epilogue, builder.ptrtoint(w, INDEX))
+    n, _, close = count_up(builder, walk.vectors(columns), [])
+    # The last vector of a line lies over the one before it. One that is longer than the line is
+    # stored beyond its end all the same where that is a line which is stored later.
+    end = builder.sub(columns, INDEX(v.lanes))
+    is_short = builder.icmp_signed("<", end, INDEX(0))
+    is_dense = builder.icmp_signed("==", y_step, columns)
+    j = builder.mul(n, INDEX(v.lanes))
+    j = builder.select(builder.icmp_signed("<", j, end), j, end)
+    j = builder.select(is_short, INDEX(0), j)
+    first, target = walk.column(j), builder.gep(y, [j])
+
+    def store(i, total):
+        if walk.stride == 2:
+            total = v.shuffle(total, total, walk.order())
+        [total] = finish([total])
+        to = builder.gep(target, [builder.mul(i, y_step)])
+        room = builder.mul(builder.sub(lines, i), columns)
+        is_room = builder.and_(is_dense, builder.icmp_signed(">=", room, INDEX(v.lanes)))
+        with builder.if_else(builder.or_(builder.not_(is_short), is_room)) as (whole, part):
+            with whole:
+                v.store(total, to)
+            with part:
+                v.masked_store(total, to, v.first(columns))
+
+    def down(guards):
+        def step(q, waiting, read):
+            sums = [v.zero, *waiting]
+            for row, seen in enumerate(walk.seen):
+
+                def change(pointer, row=row, seen=seen, sums=sums):
+                    new = list(sums)
+                    for column, value in enumerate(walk.taps(pointer, guards)):
+                        for t in seen:
+                            weight = weights[(row + t * walk.stride) * walk.size + column]
+                            new[t] = v.fma(weight, value, new[t])
+                    return new
+
+                sums = read(row, sums, change)
+            with builder.if_then(builder.icmp_signed(">=", q, INDEX(turns - 1))):
+                store(builder.sub(q, INDEX(turns - 1)), sums[-1])
+            return sums[:-1]
+
+        walk.down(lines, first, [v.zero] * (turns - 1), step)
+
+    with builder.if_else(walk.is_inside(first)) as (inside, edge):
+        with inside:
+            down(None)
+        with edge:
+            down(walk.guards(first))
+    close([])
+
+
+def _gradient_code(size):
+    def define(
+        v, stride, images, lines, columns, x, x_step, height, width, top, left, row_gap,
+        column_gap, dy, dy_step, dy_line, dw,
+    ):  # fmt: skip
+        builder = v.builder
+        x, dy, dw = map(v.pointer, (x, dy, dw))
+        with choose(builder, stride, (1, 2)) as each:
+            for one in each:
+                for above in range(0, size, GRADIENT_ROWS // one * one):
+                    rows = min(GRADIENT_ROWS // one * one, size - above)
+                    down = builder.add(top, builder.mul(row_gap, INDEX(above)))
+                    n, sums, close = count_up(builder, images, [v.zero] * (rows * size))
+                    plane = builder.gep(x, [builder.mul(n, x_step)])
+                    walk = _Walk(
+                        v, rows, size, one, plane, height, width, down, left, row_gap, column_gap
+                    )
+                    given = builder.gep(dy, [builder.mul(n, dy_step)])
+                    sums = close(_gradient(walk, lines, columns, given, dy_line, sums))
+                    for k, total in enumerate(sums):
+                        at = v.shift(dw, above * size + k)
+                        builder.store(builder.fadd(builder.load(at), v.total(total)), at)
+
+    return define
+
+
+def _gradient(walk, lines, columns, dy, dy_line, sums):
+    """The sums with those of one plane added."""
+    v, builder, turns, count = walk.v, walk.builder, walk.turns, len(sums)
+    n, sums, close = count_up(builder, walk.vectors(columns), sums)
+    j = builder.mul(n, INDEX(v.lanes))
+    counted, first, source = builder.sub(columns, j), walk.column(j), builder.gep(dy, [j])
+    is_whole = builder.icmp_signed(">=", counted, INDEX(v.lanes))
+    picks = [walk.order().index(lane) for lane in range(v.lanes)]
+
+    def down(guards):
+        def line(q):
+            at = builder.gep(source, [builder.mul(q, dy_line)])
+            value = v.load(at) if guards is None else v.masked_load(at, v.first(counted))
+            return [value if walk.stride == 1 else v.shuffle(value, value, picks)]
+
+        def step(q, values, read):
+            sums, known = values[:count], values[count:]
+            is_line = builder.icmp_signed("<", q, lines)
+            known = [*when(builder, is_line, [v.zero], lambda _: line(q)), *known]
+            is_known = [
+                builder.icmp_unsigned("<", builder.sub(q, INDEX(t)), lines) for t in range(turns)
+            ]
+            all_known = builder.and_(is_known[0], is_known[-1])
+
+            def add(sums, values, row, t):
+                new = list(sums)
+                for column, value in enumerate(values):
+                    k = (row + t * walk.stride) * walk.size + column
+                    new[k] = v.fma(known[t], value, new[k])
+                return new
+
+            for row, seen in enumerate(walk.seen):
+
+                def change(pointer, row=row, seen=seen, sums=sums):
+                    values = walk.taps(pointer, guards)
+
+                    def each(new):
+                        for t in seen:
+                            new = add(new, values, row, t)
+                        return new
+
+                    def known_ones(new):
+                        for t in seen:
+                            new = when(
+                                builder, is_known[t], new, lambda new, t=t: add(new, values, row, t)
+                            )
+                        return new
+
+                    new = when(builder, all_known, sums, each)
+                    return when(builder, builder.not_(all_known), new, known_ones)
+
+                sums = read(row, sums, change)
+            return [*sums, *known[:-1]]
+
+        return lambda sums: walk.down(lines, first, [*sums, *[v.zero] * (turns - 1)], step)[:count]
+
+    inside = builder.and_(walk.is_inside(first), is_whole)
+    sums = when(builder, inside, sums, down(None))
+    edge = builder.not_(inside)
+    return close(when(builder, edge, sums, lambda sums: down(walk.guards(first, counted))(sums)))
+
+
+for _size in SIZES:
+    machine_code(_lines_code(_size), f"depthwise_lines{_size}")
+    machine_code(_gradient_code(_size), f"depthwise_gradient{_size}")
