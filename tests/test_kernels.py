@@ -225,7 +225,17 @@ def test_weights_are_not_transposed_to_multiply_zeros(kernel, size, transposed):
         ((1, 21, 568, 568), (21, 21, 16, 16), (1, 21, 70, 70), 8, 0, 1, "direct phases direct"),
         ((1, 512, 32, 32), (1024, 512, 2, 2), (1, 1024, 16, 16), 2, 0, 1, "im2col scatter direct"),
         ((1, 1, 502, 502), (1, 1, 4, 4), (1, 1, 250, 250), 2, 0, 1, "direct spread im2col"),
-        ((8, 64, 28, 28), (64, 1, 5, 5), (8, 64, 28, 28), 1, 2, 64, "direct direct im2col"),
+        (
+            (8, 64, 28, 28),
+            (64, 1, 5, 5),
+            (8, 64, 28, 28),
+            1,
+            2,
+            64,
+            "depthwise depthwise depthwise",
+        ),
+        # windows of all of a map, which spread would make of 65,536 lines as long
+        ((1, 1, 3, 65536), (1, 1, 3, 65536), (1, 1, 1, 1), 1, 0, 1, "im2col scatter im2col"),
     ],
 )
 def test_shapes_decide(x, w, y, stride, pad, group, ways, monkeypatch):

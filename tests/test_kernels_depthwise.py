@@ -82,6 +82,30 @@ def test_depthwise(problem, dtype, forced):
     np.testing.assert_array_equal(fast, slow)
 
 
+SPREAD = [
+    (2, 3, 1, (14, 13), 3, 2, (1, 1), (1, 1)),
+    (1, 2, 1, (7, 67), 3, 2, (0, 2), (1, 1)),
+    (1, 2, 1, (5, 4), 4, 2, (2, 1), (1, 1)),
+    (2, 2, 1, (6, 34), 4, 2, (1, 1), (1, 1)),
+    (1, 2, 1, (9, 33), 5, 2, (2, 2), (1, 1)),
+    (2, 2, 1, (1, 3), 5, 2, (3, 1), (1, 1)),
+]
+
+
+@FLOATS
+@pytest.mark.parametrize("problem", SPREAD, ids=str)
+def test_windows_are_spread(problem, dtype, monkeypatch):
+    """Back at a stride of 2."""
+    monkeypatch.setattr(plan, "FORCED", None)
+    x, w, dy, options = arrays(problem, dtype)
+    planned = plan.plan_convolution(x.shape, w.shape, dy.shape, *options, x.itemsize)
+    assert planned.input_gradient.way == "spread"
+    fast, slow = np.full((2, *x.shape), np.nan, dtype)
+    convolve.backward_input(w, dy, fast, *options)
+    slow_convolve.backward_input(w, dy, slow, *options)
+    np.testing.assert_array_equal(fast, slow)
+
+
 def test_what_is_infinite_stays_where_it_is(forced):
     """Values that a window does not see, or lanes that no output has, are in no product."""
     x, w, dy, options = arrays((1, 2, 1, (9, 21), 3, 2, (1, 1), (1, 1)), np.float32)

@@ -10,12 +10,15 @@ when sums are stored.
 from llvmlite import ir
 
 from ._epilogue import finisher
+from ._pairs import interleaved
 from ._simd import call_linked, machine_code, operation
 from ._vectors import INDEX, REGISTERS, choose, count_up, when
 from .epilogue import stored
 
 SIZES = 3, 5
 """Lines and columns of windows."""
+SPREAD_SIZES = 3, 4, 5
+"""The same of windows that are spread at a stride of 2."""
 GRADIENT_ROWS = 5 if REGISTERS == 32 else 3
 """Most lines of a window whose gradients are summed in registers at once."""
 
@@ -87,6 +90,30 @@ def depthwise_gradient(
         row_gap, column_gap, dy, dy_at, dy_step, dy_line, dw, dw_at,
     )  # fmt: skip
     return call_linked("depthwise_gradient", "iiiii@iiiiiii@ii@", arguments, SIZES)
+
+
+def _depthwise_spread(size, w, w_at, y, y_at, lines, columns, pad_h, pad_w, x, x_at, height, width):
+    x[x_at : x_at + height * width] = 0
+    for i in range(lines):
+        for j in range(columns):
+            for k in range(size * size):
+                row, column = 2 * i + k // size - pad_h, 2 * j + k % size - pad_w
+                if 0 <= row < height and 0 <= column < width:
+                    x[x_at + row * width + column] += w[w_at + k] * y[y_at + i * columns + j]
+
+
+@operation(_depthwise_spread)
+def depthwise_spread(
+    typing_context, size, w, w_at, y, y_at, lines, columns, pad_h, pad_w, x, x_at, height, width
+):
+    """x[h, c] = sum over i, j of w[h + pad_h - 2 i, c + pad_w - 2 j] * y[i, j], for a whole plane.
+
+    `size` is one of SPREAD_SIZES.
+    """
+    arguments = (
+        size, w, w_at, y, y_at, lines, columns, pad_h, pad_w, x, x_at, height, width,
+    )  # fmt: skip
+    return call_linked("depthwise_spread", "i@@iiii@ii", arguments, SPREAD_SIZES)
 
 
 class _Walk:
@@ -360,6 +387,108 @@ def _gradient(walk, lines, columns, dy, dy_line, sums):
     return close(when(builder, edge, sums, lambda sums: down(walk.guards(first, counted))(sums)))
 
 
+def _spread_code(size):
+    def define(v, w, y, lines, columns, pad_h, pad_w, x, height, width):
+        w, y, x = map(v.pointer, (w, y, x))
+        weights = [v.splat(v.builder.load(v.shift(w, k))) for k in range(size * size)]
+        odd = v.builder.and_(pad_w, INDEX(1))
+        with choose(v.builder, odd, (0, 1)) as each:
+            for one in each:
+                _spread(v, size, one, weights, y, lines, columns, pad_h, pad_w, x, height, width)
+
+    return define
+
+
+def _spread(v, size, odd, weights, y, lines, columns, pad_h, pad_w, x, height, width):
+    """Two lines of x at a time, even and odd columns apart: each has its share of the weights.
+
+    Output line q of the walk is lines 2 q and 2 q + 1 of x, counted from one in the pad where that
+    is needed; column j is columns 2 j and 2 j + 1. `odd` says which of them sees weight 0.
+    """
+    builder, turns = v.builder, -(-size // 2)
+    # (column of the two, value of y from that under column j without a pad, column of the window)
+    products = [
+        (part, (part + odd - k) // 2, k)
+        for part in range(2)
+        for k in range(size)
+        if (part + odd - k) % 2 == 0
+    ]
+    least = min(at for _, at, _ in products)
+    most = max(at for _, at, _ in products)
+    half_h, half_w = (builder.sdiv(pad, INDEX(2)) for pad in (pad_h, pad_w))
+    top = builder.sub(half_h, INDEX(turns - 1))
+    left = builder.add(half_w, INDEX(least))
+    one = INDEX(1)
+    walk = _Walk(v, turns, most - least + 1, 1, y, lines, columns, top, left, one, one)
+    pairs = builder.sdiv(builder.add(width, one), INDEX(2))
+    last = builder.sdiv(builder.add(builder.sub(height, one), pad_h), INDEX(2))
+    count = builder.add(builder.sub(last, half_h), one)
+    above = builder.and_(pad_h, one)  # 1 where the first line of all is in the pad
+
+    n, _, close = count_up(builder, walk.vectors(pairs), [])
+    end = builder.sub(pairs, INDEX(v.lanes))
+    is_short = builder.icmp_signed("<", end, INDEX(0))
+    j = builder.mul(n, INDEX(v.lanes))
+    j = builder.select(builder.icmp_signed("<", j, end), j, end)
+    j = builder.select(is_short, INDEX(0), j)
+    first, column = walk.column(j), builder.mul(j, INDEX(2))
+
+    def store(h, both):
+        """Lines are stored one after the other, so that a short one may go beyond its end."""
+        line = builder.add(builder.mul(h, width), column)
+        for half, value in enumerate(interleaved(v, *both)):
+            start = builder.add(column, INDEX(half * v.lanes))
+            room = builder.sub(width, start)
+            rest = builder.sub(builder.mul(builder.sub(height, h), width), start)
+            fits = builder.and_(is_short, builder.icmp_signed(">=", rest, INDEX(v.lanes)))
+            fits = builder.or_(fits, builder.icmp_signed(">=", room, INDEX(v.lanes)))
+            to = v.shift(builder.gep(x, [line]), half * v.lanes)
+            with builder.if_else(fits) as (whole, part):
+                with whole:
+                    v.store(value, to)
+                with part:
+                    v.masked_store(value, to, v.first(room))
+
+    def down(guards):
+        def step(q, waiting, read):
+            sums = [v.zero] * 4 + waiting
+
+            def change(pointer):
+                new, values = list(sums), walk.taps(pointer, guards)
+                for t in range(turns):
+                    for part, at, k in products:
+                        for row in range(2):
+                            line = row + 2 * (turns - 1 - t)
+                            if line < size:
+                                place = 4 * t + 2 * row + part
+                                weight = weights[line * size + k]
+                                new[place] = v.fma(weight, values[at - least], new[place])
+                return new
+
+            sums = read(0, sums, change)
+            done = builder.sub(q, INDEX(turns - 1))
+            for row in range(2):
+                h = builder.sub(builder.add(builder.mul(done, INDEX(2)), INDEX(row)), above)
+                is_line = builder.and_(
+                    builder.icmp_signed(">=", done, INDEX(0)),
+                    builder.icmp_unsigned("<", h, height),
+                )
+                with builder.if_then(is_line):
+                    store(h, sums[4 * (turns - 1) + 2 * row :][:2])
+            return sums[: 4 * (turns - 1)]
+
+        walk.down(count, first, [v.zero] * (4 * (turns - 1)), step)
+
+    with builder.if_else(walk.is_inside(first)) as (inside, edge):
+        with inside:
+            down(None)
+        with edge:
+            down(walk.guards(first))
+    close([])
+
+
+for _size in SPREAD_SIZES:
+    machine_code(_spread_code(_size), f"depthwise_spread{_size}")
 for _size in SIZES:
     machine_code(_lines_code(_size), f"depthwise_lines{_size}")
     machine_code(_gradient_code(_size), f"depthwise_gradient{_size}")

@@ -53,7 +53,7 @@ def spread_pairs(typing_context, rows, turns, count, w, w_at, w_step, y, y_at, y
     return call_linked("spread_pairs", "iii@i@i@", arguments)
 
 
-def _interleaved(v, x, y):
+def interleaved(v, x, y):
     """[the first, the second vector of x[0], y[0], x[1], y[1], ...]"""
     picks = [i % 2 * v.lanes + i // 2 for i in range(2 * v.lanes)]
     return [v.shuffle(x, y, half) for half in (picks[: v.lanes], picks[v.lanes :])]
@@ -69,7 +69,7 @@ def _pairs_code(combine):
         n, _, close = count_up(builder, whole, [])
         at = builder.mul(n, INDEX(v.lanes))
         to = builder.gep(c, [builder.mul(at, INDEX(2))])
-        values = _interleaved(v, v.load(builder.gep(x, [at])), v.load(builder.gep(y, [at])))
+        values = interleaved(v, v.load(builder.gep(x, [at])), v.load(builder.gep(y, [at])))
         for part, value in enumerate(values):
             place = v.shift(to, part * v.lanes)
             v.store(combine(builder, value, lambda place=place: v.load(place)), place)
@@ -109,6 +109,6 @@ def _spread_pairs_code(v, rows, turns, count, w, w_step, y, y_step, c):
     ]
     sums = close_rows(close_turns(new))
     to = builder.gep(c, [builder.mul(at, INDEX(2))])
-    for part, both in enumerate(_interleaved(v, *sums)):
+    for part, both in enumerate(interleaved(v, *sums)):
         v.store(both, v.shift(to, part * v.lanes))
     close([])

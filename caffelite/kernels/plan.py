@@ -158,7 +158,7 @@ def _reads_weights_often(problem, planned):
 
 
 def _scatter(problem, forced):
-    if forced is None and spread.fits(problem):
+    if forced is None and spread.fits(problem) and spread.pays(problem):
         return spread.plan(problem)
     able = _allows("direct", forced) and phases.fits(problem)
     if able and (forced is not None or phases.pays(problem)):

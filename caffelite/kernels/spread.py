@@ -3,16 +3,25 @@
 x[p, i * stride + k - pad] sums w[p mod channels, k] y[p, i] over i and k, along two axes. In a line
 of x, values a stride apart see the same weights: with values of y repeated, and weights that recur,
 each a stride long, a line is a sum of products of lines. At a stride of 2, a line is two sums of
-lines of y, each times a weight, whose values take turns. Threads take whole planes.
+lines of y, each times a weight, whose values take turns; windows of a few values have vectors that
+go down planes, see `_depthwise_tiles`. Threads take whole planes.
 """
 
 from typing import NamedTuple
 
+import numpy as np
+
+from ._depthwise_tiles import SPREAD_SIZES, depthwise_spread
 from ._jit import kernel, prange
 from ._pairs import spread_pairs
 from ._simd import clear, copy, lanes
 from ._vectors import VECTOR_BYTES
 from ._workspace import workspace_rows
+
+EXTRA = 4
+"""Multiplications for each product up to which it pays: all others are with zeros."""
+WORK = 1 << 22
+"""Values of weights that recur and of lines of y up to which there is memory for them."""
 
 
 class Plan(NamedTuple):
@@ -32,18 +41,35 @@ def fits(problem):
     return alone and len(problem.size) == 2 and set(problem.dilation) == {1}
 
 
+def pays(problem):
+    """Whether lines of y are not much shorter than those of x, which are not too long."""
+    lines = problem.kernel[0] * -(-problem.kernel[1] // problem.stride[1]) + problem.out[0]
+    few = problem.size[1] <= EXTRA * problem.stride[1] * problem.out[1]
+    return few and lines * _line(problem) <= WORK
+
+
+def _line(problem):
+    stride = problem.stride[1]
+    turns = -(-problem.kernel[1] // stride)
+    return (turns - 1 + -(-(problem.size[1] + problem.pad[1]) // stride)) * stride
+
+
 def plan(problem):
     """A thread takes a share of the planes."""
     planes = problem.batch * problem.group
-    stride = problem.stride[1]
-    turns = -(-problem.kernel[1] // stride)
-    line = (turns - 1 + -(-(problem.size[1] + problem.pad[1]) // stride)) * stride
-    return Plan(min(problem.usable_threads, planes), line, problem.stride, problem.pad)
+    parts = min(problem.threads_over_values, planes)
+    return Plan(parts, _line(problem), problem.stride, problem.pad)
 
 
 def scatter(w, y, x, plan):
     """x = planes of y, spread by the weights of their channels; assigned."""
     kernel_h, kernel_w = w.shape[2:]
+    if plan.stride == (2, 2) and kernel_h == kernel_w and kernel_h in SPREAD_SIZES:
+        shapes = y.shape[2:], x.shape[2:]
+        _spread_square.on(plan.parts)(
+            w.reshape(-1), y.reshape(-1), x.reshape(-1), w.shape, *shapes, *plan.pad, plan.parts
+        )
+        return
     turns = -(-kernel_w // plan.stride[1])
     planes, lines = len(x) * x.shape[1], kernel_h * turns + y.shape[2]
     w, y = w.reshape(-1, kernel_h, kernel_w), y.reshape(planes, *y.shape[2:])
@@ -59,6 +85,25 @@ def scatter(w, y, x, plan):
     _spread.on(plan.parts)(
         w, y, x, *plan.stride, *plan.pad, work.reshape(plan.parts, lines, plan.line)
     )
+
+
+@kernel
+def _square_part(w, y, x, w_shape, y_shape, x_shape, pad_h, pad_w, parts, part):
+    """The `part`-th share of the planes."""
+    channels, _, size, _ = w_shape
+    (lines, columns), (height, width) = y_shape, x_shape
+    planes = len(x) // (height * width)
+    for p in range(part * planes // parts, (part + 1) * planes // parts):
+        depthwise_spread(
+            size, w, p % channels * size * size, y, p * lines * columns, lines, columns,
+            pad_h, pad_w, x, p * height * width, height, width,
+        )  # fmt: skip
+
+
+@kernel(parallel=True, part=_square_part)
+def _spread_square(w, y, x, w_shape, y_shape, x_shape, pad_h, pad_w, parts):
+    for part in prange(parts):
+        _square_part(w, y, x, w_shape, y_shape, x_shape, pad_h, pad_w, parts, np.int64(part))
 
 
 @kernel
