@@ -1,10 +1,19 @@
-"""Time each layer of a net, forward and backward.
+"""Time each layer of a net, forward and backward; predict how fast many processes train it.
 
     caffelite time deploy.prototxt --iterations 10
+    caffelite time train_val.prototxt --ranks 8,16,...,128
+    caffelite time train_val.prototxt --ranks 2,4,8 --network 10gbe --exchange tree
 
 stdout gets a table of the averages, or JSON; stderr the log lines that Caffe writes, or on a
 terminal a bar. Backward is timed where training would run it; in a net that has nothing to learn
 towards, such as one for deployment, everywhere, as with force_backward.
+
+--ranks predicts a training in so many processes, each on a machine as this one, with the batch of
+this net: a step takes what it took here, and what of the exchange of gradients backward over lower
+layers does not hide. A message of n bytes takes alpha + n beta, by the network. ring is the slices
+of each, doubling is recursive doubling, tree goes up and down level by level. --network gives alpha
+and beta by name, orders of size for Ethernet and InfiniBand, or as measured: 2.5,12 is 2.5 us and
+12 GB/s. All wait for the slowest, by how much iterations here vary. Updates and data are left out.
 """
 
 import contextlib
@@ -13,6 +22,7 @@ import time
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
 from ..table import table
+from . import _scaling
 from ._flags import UsageError, int32
 from ._nets import (
     PHASES,
@@ -35,10 +45,12 @@ def add_arguments(parser):
     flag("--phase", default="TRAIN", type=str.upper, choices=PHASES, help="[TRAIN]")
     flag("--json", action="store_true", help="print JSON")
     add_device_flags(parser)
+    _scaling.add_flags(parser)
 
 
 def run(args):
     args.model = model_of(args)
+    _scaling.check_flags(args)
     if args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
     from ._progress import make_bar
@@ -55,12 +67,17 @@ def run(args):
         _warm_up(net, learning, log)
         log.info("*** Benchmark begins ***")
         log.info("Testing for %d iterations.", args.iterations)
-        forward, backward, total = _measure(net, learning, args.iterations, log, bar)
-    _log_averages(net, forward, backward, total, args.iterations, log)
+        forward, backward, took = _measure(net, learning, args.iterations, log, bar)
+        made = args.ranks and _scaling.profile(net, learning, forward, backward, took, args)
+    _log_averages(net, forward, backward, sum(took), args.iterations, log)
+    found = made and _scaling.predict(made, args)
     if args.json:
-        print(json_text(_report(net, forward, backward, args)))
+        report = _report(net, forward, backward, args)
+        print(json_text(_scaling.with_report(report, made, found, args) if made else report))
     else:
         print("\n".join(_table(net, forward, backward)))
+        if made:
+            print("\n".join(_scaling.lines(made, found, args)))
     return 0
 
 
@@ -86,10 +103,10 @@ def _warm_up(net, learning, log):
 
 
 def _measure(net, learning, iterations, log, bar):
-    """Mean milliseconds per layer, forward and backward, and the milliseconds of it all."""
+    """Mean milliseconds per layer, forward and backward, and those of each iteration."""
     count = len(net.layers)
     forward, backward = [0.0] * count, [0.0] * count
-    total = 0.0
+    totals = []
     for iteration in range(iterations):
         there = [_milliseconds(net._forward, i, i) for i in range(count)]
         if learning is not net:
@@ -98,11 +115,11 @@ def _measure(net, learning, iterations, log, bar):
         for times, once in (forward, there), (backward, reversed(back)):
             times[:] = (mean + took / iterations for mean, took in zip(times, once, strict=True))
         took = sum(there) + sum(back)
-        total += took
+        totals.append(took)
         log.info("Iteration: %d forward-backward time: %g ms.", iteration + 1, took)
         if bar:
             bar.update()
-    return forward, backward, total
+    return forward, backward, totals
 
 
 def _milliseconds(function, *arguments):
