@@ -205,7 +205,7 @@ def test_a_convolution_takes_fixed_statistics_along(monkeypatch):
     net = build(RESIDUAL, True, monkeypatch, caffelite.TEST)
     assert set(fused(net)) == {"a_0", "b_0", "sum"}
     net.economize(forward_only=True)
-    assert fused(net) == {"a": ["a_0", "a_1", "a_2"], "b": ["b_0", "b_1"], "sum": ["sum_0"]}
+    assert fused(net) == {"a": ["a_0", "a_1", "a_2"], "b": ["b_0", "b_1", "sum", "sum_0"]}
     assert not net._schedule.kept
 
 

@@ -8,11 +8,12 @@ from ._vectors import INDEX, when
 from .epilogue import LEAKY
 
 
-def finish_rows(v, rows, epilogue, by_lane=None):
+def finish_rows(v, rows, epilogue, by_lane=None, add=None):
     """`epilogue.stored` for lists of vectors; rows[r] are those of the r-th of the channels.
 
     With `by_lane`, a mask for each row, each lane of the vectors rows[r] is a channel of its own:
-    the r-th of as many as a vector has lanes.
+    the r-th of as many as a vector has lanes. `add` is what happens to the values after the map, or
+    a true value where the caller is to add, and to `hold` them, itself.
 
     `epilogue` is what `call_linked` makes of an Epilogue and the first row's channel: addresses of
     center, slope, offset and leak, whether there is a map, the activation, and low and high.
@@ -24,7 +25,7 @@ def finish_rows(v, rows, epilogue, by_lane=None):
             return v.masked_load(v.shift(pointers[at], r * v.lanes), by_lane[r])
         return v.splat(v.builder.load(v.shift(pointers[at], r)))
 
-    return _finish(v, rows, epilogue, number)
+    return _finish(v, rows, epilogue, number, add)
 
 
 def finisher(v, epilogue, readable):
@@ -49,7 +50,7 @@ def _is_leaky(v, epilogue):
     return v.builder.icmp_signed("==", epilogue[5], ir.Constant(INDEX, LEAKY))
 
 
-def _finish(v, rows, epilogue, number):
+def _finish(v, rows, epilogue, number, add=None):
     """What `finish_rows` says, where number(at, r) is center, slope, offset or leak of row r."""
     builder = v.builder
     low, high = epilogue[6:]
@@ -67,16 +68,13 @@ def _finish(v, rows, epilogue, number):
 
         return changed
 
-    def mapped_and_held(r):
+    def linear(r):
         center, slope, offset = (number(at, r) for at in range(3))
-        least, most = v.splat(v.number_of(low)), v.splat(v.number_of(high))
+        return lambda x: v.fma(v.sub(x, center), slope, offset)
 
-        def change(x):
-            x = v.fma(v.sub(x, center), slope, offset)
-            x = builder.select(builder.fcmp_ordered("<", x, least), least, x)
-            return builder.select(builder.fcmp_ordered(">", x, most), most, x)
-
-        return change
+    def mapped_and_held(r):
+        to_line = linear(r)
+        return lambda x: hold(v, to_line(x), low, high)
 
     def leaky(r):
         factor = number(3, r)
@@ -88,5 +86,14 @@ def _finish(v, rows, epilogue, number):
         return change
 
     values = [value for row in rows for value in row]
-    values = when(builder, _has_map(v, epilogue), values, by_row(mapped_and_held))
+    values = when(builder, _has_map(v, epilogue), values, by_row(linear if add else mapped_and_held))
+    if callable(add):
+        values = [hold(v, value, low, high) for value in add(values)]
     return when(builder, _is_leaky(v, epilogue), values, by_row(leaky))
+
+
+def hold(v, x, low, high):
+    """x held between the limits of an epilogue; what is no number stays so."""
+    least, most = v.splat(v.number_of(low)), v.splat(v.number_of(high))
+    x = v.builder.select(v.builder.fcmp_ordered("<", x, least), least, x)
+    return v.builder.select(v.builder.fcmp_ordered(">", x, most), most, x)

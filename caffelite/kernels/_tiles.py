@@ -2,9 +2,9 @@
 
 from llvmlite import ir
 
-from ._epilogue import finish_rows
+from ._epilogue import finish_rows, hold
 from ._simd import call_linked, lane_count, machine_code, operation
-from ._vectors import INDEX, REGISTERS, choose, count_up
+from ._vectors import INDEX, REGISTERS, choose, count_up, when
 from .epilogue import stored
 
 TILE_VECTORS = 2
@@ -240,35 +240,51 @@ for _segments in range(1, LINE_SEGMENTS + 1):
 
 
 def _panel_tile(
-    width, rows, depth, a, a_at, b, b_at, epilogue, channel, c, c_at, c_step, columns
+    width, rows, depth, a, a_at, b, b_at, epilogue, channel, addend, addend_at, adds,
+    c, c_at, c_step, columns,
 ):  # fmt: skip
     panel = width * lane_count(b)
     for r in range(rows):
         for j in range(columns):
             value = sum(a[a_at + k * rows + r] * b[b_at + k * panel + j] for k in range(depth))
-            c[c_at + r * c_step + j] = stored(value, epilogue, channel + r)
+            more = addend[addend_at + r * c_step + j] if adds else 0
+            c[c_at + r * c_step + j] = stored(value, epilogue, channel + r, more)
 
 
 @operation(_panel_tile)
 def panel_tile(
-    typing_context, width, rows, depth, a, a_at, b, b_at, epilogue, channel, c, c_at, c_step,
-    columns,
+    typing_context, width, rows, depth, a, a_at, b, b_at, epilogue, channel, addend, addend_at,
+    adds, c, c_at, c_step, columns,
 ):  # fmt: skip
     """c[r, j] = sum over k of a[k, r] * b[k, j]: a `tile` of a panel, `width` vectors of columns.
 
     `b` is packed: depth by width (at most TILE_VECTORS) vectors. Row r is stored as channel
-    `channel` + r of the epilogue says, the first `columns` columns of it.
+    `channel` + r of the epilogue says, the first `columns` columns of it. If `adds`, what lies in
+    `addend` as c does is added before the activation.
     """
     arguments = (
-        width, rows, depth, a, a_at, b, b_at, epilogue, channel, c, c_at, c_step, columns,
+        width, rows, depth, a, a_at, b, b_at, epilogue, channel, addend, addend_at, adds,
+        c, c_at, c_step, columns,
     )  # fmt: skip
-    return call_linked("panel_tile", "iii@@E@ii", arguments, range(1, TILE_VECTORS + 1))
+    return call_linked("panel_tile", "iii@@E@i@ii", arguments, range(1, TILE_VECTORS + 1))
 
 
 def _panel_tile_code(width):
-    def define(v, rows, depth, a, b, epilogue, c, c_step, columns):
+    def define(v, rows, depth, a, b, epilogue, addend, adds, c, c_step, columns):
         builder = v.builder
-        a, b, c = v.pointer(a), v.pointer(b), v.pointer(c)
+        a, b, c, addend = v.pointer(a), v.pointer(b), v.pointer(c), v.pointer(addend)
+        adding = builder.icmp_signed("!=", adds, ir.Constant(INDEX, 0))
+        firsts = [ir.Constant(INDEX, j * v.lanes) for j in range(width)]
+        masks = [v.first(builder.sub(columns, first)) for first in firsts]
+
+        def add(values):
+            terms = [
+                v.masked_load(v.shift(row, j * v.lanes), masks[j])
+                for row in v.rows(addend, c_step, len(values) // width)
+                for j in range(width)
+            ]
+            return [builder.fadd(value, term) for value, term in zip(values, terms, strict=True)]
+
         with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
             for height in heights:
                 k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
@@ -281,7 +297,9 @@ def _panel_tile_code(width):
                     new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
                 sums = close(new)
                 by_row = [sums[i : i + width] for i in range(0, len(sums), width)]
-                sums = finish_rows(v, by_row, epilogue)
+                sums = finish_rows(
+                    v, by_row, epilogue, add=lambda values: when(builder, adding, values, add)
+                )
                 _write_tile(v, sums, c, c_step, columns, ir.Constant(INDEX, 0), width)
 
     return define
@@ -296,38 +314,46 @@ TURNED_STEPS = 1, 2
 
 
 def _turned_tile(
-    step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, c, c_at, c_step, columns
+    step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, addend, addend_at, adds,
+    c, c_at, c_step, columns,
 ):  # fmt: skip
     panel = TILE_VECTORS * lane_count(b)
     for r in range(rows):
         for j in range(columns):
             pixel = x_at + r * step
             value = sum(x[pixel + k * x_step] * b[b_at + k * panel + j] for k in range(depth))
-            c[c_at + j * c_step + r] = stored(value, epilogue, channel + j)
+            more = addend[addend_at + j * c_step + r] if adds else 0
+            c[c_at + j * c_step + r] = stored(value, epilogue, channel + j, more)
 
 
 @operation(_turned_tile)
 def turned_tile(
-    typing_context, step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel,
-    c, c_at, c_step, columns,
+    typing_context, step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, addend,
+    addend_at, adds, c, c_at, c_step, columns,
 ):  # fmt: skip
     """c[j, r] = sum over k of x[k, r] * b[k, j]: a `panel_tile` whose lanes are channels.
 
     Up to TILE_ROWS pixels r of x lie `step` apart, rows k of it `x_step`. Of `columns` channels j,
-    the first is channel `channel` of the epilogue.
+    the first is channel `channel` of the epilogue. With `adds`, LEAKY activations are none of its.
     """
     arguments = (
-        step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, c, c_at, c_step, columns,
+        step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, addend, addend_at, adds,
+        c, c_at, c_step, columns,
     )  # fmt: skip
-    return call_linked("turned_tile", "iii@i@E@ii", arguments, TURNED_STEPS)
+    return call_linked("turned_tile", "iii@i@E@i@ii", arguments, TURNED_STEPS)
 
 
 def _turned_tile_code(step):
-    def define(v, rows, depth, x, x_step, b, epilogue, c, c_step, columns):
+    def define(v, rows, depth, x, x_step, b, epilogue, addend, adds, c, c_step, columns):
         builder, width = v.builder, TILE_VECTORS
-        x, b, c = v.pointer(x), v.pointer(b), v.pointer(c)
+        x, b, c, addend = v.pointer(x), v.pointer(b), v.pointer(c), v.pointer(addend)
+        adding = builder.icmp_signed("!=", adds, ir.Constant(INDEX, 0))
         firsts = [ir.Constant(INDEX, j * v.lanes) for j in range(width)]
         masks = [v.first(builder.sub(columns, first)) for first in firsts]
+
+        def plus(term, mask):
+            return lambda values: [builder.fadd(values[0], v.masked_load(term, mask))]
+
         with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
             for height in heights:
                 k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
@@ -340,7 +366,7 @@ def _turned_tile_code(step):
                     new += [v.fma(left, right[j], sums[r * width + j]) for j in range(width)]
                 sums = close(new)
                 by_vector = [sums[j::width] for j in range(width)]
-                sums = finish_rows(v, by_vector, epilogue, masks)
+                sums = finish_rows(v, by_vector, epilogue, masks, add=True)
                 some = v.first(ir.Constant(INDEX, height))
                 for j, first in enumerate(firsts):
                     square = sums[j * height : (j + 1) * height]
@@ -348,7 +374,12 @@ def _turned_tile_code(step):
                     for lane, value in enumerate(square):
                         at = builder.add(first, ir.Constant(INDEX, lane))
                         with builder.if_then(builder.icmp_signed("<", at, columns)):
-                            v.masked_store(value, builder.gep(c, [builder.mul(at, c_step)]), some)
+                            at = [builder.mul(at, c_step)]
+                            (value,) = when(
+                                builder, adding, [value], plus(builder.gep(addend, at), some)
+                            )
+                            value = hold(v, value, *epilogue[6:])
+                            v.masked_store(value, builder.gep(c, at), some)
 
     return define
 

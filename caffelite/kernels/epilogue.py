@@ -59,10 +59,11 @@ class Epilogue(NamedTuple):
         return cls(*numbers, activation, leak, float(low), float(high))
 
 
-def stored(value, epilogue, c):
-    """y for one sum of channel c: the formula, as plain Python."""
+def stored(value, epilogue, c, addend=0):
+    """y for one sum of channel c: the formula, as plain Python; `addend` comes after the map."""
     if epilogue.slope.size:
         value = (value - epilogue.center[c]) * epilogue.slope[c] + epilogue.offset[c]
+    value = value + addend
     if epilogue.activation == LEAKY and not value > 0:
         value = value * epilogue.leak[c]
     return min(max(value, epilogue.low), epilogue.high)

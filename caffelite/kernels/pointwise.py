@@ -70,16 +70,20 @@ def plan(problem):
 
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times x, and an epilogue; `weights` is the WeightLayout of w."""
+    x, y = x.reshape(-1), y.reshape(-1)
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
     packed, work = work[: plan.packed], work[plan.packed :]
     pack_weights.on(plan.parts)(w.reshape(-1), weights, plan.group, plan.outputs, packed)
-    _multiply.on(plan.parts)(x.reshape(-1), packed, y.reshape(-1), plan, epilogue, work)
+    _multiply.on(plan.parts)(x, packed, y, plan, epilogue, y, False, work)
 
 
-def multiply_packed(x, packed, y, plan, weights, epilogue):
-    """`multiply` by weights that `pack` has packed."""
+def multiply_packed(x, packed, y, plan, weights, epilogue, addend=None):
+    """`multiply` by weights that are packed; adds `addend`, if any, before the activation."""
     work = workspace(x.dtype, plan.parts * plan.size)
-    _multiply.on(plan.parts)(x.reshape(-1), packed, y.reshape(-1), plan, epilogue, work)
+    x, y = x.reshape(-1), y.reshape(-1)
+    adds = addend is not None
+    term = addend.reshape(-1) if adds else y
+    _multiply.on(plan.parts)(x, packed, y, plan, epilogue, term, adds, work)
 
 
 @kernel
@@ -104,7 +108,25 @@ def _pack_panel(x, plan, g, first, count, width, out, out_at):
 
 
 @kernel
-def _multiply_part(x, packed, y, plan, epilogue, work, part):
+def _stage(plan, first, count, channel, rows, work, work_at, y, back):
+    """Copy pixels first <= j < first + count of `rows` channels of y to `work`, or `back`."""
+    pixels, panel = plan.height * plan.width, TILE_VECTORS * lanes(y)
+    done = 0
+    while done < count:
+        image, at = (first + done) // pixels, (first + done) % pixels
+        run = min(count - done, pixels - at)
+        for r in range(rows):
+            here = work_at + r * panel + done
+            there = (image * plan.group * plan.outputs + channel + r) * pixels + at
+            if back:
+                copy(run, work, here, 1, y, there, 1)
+            else:
+                copy(run, y, there, 1, work, here, 1)
+        done += run
+
+
+@kernel
+def _multiply_part(x, packed, y, plan, epilogue, addend, adds, work, part):
     """The `part`-th share of the tiles of (share of outputs, group, panel)."""
     inputs, outputs, group = plan.inputs, plan.outputs, plan.group
     pixels, vector = plan.height * plan.width, lanes(x)
@@ -133,28 +155,23 @@ def _multiply_part(x, packed, y, plan, epilogue, work, part):
             row, rows = t * outputs // tiles, (t + 1) * outputs // tiles - t * outputs // tiles
             channel = g * outputs + row
             if inside:
+                at = (n * group * outputs + channel) * pixels + pixel
                 panel_tile(
                     vectors, rows, inputs, packed, channel * inputs, work, panel_at,
-                    epilogue, channel,
-                    y, (n * group * outputs + channel) * pixels + pixel, pixels, count,
+                    epilogue, channel, addend, at, adds, y, at, pixels, count,
                 )  # fmt: skip
                 continue
+            if adds:
+                _stage(plan, first, count, channel, rows, work, staging_at, addend, False)
             panel_tile(
                 vectors, rows, inputs, packed, channel * inputs, work, panel_at,
-                epilogue, channel, work, staging_at, panel, count,
+                epilogue, channel, work, staging_at, adds, work, staging_at, panel, count,
             )  # fmt: skip
-            done = 0
-            while done < count:
-                image, at = (first + done) // pixels, (first + done) % pixels
-                run = min(count - done, pixels - at)
-                for r in range(rows):
-                    to = (image * group * outputs + channel + r) * pixels + at
-                    copy(run, work, staging_at + r * panel + done, 1, y, to, 1)
-                done += run
+            _stage(plan, first, count, channel, rows, work, staging_at, y, True)
         index = until
 
 
 @kernel(parallel=True, part=_multiply_part)
-def _multiply(x, packed, y, plan, epilogue, work):
+def _multiply(x, packed, y, plan, epilogue, addend, adds, work):
     for part in prange(plan.parts):
-        _multiply_part(x, packed, y, plan, epilogue, work, np.int64(part))
+        _multiply_part(x, packed, y, plan, epilogue, addend, adds, work, np.int64(part))

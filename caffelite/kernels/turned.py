@@ -94,13 +94,15 @@ def pack(w, plan, layout):
     return packed
 
 
-def multiply_packed(x, packed, y, plan, weights, epilogue):
-    """y = weights, which `pack` has packed, times x, and an epilogue."""
-    _multiply.on(plan.parts)(x.reshape(-1), packed, y.reshape(-1), plan, epilogue)
+def multiply_packed(x, packed, y, plan, weights, epilogue, addend=None):
+    """y = weights, which `pack` has packed, times x, and an epilogue; see `pointwise`."""
+    x, y = x.reshape(-1), y.reshape(-1)
+    adds = addend is not None
+    _multiply.on(plan.parts)(x, packed, y, plan, epilogue, addend.reshape(-1) if adds else y, adds)
 
 
 @kernel
-def _multiply_part(x, packed, y, plan, epilogue, part):
+def _multiply_part(x, packed, y, plan, epilogue, addend, adds, part):
     """The `part`-th share of the tiles of (block of tiles, group, panel)."""
     inputs, outputs, group, panels = plan.inputs, plan.outputs, plan.group, plan.panels
     pixels, panel = plan.lines * plan.width, len(packed) // (group * panels * inputs)
@@ -115,16 +117,16 @@ def _multiply_part(x, packed, y, plan, epilogue, part):
         first = t * plan.width // plan.across
         rows = (t + 1) * plan.width // plan.across - first
         channel = g * outputs + p * panel
+        at = (n * group * outputs + channel) * pixels + i * plan.width + first
         turned_tile(
             plan.step, rows, inputs,
             x, (n * group + g) * inputs * plan.plane + i * plan.line_step + first * plan.step,
             plan.plane, packed, (g * panels + p) * inputs * panel, epilogue, channel,
-            y, (n * group * outputs + channel) * pixels + i * plan.width + first, pixels,
-            min(panel, outputs - p * panel),
+            addend, at, adds, y, at, pixels, min(panel, outputs - p * panel),
         )  # fmt: skip
 
 
 @kernel(parallel=True, part=_multiply_part)
-def _multiply(x, packed, y, plan, epilogue):
+def _multiply(x, packed, y, plan, epilogue, addend, adds):
     for part in prange(plan.parts):
-        _multiply_part(x, packed, y, plan, epilogue, np.int64(part))
+        _multiply_part(x, packed, y, plan, epilogue, addend, adds, np.int64(part))

@@ -192,6 +192,9 @@ class Layer:
         `forward_with(bottom, top, epilogue)`, `backward_with(top, propagate_down, bottom,
         epilogue)`, and `backward_takes_activation(propagate_down)`: whether that last one saves a
         pass over the diff
+    takes_addend
+        whether `forward_with` of a layer that takes an epilogue takes an array like the top, too,
+        which is added before the activation, where `adds(bottom_shape, top_shape)` says so
     gradient_from_top
         whether backward of an `activation` reads no more than top 0 when it works in place
     normalizes_channels, is_by_channel
@@ -277,6 +280,7 @@ class Layer:
     keeps_signs: bool = False
     always_reshape: bool = False
     takes_epilogue: str | None = None
+    takes_addend: bool = False
     gradient_from_top: bool = False
     normalizes_channels: bool = False
     is_by_channel: bool = False

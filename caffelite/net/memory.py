@@ -27,21 +27,22 @@ def share_diffs(nodes, kept):
     lives.share()
 
 
-def share_data(nodes, kept):
+def share_data(steps, kept):
     """Let blobs use common memory for data, each while forward needs its own.
 
-    For nets that run forward only. Tops of layers without bottoms stay apart: some are written
-    once and for all.
+    For nets that run forward only. What one step reads and writes is needed at the same time. Tops
+    of layers without bottoms stay apart: some are written once and for all.
     """
-    lives = _Lives(nodes, kept, diff=False)
-    for time, node in enumerate(nodes):
-        for blob in node.bottom_blobs:
-            lives.read(blob, time)
-        for blob in node.top_blobs:
-            if node.bottom_blobs:
-                lives.written(blob, time)
-            else:
+    lives = _Lives([node for step in steps for node in step.nodes], kept, diff=False)
+    for time, step in enumerate(steps):
+        for node in step.nodes:
+            for blob in node.bottom_blobs:
                 lives.read(blob, time)
+            for blob in node.top_blobs:
+                if node.bottom_blobs:
+                    lives.written(blob, time)
+                else:
+                    lives.read(blob, time)
     lives.share()
 
 

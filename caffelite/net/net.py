@@ -352,8 +352,9 @@ class Net(Running, InnerNames, OldCalls):
             for node in self.nodes:
                 node.plan_no_backward()
             self._schedule.rejoin()
-            self._schedule = Schedule(self.nodes)  # without backward, more layers can run as one
-            memory.share_data(self.nodes, kept)
+            # without backward, and where blobs are not looked at, more layers can run as one
+            self._schedule = Schedule(self.nodes, hides=True)
+            memory.share_data(self._schedule.steps, kept)
         else:
             memory.share_diffs(self.nodes, kept)
 

@@ -45,7 +45,7 @@ class Running(Callbacks):
         """
         self._left_out.settle(start, end, asked)
         loss, schedule, shows = 0.0, self._schedule, self._shows_blobs
-        for step in schedule.forward(start, end, one_by_one=self.debug_info):
+        for step in schedule.forward(start, end, self.debug_info, shows, asked):
             self._call("before_forward", step.first)
             if shows:
                 schedule.take(step.first)

@@ -10,13 +10,14 @@ class Schedule:
     """The steps of a net, in the order of its nodes.
 
     A fused step runs where all of its nodes are to run, and are not left out; else these run one by
-    one, as with `one_by_one`. CAFFELITE_PLAN=off in the environment runs all nodes so, always.
+    one, as with `one_by_one`. CAFFELITE_PLAN=off in the environment runs all nodes so, always. With
+    `hides`, fused steps may leave blobs that only they read without values.
     """
 
-    def __init__(self, nodes):
+    def __init__(self, nodes, hides=False):
         planned = choice("CAFFELITE_PLAN", ("on", "off"), "on") == "on"
         self._single = [Step([node], index) for index, node in enumerate(nodes)]
-        fused = find_fused(nodes) if planned else []
+        fused = find_fused(nodes, hides) if planned else []
         self._fused = {i: step for step in fused for i in range(step.first, step.last + 1)}
         self.kept = kept_for_backward.keep(nodes, self._fused, planned)
 
@@ -33,12 +34,20 @@ class Schedule:
             yield (step := fused if whole else self._single[index])
             index = step.last + 1
 
-    def forward(self, start, end, one_by_one):
-        """Yield each step to run, from place `start` on to `end`."""
+    def forward(self, start, end, one_by_one, shown=False, asked=()):
+        """Yield each step to run, from place `start` on to `end`.
+
+        No step hides a blob where all are `shown`, nor one of the names `asked`.
+        """
         for blob in self.kept:
             if blob.writers[0] < start <= blob.reader:
                 blob.take()
-        for step in self._over(start, end, lambda step: not (one_by_one or step.left_out)):
+
+        def fuses(step):
+            hides = step.hidden is not None and (shown or step.hidden in asked)
+            return not (one_by_one or step.left_out or hides)
+
+        for step in self._over(start, end, fuses):
             fused = self._fused.get(step.first)
             if step is fused:
                 fused.has_run = True

@@ -32,8 +32,11 @@ class FusedStep(Step):
     The nodes after the first work in place on its only top. Forward leaves in that blob what the
     last of them makes, and backward leaves in its diff what the second of them makes: just as if
     they had run one by one. A subclass says how in `forward` and `backward`, and in `release` what
-    its nodes need that its forward did not keep.
+    its nodes need that its forward did not keep. Where no backward follows, the last nodes may have
+    a top of their own; then the first one's, which nobody else reads, is `hidden`: its name.
     """
+
+    hidden: str | None = None
 
     def __init__(self, nodes, first):
         super().__init__(nodes, first)

@@ -95,10 +95,10 @@ class Convolve(Sliding):
         epilogue = made() if self.phase == TRAIN else self._kept.get(self.blobs[1:], made)
         self.forward_with(bottom, top, epilogue)
 
-    def forward_with(self, bottom, top, epilogue):
-        """Forward, with this instead of the layer's own epilogue."""
+    def forward_with(self, bottom, top, epilogue, *addend):
+        """Forward, with this instead of the layer's own epilogue, and what it may add."""
         for b, t in zip(bottom, top, strict=True):
-            self.product(self.fold(b.data), self.fold(t.data), epilogue)
+            self.product(self.fold(b.data), self.fold(t.data), epilogue, *addend)
 
     def backward(self, top, propagate_down, bottom):
         self.backward_with(top, propagate_down, bottom, self.epilogue())

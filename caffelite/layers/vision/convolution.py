@@ -43,12 +43,21 @@ class Convolution(Convolve):
     def weight_shape(self):
         return (self.num_output, self.channels // self.group, *self.kernel)
 
-    def product(self, x, y, epilogue):
+    @property
+    def takes_addend(self):
+        return self.phase != TRAIN and self.takes_epilogue == "map"
+
+    def adds(self, bottom_shape, top_shape):
+        """Whether `forward_with` takes an addend for these shapes."""
+        shapes = bottom_shape, self.weight_shape(), top_shape
+        return convolve.adds(*shapes, *self.geometry, self.dtype.itemsize)
+
+    def product(self, x, y, epilogue, addend=None):
         if self.phase == TRAIN:
             convolve.forward(x, self.weight.data, y, *self.geometry, epilogue)
         else:
             shape = self.weight_shape()
-            convolve.forward_kept(x, shape, y, *self.geometry, epilogue, self._packed)
+            convolve.forward_kept(x, shape, y, *self.geometry, epilogue, self._packed, addend)
 
     def _packed(self, pack, use):
         return self.packed.get([self.weight], lambda: pack(self.weight.data), use)

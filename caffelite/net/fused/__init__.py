@@ -5,6 +5,9 @@ of the net, and those right after it that work in place on its only top, with no
 between; it returns a FusedStep for as many of them, from the first on, as it can run at once, or
 None. Which layers these can be it asks the layers: what can take an epilogue, what is a map of the
 channels, what is an activation. Another fusion is another file.
+
+Where blobs share memory, so that nobody looks at inner ones, the nodes go on with one that adds
+another blob to that top, and with those in place on the sum.
 """
 
 import functools
@@ -15,12 +18,18 @@ _MOST = 8
 """Nodes that are looked at for a step: no fusion takes as many, and chains in place may be long."""
 
 
-def find_fused(nodes):
-    """The fused steps for the nodes of a net, in order; where several match, the longest."""
+def find_fused(nodes, hides):
+    """The fused steps for the nodes of a net, in order; where several match, the longest.
+
+    With `hides`, a step may leave a blob that only itself reads without values.
+    """
     found, index = [], 0
     while index < len(nodes):
-        in_place = _in_place_on_top(nodes, index)
-        matched = [match(in_place, index) for match in _matches()] if len(in_place) > 1 else []
+        chain = _in_place_on_top(nodes, index)
+        after = index + len(chain)
+        if hides and after < len(nodes) and _adds_to(nodes[index], nodes[after]):
+            chain += _in_place_on_top(nodes, after)
+        matched = [match(chain, index) for match in _matches()] if len(chain) > 1 else []
         step = max(filter(None, matched), key=lambda step: step.last, default=None)
         if step:
             found.append(step)
@@ -52,3 +61,14 @@ def _in_place_on_top(nodes, index):
             break
         found.append(node)
     return found
+
+
+def _adds_to(head, node):
+    """Whether a node, which no backward follows, adds something else to the only top of `head`."""
+    return (
+        node.layer.takes_epilogue == "activation"
+        and len(head.top_names) == 1
+        and node.bottom_names.count(head.top_names[0]) == 1
+        and not any(head.loss_weights + node.loss_weights)
+        and not (head.needs_backward or node.needs_backward)
+    )

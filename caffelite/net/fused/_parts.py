@@ -11,13 +11,14 @@ class Parts:
 
     normalizer : normalizes channels by fixed statistics, or None
     affine : has the scale and the bias of channels, learned, or None
+    sum : adds another blob, or None
     activation : the activation, or None
     """
 
     def __init__(self, nodes):
         self.head, *self._left = nodes
         self.taken = [self.head]
-        self.normalizer = self.affine = self.activation = None
+        self.normalizer = self.affine = self.sum = self.activation = None
 
     @property
     def are_many(self):
@@ -35,6 +36,10 @@ class Parts:
         self.affine = self._take(
             lambda layer: layer.is_by_channel and not (trains and layer.scale is None)
         )
+
+    def take_sum(self):
+        """Take a node that adds another blob; so far, the parts have no activation."""
+        self.sum = self._take(lambda layer: layer.takes_epilogue == "activation")
 
     def take_activation(self, by_channel):
         """Take an activation that an epilogue knows.
@@ -75,14 +80,16 @@ class EpilogueStep(FusedStep):
         """What the layer of the first node is to do with its sums."""
         return self.nodes[0].layer.epilogue(**self.parts.activation_options())
 
+    def kept_epilogue(self):
+        """The epilogue; made anew only after its numbers may have changed."""
+        if self.nodes[0].needs_backward:
+            return self.epilogue()
+        blobs = (blob for node in self.nodes for blob in node.layer.blobs)
+        return self._kept.get(blobs, self.epilogue)
+
     def forward(self):
         node = self.nodes[0]
-        if node.needs_backward:
-            epilogue = self.epilogue()
-        else:
-            blobs = (blob for node in self.nodes for blob in node.layer.blobs)
-            epilogue = self._kept.get(blobs, self.epilogue)
-        node.layer.forward_with(node.bottom_blobs, node.top_blobs, epilogue)
+        node.layer.forward_with(node.bottom_blobs, node.top_blobs, self.kept_epilogue())
 
     def backward(self):
         node = self.nodes[0]

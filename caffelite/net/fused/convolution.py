@@ -13,11 +13,16 @@ def match(nodes, first):
     if head.layer.takes_epilogue != "map":
         return None
     if not head.needs_backward:
-        parts.take_fixed_normalizer()
-        if parts.normalizer is None or parts.normalizer.layer.scale is None:
-            parts.take_affine()
+        take_map(parts)
     parts.take_activation(by_channel=True)
     return ConvolutionStep(parts, first) if parts.are_many else None
+
+
+def take_map(parts):
+    """Take what is a linear map of a convolution's channels."""
+    parts.take_fixed_normalizer()
+    if parts.normalizer is None or parts.normalizer.layer.scale is None:
+        parts.take_affine()
 
 
 class ConvolutionStep(EpilogueStep):
