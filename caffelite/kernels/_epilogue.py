@@ -86,7 +86,9 @@ def _finish(v, rows, epilogue, number, add=None):
         return change
 
     values = [value for row in rows for value in row]
-    values = when(builder, _has_map(v, epilogue), values, by_row(linear if add else mapped_and_held))
+    values = when(
+        builder, _has_map(v, epilogue), values, by_row(linear if add else mapped_and_held)
+    )
     if callable(add):
         values = [hold(v, value, low, high) for value in add(values)]
     return when(builder, _is_leaky(v, epilogue), values, by_row(leaky))
