@@ -1,18 +1,10 @@
-"""Lines of single planes under windows of 3 x 3 or 5 x 5 values, at a stride of 1 or 2.
-
-A vector holds neighbouring outputs of a line, and goes down the plane: of each line of input the
-values under it are read once for all lines of output that see them, whose sums wait in registers.
-Values beyond the plane are not read, and count as 0. At a stride of 2, even and odd values of two
-vectors are told apart within 16 bytes, which is one instruction everywhere, and are put in order
-when sums are stored.
-"""
-
-from llvmlite import ir
+"""Sums over single planes under windows of a few values: vectors go down planes, see `_walk`."""
 
 from ._epilogue import finisher
 from ._pairs import interleaved
 from ._simd import call_linked, machine_code, operation
 from ._vectors import INDEX, REGISTERS, choose, count_up, when
+from ._walk import Walk, store_line
 from .epilogue import stored
 
 SIZES = 3, 5
@@ -116,116 +108,6 @@ def depthwise_spread(
     return call_linked("depthwise_spread", "i@@iiii@ii", arguments, SPREAD_SIZES)
 
 
-class _Walk:
-    """Emits the walk of a vector down a plane, under windows of `rows` x `size` values."""
-
-    def __init__(self, v, rows, size, stride, x, height, width, top, left, row_gap, column_gap):
-        self.v, self.builder, self.size, self.stride = v, v.builder, size, stride
-        self.x, self.height, self.width = x, height, width
-        self.top, self.left, self.row_gap, self.column_gap = top, left, row_gap, column_gap
-        self.turns = -(-rows // stride)  # lines of output that see a line of input
-        self.seen = [
-            [t for t in range(self.turns) if row + t * stride < rows] for row in range(stride)
-        ]
-        self.integers = ir.VectorType(ir.IntType(8 * v.align), v.lanes)
-        self.block = 16 // v.align  # values of which even and odd ones are told apart together
-
-    def vectors(self, columns):
-        """How many of them a line takes."""
-        lanes = INDEX(self.v.lanes)
-        return self.builder.sdiv(self.builder.add(columns, INDEX(self.v.lanes - 1)), lanes)
-
-    def column(self, j):
-        """That of the plane under output j's first one of the window."""
-        return self.builder.add(self.left, self.builder.mul(j, INDEX(self.stride)))
-
-    def is_inside(self, first):
-        """Whether all that `taps` reads of a line lies in the plane."""
-        last, _ = self._reads()[-1]
-        beyond = self.builder.add(self.builder.add(first, last), INDEX(self.v.lanes))
-        return self.builder.and_(
-            self.builder.icmp_signed(">=", first, INDEX(0)),
-            self.builder.icmp_signed("<=", beyond, self.width),
-        )
-
-    def _reads(self):
-        """(how far from the window's first column, which part of its values) of each vector."""
-        builder, lanes = self.builder, self.v.lanes
-        if self.stride == 1:
-            return [(builder.mul(self.column_gap, INDEX(k)), 0) for k in range(self.size)]
-        return [(INDEX(k + part * lanes), part) for k in range(0, self.size, 2) for part in (0, 1)]
-
-    def guards(self, first, counted=None):
-        """For each vector that is read, negative integers in lanes of values that are to be.
-
-        These lie in the plane, and, if it is given, in windows of the first `counted` outputs.
-        """
-        builder, v, kind = self.builder, self.v, self.integers
-        lane = ir.Constant(kind, list(range(v.lanes)))
-
-        def splat(value):
-            narrow = value if kind.element == INDEX else builder.trunc(value, kind.element)
-            return v.splat(narrow, kind)
-
-        guards = []
-        for offset, part in self._reads():
-            column = builder.add(splat(builder.add(first, offset)), lane)
-            guard = builder.icmp_unsigned("<", column, splat(self.width))
-            if counted is not None:
-                end = builder.mul(counted, INDEX(self.stride))
-                end = splat(builder.sub(end, INDEX(part * v.lanes)))
-                guard = builder.and_(guard, builder.icmp_signed("<", lane, end))
-            guards.append(builder.sext(guard, kind))
-        return guards
-
-    def taps(self, pointer, guards):
-        """Values under each column of the windows, from that of the first on, in `order`."""
-        v, builder, read = self.v, self.builder, []
-        for i, (offset, _) in enumerate(self._reads()):
-            at = builder.gep(pointer, [offset])
-            if guards is None:
-                read.append(v.load(at))
-            else:
-                mask = builder.icmp_signed("<", guards[i], ir.Constant(self.integers, None))
-                read.append(v.masked_load(at, mask))
-        if self.stride == 1:
-            return read
-        found = []
-        for low, high in zip(read[::2], read[1::2], strict=True):
-            for odd in (0, 1):
-                blocks, inner = range(0, v.lanes, self.block), range(odd, self.block, 2)
-                both = [(start, part) for start in blocks for part in (0, v.lanes)]
-                picks = [part + start + i for start, part in both for i in inner]
-                found.append(v.shuffle(low, high, picks))
-        return found[: self.size]
-
-    def order(self):
-        """For each output of a vector, the lane where `taps` has its values."""
-        lanes, half = self.v.lanes, self.block // 2
-        if self.stride == 1:
-            return list(range(lanes))
-        places = [divmod(i, lanes // 2) for i in range(lanes)]
-        return [i // half * self.block + part * half + i % half for part, i in places]
-
-    def down(self, lines, first, start, step):
-        """Go down `lines` lines of output, and `turns` - 1 more; the values after it.
-
-        `step(q, values, read)` makes new values; `read(row, values, change)` those that
-        change(pointer) makes of them if line `row` of the windows of line q lies in the plane.
-        """
-        builder = self.builder
-        q, values, close = count_up(builder, builder.add(lines, INDEX(self.turns - 1)), start)
-
-        def read(row, values, change):
-            at = builder.add(builder.mul(q, INDEX(self.stride)), INDEX(row))
-            line = builder.add(self.top, builder.mul(at, self.row_gap))
-            inside = builder.icmp_unsigned("<", line, self.height)
-            pointer = builder.gep(self.x, [builder.add(builder.mul(line, self.width), first)])
-            return when(builder, inside, values, lambda _: change(pointer))
-
-        return close(step(q, values, read))
-
-
 def _lines_code(size):
     def define(
         v, stride, lines, columns, w, w_step, x, height, width, top, left, row_gap, column_gap,
@@ -234,7 +116,7 @@ def _lines_code(size):
         place = v.pointer(x), height, width, top, left, row_gap, column_gap
         with choose(v.builder, stride, (1, 2)) as each:
             for one in each:
-                walk = _Walk(v, size, size, one, *place)
+                walk = Walk(v, size, size, one, *place)
                 _lines(walk, lines, columns, v.pointer(w), w_step, epilogue, v.pointer(y), y_step)
 
     return define
@@ -248,28 +130,16 @@ def _lines(walk, lines, columns, w, w_step, epilogue, y, y_step):
     ]
     finish = finisher(v, epilogue, builder.ptrtoint(w, INDEX))
     n, _, close = count_up(builder, walk.vectors(columns), [])
-    # The last vector of a line lies over the one before it. One that is longer than the line is
-    # stored beyond its end all the same where that is a line which is stored later.
-    end = builder.sub(columns, INDEX(v.lanes))
-    is_short = builder.icmp_signed("<", end, INDEX(0))
+    j, is_short = walk.place(n, columns)
     is_dense = builder.icmp_signed("==", y_step, columns)
-    j = builder.mul(n, INDEX(v.lanes))
-    j = builder.select(builder.icmp_signed("<", j, end), j, end)
-    j = builder.select(is_short, INDEX(0), j)
     first, target = walk.column(j), builder.gep(y, [j])
 
     def store(i, total):
-        if walk.stride == 2:
-            total = v.shuffle(total, total, walk.order())
-        [total] = finish([total])
-        to = builder.gep(target, [builder.mul(i, y_step)])
+        [total] = finish([walk.ordered(total)])
         room = builder.mul(builder.sub(lines, i), columns)
         is_room = builder.and_(is_dense, builder.icmp_signed(">=", room, INDEX(v.lanes)))
-        with builder.if_else(builder.or_(builder.not_(is_short), is_room)) as (whole, part):
-            with whole:
-                v.store(total, to)
-            with part:
-                v.masked_store(total, to, v.first(columns))
+        fits = builder.or_(builder.not_(is_short), is_room)
+        store_line(v, total, builder.gep(target, [builder.mul(i, y_step)]), fits, columns)
 
     def down(guards):
         def step(q, waiting, read):
@@ -313,7 +183,7 @@ def _gradient_code(size):
                     down = builder.add(top, builder.mul(row_gap, INDEX(above)))
                     n, sums, close = count_up(builder, images, [v.zero] * (rows * size))
                     plane = builder.gep(x, [builder.mul(n, x_step)])
-                    walk = _Walk(
+                    walk = Walk(
                         v, rows, size, one, plane, height, width, down, left, row_gap, column_gap
                     )
                     given = builder.gep(dy, [builder.mul(n, dy_step)])
@@ -419,22 +289,17 @@ def _spread(v, size, odd, weights, y, lines, columns, pad_h, pad_w, x, height, w
     top = builder.sub(half_h, INDEX(turns - 1))
     left = builder.add(half_w, INDEX(least))
     one = INDEX(1)
-    walk = _Walk(v, turns, most - least + 1, 1, y, lines, columns, top, left, one, one)
+    walk = Walk(v, turns, most - least + 1, 1, y, lines, columns, top, left, one, one)
     pairs = builder.sdiv(builder.add(width, one), INDEX(2))
     last = builder.sdiv(builder.add(builder.sub(height, one), pad_h), INDEX(2))
     count = builder.add(builder.sub(last, half_h), one)
     above = builder.and_(pad_h, one)  # 1 where the first line of all is in the pad
 
     n, _, close = count_up(builder, walk.vectors(pairs), [])
-    end = builder.sub(pairs, INDEX(v.lanes))
-    is_short = builder.icmp_signed("<", end, INDEX(0))
-    j = builder.mul(n, INDEX(v.lanes))
-    j = builder.select(builder.icmp_signed("<", j, end), j, end)
-    j = builder.select(is_short, INDEX(0), j)
+    j, is_short = walk.place(n, pairs)
     first, column = walk.column(j), builder.mul(j, INDEX(2))
 
     def store(h, both):
-        """Lines are stored one after the other, so that a short one may go beyond its end."""
         line = builder.add(builder.mul(h, width), column)
         for half, value in enumerate(interleaved(v, *both)):
             start = builder.add(column, INDEX(half * v.lanes))
@@ -442,12 +307,7 @@ def _spread(v, size, odd, weights, y, lines, columns, pad_h, pad_w, x, height, w
             rest = builder.sub(builder.mul(builder.sub(height, h), width), start)
             fits = builder.and_(is_short, builder.icmp_signed(">=", rest, INDEX(v.lanes)))
             fits = builder.or_(fits, builder.icmp_signed(">=", room, INDEX(v.lanes)))
-            to = v.shift(builder.gep(x, [line]), half * v.lanes)
-            with builder.if_else(fits) as (whole, part):
-                with whole:
-                    v.store(value, to)
-                with part:
-                    v.masked_store(value, to, v.first(room))
+            store_line(v, value, v.shift(builder.gep(x, [line]), half * v.lanes), fits, room)
 
     def down(guards):
         def step(q, waiting, read):

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from ._jit import kernel, prange, threads_over
+from ._max_lines import SIZES, max_lines
 from ._windows import window_argmax, window_max, window_sum
 from ._workspace import workspace_rows
 
@@ -65,9 +66,29 @@ def max_forward(x, window, y, argmax):
                 )  # fmt: skip
 
 
-@kernel(parallel=True)
 def max_values(x, window, y):
     """`max_forward` without argmax."""
+    kernel_h, kernel_w, stride_h, stride_w = window[:4]
+    small = kernel_h == kernel_w and kernel_h in SIZES and stride_h == stride_w and stride_h <= 2
+    (_max_of_few if small else _max_of_many)(x, window, y)
+
+
+@kernel(parallel=True)
+def _max_of_few(x, window, y):
+    """For windows that `max_lines` takes."""
+    planes, height, width = x.shape
+    rows, columns = y.shape[1:]
+    size, _, stride, _, pad_h, pad_w = window
+    x, y = x.reshape(-1), y.reshape(-1)
+    for p in prange(planes):
+        max_lines(
+            size, stride, rows, columns, x, p * height * width, height, width, -pad_h, -pad_w,
+            y, p * rows * columns,
+        )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _max_of_many(x, window, y):
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
