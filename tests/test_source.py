@@ -24,10 +24,12 @@ from caffelite.data.leveldb import LevelDbSource, new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
 from caffelite.data.made._distorted import KINDS, Distorted
 from caffelite.data.made._scenes import SceneLabels, Scenes, scenes
+from caffelite.data.roidb import RoidbSource
 from caffelite.data.shard_writer import Layout
 from caffelite.data.shards import ShardedSource, named
 from caffelite.data.source import RecordSource, RowSource, Source
 from caffelite.data.tar import TarSource
+from caffelite.data.true_boxes import TrueBoxesSource
 from caffelite.data.voc_pairs import SbddPairSource, VocPairSource
 from caffelite.data.window import Cropper, Window, WindowSource
 from caffelite.errors import DataError
@@ -70,6 +72,35 @@ def annotated_lmdb(folder):
                 record = annotated(from_pixels(pixels, i), boxes)
                 database.put(b"%08d" % i, record.SerializeToString())
     return folder / "annotated"
+
+
+def with_difficult(folder):
+    """The same, and between them pictures whose only box is difficult, and without a box."""
+    if not (folder / "difficult").exists():
+        with LmdbWriter(folder / "difficult") as database:
+            for i, pixels in enumerate(PIXELS):
+                for n, boxes in enumerate(
+                    (
+                        Boxes([[0, 0, 1, 1]] * 2, [1, 2], [False, True]),
+                        Boxes([[0, 0, 1, 1]], [1], [True]),
+                        Boxes(),
+                    )
+                ):
+                    record = annotated(from_pixels(pixels, i), boxes)
+                    database.put(b"%08d" % (3 * i + n), record.SerializeToString())
+    return folder / "difficult"
+
+
+def roidb(folder):
+    """A file each, one of them mirrored; the last one has no true box."""
+    entries = []
+    for i, pixels in enumerate(PIXELS):
+        path = folder / f"roidb{i}.png"
+        Image.fromarray(pixels[::-1].transpose(1, 2, 0)).save(path)
+        boxes = np.array([[1, 2, 5, i + 3], [0, 0, 3, 3]])
+        entries.append({"image": str(path), "boxes": boxes, "gt_classes": [i + 1, 0]})
+    entries[1]["flipped"] = True
+    return [*entries, entries[0] | {"gt_classes": [0, 0]}]
 
 
 def leveldb(folder):
@@ -174,6 +205,11 @@ def made_scenes():
 
 
 EXAMPLES = {  # class: examples, each made of a folder
+    RoidbSource: [lambda folder: RoidbSource(roidb(folder))],
+    TrueBoxesSource: [
+        lambda folder: TrueBoxesSource(with_difficult(folder)),
+        lambda folder: TrueBoxesSource(with_difficult(folder), shuffle=True),
+    ],
     AnnotatedSource: [
         lambda folder: AnnotatedSource(annotated_lmdb(folder)),
         lambda folder: AnnotatedSource(annotated_lmdb(folder), shuffle=True),

@@ -135,6 +135,12 @@ class Layer:
     finds_boxes
         whether top 0 is boxes: rows of picture, class, score, xmin, ymin, xmax, ymax, in fractions
         of the input's sides, with -1 for the class where there is none
+    sizes
+        which top of a source holds height, width and scale of each picture, or None
+    short_side
+        the ShortSide by which a source resizes pictures, or None
+    code_scale
+        (mean, std) of each number of the codes that it normalizes, for losses to compare, or None
     boxes_per_place
         how many priors it makes at each place of a map
     compares
@@ -258,6 +264,9 @@ class Layer:
     labels: tuple[int, ...] = ()
     gives_edges: bool = False
     finds_boxes: bool = False
+    sizes: int | None = None
+    short_side: Any = None
+    code_scale: tuple[Array, Array] | None = None
     boxes_per_place: int = 0
     compares: str | None = None
     ignored_labels: Sequence[int] = ()

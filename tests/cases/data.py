@@ -182,7 +182,7 @@ case(
     golden=[_plain["out/0/data"], _plain["out/0/label"]],
 )
 case("AnnotatedData", [], annotated(""), tops=1, shapes=[(2, 3, 24, 32)])
-for _step in (
+_steps = (
     "resize_param { height: 30 width: 40 }",
     "resize_param { height: 30 width: 40 resize_mode: FIT_LARGE_SIZE_AND_PAD }",
     "distort_param { hue_prob: 1 hue_delta: 18 } expand_param { max_expand_ratio: 3 } "
@@ -190,7 +190,8 @@ for _step in (
     "mirror: true mirror_vertical: true crop_h: 30 crop_w: 40 warp_param { rotation: 20 local: 9 } "
     "random_resize_param { min_size: 50 max_size: 60 }",
     "crop_h: 30 crop_w: 40 random_aspect_ratio_param { }",
-):
+)
+for _step in _steps:
     case(
         "AnnotatedData",
         [],
@@ -272,6 +273,44 @@ case(
     error='is an AnnotatedDatum, which has boxes; in a net, write type: "AnnotatedData"',
 )
 
+
+def region_data(more="", options="", source="batch_size: 1", kind="raw", **row):
+    own = f"roi_data_param {{ {more} }} {options}"
+    case("RoIData", [], annotated(own, kind, f"{source} backend: LMDB"), tops=3, **row)
+
+
+_rows = _plain["out/0/label"][0, 0]
+_rows = _rows[_rows[:, 0] == 0]
+_own = _rows[_rows[:, 7] == 0]
+_in_pixels = _own[:, 3:7] * (32, 24, 32, 24) - (0, 0, 1, 1)
+region_data(golden=[
+    _plain["out/0/data"][:1] + np.float32([[[[104]], [[117]], [[123]]]]),
+    [[24, 32, 1]],
+    np.column_stack([_in_pixels, _own[:, 1]]),
+])  # fmt: skip
+region_data(
+    "rows: true",
+    source="batch_size: 2",
+    golden=[
+        _plain["out/0/data"] + np.float32([[[[104]], [[117]], [[123]]]]),
+        [[24, 32, 1]] * 2,
+        _plain["out/0/label"],
+    ],
+)
+_cut = "annotated_data_param { batch_sampler { sampler { min_scale: 0.5 } } }"
+_steps += (_step,)
+for _step in _steps:
+    region_data("rows: true", f"transform_param {{ {_step} }} {_cut}", kind="png")
+region_data("scale: 48", shapes=[(1, 3, 48, 64), (1, 3), (len(_own), 5)])
+region_data("scale: 48 max_size: 60", shapes=[(1, 3, 45, 60), (1, 3), (len(_own), 5)])
+region_data("scale: 0", error="scale is 0, expected pixels of the short side, 1 or more")
+region_data("max_size: 9", error="max_size is given without scale")
+region_data(
+    source="batch_size: 2", error="batch_size: 2, expected 1: gt_boxes do not tell pictures"
+)
+region_data(
+    "rows: true scale: 9 max_size: 9", source="batch_size: 2", error="have sizes of their own"
+)
 case("Input", [], "input_param { shape { dim: 2 dim: 3 } }", expect=lambda: np.zeros((2, 3)))
 case("Input", [], "input_param { shape { dim: 2 } }", tops=3, shapes=[(2,)] * 3)
 case("Input", [], "input_param { shape { dim: 2 } shape {} }", tops=2, shapes=[(2,), ()])

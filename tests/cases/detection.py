@@ -935,3 +935,54 @@ learned("num_classes: 4 class_agnostic: true", error="expected 2 with class_agno
 learned("num_classes: 4 batch_size: 0", error="batch_size is 0, expected how many regions, or -1")
 learned("num_classes: 4 fg_fraction: -1", error="fg_fraction is -1, expected 0 to 1")
 learned("num_classes: 4 bbox_std: [1, 1, 0, 1]", error="bbox_std is (1.0, 1.0, 0.0, 1.0), expected")
+
+# Boxes that a detector in two stages finds
+
+ROIS_OF_TWO = [
+    [0, 10, 12, 40, 60], [0, 12, 14, 42, 58], [0, 50, 30, 110, 70], [0, 52, 28, 100, 75],
+    [1, 5, 5, 60, 60], [1, 8, 2, 55, 62], [1, 70, 40, 129, 79], [0, 0, 0, 119, 89],
+]  # fmt: skip
+
+
+def found_in_regions(fields, shapes=None, rois=ROIS_OF_TWO, error=None, **expect):
+    case(
+        "RoIDetectionOutput",
+        shapes or [(8, 5), (8, 3), (8, 12), (2, 3)],
+        f"roi_detection_output_param {{ {fields} }}",
+        expect=None if error else partial(ref.roi_detection_output, **expect),
+        values={0: rois, 1: lambda g, shape: g.random(shape), 2: less, 3: SIZES_OF_PICTURES},
+        gradient=False,
+        batch_axis=None,
+        error=error,
+    )
+
+
+found_in_regions("num_classes: 3")
+found_in_regions("")
+found_in_regions(
+    "num_classes: 3 confidence_threshold: 0.3 nms_threshold: 0.6 keep_top_k: 3",
+    **dict(threshold=0.3, overlap=0.6, most=3),
+)
+found_in_regions(
+    "num_classes: 3 class_agnostic: true keep_top_k: 0 nms_threshold: 0.9",
+    [(8, 5), (8, 3, 1, 1), (8, 8, 1, 1), (2, 3)],
+    **dict(agnostic=True, most=0, overlap=0.9),
+)
+found_in_regions("num_classes: 3 confidence_threshold: 2", threshold=2)
+found_in_regions(
+    "num_classes: 1", error="num_classes is 1, expected 2 or more: the background counts, too"
+)
+found_in_regions("num_classes: 3 nms_threshold: -1", error="nms_threshold is -1, expected 0 or mor")
+for shapes, words in (
+    ([(8, 5), (8, 4), (8, 12), (2, 3)], 'bottom[1] "x1" has shape (8, 4), expected (8, 3): scores'),
+    (
+        [(8, 5), (8, 3), (8, 8), (2, 3)],
+        "expected (8, 12): 4 numbers for each of 3 classes, of each",
+    ),
+    ([(8, 5), (7, 3), (8, 12), (2, 3)], "expected (8, 3): scores of 3 classes, of each region"),
+    ([(8, 5), (8, 3), (8, 12), (2, 2)], "expected (N, 3): height, width and scale of each picture"),
+):
+    found_in_regions("num_classes: 3", shapes, error=words)
+found_in_regions(
+    "num_classes: 3", rois=[[5, 1, 1, 9, 9]], error="the number of its picture, 0 to 1"
+)

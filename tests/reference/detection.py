@@ -254,3 +254,32 @@ def proposal_target(rois, truth, classes, foreground=0.5, high=0.5, low=0.1, mea
             numbers[0, k, own] = (code - np.array(mean)) / std
             numbers[1, k, own], numbers[2, k, own] = inside, np.array(inside) > 0
     return found, labels, *numbers
+
+
+def roi_detection_output(rois, scores, codes, sizes, threshold=0.05, overlap=0.3, most=100,
+                         agnostic=False):  # fmt: skip
+    """One region and class at a time."""
+    rows = []
+    for n, (height, width) in enumerate(sizes[:, :2]):
+        found = []
+        for label in range(1, scores.shape[1]):
+            at = 4 if agnostic else 4 * label
+            boxes, values = [], []
+            for r in range(len(rois)):
+                if rois[r, 0] == n and scores[r].flat[label] > threshold:
+                    code = codes[r].flat[at : at + 4]
+                    [box] = geometry.decode([code], [rois[r, 1:]], "RCNN")
+                    boxes += list(geometry.clip([box], width, height))
+                    values.append(scores[r].flat[label])
+            kept = geometry.nms(boxes, values, overlap, inclusive=True, pixels=True)
+            found += [[n, label, values[k], *boxes[k]] for k in kept]
+        found.sort(key=lambda row: -row[2])
+        if 0 < most < len(found):
+            found = [row for row in found if row[2] >= found[most - 1][2]]
+        rows += [
+            [*row[:3], row[3] / width, row[4] / height, row[5] / width, row[6] / height]
+            for row in found
+        ]
+    if not rows:
+        rows = [[n, -1, -1, -1, -1, -1, -1] for n in range(len(sizes))]
+    return np.reshape(rows, (1, 1, -1, 7))

@@ -253,7 +253,9 @@ class BatchLoader:
         if transformer.after:
             for values, sample in zip(data, samples, strict=True):
                 self._finish(transformer, values, sample)
-        return data, *(made.astype(self.dtype, copy=False) for made in self.make_labels(labels))
+        with self.source.named(samples[0].number):
+            made = self.make_labels(labels)
+        return data, *(one.astype(self.dtype, copy=False) for one in made)
 
     def _next(self, transformer):
         number = self.source.number()

@@ -68,6 +68,7 @@ class AnnotatedData(Data):
     """
 
     labeled = False  # whether records have a label of their picture; known once they are read
+    source_class = AnnotatedSource
     emit = None  # where there is no emit_constraint
     more_options = ("transform_param", "annotated_data_param")
     ignored = {
@@ -113,7 +114,7 @@ class AnnotatedData(Data):
         super().setup(bottom_shapes)
 
     def open_pictures(self):
-        source = AnnotatedSource.of_layer(self.param)
+        source = self.source_class.of_layer(self.param)
         names = self.label_map()
         source.known = set(names) if names else None
         if not self.param.annotated_data_param.HasField("anno_type"):

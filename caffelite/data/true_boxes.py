@@ -1,0 +1,137 @@
+"""Pictures and true boxes as detectors in two stages take them: boxes in pixels of what a net sees.
+
+Girshick's code counts corners in pixels of the stored picture, the last of which belongs to the
+box, and multiplies them by the factor that the picture is resized by.
+"""
+
+import numpy as np
+
+from ..errors import DataError
+from .annotated import AnnotatedSource
+from .annotated_transform import AnnotatedTransformer
+from .box_labels import Rows
+from .boxes import Boxes
+from .geometry import resized
+
+
+class TrueBoxesSource(AnnotatedSource):
+    """The records of a database that have a box which is not difficult, without those that are.
+
+    All records are read once, when it is first asked for one.
+    """
+
+    _wanted = None
+
+    def wanted(self):
+        """The numbers of these records."""
+        if self._wanted is None:
+            labels = (super(TrueBoxesSource, self).read_record(n) for n in range(len(self.records)))
+            self._wanted = np.flatnonzero([not own.difficult.all() for _, own in labels])
+            if not len(self._wanted):
+                raise DataError(
+                    f"{self.records.path}: none of its {len(self.records)} records has a box that "
+                    "is not difficult: there is nothing to learn from"
+                )
+        return self._wanted
+
+    def read_record(self, record):
+        datum, boxes = super().read_record(record)
+        boxes.keep(~boxes.difficult)
+        return datum, boxes
+
+    def __len__(self):
+        return self.order.pass_size(len(self.wanted()))
+
+    def drawn_for(self):
+        return len(self.wanted()) if self.order.shuffle else None
+
+    def record(self, number):
+        return int(self.wanted()[self.order.index(number, len(self.wanted()), self.seed)])
+
+
+class ScaledBoxes(Boxes):
+    """The Boxes of a picture that is stored with this (height, width), and by what it was resized.
+
+    `size` is what the net sees of it, `scale` the factor.
+    """
+
+    def __init__(self, boxes, stored):
+        vars(self).update(vars(boxes.copy()))
+        self.stored, self.size, self.scale = stored, stored, None
+
+    def finish(self, window, mirrored, size=None):
+        super().finish(window, mirrored, size)
+        self.size = size or self.size
+        if self.scale is None:
+            self.scale = self.size[0] / self.stored[0]
+
+    def in_pixels(self):
+        """boxes x 5: xmin, ymin, xmax, ymax, label."""
+        height, width = self.size
+        corners = self.corners * np.float32([width, height, width, height])
+        corners[:, 2:] -= np.float32(self.scale)
+        corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])
+        return np.column_stack([corners, self.labels.astype(np.float32)])
+
+
+class ShortSide:
+    """The picture with its short side `scale` pixels long, unless the long one passes `max_size`.
+
+    Of several scales one is drawn for each picture; a `max_size` of 0 is no bound.
+    """
+
+    def __init__(self, scales, max_size):
+        self.scales, self.max_size = scales, max_size
+
+    def __call__(self, image, random, boxes=None):
+        number = random.integers(len(self.scales)) if len(self.scales) > 1 else 0
+        sides = image.shape[1:]
+        factor = self.factor(sides, self.scales[number])
+        if boxes is not None:
+            boxes.scale = factor
+        return resized(image, *(max(1, round(side * factor)) for side in sides))
+
+    def factor(self, sides, scale):
+        """What the sides of such a picture are multiplied by."""
+        factor = scale / min(sides)
+        if self.max_size and round(factor * max(sides)) > self.max_size:
+            factor = self.max_size / max(sides)
+        return factor
+
+
+class ScaledTransformer(AnnotatedTransformer):
+    """An AnnotatedTransformer that ends with a ShortSide; `short_side` is one, or None."""
+
+    def __init__(self, *arguments, short_side=None, **options):
+        self.short_side = short_side
+        super().__init__(*arguments, **options)
+
+    def _resizing(self, param, train):
+        return super()._resizing(param, train) + ([self.short_side] if self.short_side else [])
+
+
+class TrueBoxes:
+    """Arrays for ScaledBoxes of a batch: height, width and factor of each, and its boxes.
+
+    The boxes are boxes x 5, see `ScaledBoxes.in_pixels`, or with `rows` those of `Rows`.
+    """
+
+    def __init__(self, rows=False):
+        self.rows = rows
+
+    def __call__(self, boxes):
+        sizes = np.array([(*own.size, own.scale) for own in boxes], np.float32)
+        return [sizes, *(Rows()(boxes) if self.rows else [self._of(boxes[0])])]
+
+    def _of(self, boxes):
+        if not len(boxes):
+            raise DataError(
+                "a picture is left without a box by what is done to it: choose crops that keep one "
+                "(sample_constraint, emit_constraint)"
+            )
+        return boxes.in_pixels()
+
+    def shapes(self, batch, boxes):
+        """The tops' shapes for so many pictures and boxes."""
+        own = Rows().shapes(batch, boxes) if self.rows else [(max(1, boxes), 5)]
+        return [(batch, 3), *own]

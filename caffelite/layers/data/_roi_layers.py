@@ -1,0 +1,117 @@
+"""The data layer of py-faster-rcnn and R-FCN, in place of its module."""
+
+from ...data.roidb import RoidbSource
+from ...data.true_boxes import TrueBoxesSource
+from ...errors import CaffeliteError
+from ...reading import yaml_mapping
+from ..base import TRAIN
+from ..detection._rcnn_settings import rcnn_settings
+from ..options import OWN_LAYERS
+from .roi_data import RoIData
+
+NO_DATA = (
+    "has no pictures: name a database of pictures with boxes, as caffelite dataset makes them, by "
+    "--set TRAIN.SOURCE=DATABASE, in Python caffelite.rcnn_settings, or call set_roidb"
+)
+REGIONS = (
+    "gives regions beside the pictures (rois, labels, ...), as Fast R-CNN takes them, which is not "
+    "done here; a net with regions of its own (im_info, gt_boxes) trains"
+)
+ROIS = 128
+
+
+class RoIDataLayer(RoIData):
+    """As RoIData, by the settings: SOURCE, SCALES, MAX_SIZE and USE_FLIPPED of TRAIN; PIXEL_MEANS.
+
+    Pictures come in another order in each pass. Where the settings flip pictures, every other one
+    is mirrored, at random; theirs come once as they are and once mirrored. A net can be built
+    without data; a script may give them by `set_roidb`.
+    """
+
+    type = "Python"
+    ignored = {"python_param.share_in_parallel": OWN_LAYERS}
+    files = ()
+    tops = (3, 6)
+    options_field = "python_param"
+    roidb = None
+
+    def __init__(self, param, **context):
+        super().__init__(param, **context)
+        try:
+            given = yaml_mapping(self.options.param_str, "param_str")
+        except CaffeliteError as problem:
+            raise self.error(str(problem)) from None
+        classes = (given or {}).get("num_classes")
+        if type(classes) is not int or not 2 <= classes < 1 << 16 or len(given) > 1:
+            raise self.error(
+                f"param_str: expected YAML, {{'num_classes': how many, with the background}}: "
+                f"{self.options.param_str}"
+            )
+        self.classes = classes
+        self.proposes = self._proposes()
+        if not self.proposes:
+            self.sizes = None
+        self.param = type(param)()
+        self.param.CopyFrom(param)
+        self.param.data_param.batch_size = 1
+        self.param.data_param.source = rcnn_settings["TRAIN.SOURCE"]
+        self.param.roi_data_param.scale.extend(rcnn_settings["TRAIN.SCALES"])
+        self.param.roi_data_param.max_size = rcnn_settings["TRAIN.MAX_SIZE"]
+        self.param.transform_param.mean_value.extend(rcnn_settings["PIXEL_MEANS"])
+        self.options = self.param.data_param
+
+    def _proposes(self):
+        """Whether the net proposes regions by itself."""
+        proposes = "gt_boxes" in self.param.top
+        if rcnn_settings["TRAIN.HAS_RPN"] and not proposes:
+            raise self.error(
+                "TRAIN.HAS_RPN: true, but the tops are not data, im_info, gt_boxes: the settings "
+                "are of another net"
+            )
+        return proposes
+
+    def unread(self):
+        """Nothing: its options are of the settings."""
+        return []
+
+    def setup(self, bottom_shapes):
+        if self.proposes and self.options.source:
+            return super().setup(bottom_shapes)
+        data = (1, 3, rcnn_settings["TRAIN.SCALES"][0], rcnn_settings["TRAIN.MAX_SIZE"])
+        of_classes = [(ROIS, 4 * self.classes)] * 3
+        rest = [(1, 3), (1, 5)] if self.proposes else [(ROIS, 5), (ROIS,), *of_classes]
+        self.shapes = [data, *rest]
+        return None
+
+    def forward(self, bottom, top):
+        if self.source is None:
+            raise self.error(NO_DATA if self.proposes else REGIONS)
+        super().forward(bottom, top)
+
+    def set_roidb(self, roidb):
+        """Read the pictures of a list of dicts, see `RoidbSource`, from now on."""
+        if not self.proposes:
+            raise self.error(REGIONS)
+        if self.source is not None:
+            self.close()
+        self.roidb, self.options.source = list(roidb), "roidb"
+        self.setup(())
+
+    def stored_shape(self):
+        return None
+
+    def told_shapes(self):
+        return [(1, 3, 0, 0), *[(0,)] * (self.num_tops - 1)]
+
+    def open_pictures(self):
+        if self.roidb:
+            return RoidbSource(self.roidb)
+        return TrueBoxesSource(self.options.source, True, shuffle=True)
+
+    def make_transformer(self):
+        flips = rcnn_settings["TRAIN.USE_FLIPPED"] and not self.roidb
+        self.param.transform_param.mirror = flips and self.phase == TRAIN
+        return super().make_transformer()
+
+
+STAND_INS = {("roi_data_layer.layer", "RoIDataLayer"): RoIDataLayer}
