@@ -119,7 +119,9 @@ def test_boxes_of_any_object(settings):
     settings["TRAIN.BG_THRESH_LO"] = 0.0
     made = layer("ProposalTargetLayer", [rois, np.float32(TRUE)], "'num_classes': 2", 5)
     found, labels, targets, inside, _ = run(made)
-    assert labels.tolist() == [2, 2, 1, 0, 0] and len(found) == 5
+    assert labels.shape == (5, 1, 1, 1) and targets.shape == (5, 8, 1, 1)  # as in R-FCN
+    labels, targets, inside = (blob.reshape(5, -1) for blob in (labels, targets, inside))
+    assert labels[:, 0].tolist() == [2, 2, 1, 0, 0] and len(found) == 5
     assert inside[:3].tolist() == [[0] * 4 + [1] * 4] * 3 and not inside[3:].any()
     assert not targets[1:].any() and targets[0, 4:].any()  # true boxes are where they are
 

@@ -66,6 +66,33 @@ def add_python_flag(parser):
     )
 
 
+def add_settings_flags(parser, set_too=False):
+    """--cfg, and --set where there is no other."""
+    words = "settings of py-faster-rcnn or R-FCN, YAML, for detectors in two stages"
+    parser.add_argument("--cfg", metavar="FILE", help=words)
+    if set_too:
+        words = "one of these, as TEST.NMS=0.4; may be given several times"
+        parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=words)
+
+
+def _use_settings(args):
+    """Let --cfg, and what --set says of TRAIN. and TEST., be the settings; args.set loses them."""
+    given = [words for words in args.set if _is_setting(words)]
+    if not (args.cfg or given):
+        return
+    from ..layers.detection._rcnn_settings import rcnn_settings
+
+    if args.cfg:
+        rcnn_settings.read(args.cfg)
+    for words in given:
+        rcnn_settings.assign(words)
+    args.set = [words for words in args.set if words not in given]
+
+
+def _is_setting(words):
+    return words.startswith(("TRAIN.", "TEST.", "PIXEL_MEANS="))
+
+
 def add_sample_flag(parser):
     """--data-shape."""
     parser.add_argument(
@@ -116,6 +143,8 @@ def prepare(args):
     """
     if getattr(args, "threads", None) is not None:
         set_threads(args.threads)
+    if hasattr(args, "cfg"):
+        _use_settings(args)
     allowed = getattr(args, "allow_python", [])
     if not (args.own or allowed):
         return

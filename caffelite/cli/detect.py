@@ -18,6 +18,8 @@ What pictures go through (mean, scale, size) is found as caffelite classify find
 it. resize_param of the net's data, or of its Input, says whether a picture is squeezed to the net's
 size or keeps its proportions, with borders; boxes are moved back. Without, it is squeezed.
 
+Nets of py-faster-rcnn and R-FCN are taken as they are; --cfg and --set say their settings.
+
 WINDOWS is what R-CNN asks about: CSV whose first line names its columns: filename, xmin, ymin, xmax
 and ymax, in any order; they are places in the upright picture. If it ends in .txt, it has a
 picture's name in each line, for which selective search proposes windows; that takes the module
@@ -33,7 +35,13 @@ with --skip-bad it is 0.
 """
 
 from ._flags import UsageError, finite, int32
-from ._nets import add_device_flags, add_missing_flag, add_python_flag, add_state_flags
+from ._nets import (
+    add_device_flags,
+    add_missing_flag,
+    add_python_flag,
+    add_settings_flags,
+    add_state_flags,
+)
 from ._pictures import add_draw_flag, add_preprocessing_flags, add_skip_flag
 
 READS_NETS = True
@@ -65,9 +73,12 @@ def add_arguments(parser):
     add_state_flags(parser)
     add_device_flags(parser)
     add_python_flag(parser)
+    add_settings_flags(parser, set_too=True)
 
 
 def run(args):
+    if args.set:
+        raise UsageError(f"--set {args.set[0]}: expected TEST.NAME=VALUE, one of the settings")
     first, *others = args.pictures
     asks_windows = len(others) == 1 and not others[0].lower().endswith(".txt")
     if first.lower().endswith(".csv") or (first.lower().endswith(".txt") and asks_windows):

@@ -35,6 +35,7 @@ from ._nets import (
     add_missing_flag,
     add_net_flags,
     add_set_flag,
+    add_settings_flags,
     model_of,
     open_with_data,
     running,
@@ -48,6 +49,7 @@ CAFFES = 50  # batches that are run where nobody says how many
 def add_arguments(parser):
     add_net_flags(parser)
     add_set_flag(parser, "layer[data].data_param.batch_size=100")
+    add_settings_flags(parser)
     flag = parser.add_argument
     flag("--weights", metavar="FILE", help="the weights, .caffemodel or HDF5")
     add_missing_flag(parser)

@@ -20,7 +20,9 @@ With --resume, stages that are done are not run again.
 iterations as the source of the train net has samples for. Schedules that go by max_iter ("poly",
 "cosine") come to their end with it; steps stay at the iterations that the solver names.
 
---set sets a field of the solver, or behind "net." of its nets: the value is written as there.
+--set sets a field of the solver, or behind "net." of its nets: the value is written as there. Or
+TRAIN.NAME=VALUE, one of the settings of py-faster-rcnn and R-FCN, which --cfg reads from their
+files; TRAIN.SOURCE is the database of pictures with boxes.
 
 Ctrl-C ends training after the iteration at hand, with a snapshot; a second one ends it at once. So
 does SIGTERM, which schedulers and containers send before they kill. The exit code is then 130 or
@@ -41,6 +43,7 @@ from ._nets import (
     PHASES,
     add_device_flags,
     add_python_flag,
+    add_settings_flags,
     running,
     tell_other_classes,
     use_device,
@@ -92,6 +95,7 @@ def add_arguments(parser):
             help=f"log {what} of {of} every N iterations, later less often [never]",
         )
     add_python_flag(parser)
+    add_settings_flags(parser)
     add_device_flags(parser)
 
 

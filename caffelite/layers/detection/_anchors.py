@@ -62,6 +62,12 @@ class AnchorLayer(Layer):
             )
         self.per_place, self.of_size = len(found), {}
 
+    def box_code(self):
+        options = self.options
+        ratios, scales = tuple(options.ratio) or RATIOS, tuple(options.scale) or SCALES
+        told = {"feat_stride": options.feat_stride, "base_size": options.base_size}
+        return told | {"ratio": ratios, "scale": scales}
+
     def _anchors(self):
         return anchors(self.options.base_size, *self.shapes)
 

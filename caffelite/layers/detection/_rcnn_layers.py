@@ -85,6 +85,8 @@ class AnchorTargetLayer(RcnnLayer, AnchorTarget):
     words = {"feat_stride": WHOLE, "scales": NUMBERS, "allowed_border": "a whole number from 0 on"}
 
     def made(self, given):
+        if rcnn_settings["TRAIN.RPN_NORMALIZE_TARGETS"]:
+            raise self.error("TRAIN.RPN_NORMALIZE_TARGETS: true is not done here")
         return caffe_pb2.AnchorTargetParameter(
             feat_stride=given["feat_stride"],
             scale=given.get("scales", ()),

@@ -31,10 +31,11 @@ class ProposalTarget(Layer):
         batch_size: S at most; -1: all, as R-FCN mines them [128]
         fg_fraction, fg_thresh, bg_thresh_hi, bg_thresh_lo: see above [0.25, 0.5, 0.5, 0.1]
         bbox_mean, bbox_std: what is taken from the codes, and what they are divided by then, four
-            numbers each [0, 1]
+            numbers each; files hold weights that tell plain codes [0, 1]
         bbox_inside_weight: of each of the four numbers [1, 1, 1, 1]
         class_agnostic: boxes are those of any object, the numbers of class 1: num_classes is 2,
-            whatever classes there are [false]
+            whatever classes there are; tops 1 to 4 have axes of 1 behind theirs, (S, 1, 1, 1) and
+            (S, 8, 1, 1), as in R-FCN [false]
     Source
         Girshick 2015, arXiv:1504.08083 (Fast R-CNN); Ren, He, Girshick, Sun 2015, arXiv:1506.01497
     """
@@ -69,6 +70,15 @@ class ProposalTarget(Layer):
             raise self.error(f"bbox_std is {self.std}, expected numbers above 0")
         self.inside = four_numbers(self, "bbox_inside_weight", 1)
 
+    def box_labels(self):
+        return range(1, 1 if self.options.class_agnostic else self.options.num_classes)
+
+    @property
+    def code_scale(self):
+        if not any(self.mean) and set(self.std) == {1}:
+            return None
+        return tuple(np.tile(four, self.options.num_classes) for four in (self.mean, self.std))
+
     def infer_shapes(self, bottom_shapes):
         rois, truth = bottom_shapes
         check_rois(self, 0, rois)
@@ -78,7 +88,9 @@ class ProposalTarget(Layer):
         return self._shapes(most)
 
     def _shapes(self, regions):
-        return [(regions, 5), (regions,), *[(regions, 4 * self.options.num_classes)] * 3]
+        more = (1, 1) if self.options.class_agnostic else ()
+        labels = (regions, *more, *more[:1])
+        return [(regions, 5), labels, *[(regions, 4 * self.options.num_classes, *more)] * 3]
 
     def forward(self, bottom, top):
         options = self.options
@@ -102,7 +114,7 @@ class ProposalTarget(Layer):
 
         for blob, shape in zip(top, self._shapes(len(taken)), strict=True):
             blob.reshape(*shape)
-        top[0].data[:, 0], top[0].data[:, 1:], top[1].data[...] = 0, regions, label
+        top[0].data[:, 0], top[0].data[:, 1:], top[1].data.flat[...] = 0, regions, label
         numbers = (codes - self.mean) / self.std, self.inside, np.array(self.inside) > 0
         classes = options.num_classes
         of_class = np.arange(objects), np.minimum(label[:objects], classes - 1)

@@ -122,8 +122,8 @@ class Python(base.Layer):
             caffelite.allow_python("MODULE"), --allow-python MODULE or --import MODULE
         layer: name of the class; VOCSegDataLayer and SBDDSegDataLayer of FCN's voc_layers,
             SpatialDropoutLayer of ENet's spatial_dropout, and ProposalLayer, AnchorTargetLayer and
-            ProposalTargetLayer of py-faster-rcnn's and R-FCN's rpn are here already, and are taken
-            where that module is neither imported nor allowed
+            ProposalTargetLayer of py-faster-rcnn's and R-FCN's rpn, and their RoIDataLayer are here
+            already, and are taken where that module is neither imported nor allowed
         param_str: text for the class, its `self.param_str`
         share_in_parallel: does nothing
     """
@@ -144,13 +144,13 @@ class Python(base.Layer):
     def for_param(cls, param):
         """Of the layers of others' modules that are here, too, where the module is not."""
         from ..common import _spatial_dropout_layer
-        from ..data import _voc_layers
+        from ..data import _roi_layers, _voc_layers
         from ..detection import _rcnn_layers
 
         module, layer = param.python_param.module, param.python_param.layer
         if module in sys.modules or is_allowed(module):
             return cls
-        for home in (_voc_layers, _spatial_dropout_layer, _rcnn_layers):
+        for home in (_voc_layers, _roi_layers, _spatial_dropout_layer, _rcnn_layers):
             if stand_in := home.STAND_INS.get((module, layer)):
                 return stand_in
         return cls
