@@ -21,6 +21,7 @@ from ..proto.given import given
 from ..types import Array, ArrayLike, DType, Path, Shape
 from . import aligned, batches, given_values, memory, passes, transfer, unsaid, weights
 from .arguments import read_network, sort_arguments
+from .code_scale import Scale, scales_of
 from .inner_names import InnerNames
 from .learnable import Learnable, LearnableBlobs
 from .left_out import LeftOut
@@ -396,6 +397,11 @@ class Net(Running, InnerNames, OldCalls):
         if missing not in transfer.MISSING:
             raise ValueError(f"missing: expected one of {transfer.MISSING}, not {missing!r}")
         return weights.copy_from(self, path, missing)
+
+    @cached_property
+    def code_scales(self) -> dict[Blob, Scale]:
+        """What files hold of blobs that predict normalized codes, see `code_scale`."""
+        return scales_of(self)
 
     def mark_filled(self, blobs: Iterable[Blob]) -> None:
         """Take note that these blobs have values of a file or another net."""

@@ -92,6 +92,10 @@ class Loading:
         for _, blob, saved in self.steps:
             saved.copy_to(blob)
         for net, report in pairs:
+            for blob in report.filled:
+                if blob in net.code_scales:
+                    blob.data[...] = net.code_scales[blob].normalized(blob.data)
+        for net, report in pairs:
             net.mark_filled(report.filled)
             warnings += report.settle(net.layers)
         for line in dict.fromkeys(warnings):  # the nets of a solver have the same to say
@@ -209,6 +213,12 @@ def _pair_layer_hdf5(net, file, layer, saved):
 # Writing
 
 
+def _values(net, blob):
+    """What files hold of a learnable blob."""
+    scale = net.code_scales.get(blob)
+    return scale.plain(blob.data) if scale else blob.data
+
+
 def save_binary(net, path, diff=False):
     """Write a .caffemodel: every layer of the built net with its options and its blobs."""
     write_atomically(path, binary_contents(net, diff)[0])
@@ -228,7 +238,7 @@ def binary_contents(net, diff=False):
             crc = checksum.of_array(blob.diff)
             lines.append(checksum.line(*where, blob.shape, crc, of="diff"))
     top = caffe_pb2.NetParameter(name=net.name, checksum=checksum.of_lines(lines))
-    layers = (_layer_chunks(layer, diff) for layer in net.layers)
+    layers = (_layer_chunks(net, layer, diff) for layer in net.layers)
     chunks = itertools.chain([message_bytes.serialize(top)], itertools.chain.from_iterable(layers))
     return chunks, _digest(net, saved)
 
@@ -236,7 +246,7 @@ def binary_contents(net, diff=False):
 def _saved(net, dtype=None):
     """[((layer name, index), blob, CRC of its values)], converted to `dtype` if given."""
     crcs = {
-        blob: checksum.of_array(np.asarray(blob.data, dtype))
+        blob: checksum.of_array(np.asarray(_values(net, blob), dtype))
         for layer in net.layers
         for blob in layer.blobs
     }
@@ -256,13 +266,13 @@ def _digest(net, saved):
     )
 
 
-def _layer_chunks(layer, diff):
+def _layer_chunks(net, layer, diff):
     param = caffe_pb2.LayerParameter()
     param.CopyFrom(layer.param)
     param.ClearField("blobs")
     param.ClearField("source_line")
     param.phase = layer.phase
-    blobs = [blob_message(b.shape, b.data, b.diff if diff else None) for b in layer.blobs]
+    blobs = [blob_message(b.shape, _values(net, b), b.diff if diff else None) for b in layer.blobs]
     return layer_message(param, blobs)
 
 
@@ -296,7 +306,7 @@ def hdf5_contents(net, diff=False):
             diffs = file.create_group(f"diff/{layer.name}") if diff else None
             for index, blob in enumerate(layer.blobs):
                 if net.owner_of(blob) is blob:
-                    values.create_dataset(str(index), data=blob.data, dtype="f4")
+                    values.create_dataset(str(index), data=_values(net, blob), dtype="f4")
                 if diff:
                     diffs.create_dataset(str(index), data=blob.diff, dtype="f4")
 
@@ -351,6 +361,9 @@ def share_layers(net, other):
                 WeightsError,
             )
         for blob, owner in zip(layer.blobs, source.blobs, strict=True):
-            blob.share_data(owner)
+            if owner in other.code_scales and blob not in net.code_scales:
+                blob.data[...] = other.code_scales[owner].plain(owner.data)
+            else:
+                blob.share_data(owner)
             shared.append(blob)
     return shared

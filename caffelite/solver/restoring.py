@@ -19,7 +19,7 @@ from ..net.transfer import REFUSE, WARN
 from ..proto import blob_values, caffe_pb2
 from . import prefix
 from .rules import RULES
-from .snapshot import histories_of, nets_of, rate_in_history
+from .snapshot import carried, histories_of, nets_of, rate_in_history
 from .state_file import check_whole, damaged, read
 
 MOST_STEPS = 1 << 30  # of a schedule, and tests: more than a run comes to, with room to count on
@@ -76,7 +76,9 @@ def checked(solver, path, allow_other_weights=False, checksum=None, said_by=""):
     if checksum is not None and state.checksum != checksum:
         raise SolverError(f"{path}: is not the state that {said_by} was written with")
     _check_fit(solver, state, arrays, path)
-    carried = list(_carried(solver, state, path)) if state.HasField("seed") else []
+    blobs = list(_carried(solver, state, path)) if state.HasField("seed") else []
+    if allow_other_weights:
+        blobs = [pair for pair in blobs if pair[0] not in solver.net.code_scales]
     check_whole(state, arrays, path)
     with contextlib.ExitStack() as stack:
         model = None
@@ -87,15 +89,15 @@ def checked(solver, path, allow_other_weights=False, checksum=None, said_by=""):
             if model:
                 whole = state.HasField("weights_digest") and not allow_other_weights
                 model.copy(REFUSE if whole else WARN)
-            take_up(solver, state, arrays, carried)
+            take_up(solver, state, arrays, blobs)
 
         yield apply
 
 
-def take_up(solver, state, arrays, carried=()):
+def take_up(solver, state, arrays, blobs=()):
     """Go on from a state with these histories; weights are there already.
 
-    `carried` is (blob, its values) of what layers carry from batch to batch.
+    `blobs` is (blob, its values) of what layers carry from batch to batch.
     """
     for target, array in zip(histories_of(solver), arrays, strict=True):
         target[...] = array.reshape(target.shape)
@@ -107,7 +109,7 @@ def take_up(solver, state, arrays, carried=()):
     solver.lowest_loss.read(state)
     if state.HasField("seed"):
         _restore_streams(solver, state)
-    for blob, values in carried:
+    for blob, values in blobs:
         blob.data[...] = values
 
 
@@ -219,19 +221,20 @@ def _restore_streams(solver, state):
 
 
 def _carried(solver, state, path):
-    """(blob, its values) of all that recurrent layers carry from batch to batch."""
-    carried = {(of.net, of.layer): of.state for of in state.carried}
+    """(blob, its values) of what recurrent layers carry on, and what files have in another form."""
+    told = {(of.net, of.layer): of.state for of in state.carried}
     for net_name, net in nets_of(solver):
         for layer in net.layers:
-            saved = carried.get((net_name, layer.name), [])
+            saved = told.get((net_name, layer.name), [])
             arrays = [blob_values.of_message(blob).data for blob in saved]
             found = [(tuple(of.shape.dim), a.size) for of, a in zip(saved, arrays, strict=True)]
-            if found != [(blob.shape, blob.count) for blob in layer.carried]:
+            blobs = carried(net, layer)
+            if found != [(blob.shape, blob.count) for blob in blobs]:
                 raise SolverError(
                     f"{path}: what {layer.at} carries from batch to batch has other shapes in it: "
                     "it was written for another net"
                 )
-            for blob, array in zip(layer.carried, arrays, strict=True):
+            for blob, array in zip(blobs, arrays, strict=True):
                 yield blob, array.reshape(blob.shape)
 
 

@@ -131,6 +131,11 @@ def write_best(solver):
     return path
 
 
+def carried(net, layer):
+    """The blobs of a layer whose values go with the state: what files have of them is another."""
+    return [*layer.carried, *(blob for blob in layer.blobs if blob in net.code_scales)]
+
+
 def state_of(solver):
     """The SolverState of this moment, without histories and model."""
     state = caffe_pb2.SolverState(
@@ -149,8 +154,8 @@ def state_of(solver):
                 at = state.position.add(net=net_name, layer=layer.name, count=layer.position)
                 if layer.drawn_for is not None:
                     at.length = layer.drawn_for
-            if layer.carried:
-                blobs = [_blob_proto(blob.data) for blob in layer.carried]
+            if kept := carried(net, layer):
+                blobs = [_blob_proto(blob.data) for blob in kept]
                 state.carried.add(net=net_name, layer=layer.name, state=blobs)
     return state
 
