@@ -11,11 +11,15 @@ import numpy as np
 from ..data.dataset import read_names
 from ..data.image import decoded_shape
 from ..data.label_map import class_names, is_label_map
+from ..data.transform import DataTransformer
+from ..data.true_boxes import ScaledTransformer, ShortSide
 from ..errors import DataError, NetError
 from ..layers.base import Layer, layer_class
+from ..layers.detection._rcnn_settings import rcnn_settings
+from ..layers.detection.roi_detection_output import RoIDetectionOutput
 from ..layers.detection.yolo_detection_output import YoloDetectionOutput
 from ..proto import caffe_pb2
-from ..types import Array, Path
+from ..types import Array, Path, Shape
 from .answers.found import Found
 from .picture_net import PictureNet
 from .preprocessing import Preprocessing, of_test_phase
@@ -35,6 +39,10 @@ class BoxNet(PictureNet):
     that of a net which ends in the 1470 numbers of the first YOLO without saying more. Pictures go
     through the net one by one, since layers of YOLO let boxes of one suppress those of another in
     the batch.
+
+    A net in two stages has a second input, for height and width of what it sees, and what the
+    picture was multiplied by. Where nothing says how pictures are resized, short sides become
+    TEST.SCALES long, long ones at most TEST.MAX_SIZE, see `caffelite.rcnn_settings`.
     """
 
     def __init__(
@@ -54,6 +62,9 @@ class BoxNet(PictureNet):
 
     def complete(self, param: caffe_pb2.NetParameter, model: str) -> None:
         if any(map(_finds_boxes, param.layer)):
+            return
+        if in_regions := _of_regions(param):
+            param.layer.add().CopyFrom(in_regions)
             return
         learning = [layer for layer in param.layer if layer_class(layer.type).learns]
         if learning and learning[-1].inner_product_param.num_output == FIRST_YOLO:
@@ -81,6 +92,26 @@ class BoxNet(PictureNet):
             )
         return wanted or finding[-1]
 
+    def _input(self, model: str) -> tuple[str, Shape]:
+        shapes = {name: self.net.blobs[name].shape for name in self.net.inputs}
+        self.sizes = [name for name, shape in shapes.items() if len(shape) == 2]
+        pictures = [name for name, shape in shapes.items() if len(shape) == 4]
+        if len(shapes) != 2 or not (self.sizes and pictures):
+            return super()._input(model)
+        return pictures[0], shapes[pictures[0]][1:]
+
+    def _transformer(self, preprocessing: Preprocessing, crops: str) -> tuple[Any, DataTransformer]:
+        given, short_side = preprocessing.transform, preprocessing.short_side
+        if self.sizes and not (short_side or preprocessing.size or given.HasField("resize_param")):
+            short_side = ShortSide(rcnn_settings["TEST.SCALES"], rcnn_settings["TEST.MAX_SIZE"])
+        self.free = short_side is not None  # of which size pictures are
+        if not self.free:
+            return super()._transformer(preprocessing, crops)
+        transform = caffe_pb2.TransformationParameter(
+            scale=given.scale, mean_value=given.mean_value, bgr2rgb=given.bgr2rgb
+        )
+        return None, ScaledTransformer(transform, train=False, short_side=short_side)
+
     def look(self, picture: str | Array) -> tuple[Array, WayBack, tuple[int, int]]:
         """(what the net sees of a picture, the way back from there, the picture's height, width)"""
         way = WayBack()
@@ -95,7 +126,16 @@ class BoxNet(PictureNet):
     def find(self, seen: tuple[Array, WayBack, tuple[int, int]], least: float) -> list[Found]:
         """The boxes with at least that score, the best first, of what `look` gives."""
         crop, way, (height, width) = seen
-        self.net.blobs[self.input].data[...] = crop
+        blob = self.net.blobs[self.input]
+        if blob.shape != crop.shape:
+            blob.reshape(*crop.shape)
+            self.net.reshape()
+        blob.data[...] = crop
+        for name in self.sizes:
+            seen_height, seen_width = crop.shape[2:]
+            scales = [way.scale or seen_height / height, way.scale or seen_width / width]
+            sizes = self.net.blobs[name].data
+            sizes[...] = [seen_height, seen_width, *scales][: sizes.shape[1]]
         self.net.forward()
         rows = np.float64(self.net.blobs[self.output].data).reshape(-1, 7)
         rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 1] >= 0) & (rows[:, 2] >= least)]
@@ -107,6 +147,21 @@ class BoxNet(PictureNet):
             Found(label, self.names.get(label, str(label)), score, *box)
             for label, score, box in zip(labels, scores, boxes[within].tolist(), strict=True)
         ]
+
+
+def _of_regions(param: caffe_pb2.NetParameter) -> caffe_pb2.LayerParameter | None:
+    """What finds boxes by the blobs that Girshick's scripts read, or None."""
+    tops = {top for layer in param.layer for top in layer.top} | {*param.input}
+    told = ("rois", "cls_prob", "bbox_pred", "im_info")
+    if not tops.issuperset(told):
+        return None
+    found = caffe_pb2.LayerParameter(
+        name="detection_out", type=RoIDetectionOutput.type, bottom=told, top=["detection_out"]
+    )
+    options = found.roi_detection_output_param
+    options.nms_threshold = rcnn_settings["TEST.NMS"]
+    options.class_agnostic = rcnn_settings["TEST.AGNOSTIC"]
+    return found
 
 
 def finds_boxes(model: str, level: int = 0, stages: Sequence[str] = ()) -> bool:

@@ -27,8 +27,9 @@ def deploy(param: NetParameter, shape: Sequence[int], file: str = "") -> NetPara
     """The NetParameter that computes from one sample, of `shape`, what a loss is computed from.
 
     `param` has the layers of one phase only. Data layers and all that depends on their tops but the
-    first go; a loss with a softmax becomes a Softmax whose top is "prob", one with a sigmoid a
-    Sigmoid. Where there are several, only the last top is called that, the others after their loss.
+    first, and the sizes of pictures, go; a loss with a softmax becomes a Softmax whose top is
+    "prob", one with a sigmoid a Sigmoid. Where there are several, only the last top is called that,
+    the others after their loss.
     Where no layer finds boxes, one is added for what YOLO's loss or evaluation reads.
     """
     source = data_layer(param)
@@ -41,6 +42,12 @@ def deploy(param: NetParameter, shape: Sequence[int], file: str = "") -> NetPara
     made.input_param.shape.add(dim=[1, *shape])
     unknown = {top for layer in filter(_brings_samples, param.layer) for top in layer.top}
     unknown.discard(source.top[0])
+    sizes = layer_class(source.type).sizes
+    if sizes is not None and sizes < len(source.top):
+        made = result.layer.add(name=source.top[sizes], type=Input.type)
+        made.top.append(source.top[sizes])
+        made.input_param.shape.add(dim=[1, 3])
+        unknown.discard(source.top[sizes])
     answers, finders = [], []
     for layer in param.layer:
         facts = layer_class(layer.type)
@@ -63,7 +70,7 @@ def deploy(param: NetParameter, shape: Sequence[int], file: str = "") -> NetPara
             result.layer.add().CopyFrom(joined)
     if answers and not any("prob" in layer.top for layer in result.layer):
         answers[-1].top[0] = "prob"
-    if len(result.layer) == 1:
+    if all(layer_class(layer.type).role == "input" for layer in result.layer):
         raise NetError(f"{file}: nothing is computed from {source.top[0]} alone")
     return result
 

@@ -136,12 +136,11 @@ class PictureNet:
             else:
                 pixels = self._read(picture)
             images = self.transformer.prepare(pixels, rng.generator(0), boxes)
-            for image in images:
-                self.transformer.output_shape(image.shape)  # is it large enough?
+            shapes = [self.transformer.output_shape(image.shape) for image in images]
         except DataError as problem:
             name = picture if isinstance(picture, str) else "a picture"
             raise DataError(f"{name}: {problem}") from None
-        out = np.empty((self.transformer.crops_per_sample, *self.shape), np.float32)
+        out = np.empty((self.transformer.crops_per_sample, *shapes[0]), np.float32)
         followers = None if boxes is None else [boxes]
         self.transformer.transform(images, rng.generator(0), out, followers)
         return out

@@ -12,6 +12,7 @@ from google.protobuf import json_format
 
 from .. import reading
 from ..data.transform import read_mean
+from ..data.true_boxes import ShortSide
 from ..errors import CaffeliteError, DataError, NetError
 from ..layers.base import create_layer
 from ..net.passes import filter_layers
@@ -32,6 +33,7 @@ class Preprocessing:
     shape: tuple[int, ...] | None = None  # channels, height and width of what it takes
     names: str = ""  # the file with the names of its classes
     origin: str = ""  # the file that says so
+    short_side: ShortSide | None = None  # how their sides are chosen, where they keep proportions
 
     @classmethod
     def of_net(
@@ -82,7 +84,8 @@ class Preprocessing:
             made.shape = (stored[0], *(crop if all(crop) else stored[1:]))
         elif all(crop) and len(transform.mean_value) > 1:
             made.shape = (len(transform.mean_value), *crop)
-        made.names = create_layer(layer).class_names()
+        facts = create_layer(layer)
+        made.names, made.short_side = facts.class_names(), facts.short_side
         return made
 
     @classmethod

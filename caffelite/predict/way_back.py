@@ -19,6 +19,7 @@ class WayBack(Follower):
         self.factor, self.shift = np.ones(2), np.zeros(2)
         self.emit = None
         self.stretch = 1.0, 1.0
+        self.scale: float | None = None  # what a ShortSide multiplied the sides by
 
     def _follow(self, factor: Array, shift: Array) -> None:
         self.factor, self.shift = self.factor * factor, self.shift * factor + shift
