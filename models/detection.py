@@ -109,17 +109,22 @@ def in_test(n):
 def evaluate(n, classes):
     """n.detection_eval: what of n.detection_out is right, in tests; difficult boxes count not."""
     if "label" in n.tops:
-        n.detection_eval = L.DetectionEvaluate(
-            n.detection_out,
-            n.label,
-            detection_evaluate_param={
-                "num_classes": classes + 1,
-                "background_label_id": 0,
-                "overlap_threshold": 0.5,
-                "evaluate_difficult_gt": False,
-            },
-            **TESTED,
-        )
+        evaluated(n, classes, **TESTED)
+
+
+def evaluated(n, classes, **rule):
+    """n.detection_eval, by a rule for when."""
+    n.detection_eval = L.DetectionEvaluate(
+        n.detection_out,
+        n.label,
+        detection_evaluate_param={
+            "num_classes": classes + 1,
+            "background_label_id": 0,
+            "overlap_threshold": 0.5,
+            "evaluate_difficult_gt": False,
+        },
+        **rule,
+    )
 
 
 # SSD

@@ -34,8 +34,10 @@ def in_memory(folder, phase, batch, size=None):
         if layer.type in LABELS:
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
             feed.input_param.shape.extend([data])
-            if len(layer.top) > 1:
-                feed.input_param.shape.add(dim=LABELS[layer.type](layer, data.dim))
+            if layer.type == "RoIData":  # which learns from one picture at a time
+                feed.input_param.shape[0].dim[0] = 1
+            for dims in LABELS[layer.type](layer, data.dim)[: len(layer.top) - 1]:
+                feed.input_param.shape.add(dim=dims)
             layer.CopyFrom(feed)
     return param
 
@@ -64,11 +66,12 @@ def of_pixels(layer, data):
     return data[0], 1, *(side // factor for side in data[2:])
 
 
-LABELS = {  # the shape of the labels of each data layer, for a batch of data of some shape
-    "Data": lambda layer, data: data[:1],
-    "AnnotatedData": of_boxes,
-    "BoxData": of_cells,
-    "DenseImageData": of_pixels,
+LABELS = {  # shapes of what a data layer gives beside the data, for a batch of some shape
+    "Data": lambda layer, data: [data[:1]],
+    "AnnotatedData": lambda layer, data: [of_boxes(layer, data)],
+    "BoxData": lambda layer, data: [of_cells(layer, data)],
+    "DenseImageData": lambda layer, data: [of_pixels(layer, data)],
+    "RoIData": lambda layer, data: [(1, 3), (2, FIVE)],
 }
 
 
@@ -86,6 +89,12 @@ def samples(param):
                 pixels = top == "label" and arrays["data"].shape[2:] == tuple(shape.dim[2:])
                 if pixels:
                     arrays[top] = generator.integers(0, 2, shape.dim).astype(np.float32)
+                elif top == "im_info":
+                    arrays[top] = np.float32([[*arrays["data"].shape[2:], 1]])
+                elif top == "gt_boxes":
+                    rows = labelled_boxes(generator, (1, 1, 2, ROWS), classes)[0, 0]
+                    sides = np.tile(arrays["data"].shape[:1:-1], 2)
+                    arrays[top] = np.column_stack([rows[:, 3:7] * sides, rows[:, 1]])
                 elif len(shape.dim) == 1:
                     arrays[top] = generator.integers(0, 10, shape.dim).astype(np.float32)
                 elif top == "label":

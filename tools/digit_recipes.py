@@ -39,7 +39,10 @@ BEGINNINGS = ("ssd-digits", "yolo-v1-digits", "yolo-v3-digits")
 CLUTTER = ("clutter-cnn", "clutter-st", "clutter-st-2", "clutter-st-4")
 RECIPES = {
     **{net: Recipe(net) for net in (*BEGINNINGS, *CLUTTER)},
-    "yolo-v2-digits": Recipe("yolo-v2-digits", "yolo-v1-digits"),
+    **{
+        net: Recipe(net, "yolo-v1-digits")
+        for net in ("yolo-v2-digits", "faster-rcnn-digits", "rfcn-digits")
+    },
     "fcn-32s-digits": Recipe("fcn-32s-digits", "yolo-v1-digits"),
     "fcn-16s-digits": Recipe("fcn-16s-digits", "fcn-32s-digits"),
     "fcn-8s-digits": Recipe("fcn-8s-digits", "fcn-16s-digits"),
