@@ -111,5 +111,6 @@ def test_a_kernel_that_is_called_with_a_constant_is_compiled_for_its_type():
         x[0] += number
 
     for number in (types.literal(1), types.literal(3), types.int64):  # as callers ask for it
-        add.get_call_template([types.float64[::1], number], {})
-    assert len(add.signatures) == 1
+        template, *_ = add.get_call_template([types.float64[::1], number], {})
+        assert [case.args for case in template.cases] == [(types.float64[::1], types.int64)]
+    assert not add.signatures, "callees are no machine code of their own"

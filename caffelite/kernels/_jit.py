@@ -8,10 +8,11 @@ from types import FunctionType
 
 import numba
 import numpy as np
-from numba import config, types
+from numba import config
 from numba.core import event
 
 from ._cache import KernelCache
+from ._compile import compile_kernel
 from ._link import provide
 
 __all__ = ["kernel", "prange", "thread_count"]
@@ -107,18 +108,8 @@ def _compiled(function, **options):
     compiled = numba.njit(function, **options)
     if not config.DISABLE_JIT:
         compiled._cache = KernelCache(function, provide)
-        compiled.get_call_template = _for_any_value(compiled.get_call_template)
+        compile_kernel(compiled)
     return compiled
-
-
-def _for_any_value(get_call_template):
-    """Where a kernel calls another with a constant, have that compiled for its type, not its value.
-
-    LLVM knows the value all the same where it takes the callee's code into the caller.
-    """
-    return lambda arguments, named: get_call_template(
-        [types.unliteral(argument) for argument in arguments], named
-    )
 
 
 def thread_count(work):

@@ -13,6 +13,7 @@ from numba.core import cgutils
 from numba.core.ccallback import CFunc
 
 from ._cache import PREFIX, KernelCache
+from ._compile import compile_linked
 
 _functions = {}  # by symbol
 _provided = {}  # those that are compiled, which must stay
@@ -48,6 +49,7 @@ def provide(symbol):
     arguments = (numba.int64,) * function.__code__.co_argcount
     made = CFunc(function, (arguments, numba.void), {}, {"nopython": True})
     made._cache = KernelCache(function, provide)
+    compile_linked(made)
     made.compile()
     llvm.add_symbol(symbol, made.address)
     _provided[symbol] = made
