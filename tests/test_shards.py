@@ -13,6 +13,7 @@ from caffelite.data.datum import DatumSource, from_pixels
 from caffelite.data.datum_pairs import DatumPairSource
 from caffelite.data.lmdb import LmdbWriter
 from caffelite.data.order import ShardOrder
+from caffelite.data.source import Shard
 from caffelite.data.tar import TarSource
 from caffelite.errors import CaffeliteError, DataError
 from caffelite.testing import make_layer
@@ -220,6 +221,19 @@ def test_a_data_layer_reads_shards_as_one_and_goes_on_anywhere(folder):
             later[0].seek(position)
             assert labels_of(later, 2) == mixed[-1][position : position + 8]
     assert mixed[0] == mixed[1]
+
+
+def test_processes_read_shards_of_their_own_and_together_what_one_reads(folder):
+    write_shards(folder, range(16), 4)
+    source = "t-*.tar", "TAR", "shuffle: true"
+    one = labels_of(made(*source), 4)
+    parts = []
+    for rank in range(2):
+        layer, bottom, top = made(*source)
+        layer.shard = Shard(rank, 2)
+        parts.append(labels_of((layer, bottom, top), 2))
+        assert len({label % 4 for label in parts[-1]}) == 2, "whole shards"
+    assert [label for pair in zip(*parts, strict=True) for label in pair] == one
 
 
 def test_records_of_another_shape_are_named_with_their_shard(folder):
