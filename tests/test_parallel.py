@@ -156,6 +156,23 @@ def test_another_number_of_ranks_goes_on_from_a_snapshot(folder):
 
 
 @needs_mpi
+def test_a_global_batch_is_divided_and_rates_are_scaled(folder):
+    more = "display: 1 max_iter: 4"
+    one = solver_file(folder, "sync-bn", 1, more)
+    logs = [f"{folder}/global{n}.log" for n in (1, 2)]
+    alone = [sys.executable, *train(one, "--log", logs[0], "--set", "base_lr=0.2")]
+    alone += ["--set", "warmup_iter=2", "--set", "warmup_start_lr=0.1"]
+    assert subprocess.run(alone, check=False).returncode == 0
+    flags = "--global-batch", "--sync-bn", "--scale-lr", "linear", "--warmup", "2"
+    done = mpiexec(2, *train(one, "--log", logs[1], *flags))
+    assert "base_lr 0.1 is 0.2 for 2 ranks" in done.stderr
+    (whole, shared) = map(losses, logs)
+    np.testing.assert_allclose([*shared.values()], [*whole.values()], rtol=LATER)
+    uneven = mpiexec(5, *train(one, "--global-batch"), code=1)
+    assert uneven.stderr.count("its batch_size, 12, cannot be divided by 5 ranks") == 1
+
+
+@needs_mpi
 def test_what_is_missing_on_one_rank_ends_all_with_one_message(folder):
     path = solver_file(folder, "adam", 2)
     program = (
@@ -195,6 +212,39 @@ def test_a_rank_that_fails_or_is_killed_ends_all(folder):
     assert done.returncode and "EXIT CODE: 9" in done.stdout + done.stderr
     resumed = solver_file(folder, "adam", 1)
     assert subprocess.run([sys.executable, *train(resumed)], check=False).returncode == 0
+
+
+PYCAFFE = """
+import sys
+import caffelite as caffe
+from tests.mpi import trainings
+
+folder = sys.argv[1]
+solver = trainings.solver_of(folder, "sgd", caffe.solver_count())
+caffe.set_solver_count(caffe.solver_count())
+caffe.set_solver_rank(caffe.solver_rank())
+caffe.set_multiprocess(True)
+nccl = caffe.NCCL(solver, caffe.NCCL.new_uid())
+nccl.bcast()
+solver.add_callback(nccl)
+solver.net.after_backward(nccl)
+found = trainings.train(solver)
+if caffe.solver_rank() == 0:
+    trainings.show({"sgd": found})
+"""
+
+
+@needs_mpi
+def test_a_script_for_several_gpus_trains_over_mpi(folder, alone):
+    done = mpiexec(2, "-c", PYCAFFE, folder)
+    check_equal(json.loads(done.stdout), {"sgd": alone["sgd"]})
+
+
+@needs_mpi
+def test_doctor_measures_how_ranks_are_linked():
+    done = mpiexec(2, "-m", "caffelite", "doctor", code=None)
+    assert re.search(r"exchange: +mean over 2 ranks: \d+ us, \d+\.\d+ GB/s", done.stdout)
+    assert done.stdout.count("H ") >= 2 and done.stdout.count("library:") == 1
 
 
 # What ends before training

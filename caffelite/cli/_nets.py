@@ -161,7 +161,10 @@ def use_device(args):
     """Log what runs the net."""
     log = logging.getLogger("caffelite")
     if args.gpu:
-        log.warning("-gpu %s: there is no GPU support here, running on the CPU", args.gpu)
+        words, several = "there is no GPU support here, running on the CPU", args.gpu.count(",")
+        if several:
+            words += f"; mpiexec -n {several + 1} caffelite train ... trains in as many processes"
+        log.warning("-gpu %s: %s", args.gpu, words)
     log.info("Use CPU.")
 
 

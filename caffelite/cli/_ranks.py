@@ -3,7 +3,34 @@
 import contextlib
 import logging
 
-from ._flags import UsageError
+from ..glog import NOTICE
+from ._flags import UsageError, int32
+
+
+def add_rank_flags(parser):
+    """Flags of a training in several processes; of a single one, they change nothing."""
+    flag = parser.add_argument_group("in several processes, see above").add_argument
+    flag(
+        "--global-batch",
+        action="store_true",
+        help="batch_size is that of all ranks together, and divided by their number",
+    )
+    flag(
+        "--sync-bn",
+        action="store_true",
+        help="BatchNorm takes statistics of the whole batch [of each rank's part]",
+    )
+    flag(
+        "--scale-lr",
+        choices=("linear", "sqrt"),
+        help="multiply base_lr by the number of ranks, or by its root [neither]",
+    )
+    flag(
+        "--warmup",
+        type=int32,
+        metavar="N",
+        help="let the rate rise in N iterations from what --scale-lr was given, or a rank's share",
+    )
 
 
 @contextlib.contextmanager
@@ -48,35 +75,54 @@ def only_errors(comm):
         logging.getLogger("caffelite").setLevel(logging.ERROR)
 
 
-def share_start(comm, param):
+def share_start(comm, param, args):
     """Let all ranks begin with the seed of rank 0, which alone reads weights."""
     from .. import rng
 
     if comm is None:
         return
+    _set_rates(param, args, comm.size)
     if param.random_seed < 0:
         param.random_seed = comm.bcast(rng.next_seed() % 2**31)
     if comm.rank:
         param.ClearField("weights")
 
 
-def join(comm, solver):
+def _set_rates(param, args, ranks):
+    """What --scale-lr and --warmup come to."""
+    log, own = logging.getLogger("caffelite"), param.base_lr
+    if args.scale_lr:
+        param.base_lr *= ranks if args.scale_lr == "linear" else ranks**0.5
+        log.log(
+            NOTICE,
+            "--scale-lr %s: base_lr %g is %g for %d ranks",
+            args.scale_lr,
+            own,
+            param.base_lr,
+            ranks,
+        )
+    if args.warmup:
+        if param.warmup_iter or param.rampup_interval:
+            raise UsageError("--warmup: the solver has a warmup_iter or rampup_interval of its own")
+        param.warmup_iter = args.warmup
+        param.warmup_start_lr = own if args.scale_lr else own / ranks
+        log.log(
+            NOTICE,
+            "--warmup: from %g to %g in %d iterations",
+            param.warmup_start_lr,
+            param.base_lr,
+            args.warmup,
+        )
+
+
+def join(comm, solver, args):
     """Let the solver train together with those of the other ranks."""
     if comm is None:
         return
     from ..parallel.ranks import Ranks
 
     with alike(comm):
-        ranks = Ranks(comm)
+        ranks = Ranks(comm, sync_bn=args.sync_bn, divides_batch=args.global_batch)
         ranks.check(solver)
     ranks.join(solver)
     logging.getLogger("caffelite").info("%s", ranks)
-
-
-def check_alone(comm, given):
-    """Raise a UsageError for flags of several processes, `given` by name, where there is one."""
-    for flag, value in given.items():
-        if comm is None and value:
-            raise UsageError(
-                f"--{flag} is for several processes: mpiexec -n 4 caffelite train ... --{flag}"
-            )

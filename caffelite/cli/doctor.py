@@ -1,6 +1,9 @@
 """Tell what is installed, and what kernels run on: versions, threads, vector registers, caches.
 
     caffelite doctor
+    mpiexec -n 4 caffelite doctor
+
+The second measures, too, how fast these processes exchange what they train with.
 
 For reports of trouble, and for a look at what a new machine offers. The exit code is 1 if something
 is amiss that caffelite needs; what is amiss stands at the end.
@@ -14,7 +17,7 @@ import re
 import shutil
 import sys
 
-from ..errors import DataError
+from ..errors import CaffeliteError, DataError
 from ..json_text import json_text
 from ..reading import opened
 from ..table import file_size
@@ -30,6 +33,12 @@ def add_arguments(parser):
 
 
 def run(args):
+    from ..parallel.launch import world
+
+    comm = world()
+    linked = _links(comm) if comm else {}
+    if comm and comm.rank:
+        return 0
     problems = []
     report = {
         "caffelite": _caffelite(),
@@ -38,6 +47,7 @@ def run(args):
         "extras": _extras(),
         "kernels": _kernels(problems),
         "thread pools": _linear_algebra(),
+        "MPI": _mpi() | linked,
         "environment": {k: v for k, v in sorted(os.environ.items()) if _VARIABLES.fullmatch(k)},
         "problems": problems,
     }
@@ -131,6 +141,26 @@ def _extras():
     hint = "not installed; pip install 'caffelite[{}]'"
     found = {p: _version(p) or hint.format(extra) for p, extra in sorted(wanted.items())}
     return found | {"Graphviz's dot": shutil.which("dot") or "not installed"}
+
+
+def _mpi():
+    """The MPI that training in several processes runs on, and its launcher."""
+    from ..parallel import launch
+
+    try:
+        library = launch.load().Get_library_version()
+    except CaffeliteError:
+        return {}  # the extras tell how to get it
+    words = " ".join(library.rstrip("\0").split("\n")[0].split())
+    return {"library": words, "launcher": shutil.which("mpiexec") or launch.of_wheel("mpiexec")}
+
+
+def _links(comm):
+    """How fast the processes that mpiexec has started exchange, measured."""
+    from ..parallel import links
+
+    first, *rest = links.lines(comm)
+    return {"exchange": first, "links": "\n    ".join(rest)}
 
 
 def _version(package):

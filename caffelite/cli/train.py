@@ -27,6 +27,12 @@ files; TRAIN.SOURCE is the database of pictures with boxes.
 Ctrl-C ends training after the iteration at hand, with a snapshot; a second one ends it at once. So
 does SIGTERM, which schedulers and containers send before they kill. The exit code is then 130 or
 143, and the same command with --resume goes on from there.
+
+    mpiexec -n 4 caffelite train solver.prototxt
+
+trains in 4 processes, the ranks, on one machine or many; the extra [mpi] is needed. batch_size is
+that of a rank, so that an iteration has 4 times as many samples; the first rank logs and writes.
+Each takes its part of the cores, or --threads.
 """
 
 import contextlib
@@ -48,7 +54,7 @@ from ._nets import (
     tell_other_classes,
     use_device,
 )
-from ._ranks import alike, is_first, join, only_errors, ranks_of, share_start
+from ._ranks import add_rank_flags, alike, is_first, join, only_errors, ranks_of, share_start
 from ._solvers import add_solver_flags, net_changes, read, solver_of
 
 AT_ONCE = 1.0  # seconds after which a second signal is one of its own
@@ -94,6 +100,7 @@ def add_arguments(parser):
             metavar="N",
             help=f"log {what} of {of} every N iterations, later less often [never]",
         )
+    add_rank_flags(parser)
     add_python_flag(parser)
     add_settings_flags(parser)
     add_device_flags(parser)
@@ -129,7 +136,7 @@ def _run(args, comm):
         if resume and weights and file != files[0]:
             stages.warn_if_older(param, file, weights)
         _choose_weights(param, args.snapshot, resume, weights)
-        share_start(comm, param)
+        share_start(comm, param, args)
         skips = file != files[-1]
         solver, asked, ran = _train(file, param, args, comm, resume, skips, quiet)
         unfinished = solver.iter < solver.param.max_iter
@@ -205,7 +212,7 @@ def _train(file, param, args, comm, resume, skips, quiet):
         if args.snapshot and is_first(comm):
             check_state(args.snapshot)
         solver = get_solver(param, file, net_changes(args))
-    join(comm, solver)
+    join(comm, solver, args)
     tell_other_classes(solver.net, log)
     if args.epochs is not None:
         solver.param.max_iter = iterations_of(solver, args.epochs)

@@ -235,9 +235,11 @@ class Layer:
     shard
         a Shard: its rank among processes that train together, and what each of them takes of the
         batches that a source gives
-    over_ranks
-        a function: the sum, over the processes that share a batch out, of an array or number that
-        each of them calls it with; where a process has the whole batch, what it was given
+    gathered
+        a function: what each of the processes that share a batch out calls it with, an array or
+        number, along a new axis 0; where a process has the whole batch, that axis has one entry
+    whole_statistics
+        whether statistics of a batch are to be those of the whole batch, not of a process's part
 
     `setup(bottom_shapes)` runs once and makes learnable blobs; `infer_shapes(bottom_shapes)` gives
     the top shapes; `forward` and `backward` compute. A bottom's diff is assigned, a learnable
@@ -302,6 +304,7 @@ class Layer:
     writes: bool = True
     chosen: Sequence[bool] = ()
     shard: Shard = Shard()
+    whole_statistics: bool = False
 
     def __init__(
         self,
@@ -639,15 +642,16 @@ class Layer:
         self.count_draw()
         return rng.rows(random, shape, rank, self.shard.parts)
 
-    def share_out(self, shard: Shard, over_ranks: Callable[[Any], Any] | None = None) -> None:
+    def share_out(self, shard: Shard, gathered: Callable[[Any], Array] | None = None) -> None:
         """Take from now on what is of this process; raise an error if that cannot be."""
         self.shard = shard
-        if over_ranks is not None and shard.parts > 1:
-            self.over_ranks = over_ranks
+        if gathered is not None and shard.parts > 1:
+            self.gathered = gathered
 
-    def over_ranks(self, value: Any) -> Any:
+    @staticmethod
+    def gathered(value: Any) -> Array:
         """See above: here, there is one process."""
-        return value
+        return np.asarray(value)[None]
 
     def canonical_axis(self, axis: int, num_axes: int, option: str = "axis") -> int:
         """`axis` counted from the front; negative ones count from the end."""

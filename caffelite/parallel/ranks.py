@@ -24,9 +24,12 @@ class Ranks(Alone):
     Parameters
     ----------
     comm : the communicator, an mpi4py.MPI.Comm
+    divides_batch : whether the train net's batches are those of all ranks together
+    sync_bn : whether layers that normalize by a batch's statistics take those of the whole batch
     """
 
-    def __init__(self, comm):
+    def __init__(self, comm, sync_bn=False, divides_batch=False):
+        self.sync_bn, self.divides_batch = sync_bn, divides_batch
         self.comm = comm.Dup()
         self.rank, self.size = comm.rank, comm.size
         self.host = socket.gethostname()
@@ -55,13 +58,16 @@ class Ranks(Alone):
         """Let layers take what is of this rank; raise an error for what cannot be shared out."""
         for k, net in enumerate((solver.net, *solver.test_nets)):
             for layer in net.layers:
-                layer.share_out(Shard(self.rank, self.size, whole_batches=k > 0), self.over_ranks)
+                layer.share_out(Shard(self.rank, self.size, whole_batches=k > 0), self.gathered)
+                layer.whole_statistics = self.sync_bn
                 if layer.carried:
                     raise layer.error(
                         "carries values from batch to batch, which cannot be shared out to "
                         f"{self.size} processes; train this net in one",
                         SolverError,
                     )
+        if self.divides_batch:
+            self._divide_batches(solver)
         for layer, samples, batch in passes(solver.net):
             if samples is not None and samples < batch * self.size:
                 raise layer.error(
@@ -69,6 +75,20 @@ class Ranks(Alone):
                     f"{batch} for each of {self.size} ranks",
                     SolverError,
                 )
+
+    def _divide_batches(self, solver):
+        sizes = {layer: batch for layer, _, batch in passes(solver.net)}
+        for node in solver.net.nodes:
+            if node.layer not in sizes:
+                continue
+            batch, rest = divmod(sizes[node.layer], self.size)
+            if rest or not batch:
+                raise node.layer.error(
+                    f"its batch_size, {sizes[node.layer]}, cannot be divided by {self.size} ranks",
+                    SolverError,
+                )
+            node.layer.set_batch_size(batch)
+            node.refresh()
 
     # Passes of the train net
 
@@ -106,15 +126,10 @@ class Ranks(Alone):
         if self._runs:
             self._exchange.progress()
 
-    def over_ranks(self, value):
-        """The sum of an array or number over the ranks, in their order."""
-        if not self._runs:
-            return value
-        every = self._gathered(np.asarray(value))
-        total = every[0]
-        for one in every[1:]:
-            total = total + one
-        return total if total.ndim else total.item()
+    def gathered(self, value):
+        """What each rank has, an array or number, along a new axis 0; see Layer."""
+        value = np.asarray(value)
+        return self._gathered(value) if self._runs else np.stack([value] * self.size)
 
     def mean_outputs(self, outputs):
         means, every = {}, self.comm.allgather(outputs)

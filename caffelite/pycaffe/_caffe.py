@@ -11,6 +11,8 @@ from ..errors import CaffeliteError
 from ..layers.base import layer_types
 from ..layers.utility.python import BlobVec, Layer
 from ..net import Net, old_calls
+from ..parallel import attach
+from ..parallel.launch import told
 from ..proto.caffe_pb2 import TEST, TRAIN
 from ..rng import set_random_seed
 from ..solver import CLASSES, Solver, get_solver
@@ -81,12 +83,12 @@ def set_phase_train() -> None:
     old_calls.set_phase(TRAIN)
 
 
-_solvers = {"count": 1, "rank": 0}
+_solvers: dict[str, int] = {}  # what scripts have said
 
 
 def solver_count() -> int:
-    """How many processes train together, as told by `set_solver_count`."""
-    return _solvers["count"]
+    """How many processes train together: as `set_solver_count` or else mpiexec has said, or 1."""
+    return _solvers.get("count", told()[1])
 
 
 def set_solver_count(count: int) -> None:
@@ -95,8 +97,8 @@ def set_solver_count(count: int) -> None:
 
 
 def solver_rank() -> int:
-    """Which of these processes this is, as told by `set_solver_rank`."""
-    return _solvers["rank"]
+    """Which of these processes this is, as `set_solver_rank` or else mpiexec has said."""
+    return _solvers.get("rank", told()[0])
 
 
 def set_solver_rank(rank: int) -> None:
@@ -105,24 +107,51 @@ def set_solver_rank(rank: int) -> None:
 
 
 def set_multiprocess(multiprocess: bool) -> None:
-    """Taken and passed over: it matters to GPUs alone."""
+    """Taken and passed over: processes are those that mpiexec starts."""
 
 
 def has_nccl() -> bool:
-    """False: NCCL is for GPUs."""
-    return False
+    """Whether mpiexec has started this process as one of several: then MPI is what NCCL is."""
+    return told()[1] > 1
 
 
 class NCCL:
-    """There is none, since it is for GPUs; says so when asked for."""
+    """What the processes of a multi-GPU script exchange by: here MPI, where mpiexec starts them.
+
+    From then on the solver trains together with those of the other processes; what scripts do with
+    the object besides, such as `solver.add_callback(nccl)`, need do nothing more.
+
+    Parameters
+    ----------
+    solver : the Solver of this process
+    uid : what `new_uid` gave
+    """
 
     def __init__(self, solver: Any, uid: Any) -> None:
         self.new_uid()
+        if (solver_rank(), solver_count()) != told():
+            raise CaffeliteError(
+                f"this is process {told()[0]} of {told()[1]} that mpiexec has started, but the "
+                f"script says it is {solver_rank()} of {solver_count()}"
+            )
+        attach(solver)
 
     @staticmethod
-    def new_uid() -> None:
-        """Raise an error: there is no NCCL."""
-        raise CaffeliteError("NCCL needs GPUs, which caffelite does not use; see has_nccl()")
+    def new_uid() -> str:
+        """What stands for the group of processes; an error where there is but one."""
+        if not has_nccl():
+            raise CaffeliteError(
+                "NCCL needs GPUs, which caffelite does not use; several processes train together "
+                "where mpiexec starts them, each for one rank: mpiexec -n 4 python SCRIPT, or "
+                "mpiexec -n 4 caffelite train"
+            )
+        return "MPI"
+
+    def bcast(self) -> None:
+        """All have the weights of rank 0 since they are together."""
+
+    def __call__(self, *place: int) -> None:
+        """Nothing is left to do where a script has this called, by solver or net."""
 
 
 # Logging

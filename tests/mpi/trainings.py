@@ -48,6 +48,12 @@ layer { name: "ip1c" type: "InnerProduct" bottom: "ip1b" top: "ip1c" param { nam
   inner_product_param { num_output: 9 bias_term: false weight_filler { type: "xavier" } } }
 """
 
+SYNC = """
+layer { name: "bn" type: "BatchNorm" bottom: "ip1" top: "ip1" }
+layer { name: "scale" type: "Scale" bottom: "ip1" top: "ip1" scale_param { bias_term: true } }
+layer { name: "relu2" type: "ReLU" bottom: "ip1" top: "ip1" }
+"""
+
 # name: (what the solver says, what the net has instead of MIDDLE, PARAM and LOSS)
 TRAININGS = {
     "sgd": ('type: "SGD" momentum: 0.9 weight_decay: 0.01', DROPOUT, "", VALID),
@@ -59,6 +65,7 @@ TRAININGS = {
     "adam": ('type: "Adam" base_lr: 0.005 momentum: 0.9 delta: 1e-3',),
     "adamw": ('type: "AdamW" base_lr: 0.005 momentum: 0.9 delta: 1e-3 weight_decay: 0.1',),
     "frozen": ("momentum: 0.9", "", "param { lr_mult: 0 } param { lr_mult: 0 }"),
+    "sync-bn": ("momentum: 0.9", SYNC),
     "shared": ("momentum: 0.9", SHARED, 'param { name: "v" } param { name: "b" }'),
     "summed": ("base_lr: 0.005", "", "", LOSS % "loss_param { normalization: NONE }"),
 }
@@ -129,11 +136,16 @@ def main(folder, *names):
         if ranks > 1:
             from caffelite import parallel
 
-            parallel.attach(solver)
+            parallel.attach(solver, sync_bn=True)
         found[name] = train(solver)
         solver.net.close()
     if told()[0] == 0:
-        print(json.dumps(found))
+        show(found)
+
+
+def show(found):
+    """Print what was found."""
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

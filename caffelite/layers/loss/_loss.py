@@ -87,7 +87,7 @@ class Loss(Layer):
         parts = self.shard.parts
         count = {
             "FULL": outer * inner * parts,
-            "VALID": self.over_ranks(valid) if mode == "VALID" else valid,
+            "VALID": self.gathered(valid).sum() if mode == "VALID" else valid,
             "BATCH_SIZE": outer * parts,
             "NONE": 1,
             "PRE_FIXED": param.pre_fixed_normalizer,

@@ -63,7 +63,9 @@ class CenterLoss(Loss):
     def backward(self, top, propagate_down, bottom):
         self.refuse_label_gradient(propagate_down)
         if self.param_propagate_down[0]:
-            count = self.over_ranks(np.bincount(self.label, minlength=len(self.center.data)))
+            count = self.gathered(np.bincount(self.label, minlength=len(self.center.data))).sum(
+                axis=0
+            )
             share = (self.shard.parts / (1 + count)).astype(self.dtype)[self.label, None]
             np.subtract.at(self.center.diff, self.label, self.d * share)
         if propagate_down[0]:

@@ -7,6 +7,7 @@ from ...kernels import affine, batch_norm
 from ...kernels.epilogue import Epilogue
 from .._by_channel import by_channel
 from .._keep import keep_bottom
+from . import _synchronized
 from ._affine import Affine
 
 
@@ -25,6 +26,11 @@ class ChannelNormalizer(Affine):
     in_place = True
     keeps_bottom = True
     normalizes_channels = True
+
+    @property
+    def synchronizes(self):
+        """Whether statistics are of the whole batch, of which other processes have a part."""
+        return self.whole_statistics and self.shard.parts > 1
 
     def infer_shapes(self, bottom_shapes):
         shape = bottom_shapes[0]
@@ -70,6 +76,9 @@ class ChannelNormalizer(Affine):
             self.x = keep_bottom(self, bottom, top)
         if self.through_statistics:
             self.mean, self.variance = np.empty((2, self.channels), self.dtype)
+            if self.synchronizes:
+                _synchronized.forward(self, x, owner, activation, y)
+                return
             epilogue = owner.epilogue(**activation)
             batch_norm.forward(x, self.eps, epilogue, self.mean, self.variance, y)
         else:
@@ -104,6 +113,8 @@ class ChannelNormalizer(Affine):
             affine.sums(dy, x, self.mean, dscale, dbias)
         elif self.through_statistics:
             epilogue, dx = owner.epilogue(**activation), by_channel(dx)
+            if self.synchronizes:
+                return _synchronized.backward(self, y, dy, x, owner, activation, dx)
             batch_norm.backward(
                 y, dy, x, self.mean, self.variance, self.eps, epilogue, dx, dscale, dbias
             )

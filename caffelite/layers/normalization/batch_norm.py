@@ -114,7 +114,8 @@ class BatchNorm(ChannelNormalizer):
     def forward_with(self, bottom, top, owner, **activation):
         super().forward_with(bottom, top, owner, **activation)
         if not self.is_fixed:
-            self._add_to_sums(bottom[0].count // self.channels)
+            parts = self.shard.parts if self.synchronizes else 1
+            self._add_to_sums(bottom[0].count // self.channels * parts)
 
     def _add_to_sums(self, m):
         fraction = self.options.moving_average_fraction

@@ -200,7 +200,7 @@ class Python(base.Layer):
         what = f"{self.options.layer}.{method}"
         return self._guard(what, getattr(self.layer, method), *arguments)
 
-    def share_out(self, shard, over_ranks=None):
+    def share_out(self, shard, gathered=None):
         if not self.param.bottom and shard.size > 1:
             if not hasattr(self.layer, "shard"):
                 raise self.error(
@@ -210,7 +210,7 @@ class Python(base.Layer):
                     "it deliver only what is of this rank"
                 )
             self.layer.shard = tuple(shard[:2])
-        super().share_out(shard, over_ranks)
+        super().share_out(shard, gathered)
 
     def check_blobs(self):
         """They are the user's."""
