@@ -128,3 +128,13 @@ def test_not_a_number_stays_visible():
     for array in (y[:, 1], mean[1], variance[1]):
         assert np.isnan(array).all()
     assert (y[:, 0] == 0).all()
+
+
+@both_types
+@all_shapes
+def test_moments_of_a_channel(shape, dtype):
+    x = arrays(shape, dtype, mean=100)[0]
+    for c in range(shape[1]):
+        got = batch_norm.moments(x, c, shape[0] * shape[2])
+        want = ref.moments(wide(x)[0], c, shape[0] * shape[2])
+        np.testing.assert_allclose(got, want, rtol=1e-10)

@@ -3,6 +3,10 @@ import numpy as np
 from . import epilogue as ref
 
 
+def moments(x, c, count):
+    return x[:, c].sum() / count, x[:, c].var()
+
+
 def forward(x, eps, epilogue, mean, variance, y):
     for c in range(x.shape[1]):
         mean[c] = x[:, c].mean()
