@@ -50,7 +50,7 @@ im2col_scatter.DEPTH_BLOCK = 4
 im2col_scatter.BLOCK_BYTES = im2col_weight.BLOCK_BYTES = im2col_multiply.STAGED_TILES = 1
 direct.BAND_BYTES = direct_weight.BAND_BYTES = direct_weight.BAND_PIXELS = _problem.LONG_LINE = 1
 _problem.SMALL_WEIGHTS = winograd_weight.SMALL_WEIGHTS = 0
-pointwise.FEW_PANELS, pointwise.ENOUGH_TILES = 99, 1
+pointwise.FEW_PANELS, pointwise.ENOUGH_TILES, pointwise.BLOCK_BYTES = 99, 1, 1 << 9
 turned.MIN_ROWS = turned.MIN_DEPTH = turned.BLOCK_BYTES = turned.SMALL_INPUT = 1
 winograd_weight.TILES, winograd_weight.CHANNELS = 3, 2
 """

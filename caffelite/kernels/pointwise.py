@@ -18,6 +18,9 @@ from ._workspace import workspace
 FEW_PANELS = 8
 """Panels for each thread below which threads share the outputs, too: each packs more panels then,
 but reads fewer weights."""
+BLOCK_BYTES = 1 << 16
+"""Aim for the size of panels that a tile of outputs meets one after the other, which writes longer
+runs of y: with few inputs, that takes longer than the products."""
 ENOUGH_TILES = 4
 """Tiles of outputs for each share of them, at least."""
 
@@ -41,6 +44,7 @@ class Plan(NamedTuple):
     down: int  # strides
     across: int
     panels: int
+    blocks: int  # of panels
     row_parts: int
     parts: int
     packed: int  # elements for packed weights
@@ -61,10 +65,13 @@ def plan(problem):
         row_parts = max(
             n for n in few if threads % n == 0 and (n == 1 or tiles >= ENOUGH_TILES * n)
         )
-    size = (problem.inputs + TILE_ROWS) * panel
+    own = problem.inputs * panel
+    block = max(1, BLOCK_BYTES // (own * problem.itemsize))
+    blocks = -(-panels // min(block, -(-panels // threads)))
+    size = -(-panels // blocks) * own + TILE_ROWS * panel
     return Plan(
         problem.batch, problem.inputs, problem.outputs, problem.group, *problem.out,
-        *problem.size, *problem.stride, panels, row_parts, threads, problem.weights, size,
+        *problem.size, *problem.stride, panels, blocks, row_parts, threads, problem.weights, size,
     )  # fmt: skip
 
 
@@ -127,7 +134,7 @@ def _stage(plan, first, count, channel, rows, work, work_at, y, back):
 
 @kernel
 def _multiply_part(x, packed, y, plan, epilogue, addend, adds, work, part):
-    """The `part`-th share of the tiles of (share of outputs, group, panel)."""
+    """The `part`-th share of the tiles of (share of outputs, group, block of panels)."""
     inputs, outputs, group = plan.inputs, plan.outputs, plan.group
     pixels, vector = plan.height * plan.width, lanes(x)
     panel, columns = TILE_VECTORS * vector, plan.batch * pixels
@@ -135,39 +142,47 @@ def _multiply_part(x, packed, y, plan, epilogue, addend, adds, work, part):
     row_part, column_parts = part % plan.row_parts, plan.parts // plan.row_parts
     t0 = row_part * tiles // plan.row_parts
     t1 = (row_part + 1) * tiles // plan.row_parts
-    own = plan.panels * group * (t1 - t0)
+    blocks = plan.blocks
+    own = blocks * group * (t1 - t0)
     begin = part // plan.row_parts * own // column_parts
     end = (part // plan.row_parts + 1) * own // column_parts
     staging_at = part * plan.size
-    panel_at = staging_at + TILE_ROWS * panel
+    panels_at = staging_at + TILE_ROWS * panel
     index = begin
     while index < end:
         item = index // (t1 - t0)
-        g, first = item // plan.panels, item % plan.panels * panel
-        count = min(panel, columns - first)
-        vectors = 1 if count <= vector else TILE_VECTORS
-        width = vectors * vector
-        _pack_panel(x, plan, g, first, count, width, work, panel_at)
-        n, pixel = first // pixels, first % pixels
-        inside = pixel + count <= pixels
+        g, b = item // blocks, item % blocks
+        block = b * plan.panels // blocks
+        some = (b + 1) * plan.panels // blocks - block
         until = min(end, (item + 1) * (t1 - t0))
+        for p in range(some):
+            first = (block + p) * panel
+            count = min(panel, columns - first)
+            width = vector if count <= vector else panel
+            panel_at = panels_at + p * inputs * panel
+            _pack_panel(x, plan, g, first, count, width, work, panel_at)
         for t in range(t0 + index - item * (t1 - t0), t0 + until - item * (t1 - t0)):
             row, rows = t * outputs // tiles, (t + 1) * outputs // tiles - t * outputs // tiles
             channel = g * outputs + row
-            if inside:
-                at = (n * group * outputs + channel) * pixels + pixel
+            for p in range(some):
+                first, panel_at = (block + p) * panel, panels_at + p * inputs * panel
+                count = min(panel, columns - first)
+                vectors = 1 if count <= vector else TILE_VECTORS
+                n, pixel = first // pixels, first % pixels
+                if pixel + count <= pixels:
+                    at = (n * group * outputs + channel) * pixels + pixel
+                    panel_tile(
+                        vectors, rows, inputs, packed, channel * inputs, work, panel_at,
+                        epilogue, channel, addend, at, adds, y, at, pixels, count,
+                    )  # fmt: skip
+                    continue
+                if adds:
+                    _stage(plan, first, count, channel, rows, work, staging_at, addend, False)
                 panel_tile(
                     vectors, rows, inputs, packed, channel * inputs, work, panel_at,
-                    epilogue, channel, addend, at, adds, y, at, pixels, count,
+                    epilogue, channel, work, staging_at, adds, work, staging_at, panel, count,
                 )  # fmt: skip
-                continue
-            if adds:
-                _stage(plan, first, count, channel, rows, work, staging_at, addend, False)
-            panel_tile(
-                vectors, rows, inputs, packed, channel * inputs, work, panel_at,
-                epilogue, channel, work, staging_at, adds, work, staging_at, panel, count,
-            )  # fmt: skip
-            _stage(plan, first, count, channel, rows, work, staging_at, y, True)
+                _stage(plan, first, count, channel, rows, work, staging_at, y, True)
         index = until
 
 
