@@ -89,13 +89,15 @@ SPREAD = [
     (2, 2, 1, (6, 34), 4, 2, (1, 1), (1, 1)),
     (1, 2, 1, (9, 33), 5, 2, (2, 2), (1, 1)),
     (2, 2, 1, (1, 3), 5, 2, (3, 1), (1, 1)),
+    (2, 2, 1, (9, 20), 2, 2, (1, 0), (1, 1)),
+    (1, 2, 1, (19, 21), 7, 3, (1, 2), (1, 1)),
 ]
 
 
 @FLOATS
 @pytest.mark.parametrize("problem", SPREAD, ids=str)
 def test_windows_are_spread(problem, dtype, monkeypatch):
-    """Back at a stride of 2."""
+    """Back at a stride; at one of 2, windows of 3 to 5 values have code of their own."""
     monkeypatch.setattr(plan, "FORCED", None)
     x, w, dy, options = arrays(problem, dtype)
     planned = plan.plan_convolution(x.shape, w.shape, dy.shape, *options, x.itemsize)
