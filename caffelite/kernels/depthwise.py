@@ -83,24 +83,34 @@ multiply_packed = multiply
 
 @kernel
 def _multiply_part(x, w, y, plan, weights, epilogue, part):
-    """The `part`-th share of blocks of lines."""
+    """The `part`-th share of blocks of lines. Planes may be tiny: divisions count beside them."""
     outputs, height, width, columns = plan.outputs, plan.height, plan.width, plan.columns
-    starts, blocks, gap, stride = plan.starts, plan.blocks, plan.gap_h, plan.stride
-    channels = plan.group * outputs
-    for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
-        plane, rest = item // (starts * blocks), item % (starts * blocks)
-        start, block = rest // blocks, rest % blocks
-        count = -(-(plan.lines - start) // gap)
-        first, last = block * count // blocks, (block + 1) * count // blocks
-        line = start + first * gap
-        g, m = plane % channels // outputs, plane % outputs
+    blocks, gap, stride = plan.blocks, plan.gap_h, plan.stride
+    channels, sets = plan.group * outputs, plan.starts * plan.blocks
+    begin, end = part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts
+    plane, rest = begin // sets, begin % sets
+    channel = plane % channels
+    for _ in range(begin, end):
+        line, count, source, g, m = 0, plan.lines, plane, channel, 0
+        if outputs > 1:
+            source, g, m = plane // outputs, channel // outputs, channel % outputs
+        if sets > 1:
+            start, block = rest // blocks, rest % blocks
+            each = -(-(plan.lines - start) // gap)
+            first = block * each // blocks
+            line, count = start + first * gap, (block + 1) * each // blocks - first
         depthwise_lines(
-            plan.kernel_size, stride, last - first, columns,
+            plan.kernel_size, stride, count, columns,
             w, weights.start + g * weights.group_step + m * weights.output_step,
-            weights.position_step, x, plane // outputs * height * width, height, width,
+            weights.position_step, x, source * height * width, height, width,
             line * stride - plan.pad_h, -plan.pad_w, gap, plan.gap_w,
-            epilogue, g * outputs + m, y, (plane * plan.lines + line) * columns, gap * columns,
+            epilogue, channel, y, (plane * plan.lines + line) * columns, gap * columns,
         )  # fmt: skip
+        rest += 1
+        if rest == sets:
+            plane, channel, rest = plane + 1, channel + 1, 0
+            if channel == channels:
+                channel = 0
 
 
 @kernel(parallel=True, part=_multiply_part)
