@@ -52,6 +52,19 @@ def test_dataset_writes_shards_that_are_read_as_what_they_were_made_of(pictures,
     assert datum.data == (pictures / "p" / names[0].decode().partition("_")[2]).read_bytes()
 
 
+@pytest.mark.parametrize("flags", ["--shards 2", "--shards 2 --tar", "--tar"])
+def test_init_fits_a_net_to_shards(pictures, flags):
+    words = ["dataset", "p", "--out", "d", "--test", "0.5", "--resize", "32", *flags.split()]
+    assert main(words) == 0
+    assert main(["init", "pictures", "own", "--data", "d"]) == 0
+    text = (pictures / "own" / "train_val.prototxt").read_text()
+    for part in ("train", "test"):
+        kind, ending = ("TAR", ".tar") if "--tar" in flags else ("LMDB", "")
+        name = part if kind == "TAR" else f"{part}_lmdb"
+        number = "-{0000..0001}" if "--shards" in flags else ""
+        assert f'source: "../d/{name}{number}{ending}"' in text and f"backend: {kind}" in text
+
+
 def test_dataset_makes_all_shards_or_none(pictures, capsys):
     assert main(["dataset", "p", "--out", "d", "--shards", "9"]) == 1
     assert "9 shards, but 8 records" in capsys.readouterr().err

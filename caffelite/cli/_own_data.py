@@ -20,7 +20,7 @@ class Part:
     """The samples for training, or those for testing."""
 
     path: str
-    kind: str  # LMDB, LEVELDB or list
+    kind: str  # LMDB, LEVELDB, TAR or list
     counts: Counter = field(default_factory=Counter)  # samples by label
     shapes: set = field(default_factory=set)  # of some
     means: list = field(default_factory=list)  # of their channels
@@ -74,8 +74,8 @@ def _part(folder, purpose, wanted, other):
     except OSError as problem:
         raise DataError(f"{folder}: cannot be read: {problem.strerror}") from None
     found = []
-    for name in names:
-        path, kind = os.path.join(folder, name), _kind(os.path.join(folder, name))
+    for name, first in _with_shards_together(names):
+        path, kind = os.path.join(folder, name), _kind(os.path.join(folder, first))
         if kind and wanted.search(name) and not (other and other.search(name)):
             found.append(Part(path, kind))
     labels = [part.path for part in found if part.path.endswith("_labels_lmdb")]
@@ -96,10 +96,26 @@ def _part(folder, purpose, wanted, other):
     return found[0]
 
 
+def _with_shards_together(names):
+    """Yield (name, name): of a file, twice; of shards, what names all of them, and the first."""
+    from ..data.shards import pattern_of, shard_names
+
+    groups = {}
+    for name in names:
+        found = re.fullmatch(r"([^{}]*-)\d{4}(\.tar)?", name)
+        groups.setdefault(f"{found[1]}{{}}{found[2] or ''}" if found else name, []).append(name)
+    for key, group in groups.items():
+        if key != group[0] and group == shard_names(key, len(group)):
+            yield pattern_of(key, len(group)), group[0]
+        else:
+            yield from zip(group, group, strict=True)
+
+
 def _kind(path):
-    """LMDB, LEVELDB, list, or "" for what is none of them."""
-    if path.endswith(".txt"):
-        return "list" if os.path.isfile(path) else ""
+    """LMDB, LEVELDB, TAR, list, or "" for what is none of them."""
+    if path.endswith((".txt", ".tar")):
+        kind = "list" if path.endswith(".txt") else "TAR"
+        return kind if os.path.isfile(path) else ""
     for mark, kind in _MARKS.items():
         if os.path.isfile(os.path.join(path, mark)):
             return kind
