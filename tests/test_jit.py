@@ -5,8 +5,9 @@ import sys
 import numpy as np
 import pytest
 from numba import types
+from numba.core import codegen
 
-from caffelite.kernels import _jit
+from caffelite.kernels import _compile, _jit
 
 CODE = """
 import logging
@@ -114,3 +115,30 @@ def test_a_kernel_that_is_called_with_a_constant_is_compiled_for_its_type():
         template, *_ = add.get_call_template([types.float64[::1], number], {})
         assert [case.args for case in template.cases] == [(types.float64[::1], types.int64)]
     assert not add.signatures, "callees are no machine code of their own"
+
+
+def test_a_loop_over_threads_becomes_machine_code_once(monkeypatch):
+    """Not three times more for the functions that numba makes of it, nor for what it calls."""
+
+    @_jit.kernel
+    def increment(x, i):
+        x[i] += 1
+
+    @_jit.kernel(parallel=True, part=increment)
+    def increment_all(x):
+        for i in _jit.prange(len(x)):
+            increment(x, np.int64(i))
+
+    made, finalize = [], codegen.JITCodeLibrary._finalize_specific
+    monkeypatch.setattr(
+        codegen.JITCodeLibrary,
+        "_finalize_specific",
+        lambda library: (made.append(library.name), finalize(library)),
+    )
+    x = np.zeros(100)
+    increment_all.on(2)(x)
+    assert (x == 1).all()
+    assert [name for name in made if "increment" in name or "parfor" in name.lower()] == [
+        increment_all.together.__qualname__
+    ]
+    assert not [name for name in made if name.startswith(_compile._OF_LOOPS)]

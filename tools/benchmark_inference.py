@@ -168,7 +168,8 @@ def measure_memory(net, batch, threads, args):
             for _ in range(1 + (name == "caffelite")):  # the first time, kernels may be compiled
                 done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
-                hindered[name] = done.stderr.strip().splitlines()[-1]
+                said = done.stderr.strip().splitlines()
+                hindered[name] = said[-1] if said else f"exit code {done.returncode}"
             else:
                 peaks[name] = json.loads(done.stdout)
     return {"net": net, "batch": batch, "threads": threads, "MB": peaks, "hindered": hindered}
