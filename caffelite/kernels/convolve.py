@@ -32,7 +32,6 @@ _MULTIPLY = {
     for module in (winograd, turned, pointwise, depthwise, direct, im2col_multiply)
 }
 _PACK = {module.Plan: module.pack for module in (winograd, turned, depthwise)}  # or pack_tiles
-_ADDING = turned.Plan, pointwise.Plan
 _SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread)}
 _ADD_GRADIENT = {
     module.Plan: module
@@ -51,19 +50,12 @@ def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
     multiply(x, w, y, plan.forward, plan.forward_weights, epilogue)
 
 
-def adds(x_shape, w_shape, y_shape, stride, pad, dilation, group, itemsize):
-    """Whether `forward_kept` can add something before the activation."""
-    shapes, geometry = (x_shape, w_shape, y_shape), (stride, pad, dilation, group)
-    plan = plan_convolution(*shapes, *geometry, itemsize, kept=True)
-    return type(plan.forward) in _ADDING
-
-
 def forward_kept(x, w_shape, y, stride, pad, dilation, group, epilogue, keep, addend=None):
     """`forward` by weights of shape `w_shape` that are packed once for many calls.
 
     keep(pack, use) gives what pack(w) makes of the weights, now or before for the same `use`. An
     `addend`, an array like y, is added before the activation, which is none that is LEAKY then, by
-    ways that do so: see `adds`.
+    ways whose Plan `adds`.
     """
     if y.size == 0:
         return

@@ -43,6 +43,7 @@ class Plan(NamedTuple):
     parts: int
 
     way = "depthwise"
+    adds = False
 
 
 def fits(plane):

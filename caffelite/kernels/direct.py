@@ -49,6 +49,7 @@ class Plan(NamedTuple):
     vectors: np.ndarray
 
     way = "direct"
+    adds = False
 
 
 def plan(problem):

@@ -42,6 +42,7 @@ class Plan(NamedTuple):
     geometry: np.ndarray
 
     way = "im2col"
+    adds = False
 
 
 def plan(problem):

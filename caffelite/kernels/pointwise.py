@@ -51,6 +51,7 @@ class Plan(NamedTuple):
     size: int  # elements of work space for each part
 
     way = "pointwise"
+    adds = True  # something else, before the activation
 
 
 def plan(problem):

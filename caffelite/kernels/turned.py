@@ -60,6 +60,7 @@ class Plan(NamedTuple):
     step: int
 
     way = "turned"
+    adds = True  # something else, before the activation
 
 
 def plan(problem):

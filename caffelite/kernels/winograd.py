@@ -65,6 +65,7 @@ class Plan(NamedTuple):
     size: int  # elements of work space for each part
 
     way = "winograd"
+    adds = False
 
 
 def plan(problem):

@@ -14,6 +14,7 @@ import numpy as np
 from ..blob import Blob
 from ..types import Array
 from .node import Node
+from .passes import is_inserted
 
 if TYPE_CHECKING:
     from .net import Net
@@ -40,7 +41,7 @@ def scales_of(net: Net) -> dict[Blob, Scale]:
         if node.layer.compares != "values" or len(node.bottom_names) < 2:
             continue
         prediction, target = (makers.get(name) for name in node.bottom_names[:2])
-        while target is not None and target.layer.type == "Split":
+        while target is not None and is_inserted(target.layer):
             target = makers.get(target.bottom_names[0])
         scale = target.layer.code_scale if target is not None else None
         learner = _learner(prediction, makers)

@@ -1,5 +1,6 @@
-import numpy as np
+import math
 
+from ...kernels import join
 from ..base import Layer, register
 from ..options import axis_or_dim
 from ._share import share
@@ -42,16 +43,20 @@ class Concat(Layer):
             share(self, bottom[0], top[0])
 
     def forward(self, bottom, top):
-        if len(bottom) > 1:
-            axis = axis_or_dim(self, "concat_dim", len(top[0].shape))
-            np.concatenate([b.data for b in bottom], axis, out=top[0].data)
+        if len(bottom) > 1 and top[0].count:
+            rows = self._rows(top)
+            join.join([b.data.reshape(rows, -1) for b in bottom], top[0].data.reshape(rows, -1))
+
+    def _rows(self, top):
+        """Of matrices whose columns are along the axis and those after it."""
+        return math.prod(top[0].shape[: axis_or_dim(self, "concat_dim", len(top[0].shape))])
 
     def backward(self, top, propagate_down, bottom):
-        if len(bottom) == 1:
+        if len(bottom) == 1 or top[0].count == 0:
             return
-        axis = axis_or_dim(self, "concat_dim", len(top[0].shape))
-        ends = np.cumsum([b.shape[axis] for b in bottom])[:-1]
-        parts = np.split(top[0].diff, ends, axis)
-        for blob, dy, wanted in zip(bottom, parts, propagate_down, strict=True):
-            if wanted:
-                blob.diff[...] = dy
+        rows, at, wanted = self._rows(top), 0, {}
+        for blob, wants in zip(bottom, propagate_down, strict=True):
+            if wants:
+                wanted[at] = blob.diff.reshape(rows, -1)
+            at += blob.count // rows
+        join.part(top[0].diff.reshape(rows, -1), wanted)

@@ -1,7 +1,5 @@
 """What Convolution and Deconvolution share: options, blobs, the order of work."""
 
-import numpy as np
-
 from ...blob import Kept
 from ...kernels import bias
 from ...kernels.epilogue import Epilogue
@@ -19,6 +17,8 @@ class Convolve(Sliding):
     """
 
     learns = True
+    keeps = False
+    """Whether what the weights come to is kept for the next forward."""
     bottoms = (1, None)
     tops = (1, None)
 
@@ -78,8 +78,8 @@ class Convolve(Sliding):
         """How the kernels go about a convolution of x to y; None where there are no values."""
         if 0 in x_shape or 0 in y_shape:
             return None
-        x, y = (self.fold(np.broadcast_to(0, shape)).shape for shape in (x_shape, y_shape))
-        return plan_convolution(x, self.weight_shape(), y, *self.geometry, self.dtype.itemsize)
+        shapes = self.folded(x_shape), self.weight_shape(), self.folded(y_shape)
+        return plan_convolution(*shapes, *self.geometry, self.dtype.itemsize, kept=self.keeps)
 
     @property
     def takes_epilogue(self):

@@ -88,5 +88,8 @@ class Sliding(Layer):
 
     def fold(self, array):
         """The view of shape (batch, channels, *space): axes before the channels become one."""
-        shape = array.shape
-        return array.reshape(math.prod(shape[: self.axis]), *shape[self.axis :])
+        return array.reshape(self.folded(array.shape))
+
+    def folded(self, shape):
+        """The shape of `fold`."""
+        return (math.prod(shape[: self.axis]), *shape[self.axis :])

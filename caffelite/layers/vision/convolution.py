@@ -44,20 +44,24 @@ class Convolution(Convolve):
         return (self.num_output, self.channels // self.group, *self.kernel)
 
     @property
+    def keeps(self):
+        return self.phase != TRAIN
+
+    @property
     def takes_addend(self):
-        return self.phase != TRAIN and self.takes_epilogue == "map"
+        return self.keeps and self.takes_epilogue == "map"
 
     def adds(self, bottom_shape, top_shape):
         """Whether `forward_with` takes an addend for these shapes."""
-        shapes = bottom_shape, self.weight_shape(), top_shape
-        return convolve.adds(*shapes, *self.geometry, self.dtype.itemsize)
+        plan = self.plan(bottom_shape, top_shape)
+        return plan is not None and plan.forward.adds
 
     def product(self, x, y, epilogue, addend=None):
-        if self.phase == TRAIN:
-            convolve.forward(x, self.weight.data, y, *self.geometry, epilogue)
-        else:
+        if self.keeps:
             shape = self.weight_shape()
             convolve.forward_kept(x, shape, y, *self.geometry, epilogue, self._packed, addend)
+        else:
+            convolve.forward(x, self.weight.data, y, *self.geometry, epilogue)
 
     def _packed(self, pack, use):
         return self.packed.get([self.weight], lambda: pack(self.weight.data), use)
