@@ -92,10 +92,13 @@ class RoIDataLayer(RoIData):
         """Read the pictures of a list of dicts, see `RoidbSource`, from now on."""
         if not self.proposes:
             raise self.error(REGIONS)
-        if self.source is not None:
-            self.close()
+        self.close()
         self.roidb, self.options.source = list(roidb), "roidb"
         self.setup(())
+
+    def close(self):
+        if self.source is not None:
+            super().close()
 
     def stored_shape(self):
         return None
