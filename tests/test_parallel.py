@@ -10,9 +10,13 @@ import sys
 import numpy as np
 import pytest
 
-from caffelite import rng
-from caffelite.parallel import cores, launch
+from caffelite import Layer, rng
+from caffelite.data.arrays import ArraySource
+from caffelite.data.source import Shard
+from caffelite.errors import SolverError
+from caffelite.parallel import agreement, cores, launch
 from caffelite.proto.text import to_text
+from caffelite.testing import make_layer
 from tests.mpi import trainings
 
 MPIEXEC = launch.of_wheel("mpiexec") or shutil.which("mpiexec")
@@ -33,7 +37,7 @@ FIRST = 1e-6  # relative: of the first iteration's weights
 LATER = 1e-4  # after 12 iterations that multiply what rounding makes different
 
 
-def mpiexec(ranks, *words, code=0, seconds=100, **env):
+def mpiexec(ranks, *words, code=0, seconds=300, **env):
     """Run Python in so many processes; returns what it has done."""
     alone = {"NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **env}
     command = [MPIEXEC, "-n", str(ranks), sys.executable, *map(str, words)]
@@ -83,10 +87,26 @@ def check_equal(found, alone):
 def test_ranks_come_to_what_one_process_comes_to(folder, alone, ranks):
     done = mpiexec(ranks, "-m", "tests.mpi.trainings", folder, *trainings.TRAININGS)
     check_equal(json.loads(done.stdout), alone)
+    if ranks == 2:  # see also the test of snapshots
+        return
     names = "sgd", "clipped"
     again = mpiexec(ranks, "-m", "tests.mpi.trainings", folder, *names)
     found = json.loads(done.stdout)
     assert json.loads(again.stdout) == {name: found[name] for name in names}, "the same bits"
+
+
+@pytest.mark.slow
+@needs_mpi
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_every_exchange_comes_to_the_same_weights(folder, alone, ranks):
+    names = "sgd", "clipped"
+    for way in ("ring", "tree"):
+        done = mpiexec(ranks, "-m", "tests.mpi.trainings", folder, *names, f"exchange={way}")
+        check_equal(json.loads(done.stdout), {name: alone[name] for name in names})
+    done = mpiexec(ranks, "-m", "tests.mpi.trainings", folder, "sgd", "half=yes")
+    found, one = json.loads(done.stdout)["sgd"], alone["sgd"]
+    error = np.linalg.norm(np.subtract(found["weights"], one["weights"]))
+    assert 1e-6 < error / np.linalg.norm(one["weights"]) < 1e-2, "rounded to 11 bits"
 
 
 def test_rows_of_a_draw_are_those_of_the_whole_draw():
@@ -134,7 +154,13 @@ def test_another_number_of_ranks_goes_on_from_a_snapshot(folder):
     more = "display: 1 snapshot: 6 snapshot_after_train: true max_iter: 9"
     straight, later = f"{folder}/straight.log", f"{folder}/later.log"
     one, two = (solver_file(folder, "sgd", n, more) for n in (1, 2))
-    done = mpiexec(2, *train(two, "--log", straight))
+    trace = f"{folder}/trace.json"
+    done = mpiexec(2, *train(two, "--log", straight, "--trace", trace))
+    with open(trace) as file:
+        events = json.load(file)["traceEvents"]
+    assert {event["pid"] for event in events} == {0, 1}
+    assert {"forward", "backward", "exchange 0", "waiting"} <= {event["tid"] for event in events}
+    assert sum((e["pid"], e["tid"], e["name"]) == (1, "backward", "ip1") for e in events) == 9
     assert "2 ranks" in done.stderr and done.stderr.count("Optimization Done") == 2
     state = f"{folder}/sgd_2_iter_6.solverstate"
     assert (
@@ -155,6 +181,7 @@ def test_another_number_of_ranks_goes_on_from_a_snapshot(folder):
     assert all(0 <= record["waiting"] <= 1 and record["imbalance"] >= 0 for record in of_train)
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_a_global_batch_is_divided_and_rates_are_scaled(folder):
     more = "display: 1 max_iter: 4"
@@ -234,12 +261,14 @@ if caffe.solver_rank() == 0:
 """
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_a_script_for_several_gpus_trains_over_mpi(folder, alone):
     done = mpiexec(2, "-c", PYCAFFE, folder)
     check_equal(json.loads(done.stdout), {"sgd": alone["sgd"]})
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_doctor_measures_how_ranks_are_linked():
     done = mpiexec(2, "-m", "caffelite", "doctor", code=None)
@@ -286,3 +315,65 @@ def test_cores_are_shared_out():
     assert [cores.part_of([four] * 3, k) for k in range(3)] == [[0], [1], [2, 5]]
     assert [cores.part_of([[0, 1]] * 3, k) for k in range(3)] == [[0], [1], [0]]
     assert cores.part_of([[0, 1], [2, 3]], 1) == [2, 3], "what the launcher has bound stays"
+
+
+class Others:
+    """A communicator of two ranks, of which the other one has these facts."""
+
+    def __init__(self, facts):
+        self.facts = facts
+
+    def allgather(self, mine):
+        return [mine, ("there", self.facts)]
+
+
+def test_what_differs_between_ranks_is_named(folder):
+    solver = trainings.solver_of(folder, "adam", 1)
+    facts = agreement.facts_of(solver)
+    agreement.check_same(Others(dict(facts)), "here", facts)
+    other = trainings.solver_of(folder, "adam", 1)
+    other.net.layer_dict["ip1"].param.inner_product_param.num_output = 8
+    other.net.layer_dict["data"].source = ArraySource(np.zeros(50), np.zeros(50))
+    theirs = agreement.facts_of(other)
+    with pytest.raises(SolverError, match='rank 1 of 2, on there, has another .*layer "data"'):
+        agreement.check_same(Others(theirs), "here", facts)
+    del theirs['first sample in layer "data" in the train net']
+    del facts['first sample in layer "data" in the train net']
+    del facts['last sample in layer "data" in the train net']
+    del theirs['last sample in layer "data" in the train net']
+    with pytest.raises(SolverError, match='has another layer "ip1" in the train net than rank 0'):
+        agreement.check_same(Others(theirs), "here", facts)
+    facts = {"version of numpy": "1"}
+    with pytest.raises(SolverError, match="another version of numpy .*: 2, expected 1"):
+        agreement.check_same(Others({"version of numpy": "2"}), "here", facts)
+    for each in (solver, other):
+        each.net.close()
+
+
+class Readings(Layer):
+    """Data of a user's own, which says nothing of ranks."""
+
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        for blob in top:
+            blob.reshape(2)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 1
+
+
+class SharedReadings(Readings):
+    shard = 0, 1
+
+
+def test_python_layers_with_data_are_told_their_rank_or_refused():
+    text = 'python_param { module: "tests.test_parallel" layer: "%s" }'
+    layer = make_layer("Python", [], text % "SharedReadings")[0]
+    layer.share_out(Shard(1, 3))
+    assert layer.layer.shard == (1, 3)
+    layer = make_layer("Python", [], text % "Readings")[0]
+    layer.share_out(Shard(0, 1))
+    with pytest.raises(RuntimeError, match="Readings does not say .* 3 processes"):
+        layer.share_out(Shard(1, 3))

@@ -16,6 +16,16 @@ def add_rank_flags(parser):
         help="batch_size is that of all ranks together, and divided by their number",
     )
     flag(
+        "--exchange",
+        choices=("auto", "ring", "tree"),
+        default="auto",
+        help="how gradients are: in slices, round a ring, or up and down a tree [auto]",
+    )
+    flag("--float16", action="store_true", help="send gradients as float16; --log tells the error")
+    flag(
+        "--trace", metavar="FILE", help="write when layers and exchanges run, for chrome://tracing"
+    )
+    flag(
         "--sync-bn",
         action="store_true",
         help="BatchNorm takes statistics of the whole batch [of each rank's part]",
@@ -116,13 +126,25 @@ def _set_rates(param, args, ranks):
 
 
 def join(comm, solver, args):
-    """Let the solver train together with those of the other ranks."""
+    """Let the solver train together with those of the other ranks.
+
+    Returns what all ranks call when they are done.
+    """
     if comm is None:
-        return
+        if args.trace:
+            raise UsageError("--trace is of several processes: mpiexec -n 2 caffelite train ...")
+        return lambda: None
     from ..parallel.ranks import Ranks
 
     with alike(comm):
-        ranks = Ranks(comm, sync_bn=args.sync_bn, divides_batch=args.global_batch)
+        ranks = Ranks(
+            comm, args.sync_bn, args.global_batch, exchange=args.exchange, half=args.float16
+        )
         ranks.check(solver)
     ranks.join(solver)
     logging.getLogger("caffelite").info("%s", ranks)
+    if not args.trace:
+        return lambda: None
+    from ..parallel.trace import Trace
+
+    return Trace(args.trace, ranks, solver.net).close

@@ -212,7 +212,7 @@ def _train(file, param, args, comm, resume, skips, quiet):
         if args.snapshot and is_first(comm):
             check_state(args.snapshot)
         solver = get_solver(param, file, net_changes(args))
-    join(comm, solver, args)
+    after = join(comm, solver, args)
     tell_other_classes(solver.net, log)
     if args.epochs is not None:
         solver.param.max_iter = iterations_of(solver, args.epochs)
@@ -241,6 +241,7 @@ def _train(file, param, args, comm, resume, skips, quiet):
         begun = solver.iter
         log.info("Starting Optimization")
         solver.solve()
+        after()
         log.info("Optimization Done.")
     return solver, asked, solver.iter > begun
 

@@ -1,58 +1,63 @@
-"""The exchange of gradients: their mean over all ranks, in buckets, while backward goes on.
-
-A bucket's values are cut into as many slices as there are ranks. Each rank gets its slice of all
-others (Ialltoallv), adds these up in the order of ranks, and sends the mean to all (Iallgatherv).
-So all have the same bits, and a run with the same number of ranks has the same bits each time.
-"""
+"""The exchange of gradients: their mean over all ranks, in buckets, while backward goes on."""
 
 import itertools
+import math
 import time
 from collections import deque
 
 import numpy as np
 
+from ..errors import SolverError
+from .ways import WAYS
+
 BUCKET = 4 << 20  # bytes: large enough to be sent at speed, small enough to stay in a cache
 MOST_AT_ONCE = 4  # buckets under way, which have buffers
+TAGS = 1 << 14  # numbers of buckets, which messages between two ranks bear
+SCALE = np.float32(1024)  # of gradients in float16, of which few are above 64, and many below 1e-5
 
 
 class Exchange:
     """Makes arrays that ranks have the mean of them, in place, in the order in which they come.
 
     All ranks add arrays of the same sizes in the same order. `progress` may be called at any time;
-    after `finish` all arrays hold means.
+    after `finish` all arrays hold means. `waited` are the seconds spent in `finish`.
 
     Parameters
     ----------
     comm : the communicator of the ranks
+    way : "auto", "ring" or "tree"; see `ways.py`
+    half : whether values are sent as float16, and added up in float32; with "auto" alone
     """
 
-    def __init__(self, comm, bucket=BUCKET):
+    def __init__(self, comm, way="auto", half=False):
+        if half and way != "auto":
+            raise SolverError(f"float16 is sent with --exchange auto alone, not with {way}")
         # Collectives of one kind are begun in the same order by all ranks, but not those of both.
         self.comms = comm.Dup(), comm.Dup()
         self.rank, self.size = comm.rank, comm.size
-        self.bucket = bucket
+        self.way, self.half = WAYS[way], half
         self._parts, self._bytes = [], 0  # of the next bucket
         self._waiting, self._under_way = deque(), deque()
-        self._free = []  # buffers
-        self.bytes = 0  # that were exchanged
-        self.waited = 0.0  # seconds in `finish`
+        self._numbers = itertools.count()
+        self.waited = 0.0
+        self.note = lambda name, kind, began: None  # see Trace
+        self.squares = [0.0, 0.0]  # sums of those of values, and of their errors, in float16
 
     def add(self, array):
         """Take in a contiguous array, which is left alone from now on until `finish`."""
         flat = array.reshape(-1)
-        step = max(1, self.bucket // flat.itemsize)
+        step = max(1, BUCKET // flat.itemsize)
         if self._parts and (flat.dtype != self._parts[0].dtype or flat.size > step):
             self._close_bucket()
         for start in range(0, flat.size, step):
             part = flat[start : start + step]
             self._parts.append(part)
             self._bytes += part.nbytes
-            if self._bytes >= self.bucket:
+            if self._bytes >= BUCKET:
                 self._close_bucket()
 
     def _close_bucket(self):
         self._waiting.append(self._parts)
-        self.bytes += self._bytes
         self._parts, self._bytes = [], 0
         self.progress()
 
@@ -61,11 +66,13 @@ class Exchange:
         for bucket in self._under_way:
             bucket.go_on()
         while self._under_way and self._under_way[0].is_done:
-            self._free.append(self._under_way.popleft().buffer)
+            bucket = self._under_way.popleft()
+            lane = f"exchange {bucket.number % MOST_AT_ONCE}"
+            self.note(f"{bucket.values.nbytes / 1e6:.1f} MB", lane, bucket.began)
         while self._waiting and len(self._under_way) < MOST_AT_ONCE:
-            buffer = self._free.pop() if self._free else np.empty(0)
             before = self._under_way[-1] if self._under_way else None
-            self._under_way.append(_Bucket(self, self._waiting.popleft(), buffer, before))
+            number = next(self._numbers) % TAGS
+            self._under_way.append(_Bucket(self, self._waiting.popleft(), number, before))
 
     def finish(self):
         """Wait until all arrays hold means."""
@@ -76,56 +83,62 @@ class Exchange:
             self.progress()
         self.waited += time.perf_counter() - began
 
+    def rounding(self):
+        """How far float16 is off what was sent, relative, since this was asked last; or None."""
+        (whole, error), self.squares = self.squares, [0.0, 0.0]
+        return math.sqrt(error / whole) if whole else None
+
 
 class _Bucket:
-    """Values on their way: sent in slices, added up, and sent to all."""
+    """Values on their way."""
 
-    def __init__(self, exchange, parts, buffer, before):
-        self.exchange, self.before = exchange, before
-        self.parts, self.is_done, self.gathers = parts, False, False
-        size, rank = exchange.size, exchange.rank
-        count, dtype = sum(part.size for part in parts), parts[0].dtype
-        starts = [count * k // size for k in range(size + 1)]
-        self.counts = [b - a for a, b in itertools.pairwise(starts)]
-        self.starts = starts[:size]
-        own = self.counts[rank]
-        needed = own * size + (count if len(parts) > 1 else 0)
-        self.buffer = buffer if buffer.dtype == dtype and buffer.size >= needed else None
-        if self.buffer is None:
-            self.buffer = np.empty(needed, dtype)
-        self.received = self.buffer[: own * size].reshape(size, own)
-        self.values = parts[0]
-        if len(parts) > 1:
-            self.values = self.buffer[own * size :][:count]
-            np.concatenate(parts, out=self.values)
-        to_me = [own] * size, [own * k for k in range(size)]
-        self.request = exchange.comms[0].Ialltoallv(
-            [self.values, (self.counts, self.starts)], [self.received, to_me]
-        )
+    def __init__(self, exchange, parts, number, before):
+        self.exchange, self.parts = exchange, parts
+        self.rank, self.size, self.comms = exchange.rank, exchange.size, exchange.comms
+        self.number, self.before, self.gathers = number, before, False
+        self.values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self.is_done, self.began = False, time.perf_counter()
+        self._steps = exchange.way(self)
+        self._requests = next(self._steps)
+
+    def slices(self):
+        """(numbers of values, starts) of as many slices as there are ranks."""
+        starts = [self.values.size * k // self.size for k in range(self.size + 1)]
+        return [b - a for a, b in itertools.pairwise(starts)], starts[:-1]
 
     def go_on(self):
-        """Take the next step, if the one before it is done."""
-        if not self.gathers:
-            # Gathering begins in the order of buckets, on all ranks.
-            ready = self.before is None or self.before.gathers
-            if not (self.request.Test() and ready):
+        """Take the next steps, as far as what they wait for is done."""
+        while not self.is_done and all(request.Test() for request in self._requests):
+            self._requests = next(self._steps, None)
+            if self._requests is None:
+                self._end()
+            elif not self._requests:
                 return
-            self.before = None
-            self._gather()
-        if not self.is_done and self.request.Test():
-            self.is_done = True
-            if len(self.parts) > 1:
-                start = 0
-                for part in self.parts:
-                    part[...] = self.values[start : start + part.size]
-                    start += part.size
 
-    def _gather(self):
-        mean = self.received[0]
-        for slice_of_rank in self.received[1:]:
-            mean += slice_of_rank
-        mean *= mean.dtype.type(1 / self.exchange.size)
-        self.request = self.exchange.comms[1].Iallgatherv(
-            mean, [self.values, (self.counts, self.starts)]
-        )
-        self.gathers = True
+    def _end(self):
+        self.is_done = True
+        if len(self.parts) > 1:
+            ends = np.cumsum([part.size for part in self.parts])
+            for part, end in zip(self.parts, ends, strict=True):
+                part[...] = self.values[end - part.size : end]
+
+    def on_wire(self, values):
+        """The values as they are sent: as they are, or as bits of float16."""
+        if not self.exchange.half:
+            return values
+        with np.errstate(over="ignore"):
+            sent = (values * SCALE).astype(np.float16)
+        if not np.isfinite(sent).all():
+            raise SolverError(
+                f"a gradient of {abs(values).max():g} is too large for float16; leave --float16 "
+                "out, or limit gradients: clip_gradients comes too late for that, a lower "
+                "loss_weight does"
+            )
+        error = sent.astype(np.float32) / SCALE - values
+        self.exchange.squares[0] += float(np.vdot(values, values))
+        self.exchange.squares[1] += float(np.vdot(error, error))
+        return sent.view(np.int16)
+
+    def off_wire(self, values):
+        """What was sent, as values."""
+        return values.view(np.float16) / SCALE if self.exchange.half else values

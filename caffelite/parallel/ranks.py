@@ -25,17 +25,19 @@ class Ranks(Alone):
     ----------
     comm : the communicator, an mpi4py.MPI.Comm
     divides_batch : whether the train net's batches are those of all ranks together
+    exchange, half : how gradients are exchanged, and whether as float16; see Exchange
     sync_bn : whether layers that normalize by a batch's statistics take those of the whole batch
     """
 
-    def __init__(self, comm, sync_bn=False, divides_batch=False):
+    def __init__(self, comm, sync_bn=False, divides_batch=False, exchange="auto", half=False):
         self.sync_bn, self.divides_batch = sync_bn, divides_batch
         self.comm = comm.Dup()
         self.rank, self.size = comm.rank, comm.size
         self.host = socket.gethostname()
-        self._exchange = Exchange(self.comm)
+        self.exchange = Exchange(self.comm, exchange, half)
         self._runs = False  # passes whose batch is shared out
         self._facts = {}
+        self.note = lambda name, kind, began: None  # see Trace
 
     def __str__(self):
         return f"{self.size} ranks, each with a part of every batch; this one runs on {self.host}"
@@ -93,13 +95,15 @@ class Ranks(Alone):
     # Passes of the train net
 
     def run(self, passes, asked=()):
-        self._runs, waited, began = True, self._exchange.waited, time.perf_counter()
+        self._runs, waited, began = True, self.exchange.waited, time.perf_counter()
         try:
             loss = passes()
-            self._exchange.finish()
+            ended = time.perf_counter()
+            self.exchange.finish()
+            self.note("until gradients are there", "waiting", ended)
         finally:
             self._runs = False
-        waits, seconds = self._exchange.waited - waited, time.perf_counter() - began
+        waits, seconds = self.exchange.waited - waited, time.perf_counter() - began
         told = [loss, waits, seconds, *(request in asked for request in REQUESTS)]
         every = self._gathered(np.array(told, np.float64))
         losses, waits, seconds, *requests = every.T
@@ -108,6 +112,8 @@ class Ranks(Alone):
             "waiting": waits.sum() / seconds.sum(),
             "imbalance": busy.max() / busy.mean() - 1,
         }
+        if (rounding := self.exchange.rounding()) is not None:
+            self._facts["rounding"] = rounding
         wanted = [name for name, by in zip(REQUESTS, requests, strict=True) if by.any()]
         return float(losses.mean()), wanted
 
@@ -120,11 +126,11 @@ class Ranks(Alone):
     def _take(self, blobs):
         if self._runs:
             for blob in blobs:
-                self._exchange.add(blob.diff)
+                self.exchange.add(blob.diff)
 
     def _progress(self, place):
         if self._runs:
-            self._exchange.progress()
+            self.exchange.progress()
 
     def gathered(self, value):
         """What each rank has, an array or number, along a new axis 0; see Layer."""

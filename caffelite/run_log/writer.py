@@ -9,7 +9,7 @@ from ..reading import opened
 
 log = logging.getLogger("caffelite")
 
-_OF_STEPS = "lr", "images", "waiting", "imbalance"
+_OF_STEPS = "lr", "images", "waiting", "imbalance", "rounding"
 
 
 class RunLog:

@@ -1,6 +1,6 @@
 """What tests train, in one process or, under mpiexec, in several: prints JSON from rank 0.
 
-mpiexec -n 2 python trainings.py FOLDER NAME...
+mpiexec -n 2 python -m tests.mpi.trainings FOLDER NAME... [exchange=ring] [half=yes]
 """
 
 import json
@@ -127,7 +127,9 @@ def weights(solver):
     return np.concatenate([e.blob.data.ravel() for e in solver.net.learnable]).tolist()
 
 
-def main(folder, *names):
+def main(folder, *words):
+    names = [word for word in words if "=" not in word]
+    how = dict(word.split("=") for word in words if "=" in word)
     ranks = told()[1]
     rng.set_random_seed(1)
     found = {}
@@ -136,7 +138,7 @@ def main(folder, *names):
         if ranks > 1:
             from caffelite import parallel
 
-            parallel.attach(solver, sync_bn=True)
+            parallel.attach(solver, sync_bn=True, **how)
         found[name] = train(solver)
         solver.net.close()
     if told()[0] == 0:
