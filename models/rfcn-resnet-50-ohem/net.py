@@ -1,6 +1,8 @@
 """R-FCN on ResNet-50, which learns from the regions of a picture that cost most.
 
 Dai, Li, He, Sun 2016.
+
+lint: ignore bias-before-batch-norm (conv1 has a bias, as in the authors' files)
 """
 
 from caffelite.models.rcnn import RFCN, SHAPE, rfcn
