@@ -35,26 +35,30 @@ class Scale(NamedTuple):
 
 def scales_of(net: Net) -> dict[Blob, Scale]:
     """{learnable blob: its Scale} of a net, of those that predict normalized codes."""
-    makers = {name: node for node in net.nodes for name in node.top_names}
     found: dict[Blob, Scale] = {}
-    for node in net.nodes:
+    for place, node in enumerate(net.nodes):
         if node.layer.compares != "values" or len(node.bottom_names) < 2:
             continue
-        prediction, target = (makers.get(name) for name in node.bottom_names[:2])
-        while target is not None and is_inserted(target.layer):
-            target = makers.get(target.bottom_names[0])
-        scale = target.layer.code_scale if target is not None else None
-        learner = _learner(prediction, makers)
+        target = _maker(net.nodes, place, 1)
+        while target is not None and is_inserted(net.nodes[target].layer):
+            target = _maker(net.nodes, target)
+        scale = net.nodes[target].layer.code_scale if target is not None else None
+        learner = _maker(net.nodes, place)
+        while learner is not None and not net.nodes[learner].layer.blobs:
+            learner = _maker(net.nodes, learner)
         if scale and learner is not None:
-            found |= _scales(learner, *scale)
+            found |= _scales(net.nodes[learner], *scale)
     return found
 
 
-def _learner(node: Node | None, makers: dict[str, Node]) -> Node | None:
-    """The last layer before that has weights."""
-    while node is not None and not node.layer.blobs:
-        node = makers.get(node.bottom_names[0]) if node.bottom_names else None
-    return node
+def _maker(nodes: list[Node], place: int, bottom: int = 0) -> int | None:
+    """The place of the last node before that made this bottom of the one at `place`, if any did.
+
+    Of nodes in place there are several with a top of that name.
+    """
+    names = nodes[place].bottom_names[bottom : bottom + 1]
+    before = (i for i in range(place - 1, -1, -1) if names and names[0] in nodes[i].top_names)
+    return next(before, None)
 
 
 def _scales(node: Node, mean: Array, std: Array) -> dict[Blob, Scale]:
