@@ -50,12 +50,14 @@ def rows(random: np.random.Generator, shape: Shape, rank: int, size: int) -> Any
     """
     if size == 1:
         return random.random(shape, np.float32)
-    found, start = np.empty(shape, np.float32), random.bit_generator.state
+    bits = random.bit_generator
+    assert isinstance(bits, np.random.PCG64)  # as `generator` makes them
+    found, start = np.empty(shape, np.float32), bits.state
     many = math.prod(shape[1:])
     for k, row in enumerate(found.reshape(len(found), many)):
         before = (rank + k * size) * many
-        random.bit_generator.state = start
-        random.bit_generator.advance(before // 2)  # a draw of 64 bits makes two numbers
+        bits.state = start
+        bits.advance(before // 2)  # a draw of 64 bits makes two numbers
         made = random.random(before % 2 + many, np.float32)
         row[...] = made[before % 2 :]
     return found

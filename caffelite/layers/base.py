@@ -97,6 +97,11 @@ def create_layer(param: caffe_pb2.LayerParameter, **context: Any) -> Layer:
     return _types[param.type].for_param(param)(param, **context)
 
 
+def _of_one_process(value: Any) -> Array:
+    """`Layer.gathered` where there is one process."""
+    return np.asarray(value)[None]
+
+
 class Layer:
     """Base of all layers: one class is one type.
 
@@ -642,16 +647,13 @@ class Layer:
         self.count_draw()
         return rng.rows(random, shape, rank, self.shard.parts)
 
+    gathered: Callable[[Any], Array] = staticmethod(_of_one_process)
+
     def share_out(self, shard: Shard, gathered: Callable[[Any], Array] | None = None) -> None:
         """Take from now on what is of this process; raise an error if that cannot be."""
         self.shard = shard
         if gathered is not None and shard.parts > 1:
             self.gathered = gathered
-
-    @staticmethod
-    def gathered(value: Any) -> Array:
-        """See above: here, there is one process."""
-        return np.asarray(value)[None]
 
     def canonical_axis(self, axis: int, num_axes: int, option: str = "axis") -> int:
         """`axis` counted from the front; negative ones count from the end."""

@@ -101,7 +101,8 @@ class BoxNet(PictureNet):
         return pictures[0], shapes[pictures[0]][1:]
 
     def _transformer(self, preprocessing: Preprocessing, crops: str) -> tuple[Any, DataTransformer]:
-        given, short_side = preprocessing.transform, preprocessing.short_side
+        given = preprocessing.transform or caffe_pb2.TransformationParameter()
+        short_side = preprocessing.short_side
         if self.sizes and not (short_side or preprocessing.size or given.HasField("resize_param")):
             short_side = ShortSide(rcnn_settings["TEST.SCALES"], rcnn_settings["TEST.MAX_SIZE"])
         self.free = short_side is not None  # of which size pictures are

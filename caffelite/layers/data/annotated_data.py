@@ -70,7 +70,7 @@ class AnnotatedData(Data):
     labeled = False  # whether records have a label of their picture; known once they are read
     source_class = AnnotatedSource
     emit = None  # where there is no emit_constraint
-    more_options = ("transform_param", "annotated_data_param")
+    more_options: tuple[str, ...] = ("transform_param", "annotated_data_param")
     ignored = {
         "transform_param.emit_constraint": None,
         "transform_param.expand_param": None,

@@ -78,7 +78,7 @@ class Data(PrefetchedLayer):
     """
 
     options_field = "data_param"
-    files = ("source", "label_source")
+    files: tuple[str, ...] = ("source", "label_source")
     tops: Count = (1, 2)
     ignored = {
         "data_param.scale": IN_TRANSFORM,

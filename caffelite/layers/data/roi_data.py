@@ -6,7 +6,7 @@ from ...data.true_boxes import (
     TrueBoxes,
     TrueBoxesSource,
 )
-from ..base import TRAIN, register
+from ..base import TRAIN, Count, register
 from .annotated_data import AnnotatedData
 
 
@@ -49,7 +49,7 @@ class RoIData(AnnotatedData):
         "data_param.label_source": "is for Data and AnnotatedData, which have a top for it",
         "annotated_data_param.yolo_data_type": "boxes are in pixels here",
     }
-    tops = 3
+    tops: Count = 3
     sizes = 1
 
     def setup(self, bottom_shapes):
