@@ -453,8 +453,9 @@ def test_blocks_survive_less_often_the_deeper_they_are(layers, blocks):
     assert sum(odds) == pytest.approx((3 * blocks - 1) / 4)
 
 
-def test_only_nets_of_very_many_lines_have_no_prototxt_here():
-    assert LONG == ["resnet-1202", "stochastic-depth-1202"]
+def test_only_nets_of_very_many_lines_and_forms_of_others_have_no_prototxt_here():
+    rfcn = [f"rfcn-resnet-{name}" for name in ("101", "101-ohem", "50-ohem")]
+    assert LONG == ["resnet-1202", *rfcn, "stochastic-depth-1202"]
 
 
 def test_the_modules_of_inception_bn_have_the_maps_of_the_paper():

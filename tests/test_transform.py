@@ -13,7 +13,7 @@ from google.protobuf import text_format
 from caffelite import rng
 from caffelite.data.color import read_axes
 from caffelite.data.geometry import RandomAspectRatio, Warp
-from caffelite.data.source import Source, State
+from caffelite.data.source import Shard, Source, State
 from caffelite.data.statistics import Statistics
 from caffelite.data.transform import DataTransformer
 from caffelite.errors import DataError
@@ -43,6 +43,7 @@ def batch(text, images, count=1, train=True, position=0, seed=1, shard=(0, 1)):
     transformer = DataTransformer(param, train)
     loader = BatchLoader(Pictures(images), transformer, count, np.float32)
     loader.source.shard(*shard)
+    loader.shard = Shard(*shard)
     loader.source.restore(State(seed, 0))
     shape = loader.data_shape()
     data, _ = loader(position)
@@ -487,7 +488,9 @@ def test_shards_share_the_samples_out_and_draw_for_themselves():
     whole = batch(text, images, 12)
     parts = [batch(text, images, 4, shard=(rank, 3)) for rank in range(3)]
     np.testing.assert_array_equal(np.stack(parts, 1).reshape(whole.shape), whole)
+    whole = batch("crop_size: 2", [coordinates()], 100)
     crops = [batch("crop_size: 2", [coordinates()], 50, shard=(rank, 2)) for rank in (0, 1)]
+    np.testing.assert_array_equal(np.stack(crops, 1).reshape(whole.shape), whole)
     assert (crops[0] != crops[1]).any()
 
 
