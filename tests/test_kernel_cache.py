@@ -8,6 +8,7 @@ import numba
 import numpy as np
 import pytest
 from numba.core.ccallback import CFunc
+from numba.core.codegen import JITCodeLibrary
 
 from caffelite.kernels import _cache, _link
 from caffelite.kernels._jit import kernel
@@ -138,3 +139,22 @@ def test_what_stops_a_linked_function_stops_its_caller(problem, monkeypatch):
     assert not y.any()
     twin(x, y)
     assert (x == y).all()
+
+
+def test_code_without_an_object_is_not_kept(tmp_path, monkeypatch):
+    """A signal that came while LLVM called back has left numba without the object code."""
+    mirrored = kernel(mirrored_by_hand)
+    monkeypatch.setattr(mirrored._cache, "cache_path", str(tmp_path))
+    x, y = np.arange(5.0), np.zeros(5)
+
+    def lost(library):
+        raise RuntimeError("no compiled object yet")
+
+    monkeypatch.setattr(JITCodeLibrary, "serialize_using_object_code", lost)
+    mirrored(x, y)
+    assert (x == y).all() and not os.listdir(tmp_path)
+
+
+def mirrored_by_hand(x, y):
+    for i in range(x.size):
+        y[i] = x[i]

@@ -91,7 +91,10 @@ class KernelCache:
         """Keep a compiled function."""
         if compiled.lifted or compiled.library.has_dynamic_globals:
             return  # code that holds for this process alone
-        content = dumps((_linked_symbols(compiled.library), compiled._reduce()))
+        try:
+            content = dumps((_linked_symbols(compiled.library), compiled._reduce()))
+        except RuntimeError:  # numba has lost the object code, as when a signal comes as it is made
+            return
         self._write(self.path(signature, compiled.target_context.codegen()), content)
 
     def flush(self):
