@@ -53,7 +53,7 @@ def test_the_commands_do_what_the_page_says(pictures, monkeypatch, capsys):
         words = [word.replace("iter_1500", "iter_12") for word in words]
         words += ["--epochs", "6"] if name == "init" else []
         assert main([name, *words]) == 0, capsys.readouterr().err
-        outputs[name] = capsys.readouterr().out
+        outputs[name] = outputs.get(name, "") + capsys.readouterr().out
     assert main(check[1:]) == 0
     assert list(outputs) == ["dataset", "init", "train", "plot", "test", "classify", "predict"]
     assert [path.suffix for path in Path("answers").iterdir()] == [".png"]
