@@ -161,11 +161,7 @@ def _lines(walk, lines, columns, w, w_step, epilogue, y, y_step):
 
         walk.down(lines, first, [v.zero] * (turns - 1), step)
 
-    with builder.if_else(walk.is_inside(first)) as (inside, edge):
-        with inside:
-            down(None)
-        with edge:
-            down(walk.guards(first))
+    walk.guarded(first, down)
     close([])
 
 
@@ -339,11 +335,7 @@ def _spread(v, size, odd, weights, y, lines, columns, pad_h, pad_w, x, height, w
 
         walk.down(count, first, [v.zero] * (4 * (turns - 1)), step)
 
-    with builder.if_else(walk.is_inside(first)) as (inside, edge):
-        with inside:
-            down(None)
-        with edge:
-            down(walk.guards(first))
+    walk.guarded(first, down)
     close([])
 
 

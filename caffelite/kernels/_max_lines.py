@@ -77,11 +77,7 @@ def _largest(walk, lines, columns, y):
 
         walk.down(lines, first, [v.number(LOWEST)] * (turns - 1), step)
 
-    with builder.if_else(walk.is_inside(first)) as (inside, edge):
-        with inside:
-            down(None)
-        with edge:
-            down(walk.guards(first))
+    walk.guarded(first, down)
     close([])
 
 

@@ -91,6 +91,14 @@ class Walk:
             guards.append(builder.sext(guard, kind))
         return guards
 
+    def guarded(self, first, down):
+        """Emit down(None) for where `is_inside` holds, down(guards) for elsewhere."""
+        with self.builder.if_else(self.is_inside(first)) as (inside, edge):
+            with inside:
+                down(None)
+            with edge:
+                down(self.guards(first))
+
     def taps(self, pointer, guards):
         """Values under each column of the windows, from that of the first on, in `order`."""
         v, builder, read = self.v, self.builder, []

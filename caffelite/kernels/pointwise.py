@@ -11,8 +11,9 @@ import numpy as np
 
 from ._jit import kernel, prange
 from ._pack import pack_weights
+from ._panel_tiles import copy_panel, panel_tile
 from ._simd import copy, lanes
-from ._tiles import TILE_ROWS, TILE_VECTORS, copy_panel, panel_tile
+from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
 
 FEW_PANELS = 8

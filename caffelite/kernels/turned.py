@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import kernel, prange
-from ._tiles import TILE_ROWS, TILE_VECTORS, TURNED_STEPS, turned_tile
+from ._panel_tiles import TURNED_STEPS, turned_tile
+from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._vectors import VECTOR_BYTES
 from ._workspace import aligned
 
