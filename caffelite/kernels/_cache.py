@@ -93,7 +93,9 @@ class KernelCache:
             return  # code that holds for this process alone
         try:
             content = dumps((_linked_symbols(compiled.library), compiled._reduce()))
-        except RuntimeError:  # numba has lost the object code, as when a signal comes as it is made
+        except RuntimeError as problem:
+            # numba has lost the object code, as when a signal comes while it is made
+            _say_once(f"machine code cannot be kept ({problem}); the next run compiles it anew")
             return
         self._write(self.path(signature, compiled.target_context.codegen()), content)
 
