@@ -81,8 +81,8 @@ def test_nets_run_in_threads_and_forks(then, layer, require_threading_layer):
 
 def test_few_values_are_left_to_one_thread(monkeypatch):
     counts = []
-    doubled = _jit.Parallel(lambda x: x.__imul__(2), None, {})
-    monkeypatch.setattr(doubled, "on", lambda threads: counts.append(threads) or np.copy)
+    doubled = _jit.Parallel(add_part.py_func, {})
+    monkeypatch.setattr(doubled, "_launch", lambda parts, x: counts.append(parts))
     monkeypatch.setattr(_jit, "ALONE", 1000 * _jit.VALUE)
     monkeypatch.setattr(_jit.numba, "get_num_threads", lambda: 8)
     doubled(np.zeros(1000))
@@ -90,21 +90,32 @@ def test_few_values_are_left_to_one_thread(monkeypatch):
     assert counts == [1, 8]
 
 
-def test_a_single_turn_of_a_loop_is_the_kernel_that_it_calls():
-    @_jit.kernel
-    def add(x, part):
-        x[part] += part + 1
+@_jit.kernel(parallel=True)
+def add_part(x, out, share):
+    """out[part] += the sum of a part of x, which may hold no -1."""
+    for i in _jit.prange(len(x), share):
+        if x[i] == -1:
+            raise ValueError("no")
+        out[share[0]] += x[i]
 
-    @_jit.kernel(parallel=True, part=add)
-    def add_all(x):
-        for part in _jit.prange(len(x)):
-            add(x, np.int64(part))
 
-    one, three = np.zeros(1), np.zeros(3)
-    add_all.on(1)(one)
-    add_all.on(3)(three)
-    assert (one == [1]).all() and (three == [1, 2, 3]).all()
-    assert not isinstance(add_all.alone, type(add)), "the loop is not compiled for one thread"
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_parts_are_the_same_whichever_thread_computes_them(parts, all_threads):
+    x, there, here = np.arange(1.0, 11.0), np.zeros(parts), np.zeros(parts)
+    add_part.on(parts)(x, there)
+    assert there.sum() == x.sum() and (there > 0).all()
+    with _jit._in_use:  # as while another thread has all of numba's
+        add_part.on(parts)(x, here)
+    assert (there == here).all()
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_what_goes_wrong_in_a_part_ends_the_kernel(parts, all_threads):
+    for at in (0, 9):
+        x = np.arange(10.0)
+        x[at] = -1
+        with pytest.raises(RuntimeError, match="add_part: a thread failed"):
+            add_part.on(parts)(x, np.zeros(parts))
 
 
 def test_a_kernel_that_is_called_with_a_constant_is_compiled_for_its_type():
@@ -119,16 +130,16 @@ def test_a_kernel_that_is_called_with_a_constant_is_compiled_for_its_type():
 
 
 def test_a_loop_over_threads_becomes_machine_code_once(monkeypatch):
-    """Not three times more for the functions that numba makes of it, nor for what it calls."""
+    """For one thread and for all, and not once more for what it calls."""
 
     @_jit.kernel
     def increment(x, i):
         x[i] += 1
 
-    @_jit.kernel(parallel=True, part=increment)
-    def increment_all(x):
-        for i in _jit.prange(len(x)):
-            increment(x, np.int64(i))
+    @_jit.kernel(parallel=True)
+    def increment_all(x, share):
+        for i in _jit.prange(len(x), share):
+            increment(x, i)
 
     made, finalize = [], codegen.JITCodeLibrary._finalize_specific
     monkeypatch.setattr(
@@ -136,9 +147,9 @@ def test_a_loop_over_threads_becomes_machine_code_once(monkeypatch):
         "_finalize_specific",
         lambda library: (made.append(library.name), finalize(library)),
     )
-    increment_all.together._cache = NullCache()  # not the one on disk
+    increment_all.run._cache = NullCache()  # not the one on disk
     x = np.zeros(100)
     increment_all.on(2)(x)
-    assert (x == 1).all()
-    assert [name for name in made if "increment" in name] == [increment_all.together.__qualname__]
-    assert not [name for name in made if "parfor" in name or "gufunc" in name.lower()]
+    increment_all.on(1)(x)
+    assert (x == 2).all()
+    assert [name for name in made if "increment" in name] == [increment_all.run.__qualname__]

@@ -2,10 +2,10 @@
 
 Numba makes machine code of every function that a kernel calls, with all that Python needs to call
 it, then takes the function's LLVM code into the kernel and does the work again: a callee of a
-callee is optimized and translated three times, and so are the three functions that it makes of each
-loop over `prange`. Here a callee is typed and lowered, once in a process for each signature, and
-optimized where it is called. Linked functions (`_link.py`) are written in the vector instructions
-that they are to become, thousands of them; most passes of LLVM's find nothing there to do.
+callee is optimized and translated three times. Here a callee is typed and lowered, once in a
+process for each signature, and optimized where it is called. Linked functions (`_link.py`) are
+written in the vector instructions that they are to become, thousands of them; most passes of LLVM's
+find nothing there to do.
 """
 
 from numba.core import compiler, types, typing
@@ -14,8 +14,6 @@ from numba.core.compiler_lock import global_compiler_lock
 
 LONG = 1000
 """Instructions of a linked function from which on it is translated as it was written."""
-
-_OF_LOOPS = "__numba_parfor_gufunc", "<numba.np.ufunc.wrappers._GufuncWrapper", "parallelgufunc"
 
 
 class _Library(JITCodeLibrary):
@@ -63,25 +61,17 @@ class _Linked(_Library):
 
 
 def compile_with(function_compiler, library_class):
-    """Let a dispatcher's or CFunc's compiler make a library of a class, and callees of its loops.
+    """Let a dispatcher's or CFunc's compiler make a library of a class.
 
     It runs while numba's lock is held, so that nobody else finds what is set here.
     """
     codegen = function_compiler.targetdescr.target_context.codegen()
     compile_core = function_compiler._compile_core
 
-    def create_library(name, **options):
-        kind = _Callee if name.startswith(_OF_LOOPS) else library_class
-        return kind(codegen, name, **options)
-
-    def set_env(name, environment):
-        if codegen._engine.is_symbol_defined(name):  # not of callees
-            type(codegen).set_env(codegen, name, environment)
-
     def compile_and_restore(arguments, return_type):
         own = vars(codegen)
         before = own.copy()
-        own.update(create_library=create_library, set_env=set_env)
+        own["create_library"] = lambda name, **options: library_class(codegen, name, **options)
         try:
             return compile_core(arguments, return_type)
         finally:
@@ -92,11 +82,12 @@ def compile_with(function_compiler, library_class):
 
 
 def compile_kernel(dispatcher):
-    """Let numba's dispatcher of a kernel compile in this way."""
+    """Let numba's dispatcher of a kernel compile in this way; returns what it is for callers."""
     compile_with(dispatcher._compiler, _Library)
     callees = _Callees(dispatcher)
     dispatcher.get_call_template = callees.get_call_template
     dispatcher.get_overload = callees.get_overload
+    return callees
 
 
 def compile_linked(made):
@@ -120,17 +111,21 @@ class _Callees:
             [types.unliteral(argument) for argument in arguments], named
         )
         arguments = tuple(arguments)
-        if arguments not in self._compiled:
-            self._compiled[arguments] = self._compile(arguments)
         name = self._dispatcher.py_func.__name__
         template = typing.make_concrete_template(
-            name, key=name, signatures=[self._compiled[arguments].signature]
+            name, key=name, signatures=[self.compiled(arguments).signature]
         )
         return template, signature, arguments, {}
 
     def get_overload(self, arguments):
         """What numba's lowering looks the code up by."""
         return self._dispatcher, arguments
+
+    def compiled(self, arguments):
+        """The function for arguments of these types, typed and lowered."""
+        if arguments not in self._compiled:
+            self._compiled[arguments] = self._compile(arguments)
+        return self._compiled[arguments]
 
     def _compile(self, arguments):
         dispatcher, flags = self._dispatcher, compiler.Flags()

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import threading
-from types import FunctionType
+from functools import partial
 
 import numba
 import numpy as np
@@ -13,11 +13,10 @@ from numba.core import event
 
 from ._cache import KernelCache
 from ._compile import compile_kernel
+from ._launch import launcher, parallel_for, run_parts
 from ._link import provide
 
 __all__ = ["kernel", "prange", "thread_count"]
-
-prange = numba.prange
 
 ALONE = 1 << 21
 """Multiplications up to which one thread does the work, in some 50 us. On an idle machine two would
@@ -26,6 +25,7 @@ VALUE = 32
 """Multiplications that take about as long as reading and writing a value."""
 
 _PACKAGE = __name__.rpartition(".")[0]
+_COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 
 class _CompileNotice(event.Listener):
@@ -46,51 +46,54 @@ class _CompileNotice(event.Listener):
 event.register("numba:compile", _CompileNotice())
 
 
-def kernel(function=None, *, parallel=False, part=None, any_order=False, fused=False):
+def kernel(function=None, *, parallel=False, any_order=False, fused=False):
     """Compile on first call and keep the machine code on disk.
 
-    Serial kernels release the GIL and may run in any thread. Kernels with ``parallel=True`` use
-    `prange`, see `Parallel`. Where that loop does nothing but call the kernel ``part`` with the
-    number of the turn as its last argument, a single turn calls it without another compilation.
+    Serial kernels release the GIL and may run in any thread. Kernels with ``parallel=True`` are cut
+    in shares that threads compute, see `Parallel`.
     Division by zero follows IEEE rather than Python. Additions keep their written order
     (no fastmath), so the same inputs and thread count give the same bits. ``any_order=True`` lets
     the compiler regroup sums into vector lanes: the same bits each time, on one kind of CPU.
     ``fused=True`` lets it round a * b + c once, where the CPU can.
     """
     if function is None:
-        return lambda f: kernel(f, parallel=parallel, part=part, any_order=any_order, fused=fused)
+        return lambda f: kernel(f, parallel=parallel, any_order=any_order, fused=fused)
     options = {"fastmath": {*["reassoc"] * any_order, *["contract"] * fused}}
-    return Parallel(function, part, options) if parallel else _compiled(function, **options)
+    return Parallel(function, options) if parallel else _compiled(function, **options)
 
 
 class Parallel:
-    """A kernel with `prange`, compiled for all threads and for one, each when first wanted.
+    """A kernel whose last parameter is a share, (part, parts): it computes that part of the whole.
 
-    One does the work where threads are not worth waking; outside the main thread, since numba's
-    workqueue layer allows one caller at a time; and after a fork of a process with OpenMP threads,
-    which the child has lost: a parallel kernel would end it.
-
-    What a loop over `prange` needs for itself is made before it, since an exception in it, such as
-    MemoryError, would get lost with its thread, and the results with it.
+    Callers leave it out. ``on(parts)`` computes all parts, on as many threads as numba has, or one
+    after the other in the calling thread while another has them, as numba's workqueue layer allows
+    one caller at a time, and after a fork of a process with OpenMP threads, which the child has
+    lost. Results are the same bits either way.
     """
 
-    def __init__(self, function, part, options):
-        self.together = _compiled(function, parallel=True, **options)
-        if part:
-            self.alone = lambda *arguments: part(*arguments, 0)
-            return
-        # another name, since numba's cache on disk does not look at options
-        code, name = function.__code__, function.__name__ + "_alone"
-        twin = FunctionType(code, function.__globals__, name, function.__defaults__)
-        twin.__module__, twin.__qualname__ = function.__module__, name
-        self.alone = _compiled(twin, **options)
+    def __init__(self, function, options):
+        self.py_func = function
+        if config.DISABLE_JIT:
+            self.run = run_parts(function)
+        else:
+            body = numba.njit(function, **_COMMON, **options)
+            self.run = _compiled(launcher(function, compile_kernel(body)))
 
-    def on(self, threads):
-        """The one of the two for so many threads."""
-        return self.together if threads > 1 else self.alone
+    def on(self, parts):
+        """The kernel in so many parts."""
+        return partial(self._launch, parts)
 
     def __call__(self, *arguments):
-        return self.on(threads_over(*arguments))(*arguments)
+        self._launch(threads_over(*arguments), *arguments)
+
+    def _launch(self, parts, *arguments):
+        if parts == 1 or not _has_threads() or not _in_use.acquire(blocking=False):
+            self.run(*arguments, parts, 1, 0)
+            return
+        try:
+            self.run(*arguments, parts, numba.get_num_threads(), parallel_for())
+        finally:
+            _in_use.release()
 
 
 def read_only(x):
@@ -104,32 +107,41 @@ def read_only(x):
 
 
 def _compiled(function, **options):
-    options |= {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    compiled = numba.njit(function, **options)
+    compiled = numba.njit(function, **_COMMON, **options)
     if not config.DISABLE_JIT:
         compiled._cache = KernelCache(function, provide)
         compile_kernel(compiled)
     return compiled
 
 
+@kernel
+def prange(count, share):
+    """Of range(count), the turns that fall to a share."""
+    part, parts = share
+    return range(part * count // parts, (part + 1) * count // parts)
+
+
 def thread_count(work):
-    """Threads for so many multiplications: 1 if they are few, or where `Parallel` says so."""
-    alone = work <= ALONE or config.DISABLE_JIT or _lost_threads
-    alone = alone or threading.current_thread() is not threading.main_thread()
-    return 1 if alone else numba.get_num_threads()
+    """Parts for so many multiplications: 1 if they are few, or where there are no threads."""
+    return numba.get_num_threads() if work > ALONE and _has_threads() else 1
 
 
 def threads_over(*arguments):
-    """Threads for going once over those of the arguments that are arrays."""
+    """Parts for going once over those of the arguments that are arrays."""
     values = sum(a.size for a in arguments if isinstance(a, np.ndarray))
     return thread_count(values * VALUE)
 
 
-_lost_threads = False
+_in_use, _lost_threads = threading.Lock(), False
+
+
+def _has_threads():
+    return not (config.DISABLE_JIT or _lost_threads)
 
 
 def _note_fork():
-    global _lost_threads
+    global _in_use, _lost_threads
+    _in_use = threading.Lock()  # whoever had it has stayed in the other process
     try:
         _lost_threads = numba.threading_layer() == "omp"
     except ValueError:  # no parallel kernel has run

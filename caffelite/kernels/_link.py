@@ -11,6 +11,7 @@ import numba
 from llvmlite import ir
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
 
 from ._cache import PREFIX, KernelCache
 from ._compile import compile_linked
@@ -37,14 +38,34 @@ def linked(name, count, body, origin):
 def call(builder, name, arguments):
     """Emit a call to the linked function `name` with int64 values."""
     provide(PREFIX + name)
-    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(arguments))
+    kind = _kind(arguments)
     builder.call(cgutils.get_or_insert_function(builder.module, kind, PREFIX + name), arguments)
+
+
+def call_at(builder, address, arguments):
+    """Emit a call to the linked function that lies at an address."""
+    builder.call(builder.inttoptr(address, _kind(arguments).as_pointer()), arguments)
+
+
+def _kind(arguments):
+    return ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(arguments))
+
+
+def address_of(name):
+    """Where the machine code of the linked function `name` is."""
+    provide(PREFIX + name)
+    return _provided[PREFIX + name].address
 
 
 def provide(symbol):
     """Have the machine code behind a symbol, so that code that calls it can be linked."""
-    if symbol in _provided:
-        return
+    if symbol not in _provided:
+        with global_compiler_lock:  # which two threads may want for the same function
+            if symbol not in _provided:
+                _provide(symbol)
+
+
+def _provide(symbol):
     function = _functions[symbol]
     arguments = (numba.int64,) * function.__code__.co_argcount
     made = CFunc(function, (arguments, numba.void), {}, {"nopython": True})

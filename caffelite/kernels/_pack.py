@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ._jit import kernel, prange
 from ._simd import copy, lanes
 from ._tiles import TILE_ROWS, transpose
@@ -75,10 +73,10 @@ def pack_tile(w, layout, outputs, item, out, out_at):
 
 
 @kernel(parallel=True)
-def pack_weights(w, layout, group, outputs, out):
+def pack_weights(w, layout, group, outputs, out, share):
     """Pack all tiles of weights at the start of `out`; a part that is alone does so itself."""
-    for item in prange(group * -(-outputs // TILE_ROWS)):
-        pack_tile(w, layout, outputs, np.int64(item), out, 0)
+    for item in prange(group * -(-outputs // TILE_ROWS), share):
+        pack_tile(w, layout, outputs, item, out, 0)
 
 
 def pack_tiles(w, plan, layout):

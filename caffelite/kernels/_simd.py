@@ -10,13 +10,15 @@ it says what the operation means.
 
 import inspect
 import itertools
+from functools import cache
 
+import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._link import call, linked
+from ._link import address_of, call, call_at, linked
 from ._vectors import INDEX, VECTOR_BYTES, Vectors, choose, count_up
 
 EPILOGUE_VALUES = 8
@@ -28,6 +30,15 @@ def operation(python):
     return (lambda define: python) if config.DISABLE_JIT else intrinsic(prefer_literal=True)
 
 
+@cache
+def variant(name, number, dtype):
+    """By what a kernel calls the linked function `name``number` for a type of float.
+
+    Where there are several of which most nets need one, only that is compiled.
+    """
+    return number if config.DISABLE_JIT else address_of(f"{name}{number}_{np.dtype(dtype)}")
+
+
 def call_linked(name, layout, argument_types, variants=()):
     """Signature and code of a call to the linked function `name`_float32 or `name`_float64.
 
@@ -35,7 +46,7 @@ def call_linked(name, layout, argument_types, variants=()):
     address, a "#" for each such pair of an int64 array, an "i" for each integer, and an "E" for an
     `Epilogue` and a channel, which become what `_epilogue.finish_rows` takes. Arrays are 1-D and
     contiguous, those of floats of the same type. With `variants`, the first integer chooses among
-    the functions `name`1_float32, `name`2_float32, ...
+    the functions `name`1_float32, `name`2_float32, ...; where the name is None, it is a `variant`.
     """
     expanded = layout.replace("@", "@p").replace("#", "#p").replace("E", "Ep")
     arrays = [a for a, letter in zip(argument_types, expanded, strict=True) if letter in "@#"]
@@ -68,10 +79,12 @@ def call_linked(name, layout, argument_types, variants=()):
                 data = context.make_array(held_kind)(context, builder, held).data
                 actual.append(builder.ptrtoint(builder.gep(data, [value]), INDEX))
 
-        if variants:
+        if name is None:
+            call_at(builder, actual[0], actual[1:])
+        elif variants:
             with choose(builder, actual[0], variants) as each:
-                for variant in each:
-                    call(builder, f"{name}{variant}{suffix}", actual[1:])
+                for number in each:
+                    call(builder, f"{name}{number}{suffix}", actual[1:])
         else:
             call(builder, f"{name}{suffix}", actual)
         return context.get_dummy_value()

@@ -195,14 +195,15 @@ def line_tile(
     Row r is stored as channel `channel` + r of the epilogue says.
 
     `base` says where each column's pixel lies. For each vector, `vectors` has where lane 0 of each
-    of its `segments` (at most LINE_SEGMENTS) would lie, then the lane at which each begins: a
-    vector may run over the ends of lines. Whole vectors are read around each segment.
+    of its segments (at most LINE_SEGMENTS) would lie, then the lane at which each begins: a
+    vector may run over the ends of lines. Whole vectors are read around each segment. The first
+    argument is the `variant` for so many segments.
     """
     arguments = (
         segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
         epilogue, channel, c, c_at, c_step, columns,
     )  # fmt: skip
-    return call_linked("line_tile", "iii@@##E@ii", arguments, range(1, LINE_SEGMENTS + 1))
+    return call_linked(None, "iii@@##E@ii", arguments)
 
 
 def _line_tile_code(segments):

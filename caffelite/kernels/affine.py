@@ -12,23 +12,21 @@ from ._jit import kernel, prange
 
 
 @kernel(parallel=True)
-def forward(x, epilogue, y):
+def forward(x, epilogue, y, share):
     """y = activation((x - center) * slope + offset); `y` may be `x`."""
-    for index in prange(x.shape[1]):
-        c = np.int64(index)
+    for c in prange(x.shape[1], share):
         center, slope, offset = activations.linear(epilogue, c)
         channel(x, c, center, slope, offset, epilogue, y)
 
 
 @kernel(parallel=True)
-def backward(y, dy, x, epilogue, dx, dslope, doffset):
+def backward(y, dy, x, epilogue, dx, dslope, doffset, share):
     """dx = slope * dy; dslope = sum(dy * (x - center)), doffset = sum(dy) per channel.
 
     All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, where there is an
     activation.
     """
-    for index in prange(x.shape[1]):
-        c = np.int64(index)
+    for c in prange(x.shape[1], share):
         activations.activation_back(y, dy, epilogue, c)
         center, slope, _ = activations.linear(epilogue, c)
         doffset[c], dslope[c] = products(dy, x, c, center)
@@ -40,10 +38,9 @@ def backward(y, dy, x, epilogue, dx, dslope, doffset):
 
 
 @kernel(parallel=True)
-def sums(dy, x, center, dslope, doffset):
+def sums(dy, x, center, dslope, doffset, share):
     """The dslope and doffset of `backward`, without dx."""
-    for index in prange(x.shape[1]):
-        c = np.int64(index)
+    for c in prange(x.shape[1], share):
         doffset[c], dslope[c] = products(dy, x, c, np.float64(center[c]))
 
 

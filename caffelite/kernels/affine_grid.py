@@ -91,22 +91,21 @@ def _rows(numbers, first, count):
 
 
 @kernel(parallel=True)
-def _forward(x, maps, y, numbers, pixels):
+def _forward(x, maps, y, numbers, pixels, share):
+    thread = share[0]
     samples, channels, height, width = x.shape
     rows, columns = y.shape[2:]
     down, aside = np.uint64(width * (height > 1)), np.uint64(width > 1)
     step = pixels.shape[1]
-    threads = len(pixels)
-    for thread in prange(threads):
-        for n in range(thread * samples // threads, (thread + 1) * samples // threads):
-            for start in range(0, rows * columns, step):
-                stop = min(start + step, rows * columns)
-                at = pixels[thread][: stop - start]
-                shares = _rows(numbers[thread], 0, stop - start)
-                _read(maps[n], start // columns, columns, height, width, at, shares)
-                for c in range(channels):
-                    source, target = x[n, c].reshape(-1), y[n, c].reshape(-1)[start:stop]
-                    _mix(source, at, down, aside, shares, target)
+    for n in prange(samples, share):
+        for start in range(0, rows * columns, step):
+            stop = min(start + step, rows * columns)
+            at = pixels[thread][: stop - start]
+            shares = _rows(numbers[thread], 0, stop - start)
+            _read(maps[n], start // columns, columns, height, width, at, shares)
+            for c in range(channels):
+                source, target = x[n, c].reshape(-1), y[n, c].reshape(-1)[start:stop]
+                _mix(source, at, down, aside, shares, target)
 
 
 @kernel(fused=True)
@@ -121,35 +120,34 @@ def _mix(x, at, down, aside, shares, y):
 
 
 @kernel(parallel=True)
-def _backward(x, maps, dy, dx, dmaps, numbers, pixels):
+def _backward(x, maps, dy, dx, dmaps, numbers, pixels, share):
+    thread = share[0]
     samples, channels, height, width = x.shape
     rows, columns = dy.shape[2:]
     down, aside = np.uint64(width * (height > 1)), np.uint64(width > 1)
     step = pixels.shape[1]
-    threads = len(pixels)
-    for thread in prange(threads):
-        for n in range(thread * samples // threads, (thread + 1) * samples // threads):
+    for n in prange(samples, share):
+        if dx.size:
+            dx[n] = 0
+        if dmaps.size:
+            dmaps[n] = 0
+        for start in range(0, rows * columns, step):
+            stop = min(start + step, rows * columns)
+            at = pixels[thread][: stop - start]
+            shares = _rows(numbers[thread], 0, stop - start)
+            _read(maps[n], start // columns, columns, height, width, at, shares)
             if dx.size:
-                dx[n] = 0
+                for c in range(channels):
+                    source, target = dy[n, c].reshape(-1)[start:stop], dx[n, c].reshape(-1)
+                    _scatter(source, at, down, aside, shares, target)
             if dmaps.size:
-                dmaps[n] = 0
-            for start in range(0, rows * columns, step):
-                stop = min(start + step, rows * columns)
-                at = pixels[thread][: stop - start]
-                shares = _rows(numbers[thread], 0, stop - start)
-                _read(maps[n], start // columns, columns, height, width, at, shares)
-                if dx.size:
-                    for c in range(channels):
-                        source, target = dy[n, c].reshape(-1)[start:stop], dx[n, c].reshape(-1)
-                        _scatter(source, at, down, aside, shares, target)
-                if dmaps.size:
-                    sums = _rows(numbers[thread], 4, stop - start)
-                    numbers[thread, 4:] = 0
-                    for c in range(channels):
-                        source = dy[n, c].reshape(-1)[start:stop]
-                        _gather(source, x[n, c].reshape(-1), at, down, aside, sums)
-                    first = start // columns
-                    _add(maps[n], first, columns, height, width, shares, sums, dmaps[n])
+                sums = _rows(numbers[thread], 4, stop - start)
+                numbers[thread, 4:] = 0
+                for c in range(channels):
+                    source = dy[n, c].reshape(-1)[start:stop]
+                    _gather(source, x[n, c].reshape(-1), at, down, aside, sums)
+                first = start // columns
+                _add(maps[n], first, columns, height, width, shares, sums, dmaps[n])
 
 
 @kernel(fused=True)

@@ -13,14 +13,13 @@ from ._jit import kernel, prange
 
 
 @kernel(parallel=True)
-def forward(x, eps, epilogue, mean, variance, y):
+def forward(x, eps, epilogue, mean, variance, y, share):
     """y = activation(gamma * (x - mean) / sqrt(variance + eps) + beta).
 
     Fills mean and variance, of (C,); variance is the mean square about the mean. `y` may be `x`.
     """
     count = x.shape[0] * x.shape[2]
-    for index in prange(x.shape[1]):
-        c = np.int64(index)
+    for c in prange(x.shape[1], share):
         exact_mean, exact_variance = moments(x, c, count)
         mean[c], variance[c] = exact_mean, exact_variance
         _, gamma, beta = activations.linear(epilogue, c)
@@ -48,7 +47,7 @@ def moments(x, c, count):
 
 
 @kernel(parallel=True)
-def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
+def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta, share):
     """The gradient of `forward`, statistics included. With xhat = (x - mean) / sqrt(variance + eps)
 
         dgamma = sum(dy * xhat), dbeta = sum(dy),
@@ -58,8 +57,7 @@ def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta):
     is an activation.
     """
     count = x.shape[0] * x.shape[2]
-    for index in prange(x.shape[1]):
-        c = np.int64(index)
+    for c in prange(x.shape[1], share):
         activations.activation_back(y, dy, epilogue, c)
         inverse = 1 / np.sqrt(np.float64(variance[c]) + eps)
         plain, weighted = affine.products(dy, x, c, np.float64(mean[c]))

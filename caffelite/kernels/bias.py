@@ -7,10 +7,9 @@ from ._jit import kernel, prange
 
 
 @kernel(parallel=True)
-def backward(y, dy, epilogue, db):
+def backward(y, dy, epilogue, db, share):
     """db[c] += sum of dy[:, c], after dy = dy times the slope of the activation that gave y."""
-    for index in prange(dy.shape[1]):
-        c = np.int64(index)
+    for c in prange(dy.shape[1], share):
         activations.activation_back(y, dy, epilogue, c)
         db[c] += _sum_channel(dy, c)
 

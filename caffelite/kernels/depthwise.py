@@ -6,10 +6,8 @@ work. `multiply` is forward, and with transposed weights the gradient to the inp
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ._depthwise_tiles import SIZES, depthwise_lines
-from ._jit import kernel, prange
+from ._jit import kernel
 
 OUTPUTS = 4
 """Most outputs of a channel: register tiles of `direct` read it once for more."""
@@ -82,13 +80,14 @@ def pack(w, plan, layout):
 multiply_packed = multiply
 
 
-@kernel
-def _multiply_part(x, w, y, plan, weights, epilogue, part):
-    """The `part`-th share of blocks of lines. Planes may be tiny: divisions count beside them."""
+@kernel(parallel=True)
+def _multiply(x, w, y, plan, weights, epilogue, share):
+    """A share of blocks of lines. Planes may be tiny: divisions count beside them."""
+    part, parts = share
     outputs, height, width, columns = plan.outputs, plan.height, plan.width, plan.columns
     blocks, gap, stride = plan.blocks, plan.gap_h, plan.stride
     channels, sets = plan.group * outputs, plan.starts * plan.blocks
-    begin, end = part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts
+    begin, end = part * plan.items // parts, (part + 1) * plan.items // parts
     plane, rest = begin // sets, begin % sets
     channel = plane % channels
     for _ in range(begin, end):
@@ -112,9 +111,3 @@ def _multiply_part(x, w, y, plan, weights, epilogue, part):
             plane, channel, rest = plane + 1, channel + 1, 0
             if channel == channels:
                 channel = 0
-
-
-@kernel(parallel=True, part=_multiply_part)
-def _multiply(x, w, y, plan, weights, epilogue):
-    for part in prange(plan.parts):
-        _multiply_part(x, w, y, plan, weights, epilogue, np.int64(part))

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ._depthwise_tiles import depthwise_gradient
 from ._jit import kernel, prange
 
@@ -49,13 +47,13 @@ def add_gradient(x, dy, dw, plan):
     _add_gradient.on(plan.parts)(x.reshape(-1), dy.reshape(-1), dw.reshape(-1), plan)
 
 
-@kernel
-def _add_part(x, dy, dw, plan, part):
-    """The `part`-th share of the outputs."""
+@kernel(parallel=True)
+def _add_gradient(x, dy, dw, plan, share):
+    """A share of the outputs."""
     lines, columns, stride, gap = plan.lines, plan.columns, plan.stride, plan.gap_h
     x_plane, dy_plane = plan.height * plan.width, lines * columns
     channels, positions = plan.group * plan.outputs, plan.kernel_size**2
-    for m in range(part * channels // plan.parts, (part + 1) * channels // plan.parts):
+    for m in prange(channels, share):
         for n in range(0, plan.batch, plan.images):
             for start in range(plan.starts):
                 depthwise_gradient(
@@ -66,9 +64,3 @@ def _add_part(x, dy, dw, plan, part):
                     gap, plan.gap_w, dy, (n * channels + m) * dy_plane + start * columns,
                     channels * dy_plane, gap * columns, dw, m * positions,
                 )  # fmt: skip
-
-
-@kernel(parallel=True, part=_add_part)
-def _add_gradient(x, dy, dw, plan):
-    for part in prange(plan.parts):
-        _add_part(x, dy, dw, plan, np.int64(part))

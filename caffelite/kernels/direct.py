@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ._band import band_of, copy_band, vectors_of
-from ._jit import kernel, prange
+from ._jit import kernel
 from ._pack import pack_tile, pack_weights
-from ._simd import copy, lanes
+from ._simd import copy, lanes, variant
 from ._tiles import LINE_SEGMENTS, TILE_ROWS, TILE_VECTORS, line_tile
 from ._workspace import workspace
 
@@ -90,39 +90,42 @@ def plan(problem):
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
+    tile = variant("line_tile", plan.segments, x.dtype)
     x, w, y = x.reshape(-1), w.reshape(-1), y.reshape(-1)
     packed, work = work[: plan.packed], work[plan.packed :]
     if plan.packed and plan.parts > 1:
         pack_weights.on(plan.parts)(w, weights, plan.group, plan.outputs, packed)
-    _multiply.on(plan.parts)(x, w, y, plan, weights, epilogue, packed, work)
+    _multiply.on(plan.parts)(tile, x, w, y, plan, weights, epilogue, packed, work)
 
 
 def multiply_packed(x, packed, y, plan, weights, epilogue):
     """`multiply` by weights that `pack` has packed."""
     work = workspace(x.dtype, plan.parts * plan.size)
+    tile = variant("line_tile", plan.segments, x.dtype)
     x, y = x.reshape(-1), y.reshape(-1)
-    _multiply.on(plan.parts)(x, packed[:0], y, plan, weights, epilogue, packed, work)
+    _multiply.on(plan.parts)(tile, x, packed[:0], y, plan, weights, epilogue, packed, work)
 
 
-@kernel
-def _multiply_part(x, w, y, plan, weights, epilogue, packed, work, part):
-    """The `part`-th share of the tiles of outputs of all (images, group, lines) bands of y.
+@kernel(parallel=True)
+def _multiply(tile, x, w, y, plan, weights, epilogue, packed, work, share):
+    """A share of the tiles of outputs of all (images, group, lines) bands of y.
 
     Weights are packed already where there is but one part and `w` is empty, or where `packed` has
     room for them and there are more.
     """
+    part, parts = share
     inputs, outputs, group = plan.inputs, plan.outputs, plan.group
     height, width, images, lines = plan.height, plan.width, plan.images, plan.lines
     layout, offsets, vectors = plan.layout, plan.offsets, plan.vectors
     pixels, depth, panel = height * width, len(offsets), TILE_VECTORS * lanes(x)
     tiles, bands = -(-outputs // TILE_ROWS), -(-height // lines)
-    begin = part * plan.items * tiles // plan.parts
-    end = (part + 1) * plan.items * tiles // plan.parts
+    begin = part * plan.items * tiles // parts
+    end = (part + 1) * plan.items * tiles // parts
     x_plane = layout[0] * layout[1]
     staging_at = part * plan.size
     band_at = staging_at + (TILE_ROWS + 1) * panel
     own_at = (part + 1) * plan.size - TILE_ROWS * depth
-    if packed.size and w.size and plan.parts == 1:
+    if packed.size and w.size and parts == 1:
         for item in range(group * tiles):
             pack_tile(w, weights, outputs, item, packed, 0)
     for item in range(begin // tiles, -(-end // tiles)):
@@ -148,13 +151,13 @@ def _multiply_part(x, w, y, plan, weights, epilogue, packed, work, part):
                 columns = min(panel, count - p)
                 if images == 1:
                     line_tile(
-                        plan.segments, rows, depth, a, a_at, work, band_at, offsets, 0,
+                        tile, rows, depth, a, a_at, work, band_at, offsets, 0,
                         vectors, table_at, epilogue, g * outputs + first,
                         y, target + p, pixels, columns,
                     )  # fmt: skip
                     continue
                 line_tile(
-                    plan.segments, rows, depth, a, a_at, work, band_at, offsets, 0,
+                    tile, rows, depth, a, a_at, work, band_at, offsets, 0,
                     vectors, table_at, epilogue, g * outputs + first,
                     work, staging_at, panel, columns,
                 )  # fmt: skip
@@ -167,9 +170,3 @@ def _multiply_part(x, w, y, plan, weights, epilogue, packed, work, part):
                         source = staging_at + r * panel + done
                         copy(run, work, source, 1, y, to, 1)
                     done += run
-
-
-@kernel(parallel=True, part=_multiply_part)
-def _multiply(x, w, y, plan, weights, epilogue, packed, work):
-    for part in prange(plan.parts):
-        _multiply_part(x, w, y, plan, weights, epilogue, packed, work, np.int64(part))

@@ -93,12 +93,13 @@ def add_gradient(x, dy, dw, plan):
     add_by_parts(add, dw, plan.image_parts, plan.parts * plan.size)
 
 
-@kernel
-def _add_part(x, dy, target, plan, work, part):
-    """The `part`-th share of (images, group, channels) blocks of the gradient.
+@kernel(parallel=True)
+def _add_gradient(x, dy, target, plan, work, share):
+    """A share of (images, group, channels) blocks of the gradient.
 
     What the images' parts add up to is laid out as dw, one part behind another.
     """
+    part = share[0]
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     height, width, images, lines = plan.height, plan.width, plan.images, plan.lines
     channels, positions, padded = plan.channels, plan.positions, plan.padded
@@ -108,7 +109,7 @@ def _add_part(x, dy, target, plan, work, part):
     sums_at = part * plan.size
     columns_at = sums_at + channels * positions * padded
     band_at = columns_at + images * lines * width * panel
-    for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
+    for item in prange(plan.items, share):
         block, g, image_part = item % blocks, item // blocks % group, item // blocks // group
         c0 = block * channels
         c1 = min(c0 + channels, inputs)
@@ -145,9 +146,3 @@ def _add_part(x, dy, target, plan, work, part):
             target, ((image_part * group + g) * outputs * inputs + c0) * positions,
             inputs * positions, columns_at,
         )  # fmt: skip
-
-
-@kernel(parallel=True, part=_add_part)
-def _add_gradient(x, dy, target, plan, work):
-    for part in prange(plan.parts):
-        _add_part(x, dy, target, plan, work, np.int64(part))

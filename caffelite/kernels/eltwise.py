@@ -11,9 +11,9 @@ from .relu import PART
 
 
 @kernel(parallel=True)
-def add(a, b, epilogue, y):
+def add(a, b, epilogue, y, share):
     """y = activation(a + b); y may be none of the two."""
-    for part in prange((y.size + PART - 1) // PART):
+    for part in prange((y.size + PART - 1) // PART, share):
         own = slice(part * PART, (part + 1) * PART)
         a_part, b_part, y_part = a[own], b[own], y[own]
         for i in range(y_part.size):
@@ -22,9 +22,9 @@ def add(a, b, epilogue, y):
 
 
 @kernel(parallel=True)
-def spread(y, dy, epilogue, da, db):
+def spread(y, dy, epilogue, da, db, share):
     """da = db = dy. `y` is read, and `dy` written, where there is an activation."""
-    for part in prange((dy.size + PART - 1) // PART):
+    for part in prange((dy.size + PART - 1) // PART, share):
         own = slice(part * PART, (part + 1) * PART)
         dy_part, da_part, db_part = dy[own], da[own], db[own]
         one_row = (1, 1, dy_part.size)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import kernel, prange, thread_count
+from ._jit import kernel, thread_count
 from ._simd import clear, copy, lanes
 from ._tiles import DOT_COLUMNS, DOT_ROWS, TILE_ROWS, TILE_VECTORS, dot_tile, tile, transpose
 from ._vectors import VECTOR_BYTES
@@ -256,9 +256,10 @@ def multiply_rows(m, n, k, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step):
                 )  # fmt: skip
 
 
-@kernel
-def _gemm_part(a, b, c, product, work, part):
+@kernel(parallel=True)
+def _gemm(a, b, c, product, work, share):
     """The `part`-th rectangle of C, cut at whole tiles."""
+    part = share[0]
     panel = TILE_VECTORS * lanes(c)
     m, n, row_parts, column_parts = product.m, product.n, product.row_parts, product.column_parts
     at_row, at_column = part // column_parts, part % column_parts
@@ -268,9 +269,3 @@ def _gemm_part(a, b, c, product, work, part):
     j1 = min((at_column + 1) * panels // column_parts * panel, n)
     if i0 < i1 and j0 < j1:
         gemm_rectangle(a, b, c, product, (i0, i1), (j0, j1), work, part * product.size)
-
-
-@kernel(parallel=True, part=_gemm_part)
-def _gemm(a, b, c, product, work):
-    for part in prange(product.row_parts * product.column_parts):
-        _gemm_part(a, b, c, product, work, np.int64(part))

@@ -94,12 +94,13 @@ def _run(x, w, y, plan, weights, epilogue, packed, work):
         affine.forward(by_channel, epilogue, by_channel)
 
 
-@kernel
-def _multiply_part(x, w, y, plan, weights, packed, work, offsets, part):
-    """The `part`-th share of (images, group, pixels) blocks of y.
+@kernel(parallel=True)
+def _multiply(x, w, y, plan, weights, packed, work, offsets, share):
+    """A share of (images, group, pixels) blocks of y.
 
     A part alone packs w, too, unless that is empty.
     """
+    part, parts = share
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     images, column_block, geometry = plan.images, plan.column_block, plan.geometry
     plane, pixels = geometry[IN].prod(), geometry[OUT].prod()
@@ -108,10 +109,10 @@ def _multiply_part(x, w, y, plan, weights, packed, work, offsets, part):
     columns_at = part * (plan.size + plan.staging)
     staging_at = columns_at + plan.size
     per_image = -(-pixels // column_block)
-    if plan.parts == 1 and w.size:
+    if parts == 1 and w.size:
         for item in range(group * tiles):
             pack_tile(w, weights, outputs, item, packed, 0)
-    for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
+    for item in prange(plan.items, share):
         g = item // per_image % group
         n0 = item // (per_image * group) * images
         n1 = min(n0 + images, batch)
@@ -153,9 +154,3 @@ def copy_rows(rows, columns, a, a_at, a_step, c, c_at, c_step, accumulate):
             add(columns, a, a_at + r * a_step, 1, c, c_at + r * c_step, 1)
         else:
             copy(columns, a, a_at + r * a_step, 1, c, c_at + r * c_step, 1)
-
-
-@kernel(parallel=True, part=_multiply_part)
-def _multiply(x, w, y, plan, weights, packed, work, offsets):
-    for part in prange(plan.parts):
-        _multiply_part(x, w, y, plan, weights, packed, work, offsets, np.int64(part))

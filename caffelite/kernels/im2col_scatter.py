@@ -89,14 +89,15 @@ def _pack_transposed(w, plan, item, out):
 
 
 @kernel(parallel=True)
-def _pack(w, plan, work):
-    for item in prange(plan.group * -(-plan.inputs // plan.channels)):
-        _pack_transposed(w, plan, np.int64(item), work)
+def _pack(w, plan, work, share):
+    for item in prange(plan.group * -(-plan.inputs // plan.channels), share):
+        _pack_transposed(w, plan, item, work)
 
 
-@kernel
-def _scatter_part(w, dy, dx, plan, work, offsets, part):
-    """The `part`-th share of (images, group, channels) blocks of dx; a part alone packs w, too."""
+@kernel(parallel=True)
+def _scatter(w, dy, dx, plan, work, offsets, share):
+    """A share of (images, group, channels) blocks of dx; a part alone packs w, too."""
+    part, parts = share
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     images, channels, column_block = plan.images, plan.channels, plan.column_block
     depth_block, geometry = plan.depth_block, plan.geometry
@@ -107,10 +108,10 @@ def _scatter_part(w, dy, dx, plan, work, offsets, part):
     dy_at = plan.packed + part * plan.size
     columns_at = dy_at + depth_block * step
     own_at = dy_at + plan.size - FEW_TILES * TILE_ROWS * depth_block
-    if plan.packed and plan.parts == 1:
+    if plan.packed and parts == 1:
         for item in range(group * blocks):
             _pack_transposed(w, plan, item, work)
-    for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
+    for item in prange(plan.items, share):
         g, c0 = item // blocks % group, item % blocks * channels
         n0 = item // (group * blocks) * images
         n1 = min(n0 + images, batch)
@@ -152,9 +153,3 @@ def _scatter_part(w, dy, dx, plan, work, offsets, part):
                         work, columns_at + (n - n0) * pixels, step, geometry, k0, k1, p0, p1,
                         dx, ((n * group + g) * inputs + c0) * plane, offsets[part],
                     )  # fmt: skip
-
-
-@kernel(parallel=True, part=_scatter_part)
-def _scatter(w, dy, dx, plan, work, offsets):
-    for part in prange(plan.parts):
-        _scatter_part(w, dy, dx, plan, work, offsets, np.int64(part))

@@ -71,9 +71,10 @@ def add_gradient(x, dy, dw, plan):
     add_by_parts(add, dw, plan.image_parts, plan.parts * plan.size)
 
 
-@kernel
-def _add_part(x, dy, target, plan, work, offsets, part):
-    """The `part`-th share of (images, group, rows of windows, outputs) blocks of dw."""
+@kernel(parallel=True)
+def _add_gradient(x, dy, target, plan, work, offsets, share):
+    """A share of (images, group, rows of windows, outputs) blocks of dw."""
+    part = share[0]
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     images, column_block, geometry = plan.images, plan.column_block, plan.geometry
     image_parts, output_parts = plan.image_parts, plan.output_parts
@@ -84,7 +85,7 @@ def _add_part(x, dy, target, plan, work, offsets, part):
     columns_at = part * plan.size
     dy_at = columns_at + plan.row_block * step
     image_blocks = -(-batch // images)
-    for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
+    for item in prange(plan.items, share):
         output_part, rest = item % output_parts, item // output_parts
         k0, rest = rest % row_blocks * plan.row_block, rest // row_blocks
         g, image_part = rest % group, rest // group
@@ -115,9 +116,3 @@ def _add_part(x, dy, target, plan, work, offsets, part):
                         i1 - i0, k1 - k0, (n1 - n0) * (p1 - p0), work, dy_at, step,
                         work, columns_at, step, target, sums_at + i0 * rows + k0, rows,
                     )  # fmt: skip
-
-
-@kernel(parallel=True, part=_add_part)
-def _add_gradient(x, dy, target, plan, work, offsets):
-    for part in prange(plan.parts):
-        _add_part(x, dy, target, plan, work, offsets, np.int64(part))

@@ -46,49 +46,47 @@ def _lines(x, threads):
 
 
 @kernel(parallel=True)
-def _forward(x, corners, y, lines):
+def _forward(x, corners, y, lines, share):
+    thread = share[0]
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     low_h, low_w = np.empty(rows, np.int64), np.empty(columns, np.int64)
     share_h, share_w = np.empty(rows, x.dtype), np.empty(columns, x.dtype)
     _positions(height, rows, corners, low_h, share_h)
     _positions(width, columns, corners, low_w, share_w)
-    threads = len(lines)
-    for thread in prange(threads):
-        line = lines[thread][: width + 1]
-        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
-            for i in range(rows):
-                above, below = x[p, low_h[i]], x[p, min(low_h[i] + 1, height - 1)]
-                for w in range(width):
-                    line[w] = above[w] + share_h[i] * (below[w] - above[w])
-                line[width] = line[width - 1]
-                for j in range(columns):
-                    left, right = line[low_w[j]], line[low_w[j] + 1]
-                    y[p, i, j] = left + share_w[j] * (right - left)
+    line = lines[thread][: width + 1]
+    for p in prange(planes, share):
+        for i in range(rows):
+            above, below = x[p, low_h[i]], x[p, min(low_h[i] + 1, height - 1)]
+            for w in range(width):
+                line[w] = above[w] + share_h[i] * (below[w] - above[w])
+            line[width] = line[width - 1]
+            for j in range(columns):
+                left, right = line[low_w[j]], line[low_w[j] + 1]
+                y[p, i, j] = left + share_w[j] * (right - left)
 
 
 @kernel(parallel=True)
-def _backward(dy, corners, dx, lines):
+def _backward(dy, corners, dx, lines, share):
     """line[width] only ever takes zeros."""
+    thread = share[0]
     planes, height, width = dx.shape
     rows, columns = dy.shape[1:]
     low_h, low_w = np.empty(rows, np.int64), np.empty(columns, np.int64)
     share_h, share_w = np.empty(rows, dx.dtype), np.empty(columns, dx.dtype)
     _positions(height, rows, corners, low_h, share_h)
     _positions(width, columns, corners, low_w, share_w)
-    threads = len(lines)
-    for thread in prange(threads):
-        line = lines[thread][: width + 1]
-        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
-            dx[p] = 0
-            for i in range(rows):
-                line[:] = 0
-                for j in range(columns):
-                    right = share_w[j] * dy[p, i, j]
-                    line[low_w[j]] += dy[p, i, j] - right
-                    line[low_w[j] + 1] += right
-                above, below = dx[p, low_h[i]], dx[p, min(low_h[i] + 1, height - 1)]
-                for w in range(width):
-                    part = share_h[i] * line[w]
-                    above[w] += line[w] - part
-                    below[w] += part
+    line = lines[thread][: width + 1]
+    for p in prange(planes, share):
+        dx[p] = 0
+        for i in range(rows):
+            line[:] = 0
+            for j in range(columns):
+                right = share_w[j] * dy[p, i, j]
+                line[low_w[j]] += dy[p, i, j] - right
+                line[low_w[j] + 1] += right
+            above, below = dx[p, low_h[i]], dx[p, min(low_h[i] + 1, height - 1)]
+            for w in range(width):
+                part = share_h[i] * line[w]
+                above[w] += line[w] - part
+                below[w] += part

@@ -1,8 +1,6 @@
 """Rows of several arrays side by side in one, and back: what Concat copies, on all threads."""
 
-import numpy as np
-
-from ._jit import kernel, prange, threads_over
+from ._jit import kernel, threads_over
 from ._simd import copy
 
 
@@ -24,21 +22,21 @@ def _run(narrow, wide, at, joins):
     if narrow.size:
         parts = threads_over(narrow)
         shape = len(narrow), narrow.shape[1], wide.shape[1], at
-        _copy.on(parts)(narrow.reshape(-1), wide.reshape(-1), shape, joins, parts)
+        _copy.on(parts)(narrow.reshape(-1), wide.reshape(-1), shape, joins)
 
 
 @kernel(parallel=True)
-def _copy(narrow, wide, shape, joins, parts):
+def _copy(narrow, wide, shape, joins, share):
     """Copy rows from or to those that begin at column `at` of wider ones."""
+    index, parts = share
     rows, width, step, at = shape
-    for index in prange(parts):
-        begin, end = index * rows * width // parts, (index + 1) * rows * width // parts
-        while begin < end:
-            row, column = begin // width, begin % width
-            count = min(width - column, end - begin)
-            there = np.int64(row * step + at + column)
-            if joins:
-                copy(count, narrow, np.int64(begin), 1, wide, there, 1)
-            else:
-                copy(count, wide, there, 1, narrow, np.int64(begin), 1)
-            begin += count
+    begin, end = index * rows * width // parts, (index + 1) * rows * width // parts
+    while begin < end:
+        row, column = begin // width, begin % width
+        count = min(width - column, end - begin)
+        there = row * step + at + column
+        if joins:
+            copy(count, narrow, begin, 1, wide, there, 1)
+        else:
+            copy(count, wide, there, 1, narrow, begin, 1)
+        begin += count

@@ -57,20 +57,20 @@ def across_forward(x, reach, k, alpha, beta, y):
 
 
 @kernel(parallel=True)
-def _across_forward(x, reach, k, alpha, beta, y, work):
+def _across_forward(x, reach, k, alpha, beta, y, work, share):
+    thread = share[0]
     images, channels, pixels = x.shape
     blocks = -(-pixels // BLOCK)
     number = x.dtype.type
     k, factor, beta = number(k), number(alpha / (2 * reach + 1)), number(beta)
-    items, threads = images * blocks, len(work)
-    for thread in prange(threads):
-        for item in range(thread * items // threads, (thread + 1) * items // threads):
-            n, start = item // blocks, item % blocks * BLOCK
-            stop = min(start + BLOCK, pixels)
-            s = work[thread, : stop - start]
-            for c in range(channels):
-                _channel_scales(x[n], c, reach, start, k, factor, s)
-                _times_power(x[n, c, start:stop], s, beta, y[n, c, start:stop])
+    items = images * blocks
+    for item in prange(items, share):
+        n, start = item // blocks, item % blocks * BLOCK
+        stop = min(start + BLOCK, pixels)
+        s = work[thread, : stop - start]
+        for c in range(channels):
+            _channel_scales(x[n], c, reach, start, k, factor, s)
+            _times_power(x[n, c, start:stop], s, beta, y[n, c, start:stop])
 
 
 def across_backward(x, dy, reach, k, alpha, beta, dx):
@@ -81,33 +81,33 @@ def across_backward(x, dy, reach, k, alpha, beta, dx):
 
 
 @kernel(parallel=True)
-def _across_backward(x, dy, reach, k, alpha, beta, dx, work):
+def _across_backward(x, dy, reach, k, alpha, beta, dx, work, share):
+    thread = share[0]
     images, channels, pixels = x.shape
     blocks = -(-pixels // BLOCK)
     number = x.dtype.type
     k, factor, beta = number(k), number(alpha / (2 * reach + 1)), number(beta)
     slope = 2 * factor * beta
-    items, threads = images * blocks, len(work)
-    for thread in prange(threads):
-        for item in range(thread * items // threads, (thread + 1) * items // threads):
-            n, start = item // blocks, item % blocks * BLOCK
-            stop = min(start + BLOCK, pixels)
-            s, t = work[thread, : stop - start], work[thread, BLOCK:].reshape(channels, BLOCK)
-            for c in range(channels):
-                row, out, product = x[n, c, start:stop], dx[n, c, start:stop], t[c]
-                _channel_scales(x[n], c, reach, start, k, factor, s)
-                _times_power(dy[n, c, start:stop], s, beta, out)
+    items = images * blocks
+    for item in prange(items, share):
+        n, start = item // blocks, item % blocks * BLOCK
+        stop = min(start + BLOCK, pixels)
+        s, t = work[thread, : stop - start], work[thread, BLOCK:].reshape(channels, BLOCK)
+        for c in range(channels):
+            row, out, product = x[n, c, start:stop], dx[n, c, start:stop], t[c]
+            _channel_scales(x[n], c, reach, start, k, factor, s)
+            _times_power(dy[n, c, start:stop], s, beta, out)
+            for i in range(s.size):
+                product[i] = out[i] * row[i] / s[i]
+        for c in range(channels):
+            s[:] = 0
+            for j in range(max(c - reach, 0), min(c + reach + 1, channels)):
+                product = t[j]
                 for i in range(s.size):
-                    product[i] = out[i] * row[i] / s[i]
-            for c in range(channels):
-                s[:] = 0
-                for j in range(max(c - reach, 0), min(c + reach + 1, channels)):
-                    product = t[j]
-                    for i in range(s.size):
-                        s[i] += product[i]
-                row, out = x[n, c, start:stop], dx[n, c, start:stop]
-                for i in range(s.size):
-                    out[i] -= slope * row[i] * s[i]
+                    s[i] += product[i]
+            row, out = x[n, c, start:stop], dx[n, c, start:stop]
+            for i in range(s.size):
+                out[i] -= slope * row[i] * s[i]
 
 
 @kernel
@@ -166,15 +166,15 @@ def within_forward(x, reach, k, alpha, beta, y):
 
 
 @kernel(parallel=True)
-def _within_forward(x, reach, k, alpha, beta, y, work):
+def _within_forward(x, reach, k, alpha, beta, y, work, share):
+    thread = share[0]
     number = x.dtype.type
     k, factor, beta = number(k), number(alpha / (2.0 * reach + 1) ** 2), number(beta)
-    planes, threads = len(x), len(work)
-    for thread in prange(threads):
-        squares, s, line = _two_planes_and_a_line(work[thread], x.shape[1:])
-        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
-            _plane_scales(x[p], reach, k, factor, squares, s, line)
-            _times_power(x[p].reshape(-1), s.reshape(-1), beta, y[p].reshape(-1))
+    planes = len(x)
+    squares, s, line = _two_planes_and_a_line(work[thread], x.shape[1:])
+    for p in prange(planes, share):
+        _plane_scales(x[p], reach, k, factor, squares, s, line)
+        _times_power(x[p].reshape(-1), s.reshape(-1), beta, y[p].reshape(-1))
 
 
 def within_backward(x, dy, reach, k, alpha, beta, dx):
@@ -184,20 +184,20 @@ def within_backward(x, dy, reach, k, alpha, beta, dx):
 
 
 @kernel(parallel=True)
-def _within_backward(x, dy, reach, k, alpha, beta, dx, work):
+def _within_backward(x, dy, reach, k, alpha, beta, dx, work, share):
+    thread = share[0]
     number = x.dtype.type
     k, factor, beta = number(k), number(alpha / (2.0 * reach + 1) ** 2), number(beta)
     slope = 2 * factor * beta
-    planes, threads = len(x), len(work)
-    for thread in prange(threads):
-        t, s, line = _two_planes_and_a_line(work[thread], x.shape[1:])
-        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
-            _plane_scales(x[p], reach, k, factor, t, s, line)
-            _times_power(dy[p].reshape(-1), s.reshape(-1), beta, dx[p].reshape(-1))
-            for h in range(x.shape[1]):
-                for w in range(x.shape[2]):
-                    t[h, w] = dx[p, h, w] * x[p, h, w] / s[h, w]
-            _box_sum(t, reach, s, line)
-            for h in range(x.shape[1]):
-                for w in range(x.shape[2]):
-                    dx[p, h, w] -= slope * x[p, h, w] * s[h, w]
+    planes = len(x)
+    t, s, line = _two_planes_and_a_line(work[thread], x.shape[1:])
+    for p in prange(planes, share):
+        _plane_scales(x[p], reach, k, factor, t, s, line)
+        _times_power(dy[p].reshape(-1), s.reshape(-1), beta, dx[p].reshape(-1))
+        for h in range(x.shape[1]):
+            for w in range(x.shape[2]):
+                t[h, w] = dx[p, h, w] * x[p, h, w] / s[h, w]
+        _box_sum(t, reach, s, line)
+        for h in range(x.shape[1]):
+            for w in range(x.shape[2]):
+                dx[p, h, w] -= slope * x[p, h, w] * s[h, w]

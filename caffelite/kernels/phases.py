@@ -99,34 +99,33 @@ def scatter(w, dy, dx, plan):
     plain = Epilogue.of(dx.dtype, group * down * aside * inputs)
     direct.multiply(dy, weights, phases, plan.convolution, plan.weights, plain)
     _join.on(plan.parts)(
-        phases.reshape(-1), phases.shape, *plan.first, plan.parts, dx.reshape(-1), dx.shape[2:]
+        phases.reshape(-1), phases.shape, *plan.first, dx.reshape(-1), dx.shape[2:]
     )
 
 
 @kernel(parallel=True)
-def _join(phases, shape, first_row, first_column, parts, x, size):
+def _join(phases, shape, first_row, first_column, x, size, share):
     """x[n, g, c, i * down + r + first_row, ...] = phases[n, g, r, ..., c, i, ...]"""
     images, group, down, aside, inputs, rows, columns = shape
     height, width = size
     plane = rows * columns
-    for part in prange(parts):
-        planes = images * group * inputs
-        for p in range(part * planes // parts, (part + 1) * planes // parts):
-            ng, c = p // inputs, p % inputs
-            for line in range(height):
-                i, r = (line - first_row) // down, (line - first_row) % down
-                at = ((ng * down + r) * aside * inputs + c) * plane + i * columns
-                to = (p * height + line) * width
-                if aside == 2:
-                    _join_two(phases, at, inputs * plane, first_column, width, x, to)
-                    continue
-                for q in range(aside):
-                    source = at + q * inputs * plane
-                    j = 0 if first_column + q >= 0 else 1
-                    target = to + first_column + q + j * aside
-                    count = -((first_column + q - width) // aside)
-                    for k in range(count - j):  # few: not worth a call of `copy`
-                        x[target + k * aside] = phases[source + j + k]
+    planes = images * group * inputs
+    for p in prange(planes, share):
+        ng, c = p // inputs, p % inputs
+        for line in range(height):
+            i, r = (line - first_row) // down, (line - first_row) % down
+            at = ((ng * down + r) * aside * inputs + c) * plane + i * columns
+            to = (p * height + line) * width
+            if aside == 2:
+                _join_two(phases, at, inputs * plane, first_column, width, x, to)
+                continue
+            for q in range(aside):
+                source = at + q * inputs * plane
+                j = 0 if first_column + q >= 0 else 1
+                target = to + first_column + q + j * aside
+                count = -((first_column + q - width) // aside)
+                for k in range(count - j):  # few: not worth a call of `copy`
+                    x[target + k * aside] = phases[source + j + k]
 
 
 @kernel

@@ -7,9 +7,7 @@ weights the gradient to the input; that to the weights is in `direct_weight`.
 
 from typing import NamedTuple
 
-import numpy as np
-
-from ._jit import kernel, prange
+from ._jit import kernel
 from ._pack import pack_weights
 from ._panel_tiles import copy_panel, panel_tile
 from ._simd import copy, lanes
@@ -134,14 +132,15 @@ def _stage(plan, first, count, channel, rows, work, work_at, y, back):
         done += run
 
 
-@kernel
-def _multiply_part(x, packed, y, plan, epilogue, addend, adds, work, part):
-    """The `part`-th share of the tiles of (share of outputs, group, block of panels)."""
+@kernel(parallel=True)
+def _multiply(x, packed, y, plan, epilogue, addend, adds, work, share):
+    """A share of the tiles of (share of outputs, group, block of panels)."""
+    part, parts = share
     inputs, outputs, group = plan.inputs, plan.outputs, plan.group
     pixels, vector = plan.height * plan.width, lanes(x)
     panel, columns = TILE_VECTORS * vector, plan.batch * pixels
     tiles = -(-outputs // TILE_ROWS)
-    row_part, column_parts = part % plan.row_parts, plan.parts // plan.row_parts
+    row_part, column_parts = part % plan.row_parts, parts // plan.row_parts
     t0 = row_part * tiles // plan.row_parts
     t1 = (row_part + 1) * tiles // plan.row_parts
     blocks = plan.blocks
@@ -186,9 +185,3 @@ def _multiply_part(x, packed, y, plan, epilogue, addend, adds, work, part):
                 )  # fmt: skip
                 _stage(plan, first, count, channel, rows, work, staging_at, y, True)
         index = until
-
-
-@kernel(parallel=True, part=_multiply_part)
-def _multiply(x, packed, y, plan, epilogue, addend, adds, work):
-    for part in prange(plan.parts):
-        _multiply_part(x, packed, y, plan, epilogue, addend, adds, work, np.int64(part))

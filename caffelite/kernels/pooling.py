@@ -43,7 +43,7 @@ def _run(columns, stride):
 
 
 @kernel(parallel=True)
-def max_forward(x, window, y, argmax):
+def max_forward(x, window, y, argmax, share):
     """y = the largest value in each window, argmax = its h * width + w, the first of equals.
 
     Only values above LOWEST (not NaN) count; a window without any gets LOWEST and argmax -1.
@@ -53,7 +53,7 @@ def max_forward(x, window, y, argmax):
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
     count, step = _run(columns, stride_w)
     x, y, argmax = x.reshape(-1), y.reshape(-1), argmax.reshape(-1)
-    for p in prange(planes):
+    for p in prange(planes, share):
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(0, columns, count):
@@ -74,13 +74,13 @@ def max_values(x, window, y):
 
 
 @kernel(parallel=True)
-def _max_of_few(x, window, y):
+def _max_of_few(x, window, y, share):
     """For windows that `max_lines` takes."""
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     size, _, stride, _, pad_h, pad_w = window
     x, y = x.reshape(-1), y.reshape(-1)
-    for p in prange(planes):
+    for p in prange(planes, share):
         max_lines(
             size, stride, rows, columns, x, p * height * width, height, width, -pad_h, -pad_w,
             y, p * rows * columns,
@@ -88,13 +88,13 @@ def _max_of_few(x, window, y):
 
 
 @kernel(parallel=True)
-def _max_of_many(x, window, y):
+def _max_of_many(x, window, y, share):
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
     count, step = _run(columns, stride_w)
     x, y = x.reshape(-1), y.reshape(-1)
-    for p in prange(planes):
+    for p in prange(planes, share):
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(0, columns, count):
@@ -107,13 +107,13 @@ def _max_of_many(x, window, y):
 
 
 @kernel(parallel=True)
-def max_backward(dy, argmax, dx):
+def max_backward(dy, argmax, dx, share):
     """dx = for each value, the sum of dy over the windows that it won."""
     planes, height, width = dx.shape
     count = dy.shape[1] * dy.shape[2]
     dx = dx.reshape(planes, height * width)
     dy, argmax = dy.reshape(planes, count), argmax.reshape(planes, count)
-    for p in prange(planes):
+    for p in prange(planes, share):
         dx[p] = 0
         for o in range(count):
             if argmax[p, o] >= 0:
@@ -131,7 +131,7 @@ def _window_sizes(window, height, width, sizes):
 
 
 @kernel(parallel=True)
-def average_forward(x, window, y):
+def average_forward(x, window, y, share):
     """y = sum over the window / its size, clipped to the padded plane."""
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
@@ -140,7 +140,7 @@ def average_forward(x, window, y):
     x, sums = x.reshape(-1), y.reshape(-1)
     sizes = np.empty((rows, columns), y.dtype)
     _window_sizes(window, height, width, sizes)
-    for p in prange(planes):
+    for p in prange(planes, share):
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(0, columns, count):
@@ -163,25 +163,24 @@ def average_backward(dy, window, dx):
 
 
 @kernel(parallel=True)
-def _average_backward(dy, window, dx, work):
+def _average_backward(dy, window, dx, work, share):
     """Of `work`, a row holds the shares of one plane, and a line of dx."""
+    thread = share[0]
     planes, height, width = dx.shape
     rows, columns = dy.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
     sizes = np.empty((rows, columns), dy.dtype)
     _window_sizes(window, height, width, sizes)
-    threads = len(work)
-    for thread in prange(threads):
-        own, line = work[thread, : rows * columns], work[thread, rows * columns :]
-        share, size = own.reshape(rows, columns), sizes.reshape(-1)
-        for p in range(thread * planes // threads, (thread + 1) * planes // threads):
-            given = dy[p].reshape(-1)
-            for o in range(own.size):
-                own[o] = given[o] / size[o]
-            if stride_h == 1 and stride_w == 1 and height * width <= GATHERED * own.size:
-                _gather(share, kernel_h, kernel_w, pad_h, pad_w, dx[p])
-            else:
-                _scatter(share, window, dx[p], line)
+    own, line = work[thread, : rows * columns], work[thread, rows * columns :]
+    means, size = own.reshape(rows, columns), sizes.reshape(-1)
+    for p in prange(planes, share):
+        given = dy[p].reshape(-1)
+        for o in range(own.size):
+            own[o] = given[o] / size[o]
+        if stride_h == 1 and stride_w == 1 and height * width <= GATHERED * own.size:
+            _gather(means, kernel_h, kernel_w, pad_h, pad_w, dx[p])
+        else:
+            _scatter(means, window, dx[p], line)
 
 
 @kernel
@@ -216,7 +215,7 @@ def _scatter(share, window, dx, line):
 
 
 @kernel(parallel=True)
-def draw_forward(x, window, draws, y, argmax):
+def draw_forward(x, window, draws, y, argmax, share):
     """y = a value of each window, drawn in proportion to the values; argmax = its place.
 
     `draws` are uniform on [0, 1): the first value wins at which the running sum reaches
@@ -225,7 +224,7 @@ def draw_forward(x, window, draws, y, argmax):
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
-    for p in prange(planes):
+    for p in prange(planes, share):
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(columns):
@@ -247,13 +246,13 @@ def draw_forward(x, window, draws, y, argmax):
 
 
 @kernel(parallel=True)
-def expected_forward(x, window, y):
+def expected_forward(x, window, y, share):
     """y = sum of x^2 / sum of x over each window, what `draw_forward` gives on average; 0 where
     the sum is not above 0."""
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
-    for p in prange(planes):
+    for p in prange(planes, share):
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(columns):
@@ -267,12 +266,12 @@ def expected_forward(x, window, y):
 
 
 @kernel(parallel=True)
-def expected_backward(x, y, dy, window, dx):
+def expected_backward(x, y, dy, window, dx, share):
     """dx = dy (2 x - y) / sum of x, added up over windows whose sum is above 0."""
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
-    for p in prange(planes):
+    for p in prange(planes, share):
         dx[p] = 0
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
@@ -290,12 +289,12 @@ def expected_backward(x, y, dy, window, dx):
 
 
 @kernel(parallel=True)
-def l2_forward(x, window, y):
+def l2_forward(x, window, y, share):
     """y = sqrt(sum of x^2) over each window."""
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
-    for p in prange(planes):
+    for p in prange(planes, share):
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
             for j in range(columns):
@@ -308,12 +307,12 @@ def l2_forward(x, window, y):
 
 
 @kernel(parallel=True)
-def l2_backward(x, y, dy, window, dx):
+def l2_backward(x, y, dy, window, dx, share):
     """dx = dy x / y, added up over windows; 0 where y is 0."""
     planes, height, width = x.shape
     rows, columns = y.shape[1:]
     kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w = window
-    for p in prange(planes):
+    for p in prange(planes, share):
         dx[p] = 0
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)

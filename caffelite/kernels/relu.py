@@ -32,16 +32,16 @@ def backward_part(x, dy, slope, dx):
 
 
 @kernel(parallel=True)
-def forward(x, slope, y):
+def forward(x, slope, y, share):
     """y = x where x > 0, slope * x elsewhere; `slope` is of the arrays' dtype, y may be x."""
-    for part in prange((x.size + PART - 1) // PART):
+    for part in prange((x.size + PART - 1) // PART, share):
         own = slice(part * PART, (part + 1) * PART)
         forward_part(x[own], slope, y[own])
 
 
 @kernel(parallel=True)
-def backward(x, dy, slope, dx):
+def backward(x, dy, slope, dx, share):
     """dx = dy where x > 0, slope * dy elsewhere; dx may be dy."""
-    for part in prange((x.size + PART - 1) // PART):
+    for part in prange((x.size + PART - 1) // PART, share):
         own = slice(part * PART, (part + 1) * PART)
         backward_part(x[own], dy[own], slope, dx[own])

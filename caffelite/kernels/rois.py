@@ -138,22 +138,22 @@ def max_forward(x, image, rows, columns, y, argmax):
 
 
 @kernel(parallel=True)
-def _max_forward(x, width, image, rows, columns, y, argmax, work, places):
+def _max_forward(x, width, image, rows, columns, y, argmax, work, places, share):
+    thread = share[0]
     maps, channels, cells = x.shape
-    threads, blocks = len(work), (channels + LANES - 1) // LANES
-    for thread in prange(threads):
-        plane, line = work[thread, : cells * LANES], work[thread, cells * LANES :]
-        for block in range(thread * blocks // threads, (thread + 1) * blocks // threads):
-            c = block * LANES
-            lanes = min(LANES, channels - c)
-            for n in range(maps):
-                _lay(x[n, c:], lanes, plane)
-                for r in range(len(image)):
-                    if image[r] == n:
-                        _max_region(
-                            plane, width, rows[r], columns[r], line, places[thread], lanes,
-                            y[r, c:], argmax[r:, c:],
-                        )  # fmt: skip
+    blocks = (channels + LANES - 1) // LANES
+    plane, line = work[thread, : cells * LANES], work[thread, cells * LANES :]
+    for block in prange(blocks, share):
+        c = block * LANES
+        lanes = min(LANES, channels - c)
+        for n in range(maps):
+            _lay(x[n, c:], lanes, plane)
+            for r in range(len(image)):
+                if image[r] == n:
+                    _max_region(
+                        plane, width, rows[r], columns[r], line, places[thread], lanes,
+                        y[r, c:], argmax[r:, c:],
+                    )  # fmt: skip
 
 
 @kernel
@@ -199,10 +199,10 @@ def _raise_bin(values, places, best, best_at):
 
 
 @kernel(parallel=True)
-def max_backward(dy, argmax, image, dx):
+def max_backward(dy, argmax, image, dx, share):
     """dx = for each cell, the sum of dy over the bins that it won."""
     maps, channels = dx.shape[:2]
-    for c in prange(channels):
+    for c in prange(channels, share):
         for n in range(maps):
             dx[n, c] = 0
         for r in range(len(image)):
@@ -214,10 +214,10 @@ def max_backward(dy, argmax, image, dx):
 
 
 @kernel(parallel=True)
-def average_forward(x, image, rows, columns, y):
+def average_forward(x, image, rows, columns, y, share):
     """y = the mean over each bin, of channel (c rows + i) columns + j for bin (i, j); 0 of none."""
     channels, bins_h, bins_w = y.shape[1:]
-    for o in prange(channels * bins_h * bins_w):
+    for o in prange(channels * bins_h * bins_w, share):
         c, i, j = o // (bins_h * bins_w), o // bins_w % bins_h, o % bins_w
         for r in range(len(image)):
             (top, bottom), (left, right) = rows[r, i], columns[r, j]
@@ -229,11 +229,11 @@ def average_forward(x, image, rows, columns, y):
 
 
 @kernel(parallel=True)
-def average_backward(dy, image, rows, columns, dx):
+def average_backward(dy, image, rows, columns, dx, share):
     """dx = for each value, the sum of dy / cells over the bins that it is in."""
     maps = len(dx)
     channels, bins_h, bins_w = dy.shape[1:]
-    for o in prange(channels * bins_h * bins_w):
+    for o in prange(channels * bins_h * bins_w, share):
         c, i, j = o // (bins_h * bins_w), o // bins_w % bins_h, o % bins_w
         for n in range(maps):
             dx[n, o] = 0
@@ -264,22 +264,22 @@ def _align(kernel, x, image, rows, row_weights, columns, column_weights, y):
 
 
 @kernel(parallel=True, fused=True)
-def _align_forward(x, width, image, rows, row_weights, columns, column_weights, y, work):
+def _align_forward(x, width, image, rows, row_weights, columns, column_weights, y, work, share):
+    thread = share[0]
     maps, channels, cells = x.shape
-    threads, blocks = len(work), (channels + LANES - 1) // LANES
-    for thread in prange(threads):
-        plane, line = work[thread, : cells * LANES], work[thread, cells * LANES :]
-        for block in range(thread * blocks // threads, (thread + 1) * blocks // threads):
-            c = block * LANES
-            lanes = min(LANES, channels - c)
-            for n in range(maps):
-                _lay(x[n, c:], lanes, plane)
-                for r in range(len(image)):
-                    if image[r] == n:
-                        _align_region(
-                            plane, width, rows[r], row_weights[r], columns[r], column_weights[r],
-                            line, lanes, y[r, c:],
-                        )  # fmt: skip
+    blocks = (channels + LANES - 1) // LANES
+    plane, line = work[thread, : cells * LANES], work[thread, cells * LANES :]
+    for block in prange(blocks, share):
+        c = block * LANES
+        lanes = min(LANES, channels - c)
+        for n in range(maps):
+            _lay(x[n, c:], lanes, plane)
+            for r in range(len(image)):
+                if image[r] == n:
+                    _align_region(
+                        plane, width, rows[r], row_weights[r], columns[r], column_weights[r],
+                        line, lanes, y[r, c:],
+                    )  # fmt: skip
 
 
 @kernel(fused=True)
@@ -304,23 +304,23 @@ def _align_region(plane, width, rows, row_weights, columns, column_weights, line
 
 
 @kernel(parallel=True, fused=True)
-def _align_backward(dx, width, image, rows, row_weights, columns, column_weights, dy, work):
+def _align_backward(dx, width, image, rows, row_weights, columns, column_weights, dy, work, share):
+    thread = share[0]
     maps, channels, cells = dx.shape
-    threads, blocks = len(work), (channels + LANES - 1) // LANES
-    for thread in prange(threads):
-        plane, line = work[thread, : cells * LANES], work[thread, cells * LANES :]
-        for block in range(thread * blocks // threads, (thread + 1) * blocks // threads):
-            c = block * LANES
-            lanes = min(LANES, channels - c)
-            for n in range(maps):
-                plane[:] = 0
-                for r in range(len(image)):
-                    if image[r] == n:
-                        _align_back(
-                            dy[r, c:], lanes, width, rows[r], row_weights[r], columns[r],
-                            column_weights[r], line, plane,
-                        )  # fmt: skip
-                _take_up(plane, lanes, dx[n, c:])
+    blocks = (channels + LANES - 1) // LANES
+    plane, line = work[thread, : cells * LANES], work[thread, cells * LANES :]
+    for block in prange(blocks, share):
+        c = block * LANES
+        lanes = min(LANES, channels - c)
+        for n in range(maps):
+            plane[:] = 0
+            for r in range(len(image)):
+                if image[r] == n:
+                    _align_back(
+                        dy[r, c:], lanes, width, rows[r], row_weights[r], columns[r],
+                        column_weights[r], line, plane,
+                    )  # fmt: skip
+            _take_up(plane, lanes, dx[n, c:])
 
 
 @kernel(fused=True)

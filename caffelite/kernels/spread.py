@@ -9,8 +9,6 @@ go down planes, see `_depthwise_tiles`. Threads take whole planes.
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ._depthwise_tiles import SPREAD_SIZES, depthwise_spread
 from ._jit import kernel, prange
 from ._pairs import spread_pairs
@@ -67,7 +65,7 @@ def scatter(w, y, x, plan):
     if plan.stride == (2, 2) and kernel_h == kernel_w and kernel_h in SPREAD_SIZES:
         shapes = y.shape[2:], x.shape[2:]
         _spread_square.on(plan.parts)(
-            w.reshape(-1), y.reshape(-1), x.reshape(-1), w.shape, *shapes, *plan.pad, plan.parts
+            w.reshape(-1), y.reshape(-1), x.reshape(-1), w.shape, *shapes, *plan.pad
         )
         return
     turns = -(-kernel_w // plan.stride[1])
@@ -79,7 +77,7 @@ def scatter(w, y, x, plan):
         vector = VECTOR_BYTES // x.itemsize
         size = 2 * turns * kernel_h + y.shape[1] * count + 2 * count + 3 * vector
         work = workspace_rows(x.dtype, plan.parts, size)
-        _spread_two.on(plan.parts)(w, y, x, plan.stride[0], *plan.pad, count, plan.parts, work)
+        _spread_two.on(plan.parts)(w, y, x, plan.stride[0], *plan.pad, count, work)
         return
     work = workspace_rows(x.dtype, plan.parts, lines * plan.line)
     _spread.on(plan.parts)(
@@ -87,23 +85,17 @@ def scatter(w, y, x, plan):
     )
 
 
-@kernel
-def _square_part(w, y, x, w_shape, y_shape, x_shape, pad_h, pad_w, parts, part):
-    """The `part`-th share of the planes."""
+@kernel(parallel=True)
+def _spread_square(w, y, x, w_shape, y_shape, x_shape, pad_h, pad_w, share):
+    """A share of the planes."""
     channels, _, size, _ = w_shape
     (lines, columns), (height, width) = y_shape, x_shape
     planes = len(x) // (height * width)
-    for p in range(part * planes // parts, (part + 1) * planes // parts):
+    for p in prange(planes, share):
         depthwise_spread(
             size, w, p % channels * size * size, y, p * lines * columns, lines, columns,
             pad_h, pad_w, x, p * height * width, height, width,
         )  # fmt: skip
-
-
-@kernel(parallel=True, part=_square_part)
-def _spread_square(w, y, x, w_shape, y_shape, x_shape, pad_h, pad_w, parts):
-    for part in prange(parts):
-        _square_part(w, y, x, w_shape, y_shape, x_shape, pad_h, pad_w, parts, np.int64(part))
 
 
 @kernel
@@ -155,38 +147,39 @@ def _two(a, u, b, v, add, x):
 
 
 @kernel(parallel=True)
-def _spread(w, y, x, rows, stride, pad_h, pad_w, work):
+def _spread(w, y, x, rows, stride, pad_h, pad_w, work, share):
+    part = share[0]
     planes, height = x.shape[:2]
     kernel_h = w.shape[1]
-    parts, weight_lines = len(work), work.shape[1] - y.shape[1]
+    weight_lines = work.shape[1] - y.shape[1]
     turns = weight_lines // kernel_h
-    for part in prange(parts):
-        weights, values = work[part, :weight_lines], work[part, weight_lines:]
-        for p in range(part * planes // parts, (part + 1) * planes // parts):
-            _recur(w[p % len(w)], stride, weights)
-            _repeat(y[p], stride, (turns - 1) * stride, values)
-            for i in range(height):
-                above = i + pad_h
-                low = max(0, -((kernel_h - 1 - above) // rows))
-                high = min(above // rows + 1, y.shape[1])
-                if low >= high:
-                    x[p, i] = 0
-                for j in range(low, high):
-                    k, add = (above - j * rows) * turns, j > low
-                    for turn in range(0, turns - 1, 2):
-                        at = pad_w + (turns - 1 - turn) * stride
-                        _two(
-                            weights[k + turn, pad_w:], values[j, at:],
-                            weights[k + turn + 1, pad_w:], values[j, at - stride :], add, x[p, i],
-                        )  # fmt: skip
-                        add = True
-                    if turns % 2:
-                        _one(weights[k + turns - 1, pad_w:], values[j, pad_w:], add, x[p, i])
+    weights, values = work[part, :weight_lines], work[part, weight_lines:]
+    for p in prange(planes, share):
+        _recur(w[p % len(w)], stride, weights)
+        _repeat(y[p], stride, (turns - 1) * stride, values)
+        for i in range(height):
+            above = i + pad_h
+            low = max(0, -((kernel_h - 1 - above) // rows))
+            high = min(above // rows + 1, y.shape[1])
+            if low >= high:
+                x[p, i] = 0
+            for j in range(low, high):
+                k, add = (above - j * rows) * turns, j > low
+                for turn in range(0, turns - 1, 2):
+                    at = pad_w + (turns - 1 - turn) * stride
+                    _two(
+                        weights[k + turn, pad_w:], values[j, at:],
+                        weights[k + turn + 1, pad_w:], values[j, at - stride :], add, x[p, i],
+                    )  # fmt: skip
+                    add = True
+                if turns % 2:
+                    _one(weights[k + turns - 1, pad_w:], values[j, pad_w:], add, x[p, i])
 
 
 @kernel(parallel=True)
-def _spread_two(w, y, x, rows, pad_h, pad_w, line, parts, work):
+def _spread_two(w, y, x, rows, pad_h, pad_w, line, work, share):
     """A part's work: its weights in pairs, lines of y, `line` long and with zeros, a line of x."""
+    part = share[0]
     planes, height, width = x.shape
     kernel_h, kernel_w = w.shape[1:]
     lines, columns = y.shape[1:]
@@ -195,23 +188,22 @@ def _spread_two(w, y, x, rows, pad_h, pad_w, line, parts, work):
     values_at = 2 * turns * kernel_h
     out_at = values_at + lines * line + lanes(x)
     flat_w, flat_y, flat_x, flat = w.ravel(), y.ravel(), x.ravel(), work.ravel()
-    for part in prange(parts):
-        at = part * work.shape[1]
-        clear(values_at + lines * line, flat, at)
-        for p in range(part * planes // parts, (part + 1) * planes // parts):
-            for k in range(kernel_h):
-                source = (p % len(w) * kernel_h + k) * kernel_w
-                copy(kernel_w, flat_w, source, 1, flat, at + 2 * turns * k, 1)
-            for i in range(lines):
-                to = at + values_at + i * line + turns - 1
-                copy(given, flat_y, (p * lines + i) * columns, 1, flat, to, 1)
-            for i in range(height):
-                above = i + pad_h
-                low = max(0, -((kernel_h - 1 - above) // rows))
-                high = min(above // rows + 1, lines)
-                spread_pairs(
-                    max(high - low, 0), turns, line - (turns - 1),
-                    flat, at + 2 * turns * (above - low * rows), -2 * turns * rows,
-                    flat, at + values_at + low * line + turns - 1, line, flat, at + out_at,
-                )  # fmt: skip
-                copy(width, flat, at + out_at + pad_w, 1, flat_x, (p * height + i) * width, 1)
+    at = part * work.shape[1]
+    clear(values_at + lines * line, flat, at)
+    for p in prange(planes, share):
+        for k in range(kernel_h):
+            source = (p % len(w) * kernel_h + k) * kernel_w
+            copy(kernel_w, flat_w, source, 1, flat, at + 2 * turns * k, 1)
+        for i in range(lines):
+            to = at + values_at + i * line + turns - 1
+            copy(given, flat_y, (p * lines + i) * columns, 1, flat, to, 1)
+        for i in range(height):
+            above = i + pad_h
+            low = max(0, -((kernel_h - 1 - above) // rows))
+            high = min(above // rows + 1, lines)
+            spread_pairs(
+                max(high - low, 0), turns, line - (turns - 1),
+                flat, at + 2 * turns * (above - low * rows), -2 * turns * rows,
+                flat, at + values_at + low * line + turns - 1, line, flat, at + out_at,
+            )  # fmt: skip
+            copy(width, flat, at + out_at + pad_w, 1, flat_x, (p * height + i) * width, 1)

@@ -8,8 +8,6 @@ to be kept.
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ._jit import kernel, prange
 from ._panel_tiles import TURNED_STEPS, turned_tile
 from ._tiles import TILE_ROWS, TILE_VECTORS
@@ -103,14 +101,14 @@ def multiply_packed(x, packed, y, plan, weights, epilogue, addend=None):
     _multiply.on(plan.parts)(x, packed, y, plan, epilogue, addend.reshape(-1) if adds else y, adds)
 
 
-@kernel
-def _multiply_part(x, packed, y, plan, epilogue, addend, adds, part):
-    """The `part`-th share of the tiles of (block of tiles, group, panel)."""
+@kernel(parallel=True)
+def _multiply(x, packed, y, plan, epilogue, addend, adds, share):
+    """A share of the tiles of (block of tiles, group, panel)."""
     inputs, outputs, group, panels = plan.inputs, plan.outputs, plan.group, plan.panels
     pixels, panel = plan.lines * plan.width, len(packed) // (group * panels * inputs)
     whole = plan.block * group * panels
     count = plan.tiles * group * panels
-    for index in range(part * count // plan.parts, (part + 1) * count // plan.parts):
+    for index in prange(count, share):
         block, rest = index // whole * plan.block, index % whole
         tiles = min(plan.block, plan.tiles - block)  # of this block
         tile, p, g = block + rest % tiles, rest // tiles % panels, rest // (tiles * panels)
@@ -126,9 +124,3 @@ def _multiply_part(x, packed, y, plan, epilogue, addend, adds, part):
             plan.plane, packed, (g * panels + p) * inputs * panel, epilogue, channel,
             addend, at, adds, y, at, pixels, min(panel, outputs - p * panel),
         )  # fmt: skip
-
-
-@kernel(parallel=True, part=_multiply_part)
-def _multiply(x, packed, y, plan, epilogue, addend, adds):
-    for part in prange(plan.parts):
-        _multiply_part(x, packed, y, plan, epilogue, addend, adds, np.int64(part))

@@ -8,9 +8,9 @@ from ._jit import kernel, prange
 
 
 @kernel(parallel=True)
-def check(mask, size, wrong):
+def check(mask, size, wrong, share):
     """wrong[p] = the first place of plane p's mask that does not lie in 0 to size - 1, else -1."""
-    for p in prange(len(mask)):
+    for p in prange(len(mask), share):
         wrong[p] = -1
         plane = mask[p].ravel()
         for i in range(plane.size):
@@ -20,9 +20,9 @@ def check(mask, size, wrong):
 
 
 @kernel(parallel=True)
-def forward(x, mask, y):
+def forward(x, mask, y, share):
     """y[mask] = x, and 0 elsewhere; of a place named twice, the last value stays."""
-    for p in prange(len(x)):
+    for p in prange(len(x), share):
         out = y[p].ravel()
         out[:] = 0
         values, places = x[p].ravel(), mask[p].ravel()
@@ -31,18 +31,18 @@ def forward(x, mask, y):
 
 
 @kernel(parallel=True)
-def backward(dy, mask, dx):
+def backward(dy, mask, dx, share):
     """dx = dy[mask]"""
-    for p in prange(len(dx)):
+    for p in prange(len(dx), share):
         given, places, out = dy[p].ravel(), mask[p].ravel(), dx[p].ravel()
         for i in range(out.size):
             out[i] = given[int(places[i])]
 
 
 @kernel(parallel=True)
-def _add_blocks(dy, scale, dx):
+def _add_blocks(dy, scale, dx, share):
     height, width = dx.shape[1:]
-    for p in prange(len(dx)):
+    for p in prange(len(dx), share):
         for i in range(height):
             dx[p, i] = 0
             for r in range(i * scale, (i + 1) * scale):

@@ -9,8 +9,6 @@ Lavin, Gray 2015, arXiv:1509.09308
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ._jit import kernel, prange
 from ._simd import clear, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS, narrow_tile, tile, transpose
@@ -145,12 +143,10 @@ def _transform_weights(w, layout, plan, item, out, work, kernels_at):
 
 
 @kernel(parallel=True)
-def _transform_all(w, weights, plan, packed, work):
+def _transform_all(w, weights, plan, packed, work, share):
     tiles = plan.group * -(-plan.outputs // TILE_ROWS)
-    for part in prange(plan.parts):
-        own = np.int64(part) * plan.size
-        for item in range(part * tiles // plan.parts, (part + 1) * tiles // plan.parts):
-            _transform_weights(w, weights, plan, np.int64(item), packed, work, own)
+    for item in prange(tiles, share):
+        _transform_weights(w, weights, plan, item, packed, work, share[0] * plan.size)
 
 
 def lines_size(tiles, across, per_vector):
@@ -197,12 +193,13 @@ def _copy_lines(x, x_at, height, width, i0, lines, left, out, out_at, step):
                 out[to + j] = 0
 
 
-@kernel
-def _multiply_part(x, w, y, plan, weights, epilogue, packed, work, part):
-    """The `part`-th share of (panel of tiles, group, outputs) blocks of y.
+@kernel(parallel=True)
+def _multiply(x, w, y, plan, weights, epilogue, packed, work, share):
+    """A share of (panel of tiles, group, outputs) blocks of y.
 
     A part alone transforms the weights, too, unless `w` is empty.
     """
+    part, parts = share
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
     out_height, out_width, down, across = plan.out_height, plan.out_width, plan.down, plan.across
     output_parts, x_plane = plan.output_parts, plan.height * plan.width
@@ -214,10 +211,10 @@ def _multiply_part(x, w, y, plan, weights, epilogue, packed, work, part):
     input_at = products_at + POINTS * TILE_ROWS * panel
     input_step = (inputs + 1) * panel
     patches_at = input_at + POINTS * input_step
-    if plan.parts == 1 and w.size:
+    if parts == 1 and w.size:
         for item in range(group * row_tiles):
             _transform_weights(w, weights, plan, item, packed, work, 0)
-    for item in range(part * plan.items // plan.parts, (part + 1) * plan.items // plan.parts):
+    for item in prange(plan.items, share):
         output_part, g = item % output_parts, item // output_parts % group
         t0 = item // (output_parts * group) * panel
         t1 = min(t0 + panel, count)
@@ -260,9 +257,3 @@ def _multiply_part(x, w, y, plan, weights, epilogue, packed, work, part):
                         source = lines_at + line * 4 * panel + 4 * (t - t0)
                         copy(columns, work, source, 1, y, to, 1)
                     t += run
-
-
-@kernel(parallel=True, part=_multiply_part)
-def _multiply(x, w, y, plan, weights, epilogue, packed, work):
-    for part in prange(plan.parts):
-        _multiply_part(x, w, y, plan, weights, epilogue, packed, work, np.int64(part))

@@ -101,10 +101,13 @@ def plan(problem):
 
 def add_gradient(x, dy, dw, plan):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
-    run = _sum_products.on(plan.parts)
+    x, dy, tiles = x.reshape(-1), dy.reshape(-1), plan.batch * plan.down * plan.across
+    transform, multiply = _transform.on(plan.parts), _add.on(plan.parts)
 
     def add(work, target):
-        run(x.reshape(-1), dy.reshape(-1), target, plan, work)
+        for t0 in range(0, tiles, plan.chunk):
+            transform(dy, plan, t0, min(t0 + plan.chunk, tiles), work)
+            multiply(x, target, plan, t0, work)
 
     add_by_parts(add, dw, plan.image_parts, plan.gradients + plan.parts * plan.size)
 
@@ -190,17 +193,20 @@ def _add_products(x, target, plan, t0, item, work, work_at):
 
 
 @kernel(parallel=True)
-def _sum_products(x, dy, target, plan, work):
-    count, parts, chunk = plan.batch * plan.down * plan.across, plan.parts, plan.chunk
+def _transform(dy, plan, t0, t1, work, share):
+    """The gradients of tiles t0 to t1, transformed."""
+    part = share[0]
     gradients = plan.group * plan.panels * plan.slices
+    own = plan.gradients + part * plan.size
+    for item in prange(gradients, share):
+        _transform_gradients(dy, plan, t0, t1, item, work, own)
+
+
+@kernel(parallel=True)
+def _add(x, target, plan, t0, work, share):
+    """The products of `plan.chunk` tiles from t0 on, added up."""
+    part = share[0]
     products = plan.image_parts * plan.group * -(-plan.inputs // plan.channels)
-    for t0 in range(0, count, chunk):
-        t1 = min(t0 + chunk, count)
-        for part in prange(parts):
-            own = plan.gradients + np.int64(part) * plan.size
-            for item in range(part * gradients // parts, (part + 1) * gradients // parts):
-                _transform_gradients(dy, plan, t0, t1, item, work, own)
-        for part in prange(parts):
-            own = plan.gradients + np.int64(part) * plan.size
-            for item in range(part * products // parts, (part + 1) * products // parts):
-                _add_products(x, target, plan, t0, item, work, own)
+    own = plan.gradients + part * plan.size
+    for item in prange(products, share):
+        _add_products(x, target, plan, t0, item, work, own)
