@@ -61,7 +61,6 @@ NOT_COMPARED = {
         *["DetectionEvaluate", "DetectionLoss", "EvalDetection", "RegionLoss", "Yolov3"],
         *["YoloDetectionOutput", "Yolov3DetectionOutput"],
     ],
-    "of fixed codes, by hand, in test_two_stages.py": ["RoIDetectionOutput"],
     "rests on SoftmaxWithLoss or SmoothL1Loss, which are held against PyTorch's": [
         *["BoxAnnotatorOHEM", "SmoothL1LossOHEM", "SoftmaxWithLossOHEM"],
     ],
@@ -843,6 +842,64 @@ def test_contrastive_loss(legacy, samples, features, seed):
     options = f"margin: 2.5 legacy_version: {str(legacy).lower()}"
     bottoms = [normal(seed, shape), normal(seed + 1, shape), whole(seed, 2, (samples, 1, 1, 1))]
     compare("ContrastiveLoss", bottoms, f"contrastive_loss_param {{ {options} }}", loss, 2)
+
+
+# Boxes
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+@oracle("RoIDetectionOutput")
+@given(regions=st.integers(1, 12), classes=st.integers(2, 4), seed=seeds)
+def test_boxes_of_regions(agnostic, regions, classes, seed):
+    """Codes to boxes as in Girshick's paper; suppression as the fixed point of who is kept."""
+    random, least, most_overlap, most = np.random.default_rng(seed), 0.25, 0.375, 5
+    numbers = 8 if agnostic else 4 * classes
+    low = random.uniform(0, 40, (regions, 2))
+    rois = np.column_stack([np.sort(random.integers(0, 2, regions)), low, low + 30])
+    bottoms = [rois, random.random((regions, classes)), normal(seed, (regions, numbers)) / 3]
+    bottoms.append(np.array([[50, 75, 1], [60.0, 65, 1]]))
+    fields = f"confidence_threshold: {least} nms_threshold: {most_overlap} keep_top_k: {most}"
+
+    def of_class(rois, scores, codes, right, bottom):
+        size = rois[:, 2:] - rois[:, :2] + 1
+        center = codes[:, :2] * size + rois[:, :2] + size / 2
+        half = codes[:, 2:].exp() * size / 2
+        x1, x2 = ((center + side * half)[:, 0].clamp(0, right) for side in (-1, 1))
+        y1, y2 = ((center + side * half)[:, 1].clamp(0, bottom) for side in (-1, 1))
+        wide, high = (
+            (torch.minimum(b, b[:, None]) - torch.maximum(a, a[:, None]) + 1).clamp(min=0)
+            for a, b in ((x1, x2), (y1, y2))
+        )
+        area, shared = (x2 - x1 + 1) * (y2 - y1 + 1), wide * high
+        beats = shared / (area + area[:, None] - shared) >= most_overlap
+        beats &= (scores[:, None] > scores) & (scores > least)[:, None]  # row beats column
+        kept, before = scores > least, None
+        while before is None or (kept != before).any():
+            before, kept = kept, (scores > least) & ~(beats & kept[:, None]).any(0)
+        rows = torch.stack([scores, x1 / right, y1 / bottom, x2 / right, y2 / bottom], 1)
+        return rows[kept]
+
+    def compute(rois, scores, codes, sizes):
+        found = []
+        for picture, (bottom, right, _) in enumerate(sizes):
+            own, rows = rois[:, 0] == picture, []
+            for label in range(1, classes):
+                at = 4 if agnostic else 4 * label
+                args = rois[own, 1:], scores[own, label], codes[own, at : at + 4]
+                boxes = of_class(*args, right, bottom)
+                rows.append(functional.pad(functional.pad(boxes, (1, 0), value=label), (1, 0)))
+            rows = torch.cat(rows)
+            rows[:, 0] = picture
+            found.append(rows[rows[:, 2].argsort(descending=True)[:most]])
+        found = torch.cat(found)
+        if not len(found):
+            found = torch.full((2, 7), -1.0).double()
+            found[:, 0] = torch.arange(2)
+        return found[None, None]
+
+    options = f"roi_detection_output_param {{ {fields} class_agnostic: {str(agnostic).lower()} "
+    options += f"num_classes: {classes} }}"
+    compare("RoIDetectionOutput", bottoms, options, compute, differentiable=0)
 
 
 def test_every_layer_type_is_compared_or_has_a_reason():
