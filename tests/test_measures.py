@@ -1,10 +1,14 @@
 """Measures: each can be merged, to the bit; solvers' tests and monitors ask them."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import caffelite
 from caffelite import measures
+from caffelite.cli import main
 from caffelite.errors import NetError, SolverError
 from caffelite.layers.loss.softmax_with_loss import SoftmaxWithLoss
 from caffelite.measures import MEASURES, Batch, Measure
@@ -46,6 +50,18 @@ layer { name: "true" type: "Input" top: "true"
 layer { name: "eval" type: "DetectionEvaluate" bottom: "found" bottom: "true" top: "eval"
   detection_evaluate_param { num_classes: 4 evaluate_difficult_gt: false } }
 """
+IN_REGIONS = """
+layer { name: "rois" type: "Input" top: "rois" input_param { shape { dim: 60 dim: 5 } } }
+layer { name: "of_regions" type: "DummyData" top: "scores" top: "codes" top: "sizes"
+  dummy_data_param { shape { dim: 60 dim: 3 } shape { dim: 60 dim: 12 } shape { dim: 4 dim: 3 }
+    data_filler { value: 0.5 } data_filler { } data_filler { value: 80 } } }
+layer { name: "found" type: "RoIDetectionOutput" bottom: "rois" bottom: "scores" bottom: "codes"
+  bottom: "sizes" top: "found" roi_detection_output_param { num_classes: 3 } }
+layer { name: "true" type: "Input" top: "true"
+  input_param { shape { dim: 1 dim: 1 dim: 12 dim: 8 } } }
+layer { name: "eval" type: "DetectionEvaluate" bottom: "found" bottom: "true" top: "eval"
+  detection_evaluate_param { num_classes: 4 evaluate_difficult_gt: false } }
+"""
 CELLS = """
 layer { name: "cells" type: "Input" top: "cells" input_param { shape { dim: 4 dim: 52 } } }
 layer { name: "objects" type: "Input" top: "objects" input_param { shape { dim: 4 dim: 28 } } }
@@ -57,6 +73,7 @@ NETS = {
     "classification": SCORED,
     "accuracy": SCORED,
     "detection": DETECTED,
+    "proposals": IN_REGIONS,
     "cells": CELLS,
     "multilabel": LABELLED,
     "segmentation": MAPPED,
@@ -90,6 +107,9 @@ def batches(net, count):
                 values[...] = random.integers(0, 6, values.shape)
             elif name in BOXES:
                 values[...] = boxes(random, *values.shape[2:])
+            elif name == "rois":
+                values[...] = boxes(random, len(values), 7)[:, [0, 3, 4, 5, 6]] * [1, *[80] * 4]
+                values[:, 3:] += random.integers(-9, 9, (len(values), 2))
             elif name == "cells":
                 values[...] = random.random(values.shape)
             elif name == "objects":
@@ -242,3 +262,29 @@ def test_a_new_measure_is_one_class(monkeypatch):
     asked = solver('eval_type: "rank" monitor: "x/median"')
     assert not asked.monitor.rises
     assert asked.test() == {"accuracy": 0, "x/median": 0}
+
+
+TWO_HEADS = """
+layer { name: "data" type: "DummyData" top: "x" top: "y"
+  dummy_data_param { shape { dim: 8 dim: 6 } shape { dim: 8 }
+    data_filler { type: "gaussian" } data_filler { value: 2 } } }
+layer { name: "first" type: "InnerProduct" bottom: "x" top: "first"
+  inner_product_param { num_output: 5 weight_filler { type: "gaussian" } } }
+layer { name: "loss1" type: "SoftmaxWithLoss" bottom: "first" bottom: "y" top: "loss1" }
+layer { name: "last" type: "InnerProduct" bottom: "x" top: "last"
+  inner_product_param { num_output: 5 weight_filler { type: "gaussian" } } }
+layer { name: "loss2" type: "SoftmaxWithLoss" bottom: "last" bottom: "y" top: "loss2" }
+"""
+
+
+def test_what_a_measure_reads_outlasts_the_layers_behind_it(tmp_path, monkeypatch):
+    """As `train` and `test` run nets, whose blobs use memory in turn."""
+    monkeypatch.chdir(tmp_path)
+    more = 'eval_type: "accuracy" max_iter: 0 display: 0 random_seed: 1'
+    apart = solver(f"{more} test_initialization: true", TWO_HEADS)
+    Path("solver.prototxt").write_text(str(apart.param))
+    found = apart.test()
+    assert found["first/cross_entropy"] != found["last/cross_entropy"]
+    assert main(["train", "solver.prototxt", "-q", "--log", "log.jsonl"]) == 0
+    tests = [r for r in map(json.loads, open("log.jsonl")) if r["event"] == "test"]
+    assert tests[0]["outputs"] == {name: value.tolist() for name, value in found.items()}

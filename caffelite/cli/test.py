@@ -22,9 +22,11 @@ the whole set, as in FCN's score.py. Of several labels a sample (SigmoidCrossEnt
 precision, F1 and the best threshold of each. Of values and targets: the errors. Of a detector with
 a DetectionEvaluate layer: the average precision of each class by the rules of VOC2007, VOC2012, SSD
 and COCO; of boxes whose score reaches --threshold precision, recall, and what is taken for what,
-the background included; the pictures with most that is wrong. --html makes a page of it that holds
-the pictures of the samples that are named, --curves draws precision over recall of each class,
---confusion FILE.svg draws which class is taken for which, and another FILE gets that as CSV.
+the background included; the pictures with most that is wrong; where it finds boxes in regions (of
+a Proposal, say), how many true ones are among the 10, 50, 100, ... best. --html makes a page of it
+that holds the pictures of the samples that are named, --curves draws precision over recall of each
+class, and the recall of regions, --confusion FILE.svg draws which class is taken for which, and
+another FILE gets that as CSV.
 """
 
 from ..glog import on_terminal, start_logging
@@ -79,23 +81,26 @@ def run(args):
         from . import _report
 
         return _report.run(args)
+    from ..measures import of_tests, read_by
     from ._progress import make_bar, numbers
 
     quiet = on_terminal()
     log = start_logging(quiet)
     use_device(args)
     net = open_with_data(args, "testing")
-    net.economize(forward_only=True)
+    measures = of_tests(net)
+    net.economize(forward_only=True, keep=read_by(measures))
     sizes = _batches(net, args.iterations)
     log.info("Running for %d iterations.", len(sizes))
     bar = make_bar(len(sizes), what=net.name or "testing") if quiet else None
     try:
         with running(net):
-            means, *others = _average(net, sizes, log, bar)
+            _run(net, measures, sizes, log, bar)
     finally:
         if bar:
             bar.close()
-    figures = {name: value for one in (means, *others) for name, value in one.figures().items()}
+    means = measures[0]
+    figures = {name: value for one in measures for name, value in one.figures().items()}
     log.info("Loss: %g", means.loss)
     _log_figures(net, figures, log)
     if args.json:
@@ -119,13 +124,12 @@ def _batches(net, iterations):
     return [size] * whole + [rest] if rest else [None] * whole
 
 
-def _average(net, sizes, log, bar):
-    """What the net is measured by, its means first; each batch is logged."""
+def _run(net, measures, sizes, log, bar):
+    """Let the measures, means first, take in the batches; each is logged."""
     from ..errors import NetError
-    from ..measures import Batch, of_tests
+    from ..measures import Batch
     from ..net.batches import set_batch_size
 
-    measures = of_tests(net)
     for number, size in enumerate(sizes):
         if size is not None:
             set_batch_size(net, size)
@@ -143,7 +147,6 @@ def _average(net, sizes, log, bar):
                 log.info("Batch %d, %s = %g", number, name, value)
         if bar:
             bar.update()
-    return measures
 
 
 def _log_figures(net, figures, log):

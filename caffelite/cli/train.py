@@ -203,6 +203,7 @@ def _train(file, param, args, comm, resume, skips, quiet):
     It does not if, `resume`, it goes on from its end, which early_stop may have told; where others
     come after it, `skips`, that end is not run again.
     """
+    from ..measures import of_tests, read_by
     from ..solver import get_solver, lr_policy, stages
     from ..solver.epochs import iterations_of
     from ..solver.state_file import check_state
@@ -222,7 +223,7 @@ def _train(file, param, args, comm, resume, skips, quiet):
             log.log(NOTICE, "%s: %s", file, words)
     solver.net.economize()
     for net in solver.test_nets:
-        net.economize(forward_only=True)
+        net.economize(forward_only=True, keep=read_by(of_tests(net, solver.param)))
     with contextlib.ExitStack() as stack:
         stack.enter_context(running(solver.net, *solver.test_nets))
         solver.keep = args.keep

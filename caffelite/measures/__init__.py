@@ -26,22 +26,24 @@ def of_net(net, kinds=None):
         bottoms = [origin.get(name, name) for name in node.bottom_names]
         if isinstance(node.layer, Split):
             origin.update(dict.fromkeys(node.top_names, bottoms[0]))
-        maker.update(dict.fromkeys(node.top_names, node.layer))
-        for kind in _asked(node, kinds):
+        maker.update(dict.fromkeys(node.top_names, (node.layer, bottoms)))
+        for kind in _asked(node, kinds, maker.get(bottoms[0], (None,))[0] if bottoms else None):
             made = found.setdefault((kind, *bottoms[:2]), kind(*bottoms[:2]))
             made.take_options(node.layer)
-            made.take_maker(maker[bottoms[0]])
+            made.take_maker(*maker[bottoms[0]])
             made.tops |= set(node.top_names)
     return list(found.values())
 
 
-def _asked(node, kinds):
-    """Those of the kinds that a node's layer asks for."""
+def _asked(node, kinds, maker):
+    """Those of the kinds that a node's layer asks for, of what a layer `maker` made."""
     shapes = [blob.shape for blob in node.bottom_blobs]
     suiting = [
         kind
         for kind in kinds
-        if kind.compares and kind.compares == node.layer.compares and kind.suits(node.layer, shapes)
+        if kind.compares
+        and kind.compares == node.layer.compares
+        and kind.suits(node.layer, shapes, maker)
     ]
     return [kind for kind in suiting if not any(kind in one.__mro__[1:] for one in suiting)]
 
@@ -49,6 +51,11 @@ def _asked(node, kinds):
 def asked_by(eval_type):
     """The measures that an eval_type of a solver asks for."""
     return [kind for name, kind in MEASURES.items() if (kind.eval_type or name) == eval_type]
+
+
+def read_by(measures):
+    """The names of all blobs that they read, for `Net.economize` to keep."""
+    return {name for measure in measures for name in measure.reads}
 
 
 def of_tests(net, param=None):

@@ -49,7 +49,7 @@ class Accuracy(Pair):
         self.axis = getattr(layer.options, "axis", self.axis)
         self.softmax |= bool(layer.applies)
 
-    def take_maker(self, layer):
+    def take_maker(self, layer, bottoms):
         self.probabilities = layer.applies == Softmax.type
 
     def count(self, first, second, numbers):

@@ -117,15 +117,20 @@ class Measure:
         self.samples = 0
 
     @classmethod
-    def suits(cls, layer, shapes):
-        """Whether it is for such a layer, with bottoms of these shapes."""
+    def suits(cls, layer, shapes, maker):
+        """Whether it is for such a layer, with bottoms of these shapes, the first by `maker`."""
         return True
+
+    @property
+    def reads(self):
+        """The names of the blobs that it reads of a batch: no others need to outlast the pass."""
+        return {*self.blobs, *self.tops}
 
     def take_options(self, layer):
         """Read from a layer that compares the two blobs how it does that."""
 
-    def take_maker(self, layer):
-        """Read from the layer that makes the first of the two blobs what that holds."""
+    def take_maker(self, layer, bottoms):
+        """Read from the layer that makes the first of the two blobs, of bottoms of these names."""
 
     def take_threshold(self, threshold):
         """Take the score, or None, from which on answers count in the report."""

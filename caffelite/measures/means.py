@@ -19,6 +19,8 @@ class Means(Measure):
     Of no batches there are no outputs, and a loss that is no number.
     """
 
+    tops = ()
+
     def __init__(self, net, outputs=None):
         self.blobs = list(net.outputs if outputs is None else outputs)
         self.losses = {name for name in self.blobs if _is_loss(net, name)}

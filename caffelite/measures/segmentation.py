@@ -32,7 +32,7 @@ class Segmentation(Accuracy):
     per_class = False
 
     @classmethod
-    def suits(cls, layer, shapes):
+    def suits(cls, layer, shapes, maker):
         scores, labels = shapes[:2]
         space = scores[getattr(layer.options, "axis", 1) % len(scores) + 1 :]
         of_one_pixel = bool(space) and len(labels) == len(scores)

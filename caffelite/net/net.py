@@ -342,13 +342,14 @@ class Net(Running, InnerNames, OldCalls):
         for node in self.nodes:
             node.refresh()
 
-    def economize(self, forward_only: bool = False) -> None:
+    def economize(self, forward_only: bool = False, keep: Iterable[str] = ()) -> None:
         """Let what is never needed at the same time use the same memory.
 
         From now on diffs of blobs, and with `forward_only` their data instead, hold what they
-        should only while the net runs; inputs, outputs and learnable blobs stay as they are.
+        should only while the net runs; inputs, outputs, learnable blobs, and those of the names
+        `keep` stay as they are.
         """
-        kept = {*self.inputs, *self.outputs}
+        kept = {*self.inputs, *self.outputs, *keep}
         if forward_only:
             for node in self.nodes:
                 node.plan_no_backward()

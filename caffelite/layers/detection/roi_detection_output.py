@@ -39,6 +39,7 @@ class RoIDetectionOutput(Detections):
 
     options_field = "roi_detection_output_param"
     bottoms = 4
+    regions = (0, 3)
 
     classes = 0  # until it is set up
 
