@@ -67,9 +67,26 @@ def test_batch_norm_agrees_with_its_twin(shape, dtype, activation):
     assert_near(got, want, dtype)
     y, variance, mean = got
     got, want = outputs(x), wide(*outputs(x))
-    batch_norm.backward(y, dy.copy(), x, mean, variance, 0.01, last, *got)
+    batch_norm.backward(y, dy.copy(), x, mean, variance, 0.01, last, False, True, *got)
     ref.backward(*wide(y, dy, x, mean, variance, 0.01), last, *want)
     assert_near(got, want, dtype)
+
+
+@pytest.mark.parametrize("activation", epilogue.ACTIVATIONS.values(), ids=epilogue.ACTIVATIONS)
+def test_a_gradient_can_be_added_and_dy_left_as_it_is(activation):
+    x, dy, gamma, beta, _ = arrays((3, 4, 35), np.float32)
+    last = epilogue.draw(activation, x.dtype, 4)._replace(slope=gamma, offset=beta)
+    y, variance, mean = outputs(x)
+    batch_norm.forward(x, 0.01, last, mean, variance, y)
+    dx, *sums = outputs(x)
+    shown = dy.copy()
+    batch_norm.backward(y, shown, x, mean, variance, 0.01, last, False, True, dx, *sums)
+    np.testing.assert_array_equal(shown, dy * epilogue.slopes(y, last).astype(x.dtype))
+    kept, total, same = dy.copy(), x.copy(), [np.empty_like(array) for array in sums]
+    batch_norm.backward(y, kept, x, mean, variance, 0.01, last, True, False, total, *same)
+    np.testing.assert_array_equal(kept, dy)
+    np.testing.assert_array_equal(total, dx + x)
+    np.testing.assert_array_equal(same, sums)
 
 
 def test_in_place_gives_the_same_bits():
@@ -82,7 +99,9 @@ def test_in_place_gives_the_same_bits():
     np.testing.assert_array_equal(overwritten, y)
     dx, dgamma, dbeta = outputs(x)
     for backward in (
-        lambda dy, dx: batch_norm.backward(y, dy, x, mean, variance, 1e-5, last, dx, dgamma, dbeta),
+        lambda dy, dx: batch_norm.backward(
+            y, dy, x, mean, variance, 1e-5, last, False, False, dx, dgamma, dbeta
+        ),
         lambda dy, dx: affine.backward(y, dy, x, last, dx, dgamma, dbeta),
     ):
         backward(dy, dx)

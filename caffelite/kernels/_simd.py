@@ -43,33 +43,40 @@ def call_linked(name, layout, argument_types, variants=()):
     """Signature and code of a call to the linked function `name`_float32 or `name`_float64.
 
     `layout` has an "@" for each array of floats and the position after it, which become one
-    address, a "#" for each such pair of an int64 array, an "i" for each integer, and an "E" for an
-    `Epilogue` and a channel, which become what `_epilogue.finish_rows` takes. Arrays are 1-D and
-    contiguous, those of floats of the same type. With `variants`, the first integer chooses among
-    the functions `name`1_float32, `name`2_float32, ...; where the name is None, it is a `variant`.
+    address, a "#" for each such pair of an int64 array, a "&" for one of a float64 array, an "i"
+    for each integer, and an "E" for an `Epilogue` and a channel, which become what
+    `_epilogue.finish_rows` takes. Arrays are 1-D and contiguous, those of "@" and "E" of one type.
+    With `variants`, the first integer chooses among the functions `name`1_float32,
+    `name`2_float32, ...; where the name is None, it is a `variant`.
     """
-    expanded = layout.replace("@", "@p").replace("#", "#p").replace("E", "Ep")
-    arrays = [a for a, letter in zip(argument_types, expanded, strict=True) if letter in "@#"]
+    expanded = layout.translate({ord(letter): f"{letter}p" for letter in "@#&E"})
+    arrays = {letter: [] for letter in "@#&"}
+    for kind, letter in zip(argument_types, expanded, strict=True):
+        if letter in arrays:
+            arrays[letter].append(kind)
     if "E" in expanded:
         epilogue = argument_types[expanded.index("E")]
         if not isinstance(epilogue, types.NamedTuple):
             return None
-        arrays += [kind for kind in epilogue.types if isinstance(kind, types.Array)]
-    if not all(isinstance(a, types.Array) and (a.ndim, a.layout) == (1, "C") for a in arrays):
-        return None
-    floats = {a.dtype for a in arrays} - {types.int64}
+        arrays["@"] += [kind for kind in epilogue.types if isinstance(kind, types.Array)]
+    for kind in itertools.chain(*arrays.values()):
+        if not (isinstance(kind, types.Array) and (kind.ndim, kind.layout) == (1, "C")):
+            return None
+    floats, integers, doubles = ({kind.dtype for kind in arrays[letter]} for letter in "@#&")
     if len(floats) != 1 or not floats <= {types.float32, types.float64}:
+        return None
+    if not (integers <= {types.int64} and doubles <= {types.float64}):
         return None
     suffix = f"_{floats.pop()}"
     signature_types = [
-        kind if letter in "@#E" else types.int64
+        kind if letter in "@#&E" else types.int64
         for kind, letter in zip(argument_types, expanded, strict=True)
     ]
 
     def emit(context, builder, signature, values):
         actual = []
         for letter, kind, value in zip(expanded, signature.args, values, strict=True):
-            if letter in "@#E":
+            if letter in "@#&E":
                 held, held_kind = value, kind
             elif letter != "p":
                 actual.append(value)

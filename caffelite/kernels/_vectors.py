@@ -5,6 +5,7 @@ included), so the same source gives AVX-512, AVX2, SSE2 or NEON code. Positions 
 pointers to elements, and nothing is bounds-checked.
 """
 
+import copy
 from contextlib import contextmanager
 
 import llvmlite.binding as llvm
@@ -50,6 +51,19 @@ class Vectors:
         self.align = bits // 8
         self.name = f"v{self.lanes}f{bits}"
         self.zero = ir.Constant(self.type, None)
+
+    def widened(self):
+        """The same lanes, in float64."""
+        wide = copy.copy(self)
+        wide.element, wide.align, wide.name = ir.DoubleType(), 8, f"v{self.lanes}f64"
+        wide.type = ir.VectorType(wide.element, self.lanes)
+        wide.zero = ir.Constant(wide.type, None)
+        return wide
+
+    def widen(self, value):
+        """A vector in float64."""
+        kind = ir.VectorType(ir.DoubleType(), self.lanes)
+        return value if value.type == kind else self.builder.fpext(value, kind)
 
     def _pointer(self, pointer):
         return self.builder.bitcast(pointer, self.type.as_pointer())
@@ -144,6 +158,13 @@ class Vectors:
         )
         align = ir.Constant(INT32, self.align)
         self.builder.call(f, [value, self._pointer(pointer), align, mask])
+
+    def prefetch(self, pointer, writes=False):
+        """Have the cache line at an address, which may be any, in the L2 cache soon."""
+        byte = ir.IntType(8).as_pointer()
+        f = self._function("llvm.prefetch.p0", ir.VoidType(), [byte, INT32, INT32, INT32])
+        options = [ir.Constant(INT32, number) for number in (int(writes), 2, 1)]
+        self.builder.call(f, [self.builder.bitcast(pointer, byte), *options])
 
     def total(self, value):
         """Sum over lanes, by halves."""

@@ -8,15 +8,21 @@ activation in an `Epilogue`; its gradient comes first, and is told from y.
 import numpy as np
 
 from . import epilogue as activations
+from ._channel_passes import channel_map, channel_products
 from ._jit import kernel, prange
+from .epilogue import Epilogue
 
 
 @kernel(parallel=True)
 def forward(x, epilogue, y, share):
     """y = activation((x - center) * slope + offset); `y` may be `x`."""
-    for c in prange(x.shape[1], share):
-        center, slope, offset = activations.linear(epilogue, c)
-        channel(x, c, center, slope, offset, epilogue, y)
+    channels, size = x.shape[1], x.shape[2]
+    step, some = channels * size, x.size > 0
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+    for c in prange(channels, share):
+        at = c * size
+        if some:
+            channel_map(x.shape[0], size, step, flat_x, at, epilogue, c, flat_y, at)
 
 
 @kernel(parallel=True)
@@ -26,43 +32,44 @@ def backward(y, dy, x, epilogue, dx, dslope, doffset, share):
     All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, where there is an
     activation.
     """
-    for c in prange(x.shape[1], share):
+    channels, size = x.shape[1], x.shape[2]
+    step, some = channels * size, x.size > 0
+    flat_y, flat_dy, flat_x = y.reshape(-1), dy.reshape(-1), x.reshape(-1)
+    totals, number = np.zeros(2), np.empty(1, x.dtype)
+    for c in prange(channels, share):
         activations.activation_back(y, dy, epilogue, c)
         center, slope, _ = activations.linear(epilogue, c)
-        doffset[c], dslope[c] = products(dy, x, c, center)
-        slope = dx.dtype.type(slope)
+        number[0], slope = center, x.dtype.type(slope)
+        at = c * size
+        if some:
+            channel_products(
+                x.shape[0], size, step, flat_y, at, flat_dy, at, flat_x, at, number, 0,
+                epilogue, c, False, totals, 0,
+            )  # fmt: skip
+        doffset[c], dslope[c] = totals[0], totals[1]
         for n in range(x.shape[0]):
             dy_row, dx_row = dy[n, c], dx[n, c]
             for i in range(dy_row.size):
                 dx_row[i] = slope * dy_row[i]
 
 
-@kernel(parallel=True)
-def sums(dy, x, center, dslope, doffset, share):
+def sums(dy, x, center, dslope, doffset):
     """The dslope and doffset of `backward`, without dx."""
-    for c in prange(x.shape[1], share):
-        doffset[c], dslope[c] = products(dy, x, c, np.float64(center[c]))
+    _sums(dy, x, Epilogue.of(x.dtype, len(center), center), dslope, doffset)
 
 
-@kernel
-def channel(x, c, center, slope, offset, epilogue, y):
-    """The formula of `forward` for channel c with these numbers, in y's precision."""
-    center, slope, offset = y.dtype.type(center), y.dtype.type(slope), y.dtype.type(offset)
-    for n in range(x.shape[0]):
-        x_row, y_row = x[n, c], y[n, c]
-        for i in range(x_row.size):
-            y_row[i] = (x_row[i] - center) * slope + offset
-        activations.activate(y_row, epilogue, c)
-
-
-@kernel(any_order=True)
-def products(dy, x, c, center):
-    """sum(dy) and sum(dy * (x - center)) over channel c."""
-    plain = weighted = 0.0
-    for n in range(x.shape[0]):
-        dy_row, x_row = dy[n, c], x[n, c]
-        for i in range(x_row.size):
-            g = np.float64(dy_row[i])
-            plain += g
-            weighted += g * (np.float64(x_row[i]) - center)
-    return plain, weighted
+@kernel(parallel=True)
+def _sums(dy, x, plain, dslope, doffset, share):
+    """`sums` about the center of an epilogue without activation."""
+    channels, size = x.shape[1], x.shape[2]
+    step, some = channels * size, x.size > 0
+    flat_dy, flat_x = dy.reshape(-1), x.reshape(-1)
+    totals = np.zeros(2)
+    for c in prange(channels, share):
+        at = c * size
+        if some:
+            channel_products(
+                x.shape[0], size, step, flat_dy, at, flat_dy, at, flat_x, at, plain.center, c,
+                plain, c, False, totals, 0,
+            )  # fmt: skip
+        doffset[c], dslope[c] = totals[0], totals[1]

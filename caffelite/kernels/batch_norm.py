@@ -7,8 +7,8 @@ an activation that follows are those of an `Epilogue`: its slope and offset. Its
 
 import numpy as np
 
-from . import affine
 from . import epilogue as activations
+from ._channel_passes import channel_combine, channel_moments, channel_normalize, channel_products
 from ._jit import kernel, prange
 
 
@@ -18,62 +18,68 @@ def forward(x, eps, epilogue, mean, variance, y, share):
 
     Fills mean and variance, of (C,); variance is the mean square about the mean. `y` may be `x`.
     """
-    count = x.shape[0] * x.shape[2]
-    for c in prange(x.shape[1], share):
-        exact_mean, exact_variance = moments(x, c, count)
+    images, channels, size = x.shape
+    count, step = images * size, channels * size
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+    sums, numbers = np.empty(2), np.empty(3, x.dtype)
+    for c in prange(channels, share):
+        at = c * size
+        channel_moments(images, size, flat_x, at, step, sums, 0)
+        exact_mean, exact_variance = _moments_of(sums, flat_x[at], count)
         mean[c], variance[c] = exact_mean, exact_variance
         _, gamma, beta = activations.linear(epilogue, c)
         slope = gamma / np.sqrt(exact_variance + eps)
-        offset = beta + slope * (mean[c] - exact_mean)  # gives back what rounding took
-        affine.channel(x, c, np.float64(mean[c]), slope, offset, epilogue, y)
+        numbers[0], numbers[1] = mean[c], slope
+        numbers[2] = beta + slope * (mean[c] - exact_mean)  # gives back what rounding took
+        channel_normalize(images, size, step, flat_x, at, numbers, 0, epilogue, c, flat_y, at)
 
 
-@kernel(any_order=True)
+@kernel
 def moments(x, c, count):
-    """Mean and variance of channel c.
+    """Mean and variance of channel c, of so many values."""
+    sums, flat_x, at = np.empty(2), x.reshape(-1), np.int64(c * x.shape[2])
+    channel_moments(x.shape[0], x.shape[2], flat_x, at, x.shape[1] * x.shape[2], sums, 0)
+    return _moments_of(sums, flat_x[at], count)
 
-    Sums run over differences from its first value: squares lose nothing to a large mean.
-    """
-    start = np.float64(x[0, c, 0])
-    plain = squares = 0.0
-    for n in range(x.shape[0]):
-        row = x[n, c]
-        for i in range(row.size):
-            d = np.float64(row[i]) - start
-            plain += d
-            squares += d * d
-    variance = squares / count - (plain / count) ** 2
-    return start + plain / count, 0.0 if variance < 0 else variance
+
+@kernel
+def _moments_of(sums, start, count):
+    """Those of values whose differences from `start`, and squares of them, have these sums."""
+    mean = sums[0] / count
+    variance = sums[1] / count - mean**2
+    return np.float64(start) + mean, 0.0 if variance < 0 else variance
 
 
 @kernel(parallel=True)
-def backward(y, dy, x, mean, variance, eps, epilogue, dx, dgamma, dbeta, share):
+def backward(y, dy, x, mean, variance, eps, epilogue, adds, shows, dx, dgamma, dbeta, share):
     """The gradient of `forward`, statistics included. With xhat = (x - mean) / sqrt(variance + eps)
 
         dgamma = sum(dy * xhat), dbeta = sum(dy),
         dx = gamma * (dy - dbeta / m - xhat * dgamma / m) / sqrt(variance + eps), m = N * S
 
-    All three are assigned. `dx` may be `dy`. `y` is read, and `dy` written, where there
-    is an activation.
+    All three are assigned, but with `adds` dx is added to. `dx` may be `dy`. `y` is read where
+    there is an activation, whose gradient is written to dy if it `shows`.
     """
-    count = x.shape[0] * x.shape[2]
-    for c in prange(x.shape[1], share):
-        activations.activation_back(y, dy, epilogue, c)
+    images, channels, size = x.shape
+    count, step = images * size, channels * size
+    flat_y, flat_dy, flat_x, flat_dx = y.reshape(-1), dy.reshape(-1), x.reshape(-1), dx.reshape(-1)
+    sums, numbers = np.empty(2), np.empty(4, x.dtype)
+    for c in prange(channels, share):
+        at = c * size
+        if shows:
+            activations.activation_back(y, dy, epilogue, c)
+        channel_products(
+            images, size, step, flat_y, at, flat_dy, at, flat_x, at, mean, c,
+            epilogue, c, not shows, sums, 0,
+        )  # fmt: skip
+        plain, weighted = sums[0], sums[1]
         inverse = 1 / np.sqrt(np.float64(variance[c]) + eps)
-        plain, weighted = affine.products(dy, x, c, np.float64(mean[c]))
         dbeta[c], dgamma[c] = plain, weighted * inverse
         _, gamma, _ = activations.linear(epilogue, c)
         slope = gamma * inverse
-        x_slope = -slope * inverse**2 * weighted / count
-        combine(dy, slope, x, mean[c], x_slope, -slope * plain / count, c, dx)
-
-
-@kernel
-def combine(dy, slope, x, mean, x_slope, offset, c, dx):
-    """dx = slope * dy + x_slope * (x - mean) + offset for channel c, in dx's precision."""
-    slope, mean = dx.dtype.type(slope), dx.dtype.type(mean)
-    x_slope, offset = dx.dtype.type(x_slope), dx.dtype.type(offset)
-    for n in range(x.shape[0]):
-        dy_row, x_row, dx_row = dy[n, c], x[n, c], dx[n, c]
-        for i in range(x_row.size):
-            dx_row[i] = slope * dy_row[i] + x_slope * (x_row[i] - mean) + offset
+        numbers[0], numbers[1] = slope, -slope * inverse**2 * weighted / count
+        numbers[2], numbers[3] = mean[c], -slope * plain / count
+        channel_combine(
+            images, size, step, flat_y, at, flat_dy, at, flat_x, at, epilogue, c,
+            not shows, numbers, 0, adds, flat_dx, at,
+        )  # fmt: skip

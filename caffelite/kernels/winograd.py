@@ -22,6 +22,8 @@ MIN_CHANNELS = 16
 """Fewer inputs or outputs than this do not pay for the transforms."""
 MIN_TILES = 48
 """Nor do fewer tiles than this pay for transforming the weights;"""
+MANY_CHANNELS, MIN_TILES_OF_MANY = 128, 16
+"""of so many inputs and outputs fewer do;"""
 MIN_TILES_KEPT = 12
 """or than this, if they were transformed before, for reading four times as many."""
 
@@ -34,9 +36,11 @@ def fits(plane):
 def pays(plane):
     """Whether one that fits is large enough to gain."""
     wide = plane.itemsize == 4 and min(plane.out) >= 4
-    wide = wide and min(plane.inputs, plane.outputs) >= MIN_CHANNELS
+    channels = min(plane.inputs, plane.outputs)
     tiles = plane.batch * -(-plane.out[0] // 4) * -(-plane.out[1] // 4)
-    return wide and tiles >= (MIN_TILES_KEPT if plane.kept else MIN_TILES)
+    least = MIN_TILES_OF_MANY if channels >= MANY_CHANNELS else MIN_TILES
+    least = MIN_TILES_KEPT if plane.kept else least
+    return wide and channels >= MIN_CHANNELS and tiles >= least
 
 
 class Plan(NamedTuple):

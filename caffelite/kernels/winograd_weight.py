@@ -23,14 +23,15 @@ TILES = 64
 """Tiles summed at a time: with CHANNELS inputs, their transforms fit in a 1 MB L2 cache."""
 CHANNELS = 48
 """Most inputs at a time."""
-MIN_CHANNELS = 64
-"""Fewer inputs or outputs than this do not pay for the transforms."""
+MIN_INPUTS, MIN_OUTPUTS, MIN_TILES = 64, 32, 48
+"""Fewer inputs, outputs or tiles of few outputs do not pay for the transforms."""
 
 
 def pays(plane):
     """Whether a problem that `winograd.fits` is large enough to gain."""
-    wide = min(plane.inputs, plane.outputs) >= MIN_CHANNELS and min(plane.out) >= 4
-    return wide and plane.itemsize == 4
+    wide = plane.inputs >= MIN_INPUTS and plane.outputs >= MIN_OUTPUTS and min(plane.out) >= 4
+    tiles = plane.batch * -(-plane.out[0] // 4) * -(-plane.out[1] // 4)
+    return wide and plane.itemsize == 4 and (plane.outputs >= MIN_INPUTS or tiles >= MIN_TILES)
 
 
 class Plan(NamedTuple):

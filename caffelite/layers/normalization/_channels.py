@@ -115,9 +115,11 @@ class ChannelNormalizer(Affine):
             epilogue, dx = owner.epilogue(**activation), by_channel(dx)
             if self.synchronizes:
                 return _synchronized.backward(self, y, dy, x, owner, activation, dx)
+            shows = not np.may_share_memory(dx, dy)
             batch_norm.backward(
-                y, dy, x, self.mean, self.variance, self.eps, epilogue, dx, dscale, dbias
-            )
+                y, dy, x, self.mean, self.variance, self.eps, epilogue, False, shows,
+                dx, dscale, dbias,
+            )  # fmt: skip
             return dscale, dbias
         else:
             slope = owner.scale.data.reshape(-1) * inverse
