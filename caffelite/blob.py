@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,6 +28,13 @@ def _aligned_zeros(count: int, dtype: DType) -> Array:
     return raw[start : start + count * itemsize].view(dtype)
 
 
+_first_look = threading.RLock()
+
+
+def _filling(array: Array) -> None:
+    """Stands for a filler that is at work, and looks at what it fills."""
+
+
 class _Memory:
     """Flat memory that blobs share; it grows, zeroed, and never shrinks."""
 
@@ -42,14 +51,27 @@ class _Memory:
 
     def view(self, shape: Shape) -> Array:
         view = self.views.get(shape)
-        if view is None:
-            view = self._make_view(shape)
-        if self.fill is not None:
-            fill, self.fill = self.fill, None
-            fill(view)
+        if view is None or self.fill is not None:
+            with _first_look:
+                view = self._make_view(shape)
         return view
 
     def _make_view(self, shape: Shape) -> Array:
+        """The view, filled: whoever else looks for the first time, in another thread, waits."""
+        view = self.views.get(shape)
+        if view is None:
+            view = self._new_view(shape)
+        if self.fill not in (None, _filling):
+            fill, self.fill = self.fill, _filling
+            try:
+                fill(view)
+            except BaseException:
+                self.fill = fill
+                raise
+            self.fill = None
+        return view
+
+    def _new_view(self, shape: Shape) -> Array:
         count = math.prod(shape)
         if self.flat is None or self.flat.size < count:
             self.flat = _aligned_zeros(count, self.dtype)
@@ -82,6 +104,9 @@ def _references_if_alone() -> tuple[int, int]:
 
 
 _ALONE, _HANDED_OUT = _references_if_alone()
+
+
+_reshapes = itertools.count(1)  # each number once, whichever threads count
 
 
 class Blob:
@@ -130,12 +155,16 @@ class Blob:
                 f"none negative, and at most {MAX_COUNT} values"
             )
         self._shape = shape
-        Blob.reshapes += 1
+        Blob.reshapes = next(_reshapes)
 
     @property
     def data(self) -> Array:
         """The values: a live array, not a copy."""
         self._data.seal = None
+        return self._data.view(self._shape)
+
+    def read(self) -> Array:
+        """`data` for whoever reads it now and lets go of it: the seal holds."""
         return self._data.view(self._shape)
 
     @property

@@ -64,7 +64,7 @@ class Convolution(Convolve):
             convolve.forward(x, self.weight.data, y, *self.geometry, epilogue)
 
     def _packed(self, pack, use):
-        return self.packed.get([self.weight], lambda: pack(self.weight.data), use)
+        return self.packed.get([self.weight], lambda: pack(self.weight.read()), use)
 
     def weight_gradient(self, x, dy):
         convolve.backward_weight(x, dy, self.weight.diff, *self.geometry)
