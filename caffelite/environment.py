@@ -1,6 +1,7 @@
-"""Switches in the environment: read in one place, so that none is misspelt in silence."""
+"""What the environment says, read in one place, so that no switch is misspelt in silence."""
 
 import os
+import sys
 
 from .errors import CaffeliteError, did_you_mean
 
@@ -30,6 +31,17 @@ def number(name, default, of):
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
         raise CaffeliteError(f'the environment has {name}="{text}", expected a number of {of}')
     return int(text)
+
+
+def user_cache():
+    """The folder of what is kept for the user to have it sooner the next time."""
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+    elif sys.platform == "darwin":
+        root = "~/Library/Caches"
+    else:
+        root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return os.path.join(os.path.expanduser(root), "caffelite")
 
 
 def _check(name, text, values, allowed, how_many):

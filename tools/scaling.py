@@ -44,14 +44,14 @@ PUBLISHED = [
 ]
 
 
-def simulate(profile, ranks, network, generator, bucket=4 * MB):
+def simulate(profile, ranks, network, generator, bucket=None):
     """Images a second of all ranks, with the slowest of them drawn for each step."""
     drawn = generator.standard_normal((STEPS, ranks)).max(axis=1) if ranks > 1 else np.zeros(STEPS)
     seconds = [step(profile, ranks, network, FASTEST, bucket, late).seconds for late in drawn]
     return ranks * profile.images / float(np.mean(seconds))
 
 
-def curves(profile, networks, bucket=4 * MB):
+def curves(profile, networks, bucket=None):
     """{network: [share of linear for each of RANKS]}."""
     alone, generator = profile.images / profile.seconds, np.random.default_rng(0)
 
@@ -95,7 +95,7 @@ def main(arguments=None):
     flag("profile", metavar="PROFILE", help="JSON of caffelite time --ranks")
     flag("--images-per-second", type=float, metavar="N", help="of a rank by itself [as measured]")
     flag("--spread", type=float, metavar="PERCENT", help="deviation of steps [as measured]")
-    flag("--bucket", type=float, default=4.0, metavar="MB", help="gradients set out together [4]")
+    flag("--bucket", type=float, metavar="MB", help="gradients set out together [as train does]")
     flag("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NAME")
     flag("--out", metavar="FILE", help="the picture to make")
     args = parser.parse_args(arguments)
@@ -105,7 +105,7 @@ def main(arguments=None):
     profile = of_report(report)
     if args.images_per_second:
         profile = profile.faster(args.images_per_second * profile.seconds / profile.images)
-    found = curves(profile, args.networks, int(args.bucket * MB))
+    found = curves(profile, args.networks, args.bucket and int(args.bucket * MB))
     rows = [
         (str(ranks), *(f"{100 * share:.1f}" for share in shares))
         for ranks, *shares in zip(RANKS, *found.values(), strict=True)

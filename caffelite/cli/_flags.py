@@ -26,6 +26,14 @@ def finite(text):
     return number(text, "", error=argparse.ArgumentTypeError)
 
 
+def megabytes(text):
+    """The bytes of a flag that counts MB of 2^20."""
+    value = number(text, "", error=argparse.ArgumentTypeError)
+    if not 0.001 <= value <= 4096:
+        raise argparse.ArgumentTypeError(f"expected 0.001 to 4096 MB, not {text!r}")
+    return int(value * 2**20)
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser for -flag, --flag, -flag=value, -no_flag; `-` and `_` in names are one."""
 

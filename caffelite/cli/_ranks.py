@@ -1,10 +1,12 @@
 """What commands do where mpiexec has started several of them, to train together."""
 
+import argparse
 import contextlib
 import logging
 
 from ..glog import NOTICE
-from ._flags import UsageError, int32
+from ..reading import number
+from ._flags import UsageError, int32, megabytes
 
 
 def add_rank_flags(parser):
@@ -20,6 +22,19 @@ def add_rank_flags(parser):
         choices=("auto", "ring", "tree"),
         default="auto",
         help="how gradients are: in slices, round a ring, or up and down a tree [auto]",
+    )
+    flag(
+        "--bucket",
+        type=megabytes,
+        metavar="MB",
+        help="gradients that set out together [4; of more than 32 ranks, 1/8 for each, up to 64]",
+    )
+    flag(
+        "--timeout",
+        type=_seconds,
+        default=1800.0,
+        metavar="SECONDS",
+        help="a rank that stands still for so long ends all of them [1800]",
     )
     flag("--float16", action="store_true", help="send gradients as float16; --log tells the error")
     flag(
@@ -43,9 +58,16 @@ def add_rank_flags(parser):
     )
 
 
+def _seconds(text):
+    value = number(text, "", error=argparse.ArgumentTypeError)
+    if not 1 <= value <= 1e6:
+        raise argparse.ArgumentTypeError(f"expected 1 to 1e6 seconds, not {text!r}")
+    return value
+
+
 @contextlib.contextmanager
 def ranks_of(args):
-    """MPI's communicator of the processes that mpiexec has started, or None of a single one.
+    """The Ranks that mpiexec has started, or None of a single process.
 
     Each gets a part of the cores. What ends the block on one of them ends all.
     """
@@ -53,48 +75,58 @@ def ranks_of(args):
 
     comm = world()
     if comm is None:
+        if args.trace:
+            raise UsageError("--trace is of several processes: mpiexec -n 2 caffelite train ...")
         yield None
         return
     from ..parallel.cores import share_out
-    from ..parallel.faults import ending_all
+    from ..parallel.faults import alike, ending_all
+    from ..parallel.ranks import Ranks
     from ._nets import set_threads
 
     with ending_all(comm):
         if args.threads is None:
             set_threads(share_out(comm))
-        yield comm
+        with alike(comm):
+            ranks = Ranks(
+                *(comm, args.sync_bn, args.global_batch, args.exchange, args.float16),
+                bucket=args.bucket,
+                timeout=args.timeout,
+            )
+        with contextlib.closing(ranks.watch):
+            yield ranks
 
 
-def is_first(comm):
+def is_first(ranks):
     """Whether this process is the one that logs and writes."""
-    return comm is None or comm.rank == 0
+    return ranks is None or ranks.rank == 0
 
 
-def alike(comm):
+def alike(ranks):
     """A block whose errors end all ranks together, told of once."""
-    if comm is None:
+    if ranks is None:
         return contextlib.nullcontext()
     from ..parallel.faults import alike as of_all
 
-    return of_all(comm)
+    return of_all(ranks.comm)
 
 
-def only_errors(comm):
+def only_errors(ranks):
     """Leave the log to rank 0."""
-    if not is_first(comm):
+    if not is_first(ranks):
         logging.getLogger("caffelite").setLevel(logging.ERROR)
 
 
-def share_start(comm, param, args):
+def share_start(ranks, param, args):
     """Let all ranks begin with the seed of rank 0, which alone reads weights."""
     from .. import rng
 
-    if comm is None:
+    if ranks is None:
         return
-    _set_rates(param, args, comm.size)
+    _set_rates(param, args, ranks.size)
     if param.random_seed < 0:
-        param.random_seed = comm.bcast(rng.next_seed() % 2**31)
-    if comm.rank:
+        param.random_seed = ranks.comm.bcast(rng.next_seed() % 2**31)
+    if ranks.rank:
         param.ClearField("weights")
 
 
@@ -125,21 +157,14 @@ def _set_rates(param, args, ranks):
         )
 
 
-def join(comm, solver, args):
+def join(ranks, solver, args):
     """Let the solver train together with those of the other ranks.
 
     Returns what all ranks call when they are done.
     """
-    if comm is None:
-        if args.trace:
-            raise UsageError("--trace is of several processes: mpiexec -n 2 caffelite train ...")
+    if ranks is None:
         return lambda: None
-    from ..parallel.ranks import Ranks
-
-    with alike(comm):
-        ranks = Ranks(
-            comm, args.sync_bn, args.global_batch, exchange=args.exchange, half=args.float16
-        )
+    with alike(ranks):
         ranks.check(solver)
     ranks.join(solver)
     logging.getLogger("caffelite").info("%s", ranks)

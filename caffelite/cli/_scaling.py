@@ -5,10 +5,10 @@ import re
 import statistics
 import time
 
-from ..parallel.cost import EXCHANGES, FASTEST, MB, NETWORKS, Network, Profile, step
+from ..parallel.cost import EXCHANGES, FASTEST, MB, NETWORKS, Network, Profile, bucket_of, step
 from ..reading import integer, number
 from ..table import table
-from ._flags import UsageError
+from ._flags import UsageError, megabytes
 
 _ADDED = 1 << 22  # bytes that are added to see how long that takes
 MOST_RANKS = 1 << 20
@@ -24,13 +24,13 @@ def add_flags(parser):
     flag("--exchange", choices=(FASTEST, *EXCHANGES), default=FASTEST, help=words)
     words = "standard deviation of the time of a step [as measured]"
     flag("--spread", type=_percent, metavar="PERCENT", help=words)
-    words = "gradients set out together [4]"
-    flag("--bucket", type=_megabytes, default=4.0, metavar="MB", help=words)
+    words = "gradients set out together [as caffelite train does, 4 up to 32 processes]"
+    flag("--bucket", type=megabytes, metavar="MB", help=words)
 
 
 def check_flags(args):
     """Raise a UsageError for flags that say how, where --ranks does not say that."""
-    given = {"network": None, "spread": None, "exchange": FASTEST, "bucket": 4.0}
+    given = {"network": None, "spread": None, "exchange": FASTEST, "bucket": None}
     for name, default in given.items():
         if args.ranks is None and getattr(args, name) != default:
             raise UsageError(f"--{name} is for --ranks: give that, too")
@@ -61,13 +61,6 @@ def _ranks(text):
 
 def _count(word):
     return integer(word, "", least=1, most=MOST_RANKS, error=argparse.ArgumentTypeError)
-
-
-def _megabytes(text):
-    value = number(text, "", error=argparse.ArgumentTypeError)
-    if not 0.001 <= value <= 4096:
-        raise argparse.ArgumentTypeError(f"expected 0.001 to 4096 MB, not {text!r}")
-    return value
 
 
 def _percent(text):
@@ -138,9 +131,8 @@ def _seconds_to_add():
 def predict(made, args):
     """{network: [Step of each number of ranks]}."""
     networks = NETWORKS if args.network is None else dict([args.network])
-    bucket = int(args.bucket * MB)
     return {
-        name: [step(made, ranks, network, args.exchange, bucket) for ranks in args.ranks]
+        name: [step(made, ranks, network, args.exchange, args.bucket) for ranks in args.ranks]
         for name, network in networks.items()
     }
 
@@ -161,11 +153,11 @@ def _report(made, found, args):
         "spread": made.spread,
         "seconds_to_add_a_byte": made.gamma,
         "gradient_bytes": made.bytes,
-        "bucket_mb": args.bucket,
         "networks": {
             name: [
                 {
                     "ranks": step.ranks,
+                    "bucket_mb": (args.bucket or bucket_of(step.ranks)) / MB,
                     "step_ms": 1e3 * step.seconds,
                     "exchange_ms": 1e3 * step.exchange,
                     "exposed_ms": 1e3 * step.exposed,

@@ -67,7 +67,7 @@ READS_NETS = True
 def add_arguments(parser):
     flag = parser.add_argument
     add_solver_flags(parser, "; A,B: stages")
-    flag("--snapshot", metavar="FILE", help="a .solverstate to go on from")
+    flag("--snapshot", metavar="FILE", help="a .solverstate to go on from; auto: as --resume")
     flag(
         "--resume",
         action="store_true",
@@ -108,20 +108,20 @@ def add_arguments(parser):
 
 def run(args):
     _check_flags(args)
-    with ranks_of(args) as comm:
-        return _run(args, comm)
+    with ranks_of(args) as ranks:
+        return _run(args, ranks)
 
 
-def _run(args, comm):
+def _run(args, ranks):
     from ..solver import stages
 
-    quiet = on_terminal() and is_first(comm)
+    quiet = on_terminal() and is_first(ranks)
     log = start_logging(quiet)
-    only_errors(comm)
+    only_errors(ranks)
     files = stages.files_of(args.solver)
     if len(files) > 1 and args.snapshot:
         raise UsageError("--snapshot is of one solver; --resume finds where stages are to go on")
-    with alike(comm):
+    with alike(ranks):
         params = [_solver_param(file, args, log) for file in files]
         stages.check(params, files)
     use_device(args)
@@ -136,9 +136,9 @@ def _run(args, comm):
         if resume and weights and file != files[0]:
             stages.warn_if_older(param, file, weights)
         _choose_weights(param, args.snapshot, resume, weights)
-        share_start(comm, param, args)
+        share_start(ranks, param, args)
         skips = file != files[-1]
-        solver, asked, ran = _train(file, param, args, comm, resume, skips, quiet)
+        solver, asked, ran = _train(file, param, args, ranks, resume, skips, quiet)
         unfinished = solver.iter < solver.param.max_iter
         if any(effect == "stop" for _, effect in asked):
             left = unfinished or file != files[-1]
@@ -177,6 +177,8 @@ def _check_flags(args):
         raise UsageError("--iterations and --epochs exclude each other: both say when to end")
     if args.epochs is not None and args.epochs <= 0:
         raise UsageError(f"--epochs: expected more than 0, not {args.epochs:g}")
+    if args.snapshot == "auto":
+        args.snapshot, args.resume = None, True
     if args.snapshot and args.weights:
         raise UsageError(
             "--snapshot and --weights exclude each other: a snapshot brings its own weights"
@@ -197,7 +199,7 @@ def _check_flags(args):
         raise UsageError(f"--keep: expected at least 1, not {args.keep}")
 
 
-def _train(file, param, args, comm, resume, skips, quiet):
+def _train(file, param, args, ranks, resume, skips, quiet):
     """Train one solver; returns it, what signals asked for, and whether that moved its weights.
 
     It does not if, `resume`, it goes on from its end, which early_stop may have told; where others
@@ -209,11 +211,11 @@ def _train(file, param, args, comm, resume, skips, quiet):
     from ..solver.state_file import check_state
 
     log = logging.getLogger("caffelite")
-    with alike(comm):
-        if args.snapshot and is_first(comm):
+    with alike(ranks):
+        if args.snapshot and is_first(ranks):
             check_state(args.snapshot)
         solver = get_solver(param, file, net_changes(args))
-    after = join(comm, solver, args)
+    after = join(ranks, solver, args)
     tell_other_classes(solver.net, log)
     if args.epochs is not None:
         solver.param.max_iter = iterations_of(solver, args.epochs)
@@ -236,7 +238,7 @@ def _train(file, param, args, comm, resume, skips, quiet):
         if args.snapshot:
             log.info("Resuming from %s", args.snapshot)
             solver.restore(args.snapshot, args.allow_other_weights)
-        if is_first(comm):
+        if is_first(ranks):
             _listen(solver, args, quiet, stack)
         asked = stack.enter_context(_signals(solver, args))
         begun = solver.iter

@@ -142,7 +142,7 @@ class _Walk:
 def _check_tar(path, progress):
     report = Report(path, "tar")
     try:
-        source = TarSource(path)
+        source = TarSource(path, anew=True)
     except DataError as problem:
         report.faults.append(str(problem))
         return report

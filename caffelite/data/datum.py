@@ -65,6 +65,9 @@ class DatumSource(Source):
     def drawn_for(self):
         return None if self.order.in_turn else len(self.records)
 
+    def layout(self):
+        return self.order.layout()
+
     def sample(self, number):
         """(pixels, label) of sample `number`."""
         return self.stored(self.record(number))

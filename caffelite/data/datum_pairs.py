@@ -39,6 +39,9 @@ class DatumPairSource(Source):
     def drawn_for(self):
         return self.pictures.drawn_for()
 
+    def layout(self):
+        return self.pictures.layout()
+
     def sample(self, number):
         pixels, label = self.pictures.sample(number)
         labels, _ = self.labels.stored(self.pictures.record(number))

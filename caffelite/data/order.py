@@ -38,6 +38,10 @@ class Order:
         """How many places a pass through `count` samples has."""
         return count
 
+    def layout(self):
+        """What the order follows from beside the number of samples and the seed, as bytes."""
+        return b""
+
     def index(self, number, count, seed):
         """Which of `count` samples comes as the one with this number."""
         of_pass, place = divmod(number, self.pass_size(count))
@@ -98,6 +102,9 @@ class ShardOrder(Order):
         whole, more = divmod(self._starts[-1], len(sizes))
         self._runs = [run * whole + min(run, more) for run in range(len(sizes) + 1)]
         self._block = -(-buffer // len(sizes)) or self._starts[-1]
+
+    def layout(self):
+        return np.array([*self._sizes, self._block], "<i8").tobytes()
 
     def index(self, number, count, seed):
         of_pass, place = divmod(number, count)

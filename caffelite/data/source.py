@@ -95,6 +95,10 @@ class Source:
         """How many samples the order of a pass is drawn for, or None where they come in turn."""
         return None
 
+    def layout(self) -> bytes:
+        """What the order follows from beside that: of several shards, their lengths."""
+        return b""
+
     def uneven_pass(self) -> str | None:
         """Why some samples come more often than others in the first pass, or None."""
         samples = self.drawn_for()

@@ -4,8 +4,9 @@ The files of a sample follow one another and have one name up to the first dot b
 which is the sample's key: `000123.jpg`, its picture, and `000123.cls`, its label as text, a whole
 number. Files of other kinds, such as `000123.json`, are passed over.
 
-A tar is read in order, by its heads alone, when it is opened; pictures are read where they lie,
-when they are asked for. Nothing is ever unpacked, and no name in a tar becomes a path.
+A tar is read in order, by its heads alone, when it is opened first (see `tar_index`); pictures are
+read where they lie, when they are asked for. Nothing is ever unpacked, and no name in a tar becomes
+a path.
 """
 
 import os
@@ -18,6 +19,7 @@ from .. import file_kind, reading
 from ..errors import DataError, short
 from ..kept_bytes import path_of, way_out
 from ..proto.caffe_pb2 import Datum
+from . import tar_index
 from .picture_file import is_picture_name
 from .source import RecordSource
 
@@ -32,22 +34,20 @@ class TarSource(RecordSource):
     """The samples in a tar; a sample is (key, value), both bytes, the value a Datum.
 
     The Datum has the picture as the file that it is, and the label. The tar is open only while a
-    picture is read: there may be thousands of them.
+    picture is read: there may be thousands of them. With `anew`, an index that was kept is not
+    believed.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, anew=False):
         self.path = path_of(os.fspath(path))
         _check(self.path)
         with reading.opened(self.path, "rb", piped=False) as file:
             self._stamp = _stamp(file)
-            samples = list(_samples(file, self.path))
-        if not samples:
-            raise DataError(
-                f"{self.path}: has no pictures, expected files as 000123.jpg and 000123.{LABEL}"
-            )
-        self._keys = [sample.key for sample in samples]
-        self._places = np.array([sample.picture for sample in samples], np.int64)
-        self._labels = np.array([sample.label for sample in samples], np.int32)
+            index = None if anew else tar_index.load(self.path, self._stamp)
+            if index is None:
+                index = _index(file, self.path)
+                tar_index.keep(self.path, self._stamp, *index)
+        self._keys, self._places, self._labels = index
 
     def __len__(self):
         return len(self._keys)
@@ -94,6 +94,18 @@ def _stamp(file):
     """What changes when a file is replaced."""
     status = os.fstat(file.fileno())
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _index(file, path):
+    """(keys, places of pictures, labels) of all samples."""
+    samples = list(_samples(file, path))
+    if not samples:
+        raise DataError(f"{path}: has no pictures, expected files as 000123.jpg and 000123.{LABEL}")
+    return (
+        [sample.key for sample in samples],
+        np.array([sample.picture for sample in samples], np.int64),
+        np.array([sample.label for sample in samples], np.int32),
+    )
 
 
 def _samples(file, path):

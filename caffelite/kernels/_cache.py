@@ -25,6 +25,8 @@ from numba import config
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from ..environment import user_cache
+
 log = logging.getLogger("caffelite")
 
 PREFIX = "caffelite_"
@@ -41,17 +43,7 @@ def cache_folder():
     Beside the sources, where numba would keep it, it outlives an uninstall: what is left of the
     package's folder then hides a version that is installed as editable.
     """
-    return config.CACHE_DIR or _user_cache()
-
-
-def _user_cache():
-    if sys.platform == "win32":
-        root = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    elif sys.platform == "darwin":
-        root = "~/Library/Caches"
-    else:
-        root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return os.path.join(os.path.expanduser(root), "caffelite")
+    return config.CACHE_DIR or user_cache()
 
 
 class KernelCache:

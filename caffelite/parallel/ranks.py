@@ -13,7 +13,8 @@ from ..proto import caffe_pb2
 from ..solver import epochs, restoring, snapshot
 from ..solver.team import Alone
 from . import agreement
-from .exchange import Exchange
+from .exchange import Exchange, wait_for
+from .standstill import LIMIT, Watch
 
 REQUESTS = "stop", "snapshot"
 
@@ -25,22 +26,38 @@ class Ranks(Alone):
     ----------
     comm : the communicator, an mpi4py.MPI.Comm
     divides_batch : whether the train net's batches are those of all ranks together
-    exchange, half : how gradients are exchanged, and whether as float16; see Exchange
+    exchange, half, bucket : how gradients are exchanged, whether as float16, and how many bytes
+        set out together; see Exchange
     sync_bn : whether layers that normalize by a batch's statistics take those of the whole batch
+    timeout : seconds after which a rank that stands still ends all
     """
 
-    def __init__(self, comm, sync_bn=False, divides_batch=False, exchange="auto", half=False):
+    def __init__(
+        self,
+        comm,
+        sync_bn=False,
+        divides_batch=False,
+        exchange="auto",
+        half=False,
+        bucket=None,
+        timeout=LIMIT,
+    ):
         self.sync_bn, self.divides_batch = sync_bn, divides_batch
+        self.exchange = Exchange(comm, exchange, half, bucket)
         self.comm = comm.Dup()
         self.rank, self.size = comm.rank, comm.size
         self.host = socket.gethostname()
-        self.exchange = Exchange(self.comm, exchange, half)
+        self.watch = Watch(self.comm, timeout)
         self._runs = False  # passes whose batch is shared out
         self._facts = {}
         self.note = lambda name, kind, began: None  # see Trace
 
     def __str__(self):
-        return f"{self.size} ranks, each with a part of every batch; this one runs on {self.host}"
+        return (
+            f"{self.size} ranks, each with a part of every batch; this one runs on {self.host}; "
+            f"gradients set out in buckets of {self.exchange.bucket / 2**20:g} MB; a rank that "
+            f"stands still for {self.watch.limit:g} s ends all"
+        )
 
     def join(self, solver):
         """Become the team of a solver that `check` has passed; it goes on from rank 0's state."""
@@ -96,6 +113,7 @@ class Ranks(Alone):
 
     def run(self, passes, asked=()):
         self._runs, waited, began = True, self.exchange.waited, time.perf_counter()
+        self.watch.moved(amid_pass=True)
         try:
             loss = passes()
             ended = time.perf_counter()
@@ -103,6 +121,7 @@ class Ranks(Alone):
             self.note("until gradients are there", "waiting", ended)
         finally:
             self._runs = False
+            self.watch.moved()
         waits, seconds = self.exchange.waited - waited, time.perf_counter() - began
         told = [loss, waits, seconds, *(request in asked for request in REQUESTS)]
         every = self._gathered(np.array(told, np.float64))
@@ -120,7 +139,7 @@ class Ranks(Alone):
     def _gathered(self, array):
         """What each rank has, along a new axis."""
         every = np.empty((self.size, *array.shape), array.dtype)
-        self.comm.Allgather(np.ascontiguousarray(array), every)
+        wait_for(self.comm.Iallgather(np.ascontiguousarray(array), every))
         return every
 
     def _take(self, blobs):
@@ -130,6 +149,7 @@ class Ranks(Alone):
 
     def _progress(self, place):
         if self._runs:
+            self.watch.moved(amid_pass=True)
             self.exchange.progress()
 
     def gathered(self, value):
@@ -205,7 +225,12 @@ class Ranks(Alone):
 
     def turns(self, net, count):
         self._before = [layer.position for layer in net.layers]
-        return (first + self.rank < count for first in range(0, count, self.size))
+        try:
+            for first in range(0, count, self.size):
+                self.watch.moved(amid_pass=True)
+                yield first + self.rank < count
+        finally:
+            self.watch.moved()
 
     def tested(self, net, measures, count):
         every = self.comm.gather(measures)

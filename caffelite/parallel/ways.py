@@ -24,7 +24,7 @@ def slices(bucket):
     total = bucket.off_wire(received[0])
     for slice_of_rank in received[1:]:
         total += bucket.off_wire(slice_of_rank)
-    total *= total.dtype.type(1 / size)
+    _divide(total, size)
     mean = bucket.on_wire(total)
     yield [bucket.comms[1].Iallgatherv(mean, [wire, (counts, starts)])]
     if wire is not bucket.values:
@@ -52,7 +52,7 @@ def ring(bucket):
         if adds:
             np.add(found, target, out=target)
             if step == size - 2:
-                target *= target.dtype.type(1 / size)
+                _divide(target, size)
 
 
 def tree(bucket):
@@ -72,8 +72,13 @@ def tree(bucket):
         yield [comm.Isend(values, rank - distance, bucket.number)]
         yield [comm.Irecv(values, rank - distance, bucket.number)]
     else:
-        values *= values.dtype.type(1 / size)
+        _divide(values, size)
     yield [comm.Isend(values, other, bucket.number) for other in reversed(below)]
+
+
+def _divide(total, size):
+    """Make the mean of a sum: rounded once, as 1 / 3 is not."""
+    total /= total.dtype.type(size)
 
 
 WAYS = {"auto": slices, "ring": ring, "tree": tree}

@@ -7,6 +7,7 @@ other weights than the state was written with is refused.
 import contextlib
 import logging
 import os
+import zlib
 
 import numpy as np
 
@@ -211,13 +212,24 @@ def _restore_streams(solver, state):
         for layer in net.layers:
             at = positions.get((net_name, layer.name), caffe_pb2.LayerPosition())
             layer.seek(at.count)
-            if at.HasField("length") and layer.drawn_for not in (None, at.length):
+            if words := _other_order(layer, at):
                 log.warning(
-                    "%s: was of %d samples when the snapshot was written, and is of %d now: the "
-                    "order of each pass is another one. Of the pass that was under way, some "
-                    "samples come again and some not at all",
-                    *(layer.at, at.length, layer.drawn_for),
+                    "%s: %s: the order of each pass is another one. Of the pass that was under "
+                    "way, some samples come again and some not at all",
+                    *(layer.at, words),
                 )
+
+
+def _other_order(layer, at):
+    """Why samples come in another order than before the snapshot that was written `at`, or ""."""
+    if layer.drawn_for is None or not at.HasField("length"):
+        return ""
+    when = "when the snapshot was written"
+    if layer.drawn_for != at.length:
+        return f"was of {at.length} samples {when}, and is of {layer.drawn_for} now"
+    if at.HasField("layout") and at.layout != zlib.crc32(layer.layout):
+        return f"its shards had other lengths {when}, or shuffle_buffer was another"
+    return ""
 
 
 def _carried(solver, state, path):

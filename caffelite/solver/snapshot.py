@@ -6,6 +6,7 @@ is found out when a run goes on from it.
 
 import logging
 import os
+import zlib
 
 from ..atomic import write_all_atomically
 from ..kept_bytes import name_of, path_of
@@ -153,7 +154,7 @@ def state_of(solver):
             if layer.position:
                 at = state.position.add(net=net_name, layer=layer.name, count=layer.position)
                 if layer.drawn_for is not None:
-                    at.length = layer.drawn_for
+                    at.length, at.layout = layer.drawn_for, zlib.crc32(layer.layout)
             if kept := carried(net, layer):
                 blobs = [_blob_proto(blob.data) for blob in kept]
                 state.carried.add(net=net_name, layer=layer.name, state=blobs)

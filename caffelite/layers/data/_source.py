@@ -25,6 +25,10 @@ class SourceLayer(Layer):
     def drawn_for(self):
         return None if self.source is None else self.source.drawn_for()
 
+    @property
+    def layout(self):
+        return b"" if self.source is None else self.source.layout()
+
     def uneven_pass(self):
         return None if self.source is None else self.source.uneven_pass()
 

@@ -1,0 +1,153 @@
+"""A rank that stands still without an error ends all of them, after a time limit, and says where.
+
+Each rank has a thread that looks, now and then, how long ago the rank got any further. One that
+stands still amid a pass, and does not wait for others, ends all. One that waits calls the roll:
+then each rank's thread answers with what it is at. What stands still elsewhere, in a snapshot or in
+a script, is found out so; and who does not answer is stopped, or its machine cannot be reached.
+"""
+
+import atexit
+import os
+import socket
+import sys
+import threading
+import time
+from collections import deque
+
+from ..layers import Layer
+from .faults import STAGGER, end_with, who
+
+LIMIT = 1800.0  # seconds: compiling kernels, and the largest batch from the slowest disk, take less
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_CALL, _ANSWER = 1, 2  # tags of messages
+
+
+class Watch:
+    """Looks after this rank; `moved` tells it that the rank got further.
+
+    Parameters
+    ----------
+    comm : the communicator of the ranks
+    limit : seconds
+    """
+
+    def __init__(self, comm, limit=LIMIT):
+        from .launch import load
+
+        MPI = load()
+        self.limit = limit
+        self._pause = min(1.0, limit / 10)
+        self.moved()
+        self._calls = MPI.Query_thread() == MPI.THREAD_MULTIPLE
+        self._comm = comm.Dup()
+        self._hosts = comm.allgather(socket.gethostname())
+        self._sent = deque(maxlen=1 << 12)  # requests, which hold what is on its way
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="caffelite watch", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def moved(self, amid_pass=False):
+        """Take note that this rank got further, in this thread, and whether it is amid a pass."""
+        self._main, self._since = threading.get_ident(), time.monotonic()
+        self._amid_pass = amid_pass
+
+    def close(self):
+        """Look no more."""
+        self._ended.set()
+        self._thread.join()
+        atexit.unregister(self.close)
+
+    def _run(self):
+        while not self._ended.wait(self._pause):
+            if self._calls:
+                self._answer()
+            seconds, waits, place = self._state()
+            if seconds <= self.limit:
+                continue
+            if self._amid_pass and not waits:
+                self._end({self._comm.rank: f"{_still(seconds)}, {place}"})
+            elif waits and self._calls:
+                self._call_the_roll(seconds)
+
+    def _state(self):
+        """(seconds since this rank got further, whether it waits for others, what it is at)."""
+        seconds, stack = time.monotonic() - self._since, _stack(self._main)
+        waits = bool(stack) and os.path.dirname(stack[0].f_code.co_filename) == _HERE
+        return seconds, waits, _place(stack)
+
+    def _answer(self):
+        from .launch import load
+
+        status = load().Status()
+        while self._comm.Iprobe(tag=_CALL, status=status):
+            caller = status.Get_source()
+            self._comm.recv(source=caller, tag=_CALL)
+            self._sent.append(self._comm.isend(self._state(), caller, _ANSWER))
+
+    def _call_the_roll(self, waited):
+        """Ask all others what they are at, and end all if one stands still or does not answer."""
+        others = set(range(self._comm.size)) - {self._comm.rank}
+        for rank in others:
+            self._sent.append(self._comm.isend(None, rank, _CALL))
+        found, end = {}, time.monotonic() + 10 * self._pause
+        while others - found.keys() and time.monotonic() < end and not self._ended.wait(0.05):
+            self._answer()
+            for rank in others - found.keys():
+                if self._comm.Iprobe(source=rank, tag=_ANSWER):
+                    found[rank] = self._comm.recv(source=rank, tag=_ANSWER)
+        if self._ended.is_set() or not self._state()[1]:
+            return
+        silent = f"does not answer, while rank {self._comm.rank} has waited for {waited:.0f} s: "
+        silent += "its process is stopped, or its machine cannot be reached"
+        causes = dict.fromkeys(others - found.keys(), silent)
+        for rank, (seconds, waits, place) in found.items():
+            if seconds > self.limit and not waits:
+                causes[rank] = f"{_still(seconds)}, {place}"
+        if not causes and all(waits and s > self.limit for s, waits, _ in found.values()):
+            for rank, (seconds, _, place) in found.items():
+                causes[rank] = f"waits for others, which wait, too, for {seconds:.0f} s, {place}"
+        if causes:
+            self._end(causes)
+
+    def _end(self, causes):
+        """End all ranks because of {rank: why}."""
+        time.sleep(min(self._comm.rank, 5) * STAGGER)
+        text = "\n".join(
+            f"{who(rank, self._comm.size, self._hosts[rank])}: {why}"
+            for rank, why in sorted(causes.items())
+        )
+        end_with(self._comm, f"{text}\n(--timeout says after how long: {self.limit:g} s)")
+
+
+def _still(seconds):
+    return f"stands still for {seconds:.0f} s"
+
+
+def _stack(thread):
+    """The frames of a thread, the innermost one first."""
+    frame, frames = sys._current_frames().get(thread), []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def _place(stack):
+    """What the frames are at, and the threads that read data: layer, file, line and function."""
+    layers = [frame.f_locals.get("self") for frame in stack if "self" in frame.f_code.co_varnames]
+    layer = next((one for one in reversed(layers) if isinstance(one, Layer)), None)
+    words = [f"at {layer.at}"] if layer is not None else []
+    words += [f"in {_line(stack)}"] if stack else []
+    for thread in threading.enumerate():
+        if thread.name == "caffelite prefetch" and (frames := _stack(thread.ident)):
+            words.append(f"reading ahead in {_line(frames)}")
+    return "; ".join(words)
+
+
+def _line(stack):
+    """File, line and function of the innermost frame that is none of Python's own."""
+    own = os.path.dirname(os.__file__)
+    theirs = [f for f in stack if os.path.dirname(f.f_code.co_filename) != own]
+    frame = (theirs or stack)[0]
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}, {frame.f_code.co_name}"
