@@ -85,6 +85,7 @@ SETTINGS = {  # the environment, what then holds, and which tests it is of conse
     "omp": layer("omp"),
     "1 thread": threads(1),
     "3 threads": threads(3),
+    "16 threads": threads(16),
 }
 if platform.machine() in ("x86_64", "AMD64"):
     SETTINGS["haswell"] = processor("haswell", "+avx,+avx2,+fma", 32)

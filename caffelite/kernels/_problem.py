@@ -15,6 +15,15 @@ SMALL_WEIGHTS = 1 << 16
 """Weights fewer than this have gradients summed per thread, each over its share of the images."""
 
 
+UNEVEN = 1.25
+"""Times its even share that a thread may have: less than that where each has four pieces."""
+
+
+def uneven(pieces, threads):
+    """Whether a thread has much more than its share of so many pieces."""
+    return -(-pieces // threads) * threads > UNEVEN * pieces
+
+
 class Problem(NamedTuple):
     """y[n, m, o] = sum over c, k of w[m, c, k] x[n, c, o * stride + k * dilation - pad], in groups.
 
@@ -80,11 +89,10 @@ class Problem(NamedTuple):
         rows = self.size, self.out, self.kernel, self.stride, self.pad, self.dilation
         return np.array(rows, np.int64)
 
-    @property
-    def image_parts(self):
-        """Parts of the images whose gradients to the weights are summed apart."""
+    def sums(self, blocks):
+        """In how many parts gradients to the weights are summed, of so many blocks of pixels."""
         few = self.weights <= SMALL_WEIGHTS
-        return min(self.usable_threads, self.batch) if few else 1
+        return min(self.usable_threads, blocks) if few else 1
 
     def transposed(self):
         """That of the gradient to x at stride 1: dy convolved with transposed weights."""

@@ -26,7 +26,7 @@ def pays(plane):
 class Plan(NamedTuple):
     """Bands of `images` images and `lines` lines, and of `channels` channels of x at a time.
 
-    `parts` threads share `items` (images, group, channels) blocks; images are cut in `image_parts`,
+    `parts` threads share `items` (bands, group, channels) blocks; bands are cut in `image_parts`,
     whose sums are added up at the end. Outputs are padded to whole panels.
     """
 
@@ -58,11 +58,12 @@ def plan(problem):
     batch, inputs, outputs, group = problem[:4]
     (height, width), positions, threads = problem.out, problem.positions, problem.usable_threads
     panel, pixels = TILE_VECTORS * problem.lanes, height * width
-    image_parts = problem.image_parts
     # few products per pixel: shorter bands of more channels, so that dy is transposed less often
     most = max(128, min(BAND_PIXELS, BAND_PIXELS * positions // 4))
     lines = max(1, min(height, most // width))
-    lines = -(-height // -(-height // lines))
+    line_blocks = -(-height // lines)
+    lines = -(-height // line_blocks)
+    image_parts = problem.sums(batch * line_blocks)
     images = max(1, min(-(-batch // image_parts), most // pixels))
     plane = images * band_of(problem, 1, 1, lines).plane
     channels = max(1, min(inputs, BAND_BYTES // problem.itemsize // plane))
@@ -95,9 +96,9 @@ def add_gradient(x, dy, dw, plan):
 
 @kernel(parallel=True)
 def _add_gradient(x, dy, target, plan, work, share):
-    """A share of (images, group, channels) blocks of the gradient.
+    """A share of (bands, group, channels) blocks of the gradient.
 
-    What the images' parts add up to is laid out as dw, one part behind another.
+    What parts of the bands add up to is laid out as dw, one part behind another.
     """
     part = share[0]
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
@@ -105,7 +106,8 @@ def _add_gradient(x, dy, target, plan, work, share):
     channels, positions, padded = plan.channels, plan.positions, plan.padded
     x_plane = plan.layout[0] * plan.layout[1]
     pixels, panel = height * width, TILE_VECTORS * lanes(x)
-    blocks, image_blocks = -(-inputs // channels), -(-batch // images)
+    blocks, line_blocks = -(-inputs // channels), -(-height // lines)
+    bands = -(-batch // images) * line_blocks
     sums_at = part * plan.size
     columns_at = sums_at + channels * positions * padded
     band_at = columns_at + images * lines * width * panel
@@ -116,31 +118,31 @@ def _add_gradient(x, dy, target, plan, work, share):
         rows = (c1 - c0) * positions
         clear(rows * padded, work, sums_at)
         tiles = -(-rows // PIXEL_ROWS)
-        first = image_part * image_blocks // plan.image_parts * images
-        last = min((image_part + 1) * image_blocks // plan.image_parts * images, batch)
-        for n0 in range(first, last, images):
-            n1 = min(n0 + images, last)
-            for line in range(0, height, lines):
-                count = min(lines, height - line) * width
+        first = image_part * bands // plan.image_parts
+        last = (image_part + 1) * bands // plan.image_parts
+        for band in range(first, last):
+            n0, line = band // line_blocks * images, band % line_blocks * lines
+            n1 = min(n0 + images, batch)
+            count = min(lines, height - line) * width
+            for n in range(n0, n1):
+                copy_band(
+                    x, ((n * group + g) * inputs + c0) * x_plane, plan.layout, c1 - c0, line,
+                    work, band_at + (n - n0) * channels * plan.plane,
+                )  # fmt: skip
+            for m in range(0, outputs, panel):
                 for n in range(n0, n1):
-                    copy_band(
-                        x, ((n * group + g) * inputs + c0) * x_plane, plan.layout, c1 - c0, line,
-                        work, band_at + (n - n0) * channels * plan.plane,
+                    source = ((n * group + g) * outputs + m) * pixels + line * width
+                    write_transposed(
+                        dy, source, pixels, min(panel, outputs - m), count,
+                        work, columns_at + (n - n0) * count * panel, panel,
                     )  # fmt: skip
-                for m in range(0, outputs, panel):
-                    for n in range(n0, n1):
-                        source = ((n * group + g) * outputs + m) * pixels + line * width
-                        write_transposed(
-                            dy, source, pixels, min(panel, outputs - m), count,
-                            work, columns_at + (n - n0) * count * panel, panel,
-                        )  # fmt: skip
-                    for t in range(tiles):
-                        r0, r1 = t * rows // tiles, (t + 1) * rows // tiles
-                        pixel_tile(
-                            r1 - r0, (n1 - n0) * count, work, band_at, plan.base, 0,
-                            plan.offsets, r0,
-                            work, columns_at, work, sums_at + r0 * padded + m, padded,
-                        )  # fmt: skip
+                for t in range(tiles):
+                    r0, r1 = t * rows // tiles, (t + 1) * rows // tiles
+                    pixel_tile(
+                        r1 - r0, (n1 - n0) * count, work, band_at, plan.base, 0,
+                        plan.offsets, r0,
+                        work, columns_at, work, sums_at + r0 * padded + m, padded,
+                    )  # fmt: skip
         add_transposed(
             work, sums_at, padded, rows, outputs,
             target, ((image_part * group + g) * outputs * inputs + c0) * positions,

@@ -10,6 +10,7 @@ import numpy as np
 from . import affine
 from ._jit import kernel, prange
 from ._pack import pack_tile, pack_weights
+from ._problem import uneven
 from ._simd import add, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
@@ -57,6 +58,8 @@ def plan(problem):
         # spread the pixels evenly over whole panels, and over the threads of a small batch
         panels = -(-pixels // panel)
         blocks = max(-(-pixels // column_block), min(threads // (batch * group), panels))
+        while blocks < panels and uneven(batch * group * blocks, threads):
+            blocks += 1
         column_block = -(-panels // blocks) * panel
     else:
         column_block = images * pixels

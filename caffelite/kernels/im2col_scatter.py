@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import kernel, prange
+from ._problem import uneven
 from ._simd import clear, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
@@ -54,6 +55,10 @@ def plan(problem):
     image_blocks = -(-batch // images)
     if image_blocks * group * -(-inputs // channels) < threads:
         channels = max(1, -(-inputs // threads))
+    blocks = -(-inputs // channels)
+    while blocks < inputs and uneven(image_blocks * group * blocks, threads):
+        blocks += 1
+    channels = -(-inputs // blocks)
     items = image_blocks * group * -(-inputs // channels)
     step = spaced(column_block, problem.lanes)
     size = (depth_block + min(channels * window, row_tiles * TILE_ROWS)) * step + panel

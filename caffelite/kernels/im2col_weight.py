@@ -49,7 +49,7 @@ def plan(problem):
     column_block = images * pixels if images > 1 else min(column_block, pixels)
     size = spaced(column_block, problem.lanes) * (row_block + ROW_BLOCK)
     blocks = group * -(-rows // row_block)
-    image_parts = min(problem.image_parts, -(-batch // images))
+    image_parts = problem.sums(-(-batch // images))
     output_parts = 1
     if image_parts * blocks < threads:
         output_parts = min(-(-outputs // ROW_BLOCK), -(-threads // (image_parts * blocks)))

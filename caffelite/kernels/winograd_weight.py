@@ -5,6 +5,7 @@ The transpose of `winograd`'s forward: a kernel's gradient is G' [ sum over tile
 of the 36 points, the sum over tiles of many inputs and outputs is a matrix product.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -94,7 +95,7 @@ def plan(problem):
     own = lines + POINTS * (steps[1] + steps[2]) + 9 * channels * panel
     return Plan(
         batch, inputs, outputs, group, *size, *out, down, across, *problem.pad, channels, panels,
-        image_parts, chunk, -(-threads // (group * panels)), *steps, lines,
+        image_parts, chunk, threads // math.gcd(threads, group * panels), *steps, lines,
         POINTS * group * panels * steps[0], threads, max(own, (4 * out[1] + 16) * panel),
         np.arange(channels) * (TILES + lanes_of), np.arange(TILES),
     )  # fmt: skip
