@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import time
 from collections import deque
 
@@ -15,15 +14,6 @@ from .ways import WAYS
 MOST_AT_ONCE = 4  # buckets under way, which have buffers
 TAGS = 1 << 14  # numbers of buckets, which messages between two ranks bear
 SCALE = np.float32(1024)  # of gradients in float16, of which few are above 64, and many below 1e-5
-
-# Lets others have the core, if any wants it: of more ranks than cores, those that are waited for
-give_way = getattr(os, "sched_yield", lambda: time.sleep(0))
-
-
-def wait_for(request):
-    """Wait until a request is done, as MPI's Wait does, but giving way."""
-    while not request.Test():
-        give_way()
 
 
 class Exchange:
@@ -91,8 +81,7 @@ class Exchange:
             self._close_bucket()
         began = time.perf_counter()
         while self._waiting or self._under_way:
-            self.progress()
-            give_way()
+            self.progress()  # without a pause: who lets others have the core gets it back late
         self.waited += time.perf_counter() - began
 
     def rounding(self):
