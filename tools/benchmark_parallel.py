@@ -5,10 +5,10 @@
 
 Needs torch and the extra [mpi]. The same processes, each on cores of its own, train a net of
 models/ with caffelite and its twin with PyTorch's DistributedDataParallel over gloo, both with SGD,
-momentum and decay. A round is a step of each with the exchange and one without, when all processes
-compute, too, but each for itself: one process alone would have all of the memory's bandwidth. What
-is lost is the time of the one by that of the other, less 1; figures are medians over rounds, with
-the quartiles. --times appends the rounds to a file, and reports all that are in it, so that a long
+momentum and decay. In turn, they make pairs of a step with the exchange and one without, when all
+processes compute, too, but each for itself: one alone would have all of the memory's bandwidth.
+What is lost is the time of the one by that of the other, less 1; figures are medians over pairs,
+with the quartiles. --times appends the rounds to a file, and reports all that are in it: a long
 run may be done in pieces.
 """
 
@@ -98,21 +98,28 @@ def seconds(comm, step, exchanges):
 
 
 def rounds(comm, sides, count):
-    """Yield {side: [seconds with the exchange, and without]}."""
-    for number in range(-2, count):
-        order = [(side, exchanges) for side in sides for exchanges in (True, False)]
-        found = {side.name: [0.0, 0.0] for side in sides}
-        for side, exchanges in order if number % 2 else reversed(order):
-            found[side.name][not exchanges] = seconds(comm, side.step, exchanges)
-        if number >= 0:
-            yield found
+    """Yield {side: [(seconds with the exchange, and without), ...]}; the faster has more pairs."""
+    firsts = {side.name: _pair(comm, side, 1)[1] for side in sides for _ in range(2)}
+    pairs = {name: max(1, round(max(firsts.values()) / own)) for name, own in firsts.items()}
+    for number in range(count):
+        found = {side.name: [] for side in sides}
+        for side in sides:
+            found[side.name] += [_pair(comm, side, number + k) for k in range(pairs[side.name])]
+        yield found
+
+
+def _pair(comm, side, number):
+    """(seconds with the exchange, and without), of which every second pair begins with the last."""
+    order = (True, False) if number % 2 else (False, True)
+    took = {exchanges: seconds(comm, side.step, exchanges) for exchanges in order}
+    return took[True], took[False]
 
 
 def report(found):
     """Yield the lines of a table."""
-    yield f"{'':16} {'rounds':>6} {'alone ms':>9} {'step ms':>9}   lost to the exchange"
+    yield f"{'':16} {'pairs':>6} {'alone ms':>9} {'step ms':>9}   lost to the exchange"
     for name in found[0]:
-        pairs = [one[name] for one in found]
+        pairs = [pair for one in found for pair in one[name]]
         lost = sorted(100 * (step / alone - 1) for step, alone in pairs)
         low, middle, high = statistics.quantiles(lost, n=4) if len(lost) > 1 else lost * 3
         step, alone = (1e3 * statistics.median(times) for times in zip(*pairs, strict=True))

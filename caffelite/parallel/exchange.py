@@ -33,8 +33,7 @@ class Exchange:
     def __init__(self, comm, way="auto", half=False, bucket=None):
         if half and way != "auto":
             raise SolverError(f"float16 is sent with --exchange auto alone, not with {way}")
-        # Collectives of one kind are begun in the same order by all ranks, but not those of both.
-        self.comms = comm.Dup(), comm.Dup()
+        self.comm = comm.Dup()
         self.rank, self.size = comm.rank, comm.size
         self.way, self.half, self.bucket = WAYS[way], half, bucket or bucket_of(comm.size)
         self._parts, self._bytes = [], 0  # of the next bucket
@@ -71,9 +70,8 @@ class Exchange:
             lane = f"exchange {bucket.number % MOST_AT_ONCE}"
             self.note(f"{bucket.values.nbytes / 1e6:.1f} MB", lane, bucket.began)
         while self._waiting and len(self._under_way) < MOST_AT_ONCE:
-            before = self._under_way[-1] if self._under_way else None
             number = next(self._numbers) % TAGS
-            self._under_way.append(_Bucket(self, self._waiting.popleft(), number, before))
+            self._under_way.append(_Bucket(self, self._waiting.popleft(), number))
 
     def finish(self):
         """Wait until all arrays hold means."""
@@ -93,10 +91,9 @@ class Exchange:
 class _Bucket:
     """Values on their way."""
 
-    def __init__(self, exchange, parts, number, before):
-        self.exchange, self.parts = exchange, parts
-        self.rank, self.size, self.comms = exchange.rank, exchange.size, exchange.comms
-        self.number, self.before, self.gathers = number, before, False
+    def __init__(self, exchange, parts, number):
+        self.exchange, self.parts, self.number = exchange, parts, number
+        self.rank, self.size, self.comm = exchange.rank, exchange.size, exchange.comm
         self.values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         self.is_done, self.began = False, time.perf_counter()
         self._steps = exchange.way(self)
@@ -113,8 +110,6 @@ class _Bucket:
             self._requests = next(self._steps, None)
             if self._requests is None:
                 self._end()
-            elif not self._requests:
-                return
 
     def _end(self):
         self.is_done = True
