@@ -339,3 +339,13 @@ def test_layers_for_pixels_answer_as_pytorch_does(monkeypatch):
     found = benchmark_segmentation.main(["--parts", "crop", "--repeats", "1"])
     assert len(found) == len(benchmark_segmentation.CROPS)
     assert all(ms > 0 for row in found.values() for ms in row)
+
+
+def test_layers_over_sequences_answer_as_pytorch_does(monkeypatch):
+    pytest.importorskip("torch")
+    from tools import benchmark_recurrent
+
+    monkeypatch.setattr(benchmark_recurrent, "set_threads", lambda count: None)
+    found = benchmark_recurrent.main(["--units", "8", "--repeats", "1"])
+    assert [type for type, _ in found] == ["LSTM", "GRU", "RNN"]
+    assert all(ms > 0 for parts in found.values() for pair in parts.values() for ms in pair)

@@ -8,6 +8,7 @@
     python tools/benchmark.py --inference                   # benchmark_inference.py, all of it
     python tools/benchmark.py --detection                   # benchmark_detection.py, all of it
     python tools/benchmark.py --segmentation                # benchmark_segmentation.py, all of it
+    python tools/benchmark.py --recurrent                   # benchmark_recurrent.py, all of it
 
 Needs torch (`pip install torch`). Both sides run in this process in turn, with the same weights,
 the same input from memory and as many threads. A step is forward and backward; with --update, also
@@ -156,6 +157,7 @@ def arguments(argv):
     flag("--inference", action="store_true", help="time inference instead, beside others, too")
     flag("--detection", action="store_true", help="time what detectors do instead")
     flag("--segmentation", action="store_true", help="time layers of nets for pixels instead")
+    flag("--recurrent", action="store_true", help="time layers over sequences instead")
     flag("--json", metavar="FILE", help="write all figures to FILE")
     flag("--plot", metavar="FILE", help="draw the medians, as FILE's ending says")
     flag("--child", choices=SIDES, help=argparse.SUPPRESS)
@@ -186,6 +188,10 @@ def main(argv=None):
         from tools import benchmark_segmentation
 
         return benchmark_segmentation.main(["--repeats", str(args.repeats)])
+    if args.recurrent:
+        from tools import benchmark_recurrent
+
+        return benchmark_recurrent.main(["--repeats", str(args.repeats)])
     if args.avx2:
         as_avx2([__file__, *argv])
     about = machine(["numpy", "numba", "torch"])

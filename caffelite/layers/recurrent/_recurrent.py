@@ -1,12 +1,16 @@
 """What RNN, LSTM and GRU share: bottoms, tops, the products with x, the state between batches."""
 
 import math
+from functools import partial
 
 import numpy as np
 
 from ...blob import Blob
 from ...kernels.gemm import gemm
+from ...kernels.panels import Panels
 from ..base import Layer
+
+FEW_STEPS = 4  # for which weights are not worth packing
 
 
 class Recurrent(Layer):
@@ -57,6 +61,7 @@ class Recurrent(Layer):
         if self.units == 0:
             raise self.error("num_output is missing; it is the length of the hidden state")
         self.steps = self.values = self.static_values = None
+        self._room = {}
         self.infer_shapes(bottom_shapes)
         self.steps = bottom_shapes[0][0]
         self.values = math.prod(bottom_shapes[0][self.sequence_axes :])
@@ -121,16 +126,23 @@ class Recurrent(Layer):
         """cont, as (T, N, 1)."""
         return bottom[1].data[:, :, None]
 
+    def room(self, name, shape):
+        """Memory for what a pass keeps: that of the pass before, if it has the shape."""
+        if name not in self._room or self._room[name].shape != shape:
+            self._room[name] = np.empty(shape, self.dtype)
+        return self._room[name]
+
     def forward(self, bottom, top):
         steps, streams = self.extent(bottom[0].shape)
-        sums = np.empty((steps, streams, self.rows * self.units), self.dtype)
+        sums = self.room("sums", (steps, streams, self.rows * self.units))
         sums[...] = self.bias.data
         if self.has_static:
             static = _matrix(bottom[2].data, 1)
             gemm(static, self.static_weight.data, sums[0], trans_b=True, accumulate=True)
             sums[1:] = sums[0]
         x = _matrix(bottom[0].data, self.sequence_axes)
-        gemm(x, self.input_weight.data, _matrix(sums, 2), trans_b=True, accumulate=True)
+        of_x = times(self.input_weight.data, steps, trans_b=True)
+        of_x(x, out=_matrix(sums, 2), accumulate=True)
         before, after = self.carried, self.carried
         if self.exposed:
             before, after = bottom[-self.exposed :], top[1:]
@@ -150,7 +162,7 @@ class Recurrent(Layer):
         self.bias.diff[...] += flat.sum(axis=0)
         if propagate_down[0]:
             dx = _matrix(bottom[0].diff, self.sequence_axes)
-            gemm(flat, self.input_weight.data, dx)
+            times(self.input_weight.data, len(dsums))(flat, out=dx)
         if self.has_static:
             dsums, static = dsums.sum(axis=0), _matrix(bottom[2].data, 1)
             gemm(dsums, static, self.static_weight.diff, trans_a=True, accumulate=True)
@@ -162,6 +174,13 @@ class Recurrent(Layer):
         once = self.static_weight.count if self.has_static else 0
         each = sum(blob.count for blob in self.blobs if len(blob.shape) == 2) - once
         return streams * (steps * each + once)
+
+
+def times(weight, steps, trans_b=False):
+    """A function (a, out, accumulate): out = a W or out += a W, or with W', for so many steps."""
+    if steps < FEW_STEPS:
+        return partial(gemm, b=weight, trans_b=trans_b)
+    return Panels(weight, trans_b).multiply
 
 
 def _matrix(array, axes):

@@ -3,7 +3,7 @@ import numpy as np
 from ...kernels.gemm import gemm
 from ..activation.sigmoid import sigmoid
 from ..base import register
-from ._recurrent import Recurrent
+from ._recurrent import Recurrent, times
 
 
 @register("GRU")
@@ -56,26 +56,31 @@ class GRU(Recurrent):
         self.gates, self.cont = sums, cont  # gates are taken in the place of their sums
         shape = *sums.shape[:2], self.units
         self.seen, self.product, h = np.empty((3, *shape), self.dtype)
-        before = states[0]
+        before, products = states[0], self._products(len(h), trans_b=True)
         for t in range(len(h)):
             np.multiply(cont[t], before, out=self.seen[t])
-            self._step(sums[t], self.seen[t], self.product[t], h[t])
+            self._step(products, sums[t], self.seen[t], self.product[t], h[t])
             before = h[t]
         return h, [before]
 
-    def _step(self, sums, seen, product, h):
-        """`product` becomes what r is about: r * h_(t-1), or U_n h_(t-1) + c_n."""
+    def _products(self, steps, trans_b=False):
+        """Functions as of `times`: with U_r and U_z, with U_n."""
         weight, two = self.hidden_weight.data, 2 * self.units
-        gemm(seen, weight[:two], sums[:, :two], trans_b=True, accumulate=True)
+        return [times(part, steps, trans_b) for part in (weight[:two], weight[two:])]
+
+    def _step(self, products, sums, seen, product, h):
+        """`product` becomes what r is about: r * h_(t-1), or U_n h_(t-1) + c_n."""
+        (of_gates, of_new), two = products, 2 * self.units
+        of_gates(seen, out=sums[:, :two], accumulate=True)
         sigmoid(sums[:, :two], out=sums[:, :two])
         r, z, n = np.split(sums, 3, axis=1)
         if self.options.reset_after:
             product[...] = self.hidden_bias.data
-            gemm(seen, weight[two:], product, trans_b=True, accumulate=True)
+            of_new(seen, out=product, accumulate=True)
             n += r * product
         else:
             np.multiply(r, seen, out=product)
-            gemm(product, weight[two:], n, trans_b=True, accumulate=True)
+            of_new(product, out=n, accumulate=True)
         np.tanh(n, out=n)
         weighed, other = self._weighed_by_z(seen, n)
         np.multiply(z, weighed - other, out=h)
@@ -88,16 +93,16 @@ class GRU(Recurrent):
     def run_back(self, dy):
         dsums = np.empty_like(self.gates)
         dproduct = np.empty_like(self.product)
-        dh = np.zeros_like(dy[0])
+        dh, products = np.zeros_like(dy[0]), self._products(len(dy))
         for t in reversed(range(len(dy))):
             dh += dy[t]
-            dh = self.cont[t] * self._step_back(t, dh, dsums[t], dproduct[t])
+            dh = self.cont[t] * self._step_back(products, t, dh, dsums[t], dproduct[t])
         self._add_to_diffs(dsums, dproduct)
         return dsums
 
-    def _step_back(self, t, dh, dsums, dproduct):
+    def _step_back(self, products, t, dh, dsums, dproduct):
         """Fill the gradients of a step's sums and product; returns that of the h it saw."""
-        weight, two = self.hidden_weight.data, 2 * self.units
+        (of_gates, of_new), two = products, 2 * self.units
         seen, product = self.seen[t], self.product[t]
         r, z, n = np.split(self.gates[t], 3, axis=1)
         dr, dz, dn = np.split(dsums, 3, axis=1)
@@ -109,13 +114,13 @@ class GRU(Recurrent):
         if self.options.reset_after:
             dr[...] = dn * product
             np.multiply(dn, r, out=dproduct)
-            gemm(dproduct, weight[two:], dseen, accumulate=True)
+            of_new(dproduct, out=dseen, accumulate=True)
         else:
-            gemm(dn, weight[two:], dproduct)
+            of_new(dn, out=dproduct)
             dr[...] = dproduct * seen
             dseen += dproduct * r
         dr *= r * (1 - r)
-        gemm(dsums[:, :two], weight[:two], dseen, accumulate=True)
+        of_gates(dsums[:, :two], out=dseen, accumulate=True)
         return dseen
 
     def _add_to_diffs(self, dsums, dproduct):

@@ -2,11 +2,12 @@ import math
 
 import numpy as np
 
+from ...kernels import lstm
+from ...kernels._cell import COUPLED, PEEPHOLE, PREVIOUS
 from ...kernels.gemm import gemm
 from ...proto import caffe_pb2
-from ..activation.sigmoid import sigmoid
 from ..base import register
-from ._recurrent import Recurrent
+from ._recurrent import Recurrent, times
 
 
 @register("LSTM")
@@ -70,82 +71,61 @@ class LSTM(Recurrent):
             shape = self.rows - 1, self.units
             self.peepholes = self.add_blob("peepholes", shape, filler)
 
-    def _gates(self, sums):
-        """([i, f] or [f], o, g): views of a step's rows."""
-        *early, o, g = np.split(sums, self.rows, axis=1)
-        return early, o, g
-
-    def _seen_by_o(self, seen_c, c):
-        """What the output gate's peephole shows, of the cell before the step and after it."""
-        return seen_c if self.options.peephole_previous else c
+    @property
+    def kind(self):
+        """Which cell it is, for kernels."""
+        options = self.options
+        peephole = options.peephole * PEEPHOLE + options.peephole_previous * PREVIOUS
+        return options.coupled * COUPLED + peephole
 
     def run(self, sums, cont, states):
         self.gates, self.cont = sums, cont  # gates are taken in the place of their sums
-        self.seen_h, self.seen_c, self.c, h = np.empty((4, *sums.shape[:2], self.units), self.dtype)
+        steps, streams, width = sums.shape
+        self.seen_h, self.seen_c, self.c, h = self.room("states", (4, steps, streams, self.units))
+        forget = width - 3 * self.units
+        sums[:, :, forget : forget + self.units] += self.options.forget_bias
+        hidden = times(self.hidden_weight.data, steps, trans_b=True)
         before_h, before_c = states
-        for t in range(len(h)):
+        for t in range(steps):
             np.multiply(cont[t], before_h, out=self.seen_h[t])
-            np.multiply(cont[t], before_c, out=self.seen_c[t])
-            self._step(sums[t], self.seen_h[t], self.seen_c[t], self.c[t], h[t])
+            hidden(self.seen_h[t], out=sums[t], accumulate=True)
+            arrays = sums[t], cont[t], before_c, self.seen_c[t], self._peepholes(), self.c[t], h[t]
+            lstm.forward(self.kind, self.units, *map(np.ravel, arrays))
             before_h, before_c = h[t], self.c[t]
         return h, [before_h, before_c]
 
-    def _step(self, sums, seen_h, seen_c, c, h):
-        gemm(seen_h, self.hidden_weight.data, sums, trans_b=True, accumulate=True)
-        early, o, g = self._gates(sums)
-        early[-1] += self.options.forget_bias
-        if self.peepholes is not None:
-            for gate, p in zip(early, self.peepholes.data, strict=False):
-                gate += p * seen_c
-        for gate in early:
-            sigmoid(gate, out=gate)
-        np.tanh(g, out=g)
-        i, f = (1 - early[0], early[0]) if self.options.coupled else early
-        np.multiply(f, seen_c, out=c)
-        c += i * g
-        if self.peepholes is not None:
-            o += self.peepholes.data[-1] * self._seen_by_o(seen_c, c)
-        sigmoid(o, out=o)
-        np.multiply(o, np.tanh(c), out=h)
+    def _peepholes(self):
+        return self.hidden_weight.data[:1] if self.peepholes is None else self.peepholes.data
 
     def run_back(self, dy):
-        dsums = np.empty_like(self.gates)
+        dsums = self.room("dsums", self.gates.shape)
         dh, dc = np.zeros((2, *dy.shape[1:]), self.dtype)
+        hidden = times(self.hidden_weight.data, len(dy))
+        later = np.zeros(dy.shape[1], self.dtype)
         for t in reversed(range(len(dy))):
-            dh += dy[t]
-            dc = self.cont[t] * self._step_back(t, dh, dc, dsums[t])
-            gemm(dsums[t], self.hidden_weight.data, dh)
-            dh *= self.cont[t]
+            arrays = (
+                *(self.gates[t], self.seen_c[t], self.c[t], self._peepholes(), dy[t]),
+                *(later, dh, dc, dsums[t]),
+            )
+            lstm.backward(self.kind, self.units, *map(np.ravel, arrays))
+            self.bound(dsums[t])
+            hidden(dsums[t], out=dh)
+            later = self.cont[t]
         flat, seen = dsums.reshape(-1, dsums.shape[2]), self.seen_h.reshape(-1, self.units)
         gemm(flat, seen, self.hidden_weight.diff, trans_a=True, accumulate=True)
+        if self.peepholes is not None:
+            self._add_to_peepholes(dsums)
         return dsums
 
-    def _step_back(self, t, dh, dc, dsums):
-        """Fill the gradient of a step's sums; returns that of the c it saw."""
-        early, o, g = self._gates(self.gates[t])
-        dearly, do, dg = self._gates(dsums)
-        seen, f, tanh_c = self.seen_c[t], early[-1], np.tanh(self.c[t])
-        do[...] = dh * tanh_c * o * (1 - o)
-        dc = dc + dh * o * (1 - tanh_c**2)
-        dseen = np.zeros_like(dc)
-        if self.peepholes is not None:
-            self._seen_by_o(dseen, dc)[...] += do * self.peepholes.data[-1]
-            self.peepholes.diff[-1] += (do * self._seen_by_o(seen, self.c[t])).sum(axis=0)
-        if self.options.coupled:
-            i = 1 - f
-            dearly[0][...] = dc * (seen - g)
-        else:
-            i = early[0]
-            dearly[0][...] = dc * g
-            dearly[1][...] = dc * seen
-        dg[...] = dc * i * (1 - g**2)
-        dseen += dc * f
-        for k, (gate, dgate) in enumerate(zip(early, dearly, strict=True)):
-            dgate *= gate * (1 - gate)
-            if self.peepholes is not None:
-                dseen += dgate * self.peepholes.data[k]
-                self.peepholes.diff[k] += (dgate * seen).sum(axis=0)
-        return dseen
+    def bound(self, dsums):
+        """Change the gradients of a step's sums, before they go on to the step before it."""
+
+    def _add_to_peepholes(self, dsums):
+        of_o = self.seen_c if self.options.peephole_previous else self.c
+        seen = [*[self.seen_c] * (self.rows - 2), of_o]
+        for k, cell in enumerate(seen):
+            gate = dsums[:, :, k * self.units : (k + 1) * self.units]
+            self.peepholes.diff[k] += (gate * cell).sum(axis=(0, 1))
 
 
 @register("Lstm")
@@ -215,8 +195,6 @@ class Lstm(LSTM):
         cont[:1] = 0
         return cont
 
-    def _step_back(self, t, dh, dc, dsums):
-        dseen = super()._step_back(t, dh, dc, dsums)
+    def bound(self, dsums):
         if self.threshold > 0:
             np.clip(dsums, -self.threshold, self.threshold, out=dsums)
-        return dseen

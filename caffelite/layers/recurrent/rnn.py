@@ -5,7 +5,7 @@ import numpy as np
 from ...kernels.gemm import gemm
 from ...proto.caffe_pb2 import RecurrentParameter
 from ..base import register
-from ._recurrent import Recurrent
+from ._recurrent import Recurrent, times
 
 ACTIVATIONS = {  # name: (f, its slope where it gave y)
     "TANH": (np.tanh, lambda y: 1 - y**2),
@@ -76,11 +76,11 @@ class RNN(Recurrent):
     def run(self, sums, cont, states):
         h, self.cont = sums, cont  # the activation is taken in the place of the sums
         self.seen, (f, _) = np.empty_like(h), self.hidden
-        before = states[0]
+        before, hidden = states[0], times(self.hidden_weight.data, len(h), trans_b=True)
         for t in range(len(h)):
             np.multiply(cont[t], before, out=self.seen[t])
             self.seen[t][cont[t, :, 0] == 0] = 0  # a state that is not bounded may be infinite
-            gemm(self.seen[t], self.hidden_weight.data, h[t], trans_b=True, accumulate=True)
+            hidden(self.seen[t], out=h[t], accumulate=True)
             before = f(h[t], out=h[t])
         self.h = self.y = h
         if not self.options.output_hidden:
@@ -97,10 +97,11 @@ class RNN(Recurrent):
     def run_back(self, dy):
         dh = dy.copy() if self.options.output_hidden else self._output_back(dy)
         dseen, (_, slope) = np.empty_like(dh[0]), self.hidden
+        hidden = times(self.hidden_weight.data, len(dh))
         for t in reversed(range(len(dh))):
             dh[t] *= slope(self.h[t])
             if t > 0:
-                gemm(dh[t], self.hidden_weight.data, dseen)
+                hidden(dh[t], out=dseen)
                 dh[t - 1] += self.cont[t] * dseen
         flat_dh, seen = (a.reshape(-1, self.units) for a in (dh, self.seen))
         gemm(flat_dh, seen, self.hidden_weight.diff, trans_a=True, accumulate=True)
