@@ -188,8 +188,10 @@ def lines(
                 if line := line.rstrip(END):
                     yield line
         except UnicodeDecodeError as problem:
-            at, found = f"{path}:{number + 1}", _not_text(problem)
-            raise DataError(f"{at}: expected {wanted}, but {found}") from None
+            number += 1 + problem.object[: problem.start].count(b"\n")  # of what was read ahead
+            raise DataError(
+                f"{path}:{number}: expected {wanted}, but {_not_text(problem)}"
+            ) from None
 
 
 def _check_kind(

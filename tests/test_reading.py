@@ -99,7 +99,7 @@ def test_what_cannot_be_opened_is_named(path, reason):
 def test_text_that_is_none_is_named_with_its_line():
     with open("latin", "wb") as file:
         file.write("one\ntwo\nh\xe9\n".encode("latin-1"))
-    with pytest.raises(DataError, match="latin:1: expected text, but byte 0xe9 is not UTF-8"):
+    with pytest.raises(DataError, match="latin:3: expected text, but byte 0xe9 is not UTF-8"):
         list(reading.lines("latin", errors="strict"))
     with pytest.raises(DataError, match="latin: cannot be read: byte 0xe9 is not UTF-8"):
         reading.text("latin")

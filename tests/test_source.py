@@ -29,6 +29,7 @@ from caffelite.data.shard_writer import Layout
 from caffelite.data.shards import ShardedSource, named
 from caffelite.data.source import RecordSource, RowSource, Source
 from caffelite.data.tar import TarSource
+from caffelite.data.text import Streams, Text, Vocabulary
 from caffelite.data.true_boxes import TrueBoxesSource
 from caffelite.data.voc_pairs import SbddPairSource, VocPairSource
 from caffelite.data.window import Cropper, Window, WindowSource
@@ -204,7 +205,14 @@ def made_scenes():
     return scenes(COUNT, 2, 64, 0)["train"]
 
 
+def text_streams():
+    """COUNT steps of two streams."""
+    texts = [Text("one", list("caffelite"))]
+    return Streams("here", texts, Vocabulary.of(texts), streams=2, steps=COUNT)
+
+
 EXAMPLES = {  # class: examples, each made of a folder
+    Streams: [lambda folder: text_streams()],
     RoidbSource: [lambda folder: RoidbSource(roidb(folder))],
     TrueBoxesSource: [
         lambda folder: TrueBoxesSource(with_difficult(folder)),
@@ -425,7 +433,7 @@ def test_messages_name_the_sample_that_they_are_about(make, tmp_path):
     assert str(caught.value) == f"{source.name(2)}: is odd"
     assert source.position == 3, "a name leaves the position alone"
     if not isinstance(
-        source, (ArraySource, Distorted, Scenes, SceneLabels)
+        source, (ArraySource, Distorted, Scenes, SceneLabels, Streams)
     ):  # which come of no file
         assert str(tmp_path) in source.name(2)
     source.close()

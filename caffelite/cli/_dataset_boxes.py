@@ -38,7 +38,7 @@ def run(args):
             kind=args.encode or "",
             alike=True,
         ),
-        build.split(collection, args.test, args.seed, args.shuffle),
+        build.split(collection, args.test or 0, args.seed, args.shuffle),
         labels=args.labels,
         skip_bad=args.skip_bad,
         progress=lambda entries, part: tqdm(entries, part, leave=False, disable=not on_terminal()),

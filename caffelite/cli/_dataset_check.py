@@ -8,24 +8,26 @@ from ..json_text import json_text
 _MOST_NAMED = 20  # faults, one by one
 
 
-def run(args):
+def run(args, path):
     from tqdm import tqdm
 
     from ..data.check import check
     from ..data.shards import named
 
     def bar(records, total):
-        return tqdm(records, path, total, unit=" records", leave=False, disable=not on_terminal())
+        return tqdm(
+            records, database, total, unit=" records", leave=False, disable=not on_terminal()
+        )
 
     found = []
-    for path in named(args.database):
-        found.append(_facts(path, check(path, bar)))
+    for database in named(path):
+        found.append(_facts(database, check(database, bar)))
         if not args.json:
             print("\n".join(_lines(found[-1])))
     if args.json:
         print(json_text(found[0] if len(found) == 1 else {"shards": found}))
     elif len(found) > 1:
-        print("\n".join(_together(args.database, found)))
+        print("\n".join(_together(path, found)))
     return 1 if any(facts["faults"] for facts in found) else 0
 
 

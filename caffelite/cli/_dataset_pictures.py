@@ -11,7 +11,7 @@ from ._pictures import picture_size
 
 _DEFAULTS = {
     "root": None, "labels": None, "resize": None, "crop": False, "border": False, "gray": False,
-    "palette_indices": False, "encode": None, "test": 0.0, "shuffle": True, "seed": 0,
+    "palette_indices": False, "encode": None, "test": None, "shuffle": True, "seed": 0,
     "skip_bad": False, "mixed_sizes": False,
 }  # fmt: skip
 
@@ -26,7 +26,7 @@ def add_arguments(parser):
     flag("--gray", action="store_true", help="store 1 channel, not blue, green and red")
     flag("--palette-indices", action="store_true", help="... of labels: the indices of a palette")
     flag("--encode", metavar="TYPE", help="store files of this type, png, jpg, ..., not pixels")
-    flag("--test", type=_share, metavar="SHARE", help="share for testing, as 0.2 [0]")
+    flag("--test", type=_share, metavar="SHARE", help="share for testing, as 0.2 [0; of text, 0.1]")
     flag("--shuffle", action=argparse.BooleanOptionalAction, help="mix the classes [true]")
     flag("--seed", type=_seed, metavar="N", help="another order and another split [0]")
     flag("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
@@ -45,10 +45,10 @@ def _seed(text):
     return integer(text, "", least=0, most=10**9 - 1, error=argparse.ArgumentTypeError)
 
 
-def refuse_flags(args):
+def refuse_flags(args, but=()):
     """Raise a UsageError for a flag of these: `args` ask for something else."""
     for name, default in _DEFAULTS.items():
-        if getattr(args, name) != default:
+        if getattr(args, name) != default and name not in but:
             flag = "--" + name.replace("_", "-")
             raise UsageError(f"{flag} is for your own pictures, not for {args.source}")
 
@@ -97,7 +97,7 @@ def run(args):
         pictures,
         args.out,
         encoder,
-        dataset.split(pictures, args.test, args.seed, args.shuffle),
+        dataset.split(pictures, args.test or 0, args.seed, args.shuffle),
         skip_bad=args.skip_bad,
         mixed=args.mixed_sizes,
         progress=lambda entries, part: tqdm(entries, part, leave=False, disable=not on_terminal()),

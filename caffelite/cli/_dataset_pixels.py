@@ -66,7 +66,7 @@ def run(args):
             void=args.void,
             masks=args.masks,
         ),
-        split(pairs, args.test, args.seed, args.shuffle),
+        split(pairs, args.test or 0, args.seed, args.shuffle),
         names,
         skip_bad=args.skip_bad,
         progress=lambda entries, part: tqdm(entries, part, leave=False, disable=not on_terminal()),

@@ -9,6 +9,8 @@
   caffelite dataset mnist-5k --out data                            one of the data sets below
   caffelite dataset mnist-5k --pad 2 --out data/padded             32 x 32 pixels, not 28 x 28
   caffelite dataset pictures --shards 8 --tar --out data           train-{0000..0007}.tar
+  caffelite dataset text --out data                                streams of characters
+  caffelite dataset text a.txt b.txt --words --out data            ... of words, of your own texts
   caffelite dataset check data/train_lmdb                          is it whole?
 
 Pictures become OUT/train_lmdb and, with --test, OUT/test_lmdb, shuffled, and with the same share of
@@ -43,6 +45,17 @@ OUT/train-{0000..0007}.tar, of pictures (000123.jpg) and labels (000123.cls), as
 them, for data_param { backend: TAR }. Records go round the shards, and are read round the shards:
 without shuffle, a net sees them in the order that it would see them in without shards.
 
+`text` makes streams of symbols, characters or words, of files in UTF-8, each a text of its own, or,
+without a FILE, of the topics that help() of this Python explains (English, about 0.5 MB). A net
+that reads them says at each step which symbol comes next. OUT/text_train_lmdb and
+OUT/text_test_lmdb hold a step of all streams in each record, 3 x streams x 1 numbers: the symbol
+that the net sees, cont (0 where a text begins, else 1), and the symbol that comes next, -1 where a
+stream has ended. With --hdf5, these are the datasets "data", "cont" and "label" of
+OUT/text_train.h5, which an HDF5Data layer reads by its list, OUT/text_train.txt. With --words, all
+are called OUT/words_... instead. A tenth of the
+texts, whole ones, is for testing, or --test, and --seed draws others. OUT/text_vocabulary.txt has
+the symbols, a line each, by their numbers: 0 is the end of a text, 1 stands for all unknown ones.
+
 `check` reads a database to its end, an LMDB, a LevelDB, a tar, or several, as the source of a data
 layer names them: every page, every key, every Datum, every picture in one. It says what it found;
 where something is wrong, it names the first faults and ends with exit code 1. Bytes of pixels that
@@ -59,16 +72,16 @@ from ..data import made
 from ..glog import on_terminal
 from ..json_text import json_text
 from ..reading import integer
-from . import _dataset_boxes, _dataset_check, _dataset_pictures, _dataset_pixels
+from . import _dataset_boxes, _dataset_check, _dataset_pictures, _dataset_pixels, _dataset_text
 from ._flags import UsageError
 
 
 def add_arguments(parser):
     parser.description = "\n".join([__doc__, *_told()])
     flag = parser.add_argument
-    choices = ", ".join([*made.names(), "or check"])
+    choices = ", ".join([*made.names(), "text", "or check"])
     flag("source", metavar="SOURCE", help=f"folder of class folders, list, {choices}")
-    flag("database", metavar="DATABASE", nargs="?", help="what to check")
+    flag("files", metavar="FILE", nargs="*", help="the database to check, or texts")
     flag("--out", default="data", metavar="DIR", help="where to [data]")
     flag("--json", action="store_true", help="print JSON")
     words = "make N databases, or tars, of each: for many processes, or disks [one]"
@@ -82,6 +95,7 @@ def add_arguments(parser):
     _dataset_pictures.add_arguments(parser.add_argument_group("your own pictures"))
     _dataset_boxes.add_arguments(parser.add_argument_group("pictures with boxes"))
     _dataset_pixels.add_arguments(parser.add_argument_group("pictures with label pictures"))
+    _dataset_text.add_arguments(parser.add_argument_group("text"))
 
 
 def _shards(text):
@@ -116,19 +130,24 @@ def _type(option):
 
 
 def run(args):
-    if args.database is not None and args.source != "check":
-        raise UsageError(f"expected one SOURCE, or check DATABASE; not also {args.database}")
+    if args.files[args.source == "check" :] and args.source != _dataset_text.NAME:
+        raise UsageError(f"expected one SOURCE, or check DATABASE; not also {args.files[-1]}")
     is_made = args.source in made.names()
     _refuse_flags_of_others(args, made.maker(args.source).OPTIONS if is_made else {})
-    if args.form and (is_made or args.database is not None):
+    if args.form and (is_made or args.files):
         raise UsageError(f"--form is for pictures with boxes, not for {args.source}")
-    if is_made or args.database is not None or args.label_pictures is None:
+    is_text = args.source == _dataset_text.NAME
+    if is_made or args.files or is_text or args.label_pictures is None:
         _dataset_pixels.refuse_flags(args)
-    if args.database is not None:
+    if is_text:
+        _dataset_pictures.refuse_flags(args, but=("test", "seed"))
+        return _dataset_text.run(args, args.files)
+    _dataset_text.refuse_flags(args)
+    if args.files:
         _dataset_pictures.refuse_flags(args)
         if args.shards or args.tar:
             raise UsageError("--shards and --tar are for data sets that are made, not for check")
-        return _dataset_check.run(args)
+        return _dataset_check.run(args, args.files[0])
     if args.label_pictures is not None and not is_made:
         return _dataset_pixels.run(args)
     if not is_made:
