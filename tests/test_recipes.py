@@ -32,6 +32,8 @@ TESTS = {  # samples for testing
     "distorted": 2000,
     "scenes_test_outlines": 500,
     "scenes_test_ink": 500,
+    "text": 1150,  # steps of streams, with Python 3.11
+    "words": 350,
     "test": 1000,  # of one's own pictures
 }
 

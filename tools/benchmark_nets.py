@@ -33,7 +33,10 @@ def in_memory(folder, phase, batch, size=None):
     for layer in param.layer:
         if layer.type in LABELS:
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
-            feed.input_param.shape.extend([data])
+            if list(layer.top) == ["text"]:  # steps x planes x streams
+                feed.input_param.shape.add(dim=[batch, 3, 1, 1])
+            else:
+                feed.input_param.shape.extend([data])
             if layer.type == "RoIData":  # which learns from one picture at a time
                 feed.input_param.shape[0].dim[0] = 1
             for dims in LABELS[layer.type](layer, data.dim)[: len(layer.top) - 1]:
@@ -87,7 +90,7 @@ def samples(param):
         if layer.type == "Input":
             for top, shape in zip(layer.top, layer.input_param.shape, strict=True):
                 pixels = top == "label" and arrays["data"].shape[2:] == tuple(shape.dim[2:])
-                if pixels:
+                if pixels or top == "text":
                     arrays[top] = generator.integers(0, 2, shape.dim).astype(np.float32)
                 elif top == "im_info":
                     arrays[top] = np.float32([[*arrays["data"].shape[2:], 1]])

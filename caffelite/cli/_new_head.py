@@ -19,7 +19,8 @@ def find(net, name):
     for loss in losses:
         kind = layer_class(loss.type)
         head = _head_of(net, loss) if kind.compares == "classes" else None
-        if head is None or not _is_learned(head):
+        of_rows = head is not None and head.inner_product_param.axis == 1
+        if not of_rows or not _is_learned(head):
             raise DataError(
                 f'{name}: layer "{loss.name}" ({loss.type}) compares no scores of a learned layer '
                 "with classes: --classes and --data are for classifiers, as most of `caffelite "

@@ -84,7 +84,8 @@ def weighs(node):
     """Whether the layer has weights that are learned, of a window or of all values."""
     specs = node.layer.param.param
     stays = specs and not any(spec.lr_mult for spec in specs)
-    return node.layer.type in (*WEIGHING, "Deconvolution") and not stays
+    others = "Deconvolution", "Embed", "RNN", "LSTM", "GRU"
+    return node.layer.type in (*WEIGHING, *others) and not stays
 
 
 def reached(net):
