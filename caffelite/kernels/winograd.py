@@ -14,6 +14,7 @@ from ._simd import clear, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS, narrow_tile, tile, transpose
 from ._winograd_tiles import winograd_input, winograd_output, winograd_weight
 from ._workspace import aligned, workspace
+from .gemm import spaced
 
 POINTS = 36
 FITTING = (3, 3), (1, 1), (1, 1)
@@ -63,7 +64,8 @@ class Plan(NamedTuple):
     output_parts: int
     items: int
     parts: int
-    packed: int  # elements for transformed weights
+    point_step: int  # elements from the transformed weights of a point to the next one's
+    packed: int  # elements for all
     size: int  # elements of work space for each part
 
     way = "winograd"
@@ -83,11 +85,13 @@ def plan(problem):
     while panels * group * output_parts % threads and output_parts < min(row_tiles, threads):
         output_parts += 1
     items = panels * group * output_parts
+    # an odd number of vectors, so that the weights of 36 points spread over cache sets
+    step = spaced(group * outputs * inputs, problem.lanes)
     own = POINTS * (inputs + 1 + TILE_ROWS) * panel + 16 * panel
     own += lines_size(panel, across, problem.lanes)
     return Plan(
         batch, inputs, outputs, group, *size, *out, down, across, *problem.pad, panel, panels,
-        output_parts, items, min(threads, items), POINTS * group * outputs * inputs, own,
+        output_parts, items, min(threads, items), step, POINTS * step, own,
     )  # fmt: skip
 
 
@@ -142,7 +146,7 @@ def _transform_weights(w, layout, plan, item, out, work, kernels_at):
         for r in range(0, rows, square):
             winograd_weight(
                 rows - r, work, kernels_at + start * step + r, position_step * step,
-                out, target + c * rows + r, plan.group * outputs * inputs,
+                out, target + c * rows + r, plan.point_step,
             )  # fmt: skip
 
 
@@ -231,7 +235,7 @@ def _multiply(x, w, y, plan, weights, epilogue, packed, work, share):
         for m in range(first_tile, (output_part + 1) * row_tiles // output_parts):
             m0, m1 = m * outputs // row_tiles, (m + 1) * outputs // row_tiles
             for p in range(POINTS):
-                weights_at = ((p * group + g) * outputs + m0) * inputs
+                weights_at = p * plan.point_step + (g * outputs + m0) * inputs
                 source, target = input_at + p * input_step, products_at + p * TILE_ROWS * panel
                 if panel == per_vector:
                     narrow_tile(
