@@ -31,8 +31,8 @@ class Accuracy(Pair):
     """
 
     compares = "classes"
-    shown = ("top_1", "top_5", "mean_per_class", "macro_f1", "cross_entropy")
-    falling = ("cross_entropy",)
+    shown: tuple[str, ...] = ("top_1", "top_5", "mean_per_class", "macro_f1", "cross_entropy")
+    falling: tuple[str, ...] = ("cross_entropy",)
     axis, softmax, probabilities = 1, False, False
     classes = None
 

@@ -50,14 +50,14 @@ class TextNet:
 
     def __init__(self, net: Net, vocabulary: Vocabulary, name: str = "the vocabulary") -> None:
         self.net, self.vocabulary, self.name = net, vocabulary, name
-        self.cont, self.output = cont_of(net), net.outputs[-1]
-        symbols = [name for name in net.inputs if name != self.cont]
-        if self.cont is None or len(symbols) != 1:
+        cont, self.output = cont_of(net), net.outputs[-1]
+        symbols = [name for name in net.inputs if name != cont]
+        if cont is None or len(symbols) != 1:
             raise NetError(
                 "the net: expected two inputs, symbols and cont, and a recurrent layer that "
                 f"carries on its state; found the inputs {', '.join(net.inputs) or 'none'}"
             )
-        self.input = symbols[0]
+        self.cont, self.input = cont, symbols[0]
         maker = next(node.layer for node in reversed(net.nodes) if self.output in node.top_names)
         if maker.applies != Softmax.type:
             raise maker.error("expected a Softmax of axis 2 at the end, for probabilities")
@@ -113,8 +113,11 @@ class TextNet:
             raise DataError(
                 f"a beam of {width} is wider than {self.name} has symbols, {len(self.vocabulary)}"
             )
+        if length == 0:
+            return []
         logs = self._begin(start, width)[:1]
-        totals, texts, ended = np.zeros(1), [()], []
+        totals, ended = np.zeros(1), []
+        texts: list[tuple] = [()]  # of (number, log p) of their symbols
         for _ in range(length):
             sums = totals[:, None] + logs
             best = np.argsort(-sums, axis=None, kind="stable")[:width]
@@ -131,7 +134,7 @@ class TextNet:
             parents, numbers, totals = parents[goes_on], numbers[goes_on], totals[goes_on]
             logs = self._step(numbers, parents)[: len(texts)]
         found = ended + [(t / len(text), text) for t, text in zip(totals, texts, strict=False)]
-        text = max(found, key=lambda one: one[0])[1] if length else ()
+        text = max(found, key=lambda one: one[0])[1]
         return [Symbol(self.vocabulary.symbols[k], float(log / np.log(2))) for k, log in text]
 
     # The net
