@@ -2,6 +2,7 @@
 
 from caffelite.models.blocks import (
     MSRA,
+    VGG_16,
     add,
     average_pool,
     bottleneck,
@@ -14,6 +15,7 @@ from caffelite.models.blocks import (
     relu,
     res,
     residual_stages,
+    vgg_stage,
 )
 from caffelite.models.detection import VOC
 from caffelite.models.two_stages import (
@@ -40,9 +42,14 @@ def region_proposals(n, features, width):
 
 
 def faster_rcnn(n, features, width, bins, pool):
-    """Regions of a map, pooled to bins, and two dense layers of 4096 that say what is in them."""
+    """Regions that a map proposes, and what fast_rcnn says of them."""
     region_proposals(n, features, width)
-    take(n, VOC, bg_thresh_lo=0, **NORMALIZED)
+    fast_rcnn(n, features, bins, pool, bg_thresh_lo=0)
+
+
+def fast_rcnn(n, features, bins, pool, **options):
+    """Regions of a map, pooled to bins, and two dense layers of 4096 that say what is in them."""
+    take(n, VOC, **options, **NORMALIZED)
     options = {"pooled_w": bins, "pooled_h": bins, "spatial_scale": 1 / ANCHORS.stride}
     top = n[pool] = L.ROIPooling(features, n.rois, roi_pooling_param=options)
     for number in (6, 7):
@@ -104,6 +111,17 @@ def rfcn(n, depths, bias=False, mined=False):
         mine(n, MINED)
     else:
         learn(n)
+
+
+def vgg_16(n):
+    """The convolutions of VGG-16, those of the first two stages as they came."""
+    fixed = {"param": [{"lr_mult": 0, "decay_mult": 0}] * 2}
+    top = n.data
+    for stage, widths in enumerate(VGG_16, 1):
+        top = vgg_stage(n, stage, top, widths, **(fixed if stage < 3 else {}))
+        if stage < 5:
+            top = n[f"pool{stage}"] = max_pool(top, 2, 2)
+    return top
 
 
 def dilated(n, name, bottom):

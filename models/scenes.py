@@ -74,7 +74,7 @@ def unit(n, name, bottom, width, size=3, stride=1):
 
 def trunk(n):
     """Maps of a fourth, an eighth and a sixteenth of the picture's side."""
-    fourth, eighth = _fourth_and_eighth(n)
+    fourth, eighth = fourth_and_eighth(n)
     return fourth, eighth, _sixteenth(n, eighth)
 
 
@@ -83,7 +83,7 @@ def one_map(n):
 
     Its first six convolutions are those of the trunk, so that weights for one fit the other.
     """
-    _, top = _fourth_and_eighth(n)
+    _, top = fourth_and_eighth(n)
     for number in (3, 4):
         top = unit(n, f"3_{number}", top, 96)
     return top
@@ -95,8 +95,9 @@ def long_trunk(n):
     return n.relu2_3, eighth, _sixteenth(n, eighth)
 
 
-def _fourth_and_eighth(n):
-    top = unit(n, "1", n.data, 24, stride=2)
+def fourth_and_eighth(n, pictures=None):
+    """Maps of a fourth and an eighth of the side of pictures, n.data or what is cut out of them."""
+    top = unit(n, "1", n.data if pictures is None else pictures, 24, stride=2)
     top = unit(n, "2_1", top, 48, stride=2)
     top = unit(n, "2_2", top, 48)
     fourth = unit(n, "2_3", top, 64)

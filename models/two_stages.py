@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from caffelite.models.blocks import conv, gaussian
+from caffelite.models.blocks import MSRA, constant, conv, dense, gaussian, relu
 from caffelite.models.detection import Annotated, evaluated
 from caffelite.models.program import Program, of_both_phases, without_training
-from caffelite.models.scenes import Scenes
+from caffelite.models.scenes import CLASSES, Scenes
 from caffelite.net_spec import NetSpec
 from caffelite.net_spec import layers as L
 from caffelite.net_spec import params as P
@@ -16,10 +16,14 @@ from caffelite.proto.caffe_pb2 import TEST, TRAIN, NetParameter
 def roi_data(samples, phase, **options):
     """{name of a top: top}: pictures one by one, with boxes to learn from, or to be compared with.
 
-    `options` are those of roi_data_param.
+    `options` are those of roi_data_param; with `regions` there is one top more, n.rois in tests and
+    n.all_rois in training.
     """
     if phase == TEST:
         options["rows"] = True
+    names = ["data", "im_info", "gt_boxes" if phase == TRAIN else "label"]
+    if "regions" in options:
+        names.append("all_rois" if phase == TRAIN else "rois")
     tops = L.RoIData(
         name="data",
         include={"phase": phase},
@@ -32,10 +36,9 @@ def roi_data(samples, phase, **options):
         },
         annotated_data_param=samples.options(phase),
         **({"roi_data_param": options} if options else {}),
-        ntop=3,
+        ntop=len(names),
     )
-    boxes = "gt_boxes" if phase == TRAIN else "label"
-    return dict(zip(("data", "im_info", boxes), tops, strict=True))
+    return dict(zip(names, tops, strict=True))
 
 
 @dataclass
@@ -47,15 +50,32 @@ class ScenesOfTwoStages(Scenes):
 
 
 @dataclass
+class ScenesWithRegions(Scenes):
+    """Scenes one by one, with their regions, which `caffelite regions` finds."""
+
+    def layer(self, phase):
+        part = "train" if phase == TRAIN else "test"
+        return roi_data(self, phase, regions=f"data/scenes_{part}_regions_lmdb")
+
+
+@dataclass
 class VocOfTwoStages(Annotated):
-    """Pictures of PASCAL VOC 2007 and 2012 one by one, short sides 600 pixels; training mirrors."""
+    """Pictures of PASCAL VOC 2007 and 2012 one by one, short sides 600 pixels; training mirrors.
+
+    With `regions`, those of selective search come along.
+    """
 
     folder: str = "VOC0712"
     size: int = 0
     batch_sizes: tuple = (1, 1)
+    regions: bool = False
 
     def layer(self, phase):
-        return roi_data(self, phase, scale=600, max_size=1000)
+        options = {"scale": 600, "max_size": 1000}
+        if self.regions:
+            part = "trainval" if phase == TRAIN else "test"
+            options["regions"] = f"data/{self.folder}/{self.folder}_{part}_regions_lmdb"
+        return roi_data(self, phase, **options)
 
     def transform(self, phase):
         mean = {"mean_value": [102.9801, 115.9465, 122.7717]}
@@ -65,11 +85,15 @@ class VocOfTwoStages(Annotated):
         return {"label_map_file": f"data/{self.folder}/labelmap.prototxt"}
 
 
+@dataclass
 class TwoStages(Program):
     """A Program whose net(n) has n.gt_boxes when it is to learn, n.label when it is tested.
 
-    What it writes in one of these only, is of that phase; n.im_info is always there.
+    What it writes in one of these only, is of that phase; n.im_info is always there. With `given`,
+    regions are an input of deploy.prototxt, so many.
     """
+
+    given: int = 0
 
     def _trained_on(self, samples):
         train, test = (self._layers(samples.layer(phase)) for phase in (TRAIN, TEST))
@@ -105,6 +129,8 @@ class TwoStages(Program):
         n = NetSpec()
         n.data = L.Input(name=self.input_name, shape={"dim": self.shape})
         n.im_info = L.Input(name="im_info", shape={"dim": [self.shape[0], 3]})
+        if self.given:
+            n.rois = L.Input(name="rois", shape={"dim": [self.given, 5]})
         return NetParameter(name=self.name, layer=map(without_training, self._written(n)))
 
 
@@ -130,6 +156,7 @@ class Anchors:
         }
 
 
+BINS = 6  # of a region with a digit, a side
 DIGIT_ANCHORS = Anchors(8, 8, ratios=(0.75, 1.3, 2.2), scales=(1.5, 2.5, 4, 6.5))
 MOST = {
     False: {"pre_nms_topn": 6000, "post_nms_topn": 300},
@@ -185,11 +212,14 @@ def propose(n, hidden, anchors, proposal=None, target=None):
 
 
 def take(n, classes, **options):
-    """In training, n.rois: those of n.rpn_rois that are learnt from, with n.labels and codes."""
+    """In training, n.rois: the regions that are learnt from, with n.labels and codes.
+
+    They are some of n.rpn_rois, or of n.all_rois that came with the picture.
+    """
     if "gt_boxes" in n.tops:
         n.rois, n.labels, n.bbox_targets, n.bbox_inside_weights, n.bbox_outside_weights = (
             L.ProposalTarget(
-                n.rpn_rois,
+                n.all_rois if "all_rois" in n.tops else n.rpn_rois,
                 n.gt_boxes,
                 name="roi_data",
                 proposal_target_param={"num_classes": classes + 1, **options},
@@ -255,11 +285,16 @@ def learn(n):
 
 
 def find(n, classes, **options):
-    """n.detection_out: the boxes that n.cls_score and n.bbox_pred tell, and what is right."""
+    """`found`, of probabilities that n.cls_score tells."""
     n.cls_prob = L.Softmax(n.cls_score)
+    found(n, n.cls_prob, classes, **options)
+
+
+def found(n, scores, classes, **options):
+    """n.detection_out: the boxes that scores and n.bbox_pred tell, and in tests what is right."""
     n.detection_out = L.RoIDetectionOutput(
         n.rois,
-        n.cls_prob,
+        scores,
         n.bbox_pred,
         n.im_info,
         roi_detection_output_param={
@@ -270,3 +305,67 @@ def find(n, classes, **options):
     )
     if "label" in n.tops:
         evaluated(n, classes)
+
+
+def aligned(n, features, bins, spatial_scale, **options):
+    """Regions of a map, or of the picture itself, each of bins x bins means."""
+    return L.ROIAlign(
+        features,
+        n.rois,
+        roi_align_param={
+            "pooled_h": bins,
+            "pooled_w": bins,
+            "spatial_scale": spatial_scale,
+            "sampling_ratio": 2,
+            **options,
+        },
+    )
+
+
+def digit_of_region(n, features):
+    """What Fast R-CNN says of each region: 6 x 6 bins, a dense layer, classes and boxes."""
+    take(n, CLASSES, batch_size=64, bg_thresh_lo=0, bbox_inside_weight=[10, 10, 5, 5])
+    n.pool = aligned(n, features, BINS, 1 / DIGIT_ANCHORS.stride)
+    n.ip1 = dense(n.pool, 192, MSRA)
+    n.ip1_relu = relu(n.ip1)
+    n.cls_score = dense(n.ip1_relu, CLASSES + 1, gaussian(0.01))
+    n.bbox_pred = dense(n.ip1_relu, 4 * (CLASSES + 1), gaussian(0.001))
+    if "gt_boxes" in n.tops:
+        learn(n)
+    else:
+        find(n, CLASSES)
+
+
+def machines(n, features, of_boxes):
+    """Of each region, in training a class; in use, what machines say that `caffelite svm` trains.
+
+    A support vector machine for each class reads `features`, a regression of boxes `of_boxes`.
+    """
+    if "gt_boxes" in n.tops:
+        n.cls_score = dense(features, CLASSES + 1, gaussian(0.01))
+        n.loss_cls = L.SoftmaxWithLoss(n.cls_score, n.labels)
+        codes = n.bbox_targets, n.bbox_inside_weights, n.bbox_outside_weights
+        n.silence = L.Silence(*codes, ntop=0)
+        return
+    n.svm = dense(features, CLASSES + 1, constant(0))
+    n.bbox_pred = dense(of_boxes, 4 * (CLASSES + 1), constant(0))
+    found(n, n.svm, CLASSES, confidence_threshold=-1)
+
+
+def pyramid(n, features, levels, spatial_scale):
+    """n.spp: regions of a map, each of levels of bins x bins maxima; nothing is learnt below.
+
+    He, Zhang, Ren, Sun 2014, arXiv:1406.4729 (SPP-net).
+    """
+    parts = []
+    for bins in levels:
+        n[f"pool_{bins}"] = L.ROIPooling(
+            features,
+            n.rois,
+            propagate_down=[False, False],
+            roi_pooling_param={"pooled_h": bins, "pooled_w": bins, "spatial_scale": spatial_scale},
+        )
+        n[f"flat_{bins}"] = L.Flatten(n[f"pool_{bins}"])
+        parts.append(n[f"flat_{bins}"])
+    n.spp = L.Concat(*parts)
+    return n.spp

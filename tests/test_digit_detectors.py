@@ -9,12 +9,13 @@ from PIL import Image
 
 import caffelite
 from caffelite.data.lmdb import LmdbWriter
+from caffelite.data.regions import checksum, write_regions
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import read_net, read_solver
 
 ROOT = Path(__file__).parent.parent
 NETS = ["ssd-digits", "yolo-v1-digits", "yolo-v2-digits", "yolo-v3-digits"]
-TWO_STAGES = ["faster-rcnn-digits", "rfcn-digits"]
+TWO_STAGES = ["fast-rcnn-digits", "faster-rcnn-digits", "rfcn-digits"]
 PICTURES = 5
 
 
@@ -22,7 +23,7 @@ PICTURES = 5
 def scenes(tmp_path_factory):
     """A database of pictures of noise, with two boxes in the color of their class."""
     path, random = tmp_path_factory.mktemp("scenes") / "lmdb", np.random.default_rng(0)
-    colors = random.integers(0, 256, (11, 3))
+    colors, regions = random.integers(0, 256, (11, 3)), []
     with LmdbWriter(path) as database:
         for i in range(PICTURES):
             pixels = random.integers(100, 156, (128, 128, 3))
@@ -39,6 +40,10 @@ def scenes(tmp_path_factory):
             Image.fromarray(pixels.astype(np.uint8)).save(file, "png")
             datum.datum.data, datum.datum.encoded = file.getvalue(), True
             database.put(b"%08d" % i, datum.SerializeToString())
+            corners = random.uniform(0, 0.5, (60, 2))
+            corners = np.hstack([corners, corners + random.uniform(0.1, 0.4, (60, 2))])
+            regions.append((b"%08d" % i, checksum(file.getvalue()), corners))
+    write_regions(f"{path}_regions", regions)
     return path
 
 
@@ -48,6 +53,8 @@ def solver_of(name, scenes, folder, batch_size=2, iterations=4, tests=False):
     for layer in net.layer:
         if layer.HasField("annotated_data_param"):
             layer.data_param.source = str(scenes)
+            if layer.roi_data_param.regions:
+                layer.roi_data_param.regions = f"{scenes}_regions"
             if layer.type != "RoIData":
                 layer.data_param.batch_size = batch_size
             layer.annotated_data_param.ClearField("label_map_file")

@@ -74,7 +74,7 @@ LABELS = {  # shapes of what a data layer gives beside the data, for a batch of 
     "AnnotatedData": lambda layer, data: [of_boxes(layer, data)],
     "BoxData": lambda layer, data: [of_cells(layer, data)],
     "DenseImageData": lambda layer, data: [of_pixels(layer, data)],
-    "RoIData": lambda layer, data: [(1, 3), (2, FIVE)],
+    "RoIData": lambda layer, data: [(1, 3), (2, FIVE), (2, FIVE)],
 }
 
 

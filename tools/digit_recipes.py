@@ -41,7 +41,7 @@ RECIPES = {
     **{net: Recipe(net) for net in (*BEGINNINGS, *CLUTTER)},
     **{
         net: Recipe(net, "yolo-v1-digits")
-        for net in ("yolo-v2-digits", "faster-rcnn-digits", "rfcn-digits")
+        for net in ("yolo-v2-digits", "fast-rcnn-digits", "faster-rcnn-digits", "rfcn-digits")
     },
     "fcn-32s-digits": Recipe("fcn-32s-digits", "yolo-v1-digits"),
     "fcn-16s-digits": Recipe("fcn-16s-digits", "fcn-32s-digits"),

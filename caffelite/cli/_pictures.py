@@ -73,6 +73,7 @@ def box_predictor(args, model, weights, labels, log, threshold=None, layout=None
         found,
         labels or found.names,
         (layout or "cells").upper(),
+        getattr(args, "regions", "") or "",
         output=args.output,
         level=args.level,
         stages=stages(args),

@@ -18,7 +18,9 @@ What pictures go through (mean, scale, size) is found as caffelite classify find
 it. resize_param of the net's data, or of its Input, says whether a picture is squeezed to the net's
 size or keeps its proportions, with borders; boxes are moved back. Without, it is squeezed.
 
-Nets of py-faster-rcnn and R-FCN are taken as they are; --cfg and --set say their settings.
+Nets of py-faster-rcnn and R-FCN are taken as they are; --cfg and --set say their settings. Fast
+R-CNN, R-CNN and SPP-net take regions: those that `caffelite regions PICTURES DB` has found, in
+--regions.
 
 WINDOWS is what R-CNN asks about: CSV whose first line names its columns: filename, xmin, ymin, xmax
 and ymax, in any order; they are places in the upright picture. If it ends in .txt, it has a
@@ -45,7 +47,7 @@ from ._nets import (
 from ._pictures import add_draw_flag, add_preprocessing_flags, add_skip_flag
 
 READS_NETS = True
-OF_PICTURES = ("labelmap", "threshold", "layout", "csv", "voc", "output", "resize")
+OF_PICTURES = ("labelmap", "threshold", "layout", "csv", "voc", "output", "resize", "regions")
 CONTEXT = 16  # pixels
 
 
@@ -63,6 +65,7 @@ def add_arguments(parser):
     flag("--layout", choices=("cells", "planes"), help=words)
     flag("--csv", metavar="FILE", help="make a table of the boxes")
     flag("--voc", metavar="FOLDER", help="make an XML file for each picture")
+    flag("--regions", metavar="DB", help="regions of the pictures, for a net that takes some")
     flag("--output", metavar="BLOB", help="where the boxes are [the last that have some]")
     words = f"pixels around a window of WINDOWS [{CONTEXT}]"
     flag("--context_pad", type=int32, metavar="N", help=words)

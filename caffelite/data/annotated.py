@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -18,6 +18,9 @@ from .boxes import Boxes
 from .datum import DatumSource, is_annotated, pixels
 from .lmdb import LmdbSource
 from .source import RecordSource
+
+if TYPE_CHECKING:
+    from .regions import Regions
 
 log = logging.getLogger("caffelite")
 
@@ -77,13 +80,14 @@ class AnnotatedSource(DatumSource):
     Boxes that are no boxes, since they have no area, lie outside of the picture or are not made of
     numbers, are left out, and those that reach beyond the picture are cut off there, as SSD's Caffe
     does both. The first of each kind is named in a warning, and `faults` counts them; so are those
-    whose label is not one of `known`.
+    whose label is not one of `known`. With `regions`, boxes come with those of their picture.
     """
 
     def __init__(self, *arguments: Any, known: set[int] | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.known = known
         self.labeled = False
+        self.regions: Regions | None = None
         self.faults: Counter[str] = Counter()
 
     def read_record(self, record: int) -> tuple[Datum, Boxes]:
@@ -147,8 +151,17 @@ class AnnotatedSource(DatumSource):
     def stored(self, record: int) -> tuple[Array, Boxes]:
         """(pixels, Boxes) of record `record` modulo the length."""
         datum, boxes = self.read_record(record)
+        if self.regions is not None:
+            key, name = self.records.sample(record)[0], self.records.name(record)
+            corners = self.regions.of_record(record, key, datum.data, name)
+            boxes.regions = Boxes(corners, np.zeros(len(corners)), instances=np.zeros(len(corners)))
         with self.records.named(record):
             return pixels(datum, self.color), boxes
+
+    def close(self) -> None:
+        super().close()
+        if self.regions is not None:
+            self.regions.close()
 
     def label(self, number: int) -> Boxes:
         return self.read_record(self.record(number))[1]

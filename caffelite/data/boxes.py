@@ -49,6 +49,7 @@ class Boxes(Follower):
         self.stretch = 1.0, 1.0  # factors of x and y, once all is cut
         self.raw = False  # whether the picture is stored as pixels, not as a file
         self.of_picture: int | None = None  # its own label, where it has that instead of boxes
+        self.regions: Boxes | None = None  # where there may be an object, if these were asked for
 
     def copy(self) -> Boxes:
         """The same boxes, to be moved by themselves."""
@@ -173,10 +174,44 @@ class Boxes(Follower):
     def finish(self, window: Window, mirrored: bool, size: tuple[int, int] | None = None) -> None:
         """Follow the last crop, and perhaps mirroring; then come factors that resizing asks for."""
         super().finish(window, mirrored, size)
-        x, y = self.stretch
+        self._stretch(window, *self.stretch)
+
+    def _stretch(self, window: Window, x: float, y: float) -> None:
         if (x, y) != (1, 1):
             x, y = x * (window[2] - window[0]), y * (window[3] - window[1])
             self.corners *= np.array([x, y, x, y], np.float32)
+
+
+class BoxesWith(Boxes):
+    """The Boxes of a picture, and with them another Follower, `other`, that follows as they do."""
+
+    def __init__(self, boxes: Boxes, other: Follower) -> None:
+        vars(self).update(vars(boxes.copy()))
+        self.other = other
+
+    def cut(self, window: Window, pixels: Window | None = None) -> None:
+        super().cut(window, pixels)
+        self.other.cut(window, pixels)
+
+    def resize(self, width: float = 1, height: float = 1) -> None:
+        super().resize(width, height)
+        self.other.resize(width, height)
+
+    def pad(self, window: Window) -> None:
+        super().pad(window)
+        self.other.pad(window)
+
+    def warp(self, back: Array, away: Array, size: tuple[int, int]) -> None:
+        super().warp(back, away, size)
+        self.other.warp(back, away, size)
+
+    def mirror(self) -> None:
+        super().mirror()
+        self.other.mirror()
+
+    def mirror_vertical(self) -> None:
+        super().mirror_vertical()
+        self.other.mirror_vertical()
 
 
 def _fault(corners: Array) -> str:

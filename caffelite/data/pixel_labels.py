@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .boxes import Boxes
+from .boxes import BoxesWith
 from .follower import Follower
 from .label_pictures import VOID
 
@@ -88,36 +88,12 @@ class PixelLabels(Follower):
         return y, x, inside
 
 
-class BoxesAndPixels(Boxes):
+class BoxesAndPixels(BoxesWith):
     """The Boxes of a picture, and with them the labels of its pixels, `pixels`, a PixelLabels."""
 
     def __init__(self, boxes, pixels):
-        vars(self).update(vars(boxes.copy()))
+        super().__init__(boxes, pixels)
         self.pixels = pixels
-
-    def cut(self, window, pixels=None):
-        super().cut(window, pixels)
-        self.pixels.cut(window, pixels)
-
-    def resize(self, width=1, height=1):
-        super().resize(width, height)
-        self.pixels.resize(width, height)
-
-    def pad(self, window):
-        super().pad(window)
-        self.pixels.pad(window)
-
-    def warp(self, back, away, size):
-        super().warp(back, away, size)
-        self.pixels.warp(back, away, size)
-
-    def mirror(self):
-        super().mirror()
-        self.pixels.mirror()
-
-    def mirror_vertical(self):
-        super().mirror_vertical()
-        self.pixels.mirror_vertical()
 
     def finish(self, window, mirrored, size=None):
         super().finish(window, mirrored, size)  # which cuts and mirrors, that is, labels too

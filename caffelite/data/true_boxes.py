@@ -10,7 +10,7 @@ from ..errors import DataError
 from .annotated import AnnotatedSource
 from .annotated_transform import AnnotatedTransformer
 from .box_labels import Rows
-from .boxes import Boxes
+from .boxes import WHOLE, Boxes, BoxesWith
 from .geometry import resized
 
 
@@ -49,29 +49,41 @@ class TrueBoxesSource(AnnotatedSource):
         return int(self.wanted()[self.order.index(number, len(self.wanted()), self.seed)])
 
 
-class ScaledBoxes(Boxes):
+class ScaledBoxes(BoxesWith):
     """The Boxes of a picture that is stored with this (height, width), and by what it was resized.
 
-    `size` is what the net sees of it, `scale` the factor.
+    `size` is what the net sees of it, `scale` the factor. `regions` follow along; what is cut off
+    from one is lost to it, but `emit` leaves none out.
     """
 
     def __init__(self, boxes, stored):
-        vars(self).update(vars(boxes.copy()))
+        super().__init__(boxes, boxes.regions.copy() if boxes.regions else Boxes())
+        self.regions = self.other
         self.stored, self.size, self.scale = stored, stored, None
 
     def finish(self, window, mirrored, size=None):
         super().finish(window, mirrored, size)
+        self.regions._stretch(window, *self.stretch)
         self.size = size or self.size
         if self.scale is None:
             self.scale = self.size[0] / self.stored[0]
 
     def in_pixels(self):
         """boxes x 5: xmin, ymin, xmax, ymax, label."""
+        return np.column_stack([self._in_pixels(self.corners), self.labels.astype(np.float32)])
+
+    def regions_in_pixels(self):
+        """regions x 5: 0, xmin, ymin, xmax, ymax; the whole picture, where none is left."""
+        corners = self.regions.corners if len(self.regions) else np.float32([WHOLE])
+        corners = self._in_pixels(corners)
+        return np.column_stack([np.zeros(len(corners), np.float32), corners])
+
+    def _in_pixels(self, corners):
         height, width = self.size
-        corners = self.corners * np.float32([width, height, width, height])
+        corners = corners * np.float32([width, height, width, height])
         corners[:, 2:] -= np.float32(self.scale)
         corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])
-        return np.column_stack([corners, self.labels.astype(np.float32)])
+        return corners
 
 
 class ShortSide:
@@ -113,15 +125,17 @@ class ScaledTransformer(AnnotatedTransformer):
 class TrueBoxes:
     """Arrays for ScaledBoxes of a batch: height, width and factor of each, and its boxes.
 
-    The boxes are boxes x 5, see `ScaledBoxes.in_pixels`, or with `rows` those of `Rows`.
+    The boxes are boxes x 5, see `ScaledBoxes.in_pixels`, or with `rows` those of `Rows`. With
+    `regions`, those come last.
     """
 
-    def __init__(self, rows=False):
-        self.rows = rows
+    def __init__(self, rows=False, regions=False):
+        self.rows, self.regions = rows, regions
 
     def __call__(self, boxes):
         sizes = np.array([(*own.size, own.scale) for own in boxes], np.float32)
-        return [sizes, *(Rows()(boxes) if self.rows else [self._of(boxes[0])])]
+        made = [sizes, *(Rows()(boxes) if self.rows else [self._of(boxes[0])])]
+        return made + ([boxes[0].regions_in_pixels()] if self.regions else [])
 
     def _of(self, boxes):
         if not len(boxes):
@@ -134,4 +148,4 @@ class TrueBoxes:
     def shapes(self, batch, boxes):
         """The tops' shapes for so many pictures and boxes."""
         own = Rows().shapes(batch, boxes) if self.rows else [(max(1, boxes), 5)]
-        return [(batch, 3), *own]
+        return [(batch, 3), *own, *([(1, 5)] if self.regions else [])]

@@ -11,6 +11,7 @@ import numpy as np
 from ..data.dataset import read_names
 from ..data.image import decoded_shape
 from ..data.label_map import class_names, is_label_map
+from ..data.regions import Regions
 from ..data.transform import DataTransformer
 from ..data.true_boxes import ScaledTransformer, ShortSide
 from ..errors import DataError, NetError
@@ -27,6 +28,7 @@ from .way_back import WayBack
 
 log = logging.getLogger("caffelite")
 LEAST_SCORE = 0.3
+ROI = 5  # numbers of a region
 FIRST_YOLO = 1470  # numbers of YOLO v1: 7 x 7 cells of 20 classes and 2 boxes
 _FIRST_YOLO = dict(side=7, num_classes=20, num_box=2, constriant=True, nms_threshold=0.5)
 
@@ -42,7 +44,8 @@ class BoxNet(PictureNet):
 
     A net in two stages has a second input, for height and width of what it sees, and what the
     picture was multiplied by. Where nothing says how pictures are resized, short sides become
-    TEST.SCALES long, long ones at most TEST.MAX_SIZE, see `caffelite.rcnn_settings`.
+    TEST.SCALES long, long ones at most TEST.MAX_SIZE, see `caffelite.rcnn_settings`. Where an input
+    has rows of five numbers, these are regions, of picture files, from the database `regions`.
     """
 
     def __init__(
@@ -52,9 +55,11 @@ class BoxNet(PictureNet):
         preprocessing: Preprocessing,
         labels: str = "",
         layout: str = "CELLS",
+        regions: Path = "",
         **options: Any,
     ) -> None:
         self.layout = layout
+        self.regions = Regions(regions) if regions else None
         super().__init__(model, weights, preprocessing, **options)
         self.net.blobs[self.input].reshape(1, *self.shape)
         self.net.reshape()
@@ -94,10 +99,17 @@ class BoxNet(PictureNet):
 
     def _input(self, model: str) -> tuple[str, Shape]:
         shapes = {name: self.net.blobs[name].shape for name in self.net.inputs}
-        self.sizes = [name for name, shape in shapes.items() if len(shape) == 2]
+        flat = {name: shape[1] for name, shape in shapes.items() if len(shape) == 2}
+        self.sizes = [name for name, numbers in flat.items() if numbers != ROI]
+        self.rois = [name for name, numbers in flat.items() if numbers == ROI]
         pictures = [name for name, shape in shapes.items() if len(shape) == 4]
-        if len(shapes) != 2 or not (self.sizes and pictures):
+        if not (flat and pictures) or len(flat) != len(shapes) - 1 or len(self.rois) > 1:
             return super()._input(model)
+        if self.rois and self.regions is None:
+            raise NetError(
+                f'{model}: takes regions, in "{self.rois[0]}": give those of the pictures, '
+                "--regions DB, which caffelite regions makes"
+            )
         return pictures[0], shapes[pictures[0]][1:]
 
     def _transformer(self, preprocessing: Preprocessing, crops: str) -> tuple[Any, DataTransformer]:
@@ -116,6 +128,10 @@ class BoxNet(PictureNet):
     def look(self, picture: str | Array) -> tuple[Array, WayBack, tuple[int, int]]:
         """(what the net sees of a picture, the way back from there, the picture's height, width)"""
         way = WayBack()
+        if self.rois and self.regions is not None:
+            if not isinstance(picture, str):
+                raise DataError("regions are known of picture files alone; give the file's name")
+            way.regions = self.regions.of_file(picture)
         crop = self.crops(picture, way)
         if not isinstance(picture, str):
             return crop, way, picture.shape[1:]
@@ -137,6 +153,12 @@ class BoxNet(PictureNet):
             scales = [way.scale or seen_height / height, way.scale or seen_width / width]
             sizes = self.net.blobs[name].data
             sizes[...] = [seen_height, seen_width, *scales][: sizes.shape[1]]
+        for name in self.rois:
+            scale = way.scale or crop.shape[2] / height
+            rois = way.regions_in_pixels((crop.shape[2], crop.shape[3]), scale)
+            self.net.blobs[name].reshape(*rois.shape)
+            self.net.blobs[name].data[...] = rois
+            self.net.reshape()
         self.net.forward()
         rows = np.float64(self.net.blobs[self.output].data).reshape(-1, 7)
         rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 1] >= 0) & (rows[:, 2] >= least)]

@@ -20,6 +20,7 @@ class WayBack(Follower):
         self.emit = None
         self.stretch = 1.0, 1.0
         self.scale: float | None = None  # what a ShortSide multiplied the sides by
+        self.regions: Array = np.empty((0, 4))  # of the picture, in fractions of its sides
 
     def _follow(self, factor: Array, shift: Array) -> None:
         self.factor, self.shift = self.factor * factor, self.shift * factor + shift
@@ -47,6 +48,13 @@ class WayBack(Follower):
         if tuple(self.stretch) != (1, 1):
             low, high = np.array(window).reshape(2, 2)
             self._follow(np.array(self.stretch) * (high - low), np.zeros(2))
+
+    def regions_in_pixels(self, size: tuple[int, int], scale: float) -> Array:
+        """n x 5: 0, and the corners of regions in pixels of the input, see `ScaledBoxes`."""
+        corners = (self.regions.reshape(-1, 2, 2) * self.factor + self.shift).clip(0, 1)
+        corners = (corners * size[::-1]).reshape(-1, 4)
+        corners[:, 2:] = np.maximum(corners[:, 2:] - scale, corners[:, :2])
+        return np.column_stack([np.zeros(len(corners)), corners])
 
     def boxes(self, boxes: Array, width: int, height: int) -> Array:
         """Boxes, n x 4 in fractions of the input, in the picture's pixels, cut off at its edges."""

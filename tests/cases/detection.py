@@ -723,6 +723,13 @@ case(
     **ROIS,
 )
 case(
+    "ROIAlign",
+    MAPS,
+    f"roi_align_param {{ {POOL} sampling_ratio: 2 pad_ratio: 0.25 }}",
+    expect=partial(ref.roi_align, grid=(3, 2), scale=0.25, samples=2, pad=0.25),
+    **ROIS,
+)
+case(
     "PSROIPooling",
     [(2, 27, 6, 7), (5, 5)],
     "psroi_pooling_param { output_dim: 3 group_size: 3 spatial_scale: 0.25 }",
@@ -736,6 +743,7 @@ for type, options, error in (
     ("ROIPooling", "roi_pooling_param { pooled_size: 7 pooled_w: 7 }", "expected one of the form"),
     ("ROIAlign", "roi_align_param { pooled_h: 7 pooled_w: 7 spatial_scale: 0 }", "is 0, expected "),
     ("ROIAlign", f"roi_align_param {{ {POOL} sampling_ratio: 1000000 }}", "expected at most 1000"),
+    ("ROIAlign", f"roi_align_param {{ {POOL} pad_ratio: -1 }}", "pad_ratio is -1, expected parts"),
     ("PSROIPooling", "", "spatial_scale is missing, expected a number above 0"),
     (
         "PSROIPooling",

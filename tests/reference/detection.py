@@ -143,8 +143,11 @@ def psroi_pooling(maps, rois, size, scale):
     return pooled(spans, forward, maps, rois, (size, size), scale, maps.shape[1] // size**2)
 
 
-def roi_align(maps, rois, grid, scale, samples=0):
+def roi_align(maps, rois, grid, scale, samples=0, pad=0):
     """With the weights of all cells along either axis."""
+    rois = rois.copy()
+    sides = rois[:, 3:5] - rois[:, 1:3]
+    rois[:, 1:3], rois[:, 3:5] = rois[:, 1:3] - pad * sides, rois[:, 3:5] + pad * sides
 
     def forward(maps, image, rows, columns, y):
         y[...] = np.einsum("rchw,rih,rjw->rcij", maps[image], rows, columns)

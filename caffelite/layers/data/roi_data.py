@@ -1,4 +1,5 @@
 from ...data.annotated import AnnotatedSource
+from ...data.regions import Regions
 from ...data.true_boxes import (
     ScaledBoxes,
     ScaledTransformer,
@@ -6,7 +7,7 @@ from ...data.true_boxes import (
     TrueBoxes,
     TrueBoxesSource,
 )
-from ..base import TRAIN, Count, register
+from ..base import TRAIN, register
 from .annotated_data import AnnotatedData
 
 
@@ -25,10 +26,14 @@ class RoIData(AnnotatedData):
            are those of the stored picture, the last pixel of which belongs to the box, times that
            factor, as in Girshick's code. With `rows`, boxes as AnnotatedData has them, 1 x 1 x
            boxes x 8, for DetectionEvaluate
+        3: with `regions`, regions x 5: 0, xmin, ymin, xmax, ymax, in pixels as those of gt_boxes;
+           they move along, too, and what a crop cuts off from one is lost to it
     Options (roi_data_param)
         scale: resize to so many pixels of the short side; repeated: one is drawn
         max_size: then, the long side is no longer than this; 0: any length [0]
         rows: see above; batch_size may then be above 1, if pictures are of one size [false]
+        regions: a database of regions of the pictures of `source`, which `caffelite regions` makes;
+            batch_size is 1 then [""]
     Options (data_param)
         source, backend, prefetch, shuffle: as for Data
         batch_size: 1: gt_boxes do not tell pictures apart
@@ -49,8 +54,11 @@ class RoIData(AnnotatedData):
         "data_param.label_source": "is for Data and AnnotatedData, which have a top for it",
         "annotated_data_param.yolo_data_type": "boxes are in pixels here",
     }
-    tops: Count = 3
     sizes = 1
+
+    @property
+    def tops(self):
+        return 4 if self.param.roi_data_param.regions else 3
 
     def setup(self, bottom_shapes):
         own = self.param.roi_data_param
@@ -64,6 +72,11 @@ class RoIData(AnnotatedData):
                 f"batch_size: {self.options.batch_size}, expected 1: with scale and max_size, "
                 "pictures have sizes of their own"
             )
+        if self.options.batch_size > 1 and own.regions:
+            raise self.error(
+                f"batch_size: {self.options.batch_size}, expected 1 with regions, which are told "
+                "of one picture"
+            )
         if not all(own.scale):
             raise self.error("scale is 0, expected pixels of the short side, 1 or more")
         if own.max_size and not own.scale:
@@ -75,6 +88,13 @@ class RoIData(AnnotatedData):
     @property
     def source_class(self):
         return AnnotatedSource if self.param.roi_data_param.rows else TrueBoxesSource
+
+    def open_pictures(self):
+        source, path = super().open_pictures(), self.param.roi_data_param.regions
+        if path:
+            source.regions = Regions(path)
+            source.regions.check_length(len(source.records), self.options.source)
+        return source
 
     @property
     def short_side(self):
@@ -95,7 +115,7 @@ class RoIData(AnnotatedData):
         return lambda boxes, shape: ScaledBoxes(boxes, shape[1:])
 
     def make_box_labels(self):
-        return TrueBoxes(self.param.roi_data_param.rows)
+        return TrueBoxes(self.param.roi_data_param.rows, bool(self.param.roi_data_param.regions))
 
     def told_size(self):
         return (0, 0) if self.param.roi_data_param.scale else super().told_size()

@@ -3,6 +3,7 @@ from ..base import register
 from ._rois import RoiLayer
 
 MOST_PLACES = 1000
+MOST_PAD = 10
 
 
 @register("ROIAlign")
@@ -28,6 +29,8 @@ class ROIAlign(RoiLayer):
         spatial_scale: cells of the map for a pixel of the picture [1]
         sampling_ratio: places of a bin, a side; up to 0, as many as cells fit into it, rounded
             up [-1]
+        pad_ratio: a region grows by so much of its sides to the left, right, top and bottom, as
+            windows of R-CNN do: p / (s - 2 p) for p of s bins around it [0]
     Source
         He, Gkioxari, Dollar, Girshick 2017, arXiv:1703.06870 (Mask R-CNN)
     """
@@ -40,9 +43,17 @@ class ROIAlign(RoiLayer):
             raise self.error(
                 f"sampling_ratio is {self.options.sampling_ratio}, expected at most {MOST_PLACES}"
             )
+        if not 0 <= self.options.pad_ratio <= MOST_PAD:
+            raise self.error(
+                f"pad_ratio is {self.options.pad_ratio:g}, expected parts of a region's sides, 0 "
+                f"to {MOST_PAD}"
+            )
 
     def spans(self, low, high, scale, bins, size):
         samples = max(self.options.sampling_ratio, 0)
+        if self.options.pad_ratio:
+            pad = (high - low) * high.dtype.type(self.options.pad_ratio)
+            low, high = low - pad, high + pad
         return rois.align_spans(low, high, scale, bins, samples, size)
 
     def forward(self, bottom, top):

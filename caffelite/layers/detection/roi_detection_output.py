@@ -21,7 +21,8 @@ class RoIDetectionOutput(Detections):
 
     Bottom
         0: regions, (R, 5): picture, xmin, ymin, xmax, ymax in pixels
-        1: scores of K classes, (R, K), once softmax has seen them; class 0 is the background
+        1: scores of K classes, (R, K), once softmax has seen them, or of machines; class 0 is the
+           background
         2: codes of boxes, (R, 4 K), or (R, 8) with class_agnostic, not normalized
         3: height, width and scale of each picture, (N, 3)
     Top
