@@ -8,6 +8,8 @@ import pytest
 
 from caffelite.cli import main
 from caffelite.cli._scaling import _ranks
+from caffelite.errors import CaffeliteError
+from caffelite.parallel import links
 from caffelite.parallel.cost import (
     EXCHANGES,
     MB,
@@ -94,6 +96,21 @@ def test_all_wait_for_the_slowest():
     made = Profile(1.0, ((1.0, 0),), 1, spread=0.1)
     assert step(made, 8, SLOW).of_linear == pytest.approx(1 / (1 + 0.1 * slowest(8)))
     assert step(made, 8, SLOW, late=2).seconds == pytest.approx(2.4)
+
+
+def test_the_network_that_doctor_measured_is_kept(net, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(links, "user_cache", lambda: str(tmp_path / "cache"))
+    assert main([*net, "--ranks", "2", "--network", "measured"]) == 1
+    assert "mpiexec -n 2 caffelite doctor" in capsys.readouterr().err
+    here, there = (True, 1e-6, 8e9), (False, 4e-6, 2e9)
+    network = links.slowest([[None, here, there], [here, None, there], [there, there, None]])
+    assert network == (4e-6, 1 / 2e9) and links.slowest([[None, here]]) == (1e-6, 1 / 8e9)
+    assert links.keep(network) and links.measured() == network
+    assert main([*net, "--ranks", "2", "--network", "measured"]) == 0
+    assert "By measured:" in capsys.readouterr().out
+    (tmp_path / "cache" / "network.json").write_text("{}")
+    with pytest.raises(CaffeliteError, match="cannot be read as a network"):
+        links.measured()
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,23 @@ def test_a_global_batch_is_divided_and_rates_are_scaled(folder):
     assert uneven.stderr.count("its batch_size, 12, cannot be divided by 5 ranks") == 1
 
 
+@pytest.mark.slow
+@needs_mpi
+@pytest.mark.parametrize("ranks", [1, 3, 4])
+def test_a_snapshot_of_two_ranks_goes_on_with_others(folder, ranks):
+    more = f'display: 1 max_iter: 24 snapshot: 12 snapshot_prefix: "{folder}/of_two"'
+    straight, later = f"{folder}/two.log", f"{folder}/with_{ranks}.log"
+    if not os.path.exists(straight):
+        two = solver_file(folder, "sgd", 2, f"{more} snapshot_after_train: true")
+        mpiexec(2, *train(two, "--log", straight))
+    path = solver_file(folder, "sgd", ranks, more)
+    state = f"{folder}/of_two_iter_12.solverstate"
+    mpiexec(ranks, *train(path, "--log", later, "--snapshot", state))
+    whole, rest = losses(straight), losses(later)
+    assert sorted(rest) == list(range(12, 24))
+    np.testing.assert_allclose([whole[k] for k in rest], list(rest.values()), rtol=LATER)
+
+
 @needs_mpi
 def test_what_is_missing_on_one_rank_ends_all_with_one_message(folder):
     path = solver_file(folder, "adam", 2)

@@ -5,6 +5,7 @@ import re
 import statistics
 import time
 
+from ..parallel import links
 from ..parallel.cost import EXCHANGES, FASTEST, MB, NETWORKS, Network, Profile, bucket_of, step
 from ..reading import integer, number
 from ..table import table
@@ -18,7 +19,9 @@ def add_flags(parser):
     flag = parser.add_argument_group("scaling, predicted").add_argument
     words = "predict the speed of so many processes, as 2,4,8 or 8,16,...,128"
     flag("--ranks", type=_ranks, metavar="N,...", help=words)
-    words = f"between them: {', '.join(NETWORKS)}, or MICROSECONDS,GB/S [each of these]"
+    words = (
+        f"between them: {', '.join(NETWORKS)}, MICROSECONDS,GB/S, or measured [each of the first]"
+    )
     flag("--network", type=_network, metavar="NAME", help=words)
     words = "how gradients are summed [auto: the fastest]"
     flag("--exchange", choices=(FASTEST, *EXCHANGES), default=FASTEST, help=words)
@@ -74,10 +77,15 @@ def _network(text):
     """(name, Network)."""
     if text.lower() in NETWORKS:
         return text.lower(), NETWORKS[text.lower()]
+    if text.lower() == "measured":
+        return "measured", links.measured()
     error = argparse.ArgumentTypeError
     words = text.split(",")
     if len(words) != 2 or not re.match(r"\s*[\d.]", text):
-        raise error(f"expected {', '.join(NETWORKS)}, or MICROSECONDS,GB/S as 2.5,12, not {text!r}")
+        raise error(
+            f"expected {', '.join(NETWORKS)}, measured, or MICROSECONDS,GB/S as 2.5,12, "
+            f"not {text!r}"
+        )
     alpha, speed = (number(word, "", error=error) for word in words)
     if not (0 <= alpha <= 1e6 and 1e-6 <= speed <= 1e6):
         raise error(f"expected 0 to 1e6 microseconds, and 1e-6 to 1e6 GB/s, not {text!r}")

@@ -1,10 +1,17 @@
 """How fast ranks exchange: latency and bandwidth of all together, and of each pair."""
 
+import json
+import os
 import socket
 import time
 
 import numpy as np
 
+from ..atomic import write_atomically
+from ..environment import user_cache
+from ..errors import CaffeliteError
+from ..json_text import json_text
+from .cost import Network
 from .exchange import Exchange
 
 LARGE = 16 << 20  # bytes that are sent to find a bandwidth
@@ -60,10 +67,47 @@ def _to_and_fro(comm, a, b, size):
     return comm.bcast(best, a)
 
 
+def slowest(pairs):
+    """The Network of the slowest pair: of those on two hosts, if there are any."""
+    facts = [fact for row in pairs for fact in row if fact is not None]
+    facts = [fact for fact in facts if not fact[0]] or facts
+    return Network(max(alpha for _, alpha, _ in facts), 1 / min(speed for *_, speed in facts))
+
+
+def keep(network):
+    """Keep a Network in the user's cache, if that can be; returns whether it is there."""
+    try:
+        os.makedirs(user_cache(), exist_ok=True)
+        write_atomically(_kept(), json_text(network._asdict()).encode())
+    except OSError:
+        return False
+    return True
+
+
+def measured():
+    """The Network that was kept last."""
+    way_out = "measure it: mpiexec -n 2 caffelite doctor"
+    try:
+        with open(_kept(), encoding="utf-8") as file:
+            found = json.load(file)
+        return Network(float(found["alpha"]), float(found["beta"]))
+    except FileNotFoundError:
+        raise CaffeliteError(f"no network was measured on this machine; {way_out}") from None
+    except (OSError, ValueError, TypeError, KeyError):
+        raise CaffeliteError(f"{_kept()}: cannot be read as a network; {way_out}") from None
+
+
+def _kept():
+    return os.path.join(user_cache(), "network.json")
+
+
 def lines(comm):
-    """What was measured, as lines of text, on all ranks."""
+    """What was measured, as lines of text, on all ranks; rank 0 keeps it, see `measured`."""
     latency, bandwidth = of_all(comm)
     hosts, pairs = of_pairs(comm)
+    network = slowest(pairs)
+    if comm.rank == 0:
+        keep(network)
     yield f"mean over {comm.size} ranks: {1e6 * latency:.0f} us, {bandwidth / 1e9:.2f} GB/s"
     yield "each pair, H on one host, N over the network, in GB/s:"
     yield "      " + "".join(f"{rank:>8}" for rank in range(comm.size)) + "  host"
@@ -73,3 +117,5 @@ def lines(comm):
             for fact in row
         )
         yield f"{rank:>6}" + "".join(f"{cell:>8}" for cell in cells) + f"  {hosts[rank]}"
+    told = f"{1e6 * network.alpha:.3g},{1e-9 / network.beta:.3g}"
+    yield f"the slowest: {told} us, GB/s, for caffelite time --ranks ... --network measured"
