@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import time
 from collections import deque
 
@@ -15,15 +14,6 @@ from .ways import WAYS
 MOST_AT_ONCE = 4  # buckets under way, which have buffers
 TAGS = 1 << 14  # numbers of buckets, which messages between two ranks bear
 SCALE = np.float32(1024)  # of gradients in float16, of which few are above 64, and many below 1e-5
-
-# Lets others have the core, if any wants it: of more ranks than cores, those that are waited for
-give_way = getattr(os, "sched_yield", lambda: time.sleep(0))
-
-
-def wait_for(request):
-    """Wait until a request is done, as MPI's Wait does, but giving way."""
-    while not request.Test():
-        give_way()
 
 
 class Exchange:
@@ -43,8 +33,7 @@ class Exchange:
     def __init__(self, comm, way="auto", half=False, bucket=None):
         if half and way != "auto":
             raise SolverError(f"float16 is sent with --exchange auto alone, not with {way}")
-        # Collectives of one kind are begun in the same order by all ranks, but not those of both.
-        self.comms = comm.Dup(), comm.Dup()
+        self.comm = comm.Dup()
         self.rank, self.size = comm.rank, comm.size
         self.way, self.half, self.bucket = WAYS[way], half, bucket or bucket_of(comm.size)
         self._parts, self._bytes = [], 0  # of the next bucket
@@ -81,9 +70,8 @@ class Exchange:
             lane = f"exchange {bucket.number % MOST_AT_ONCE}"
             self.note(f"{bucket.values.nbytes / 1e6:.1f} MB", lane, bucket.began)
         while self._waiting and len(self._under_way) < MOST_AT_ONCE:
-            before = self._under_way[-1] if self._under_way else None
             number = next(self._numbers) % TAGS
-            self._under_way.append(_Bucket(self, self._waiting.popleft(), number, before))
+            self._under_way.append(_Bucket(self, self._waiting.popleft(), number))
 
     def finish(self):
         """Wait until all arrays hold means."""
@@ -91,8 +79,7 @@ class Exchange:
             self._close_bucket()
         began = time.perf_counter()
         while self._waiting or self._under_way:
-            self.progress()
-            give_way()
+            self.progress()  # without a pause: who lets others have the core gets it back late
         self.waited += time.perf_counter() - began
 
     def rounding(self):
@@ -104,10 +91,9 @@ class Exchange:
 class _Bucket:
     """Values on their way."""
 
-    def __init__(self, exchange, parts, number, before):
-        self.exchange, self.parts = exchange, parts
-        self.rank, self.size, self.comms = exchange.rank, exchange.size, exchange.comms
-        self.number, self.before, self.gathers = number, before, False
+    def __init__(self, exchange, parts, number):
+        self.exchange, self.parts, self.number = exchange, parts, number
+        self.rank, self.size, self.comm = exchange.rank, exchange.size, exchange.comm
         self.values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         self.is_done, self.began = False, time.perf_counter()
         self._steps = exchange.way(self)
@@ -124,8 +110,6 @@ class _Bucket:
             self._requests = next(self._steps, None)
             if self._requests is None:
                 self._end()
-            elif not self._requests:
-                return
 
     def _end(self):
         self.is_done = True

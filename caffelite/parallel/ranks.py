@@ -13,7 +13,7 @@ from ..proto import caffe_pb2
 from ..solver import epochs, restoring, snapshot
 from ..solver.team import Alone
 from . import agreement
-from .exchange import Exchange, wait_for
+from .exchange import Exchange
 from .standstill import LIMIT, Watch
 
 REQUESTS = "stop", "snapshot"
@@ -139,7 +139,7 @@ class Ranks(Alone):
     def _gathered(self, array):
         """What each rank has, along a new axis."""
         every = np.empty((self.size, *array.shape), array.dtype)
-        wait_for(self.comm.Iallgather(np.ascontiguousarray(array), every))
+        self.comm.Allgather(np.ascontiguousarray(array), every)
         return every
 
     def _take(self, blobs):
