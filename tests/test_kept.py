@@ -6,15 +6,16 @@ import pytest
 import caffelite
 from caffelite.blob import Blob, Kept
 
-NETS = {  # channels, size, kernel: by packed panels, by Winograd, by windows read in place
-    "pointwise": (96, 5, 1),
-    "winograd": (16, 16, 3),
-    "direct": (3, 6, 3),
+NETS = {  # channels, size, kernel, group: each way packs weights as it wants them
+    "pointwise": (96, 5, 1, 1),
+    "winograd": (16, 16, 3, 1),
+    "direct": (3, 6, 3, 1),
+    "depthwise": (32, 6, 3, 32),
 }
 NET = """
 layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: {0} dim: {1} dim: {1} }} }} }}
 layer {{ name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param {{
-  num_output: 32 kernel_size: {2} weight_filler {{ type: "xavier" }} }} }}
+  num_output: 32 kernel_size: {2} group: {3} weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "n" type: "BatchNorm" bottom: "c" top: "c" }}
 layer {{ name: "s" type: "Scale" bottom: "c" top: "c" scale_param {{ bias_term: true }} }}
 layer {{ name: "r" type: "ReLU" bottom: "c" top: "c" }}
@@ -68,7 +69,7 @@ def fresh(build, layer, index, change):
 
 
 def change(array):
-    array[:1] = 0.3
+    array[:3] = 0.3
 
 
 @PLACES
@@ -98,6 +99,17 @@ def test_writes_to_what_was_held_before(build, layer, index, hold):
 
         expected = fresh(build, layer, index, set_value)
         np.testing.assert_array_equal(net.forward()["c"], expected)
+
+
+def test_what_is_kept_is_made_once(build, monkeypatch):
+    net = build()
+    net.forward()
+    before = net.forward()["c"].copy()
+    monkeypatch.setattr("caffelite.kernels.epilogue.Epilogue.of", None)
+    for module in ("_pack", "turned", "winograd", "depthwise"):
+        monkeypatch.setattr(f"caffelite.kernels.{module}.aligned", None, raising=False)
+    np.testing.assert_array_equal(net.forward()["c"], before)
+    assert all(blob.seal for blobs in net.params.values() for blob in blobs)
 
 
 def test_weights_that_come_from_elsewhere(build, tmp_path):

@@ -76,13 +76,15 @@ for _width in range(1, TILE_VECTORS + 1):
     machine_code(_panel_tile_code(_width), f"panel_tile{_width}")
 
 
+AHEAD = 32
+"""Steps of depth by which `turned_tile` has values come near before it reads them."""
 TURNED_STEPS = 1, 2
 """Steps from one pixel to the next that `turned_tile` knows."""
 
 
 def _turned_tile(
-    step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, addend, addend_at, adds,
-    c, c_at, c_step, columns,
+    step, rows, depth, x, x_at, x_step, b, b_at, ahead, ahead_step, epilogue, channel,
+    addend, addend_at, adds, c, c_at, c_step, columns,
 ):  # fmt: skip
     panel = TILE_VECTORS * lane_count(b)
     for r in range(rows):
@@ -95,28 +97,39 @@ def _turned_tile(
 
 @operation(_turned_tile)
 def turned_tile(
-    typing_context, step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, addend,
-    addend_at, adds, c, c_at, c_step, columns,
+    typing_context, step, rows, depth, x, x_at, x_step, b, b_at, ahead, ahead_step, epilogue,
+    channel, addend, addend_at, adds, c, c_at, c_step, columns,
 ):  # fmt: skip
     """c[j, r] = sum over k of x[k, r] * b[k, j]: a `panel_tile` whose lanes are channels.
 
     Up to TILE_ROWS pixels r of x lie `step` apart, rows k of it `x_step`. Of `columns` channels j,
     the first is channel `channel` of the epilogue. With `adds`, LEAKY activations are none of its.
+    Meanwhile weights that are read later come near, b[b_at + ahead + k * ahead_step].
     """
     arguments = (
-        step, rows, depth, x, x_at, x_step, b, b_at, epilogue, channel, addend, addend_at, adds,
-        c, c_at, c_step, columns,
+        step, rows, depth, x, x_at, x_step, b, b_at, ahead, ahead_step, epilogue, channel,
+        addend, addend_at, adds, c, c_at, c_step, columns,
     )  # fmt: skip
-    return call_linked("turned_tile", "iii@i@E@i@ii", arguments, TURNED_STEPS)
+    return call_linked("turned_tile", "iii@i@iiE@i@ii", arguments, TURNED_STEPS)
 
 
 def _turned_tile_code(step):
-    def define(v, rows, depth, x, x_step, b, epilogue, addend, adds, c, c_step, columns):
+    def define(
+        v, rows, depth, x, x_step, b, ahead, ahead_step, epilogue, addend, adds, c, c_step, columns
+    ):
         builder, width = v.builder, TILE_VECTORS
         x, b, c, addend = v.pointer(x), v.pointer(b), v.pointer(c), v.pointer(addend)
+        later_b = builder.gep(b, [ahead])
         adding = builder.icmp_signed("!=", adds, ir.Constant(INDEX, 0))
         firsts = [ir.Constant(INDEX, j * v.lanes) for j in range(width)]
         masks = [v.first(builder.sub(columns, first)) for first in firsts]
+        j, _, close = count_up(builder, columns, [])
+        start = builder.mul(j, c_step)
+        for end in start, builder.add(start, builder.sub(rows, ir.Constant(INDEX, 1))):
+            v.prefetch(builder.gep(c, [end]), writes=True)
+            with builder.if_then(adding):
+                v.prefetch(builder.gep(addend, [end]))
+        close([])
 
         def plus(term, mask):
             return lambda values: [builder.fadd(values[0], v.masked_load(term, mask))]
@@ -128,6 +141,12 @@ def _turned_tile_code(step):
                 b_row = builder.gep(b, [builder.mul(k, ir.Constant(INDEX, width * v.lanes))])
                 right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
                 left = [v.shift(x_row, r * step) for r in range(height)]
+                later_x = builder.gep(x_row, [builder.mul(x_step, INDEX(AHEAD))])
+                for r in {0, height - 1, height // 2 * (step - 1)}:
+                    v.prefetch(v.shift(later_x, r * step))
+                soon = builder.gep(later_b, [builder.mul(k, ahead_step)])
+                for j in range(width):
+                    v.prefetch(v.shift(soon, j * v.lanes), far=True)
                 sums = close(add_products(v, left, right, sums))
                 by_vector = [sums[j::width] for j in range(width)]
                 sums = finish_rows(v, by_vector, epilogue, masks, add=True)

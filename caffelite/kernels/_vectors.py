@@ -142,6 +142,16 @@ class Vectors:
         lane = ir.Constant(kind, list(range(self.lanes)))
         return self.builder.icmp_signed("<", lane, self.splat(count, kind))
 
+    def prefetch(self, pointer, writes=False, far=False):
+        """Let a cache line come that is to be read or written soon; any address will do.
+
+        It comes to the nearest cache, or one that is as `far` as the next.
+        """
+        kind = ir.IntType(8).as_pointer()
+        f = self._function("llvm.prefetch.p0", ir.VoidType(), [kind, INT32, INT32, INT32])
+        numbers = [ir.Constant(INT32, n) for n in (int(writes), 2 if far else 3, 1)]
+        self.builder.call(f, [self.builder.bitcast(pointer, kind), *numbers])
+
     def masked_load(self, pointer, mask):
         """Lanes where the mask is set, zero in the others, whose memory is not touched."""
         kind = self.type.as_pointer()

@@ -118,9 +118,11 @@ def _multiply(x, packed, y, plan, epilogue, addend, adds, share):
         rows = (t + 1) * plan.width // plan.across - first
         channel = g * outputs + p * panel
         at = (n * group * outputs + channel) * pixels + i * plan.width + first
+        share = -(-panel // tiles)  # of the next panel's weights, that each tile has come near
         turned_tile(
             plan.step, rows, inputs,
             x, (n * group + g) * inputs * plan.plane + i * plan.line_step + first * plan.step,
-            plan.plane, packed, (g * panels + p) * inputs * panel, epilogue, channel,
+            plan.plane, packed, (g * panels + p) * inputs * panel,
+            inputs * (panel + rest % tiles * share), share, epilogue, channel,
             addend, at, adds, y, at, pixels, min(panel, outputs - p * panel),
         )  # fmt: skip
