@@ -262,3 +262,38 @@ class Kept:
                 return made
             self._made = made
         return self._made
+
+
+class Unchanged:
+    """Whether blobs are as they were: their shapes and memory, and the values of some.
+
+    So what was found from these, arrays of their data among it, still holds.
+    """
+
+    def __init__(
+        self, read: Iterable[Blob], written: Iterable[Blob], sealed: Iterable[Blob]
+    ) -> None:
+        """Of the `sealed` blobs values count; others are read, and `written`, whenever it holds."""
+        written, sealed = [*written], [*sealed]
+        blobs = dict.fromkeys([*read, *written, *sealed])
+        self._at = [(blob, blob._shape, blob._data, blob._data.flat) for blob in blobs]
+        self._written = [*dict.fromkeys(blob._data for blob in written)]
+        self._seals = [(blob, blob.seal) for blob in sealed]
+        self._reshapes = Blob.reshapes
+        self._may_hold = all(seal is not None for _, seal in self._seals)
+
+    def is_true(self) -> bool:
+        """Whether all is as it was."""
+        if self._reshapes != Blob.reshapes:
+            if any(blob._shape != shape for blob, shape, _, _ in self._at):
+                return False
+            self._reshapes = Blob.reshapes
+        for blob, _, memory, flat in self._at:
+            if blob._data is not memory or memory.flat is not flat or memory.fill is not None:
+                return False
+        return self._may_hold and all(blob._data.seal is seal for blob, seal in self._seals)
+
+    def break_seals(self) -> None:
+        """Do to the written blobs what a look at their data does."""
+        for memory in self._written:
+            memory.seal = None

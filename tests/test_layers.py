@@ -12,6 +12,7 @@ import pytest
 
 import tests.cases  # noqa: F401  (fills the table)
 from caffelite.errors import CaffeliteError
+from caffelite.kernels._tape import taken_down
 from caffelite.testing import cases, check_gradient
 
 ROWS = [row for row in cases if row.error is None]
@@ -109,6 +110,24 @@ def values_agree_with_the_twin(row, build):
     if row.golden is not None:
         golden = [row.golden] if len(top) == 1 else row.golden
         assert_same(got, [np.asarray(g, np.float64) for g in golden], OPTIONS)
+
+
+@question
+def a_forward_that_replays_is_but_calls_of_kernels(row, build):
+    layer, bottom, top = build()
+    layer.needs_backward = False
+    if not layer.is_replayed():
+        return
+    forward(layer, bottom, top)
+    with taken_down() as calls:
+        layer.forward(bottom, top)
+    for t in top:
+        t.data[...] = np.nan
+    for b, values in zip(bottom, row.bottom_values(), strict=True):
+        b.data[...] = values.reshape(-1)[::-1].reshape(b.shape)
+    for call, arguments in calls:
+        call(*arguments)
+    assert_same([t.data.copy() for t in top], forward(layer, bottom, top))
 
 
 def reads(layer, bottom, top, at, place):

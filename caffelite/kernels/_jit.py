@@ -15,6 +15,7 @@ from ._cache import KernelCache
 from ._compile import compile_kernel
 from ._launch import launcher, parallel_for, run_parts
 from ._link import provide
+from ._tape import note
 
 __all__ = ["kernel", "prange", "thread_count"]
 
@@ -87,6 +88,7 @@ class Parallel:
         self._launch(threads_over(*arguments), *arguments)
 
     def _launch(self, parts, *arguments):
+        note(self._launch, parts, *arguments)
         if parts == 1 or not _has_threads() or not _in_use.acquire(blocking=False):
             self.run(*arguments, parts, 1, 0)
             return

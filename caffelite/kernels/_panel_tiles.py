@@ -126,9 +126,9 @@ def _turned_tile_code(step):
         j, _, close = count_up(builder, columns, [])
         start = builder.mul(j, c_step)
         for end in start, builder.add(start, builder.sub(rows, ir.Constant(INDEX, 1))):
-            v.prefetch(builder.gep(c, [end]), writes=True)
+            v.prefetch(builder.gep(c, [end]), writes=True, level=1)
             with builder.if_then(adding):
-                v.prefetch(builder.gep(addend, [end]))
+                v.prefetch(builder.gep(addend, [end]), level=1)
         close([])
 
         def plus(term, mask):
@@ -143,10 +143,10 @@ def _turned_tile_code(step):
                 left = [v.shift(x_row, r * step) for r in range(height)]
                 later_x = builder.gep(x_row, [builder.mul(x_step, INDEX(AHEAD))])
                 for r in {0, height - 1, height // 2 * (step - 1)}:
-                    v.prefetch(v.shift(later_x, r * step))
+                    v.prefetch(v.shift(later_x, r * step), level=1)
                 soon = builder.gep(later_b, [builder.mul(k, ahead_step)])
                 for j in range(width):
-                    v.prefetch(v.shift(soon, j * v.lanes), far=True)
+                    v.prefetch(v.shift(soon, j * v.lanes))
                 sums = close(add_products(v, left, right, sums))
                 by_vector = [sums[j::width] for j in range(width)]
                 sums = finish_rows(v, by_vector, epilogue, masks, add=True)

@@ -142,16 +142,6 @@ class Vectors:
         lane = ir.Constant(kind, list(range(self.lanes)))
         return self.builder.icmp_signed("<", lane, self.splat(count, kind))
 
-    def prefetch(self, pointer, writes=False, far=False):
-        """Let a cache line come that is to be read or written soon; any address will do.
-
-        It comes to the nearest cache, or one that is as `far` as the next.
-        """
-        kind = ir.IntType(8).as_pointer()
-        f = self._function("llvm.prefetch.p0", ir.VoidType(), [kind, INT32, INT32, INT32])
-        numbers = [ir.Constant(INT32, n) for n in (int(writes), 2 if far else 3, 1)]
-        self.builder.call(f, [self.builder.bitcast(pointer, kind), *numbers])
-
     def masked_load(self, pointer, mask):
         """Lanes where the mask is set, zero in the others, whose memory is not touched."""
         kind = self.type.as_pointer()
@@ -169,11 +159,11 @@ class Vectors:
         align = ir.Constant(INT32, self.align)
         self.builder.call(f, [value, self._pointer(pointer), align, mask])
 
-    def prefetch(self, pointer, writes=False):
-        """Have the cache line at an address, which may be any, in the L2 cache soon."""
+    def prefetch(self, pointer, writes=False, level=2):
+        """Have the cache line at an address, which may be any, in the cache of a level soon."""
         byte = ir.IntType(8).as_pointer()
         f = self._function("llvm.prefetch.p0", ir.VoidType(), [byte, INT32, INT32, INT32])
-        options = [ir.Constant(INT32, number) for number in (int(writes), 2, 1)]
+        options = [ir.Constant(INT32, number) for number in (int(writes), 4 - level, 1)]
         self.builder.call(f, [self.builder.bitcast(pointer, byte), *options])
 
     def total(self, value):

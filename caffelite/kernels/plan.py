@@ -66,6 +66,17 @@ class ConvolutionPlan(NamedTuple):
         return "\n".join(f"{name}: {_describe(getattr(self, name))}" for name in self._fields[:3])
 
 
+class Conditions(NamedTuple):
+    """What plans depend on beside shapes."""
+
+    threads: int  # that there are for kernels
+    forced: tuple | None
+
+    @classmethod
+    def now(cls):
+        return cls(thread_count(math.inf), None if FORCED is None else tuple(FORCED))
+
+
 def _describe(plan):
     """The way and its numbers; tables are left out."""
     numbers = (f"{k} {v}" for k, v in plan._asdict().items() if isinstance(v, int))
@@ -93,9 +104,8 @@ def plan_convolution(
     kept : bool
         Whether weights are packed once for many products, by `convolve.pack`.
     """
-    if threads is None:
-        threads = thread_count(math.inf)
-    forced = None if FORCED is None else tuple(FORCED)
+    here, forced = Conditions.now()
+    threads = here if threads is None else threads
     geometry = tuple(stride), tuple(pad), tuple(dilation)
     return _plan(
         x_shape, w_shape, y_shape, *geometry, group, itemsize, threads, vector_bytes, kept, forced

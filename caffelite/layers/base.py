@@ -216,6 +216,10 @@ class Layer:
     normalizes_channels, is_by_channel
         whether it is a ChannelNormalizer; whether it is a learned scale, bias or both of channels
         (axis 1), blobs `scale` and `bias`: these, too, can be an epilogue's map
+    replays
+        whether forward, where no backward follows, is but calls of `kernels`, the same ones as long
+        as blobs have the same shapes and memory, and learnable ones the same values: a net may make
+        these calls again instead. A subclass has to say so itself
     no_gradient
         bottoms that never get a gradient (labels): force_backward leaves them alone
     stops_gradient
@@ -307,6 +311,7 @@ class Layer:
     gradient_from_top: bool = False
     normalizes_channels: bool = False
     is_by_channel: bool = False
+    replays: bool = False
     no_gradient: tuple[int, ...] = ()
     stops_gradient: bool = False
     shape_only: tuple[int, ...] = ()
@@ -374,6 +379,10 @@ class Layer:
                 blob.reshape(*shape)
             except NetError as problem:
                 raise self.error(str(problem)) from None
+
+    def is_replayed(self) -> bool:
+        """Whether its own class says that it `replays`, and forward is that of the class."""
+        return "replays" in vars(type(self)) and self.replays and "forward" not in vars(self)
 
     def choose(self) -> Sequence[bool]:
         """Of each bottom, whether the next forward reads it; decided anew at each call."""

@@ -22,6 +22,11 @@ class LeftOut:
             for reader, _ in self._serves[place]:
                 self._first[reader] = place
 
+    @property
+    def has_choice(self):
+        """Whether there are layers that choose."""
+        return bool(self._first)
+
     def settle(self, start, end, asked=()):
         """Settle `left_out` of the nodes at the places from `start` to `end`, which are to run.
 

@@ -28,6 +28,7 @@ from .left_out import LeftOut
 from .node import Node
 from .old_calls import OldCalls
 from .plan import plan_backward
+from .replay import Replay
 from .running import Running
 from .schedule import Schedule
 from .step import Step
@@ -141,7 +142,7 @@ class Net(Running, InnerNames, OldCalls):
         self._plan(lr_mults, param.force_backward)
         self._learnable.share_named(self.layers)
         self._left_out = LeftOut(self.nodes)
-        self._schedule = Schedule(self.nodes)
+        self._schedule, self._replay = Schedule(self.nodes), Replay()
         self.inputs = [
             n for node in self.nodes if node.layer.role == "input" for n in node.top_names
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from . import debug
 from .callbacks import Callbacks
 from .passes import is_inserted
 from .plan import plan_gradients
+from .replay import Replay
 from .step import Step
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Running(Callbacks):
     debug_info: bool
     _schedule: Schedule
     _left_out: LeftOut
+    _replay: Replay
 
     if TYPE_CHECKING:
 
@@ -43,7 +45,26 @@ class Running(Callbacks):
 
         The blobs of the names `asked` are computed even if the pass could leave them out.
         """
+        asked = tuple(asked)
         self._left_out.settle(start, end, asked)
+        try:
+            begin, loss = self._replay.begin(self._key_of_pass(start, end, asked), start)
+            loss += self._run_steps(begin, end, asked)
+        except CaffeliteError as problem:
+            if problem.item is None:
+                raise
+            raise self._with_sample(problem, problem.item) from None
+        self._replay.end()
+        self._schedule.show(start, end)
+        return loss
+
+    def _key_of_pass(self, start: int, end: int, asked: Iterable[str]) -> Hashable:
+        """What tells passes that run the same steps; None where more may go on between these."""
+        alone = not (self.debug_info or self._shows_blobs or self._schedule.kept)
+        alone = alone and not self._left_out.has_choice
+        return (self._schedule, start, end, asked) if alone else None
+
+    def _run_steps(self, start: int, end: int, asked: Iterable[str]) -> float:
         loss, schedule, shows = 0.0, self._schedule, self._shows_blobs
         for step in schedule.forward(start, end, self.debug_info, shows, asked):
             self._call("before_forward", step.first)
@@ -51,12 +72,7 @@ class Running(Callbacks):
                 schedule.take(step.first)
             for node in step.nodes:
                 node.prepare()
-            try:
-                step.forward()
-            except CaffeliteError as problem:
-                if problem.item is None:
-                    raise
-                raise self._with_sample(problem, problem.item) from None
+            self._replay.run(step)
             for node in step.nodes:
                 node.mark_run()
                 loss += node.loss()
@@ -67,7 +83,6 @@ class Running(Callbacks):
             self._call("after_forward", step.first)
             if step.last > step.first:
                 self._call_rest("forward", range(step.first + 1, step.last + 1))
-        schedule.show(start, end)
         return loss
 
     def _with_sample(self, problem: CaffeliteError, item: int) -> CaffeliteError:

@@ -17,6 +17,11 @@ class Step:
         """Whether the last pass did without these nodes: without all of them, or none."""
         return self.nodes[0].left_out
 
+    @property
+    def replays(self):
+        """Whether `forward` is but calls of kernels, see `Layer.replays`."""
+        return self.nodes[0].layer.is_replayed()
+
     def forward(self):
         """Fill the tops of the nodes."""
         self.nodes[0].forward()
@@ -37,6 +42,7 @@ class FusedStep(Step):
     """
 
     hidden: str | None = None
+    replays = False
 
     def __init__(self, nodes, first):
         super().__init__(nodes, first)

@@ -26,6 +26,7 @@ class ReLU(Elementwise):
     rectifies = True
     keeps_signs = True
     gradient_from_top = True
+    replays = True
 
     @property
     def in_place(self):

@@ -35,6 +35,15 @@ class Dropout(Elementwise):
         return self.phase == TRAIN or self.options.sample_weights_test
 
     @property
+    def replays(self):
+        return self._passes_on
+
+    @property
+    def _passes_on(self):
+        """Whether it works in place, and leaves its bottom as it is."""
+        return not self.drops and self.factor == 1 and self.param.bottom == self.param.top
+
+    @property
     def factor(self):
         """What values that are kept are multiplied with."""
         one, kept = self.dtype.type(1), self.dtype.type(1 - self.options.dropout_ratio)
@@ -47,6 +56,9 @@ class Dropout(Elementwise):
         return shape
 
     def forward(self, bottom, top):
+        if self._passes_on:
+            self.scale = self.factor
+            return
         x, y = bottom[0].data, top[0].data
         if self.drops:
             chance = self.chances(self.drawn_shape(x.shape))

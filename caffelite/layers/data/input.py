@@ -16,6 +16,7 @@ class Input(Layer):
     options_field = "input_param"
     others_options = ("transform_param",)
     role = "input"
+    replays = True
     bottoms = 0
     tops = (1, None)
 

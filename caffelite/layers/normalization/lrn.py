@@ -31,6 +31,7 @@ class LRN(Layer):
     """
 
     options_field = "lrn_param"
+    replays = True
     role = "middle"
     pointwise = True
     drawn_as = "normalization"

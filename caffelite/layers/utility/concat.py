@@ -22,6 +22,7 @@ class Concat(Layer):
     options_field = "concat_param"
     role = "middle"
     keeps_space = True
+    replays = True
     bottoms = (1, None)
 
     def infer_shapes(self, bottom_shapes):

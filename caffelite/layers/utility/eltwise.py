@@ -69,6 +69,10 @@ class Eltwise(Layer):
         return self.operation == "SUM" and factors == [1, 1]
 
     @property
+    def replays(self):
+        return self.is_plain_sum
+
+    @property
     def no_gradient(self):
         return (len(self.param.bottom) - 1,) if self.options.coeff_blob else ()
 

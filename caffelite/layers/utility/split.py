@@ -14,6 +14,7 @@ class Split(Layer):
     """
 
     pointwise = True
+    replays = True
     tops = (1, None)
 
     def reshape(self, bottom, top):

@@ -48,6 +48,10 @@ class Convolution(Convolve):
         return self.phase != TRAIN
 
     @property
+    def replays(self):
+        return self.keeps
+
+    @property
     def takes_addend(self):
         return self.keeps and self.takes_epilogue == "map"
 

@@ -16,3 +16,5 @@ class ConvolutionDepthwise(DepthwiseConvolution):
         weight: (C, 1, kernel...)
         bias: (C), with bias_term
     """
+
+    replays = DepthwiseConvolution.replays

@@ -25,6 +25,8 @@ class DepthwiseConvolution(Convolution):
         Howard et al. 2017, arXiv:1704.04861
     """
 
+    replays = Convolution.replays
+
     def moot(self):
         if self.options.group in (1, self.options.num_output):
             return super().moot()

@@ -88,6 +88,10 @@ class Pooling(Layer):
             raise self.error("round_mode and ceil_mode contradict each other; keep round_mode")
         return not options.ceil_mode
 
+    @property
+    def replays(self):
+        return self.num_tops == 1 and self.method in ("MAX", "AVE")
+
     def window(self, shape):
         kernel = tuple(shape[2:]) if self.options.global_pooling else self.kernel
         return (*kernel, *self.stride, *self.pad)

@@ -76,6 +76,10 @@ class EpilogueStep(FusedStep):
         self.parts = parts
         self._kept = Kept()
 
+    @property
+    def replays(self):
+        return self.nodes[0].layer.is_replayed()
+
     def epilogue(self):
         """What the layer of the first node is to do with its sums."""
         return self.nodes[0].layer.epilogue(**self.parts.activation_options())

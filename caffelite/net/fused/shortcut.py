@@ -39,6 +39,10 @@ class ShortcutStep(convolution.ConvolutionStep):
         ]
         (self.other,) = (i for i, name in enumerate(parts.sum.bottom_names) if name != self.hidden)
 
+    @property
+    def replays(self):
+        return all(step.replays for step in self.apart)
+
     def forward(self):
         head, total = self.nodes[0], self.parts.sum
         (bottom,), (top,) = head.bottom_blobs, total.top_blobs
