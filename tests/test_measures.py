@@ -68,6 +68,13 @@ layer { name: "objects" type: "Input" top: "objects" input_param { shape { dim: 
 layer { name: "eval" type: "EvalDetection" bottom: "cells" bottom: "objects" top: "eval"
   eval_detection_param { side: 2 num_class: 3 num_object: 2 threshold: 0.1 } }
 """
+STEPS = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 dim: 7 } } }
+layer { name: "s" type: "Input" top: "s" input_param { shape { dim: 4 dim: 3 } } }
+layer { name: "y" type: "Threshold" bottom: "s" top: "y" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "loss"
+  softmax_param { axis: 2 } }
+"""
 BOXES = ("found", "true")
 NETS = {
     "classification": SCORED,
@@ -78,6 +85,7 @@ NETS = {
     "multilabel": LABELLED,
     "segmentation": MAPPED,
     "regression": VALUED,
+    "perplexity": STEPS,
 }  # one that asks for each measure
 
 

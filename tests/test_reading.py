@@ -205,6 +205,7 @@ APART = {  # what reads other than foreign files and text
     "data/made/_digits.py": "digits in other packages",
     "data/_hdf5_trial.py": "what our own process answers",
     "data/_lmdb_pages.py": "pages of a database, which it checks",
+    "data/tar_index.py": "what it keeps itself in the cache, which it checks",
     "net/memory.py": "what the system says of its memory",
     "run_log/writer.py": "the end of the log that it goes on with",
 }

@@ -51,12 +51,15 @@ the same.
 """
 
 _GROUPS = {
-    "train and test": ("train", "test", "find-lr", "time", "plot", "parse_log"),
-    "use a trained net": ("classify", "predict", "detect", "segment", "extract_features"),
+    "train and test": ("train", "test", "svm", "find-lr", "time", "plot", "parse_log"),
+    "use a trained net": (
+        *("classify", "predict", "detect", "segment", "generate"),
+        "extract_features",
+    ),
     "look at nets": ("summary", "draw", "view", "visualize", "lint", "diff", "layers"),
     "begin": ("demo", "models", "init"),
     "data": (
-        *("dataset", "browse", "anchors", "convert_imageset", "compute_image_mean"),
+        *("dataset", "regions", "browse", "anchors", "convert_imageset", "compute_image_mean"),
         *("convert_annoset", "get_image_size", "class_weighting", "stride_ceiling"),
         "compute_bn_statistics",
     ),

@@ -5,7 +5,6 @@ import re
 import statistics
 import time
 
-from ..parallel import links
 from ..parallel.cost import EXCHANGES, FASTEST, MB, NETWORKS, Network, Profile, bucket_of, step
 from ..reading import integer, number
 from ..table import table
@@ -78,6 +77,8 @@ def _network(text):
     if text.lower() in NETWORKS:
         return text.lower(), NETWORKS[text.lower()]
     if text.lower() == "measured":
+        from ..parallel import links
+
         return "measured", links.measured()
     error = argparse.ArgumentTypeError
     words = text.split(",")

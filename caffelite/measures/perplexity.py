@@ -1,9 +1,16 @@
 """How well a net knows which symbol comes next."""
 
 import math
+import sys
 
 from .accuracy import Accuracy
 from .base import register
+
+MOST = math.log(sys.float_info.max)
+
+
+def _exp(nats):
+    return math.exp(nats) if nats < MOST else math.inf
 
 
 @register("perplexity")
@@ -26,5 +33,5 @@ class Perplexity(Accuracy):
         report = super().report()
         nats = report.get("cross_entropy")
         if nats is not None:
-            report |= {"bits_per_symbol": nats / math.log(2), "perplexity": math.exp(nats)}
+            report |= {"bits_per_symbol": nats / math.log(2), "perplexity": _exp(nats)}
         return report

@@ -1,15 +1,15 @@
 """How fast ranks exchange: latency and bandwidth of all together, and of each pair."""
 
-import json
 import os
 import socket
 import time
 
 import numpy as np
 
+from .. import reading
 from ..atomic import write_atomically
 from ..environment import user_cache
-from ..errors import CaffeliteError
+from ..errors import CaffeliteError, DataError
 from ..json_text import json_text
 from .cost import Network
 from .exchange import Exchange
@@ -88,12 +88,11 @@ def measured():
     """The Network that was kept last."""
     way_out = "measure it: mpiexec -n 2 caffelite doctor"
     try:
-        with open(_kept(), encoding="utf-8") as file:
-            found = json.load(file)
+        if not os.path.exists(_kept()):
+            raise CaffeliteError(f"no network was measured on this machine; {way_out}")
+        found = reading.json_object(reading.text(_kept(), takes=("JSON",)), _kept())
         return Network(float(found["alpha"]), float(found["beta"]))
-    except FileNotFoundError:
-        raise CaffeliteError(f"no network was measured on this machine; {way_out}") from None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (DataError, ValueError, TypeError, KeyError):
         raise CaffeliteError(f"{_kept()}: cannot be read as a network; {way_out}") from None
 
 

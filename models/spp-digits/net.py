@@ -2,6 +2,8 @@
 
 The map stays as it came. A dense layer learns to tell digits and background apart; then a support
 vector machine for each digit reads its features, and a regression moves boxes: `caffelite svm`.
+
+lint: ignore unused-top (im_info is read by the net that finds boxes)
 """
 
 from caffelite.models.blocks import MSRA, dense, relu
