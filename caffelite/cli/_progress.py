@@ -43,7 +43,9 @@ class TrainingBar:
 
     def _step(self, event):
         rate = self.bar.format_dict["rate"] or 0
-        words = f"loss {event['loss']:.4g}, lr {event['lr']:.4g}, "
+        losses = event.get("losses") or {"loss": event["loss"]}
+        words = ", ".join(f"{name} {loss:.4g}" for name, loss in losses.items())
+        words += f", lr {event['lr']:.4g}, "
         words += f"{rate * event['images']:.0f} images/s"
         if "waiting" in event:
             words += f", {event['waiting']:.0%} waiting, imbalance {event['imbalance']:.0%}"
@@ -57,6 +59,9 @@ class TrainingBar:
 
     def _snapshot(self, event):
         self.write(f"iteration {event['iteration']}: snapshot {event['state']}")
+
+    def _picture(self, event):
+        self.write(f"iteration {event['iteration']}: {event['name']} {event['file']}")
 
     def _best(self, event):
         self.write(f"iteration {event['iteration']}: best so far, kept as {event['model']}")

@@ -216,6 +216,7 @@ def _train(file, param, args, ranks, resume, skips, quiet):
             check_state(args.snapshot)
         solver = get_solver(param, file, net_changes(args))
     after = join(ranks, solver, args)
+    nets = [player.net for player in solver.players]
     tell_other_classes(solver.net, log)
     if args.epochs is not None:
         solver.param.max_iter = iterations_of(solver, args.epochs)
@@ -223,11 +224,12 @@ def _train(file, param, args, ranks, resume, skips, quiet):
     if args.epochs is not None or args.iterations is not None:
         for words, *_ in lr_policy.unreached(solver.param):
             log.log(NOTICE, "%s: %s", file, words)
-    solver.net.economize()
+    for net in nets:
+        net.economize()
     for net in solver.test_nets:
         net.economize(forward_only=True, keep=read_by(of_tests(net, solver.param)))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(running(solver.net, *solver.test_nets))
+        stack.enter_context(running(*nets, *solver.test_nets))
         solver.keep = args.keep
         if resume:
             stack.enter_context(solver.holding_prefix())

@@ -151,6 +151,8 @@ class Layer:
         (mean, std) of each number of the codes that it normalizes, for losses to compare, or None
     boxes_per_place
         how many priors it makes at each place of a map
+    picks_from
+        of how many rows bottom 0 picks, once it is set up: whole numbers from 0; 0 where it does not
     compares
         what a loss or measure is about: "classes", the scores in bottom 0 and the labels in
         bottom 1; "values", those in bottom 0 and the targets in bottom 1; "multilabel", the scores
@@ -285,6 +287,7 @@ class Layer:
     short_side: Any = None
     code_scale: tuple[Array, Array] | None = None
     boxes_per_place: int = 0
+    picks_from: int = 0
     compares: str | None = None
     ignored_labels: Sequence[int] = ()
     pass_size: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ..blob import Blob
@@ -62,6 +62,12 @@ class LearnableBlobs:
                 self.entries.append(entry)
             else:
                 _adopt(layer, index, owner, entry, spec)
+
+    def freeze(self, layers: Collection[str]) -> None:
+        """Let what layers of these names own not learn, whatever their files say."""
+        for entry in self.entries:
+            if entry.layer in layers:
+                entry.lr_mult = 0.0
 
     def share_named(self, layers: Iterable[Layer]) -> None:
         """Give each blob that shares by name its owner's memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -102,21 +102,28 @@ class Net(Running, InnerNames, OldCalls):
         dtype: DType = np.float32,
         seed: int | None = None,
         warned: set[str] | None = None,
+        frozen: Collection[str] = (),
     ) -> Net:
         """The net of a NetParameter that brings its own `state`; `file` is for messages.
 
-        `warned`, a set, holds what need not be said again, and gets what is said now.
+        `warned`, a set, holds what need not be said again, and gets what is said now. Layers named
+        in `frozen` do not learn, whatever lr_mult they have.
         """
         net = cls.__new__(cls)
         net.file = os.fspath(file)
         seed = rng.next_seed() if seed is None else seed
-        net._build(param, np.dtype(dtype), seed, set() if warned is None else warned)
+        net._build(param, np.dtype(dtype), seed, set() if warned is None else warned, frozen)
         return net
 
     # Construction
 
     def _build(
-        self, param: NetParameter, dtype: np.dtype[Any], seed: int, warned: set[str]
+        self,
+        param: NetParameter,
+        dtype: np.dtype[Any],
+        seed: int,
+        warned: set[str],
+        frozen: Collection[str] = (),
     ) -> None:
         if dtype not in (np.float32, np.float64):
             raise TypeError(f"a net computes in float32 or float64, not in {dtype}")
@@ -133,13 +140,15 @@ class Net(Running, InnerNames, OldCalls):
         self.blobs = wiring.blobs
         for index, layer_param in enumerate(param.layer):
             seed_of_layer = rng.derive(seed, index)
-            lr_mults.append(self._add_layer(layer_param, wiring, seed_of_layer, warned))
+            mults = self._add_layer(layer_param, wiring, seed_of_layer, warned)
+            lr_mults.append([0.0] * len(mults) if layer_param.name in frozen else mults)
 
         def shape_of(place: int, k: int) -> Shape:
             return self.blobs[written.layer[place].bottom[k]].shape
 
         _warn_once(unsaid.warnings(written, self.file, shape_of), warned)
         self._plan(lr_mults, param.force_backward)
+        self._learnable.freeze(frozen)
         self._learnable.share_named(self.layers)
         self._left_out = LeftOut(self.nodes)
         self._schedule, self._replay = Schedule(self.nodes), Replay()

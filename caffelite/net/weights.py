@@ -345,7 +345,7 @@ def hdf5_name_problem(name):
 def share_layers(net, other):
     """Let `net`'s learnable blobs use the values of `other`'s layers of the same names.
 
-    Returns these blobs.
+    So do those that share theirs by the name in `param`, whatever their layer's name. Returns all.
     """
     shared = []
     sources = {layer.name: layer for layer in reversed(other.layers)}
@@ -366,4 +366,18 @@ def share_layers(net, other):
             else:
                 blob.share_data(owner)
             shared.append(blob)
-    return shared
+    return shared + _share_followers(net, shared)
+
+
+def _share_followers(net, shared):
+    """Let blobs whose owner in the net is one of `shared`, and they are not, follow it there."""
+    found = {id(blob) for blob in shared}
+    followers = [
+        blob
+        for layer in net.layers
+        for blob in layer.blobs
+        if id(blob) not in found and id(net.owner_of(blob)) in found
+    ]
+    for blob in followers:
+        blob.share_data(net.owner_of(blob))
+    return followers

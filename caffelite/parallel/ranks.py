@@ -75,6 +75,11 @@ class Ranks(Alone):
 
     def check(self, solver):
         """Let layers take what is of this rank; raise an error for what cannot be shared out."""
+        if len(solver.players) > 1:
+            raise solver.error(
+                f"has {len(solver.players)} players, whose gradients are not exchanged between "
+                "ranks yet; train it in one process"
+            )
         for k, net in enumerate((solver.net, *solver.test_nets)):
             for layer in net.layers:
                 layer.share_out(Shard(self.rank, self.size, whole_batches=k > 0), self.gathered)

@@ -19,15 +19,24 @@ _HEAT = np.array([[0, 0, 0], [150, 0, 20], [240, 90, 0], [255, 210, 50], [255, 2
 def filters(weight):
     """A picture of a convolution's filters: in color where they read 3 channels, else a plane each.
 
-    All have one scale: the least weight is black, the largest white. Of more than MOST_PLANES, the
-    first are shown.
+    All have one scale, as in `batch`.
     """
     if weight.ndim != 4 or not weight.size:
         raise NetError(f"filters have 4 axes, this blob has the shape {weight.shape}")
-    if weight.shape[1] == 3:
-        planes = weight[:, ::-1].transpose(0, 2, 3, 1)
+    return batch(weight)
+
+
+def batch(values):
+    """A picture of several, N x channels x height x width: in color where these have 3 channels,
+    else a plane for each channel.
+
+    All have one scale: the least value is black, the largest white. Of more than MOST_PLANES, the
+    first are shown.
+    """
+    if values.shape[1] == 3:
+        planes = values[:, ::-1].transpose(0, 2, 3, 1)
     else:
-        planes = weight.reshape(-1, *weight.shape[2:], 1)
+        planes = values.reshape(-1, *values.shape[2:], 1)
     return tiles(_bytes(planes)[:MOST_PLANES])
 
 

@@ -17,7 +17,8 @@ def start_of(solver, command):
     import numba
 
     param = solver.param
-    nets = [name for name in (param.net, param.train_net, *param.test_net) if name]
+    of_players = [seat.net for seat in param.player]
+    nets = [name for name in (param.net, param.train_net, *of_players, *param.test_net) if name]
     return {
         "event": "start",
         "iteration": solver.iter,

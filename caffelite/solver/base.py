@@ -7,7 +7,7 @@ import functools
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import rng
@@ -16,18 +16,30 @@ from ..measures import Batch, asked_by, of_tests
 from ..net import Net
 from ..proto import caffe_pb2, forks
 from ..proto.assign import assign
-from ..proto.caffe_pb2 import NetParameter, SolverParameter
+from ..proto.caffe_pb2 import NetParameter, PlayerParameter, SolverParameter
 from ..proto.given import given
 from ..proto.text import read_solver
 from ..proto.upgrade import upgrade_solver
-from ..types import Array, Path
-from . import epochs, gradual, larc, lr_policy, nets, prefix, regularize, restoring, snapshot
+from ..types import Path
+from . import (
+    epochs,
+    gradual,
+    larc,
+    lr_policy,
+    nets,
+    players,
+    prefix,
+    regularize,
+    restoring,
+    snapshot,
+)
 from .display import Display, diverged, log_outputs
 from .hooks import Hooks
 from .lowest_loss import LowestLoss
 from .monitor import Monitor
+from .players import Player
 from .rules import RULES
-from .update import Update
+from .samples import Samples
 
 log = logging.getLogger("caffelite")
 
@@ -36,6 +48,7 @@ _ONLY_WITH = {
     "warmup_start_lr": "warmup_iter",
     "rampup_lr": "rampup_interval",
     "max_momentum": "momentum_policy",
+    "sample_net": "sample_interval",
     "momentum_power": "momentum_policy",
     "weight_decay_power": "weight_decay_policy",
     "larc_policy": "larc",
@@ -139,7 +152,8 @@ class Solver(Hooks):
     """Trains `net`, and tests it now and then on `test_nets`.
 
     `rule` is its update rule, of its class's `type` or, in Solver itself, the file's; `history` are
-    the arrays that this keeps.
+    the arrays that this keeps. `players` are those that train in turns, one without `player` in the
+    file; `net` and `rule` are the last one's.
 
     Parameters
     ----------
@@ -164,7 +178,6 @@ class Solver(Hooks):
         self.file = file or read_file
         self.param.type = self.type or self.param.type
         _check_type(self.param, self.file)
-        self.rule = RULES[self.param.type](self.param)
         self.iter = 0
         self.current_step = 0
         self._began = False
@@ -181,7 +194,8 @@ class Solver(Hooks):
         nets.weights_files(self.param, self.file)
         seed = self.param.random_seed
         self.seed = seed if seed >= 0 else rng.next_seed()
-        self.net = self._make_net(nets.train_net(self.param, self.file), 0)
+        self.players = [self._make_player(self._seats[-1], 0)]
+        self.net = self.players[0].net
         try:
             self.of_epochs = epochs.fill_in(self.param, self.net)
         except SolverError as problem:
@@ -190,6 +204,7 @@ class Solver(Hooks):
             self._make_net(source, k + 1)
             for k, source in enumerate(nets.test_nets(self.param, self.file))
         ]
+        self._seat_others()
         self._warned_of: set[int] = set()  # test nets with layers that the train net lacks
         try:
             epochs.fill_in_tests(self.param, self.test_nets)
@@ -199,9 +214,9 @@ class Solver(Hooks):
         except SolverError as problem:
             raise self.error(problem) from None
         self._display, self.lowest_loss = Display(self), LowestLoss(self)
-        self._update = Update(self.param, self.rule, self.net.learnable, self.net.dtype)
         self.share_with_test_nets()
         self.transfer = nets.load_weights(self.param, self.file, [self.net, *self.test_nets])
+        self._samples = Samples(self) if self.param.sample_interval else None
 
     # Construction
 
@@ -215,21 +230,55 @@ class Solver(Hooks):
         regularize.check(param)
         larc.check(param)
         gradual.check(param)
-        self.rule.check()
+        players.check(param)
+        for seat in self._seats:
+            own = players.param_of(param, seat)
+            RULES[own.type](own).check()
+            regularize.check(own)
         if param.average_loss < 1:
             raise SolverError(f"average_loss must be at least 1, not {param.average_loss}")
         if param.iter_size < 1:
             raise SolverError(f"iter_size must be at least 1, not {param.iter_size}")
         if param.early_stop < 0:
             raise SolverError(f"early_stop must be at least 0, not {param.early_stop}")
-        if param.snapshot or param.early_stop:
+        if param.sample_interval and not param.sample_net:
+            raise SolverError("sample_interval is given, but no sample_net: what is to draw?")
+        if param.snapshot or param.early_stop or param.sample_interval:
             prefix.check_prefix(param.snapshot_prefix)
 
-    def _make_net(self, source: tuple[Path, NetParameter], index: int) -> Net:
+    def _make_net(
+        self, source: tuple[Path, NetParameter], index: int, frozen: Collection[str] = ()
+    ) -> Net:
         file, param = source
         self._change(param, file, is_test=index > 0)
         seed = rng.derive(self.seed, index)
-        return Net.from_param(param, file=file, seed=seed, warned=self._warned)
+        return Net.from_param(param, file=file, seed=seed, warned=self._warned, frozen=frozen)
+
+    @property
+    def _seats(self) -> list[PlayerParameter]:
+        """What the file says of each player; of its only one, if it names none, that is nothing."""
+        return list(self.param.player) or [PlayerParameter()]
+
+    def _make_player(self, seat: PlayerParameter, index: int) -> Player:
+        param = players.param_of(self.param, seat)
+        source = nets.train_net(param, self.file)
+        frozen = players.frozen_in(source[1], self.param, seat)
+        return Player(seat, param, self._make_net(source, index, frozen), frozen)
+
+    def _seat_others(self) -> None:
+        """Make the players before the last one, whose net and rule are the solver's."""
+        first = 1 + len(self.test_nets)
+        others = [self._make_player(seat, first + k) for k, seat in enumerate(self._seats[:-1])]
+        self.players = others + self.players
+        if self.param.player:
+            try:
+                players.check_nets(self.param, self.players)
+            except SolverError as problem:
+                raise self.error(problem) from None
+        for player in others:
+            self.share_weights(player.net)
+        self.rule = self.players[-1].rule
+        self.history = players.histories(self.net, self.players)
 
     def _change(self, param: NetParameter, file: Path, is_test: bool) -> None:
         for words in self.net_changes:
@@ -294,6 +343,8 @@ class Solver(Hooks):
         while self.iter < end:
             if self.iterate():
                 return True
+            if self._samples and _due(self.iter, self.param.sample_interval):
+                self._samples.draw()
             wanted = self._take_requests("snapshot")
             if wanted or _due(self.iter, self.param.snapshot):
                 self.snapshot()
@@ -307,11 +358,15 @@ class Solver(Hooks):
         `gradients()` is called iter_size times; it adds to the diffs of the net's learnable blobs,
         and returns the loss. By default it is a forward and a backward of the net.
         """
+        if gradients and len(self.players) > 1:
+            raise self.error("has several players: gradients of one net are no iteration of it")
         if not self._began:
             self._began = True
-            nets.tell_of_missing_statistics(self.net)
-            nets.tell_of_closed_layers(self.net)
-        self.net.clear_param_diffs()
+            for player in self.players:
+                nets.tell_of_missing_statistics(player.net)
+                nets.tell_of_closed_layers(player.net)
+        for player in self.players:
+            player.net.clear_param_diffs()
         if _due(self.iter, self.param.test_interval) and (
             self.iter > 0 or self.param.test_initialization
         ):
@@ -323,10 +378,8 @@ class Solver(Hooks):
                 return True
         self._call("on_start")
         displayed = _due(self.iter, self.param.display)
-        self.net.debug_info = displayed and self.param.debug_info
-        passes = gradients or self.net.forward_backward
-        loss, asked = self.team.run(lambda: self._sum_gradients(passes), self._take_asked())
-        self._requests += asked
+        losses = self._take_turns(gradients, displayed and self.param.debug_info)
+        loss = losses[self.players[-1].name]
         self._display.losses.append(loss)
         self.lowest_loss.see(loss)
         facts = self._display.show() if displayed else {}
@@ -335,45 +388,59 @@ class Solver(Hooks):
         if displayed:
             self._emit("train", lr=rate, **facts)
         facts = {"lr": rate, "images": self.batch_size, **self.team.facts()}
+        if len(losses) > 1:
+            facts["losses"] = losses
         self._emit("step", iteration=self.iter, loss=loss, **facts)
         return False
 
-    def _sum_gradients(self, gradients: Callable[[], float]) -> float:
+    def _take_turns(
+        self, gradients: Callable[[], float] | None, debug_info: bool
+    ) -> dict[str, float]:
+        """The steps of all players, but for the update of the very last; returns their losses."""
+        losses = {}
+        turns = [(player, step) for player in self.players for step in range(player.steps)]
+        for player, step in turns:
+            player.net.debug_info = debug_info
+            passes = functools.partial(self._sum_gradients, player, gradients)
+            losses[player.name], asked = self.team.run(passes, self._take_asked())
+            self._requests += asked
+            if (player, step) != turns[-1]:
+                player.move(self.iter, step, self.current_step)
+                player.net.clear_param_diffs()
+        return losses
+
+    def _sum_gradients(self, player: Player, gradients: Callable[[], float] | None) -> float:
         """iter_size passes, whose gradients add up; returns their mean loss."""
-        loss, size = 0.0, self.param.iter_size
+        loss, size, net = 0.0, player.param.iter_size, player.net
         try:
             for number in range(1, size + 1):
-                self.net.gradients_are_final = number == size
-                one = gradients()
+                net.gradients_are_final = number == size
+                one = (gradients or net.forward_backward)()
                 if not math.isfinite(one):
-                    raise diverged(self, one)
+                    raise diverged(self.iter, player, one)
                 loss += one
         finally:
-            self.net.gradients_are_final = True
+            net.gradients_are_final = True
         return loss / size
 
     def apply_update(self) -> float:
         """One update of the learnable blobs from their diffs; counts as an iteration.
 
-        Returns the learning rate.
+        Of several players it is the last one's. Returns the learning rate.
         """
-        rate = self.lr
+        rate, last = self.lr, self.players[-1]
         if _due(self.iter, self.param.display):
             log.info("Iteration %d, lr = %g", self.iter, rate)
-        self._update.apply(rate, self.iter + 1)
+        last.move(self.iter, last.steps - 1, self.current_step)
         self.iter += 1
         self.state_before_tests = None
         return rate
 
     @property
-    def history(self) -> Sequence[dict[str, Array]]:
-        """What the update rule keeps: for each learnable blob of the net, {name: array}."""
-        return self._update.history
-
-    @property
     def lr(self) -> float:
         """The learning rate at this iteration. Asking for it may move a multistep schedule on."""
-        rate, self.current_step = lr_policy.rate_at(self.param, self.iter, self.current_step)
+        param = self.players[-1].param
+        rate, self.current_step = lr_policy.rate_at(param, self.iter, self.current_step)
         return rate
 
     @property
@@ -454,7 +521,7 @@ class Solver(Hooks):
             log.info("Test loss: %g", loss)
         for name, value in details.items():
             log.info("%s: %g", name, value)
-        log_outputs("Test", net, outputs)
+        log_outputs("Test", net.blob_loss_weights, outputs)
         outputs |= details
         self._emit("test", iteration=self.iter, net=k, loss=loss, outputs=outputs)
         if judge:

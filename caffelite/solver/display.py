@@ -41,9 +41,14 @@ class Display:
             solver.param.display,
             self.loss,
         )
-        outputs = {name: solver.net.blobs[name].data.copy() for name in solver.net.outputs}
+        outputs, weights = {}, {}
+        for player in solver.players:
+            for name in player.net.outputs:
+                shown = name if name not in outputs else f"{player.name}/{name}"
+                outputs[shown] = player.net.blobs[name].data.copy()
+                weights[shown] = player.net.blob_loss_weights[name]
         outputs = solver.team.mean_outputs(outputs)
-        log_outputs("Train", solver.net, outputs)
+        log_outputs("Train", weights, outputs)
         return {
             "iteration": solver.iter,
             "loss": self.loss,
@@ -52,9 +57,9 @@ class Display:
         }
 
 
-def log_outputs(phase, net, outputs):
-    """One line per element, as log parsers expect, counted over all outputs."""
-    weights = net.blob_loss_weights
+def log_outputs(phase, weights, outputs):
+    """One line per element, as log parsers expect, counted over all outputs, of which some have
+    weights in the loss."""
     number = 0
     for name, values in outputs.items():
         weight = weights.get(name, 0)
@@ -64,9 +69,10 @@ def log_outputs(phase, net, outputs):
             number += 1
 
 
-def diverged(solver, loss):
+def diverged(iteration, player, loss):
     """The error for a loss that is not finite, which names the first such value in the net."""
-    for node in solver.net.nodes:
+    whose = f'the loss of player "{player.name}"' if player.name else "the loss"
+    for node in player.net.nodes:
         layer = node.layer
         for kind, names, blobs in (
             ("learnable blob", layer.blob_names, layer.blobs),
@@ -75,9 +81,9 @@ def diverged(solver, loss):
             for name, blob in zip(names, blobs, strict=True):
                 if not np.isfinite(blob.data).all():
                     return SolverError(
-                        f"iteration {solver.iter}: the loss is {loss:g}; the first value that is "
+                        f"iteration {iteration}: {whose} is {loss:g}; the first value that is "
                         f'not finite is in {kind} "{name}" of {layer.at}. Snapshots written '
                         "so far are kept. A lower base_lr, clip_gradients or scaled input data "
                         "is the usual way out"
                     )
-    return SolverError(f"iteration {solver.iter}: the loss is {loss:g}")
+    return SolverError(f"iteration {iteration}: {whose} is {loss:g}")

@@ -1,4 +1,4 @@
-"""What happens to gradients before any update rule sees them: clipping, averaging, decay."""
+"""What happens beside an update rule: clipping, averaging and decay before, bounds behind."""
 
 import logging
 import math
@@ -38,6 +38,16 @@ def clip(diffs, limit):
         )
         for diff in diffs:
             diff *= scale
+
+
+def clip_weights(data, limit):
+    """Keep values within -limit and limit (< 0: no matter which).
+
+    So the critic of a Wasserstein GAN is kept smooth: Arjovsky, Chintala, Bottou 2017,
+    arXiv:1701.07875, algorithm 1.
+    """
+    if limit >= 0:
+        np.clip(data, -limit, limit, out=data)
 
 
 def average(diff, iter_size):

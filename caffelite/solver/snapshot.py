@@ -179,3 +179,5 @@ def nets_of(solver):
     yield "train", solver.net
     for k, net in enumerate(solver.test_nets):
         yield f"test{k}", net
+    for player in solver.players[:-1]:
+        yield f"player {player.name}", player.net

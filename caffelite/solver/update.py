@@ -1,4 +1,4 @@
-"""One update of what is learned: clipping, the mean over iter_size, decay, then the rule."""
+"""One update of what is learned: clipping, the mean over iter_size, decay, the rule, bounds."""
 
 from typing import NamedTuple
 
@@ -45,6 +45,7 @@ class Update:
                 rule.decay(piece, decay, own_rate)
                 rule.update(piece, past, own_rate, t)
                 np.subtract(piece.data, piece.diff, out=piece.data)
+                regularize.clip_weights(piece.data, param.clip_weights)
 
 
 class _Piece(NamedTuple):

@@ -33,6 +33,7 @@ class Embed(Layer):
         for field in ("num_output", "input_dim"):
             if getattr(options, field) < 1:
                 raise self.error(f"{field} is missing or 0, expected at least 1")
+        self.picks_from = options.input_dim
         shape = (options.input_dim, options.num_output)
         self.weight = self.add_blob("weight", shape, options.weight_filler)
         self.bias = None

@@ -2,7 +2,7 @@
 
 from ...errors import SolverError, did_you_mean
 from ...measures._ranked import check_rule
-from ...solver import gradual, larc, lr_policy, regularize, rules
+from ...solver import gradual, larc, lr_policy, players, regularize, rules
 from ...solver.base import not_finite, refused, unread
 from ...solver.nets import TRAIN_NETS
 from ...solver.policies import POLICIES
@@ -22,8 +22,10 @@ def _is_excerpt(param):
 
 @solver_rule()
 def train_net(param):
-    """A solver trains one net."""
+    """A solver trains one net, or one for each player."""
     given = [name for name in TRAIN_NETS if param.HasField(name)]
+    if param.player and all(seat.net for seat in param.player) and not given:
+        return
     if len(given) != 1 and not _is_excerpt(param):
         words = f"not {' and '.join(given) or 'none'}"
         yield f"expected exactly one of {', '.join(TRAIN_NETS)}, {words}", *given[1:2]
@@ -47,6 +49,8 @@ def no_length(param):
         yield f"base_lr is {param.base_lr:g}: nothing learns", "base_lr"
     if param.clip_gradients == 0:
         yield "clip_gradients: 0 leaves nothing of the gradients; -1 is off", "clip_gradients"
+    if param.clip_weights == 0:
+        yield "clip_weights: 0 leaves nothing of the weights; -1 is off", "clip_weights"
 
 
 @solver_rule()
@@ -58,6 +62,7 @@ def out_of_range(param):
         (regularize.check, "regularization_type"),
         (larc.check, "larc_policy"),
         (gradual.check, "momentum_policy"),
+        (players.check, "player"),
         (check_rule, "ap_version"),
     ):
         try:
