@@ -152,7 +152,7 @@ class Layer:
     boxes_per_place
         how many priors it makes at each place of a map
     picks_from
-        of how many rows bottom 0 picks, once it is set up: whole numbers from 0; 0 where it does not
+        of how many rows bottom 0 picks, by whole numbers from 0, once it is set up; 0: of none
     compares
         what a loss or measure is about: "classes", the scores in bottom 0 and the labels in
         bottom 1; "values", those in bottom 0 and the targets in bottom 1; "multilabel", the scores
