@@ -129,8 +129,9 @@ def test_a_card_says_what_the_net_has(name):
     assert learnable + fixed == count(net, statistics=True)
     assert facts["multiply_adds"] == multiply_adds(net)
     assert facts["layers"] == depth(net)
-    dims = " x ".join(map(str, net.blobs["data"].shape[1:]))
-    assert facts["input"].startswith(f"data, {dims},")
+    first = net.inputs[0]
+    dims = " x ".join(map(str, net.blobs[first].shape[1:]))
+    assert facts["input"].startswith(f"{first}, {dims},")
     assert prose.startswith("# ")
     solver = read_solver(str(ROOT / facts["solver"]))
     assert solver.net == f"models/{name}/train_val.prototxt"

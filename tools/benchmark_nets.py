@@ -6,7 +6,7 @@ import numpy as np
 
 from caffelite.net.passes import filter_layers
 from caffelite.proto import caffe_pb2
-from caffelite.proto.text import read_net
+from caffelite.proto.text import read_net, read_solver
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
@@ -20,8 +20,9 @@ def in_memory(folder, phase, batch, size=None):
     pictures, (rows, columns), where it is not the one that deploy.prototxt has.
     """
     deploy = read_net(ROOT / "models" / folder / "deploy.prototxt")
-    data = deploy.layer[0].input_param.shape[0]
-    data.dim[0] = batch
+    data, *labels = (shape for layer in deploy.layer for shape in layer.input_param.shape)
+    for shape in (data, *(shape for shape in labels if len(shape.dim) == 1)):
+        shape.dim[0] = batch
     if size is not None:
         data.dim[2:] = size
     if phase == TEST:
@@ -29,6 +30,8 @@ def in_memory(folder, phase, batch, size=None):
         return deploy
     param = read_net(ROOT / "models" / folder / "train_val.prototxt")
     param.state.phase = TRAIN
+    players = players_of(folder)
+    param.state.stage.extend(players[-1:])
     param = filter_layers(param)
     for layer in param.layer:
         if layer.type in LABELS:
@@ -42,7 +45,15 @@ def in_memory(folder, phase, batch, size=None):
             for dims in LABELS[layer.type](layer, data.dim)[: len(layer.top) - 1]:
                 feed.input_param.shape.add(dim=dims)
             layer.CopyFrom(feed)
+        if players and layer.type == "DummyData":
+            layer.dummy_data_param.shape[0].dim[0] = batch
     return param
+
+
+def players_of(folder):
+    """The names of those that the net's solver trains in turns, each with a stage of that name."""
+    solver = ROOT / "solvers" / f"{folder}.prototxt"
+    return [player.name for player in read_solver(solver).player] if solver.exists() else []
 
 
 ROWS, CELL, FIVE = 8, 7, 5  # numbers of a box: AnnotatedData's, BoxData's, MobileNet-YOLO's

@@ -28,7 +28,10 @@ def find(net, name):
             )
         found.append(head.name)
     if not found:
-        raise DataError(f"{name}: has no loss; --classes is for nets that are trained")
+        raise DataError(
+            f"{name}: has no loss that compares classes: --classes and --data are for classifiers; "
+            f"`caffelite init {name}` alone copies this net as it is"
+        )
     return list(dict.fromkeys(found))
 
 

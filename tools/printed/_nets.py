@@ -75,7 +75,7 @@ def weights(net, start=""):
 def multiply_adds(net, start=""):
     """Of one sample."""
     of_batch = sum(node.layer.macs(*node.shapes) for node in nodes(net, start))
-    each, rest = divmod(int(of_batch), net.blobs["data"].shape[0])
+    each, rest = divmod(int(of_batch), net.blobs[net.inputs[0]].shape[0])
     assert not rest
     return each
 
