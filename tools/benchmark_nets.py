@@ -105,10 +105,12 @@ def samples(param):
                     arrays[top] = generator.integers(0, 2, shape.dim).astype(np.float32)
                 elif top == "im_info":
                     arrays[top] = np.float32([[*arrays["data"].shape[2:], 1]])
-                elif top == "gt_boxes":
+                elif top in ("gt_boxes", "all_rois"):
                     rows = labelled_boxes(generator, (1, 1, 2, ROWS), classes)[0, 0]
-                    sides = np.tile(arrays["data"].shape[:1:-1], 2)
-                    arrays[top] = np.column_stack([rows[:, 3:7] * sides, rows[:, 1]])
+                    boxes = rows[:, 3:7] * np.tile(arrays["data"].shape[:1:-1], 2)
+                    last = top == "gt_boxes"  # the class is, of regions the picture comes first
+                    parts = [boxes, rows[:, 1]] if last else [rows[:, 0], boxes]
+                    arrays[top] = np.column_stack(parts)
                 elif len(shape.dim) == 1:
                     arrays[top] = generator.integers(0, 10, shape.dim).astype(np.float32)
                 elif top == "label":

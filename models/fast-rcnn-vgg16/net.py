@@ -2,6 +2,8 @@
 
 Girshick 2015. There, targets are normalized by their own mean and deviation; here, as in Faster
 R-CNN, by numbers that are near these.
+
+lint: ignore unused-top (im_info is read by the net that finds boxes)
 """
 
 from caffelite.models.rcnn import SHAPE, fast_rcnn, vgg_16
