@@ -123,6 +123,16 @@ def test_steps_and_bounds_of_weights():
         assert (largest <= np.float32(0.01)) == name.startswith("d_")
 
 
+def test_schedules_of_players_follow_an_end_that_is_set_later():
+    one = solver("max_iter: 4 display: 1")
+    for player in one.players:
+        player.param.lr_policy, player.param.power = "poly", 1
+    one.param.max_iter = 100
+    one.step(3)
+    rates = [player.move(one.iter, 0, 0) for player in one.players]
+    assert rates == pytest.approx([0.02 * 0.97] * 2)
+
+
 def test_a_resumed_run_ends_with_the_same_bits():
     text = "max_iter: 8 snapshot: 3"
     whole = solver(text)

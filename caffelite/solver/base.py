@@ -398,6 +398,8 @@ class Solver(Hooks):
     ) -> dict[str, float]:
         """The steps of all players, but for the update of the very last; returns their losses."""
         losses = {}
+        for player in self.players:  # whose schedules end where the solver's does, set since or not
+            player.param.max_iter = self.param.max_iter
         turns = [(player, step) for player in self.players for step in range(player.steps)]
         for player, step in turns:
             player.net.debug_info = debug_info
