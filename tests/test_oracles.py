@@ -494,6 +494,67 @@ def test_places_in_maps(shape, stride):
     )
 
 
+@oracle("PixelShuffle")
+@given(shape=shapes(4), r=st.integers(1, 3))
+def test_pixel_shuffle(shape, r):
+    n, c, h, w = (*shape, 1, 1, 1)[:4]
+    options = f"pixel_shuffle_param {{ upscale_factor: {r} }}"
+    compare(
+        "PixelShuffle", [(n, c * r**2, h, w)], options, lambda x: functional.pixel_shuffle(x, r)
+    )
+
+
+@oracle("ReflectionPad")
+@given(shape=shapes(4), pad=st.integers(1, 4))
+def test_reflection_pad(shape, pad):
+    n, c, h, w = (*shape, 1, 1, 1)[:4]
+    compare(
+        "ReflectionPad",
+        [(n, c, h + pad, w + pad)],
+        f"reflection_pad_param {{ pad: {pad} }}",
+        lambda x: functional.pad(x, (pad,) * 4, "reflect"),
+    )
+
+
+# Pictures and their styles
+
+
+@oracle("GramMatrix")
+@given(shape=shapes(3, 4))
+def test_gram_matrix(shape):
+    def gram(x, share):
+        f = x.flatten(2)
+        return f @ f.transpose(1, 2) / share
+
+    compare("GramMatrix", [shape], "", lambda x: gram(x, 1))
+    compare(
+        "GramMatrix",
+        [shape],
+        "gram_matrix_param { normalize: true }",
+        lambda x: gram(x, x[0].numel()),
+    )
+
+
+@oracle("TVLoss")
+@given(shape=shapes(4), beta=st.sampled_from((1, 2, 2.5)))
+def test_tv_loss(shape, beta):
+    shape = tuple(side + 1 for side in (*shape, 1, 1, 1)[:4])
+
+    def variation(x):
+        right = (x[..., :-1, :-1] - x[..., :-1, 1:]) ** 2
+        below = (x[..., :-1, :-1] - x[..., 1:, :-1]) ** 2
+        return ((right + below) ** (beta / 2)).sum()
+
+    compare("TVLoss", [shape], f"tv_loss_param {{ beta: {beta} }}", variation)
+
+
+@oracle("InstanceNorm")
+@given(shape=shapes(4))
+def test_instance_norm(shape):
+    n, c, h, w = (*shape, 1, 1, 1)[:4]
+    compare("InstanceNorm", [(n, c, h + 1, w)], "", functional.instance_norm)
+
+
 # Windows
 
 

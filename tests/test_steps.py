@@ -115,6 +115,13 @@ NETS = {
         for more in ("", "param { lr_mult: 0 } param { lr_mult: 0 }")
         for activation in ("Leaky", "ReLUX", "Clip", "PReLU", "SharedPReLU")
     },
+    "instances": HEAD + conv("a", "x") + on("a", "InstanceNorm", "Scale", "ReLU") + TAIL % "a",
+    "instances apart from their convolution": HEAD
+    + conv("a", "x")
+    + 'layer { name: "norm" type: "InstanceNorm" bottom: "a" top: "norm" }'
+    + on("norm", "Scale", "Leaky")
+    + TAIL % "norm",
+    "instances alone": HEAD + conv("a", "x") + on("a", "InstanceNorm", "ReLU") + TAIL % "a",
     "without bias": HEAD + conv("a", "x", bias=False) + on("a", "Leaky") + TAIL % "a",
     "frozen bias": HEAD
     + conv("a", "x", more="param { lr_mult: 1 } param { lr_mult: 0 }")

@@ -44,7 +44,7 @@ def run(args):
     use_device(args)
     net = open_net(args.model, "TRAIN", args, weights=args.weights)
     with running(net):
-        layers = [one for one in net.layers if one.normalizes_channels and not one.is_fixed]
+        layers = [one for one in net.layers if one.statistics and not one.is_fixed]
         if not layers:
             raise NetError(
                 f"{args.model}: in phase TRAIN, no BatchNorm or BN layer normalizes by the "

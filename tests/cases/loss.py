@@ -742,3 +742,23 @@ for options, error in [
     ("loc_loss_param { threshold: nan }", "threshold is nan"),
 ]:
     case("LocLoss", [(4, 2)], options, error=error)
+
+case("TVLoss", [(2, 3, 4, 5)], batch_axis=None, expect=ref.tv_loss)
+case("TVLoss", [(4, 5)], batch_axis=None, expect=ref.tv_loss)
+for beta in (1, 2.5):
+    case(
+        "TVLoss",
+        [(2, 3, 4, 5)],
+        f"tv_loss_param {{ beta: {beta} }}",
+        batch_axis=None,
+        expect=partial(ref.tv_loss, beta=beta),
+    )
+case(  # the value that the layer's own test in the fork has
+    "TVLoss",
+    [(1, 3, 4, 10)],
+    "tv_loss_param { beta: 2.5 }",
+    values={0: np.arange(120) / 10},
+    golden=82.0137624747,
+)
+case("TVLoss", [(3, 4)], "tv_loss_param { beta: 0 }", error="beta is 0, expected more than 0")
+case("TVLoss", [(3,)], error="expected at least 2 axes")

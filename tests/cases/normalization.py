@@ -2,7 +2,7 @@ from functools import partial
 
 import numpy as np
 
-from caffelite.testing import TEST, case
+from caffelite.testing import TEST, TRAIN, case
 
 from ..reference import normalization as ref
 from ..reference.lrn import lrn
@@ -72,6 +72,17 @@ case(
 )
 case("BatchNorm", [(4,)], error="has shape (4,), expected at least 2 axes")
 case("BatchNorm", [(0, 3, 5)], error="expected at least one value per channel")
+
+for phase in (TRAIN, TEST):
+    case("InstanceNorm", [(4, 3, 5, 2)], phase=phase, expect=ref.instance_norm)
+case(
+    "InstanceNorm",
+    [(2, 3, 5)],
+    "instance_norm_param { eps: 0.5 }",
+    expect=partial(ref.instance_norm, eps=0.5),
+)
+case("InstanceNorm", [(2, 0, 5)], error="with channels along axis 1")
+case("InstanceNorm", [(2, 3, 0)], error="expected at least one value per channel")
 
 case("Scale", [(2, 3, 4, 5)], expect=ref.scale, scratch=(0,))
 case("Scale", [(2, 3, 4, 5)], blobs="filler", expect=lambda x, scale: x, scratch=(0,))

@@ -478,6 +478,19 @@ for height, width in ((True, True), (True, False), (False, False)):
     )
 case("Flip", [(2, 3, 4)], error="has shape (2, 3, 4), expected 4 axes")
 
+case("GramMatrix", [(2, 3, 4, 5)], expect=ref.gram_matrix)
+case(
+    "GramMatrix",
+    [(2, 3, 7)],
+    "gram_matrix_param { normalize: true }",
+    expect=partial(ref.gram_matrix, normalize=True),
+)
+case("GramMatrix", [(2, 3)], expect=ref.gram_matrix)
+case(  # by hand
+    "GramMatrix", [(1, 2, 3)], values={0: [1, 2, 3, 4, 5, 6]}, golden=[[[14, 32], [32, 77]]]
+)
+case("GramMatrix", [(3,)], error="has shape (3,), expected at least 2 axes")
+
 case("Reorg", [(2, 8, 4, 6)], "reorg_param { stride: 2 }", expect=partial(ref.reorg, stride=2))
 case("Reorg", [(2, 9, 3, 6)], "reorg_param { stride: 3 }", expect=partial(ref.reorg, stride=3))
 case("Reorg", [(2, 3, 4, 5)], "reorg_param { stride: 1 }", expect=lambda x: x)

@@ -561,3 +561,36 @@ for options, shapes, error in [
 for wrong in (80, -1, np.nan):
     case(**refused("Upsample", MASKED, "upsample_param { scale: 2 }",
             "expected a place from 0 to 79", values={0: [0], 1: [0, 1, wrong]}))  # fmt: skip
+
+case(
+    "ReflectionPad",
+    [(2, 3, 4, 5)],
+    "reflection_pad_param { pad: 3 }",
+    expect=partial(ref.reflection_pad, pad=3),
+)
+case("ReflectionPad", [(1, 1, 2, 2)], "reflection_pad_param { pad: 1 }", values={0: [1, 2, 3, 4]},
+     golden=[[[[4, 3, 4, 3], [2, 1, 2, 1], [4, 3, 4, 3], [2, 1, 2, 1]]]])  # fmt: skip
+case("ReflectionPad", [(2, 3, 4, 5)], error="pad is missing or 0")
+case("ReflectionPad", [(2, 3, 4)], "reflection_pad_param { pad: 1 }", error="expected 4 axes")
+case(
+    "ReflectionPad",
+    [(2, 3, 3, 5)],
+    "reflection_pad_param { pad: 3 }",
+    error="more rows and columns than the pad, 3",
+)
+
+for r in (1, 2, 3):
+    case(
+        "PixelShuffle",
+        [(2, 2 * r**2, 3, 5)],
+        f"pixel_shuffle_param {{ upscale_factor: {r} }}",
+        expect=partial(ref.pixel_shuffle, r=r),
+    )
+case("PixelShuffle", [(2, 4, 3, 5)], error="upscale_factor is missing or 0")
+case("PixelShuffle", [(2, 4, 3)], "pixel_shuffle_param { upscale_factor: 2 }", error="4 axes")
+case(
+    "PixelShuffle",
+    [(2, 6, 3, 5)],
+    "pixel_shuffle_param { upscale_factor: 2 }",
+    error="a multiple of upscale_factor^2, 4, channels",
+)

@@ -175,3 +175,12 @@ def softmax_with_cross_entropy_loss(x, t, axis=1, by_position=True):
     p, q = softmax(x, axis), softmax(t, axis)
     count = np.sum(q) if by_position else np.prod(x.shape[:axis])  # q adds up to 1 per position
     return np.sum(q * np.log(q / p)) / max(1, count)
+
+
+def tv_loss(x, beta=2):
+    total = 0.0
+    for plane in x.reshape(-1, *x.shape[-2:]):
+        for i, j in np.ndindex(plane.shape[0] - 1, plane.shape[1] - 1):
+            right, below = plane[i, j] - plane[i, j + 1], plane[i, j] - plane[i + 1, j]
+            total += (right**2 + below**2) ** (beta / 2)
+    return total

@@ -20,6 +20,10 @@ def batch_norm(x, *blobs, eps=1e-5):
     return affine(y, *blobs[3:]) if len(blobs) > 3 else y
 
 
+def instance_norm(x, eps=1e-5):
+    return np.concatenate([batch_norm(sample[None], eps=eps) for sample in x])
+
+
 def batch_norm_stored(x, mean, variance, factor, *scale_bias, eps=1e-5):
     share = 0 if factor[0] == 0 else 1 / factor[0]
     y = x - along(mean * share, x.shape, 1)

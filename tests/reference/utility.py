@@ -69,6 +69,14 @@ def flip(x, height, width):
     return y
 
 
+def gram_matrix(x, normalize=False):
+    f = x.reshape(*x.shape[:2], -1)
+    gram = np.empty((*x.shape[:2], x.shape[1]))
+    for n, i, j in np.ndindex(gram.shape):
+        gram[n, i, j] = sum(f[n, i, k] * f[n, j, k] for k in range(f.shape[2]))
+    return gram / np.prod(x.shape[1:]) if normalize else gram
+
+
 def reorg(x, stride, reverse=False):
     n, c, h, w = x.shape
     s, r = stride, c // stride**2

@@ -141,3 +141,23 @@ def spatial_transformer(x, theta, rows, columns, fixed=()):
         for h, w in np.ndindex(*size):
             y[n, :, s, t] += max(0, 1 - abs(v - h)) * max(0, 1 - abs(u - w)) * x[n, :, h, w]
     return y
+
+
+def reflection_pad(x, pad):
+    n, c, h, w = x.shape
+    y = np.empty((n, c, h + 2 * pad, w + 2 * pad))
+    for i, j in np.ndindex(y.shape[2:]):
+        row, column = (
+            min(abs(place - pad), 2 * (side - 1) - abs(place - pad))
+            for place, side in ((i, h), (j, w))
+        )
+        y[:, :, i, j] = x[:, :, row, column]
+    return y
+
+
+def pixel_shuffle(x, r):
+    n, c, h, w = x.shape
+    y = np.empty((n, c // r**2, h * r, w * r))
+    for k, i, j in np.ndindex(y.shape[1:]):
+        y[:, k, i, j] = x[:, k * r**2 + i % r * r + j % r, i // r, j // r]
+    return y
