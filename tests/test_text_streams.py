@@ -315,9 +315,10 @@ def test_what_generate_prints(model, capsys):
         ("--start Q", "the start: character 1, 'Q', is not in the vocabulary"),
         ("--beam 60", "a beam of 60 is wider than data/text_vocabulary.txt has symbols, 1"),
         ("--beam 2 --seed 1", "--beam leaves nothing to chance"),
+        ("--count 9", "--count: deploy.prototxt makes text"),
         ("--temperature -1", "expected a number from 0 on"),
         ("--vocabulary many.txt", "expected (1, 1, 30) or more symbols"),
-        ("--model net.prototxt", "is no language model for use"),
+        ("--model net.prototxt", "expected a net for use: a language model"),
     ],
 )
 def test_what_generate_refuses(model, capsys, flags, message):

@@ -27,6 +27,16 @@ a Proposal, say), how many true ones are among the 10, 50, 100, ... best. --html
 that holds the pictures of the samples that are named, --curves draws precision over recall of each
 class, and the recall of regions, --confusion FILE.svg draws which class is taken for which, and
 another FILE gets that as CSV.
+
+A generator is reported on by what a classifier, --judge with --judge-weights, says of as many
+pictures as there are test pictures, found in train_val.prototxt beside the net: the share of each
+class, the mean probability of the likeliest class, the Frechet distance of the features that scores
+are made of to those of test pictures, beside that of training pictures to these, the median
+distance to the nearest training picture, beside that of test pictures, and the share that is of the
+class asked for.
+
+    caffelite test models/dcgan/deploy.prototxt --weights dcgan.caffemodel --report \\
+        --judge models/lenet/train_val.prototxt --judge-weights lenet.caffemodel
 """
 
 from ..glog import on_terminal, start_logging
@@ -67,16 +77,24 @@ def add_arguments(parser):
     words = "the least score of boxes that count in the report of a detector [0.3]"
     flag("--threshold", type=finite, metavar="X", help=words)
     flag("--labels", metavar="FILE", help="names for --report, a line a class [beside the data]")
+    flag("--judge", metavar="FILE", help="the classifier that a generator is reported on by")
+    flag("--judge-weights", metavar="FILE", help="its weights")
     flag("--json", action="store_true", help="print JSON")
     add_device_flags(parser)
 
 
 def run(args):
     args.model = model_of(args)
+    if bool(args.judge) != bool(args.judge_weights):
+        raise UsageError("--judge and --judge-weights belong together")
     if args.iterations is not None and args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
     if not (args.weights or args.allow_missing):
         raise UsageError("expected --weights, or --allow-missing for what the net's file gives")
+    if args.judge:
+        from . import _judged
+
+        return _judged.run(args)
     if args.report or args.confusion or args.html or args.curves:
         from . import _report
 

@@ -201,6 +201,28 @@ class DataTransformer:
         if self.scale != 1:
             out *= self.scale
 
+    def undo(self, values):
+        """Pixels from 0 to 255, of n x channels x height x width that `transform` might have made.
+
+        x = y / scale + mean, rounded; what was cropped or moved stays so. Raises a DataError where
+        that cannot be known.
+        """
+        if not np.isfinite(values).all():
+            raise DataError("pictures are made of finite numbers; these are not")
+        if self.scale == 0:
+            raise DataError("scale: 0 leaves nothing of pictures that could be made pixels again")
+        pixels = values / self.scale
+        if self.mean is not None:
+            if self.mean_file and self.mean.shape != values.shape[1:]:
+                raise DataError(
+                    f'the mean in "{self.mean_file}" has the shape {self.mean.shape}, these values '
+                    f"{values.shape[1:]}: which part of it was subtracted is not known"
+                )
+            pixels += self.mean
+        if self.red_first:
+            pixels = pixels[:, ::-1]
+        return np.rint(pixels.clip(0, 255)).astype(np.uint8)
+
     def _draws(self, count, generator, rank, size):
         """Three numbers for each image, if any are needed."""
         if not (self.mirror or self.random_crop):

@@ -48,14 +48,15 @@ def feature_maps(values):
     return tiles(_bytes(np.maximum(values, 0)[..., None], low=0))
 
 
-def tiles(planes, least=640):
-    """Planes, n x height x width x channels, side by side in a picture of about a square.
+def tiles(planes, least=640, columns=None):
+    """Planes, n x height x width x channels, side by side in a picture of about a square, or of so
+    many columns.
 
     Each pixel becomes a square, large enough to make the picture `least` pixels wide; between
     planes there is half as much white.
     """
     n, height, width = planes.shape[:3]
-    columns = math.ceil(math.sqrt(n * height / width))
+    columns = columns or math.ceil(math.sqrt(n * height / width))
     rows = -(-n // columns)
     factor = -(-2 * least // (columns * (2 * width + 1)))
     gap = max(1, factor // 2)

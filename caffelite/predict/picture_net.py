@@ -153,18 +153,24 @@ class PictureNet:
 
     def outputs(self, crops: Sequence[Array]) -> Array:
         """pictures x crops x the output for one, of a list of what `crops` gives."""
+        return self.blobs([self.output], crops)[0]
+
+    def blobs(self, names: Sequence[str], crops: Sequence[Array]) -> list[Array]:
+        """Of blobs: pictures x crops x the values for one, of a list of what `crops` gives."""
         batch = np.concatenate(crops)
         blob = self.net.blobs[self.input]
         if len(blob.data) != min(_BATCH, len(batch)):
             blob.reshape(min(_BATCH, len(batch)), *self.shape)
             self.net.reshape()
-        values = self.net.forward_all([self.output], **{self.input: batch})[self.output]
-        if len(values) != len(batch):
-            raise NetError(
-                f'the blob "{self.output}" has {len(values)} rows for {len(batch)} pictures; '
-                "expected one each"
-            )
-        return values.reshape(len(crops), self.transformer.crops_per_sample, *values.shape[1:])
+        found = self.net.forward_all(names, **{self.input: batch})
+        for name in names:
+            if len(found[name]) != len(batch):
+                raise NetError(
+                    f'the blob "{name}" has {len(found[name])} rows for {len(batch)} pictures; '
+                    "expected one each"
+                )
+        shape = len(crops), self.transformer.crops_per_sample
+        return [found[name].reshape(*shape, *found[name].shape[1:]) for name in names]
 
     def scores(self, crops: Sequence[Array]) -> Array:
         """pictures x classes: the mean over the crops of each, of a list of what `crops` gives."""
