@@ -244,6 +244,13 @@ class Blob:
         return f"Blob({self._shape}, {self.dtype})"
 
 
+class Part:
+    """What stands for a blob where a part of a larger array is to get its data."""
+
+    def __init__(self, data: Array) -> None:
+        self.data = data
+
+
 class Kept:
     """What was made of the values of blobs, kept until somebody may have changed these."""
 

@@ -12,12 +12,14 @@ from .reference import join as ref
 def test_join_and_part_agree_with_their_twins(rows, widths, dtype):
     rng = np.random.default_rng(1)
     arrays = [rng.standard_normal((rows, width)).astype(dtype) for width in widths]
+    starts = [sum(widths[:i]) for i in range(len(widths))]
     got, want = np.zeros((2, rows, sum(widths)), dtype)
-    join.join(arrays, got)
-    ref.join(arrays, want)
+    by_column = dict(zip(starts, arrays, strict=True))
+    join.join(by_column, got)
+    ref.join(by_column, want)
     np.testing.assert_array_equal(got, want)
     for index in range(len(widths)):
-        outs = {sum(widths[:i]): np.zeros_like(a) for i, a in enumerate(arrays) if i != index}
+        outs = {starts[i]: np.zeros_like(a) for i, a in enumerate(arrays) if i != index}
         join.part(got, outs)
         for at, out in outs.items():
             expected = np.zeros_like(out)

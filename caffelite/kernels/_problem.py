@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ._jit import ALONE, VALUE
 from ._vectors import VECTOR_BYTES
@@ -22,6 +23,17 @@ UNEVEN = 1.25
 def uneven(pieces, threads):
     """Whether a thread has much more than its share of so many pieces."""
     return -(-pieces // threads) * threads > UNEVEN * pieces
+
+
+def in_one_row(y):
+    """(values of y in one row, the step there from one image to the next).
+
+    Images are contiguous, but where y is a part of a larger array other values lie between them.
+    """
+    if y.flags.c_contiguous:
+        return y.reshape(-1), y.size // len(y)
+    step = y.strides[0] // y.itemsize
+    return as_strided(y, ((len(y) - 1) * step + y[0].size,), (y.itemsize,)), step
 
 
 class Problem(NamedTuple):

@@ -42,6 +42,7 @@ class Plan(NamedTuple):
 
     way = "depthwise"
     adds = False
+    strided = False
 
 
 def fits(plane):

@@ -11,6 +11,7 @@ import numpy as np
 from ._band import band_of, copy_band, vectors_of
 from ._jit import kernel
 from ._pack import pack_tile, pack_weights
+from ._problem import in_one_row
 from ._simd import copy, lanes, variant
 from ._tiles import LINE_SEGMENTS, TILE_ROWS, TILE_VECTORS, line_tile
 from ._workspace import workspace
@@ -50,6 +51,7 @@ class Plan(NamedTuple):
 
     way = "direct"
     adds = False
+    strided = True
 
 
 def plan(problem):
@@ -91,23 +93,23 @@ def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
     tile = variant("line_tile", plan.segments, x.dtype)
-    x, w, y = x.reshape(-1), w.reshape(-1), y.reshape(-1)
+    x, w, (y, y_step) = x.reshape(-1), w.reshape(-1), in_one_row(y)
     packed, work = work[: plan.packed], work[plan.packed :]
     if plan.packed and plan.parts > 1:
         pack_weights.on(plan.parts)(w, weights, plan.group, plan.outputs, packed)
-    _multiply.on(plan.parts)(tile, x, w, y, plan, weights, epilogue, packed, work)
+    _multiply.on(plan.parts)(tile, x, w, y, y_step, plan, weights, epilogue, packed, work)
 
 
 def multiply_packed(x, packed, y, plan, weights, epilogue):
     """`multiply` by weights that `pack` has packed."""
     work = workspace(x.dtype, plan.parts * plan.size)
     tile = variant("line_tile", plan.segments, x.dtype)
-    x, y = x.reshape(-1), y.reshape(-1)
-    _multiply.on(plan.parts)(tile, x, packed[:0], y, plan, weights, epilogue, packed, work)
+    x, (y, y_step) = x.reshape(-1), in_one_row(y)
+    _multiply.on(plan.parts)(tile, x, packed[:0], y, y_step, plan, weights, epilogue, packed, work)
 
 
 @kernel(parallel=True)
-def _multiply(tile, x, w, y, plan, weights, epilogue, packed, work, share):
+def _multiply(tile, x, w, y, y_step, plan, weights, epilogue, packed, work, share):
     """A share of the tiles of outputs of all (images, group, lines) bands of y.
 
     Weights are packed already where there is but one part and `w` is empty, or where `packed` has
@@ -145,7 +147,7 @@ def _multiply(tile, x, w, y, plan, weights, epilogue, packed, work, share):
             if packed.size == 0:
                 pack_tile(w, weights, outputs, g * tiles + t, work, own_at - a_at)
                 a, a_at = work, own_at
-            target = ((n0 * group + g) * outputs + first) * pixels + line * width
+            target = n0 * y_step + (g * outputs + first) * pixels + line * width
             for p in range(0, count, panel):
                 table_at = p // panel * (TILE_VECTORS * 2 * plan.segments)
                 columns = min(panel, count - p)
@@ -166,7 +168,7 @@ def _multiply(tile, x, w, y, plan, weights, epilogue, packed, work, share):
                     n, pixel = (p + done) // pixels, (p + done) % pixels
                     run = min(columns - done, pixels - pixel)
                     for r in range(rows):
-                        to = target + n * (group * outputs * pixels) + r * pixels + pixel
+                        to = target + n * y_step + r * pixels + pixel
                         source = staging_at + r * panel + done
                         copy(run, work, source, 1, y, to, 1)
                     done += run

@@ -44,6 +44,7 @@ class Plan(NamedTuple):
 
     way = "im2col"
     adds = False
+    strided = False
 
 
 def plan(problem):

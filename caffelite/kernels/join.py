@@ -5,11 +5,9 @@ from ._simd import copy
 
 
 def join(arrays, out):
-    """out[r] = the r-th rows of the 2-D `arrays`, one behind the other; all are contiguous."""
-    at = 0
-    for array in arrays:
+    """Rows of the 2-D `arrays`, {first column: array}, become columns of `out`; all contiguous."""
+    for at, array in arrays.items():
         _run(array, out, at, True)
-        at += array.shape[1]
 
 
 def part(array, outs):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ._jit import kernel
 from ._pack import pack_weights
 from ._panel_tiles import copy_panel, panel_tile
+from ._problem import in_one_row
 from ._simd import copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._workspace import workspace
@@ -51,6 +52,7 @@ class Plan(NamedTuple):
 
     way = "pointwise"
     adds = True  # something else, before the activation
+    strided = True  # whether images of y may lie apart
 
 
 def plan(problem):
@@ -77,20 +79,20 @@ def plan(problem):
 
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times x, and an epilogue; `weights` is the WeightLayout of w."""
-    x, y = x.reshape(-1), y.reshape(-1)
+    x, (y, y_step) = x.reshape(-1), in_one_row(y)
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
     packed, work = work[: plan.packed], work[plan.packed :]
     pack_weights.on(plan.parts)(w.reshape(-1), weights, plan.group, plan.outputs, packed)
-    _multiply.on(plan.parts)(x, packed, y, plan, epilogue, y, False, work)
+    _multiply.on(plan.parts)(x, packed, y, y_step, plan, epilogue, y, False, work)
 
 
 def multiply_packed(x, packed, y, plan, weights, epilogue, addend=None):
     """`multiply` by weights that are packed; adds `addend`, if any, before the activation."""
     work = workspace(x.dtype, plan.parts * plan.size)
-    x, y = x.reshape(-1), y.reshape(-1)
+    x, (y, y_step) = x.reshape(-1), in_one_row(y)
     adds = addend is not None
     term = addend.reshape(-1) if adds else y
-    _multiply.on(plan.parts)(x, packed, y, plan, epilogue, term, adds, work)
+    _multiply.on(plan.parts)(x, packed, y, y_step, plan, epilogue, term, adds, work)
 
 
 @kernel
@@ -115,7 +117,7 @@ def _pack_panel(x, plan, g, first, count, width, out, out_at):
 
 
 @kernel
-def _stage(plan, first, count, channel, rows, work, work_at, y, back):
+def _stage(plan, first, count, channel, rows, work, work_at, y, y_step, back):
     """Copy pixels first <= j < first + count of `rows` channels of y to `work`, or `back`."""
     pixels, panel = plan.height * plan.width, TILE_VECTORS * lanes(y)
     done = 0
@@ -124,7 +126,7 @@ def _stage(plan, first, count, channel, rows, work, work_at, y, back):
         run = min(count - done, pixels - at)
         for r in range(rows):
             here = work_at + r * panel + done
-            there = (image * plan.group * plan.outputs + channel + r) * pixels + at
+            there = image * y_step + (channel + r) * pixels + at
             if back:
                 copy(run, work, here, 1, y, there, 1)
             else:
@@ -133,7 +135,7 @@ def _stage(plan, first, count, channel, rows, work, work_at, y, back):
 
 
 @kernel(parallel=True)
-def _multiply(x, packed, y, plan, epilogue, addend, adds, work, share):
+def _multiply(x, packed, y, y_step, plan, epilogue, addend, adds, work, share):
     """A share of the tiles of (share of outputs, group, block of panels)."""
     part, parts = share
     inputs, outputs, group = plan.inputs, plan.outputs, plan.group
@@ -171,17 +173,19 @@ def _multiply(x, packed, y, plan, epilogue, addend, adds, work, share):
                 vectors = 1 if count <= vector else TILE_VECTORS
                 n, pixel = first // pixels, first % pixels
                 if pixel + count <= pixels:
-                    at = (n * group * outputs + channel) * pixels + pixel
+                    at = n * y_step + channel * pixels + pixel
                     panel_tile(
                         vectors, rows, inputs, packed, channel * inputs, work, panel_at,
                         epilogue, channel, addend, at, adds, y, at, pixels, count,
                     )  # fmt: skip
                     continue
                 if adds:
-                    _stage(plan, first, count, channel, rows, work, staging_at, addend, False)
+                    _stage(
+                        plan, first, count, channel, rows, work, staging_at, addend, y_step, False
+                    )
                 panel_tile(
                     vectors, rows, inputs, packed, channel * inputs, work, panel_at,
                     epilogue, channel, work, staging_at, adds, work, staging_at, panel, count,
                 )  # fmt: skip
-                _stage(plan, first, count, channel, rows, work, staging_at, y, True)
+                _stage(plan, first, count, channel, rows, work, staging_at, y, y_step, True)
         index = until

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ._jit import kernel, prange
 from ._panel_tiles import TURNED_STEPS, turned_tile
+from ._problem import in_one_row
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._vectors import VECTOR_BYTES
 from ._workspace import aligned
@@ -60,6 +61,7 @@ class Plan(NamedTuple):
 
     way = "turned"
     adds = True  # something else, before the activation
+    strided = True  # whether images of y may lie apart
 
 
 def plan(problem):
@@ -96,13 +98,14 @@ def pack(w, plan, layout):
 
 def multiply_packed(x, packed, y, plan, weights, epilogue, addend=None):
     """y = weights, which `pack` has packed, times x, and an epilogue; see `pointwise`."""
-    x, y = x.reshape(-1), y.reshape(-1)
+    x, (y, y_step) = x.reshape(-1), in_one_row(y)
     adds = addend is not None
-    _multiply.on(plan.parts)(x, packed, y, plan, epilogue, addend.reshape(-1) if adds else y, adds)
+    term = addend.reshape(-1) if adds else y
+    _multiply.on(plan.parts)(x, packed, y, y_step, plan, epilogue, term, adds)
 
 
 @kernel(parallel=True)
-def _multiply(x, packed, y, plan, epilogue, addend, adds, share):
+def _multiply(x, packed, y, y_step, plan, epilogue, addend, adds, share):
     """A share of the tiles of (block of tiles, group, panel)."""
     inputs, outputs, group, panels = plan.inputs, plan.outputs, plan.group, plan.panels
     pixels, panel = plan.lines * plan.width, len(packed) // (group * panels * inputs)
@@ -117,7 +120,7 @@ def _multiply(x, packed, y, plan, epilogue, addend, adds, share):
         first = t * plan.width // plan.across
         rows = (t + 1) * plan.width // plan.across - first
         channel = g * outputs + p * panel
-        at = (n * group * outputs + channel) * pixels + i * plan.width + first
+        at = n * y_step + channel * pixels + i * plan.width + first
         share = -(-panel // tiles)  # of the next panel's weights, that each tile has come near
         turned_tile(
             plan.step, rows, inputs,

@@ -10,6 +10,7 @@ Lavin, Gray 2015, arXiv:1509.09308
 from typing import NamedTuple
 
 from ._jit import kernel, prange
+from ._problem import in_one_row
 from ._simd import clear, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS, narrow_tile, tile, transpose
 from ._winograd_tiles import winograd_input, winograd_output, winograd_weight
@@ -70,6 +71,7 @@ class Plan(NamedTuple):
 
     way = "winograd"
     adds = False
+    strided = True
 
 
 def plan(problem):
@@ -98,11 +100,11 @@ def plan(problem):
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
-    x, w, y = x.reshape(-1), w.reshape(-1), y.reshape(-1)
+    x, w, (y, y_step) = x.reshape(-1), w.reshape(-1), in_one_row(y)
     packed, work = work[: plan.packed], work[plan.packed :]
     if plan.parts > 1:
         _transform_all.on(plan.parts)(w, weights, plan, packed, work)
-    _multiply.on(plan.parts)(x, w, y, plan, weights, epilogue, packed, work)
+    _multiply.on(plan.parts)(x, w, y, y_step, plan, weights, epilogue, packed, work)
 
 
 def pack(w, plan, weights):
@@ -115,8 +117,8 @@ def pack(w, plan, weights):
 def multiply_packed(x, packed, y, plan, weights, epilogue):
     """`multiply` by weights that `pack` has transformed."""
     work = workspace(x.dtype, plan.parts * plan.size)
-    x, y = x.reshape(-1), y.reshape(-1)
-    _multiply.on(plan.parts)(x, packed[:0], y, plan, weights, epilogue, packed, work)
+    x, (y, y_step) = x.reshape(-1), in_one_row(y)
+    _multiply.on(plan.parts)(x, packed[:0], y, y_step, plan, weights, epilogue, packed, work)
 
 
 @kernel
@@ -202,7 +204,7 @@ def _copy_lines(x, x_at, height, width, i0, lines, left, out, out_at, step):
 
 
 @kernel(parallel=True)
-def _multiply(x, w, y, plan, weights, epilogue, packed, work, share):
+def _multiply(x, w, y, y_step, plan, weights, epilogue, packed, work, share):
     """A share of (panel of tiles, group, outputs) blocks of y.
 
     A part alone transforms the weights, too, unless `w` is empty.
@@ -259,9 +261,9 @@ def _multiply(x, w, y, plan, weights, epilogue, packed, work, share):
                     n, i, j = t // (down * across), t // across % down, t % across
                     run = min(across - j, t1 - t)
                     columns = min(4 * run, out_width - 4 * j)
-                    top = ((n * group + g) * outputs + m0 + r) * out_height
+                    top = n * y_step + (g * outputs + m0 + r) * out_height * out_width
                     for line in range(min(4, out_height - 4 * i)):
-                        to = (top + 4 * i + line) * out_width + 4 * j
+                        to = top + (4 * i + line) * out_width + 4 * j
                         source = lines_at + line * 4 * panel + 4 * (t - t0)
                         copy(columns, work, source, 1, y, to, 1)
                     t += run

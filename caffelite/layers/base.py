@@ -222,6 +222,10 @@ class Layer:
         whether forward, where no backward follows, is but calls of `kernels`, the same ones as long
         as blobs have the same shapes and memory, and learnable ones the same values: a net may make
         these calls again instead. A subclass has to say so itself
+    joins
+        whether forward lays its bottoms side by side in the top. Then there are `parts(bottom,
+        top)`, the part of the top's data for each bottom, and `join(bottom, top, filled)`, forward
+        where the parts of these places have values already
     no_gradient
         bottoms that never get a gradient (labels): force_backward leaves them alone
     stops_gradient
@@ -315,6 +319,7 @@ class Layer:
     normalizes_channels: bool = False
     is_by_channel: bool = False
     replays: bool = False
+    joins: bool = False
     no_gradient: tuple[int, ...] = ()
     stops_gradient: bool = False
     shape_only: tuple[int, ...] = ()
@@ -386,6 +391,13 @@ class Layer:
     def is_replayed(self) -> bool:
         """Whether its own class says that it `replays`, and forward is that of the class."""
         return "replays" in vars(type(self)) and self.replays and "forward" not in vars(self)
+
+    def can_fill(self, bottom_shapes: Sequence[Shape], array: Array) -> bool:
+        """Whether forward can fill this array, a part of a larger one, in place of its only top's.
+
+        Of the top, a `Part` then, it may ask for `data` alone.
+        """
+        return False
 
     def choose(self) -> Sequence[bool]:
         """Of each bottom, whether the next forward reads it; decided anew at each call."""

@@ -34,8 +34,11 @@ def share_data(steps, kept):
     of layers without bottoms stay apart: some are written once and for all.
     """
     lives = _Lives([node for step in steps for node in step.nodes], kept, diff=False)
-    for time, step in enumerate(steps):
-        for node in step.nodes:
+    parts = [(step, part) for step in steps for part in step.steps]
+    for time, (step, part) in enumerate(parts):
+        for blob in step.early_tops:
+            lives.written(blob, time)
+        for node in part.nodes:
             for blob in node.bottom_blobs:
                 lives.read(blob, time)
             for blob in node.top_blobs:

@@ -365,7 +365,7 @@ class Net(Running, InnerNames, OldCalls):
                 node.plan_no_backward()
             self._schedule.rejoin()
             # without backward, and where blobs are not looked at, more layers can run as one
-            self._schedule = Schedule(self.nodes, hides=True)
+            self._schedule = Schedule(self.nodes, hides=True, shown=kept)
             memory.share_data(self._schedule.steps, kept)
         else:
             memory.share_diffs(self.nodes, kept)

@@ -3,6 +3,7 @@
 from ..environment import choice
 from . import kept_for_backward
 from .fused import find_fused
+from .join import find_joins
 from .step import Step
 
 
@@ -11,14 +12,17 @@ class Schedule:
 
     A fused step runs where all of its nodes are to run, and are not left out; else these run one by
     one, as with `one_by_one`. CAFFELITE_PLAN=off in the environment runs all nodes so, always. With
-    `hides`, fused steps may leave blobs that only they read without values.
+    `hides`, steps may leave blobs that only they read without values, but for the names `shown`.
     """
 
-    def __init__(self, nodes, hides=False):
+    def __init__(self, nodes, hides=False, shown=()):
         planned = choice("CAFFELITE_PLAN", ("on", "off"), "on") == "on"
         self._single = [Step([node], index) for index, node in enumerate(nodes)]
         fused = find_fused(nodes, hides) if planned else []
         self._fused = {i: step for step in fused for i in range(step.first, step.last + 1)}
+        self._joins, self._shown = {}, frozenset(shown)
+        if hides and planned:
+            self._joins = {step.first: step for step in find_joins(self.steps)}
         self.kept = kept_for_backward.keep(nodes, self._fused, planned)
 
     @property
@@ -29,9 +33,12 @@ class Schedule:
     def _over(self, start, end, fuses=lambda step: True):
         index = start
         while index <= end:
-            fused = self._fused.get(index)
-            whole = fused and fused.first == index and fused.last <= end and fuses(fused)
-            yield (step := fused if whole else self._single[index])
+            step = self._single[index]
+            for whole in (self._joins.get(index), self._fused.get(index)):
+                if whole and whole.first == index and whole.last <= end and fuses(whole):
+                    step = whole
+                    break
+            yield step
             index = step.last + 1
 
     def forward(self, start, end, one_by_one, shown=False, asked=()):
@@ -39,12 +46,13 @@ class Schedule:
 
         No step hides a blob where all are `shown`, nor one of the names `asked`.
         """
+        asked = self._shown.union(asked)
         for blob in self.kept:
             if blob.writers[0] < start <= blob.reader:
                 blob.take()
 
         def fuses(step):
-            hides = step.hidden is not None and (shown or step.hidden in asked)
+            hides = step.hidden and (shown or not asked.isdisjoint(step.hidden))
             return not (one_by_one or step.left_out or hides)
 
         for step in self._over(start, end, fuses):

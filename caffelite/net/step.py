@@ -1,16 +1,25 @@
 """Steps: what a net runs, one after the other. Most are one node; a fused step is several."""
 
+from collections.abc import Sequence
+
+from ..blob import Blob, Part
+
 
 class Step:
     """A node that runs by itself.
 
     `nodes` are those that the step runs, `first` and `last` the places of the first and the last
-    of them among all of the net's.
+    of them among all of the net's. Blobs of the names `hidden`, which nobody else reads, get no
+    values where the step runs. `early_tops` are tops that are written before all is read.
     """
+
+    hidden: frozenset[str] = frozenset()
+    early_tops: Sequence[Blob] = ()
 
     def __init__(self, nodes, first):
         self.nodes = nodes
         self.first, self.last = first, first + len(nodes) - 1
+        self.steps = [self]  # that it runs, one after the other
 
     @property
     def left_out(self):
@@ -26,6 +35,16 @@ class Step:
         """Fill the tops of the nodes."""
         self.nodes[0].forward()
 
+    def can_fill(self, array):
+        """Whether `fill` can run for this array."""
+        node = self.nodes[0]
+        return node.layer.can_fill([blob.shape for blob in node.bottom_blobs], array)
+
+    def fill(self, array):
+        """`forward`, but that this array, a part of a larger one, gets what is else the top's."""
+        node = self.nodes[0]
+        node.layer.forward(node.bottom_blobs, [Part(array)])
+
     def backward(self):
         """Give the gradients that the nodes are to give."""
         self.nodes[0].backward()
@@ -38,15 +57,17 @@ class FusedStep(Step):
     last of them makes, and backward leaves in its diff what the second of them makes: just as if
     they had run one by one. A subclass says how in `forward` and `backward`, and in `release` what
     its nodes need that its forward did not keep. Where no backward follows, the last nodes may have
-    a top of their own; then the first one's, which nobody else reads, is `hidden`: its name.
+    a top of their own; then the first one's is `hidden`.
     """
 
-    hidden: str | None = None
     replays = False
 
     def __init__(self, nodes, first):
         super().__init__(nodes, first)
         self.has_run = False  # rather than its nodes, at the last forward
+
+    def can_fill(self, array):
+        return False
 
     def release(self):
         """After this step's forward, leave its nodes what each needs for a backward of its own."""

@@ -1,8 +1,6 @@
-import numpy as np
-
-
 def join(arrays, out):
-    out[...] = np.concatenate(arrays, 1)
+    for at, array in arrays.items():
+        out[:, at : at + array.shape[1]] = array
 
 
 def part(array, outs):

@@ -1,4 +1,7 @@
 import math
+from itertools import accumulate
+
+import numpy as np
 
 from ...kernels import join
 from ..base import Layer, register
@@ -22,7 +25,7 @@ class Concat(Layer):
     options_field = "concat_param"
     role = "middle"
     keeps_space = True
-    replays = True
+    replays = joins = True
     bottoms = (1, None)
 
     def infer_shapes(self, bottom_shapes):
@@ -44,20 +47,42 @@ class Concat(Layer):
             share(self, bottom[0], top[0])
 
     def forward(self, bottom, top):
+        self.join(bottom, top, filled=())
+
+    def join(self, bottom, top, filled):
+        """`forward`, where the parts for the bottoms of the places `filled` have values already."""
         if len(bottom) > 1 and top[0].count:
-            rows = self._rows(top)
-            join.join([b.data.reshape(rows, -1) for b in bottom], top[0].data.reshape(rows, -1))
+            rows, columns = self._rows(top), self._columns(bottom, top)
+            left = {
+                at: blob.data.reshape(rows, -1)
+                for place, (at, blob) in enumerate(zip(columns, bottom, strict=True))
+                if place not in filled
+            }
+            join.join(left, top[0].data.reshape(rows, -1))
+
+    def parts(self, bottom, top):
+        """For each bottom, the part of the top's data that has its values."""
+        y = top[0].data
+        axis = axis_or_dim(self, "concat_dim", y.ndim)
+        ends = list(accumulate(blob.shape[axis] for blob in bottom))
+        return np.split(y, ends[:-1], axis)
 
     def _rows(self, top):
         """Of matrices whose columns are along the axis and those after it."""
         return math.prod(top[0].shape[: axis_or_dim(self, "concat_dim", len(top[0].shape))])
 
+    def _columns(self, bottom, top):
+        """The first column of each bottom in such a matrix of the top."""
+        rows = self._rows(top)
+        return list(accumulate((blob.count // rows for blob in bottom[:-1]), initial=0))
+
     def backward(self, top, propagate_down, bottom):
         if len(bottom) == 1 or top[0].count == 0:
             return
-        rows, at, wanted = self._rows(top), 0, {}
-        for blob, wants in zip(bottom, propagate_down, strict=True):
-            if wants:
-                wanted[at] = blob.diff.reshape(rows, -1)
-            at += blob.count // rows
+        rows, columns = self._rows(top), self._columns(bottom, top)
+        wanted = {
+            at: blob.diff.reshape(rows, -1)
+            for at, blob, wants in zip(columns, bottom, propagate_down, strict=True)
+            if wants
+        }
         join.part(top[0].diff.reshape(rows, -1), wanted)

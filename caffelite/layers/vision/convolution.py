@@ -60,6 +60,12 @@ class Convolution(Convolve):
         plan = self.plan(bottom_shape, top_shape)
         return plan is not None and plan.forward.adds
 
+    def can_fill(self, bottom_shapes, array):
+        plan = self.plan(bottom_shapes[0], array.shape)
+        if array.flags.c_contiguous or plan is None:
+            return array.flags.c_contiguous
+        return plan.forward.strided and self.axis == 1 and array[0].flags.c_contiguous
+
     def product(self, x, y, epilogue, addend=None):
         if self.keeps:
             shape = self.weight_shape()

@@ -128,6 +128,9 @@ class Pooling(Layer):
         if len(top) > 1:
             self.planes(top[1].data)[...] = self.pool.argmax
 
+    def can_fill(self, bottom_shapes, array):
+        return array.flags.c_contiguous
+
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             window = self.window(bottom[0].shape)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ...blob import Kept
-from ..step import FusedStep
+from ...blob import Kept, Part
+from ..step import FusedStep, Step
 
 
 class Parts:
@@ -94,6 +94,13 @@ class EpilogueStep(FusedStep):
     def forward(self):
         node = self.nodes[0]
         node.layer.forward_with(node.bottom_blobs, node.top_blobs, self.kept_epilogue())
+
+    def can_fill(self, array):
+        return Step.can_fill(self, array)
+
+    def fill(self, array):
+        node = self.nodes[0]
+        node.layer.forward_with(node.bottom_blobs, [Part(array)], self.kept_epilogue())
 
     def backward(self):
         node = self.nodes[0]

@@ -30,18 +30,23 @@ class ShortcutStep(convolution.ConvolutionStep):
 
     def __init__(self, parts, first):
         super().__init__(parts, first)
-        (self.hidden,) = parts.head.top_names
+        self.hidden = frozenset(parts.head.top_names)
         place = self.nodes.index(parts.sum)
         before, after = self.nodes[:place], self.nodes[place:]
         self.apart = [
             convolution.match(before, first) or Step(before, first),
             add.match(after, first + place) or Step(after, first + place),
         ]
-        (self.other,) = (i for i, name in enumerate(parts.sum.bottom_names) if name != self.hidden)
+        (self.other,) = (
+            i for i, name in enumerate(parts.sum.bottom_names) if name not in self.hidden
+        )
 
     @property
     def replays(self):
         return all(step.replays for step in self.apart)
+
+    def can_fill(self, array):
+        return False
 
     def forward(self):
         head, total = self.nodes[0], self.parts.sum
