@@ -139,23 +139,30 @@ def make_digits(n):
 
 
 def judge_digits(n, picture, end, **options):
-    """A score for each picture; where there are labels, of it and a map for its label."""
-    top, window = picture, {"stride": 2, "pad": 2}
-    if "label" in n.tops:
-        n[f"d_class{end}"] = L.Embed(
-            n.label, input_dim=10, num_output=28 * 28, bias_term=False,
-            weight_filler=gaussian(1), **shared("d_class", 1), **options,
-        )  # fmt: skip
-        n[f"d_map{end}"] = L.Reshape(n[f"d_class{end}"], shape={"dim": [0, 1, 28, 28]}, **options)
-        n[f"d_both{end}"] = top = L.Concat(picture, n[f"d_map{end}"], **options)
-    n[f"d_conv1{end}"] = top = conv(top, 64, 5, **window, **shared("d_conv1"), **options)
+    """A score for each picture: a weighted sum of features; where there are labels, the weights are
+    partly those of the label (a projection: Miyato, Koyama 2018, arXiv:1802.05637)."""
+    window = {"stride": 2, "pad": 2}
+    n[f"d_conv1{end}"] = top = conv(picture, 64, 5, **window, **shared("d_conv1"), **options)
     n[f"d_leaky1{end}"] = top = leaky(top, **options)
     n[f"d_conv2{end}"] = top = conv(
         top, 128, 5, bias_term=False, **window, **shared("d_conv2", 1), **options
     )
     n[f"d_leaky2{end}"] = top = leaky(normalize(n, "d_conv2", top, end, **options), **options)
     n[f"d_score{end}"] = dense(top, 1, **shared("d_score"), **options)
-    return n[f"d_score{end}"]
+    if "label" not in n.tops:
+        return n[f"d_score{end}"]
+    n[f"d_class{end}"] = L.Embed(
+        n.label, input_dim=10, num_output=128 * 7 * 7, bias_term=False, weight_filler=SMALL,
+        **shared("d_class", 1), **options,
+    )  # fmt: skip
+    n[f"d_flat{end}"] = L.Flatten(top, **options)
+    n[f"d_product{end}"] = L.Eltwise(
+        n[f"d_flat{end}"], n[f"d_class{end}"], operation=P.Eltwise.PROD, **options
+    )
+    n[f"d_sum{end}"] = L.Reduction(n[f"d_product{end}"], axis=1, **options)
+    n[f"d_fit{end}"] = L.Reshape(n[f"d_sum{end}"], shape={"dim": [0, 1]}, **options)
+    n[f"d_both{end}"] = L.Eltwise(n[f"d_score{end}"], n[f"d_fit{end}"], **options)
+    return n[f"d_both{end}"]
 
 
 # What both players descend
