@@ -39,11 +39,13 @@ class Game(Program):
 
     `net(n)` makes n.generated of n.noise, and of n.label where there are labels; `judge(n, picture,
     end, **options)` returns the scores of pictures, 1 a picture, `end` being that of all names but
-    those of weights; `losses(n, real, fake)` writes what both descend.
+    those of weights; `losses(n, real, fake)` writes what both descend. Labels are those of the
+    data, if these have some, or drawn from `drawn_classes`, each as likely.
     """
 
     judge: object = None
     losses: object = None
+    drawn_classes: int = 0
 
     def train_val(self):
         batch = self.samples.batch_sizes[0]
@@ -51,11 +53,16 @@ class Game(Program):
         n.tops.update(self.samples.layer(TRAIN))
         own = len(n.to_proto().layer)
         n.noise = L.DummyData(shape={"dim": [batch, *self.shape[1:]]}, data_filler=gaussian(1))
+        if self.drawn_classes:
+            shape = {"dim": [batch, self.drawn_classes]}
+            n.chances = L.DummyData(shape=shape, data_filler=gaussian(1))
+            n.largest = L.ArgMax(n.chances, axis=1)
+            n.label = L.Reshape(n.largest, shape={"dim": -1})
         self.net(n)
         fake = self.judge(n, n.generated, "")
         real = self.judge(n, n.data, "_real", **ITS_OWN)
         self.losses(n, real, fake)
-        if "label" in n.tops:
+        if "label" in self.samples.tops:
             n.silence = L.Silence(n.data, ntop=0, **OF_GENERATOR)
         layers = [*of_both_phases(self.samples), *n.to_proto().layer[own:]]
         return NetParameter(name=self.name, layer=layers)
@@ -63,7 +70,7 @@ class Game(Program):
     def deploy(self):
         n = NetSpec()
         n.noise = L.Input(shape={"dim": self.shape})
-        if "label" in self.samples.tops:
+        if "label" in self.samples.tops or self.drawn_classes:
             n.label = L.Input(shape={"dim": self.shape[:1]})
         self.net(n)
         return NetParameter(name=self.name, layer=map(without_training, n.to_proto().layer))
@@ -139,8 +146,7 @@ def make_digits(n):
 
 
 def judge_digits(n, picture, end, **options):
-    """A score for each picture: a weighted sum of features; where there are labels, the weights are
-    partly those of the label (a projection: Miyato, Koyama 2018, arXiv:1802.05637)."""
+    """A score for each picture: a weighted sum of its features, n.d_leaky2."""
     window = {"stride": 2, "pad": 2}
     n[f"d_conv1{end}"] = top = conv(picture, 64, 5, **window, **shared("d_conv1"), **options)
     n[f"d_leaky1{end}"] = top = leaky(top, **options)
@@ -149,13 +155,20 @@ def judge_digits(n, picture, end, **options):
     )
     n[f"d_leaky2{end}"] = top = leaky(normalize(n, "d_conv2", top, end, **options), **options)
     n[f"d_score{end}"] = dense(top, 1, **shared("d_score"), **options)
-    if "label" not in n.tops:
-        return n[f"d_score{end}"]
+    return n[f"d_score{end}"]
+
+
+def judge_labelled(n, picture, end, **options):
+    """As judge_digits, with weights that are partly those of the label: a projection.
+
+    Miyato, Koyama 2018, arXiv:1802.05637.
+    """
+    judge_digits(n, picture, end, **options)
     n[f"d_class{end}"] = L.Embed(
         n.label, input_dim=10, num_output=128 * 7 * 7, bias_term=False, weight_filler=SMALL,
         **shared("d_class", 1), **options,
     )  # fmt: skip
-    n[f"d_flat{end}"] = L.Flatten(top, **options)
+    n[f"d_flat{end}"] = L.Flatten(n[f"d_leaky2{end}"], **options)
     n[f"d_product{end}"] = L.Eltwise(
         n[f"d_flat{end}"], n[f"d_class{end}"], operation=P.Eltwise.PROD, **options
     )

@@ -1,6 +1,7 @@
 """Conditional GAN for digits: as `dcgan`, but both players are given the label.
 
-Mirza, Osindero 2014, with the nets of Radford, Metz, Chintala 2015; sizes are this program's own.
+Mirza, Osindero 2014, with the nets of Radford, Metz, Chintala 2015, and labels given to the
+discriminator as Miyato, Koyama 2018 do; sizes are this program's own.
 
 lint: ignore unused-top (what share of pictures the discriminator is right about)
 """
@@ -12,7 +13,7 @@ from caffelite.models.adversarial import (
     Game,
     cross_entropy,
     digits,
-    judge_digits,
+    judge_labelled,
     make_digits,
 )
 
@@ -26,6 +27,6 @@ program = Game(
     net,
     digits(64, labels=True),
     (64, NOISE),
-    judge=judge_digits,
+    judge=judge_labelled,
     losses=partial(cross_entropy, sure=0.9),
 )
