@@ -78,6 +78,45 @@ def test_a_stream_that_begins_within_a_text_does_not_go_on():
     assert found.values[:, 1, :, 0].tolist() == [[0, 0, 0], [1, 1, 1], [1, 1, 1]]
 
 
+def test_a_sequence_is_filled_up_to_its_steps():
+    texts = [text.Text("one", list("abba")), text.Text("two", list("c"))]
+    vocabulary = text.Vocabulary.of(texts, least=2)
+    found = text.Sequences("here", texts, vocabulary, steps=6)
+    seen, cont, label = found.values[:, :, :, 0].transpose(1, 0, 2).astype(int)
+    assert seen.tolist() == [[0, 2, 3, 3, 2, 0], [0, 1, 0, 0, 0, 0]]
+    assert cont.tolist() == [[0, 1, 1, 1, 1, 0], [0, 1, 0, 0, 0, 0]]
+    assert label.tolist() == [[2, 3, 3, 2, 0, -1], [1, 0, -1, -1, -1, -1]]
+    assert (found.symbols, found.unknown, len(found)) == (7, 1, 2)
+    with pytest.raises(DataError, match="one: has 5 symbols with its end, expected at most 4"):
+        text.Sequences("here", texts, vocabulary, steps=4)
+
+
+def test_sequences_lie_in_the_order_of_their_lines(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("b a\na\na b a\n")
+    (tmp_path / "b.txt").write_text("a c\n")
+    words = "dataset text a.txt --lines --words --padded 5 --least 1 --test-text b.txt --json"
+    assert main([*words.split(), "--out", "data"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["parts"]["train"] | told["parts"]["test"] == {
+        "path": "data/words_test_lmdb",
+        "texts": 1,
+        "symbols": 3,
+        "unknown": 1,
+        "steps": 5,
+    }
+    source = DatumSource("data/words_train_lmdb")
+    assert source.sample(0)[0].shape == (3, 5, 1)
+    labels = [source.sample(k)[0][2, :, 0].astype(int).tolist() for k in range(3)]
+    assert labels == [[3, 2, 0, -1, -1], [2, 0, -1, -1, -1], [2, 3, 2, 0, -1]]
+    source.close()
+    words = "dataset text b.txt --lines --words --padded 5 --test 0 --out other --json"
+    assert main([*words.split(), "--vocabulary", "data/words_vocabulary.txt"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["vocabulary"], told["symbols"]) == ("data/words_vocabulary.txt", 4)
+    assert not (tmp_path / "other" / "words_vocabulary.txt").exists()
+
+
 def test_whole_texts_are_held_out_by_seed():
     texts = [text.Text(str(k), ["a"]) for k in range(20)]
     parts = [text.split(texts, 0.1, seed) for seed in (0, 0, 1)]
@@ -137,6 +176,9 @@ def test_bad_text_is_named(tmp_path, capsys, content, flags, message):
     "words, message",
     [
         ("text --lines", "--lines is for FILEs"),
+        ("text --padded 5 --steps 5", "leave out --streams and --steps"),
+        ("text --vocabulary v.txt --least 5", "leave out --least and --most"),
+        ("text --test-text a.txt --test 0.5", "leave out --test"),
         ("text --tar", "--shards and --tar are for pictures"),
         ("text --gray", "--gray is for your own pictures, not for text"),
         ("mnist-5k --words", "--words is for text, not for mnist-5k"),

@@ -11,7 +11,7 @@ from ._flags import UsageError
 NAME = "text"
 _DEFAULTS = {
     "words": False, "lines": False, "least": None, "most": None, "streams": None, "steps": None,
-    "hdf5": False,
+    "hdf5": False, "padded": None, "test_text": None, "vocabulary": None,
 }  # fmt: skip
 _HELD_OUT, _LEAST, _STREAMS, _STEPS = 0.1, 2, 32, 50
 
@@ -28,6 +28,12 @@ def add_arguments(parser):
     flag("--streams", type=_number(1, 1 << 16), metavar="N", help=words)
     words = f"make streams a multiple of N steps long, the batch_size of a net [{_STEPS}]"
     flag("--steps", type=_number(1, 1 << 16), metavar="N", help=words)
+    words = "each text is a record of its own, filled up to N steps, not a part of streams"
+    flag("--padded", type=_number(2, 1 << 16), metavar="N", help=words)
+    words = "a file of texts for testing, instead of some of the others; repeat it for more"
+    flag("--test-text", action="append", metavar="FILE", help=words)
+    words = "number symbols as this file does, instead of making one"
+    flag("--vocabulary", metavar="FILE", help=words)
     flag("--hdf5", action="store_true", help="make HDF5 files and their lists, not LMDBs")
     parser.set_defaults(**_DEFAULTS)
 
@@ -51,34 +57,64 @@ def run(args, files):
         raise UsageError("--shards and --tar are for pictures: the steps of streams stay in order")
     if args.lines and not files:
         raise UsageError("--lines is for FILEs: what Python brings are texts of many lines")
-    texts = text.read(files, args.words, args.lines) if files else text.topics(args.words)
-    parts = text.split(texts, _HELD_OUT if args.test is None else args.test, args.seed)
-    vocabulary = text.Vocabulary.of(parts["train"], args.least or _LEAST, args.most or 0)
-    sizes = args.streams or _STREAMS, args.steps or _STEPS
+    if args.padded and (args.streams or args.steps):
+        raise UsageError("--padded makes a record of each text: leave out --streams and --steps")
+    if args.vocabulary and (args.least or args.most):
+        raise UsageError("--vocabulary says which symbols there are: leave out --least and --most")
+    parts = _parts(args, files)
     stem = "words" if args.words else "text"
+    path = args.vocabulary or os.path.join(args.out, f"{stem}_vocabulary.txt")
+    if args.vocabulary:
+        vocabulary = text.Vocabulary.read(path)
+    else:
+        vocabulary = text.Vocabulary.of(parts["train"], args.least or _LEAST, args.most or 0)
     ending = ".h5" if args.hdf5 else "_lmdb"
-    streams = {
-        part: text.Streams(
-            os.path.join(args.out, f"{stem}_{part}{ending}"), some, vocabulary, *sizes
-        )
+    sources = {
+        part: _source(args, os.path.join(args.out, f"{stem}_{part}{ending}"), some, vocabulary)
         for part, some in parts.items()
     }
     os.makedirs(args.out, exist_ok=True)
-    path = os.path.join(args.out, f"{stem}_vocabulary.txt")
-    made.write_file(path, vocabulary.content())
+    if not args.vocabulary:
+        made.write_file(path, vocabulary.content())
     report = {"vocabulary": path, "symbols": len(vocabulary), "parts": {}}
-    for part, source in streams.items():
+    for part, source in sources.items():
         _write(source, args.hdf5)
         report["parts"][part] = {
             "path": source.path,
             "texts": len(parts[part]),
             "symbols": source.symbols,
             "unknown": source.unknown,
-            "steps": len(source),
-            "streams": sizes[0],
+            **_extent(args, source),
         }
     print(json_text(report) if args.json else "\n".join(_lines(report, args)))
     return 0
+
+
+def _parts(args, files):
+    """{"train": texts, "test": texts}."""
+    from ..data import text
+
+    texts = text.read(files, args.words, args.lines) if files else text.topics(args.words)
+    if not args.test_text:
+        return text.split(texts, _HELD_OUT if args.test is None else args.test, args.seed)
+    if args.test is not None:
+        raise UsageError("--test-text says which texts are for testing: leave out --test")
+    return {"train": texts, "test": text.read(args.test_text, args.words, args.lines)}
+
+
+def _source(args, path, texts, vocabulary):
+    from ..data import text
+
+    if args.padded:
+        return text.Sequences(path, texts, vocabulary, args.padded)
+    return text.Streams(path, texts, vocabulary, args.streams or _STREAMS, args.steps or _STEPS)
+
+
+def _extent(args, source):
+    """How many steps there are, and of how many streams or texts."""
+    if args.padded:
+        return {"steps": args.padded}
+    return {"steps": len(source), "streams": args.streams or _STREAMS}
 
 
 def _write(source, hdf5):
@@ -98,9 +134,11 @@ def _write(source, hdf5):
 def _lines(report, args):
     what = "words" if args.words else "characters"
     for facts in report["parts"].values():
+        extent = f"{facts['steps']} steps " + (
+            f"of {facts['streams']} streams" if "streams" in facts else "each"
+        )
         yield (
             f"{facts['path']}: {facts['texts']} texts, {facts['symbols']} {what} with their ends, "
-            f"{facts['unknown']} of them unknown; {facts['steps']} steps of {facts['streams']} "
-            "streams"
+            f"{facts['unknown']} of them unknown; {extent}"
         )
     yield f"{report['vocabulary']}: {report['symbols']} symbols"

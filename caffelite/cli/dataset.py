@@ -11,6 +11,7 @@
   caffelite dataset pictures --shards 8 --tar --out data           train-{0000..0007}.tar
   caffelite dataset text --out data                                streams of characters
   caffelite dataset text a.txt b.txt --words --out data            ... of words, of your own texts
+  caffelite dataset text a.txt --lines --padded 20 --out data      a record for each line
   caffelite dataset check data/train_lmdb                          is it whole?
 
 Pictures become OUT/train_lmdb and, with --test, OUT/test_lmdb, shuffled, and with the same share of
@@ -53,8 +54,11 @@ that the net sees, cont (0 where a text begins, else 1), and the symbol that com
 stream has ended. With --hdf5, these are the datasets "data", "cont" and "label" of
 OUT/text_train.h5, which an HDF5Data layer reads by its list, OUT/text_train.txt. With --words, all
 are called OUT/words_... instead. A tenth of the
-texts, whole ones, is for testing, or --test, and --seed draws others. OUT/text_vocabulary.txt has
-the symbols, a line each, by their numbers: 0 is the end of a text, 1 stands for all unknown ones.
+texts, whole ones, is for testing, or --test, and --seed draws others; or that is what --test-text
+names. OUT/text_vocabulary.txt has the symbols, a line each, by their numbers: 0 is the end of a
+text, 1 stands for all unknown ones. With --padded N, each text is a record of its own, in the order
+of the files: 3 x N x 1 numbers, -1 being what comes after its end. So the sentences that belong to
+pictures lie in the order of these.
 
 `check` reads a database to its end, an LMDB, a LevelDB, a tar, or several, as the source of a data
 layer names them: every page, every key, every Datum, every picture in one. It says what it found;

@@ -2,7 +2,8 @@
 
 A text is a row of symbols, characters or words, and ends with the symbol END. A net sees END first,
 then each symbol of the text, and has to say the one after it. Texts lie behind one another in
-streams, which are read side by side, a step at a time: see `Streams`.
+streams, which are read side by side, a step at a time: see `Streams`; or each has a record of its
+own, filled up to one length: see `Sequences`.
 """
 
 import re
@@ -19,7 +20,7 @@ from . import hdf5
 from .source import Source
 
 END, UNKNOWN = "<end>", "<unknown>"
-IGNORED = -1  # the label where a stream has ended
+IGNORED = -1  # the label where a stream or a sequence has ended
 PLANES = "data", "cont", "label"  # of a step
 
 _WORDS = re.compile(r"\w+|[^\w\s]|\n")
@@ -147,46 +148,43 @@ class Vocabulary:
         return [self.numbers.get(symbol, 1) for symbol in symbols]
 
 
-# Streams
+# Streams and sequences
 
 
-class Streams(Source):
-    """Texts behind one another, cut into streams of one length; a sample is a step of all streams.
+def planes(text, vocabulary):
+    """3 x symbols + 1: what a net sees of a text, cont, and what comes next: see PLANES."""
+    row = [0, *vocabulary.encode(text.symbols), 0]
+    found = np.array([row[:-1], [1] * (len(row) - 1), row[1:]], np.float32)
+    found[1, 0] = 0
+    return found
 
-    It is (values, 0), float32 values of the shape (3, streams, 1): the number of the symbol that a
-    net sees, whether that goes on from the step before (cont: 0 where a text or a stream begins,
-    else 1), and the number of the symbol that comes next. Steps are a multiple of `steps`: where
-    a stream has ended, it sees END, and what comes next is IGNORED.
+
+class SymbolSource(Source):
+    """Records of symbols; a sample is (values, 0), float32 values of the shape (3, width, 1).
+
+    The planes are those of PLANES: the number of the symbol that a net sees, whether that goes on
+    from the step before (cont: 0 where a text or a stream begins, else 1), and the number of the
+    symbol that comes next. Where there is none, the net sees END, and what comes next is IGNORED.
+
+    Parameters
+    ----------
+    path : the database that the records are for
+    kind : what messages call a record
+    found : the planes of texts
+    values : records x 3 x width x 1
     """
 
-    def __init__(self, path, texts, vocabulary, streams=32, steps=50):
-        self.path = path
-        rows = [(0, *vocabulary.encode(text.symbols), 0) for text in texts]
-        seen, next_one, goes_on = (
-            np.concatenate([np.asarray(part, np.float32) for part in parts])
-            for parts in (
-                [row[:-1] for row in rows],
-                [row[1:] for row in rows],
-                [[0, *[1] * (len(row) - 2)] for row in rows],
-            )
-        )
-        self.symbols = len(seen)
-        self.unknown = int((next_one == 1).sum())
-        if self.symbols < steps:
-            raise DataError(
-                f"{path}: its {len(texts)} texts have {self.symbols} symbols with their ends, "
-                f"expected at least {steps}, the steps of one stream: give more text, or "
-                "fewer --steps"
-            )
-        length = -(-self.symbols // streams)
-        whole = -(-length // steps) * steps
-        self.values = np.zeros((whole, 3, streams, 1), np.float32)
-        self.values[:, 2] = IGNORED
-        for plane, array in enumerate((seen, goes_on, next_one)):
-            for n in range(streams):
-                part = array[n * length : (n + 1) * length]
-                self.values[: len(part), plane, n, 0] = part
-        self.values[0, 1] = 0
+    def __init__(self, path, kind, found, values):
+        self.path, self.kind, self.values = path, kind, values
+        self.symbols = sum(one.shape[1] for one in found)
+        self.unknown = sum(int((one[2] == 1).sum()) for one in found)
+
+    @staticmethod
+    def room(records, width):
+        """Values of so many records, as they are where there is no text."""
+        values = np.zeros((records, 3, width, 1), np.float32)
+        values[:, 2] = IGNORED
+        return values
 
     def __len__(self):
         return len(self.values)
@@ -195,7 +193,7 @@ class Streams(Source):
         return self.values[number % len(self)], 0
 
     def message(self, number):
-        """The Datum of a step."""
+        """The Datum of a record."""
         values = self.sample(number)[0]
         channels, height, width = values.shape
         return Datum(
@@ -203,10 +201,10 @@ class Streams(Source):
         )
 
     def name(self, number):
-        return f"{self.path}: step {number % len(self)}"
+        return f"{self.path}: {self.kind} {number % len(self)}"
 
     def write_hdf5(self, path):
-        """Make an HDF5 file of the datasets PLANES, (steps, streams) each, and PATH's list of it.
+        """Make an HDF5 file of the datasets PLANES, (records, width) each, and PATH's list of it.
 
         The list, which an HDF5Data layer reads, has the same name with .txt instead of .h5.
         """
@@ -217,3 +215,45 @@ class Streams(Source):
 
         hdf5.write_file(path, fill)
         write_atomically(f"{path.removesuffix('.h5')}.txt", f"{path}\n".encode())
+
+
+class Streams(SymbolSource):
+    """Texts behind one another, cut into streams of one length; a record is a step of all streams.
+
+    Steps are a multiple of `steps`.
+    """
+
+    def __init__(self, path, texts, vocabulary, streams=32, steps=50):
+        found = [planes(text, vocabulary) for text in texts]
+        joined = np.concatenate(found, axis=1)
+        symbols = joined.shape[1]
+        if symbols < steps:
+            raise DataError(
+                f"{path}: its {len(texts)} texts have {symbols} symbols with their ends, "
+                f"expected at least {steps}, the steps of one stream: give more text, or "
+                "fewer --steps"
+            )
+        length = -(-symbols // streams)
+        values = self.room(-(-length // steps) * steps, streams)
+        for n in range(streams):
+            part = joined[:, n * length : (n + 1) * length]
+            values[: part.shape[1], :, n, 0] = part.T
+        values[0, 1] = 0
+        super().__init__(path, "step", found, values)
+
+
+class Sequences(SymbolSource):
+    """Texts of different lengths, each a record, filled up to so many steps."""
+
+    def __init__(self, path, texts, vocabulary, steps):
+        found = [planes(text, vocabulary) for text in texts]
+        values = self.room(len(found), steps)
+        for text, one, record in zip(texts, found, values, strict=True):
+            length = one.shape[1]
+            if length > steps:
+                raise DataError(
+                    f"{text.name}: has {length} symbols with its end, expected at most {steps}, "
+                    "the steps of a sequence: give more of them by --padded"
+                )
+            record[:, :length, 0] = one
+        super().__init__(path, "text", found, values)
