@@ -133,19 +133,20 @@ def share_start(ranks, param, args):
 def _set_rates(param, args, ranks):
     """What --scale-lr and --warmup come to."""
     log, own = logging.getLogger("caffelite"), param.base_lr
-    if args.scale_lr:
-        param.base_lr *= ranks if args.scale_lr == "linear" else ranks**0.5
-        log.log(
-            NOTICE,
-            "--scale-lr %s: base_lr %g is %g for %d ranks",
-            args.scale_lr,
-            own,
-            param.base_lr,
-            ranks,
-        )
+    of_players = [seat.solver for seat in param.player if seat.solver.HasField("base_lr")]
+    for one in (param, *of_players) if args.scale_lr else ():
+        before = one.base_lr
+        one.base_lr *= ranks if args.scale_lr == "linear" else ranks**0.5
+        words = args.scale_lr, before, one.base_lr, ranks
+        log.log(NOTICE, "--scale-lr %s: base_lr %g is %g for %d ranks", *words)
     if args.warmup:
         if param.warmup_iter or param.rampup_interval:
             raise UsageError("--warmup: the solver has a warmup_iter or rampup_interval of its own")
+        if of_players:
+            raise UsageError(
+                "--warmup begins with one rate for all players, and some have a base_lr of their "
+                "own; leave it out, or give all the same"
+            )
         param.warmup_iter = args.warmup
         param.warmup_start_lr = own if args.scale_lr else own / ranks
         log.log(
@@ -172,4 +173,4 @@ def join(ranks, solver, args):
         return lambda: None
     from ..parallel.trace import Trace
 
-    return Trace(args.trace, ranks, solver.net).close
+    return Trace(args.trace, ranks, [player.net for player in solver.players]).close

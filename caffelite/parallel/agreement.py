@@ -9,6 +9,7 @@ import numpy as np
 from .. import __version__
 from ..errors import SolverError
 from ..net import checksum
+from ..solver.snapshot import nets_of
 
 PACKAGES = ("numpy", "numba")
 
@@ -36,10 +37,9 @@ def facts_of(solver):
     for name in ("weights", "net", "train_net", "test_net", "random_seed"):
         param.ClearField(name)  # what is in these files counts, not where they are
     found["solver"] = _crc(param.SerializeToString(deterministic=True))
-    for k, net in enumerate((solver.net, *solver.test_nets)):
-        name = f"test net #{k - 1}" if k else "train net"
+    for name, net in nets_of(solver):
         for layer in net.layers:
-            where = f'layer "{layer.name}" in the {name}'
+            where = f'layer "{layer.name}" in the {name} net'
             found[where] = _crc(layer.param.SerializeToString(deterministic=True))
             found |= {f"{what} in {where}": text for what, text in _data(layer)}
     return found

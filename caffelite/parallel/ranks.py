@@ -49,7 +49,7 @@ class Ranks(Alone):
         self.host = socket.gethostname()
         self.watch = Watch(self.comm, timeout)
         self._runs = False  # passes whose batch is shared out
-        self._facts = {}
+        self._waited = self._busy = 0.0  # seconds of each rank, since `facts` were asked for
         self.note = lambda name, kind, began: None  # see Trace
 
     def __str__(self):
@@ -63,8 +63,9 @@ class Ranks(Alone):
         """Become the team of a solver that `check` has passed; it goes on from rank 0's state."""
         solver.team = self
         self._fill_in_epochs(solver)
-        solver.net.on_gradients_ready(self._take)
-        solver.net.after_backward(self._progress)
+        for player in solver.players:
+            player.net.on_gradients_ready(self._take)
+            player.net.after_backward(self._progress)
         self._share_state(solver)
         agreement.check_same(self.comm, self.host, agreement.facts_of(solver))
 
@@ -75,14 +76,11 @@ class Ranks(Alone):
 
     def check(self, solver):
         """Let layers take what is of this rank; raise an error for what cannot be shared out."""
-        if len(solver.players) > 1:
-            raise solver.error(
-                f"has {len(solver.players)} players, whose gradients are not exchanged between "
-                "ranks yet; train it in one process"
-            )
-        for k, net in enumerate((solver.net, *solver.test_nets)):
+        trained = [player.net for player in solver.players]
+        for net in (*trained, *solver.test_nets):
+            shard = Shard(self.rank, self.size, whole_batches=net not in trained)
             for layer in net.layers:
-                layer.share_out(Shard(self.rank, self.size, whole_batches=k > 0), self.gathered)
+                layer.share_out(shard, self.gathered)
                 layer.whole_statistics = self.sync_bn
                 if layer.carried:
                     raise layer.error(
@@ -90,9 +88,13 @@ class Ranks(Alone):
                         f"{self.size} processes; train this net in one",
                         SolverError,
                     )
-        if self.divides_batch:
-            self._divide_batches(solver)
-        for layer, samples, batch in passes(solver.net):
+        for net in trained:
+            if self.divides_batch:
+                self._divide_batches(net)
+            self._check_samples(net)
+
+    def _check_samples(self, net):
+        for layer, samples, batch in passes(net):
             if samples is not None and samples < batch * self.size:
                 raise layer.error(
                     f"has {samples} samples, expected at least {batch * self.size}, a batch of "
@@ -100,9 +102,9 @@ class Ranks(Alone):
                     SolverError,
                 )
 
-    def _divide_batches(self, solver):
-        sizes = {layer: batch for layer, _, batch in passes(solver.net)}
-        for node in solver.net.nodes:
+    def _divide_batches(self, net):
+        sizes = {layer: batch for layer, _, batch in passes(net)}
+        for node in net.nodes:
             if node.layer not in sizes:
                 continue
             batch, rest = divmod(sizes[node.layer], self.size)
@@ -114,7 +116,7 @@ class Ranks(Alone):
             node.layer.set_batch_size(batch)
             node.refresh()
 
-    # Passes of the train net
+    # Passes of a net that is trained
 
     def run(self, passes, asked=()):
         self._runs, waited, began = True, self.exchange.waited, time.perf_counter()
@@ -131,13 +133,7 @@ class Ranks(Alone):
         told = [loss, waits, seconds, *(request in asked for request in REQUESTS)]
         every = self._gathered(np.array(told, np.float64))
         losses, waits, seconds, *requests = every.T
-        busy = seconds - waits
-        self._facts = {
-            "waiting": waits.sum() / seconds.sum(),
-            "imbalance": busy.max() / busy.mean() - 1,
-        }
-        if (rounding := self.exchange.rounding()) is not None:
-            self._facts["rounding"] = rounding
+        self._waited, self._busy = self._waited + waits, self._busy + seconds - waits
         wanted = [name for name, by in zip(REQUESTS, requests, strict=True) if by.any()]
         return float(losses.mean()), wanted
 
@@ -171,7 +167,15 @@ class Ranks(Alone):
         return means
 
     def facts(self):
-        return self._facts
+        waited, busy = self._waited, self._busy
+        self._waited = self._busy = 0.0
+        facts = {
+            "waiting": waited.sum() / (waited + busy).sum(),
+            "imbalance": busy.max() / busy.mean() - 1,
+        }
+        if (rounding := self.exchange.rounding()) is not None:
+            facts["rounding"] = rounding
+        return facts
 
     # What all ranks do alike
 

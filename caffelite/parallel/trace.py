@@ -14,21 +14,25 @@ class Trace:
     ----------
     path : the file, which rank 0 writes
     ranks : the Ranks
-    net : the train net
+    nets : those that are trained
     """
 
     MOST = 200_000  # events of a rank: what comes after is left out
 
-    def __init__(self, path, ranks, net):
+    def __init__(self, path, ranks, nets):
         self.path, self.ranks, self.events, self._begun = path, ranks, [], {}
         ranks.comm.Barrier()
         self.start = time.perf_counter()
+        for net in nets:
+            self._listen(net)
+        ranks.note = ranks.exchange.note = self.note
+
+    def _listen(self, net):
         names = [layer.name for layer in net.layers]
         for way in ("forward", "backward"):
             before, after = getattr(net, f"before_{way}"), getattr(net, f"after_{way}")
             before(lambda place, way=way: self._begun.update({way: time.perf_counter()}))
             after(lambda place, way=way: self.note(names[place], way, self._begun[way]))
-        ranks.note = ranks.exchange.note = self.note
 
     def note(self, name, kind, began):
         """Take in that something of a kind ran from then until now."""

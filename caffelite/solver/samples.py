@@ -47,6 +47,9 @@ class Samples:
     def draw(self) -> None:
         """Write PREFIX_samples_iter_N.png, and emit it as an event."""
         solver, net = self.solver, self.net
+        solver.team.share_statistics(solver.net)
+        if solver.team.rank:
+            return
         solver.share_weights(net)
         net.reseed(rng.derive(solver.seed, SEED))
         for layer in net.layers:

@@ -67,6 +67,11 @@ TRAININGS = {
     "frozen": ("momentum: 0.9", "", "param { lr_mult: 0 } param { lr_mult: 0 }"),
     "sync-bn": ("momentum: 0.9", SYNC),
     "shared": ("momentum: 0.9", SHARED, 'param { name: "v" } param { name: "b" }'),
+    "players": (
+        'momentum: 0.9 player { name: "b" layer: "ip2" steps: 2 solver { base_lr: 0.05 } } '
+        'player { name: "a" solver { clip_gradients: 0.05 iter_size: 2 } }',
+        *(SYNC, "", VALID),
+    ),
     "summed": ("base_lr: 0.005", "", "", LOSS % "loss_param { normalization: NONE }"),
 }
 
@@ -116,9 +121,8 @@ def train(solver):
     found["first"] = weights(solver)
     solver.step(solver.param.max_iter - solver.iter)
     found["weights"] = weights(solver)
-    found["positions"] = [
-        layer.position for net in (solver.net, *solver.test_nets) for layer in net.layers
-    ]
+    nets = [*(player.net for player in solver.players), *solver.test_nets]
+    found["positions"] = [layer.position for net in nets for layer in net.layers]
     return found
 
 
