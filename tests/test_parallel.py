@@ -128,10 +128,13 @@ def data(tmp_path_factory):
     ],
 )
 def test_nets_come_to_what_one_process_comes_to(data, net, rule, ranks, iterations):
-    def run(ranks, threads=1):
-        return [equality.run(data, net, rule, ranks, threads, iterations=iterations)]
+    def run(ranks, threads=1, **more):
+        return equality.run(data, net, rule, ranks, threads, **{"iterations": iterations, **more})
 
-    found = equality.compare(rule, run(ranks), run(1), run(1, threads=2))
+    short = {"dtype": "float32", "iterations": 2}
+    found = equality.compare(
+        *(rule, run(ranks, **short), run(1, **short), run(ranks), run(1), run(1, threads=2))
+    )
     assert found.is_equal(), found
 
 
@@ -291,23 +294,33 @@ def test_a_rank_that_fails_or_is_killed_ends_all(folder):
 
 
 INNER_PRODUCT = "from caffelite.layers.common.inner_product import InnerProduct as of"
-HANGS = {  # (which rank, class, method, what it does instead after a while, what is said)
+SOURCE = "from caffelite.data.lmdb import LmdbSource as of"
+SOLVER = "from caffelite.solver import Solver as of"
+HANGS = {  # (ranks, class, method, what it does instead, after how many calls, what is said)
     "reading": (
-        *(1, "from caffelite.data.lmdb import LmdbSource as of", "sample", "time.sleep(1000)"),
+        *("1", SOURCE, "sample", "time.sleep(1000)", 150),
         r'stands still for \d+ s, at .*layer "data" \(Data\); in .*prefetch.py.*'
         r"reading ahead in <string>:\d+, hanging",
     ),
     "forward": (
-        *(0, INNER_PRODUCT, "forward", "time.sleep(1000)"),
+        *("0", INNER_PRODUCT, "forward", "time.sleep(1000)", 150),
         r'stands still for \d+ s, at .*layer "ip1" \(InnerProduct\); in <string>:\d+, hanging',
     ),
     "holding all threads": (
-        *(0, INNER_PRODUCT, "forward", "ctypes.PyDLL(None).sleep(1000)"),
+        *("0", INNER_PRODUCT, "forward", "ctypes.PyDLL(None).sleep(1000)", 150),
         r"does not answer, while rank \d has waited for \d+ s: its process is stopped",
     ),
     "snapshot": (
-        *(1, "from caffelite.solver import Solver as of", "snapshot", "time.sleep(1000)"),
+        *("1", SOLVER, "snapshot", "time.sleep(1000)", 0),
         r"stands still for \d+ s, in <string>:\d+, hanging",
+    ),
+    "snapshot of all": (
+        *("01", SOLVER, "snapshot", "time.sleep(1000)", 0),
+        r"stands still for \d+ s, in <string>:\d+, hanging",
+    ),
+    "start of all": (
+        *("01", SOURCE, "__init__", "time.sleep(1000)", 0),
+        r'stands still for \d+ s, at .*layer "data" \(Data\); in <string>:\d+, hanging',
     ),
 }
 HANGING = """
@@ -316,7 +329,7 @@ import ctypes, os, runpy, time
 before, calls = of.{method}, []
 def hanging(self, *words):
     calls.append(0)
-    if os.environ['PMI_RANK'] == '{rank}' and len(calls) > (0 if '{method}' == 'snapshot' else 150):
+    if os.environ['PMI_RANK'] in '{ranks}' and len(calls) > {calls}:
         {how}
     return before(self, *words)
 of.{method} = hanging
@@ -330,13 +343,14 @@ runpy.run_module('caffelite', run_name='__main__')
 def test_a_rank_that_hangs_ends_all_after_a_while(folder, where):
     more = "max_iter: 1000000 snapshot: 4 snapshot_after_train: true"
     path = solver_file(folder, "nesterov", 2, more)
-    rank, of, method, how, said = HANGS[where]
-    program = HANGING.format(of=of, method=method, how=how, rank=rank)
-    done = mpiexec(2, "-c", program, *train(path, "--timeout", "2")[2:], code=None, seconds=60)
+    ranks, of, method, how, calls, said = HANGS[where]
+    program = HANGING.format(of=of, method=method, how=how, ranks=ranks, calls=calls)
+    done = mpiexec(2, "-c", program, *train(path, "--timeout", "5")[2:], code=None, seconds=60)
     assert done.returncode
-    assert re.search(rf"^rank {rank} of 2, on \S+: {said}", done.stderr, re.MULTILINE), done.stderr
-    assert "--timeout says after how long: 2 s" in done.stderr
-    assert where == "snapshot" or os.path.exists(f"{folder}/nesterov_2_iter_4.solverstate")
+    first = rf"^rank {ranks[0]} of 2, on \S+: {said}"
+    assert re.search(first, done.stderr, re.MULTILINE), done.stderr
+    assert "--timeout says after how long: 5 s" in done.stderr
+    assert calls == 0 or os.path.exists(f"{folder}/nesterov_2_iter_4.solverstate")
 
 
 PYCAFFE = """
@@ -372,6 +386,46 @@ def test_doctor_measures_how_ranks_are_linked():
     done = mpiexec(2, "-m", "caffelite", "doctor", code=None)
     assert re.search(r"exchange: +mean over 2 ranks: \d+ us, \d+\.\d+ GB/s", done.stdout)
     assert done.stdout.count("H ") >= 2 and done.stdout.count("library:") == 1
+
+
+UNEVEN = """
+layer { name: "data" type: "Python" top: "data" top: "label"
+  python_param { module: "tests.test_parallel" layer: "Uneven" } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" }
+"""
+UNEVEN_SOLVER = 'net: "%s" base_lr: 0.1 lr_policy: "fixed" max_iter: 9 snapshot_prefix: "%s"'
+
+
+@pytest.mark.slow
+@needs_mpi
+def test_batches_of_other_lengths_on_ranks_end_all(tmp_path):
+    net, solver = tmp_path / "net.prototxt", tmp_path / "solver.prototxt"
+    net.write_text(UNEVEN)
+    solver.write_text(UNEVEN_SOLVER % (net, tmp_path / "uneven"))
+    done = mpiexec(3, *train(str(solver), "--allow-python", "tests.test_parallel"), code=1)
+    assert re.search("rank 2 had 3 samples in an iteration, rank 0 4; all need", done.stderr)
+    assert not list(tmp_path.glob("uneven*")), "it does not come to the end"
+
+
+@pytest.mark.slow
+@needs_mpi
+def test_data_that_are_missing_on_one_rank_or_too_few_end_all(folder):
+    path = solver_file(folder, "adam", 1)
+    program = (
+        "import os, runpy, sys\n"
+        "if os.environ['PMI_RANK'] == '1':\n"
+        "    from caffelite.data.lmdb import LmdbSource as of\n"
+        "    before = of.__init__\n"
+        "    of.__init__ = lambda self, path, *more: before(self, path + '.gone', *more)\n"
+        "runpy.run_module('caffelite', run_name='__main__')\n"
+    )
+    done = mpiexec(2, "-c", program, *train(path)[2:], code=1)
+    assert re.search(r"^.*rank 1 of 2, on \S+: .*/db.gone", done.stderr, re.MULTILINE), done.stderr
+    done = mpiexec(5, *train(path), code=1)
+    said = "has 50 samples, expected at least 60, a batch of 12 for each of 5 ranks"
+    assert done.stderr.count(said) == 1, done.stderr
 
 
 # What ends before training
@@ -464,6 +518,25 @@ class Readings(Layer):
 
 class SharedReadings(Readings):
     shard = 0, 1
+
+
+class Uneven(Layer):
+    """Batches of 4 samples, of which rank 2 has one of 3."""
+
+    shard = 0, 1
+
+    def setup(self, bottom, top):
+        self.calls = 0
+
+    def reshape(self, bottom, top):
+        rows = 3 if self.shard[0] == 2 and self.calls == 4 else 4
+        top[0].reshape(rows, 5)
+        top[1].reshape(rows)
+
+    def forward(self, bottom, top):
+        self.calls += 1
+        top[0].data[...] = 1
+        top[1].data[...] = 0
 
 
 def test_python_layers_with_data_are_told_their_rank_or_refused():

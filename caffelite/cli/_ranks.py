@@ -92,6 +92,7 @@ def ranks_of(args):
                 *(comm, args.sync_bn, args.global_batch, args.exchange, args.float16),
                 bucket=args.bucket,
                 timeout=args.timeout,
+                all_along=True,
             )
         with contextlib.closing(ranks.watch):
             yield ranks

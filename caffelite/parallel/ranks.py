@@ -1,5 +1,6 @@
 """The processes that train together, as a solver sees them: what it asks its team for, over MPI."""
 
+import functools
 import socket
 import time
 
@@ -29,7 +30,7 @@ class Ranks(Alone):
     exchange, half, bucket : how gradients are exchanged, whether as float16, and how many bytes
         set out together; see Exchange
     sync_bn : whether layers that normalize by a batch's statistics take those of the whole batch
-    timeout : seconds after which a rank that stands still ends all
+    timeout, all_along : seconds after which a rank that stands still ends all, and where; see Watch
     """
 
     def __init__(
@@ -41,14 +42,16 @@ class Ranks(Alone):
         half=False,
         bucket=None,
         timeout=LIMIT,
+        all_along=False,
     ):
         self.sync_bn, self.divides_batch = sync_bn, divides_batch
         self.exchange = Exchange(comm, exchange, half, bucket)
         self.comm = comm.Dup()
         self.rank, self.size = comm.rank, comm.size
         self.host = socket.gethostname()
-        self.watch = Watch(self.comm, timeout)
+        self.watch = Watch(self.comm, timeout, all_along)
         self._runs = False  # passes whose batch is shared out
+        self._samples = 0  # of this rank, in `run`
         self._waited = self._busy = 0.0  # seconds of each rank, since `facts` were asked for
         self.note = lambda name, kind, began: None  # see Trace
 
@@ -66,6 +69,7 @@ class Ranks(Alone):
         for player in solver.players:
             player.net.on_gradients_ready(self._take)
             player.net.after_backward(self._progress)
+            player.net.before_backward(functools.partial(self._count_samples, player.net))
         self._share_state(solver)
         agreement.check_same(self.comm, self.host, agreement.facts_of(solver))
 
@@ -120,6 +124,7 @@ class Ranks(Alone):
 
     def run(self, passes, asked=()):
         self._runs, waited, began = True, self.exchange.waited, time.perf_counter()
+        self._samples = 0
         self.watch.moved(amid_pass=True)
         try:
             loss = passes()
@@ -130,9 +135,10 @@ class Ranks(Alone):
             self._runs = False
             self.watch.moved()
         waits, seconds = self.exchange.waited - waited, time.perf_counter() - began
-        told = [loss, waits, seconds, *(request in asked for request in REQUESTS)]
+        told = [loss, waits, seconds, self._samples, *(request in asked for request in REQUESTS)]
         every = self._gathered(np.array(told, np.float64))
-        losses, waits, seconds, *requests = every.T
+        losses, waits, seconds, samples, *requests = every.T
+        self._check_alike(samples)
         self._waited, self._busy = self._waited + waits, self._busy + seconds - waits
         wanted = [name for name, by in zip(REQUESTS, requests, strict=True) if by.any()]
         return float(losses.mean()), wanted
@@ -147,6 +153,20 @@ class Ranks(Alone):
         if self._runs:
             for blob in blobs:
                 self.exchange.add(blob.diff)
+
+    def _count_samples(self, net, place):
+        if place == len(net.layers) - 1:
+            self._samples += epochs.batch_of(net)
+
+    def _check_alike(self, samples):
+        """Raise an error unless each rank had as many samples: else means are not the batch's."""
+        rank = int(np.argmax(samples != samples[0]))
+        if rank:
+            raise SolverError(
+                f"rank {rank} had {samples[rank]:g} samples in an iteration, rank 0 "
+                f"{samples[0]:g}; all need as many: what brings data along, as a Python layer, is "
+                "to fill up the last batch of an epoch with samples of the next, or leave it out"
+            )
 
     def _progress(self, place):
         if self._runs:

@@ -1,9 +1,10 @@
 """A rank that stands still without an error ends all of them, after a time limit, and says where.
 
 Each rank has a thread that looks, now and then, how long ago the rank got any further. One that
-stands still amid a pass, and does not wait for others, ends all. One that waits calls the roll:
-then each rank's thread answers with what it is at. What stands still elsewhere, in a snapshot or in
-a script, is found out so; and who does not answer is stopped, or its machine cannot be reached.
+stands still amid a pass, and does not wait for others, ends all; where no script of a user's runs,
+one that does so elsewhere, as in reading at the start, does, too. One that waits calls the roll:
+then each rank's thread answers with what it is at. What a script stands still in is found out so,
+if others wait for it; and who does not answer is stopped, or its machine cannot be reached.
 """
 
 import atexit
@@ -29,13 +30,14 @@ class Watch:
     ----------
     comm : the communicator of the ranks
     limit : seconds
+    all_along : whether this rank gets further outside of passes, too: no script has its own time
     """
 
-    def __init__(self, comm, limit=LIMIT):
+    def __init__(self, comm, limit=LIMIT, all_along=False):
         from .launch import load
 
         MPI = load()
-        self.limit = limit
+        self.limit, self._all_along = limit, all_along
         self._pause = min(1.0, limit / 10)
         self.moved()
         self._calls = MPI.Query_thread() == MPI.THREAD_MULTIPLE
@@ -59,13 +61,17 @@ class Watch:
         atexit.unregister(self.close)
 
     def _run(self):
+        looked = time.monotonic()
         while not self._ended.wait(self._pause):
+            before, looked = looked, time.monotonic()
+            if looked - before > self.limit / 2:
+                self._since = looked  # a scheduler had stopped this process, not only its training
             if self._calls:
                 self._answer()
             seconds, waits, place = self._state()
             if seconds <= self.limit:
                 continue
-            if self._amid_pass and not waits:
+            if (self._amid_pass or self._all_along) and not waits:
                 self._end({self._comm.rank: f"{_still(seconds)}, {place}"})
             elif waits and self._calls:
                 self._call_the_roll(seconds)

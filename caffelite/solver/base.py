@@ -451,11 +451,7 @@ class Solver(Hooks):
 
         Of processes that train together, it is the samples of all.
         """
-        times = self.param.iter_size * self.team.size
-        for blob in self.net.blobs.values():
-            if blob.shape:
-                return blob.shape[0] * times
-        return times
+        return epochs.batch_of(self.net) * self.param.iter_size * self.team.size
 
     # Testing
 

@@ -28,7 +28,7 @@ def fill_in(param, net, processes=1):
         if param.HasField(epochs) and not param.HasField(option):
             samples = param.epoch_size or _pass_size(net, f"{epochs}: give epoch_size, too")
             setattr(
-                param, option, int(getattr(param, epochs) * samples / (_batch(net) * processes))
+                param, option, int(getattr(param, epochs) * samples / (batch_of(net) * processes))
             )
             filled.append(option)
             log.info("%s makes %s %d", epochs, option, getattr(param, option))
@@ -40,7 +40,7 @@ def fill_in_tests(param, test_nets):
     for k, (samples, net) in enumerate(zip(param.test_epoch_size, test_nets, strict=False)):
         if not param.test_iter[k]:
             samples = samples or _pass_size(net, "test_epoch_size: 0: give a number")
-            param.test_iter[k] = int(samples / _batch(net))
+            param.test_iter[k] = int(samples / batch_of(net))
             log.info("test_epoch_size makes test_iter %d", param.test_iter[k])
 
 
@@ -83,7 +83,8 @@ def iterations_of(solver, epochs):
     return iterations
 
 
-def _batch(net):
+def batch_of(net):
+    """Axis 0 of the first blob that has axes: how many samples a batch of a net has."""
     for blob in net.blobs.values():
         if blob.shape:
             return blob.shape[0]

@@ -1,11 +1,12 @@
 """Nets of models/, trained in one process or, under mpiexec, in several; rank 0 writes a file.
 
-    mpiexec -n 3 python -m tests.mpi.nets FOLDER NET RULE OUT.npz SEED ITERATIONS
+    mpiexec -n 3 python -m tests.mpi.nets FOLDER NET RULE OUT.npz ITERATIONS DTYPE
 
 FOLDER is what `write` has filled with data, OUT.npz gets losses, the weights at first, after one
 iteration and after all, and a checksum of each sample of each batch.
 """
 
+import functools
 import os
 import sys
 import zlib
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from caffelite.cli import main as caffelite
+from caffelite.net import Net
 from caffelite.parallel.launch import told
 from caffelite.proto.caffe_pb2 import SolverParameter
 from caffelite.proto.text import parse, read_net, read_solver
@@ -43,12 +45,12 @@ def write(folder):
     caffelite(["compute_image_mean", database, f"{pictures}/mean.binaryproto"])
 
 
-def solver_of(name, rule, ranks, seed):
+def solver_of(name, rule, ranks):
     """The solver of a net, whose batches are shared out to so many ranks."""
     param = read_solver(ROOT / "solvers" / f"{name}.prototxt")
     for field in ("net", "test_iter", "test_interval", "snapshot", "display"):
         param.ClearField(field)
-    said = f"random_seed: {seed} snapshot_after_train: false {NETS[name]}"
+    said = f"random_seed: 1 snapshot_after_train: false {NETS[name]}"
     for text in (said, RULES[rule]):
         param.MergeFrom(parse(text, SolverParameter))
     param.train_net_param.CopyFrom(read_net(ROOT / "models" / name / "train_val.prototxt"))
@@ -85,11 +87,12 @@ def weights(solver):
     return np.concatenate([entry.blob.data.ravel() for entry in solver.net.learnable])
 
 
-def main(folder, name, rule, out, seed, iterations):
+def main(folder, name, rule, out, iterations, dtype):
     rank, ranks = told()
+    Net.from_param = functools.partial(Net.from_param, dtype=dtype)  # which no file can ask for
     out = os.path.abspath(out)
     os.chdir(folder)
-    solver = solver_of(name, rule, ranks, int(seed))
+    solver = solver_of(name, rule, ranks)
     if ranks > 1:
         from caffelite import parallel
 
