@@ -128,9 +128,9 @@ def normalize(n, name, bottom, end="", **options):
 # discriminator's start, ReLU in one, LeakyReLU in the other
 
 
-def make_digits(n):
-    """n.generated of n.noise: maps of 7 x 7, enlarged twice."""
-    code = n.noise
+def make_digits(n, code=None):
+    """n.generated of a code [n.noise]: maps of 7 x 7, enlarged twice."""
+    code = code or n.noise
     if "label" in n.tops:
         n.g_class = L.Embed(
             n.label, input_dim=10, num_output=NOISE, bias_term=False, weight_filler=gaussian(1)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from caffelite.net import Net
+from caffelite.net.generator import output_of_pictures
 from caffelite.net.passes import filter_layers
 from caffelite.proto import caffe_pb2
 from caffelite.proto.text import read_net, read_solver
@@ -21,6 +23,7 @@ def in_memory(folder, phase, batch, size=None):
     """
     deploy = read_net(ROOT / "models" / folder / "deploy.prototxt")
     data, *labels = (shape for layer in deploy.layer for shape in layer.input_param.shape)
+    deploy_batch = data.dim[0]
     for shape in (data, *(shape for shape in labels if len(shape.dim) == 1)):
         shape.dim[0] = batch
     if size is not None:
@@ -33,6 +36,8 @@ def in_memory(folder, phase, batch, size=None):
     players = players_of(folder)
     param.state.stage.extend(players[-1:])
     param = filter_layers(param)
+    if players:
+        data = _made_by(deploy, batch)
     for layer in param.layer:
         if layer.type in LABELS:
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
@@ -46,8 +51,15 @@ def in_memory(folder, phase, batch, size=None):
                 feed.input_param.shape.add(dim=dims)
             layer.CopyFrom(feed)
         if players and layer.type == "DummyData":
-            layer.dummy_data_param.shape[0].dim[0] = batch
+            rows = layer.dummy_data_param.shape[0].dim
+            rows[0] = rows[0] * batch // deploy_batch
     return param
+
+
+def _made_by(generator, batch):
+    """The shape of a batch of the pictures that a generator makes, which are like its data."""
+    net = Net.from_param(generator)
+    return caffe_pb2.BlobShape(dim=[batch, *net.blobs[output_of_pictures(net)].shape[1:]])
 
 
 def players_of(folder):
