@@ -420,7 +420,7 @@ def test_settings_of_another_net_are_refused(tmp_path, settings):
     text = THEIRS.replace('top: "im_info" top: "gt_boxes"', 'top: "rois" top: "labels"')
     net = their_net(tmp_path, text)
     assert net.blobs["rois"].shape == (128, 5)
-    with pytest.raises(NetError, match="gives regions beside the pictures"):
+    with pytest.raises(NetError, match="has no regions: name a database of pictures"):
         net.forward()
     settings["TRAIN.HAS_RPN"] = True
     with pytest.raises(NetError, match="the settings are of another net"):

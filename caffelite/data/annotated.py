@@ -148,13 +148,18 @@ class AnnotatedSource(DatumSource):
     def datum(self, record: int) -> Datum:
         return self.read_record(record)[0]
 
-    def stored(self, record: int) -> tuple[Array, Boxes]:
-        """(pixels, Boxes) of record `record` modulo the length."""
+    def read_with_regions(self, record: int) -> tuple[Datum, Boxes]:
+        """As `read_record`; the Boxes come with the regions of their picture."""
         datum, boxes = self.read_record(record)
         if self.regions is not None:
             key, name = self.records.sample(record)[0], self.records.name(record)
             corners = self.regions.of_record(record, key, datum.data, name)
             boxes.regions = Boxes(corners, np.zeros(len(corners)), instances=np.zeros(len(corners)))
+        return datum, boxes
+
+    def stored(self, record: int) -> tuple[Array, Boxes]:
+        """(pixels, Boxes) of record `record` modulo the length."""
+        datum, boxes = self.read_with_regions(record)
         with self.records.named(record):
             return pixels(datum, self.color), boxes
 

@@ -83,7 +83,7 @@ class DatumSource(Source):
         record = self.record(number)
         datum = self.datum(record)
         with self.records.named(record):
-            return decoded_shape(datum.data, self.color) if datum.encoded else pixels(datum).shape
+            return shape_of(datum, self.color)
 
     def label(self, number):
         return self.datum(self.record(number)).label
@@ -143,6 +143,11 @@ def pixels(datum, color=None):
             f"but there are {len(values)} {kind}"
         )
     return np.asarray(values, np.uint8 if datum.data else np.float32).reshape(shape)
+
+
+def shape_of(datum, color=None):
+    """The shape of a Datum's pixels; of an encoded picture only the head is read."""
+    return decoded_shape(datum.data, color) if datum.encoded else pixels(datum).shape
 
 
 def is_annotated(value):

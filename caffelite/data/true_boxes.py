@@ -68,20 +68,21 @@ class ScaledBoxes(BoxesWith):
         if self.scale is None:
             self.scale = self.size[0] / self.stored[0]
 
-    def in_pixels(self):
-        """boxes x 5: xmin, ymin, xmax, ymax, label."""
-        return np.column_stack([self._in_pixels(self.corners), self.labels.astype(np.float32)])
+    def in_pixels(self, stored=False):
+        """boxes x 5: xmin, ymin, xmax, ymax, label; `stored`: in pixels before it was resized."""
+        corners = self._in_pixels(self.corners, stored)
+        return np.column_stack([corners, self.labels.astype(np.float32)])
 
-    def regions_in_pixels(self):
+    def regions_in_pixels(self, stored=False):
         """regions x 5: 0, xmin, ymin, xmax, ymax; the whole picture, where none is left."""
         corners = self.regions.corners if len(self.regions) else np.float32([WHOLE])
-        corners = self._in_pixels(corners)
+        corners = self._in_pixels(corners, stored)
         return np.column_stack([np.zeros(len(corners), np.float32), corners])
 
-    def _in_pixels(self, corners):
-        height, width = self.size
+    def _in_pixels(self, corners, stored):
+        (height, width), scale = (self.stored, 1) if stored else (self.size, self.scale)
         corners = corners * np.float32([width, height, width, height])
-        corners[:, 2:] -= np.float32(self.scale)
+        corners[:, 2:] -= np.float32(scale)
         corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])
         return corners
 
@@ -149,3 +150,12 @@ class TrueBoxes:
         """The tops' shapes for so many pictures and boxes."""
         own = Rows().shapes(batch, boxes) if self.rows else [(max(1, boxes), 5)]
         return [(batch, 3), *own, *([(1, 5)] if self.regions else [])]
+
+
+def stored_boxes(boxes):
+    """Arrays for the ScaledBoxes of one picture: its factor, its true boxes and its regions.
+
+    These are in pixels of the stored picture, where Girshick's code compares them.
+    """
+    (own,) = boxes
+    return [np.float64([own.scale]), own.in_pixels(True), own.regions_in_pixels(True)[:, 1:]]

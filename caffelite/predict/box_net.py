@@ -16,6 +16,7 @@ from ..data.transform import DataTransformer
 from ..data.true_boxes import ScaledTransformer, ShortSide
 from ..errors import DataError, NetError
 from ..layers.base import Layer, layer_class
+from ..layers.data.input import Input
 from ..layers.detection._rcnn_settings import rcnn_settings
 from ..layers.detection.roi_detection_output import RoIDetectionOutput
 from ..layers.detection.yolo_detection_output import YoloDetectionOutput
@@ -29,6 +30,7 @@ from .way_back import WayBack
 log = logging.getLogger("caffelite")
 LEAST_SCORE = 0.3
 ROI = 5  # numbers of a region
+SIZES = "im_info"  # the blob of Girshick's nets for the height, width and scale of a picture
 FIRST_YOLO = 1470  # numbers of YOLO v1: 7 x 7 cells of 20 classes and 2 boxes
 _FIRST_YOLO = dict(side=7, num_classes=20, num_box=2, constriant=True, nms_threshold=0.5)
 
@@ -173,13 +175,26 @@ class BoxNet(PictureNet):
 
 
 def _of_regions(param: caffe_pb2.NetParameter) -> caffe_pb2.LayerParameter | None:
-    """What finds boxes by the blobs that Girshick's scripts read, or None."""
-    tops = {top for layer in param.layer for top in layer.top} | {*param.input}
-    told = ("rois", "cls_prob", "bbox_pred", "im_info")
-    if not tops.issuperset(told):
+    """What finds boxes by the blobs that Girshick's scripts read, or None.
+
+    Nets of Fast R-CNN are not told the size of the picture; they get an input for it.
+    """
+    tops = {top for layer in param.layer for top in layer.top}
+    scores = "cls_score" if rcnn_settings["TEST.SVM"] else "cls_prob"
+    given = {
+        t for layer in param.layer if layer_class(layer.type).role == "input" for t in layer.top
+    }
+    if not tops.issuperset({"rois", scores, *(() if "rois" in given else (SIZES,))}):
         return None
+    if SIZES not in tops:
+        shape = caffe_pb2.InputParameter(shape=[caffe_pb2.BlobShape(dim=[1, 3])])
+        param.layer.add(name=SIZES, type=Input.type, top=[SIZES], input_param=shape)
+    codes = ["bbox_pred"] if "bbox_pred" in tops and rcnn_settings["TEST.BBOX_REG"] else []
     found = caffe_pb2.LayerParameter(
-        name="detection_out", type=RoIDetectionOutput.type, bottom=told, top=["detection_out"]
+        name="detection_out",
+        type=RoIDetectionOutput.type,
+        bottom=["rois", scores, *codes, SIZES],
+        top=["detection_out"],
     )
     options = found.roi_detection_output_param
     options.nms_threshold = rcnn_settings["TEST.NMS"]

@@ -953,12 +953,15 @@ ROIS_OF_TWO = [
 
 
 def found_in_regions(fields, shapes=None, rois=ROIS_OF_TWO, error=None, **expect):
+    codes = (
+        {2: less, 3: SIZES_OF_PICTURES} if len(shapes or "four") == 4 else {2: SIZES_OF_PICTURES}
+    )
     case(
         "RoIDetectionOutput",
         shapes or [(8, 5), (8, 3), (8, 12), (2, 3)],
         f"roi_detection_output_param {{ {fields} }}",
         expect=None if error else partial(ref.roi_detection_output, **expect),
-        values={0: rois, 1: lambda g, shape: g.random(shape), 2: less, 3: SIZES_OF_PICTURES},
+        values={0: rois, 1: lambda g, shape: g.random(shape), **codes},
         gradient=False,
         batch_axis=None,
         error=error,
@@ -967,6 +970,7 @@ def found_in_regions(fields, shapes=None, rois=ROIS_OF_TWO, error=None, **expect
 
 found_in_regions("num_classes: 3")
 found_in_regions("")
+found_in_regions("nms_threshold: 0.5", [(8, 5), (8, 3), (2, 3)])
 found_in_regions(
     "num_classes: 3 confidence_threshold: 0.3 nms_threshold: 0.6 keep_top_k: 3",
     **dict(threshold=0.3, overlap=0.6, most=3),

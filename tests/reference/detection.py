@@ -259,10 +259,11 @@ def proposal_target(rois, truth, classes, foreground=0.5, high=0.5, low=0.1, mea
     return found, labels, *numbers
 
 
-def roi_detection_output(rois, scores, codes, sizes, threshold=0.05, overlap=0.3, most=100,
+def roi_detection_output(rois, scores, *more, threshold=0.05, overlap=0.3, most=100,
                          agnostic=False):  # fmt: skip
     """One region and class at a time."""
-    rows = []
+    rows, sizes = [], more[-1]
+    codes = more[0] if len(more) > 1 else np.zeros((len(rois), 4 * scores.shape[1]))
     for n, (height, width) in enumerate(sizes[:, :2]):
         found = []
         for label in range(1, scores.shape[1]):

@@ -164,6 +164,12 @@ class PrefetchedLayer(SourceLayer):
         self.setup(())
 
     def forward(self, bottom, top):
+        for blob, array in zip(top, self.next_batch(), strict=False):
+            blob.reshape(*array.shape)
+            blob.data[...] = array
+
+    def next_batch(self):
+        """The arrays of the next batch, which counts as delivered."""
         if self.process != os.getpid():  # a thread may have been at work when it was forked
             with self.naming():
                 self._open()
@@ -172,10 +178,8 @@ class PrefetchedLayer(SourceLayer):
             self.take_place()
         with self.naming():
             arrays = self.batches.batch(self.position)
-        for blob, array in zip(top, arrays, strict=False):
-            blob.reshape(*array.shape)
-            blob.data[...] = array
         self.position += self.samples_at_once
+        return arrays
 
     def idle_source(self):
         self.batches.close()

@@ -1,4 +1,4 @@
-"""The data layer of py-faster-rcnn and R-FCN, in place of its module."""
+"""The data layer of Fast R-CNN, py-faster-rcnn and R-FCN, in place of its module."""
 
 from ...data.roidb import RoidbSource
 from ...data.true_boxes import TrueBoxesSource
@@ -13,11 +13,6 @@ NO_DATA = (
     "has no pictures: name a database of pictures with boxes, as caffelite dataset makes them, by "
     "--set TRAIN.SOURCE=DATABASE, in Python caffelite.rcnn_settings, or call set_roidb"
 )
-REGIONS = (
-    "gives regions beside the pictures (rois, labels, ...), as Fast R-CNN takes them, which is not "
-    "done here; a net with regions of its own (im_info, gt_boxes) trains"
-)
-ROIS = 128
 
 
 class RoIDataLayer(RoIData):
@@ -31,9 +26,17 @@ class RoIDataLayer(RoIData):
     type = "Python"
     ignored = {"python_param.share_in_parallel": OWN_LAYERS}
     files = ()
-    tops = (3, 6)
+    tops = 3
     options_field = "python_param"
     roidb = None
+    no_data = NO_DATA
+
+    @classmethod
+    def for_param(cls, param):
+        """Of nets that propose regions by themselves; others get theirs with the pictures."""
+        from ._region_layers import RegionDataLayer
+
+        return cls if "gt_boxes" in param.top else RegionDataLayer
 
     def __init__(self, param, **context):
         super().__init__(param, **context)
@@ -48,9 +51,7 @@ class RoIDataLayer(RoIData):
                 f"{self.options.param_str}"
             )
         self.classes = classes
-        self.proposes = self._proposes()
-        if not self.proposes:
-            self.sizes = None
+        self.check_settings()
         self.param = type(param)()
         self.param.CopyFrom(param)
         self.param.data_param.batch_size = 1
@@ -60,38 +61,36 @@ class RoIDataLayer(RoIData):
         self.param.transform_param.mean_value.extend(rcnn_settings["PIXEL_MEANS"])
         self.options = self.param.data_param
 
-    def _proposes(self):
-        """Whether the net proposes regions by itself."""
-        proposes = "gt_boxes" in self.param.top
-        if rcnn_settings["TRAIN.HAS_RPN"] and not proposes:
+    def check_settings(self):
+        """Raise where the settings are of another net."""
+        if rcnn_settings["TRAIN.REGIONS"]:
             raise self.error(
-                "TRAIN.HAS_RPN: true, but the tops are not data, im_info, gt_boxes: the settings "
-                "are of another net"
+                f"TRAIN.REGIONS: {rcnn_settings['TRAIN.REGIONS']}, but the tops are data, im_info, "
+                "gt_boxes: the net proposes regions by itself, and the settings are of another one"
             )
-        return proposes
 
     def unread(self):
         """Nothing: its options are of the settings."""
         return []
 
     def setup(self, bottom_shapes):
-        if self.proposes and self.options.source:
+        if self.options.source:
             return super().setup(bottom_shapes)
-        data = (1, 3, rcnn_settings["TRAIN.SCALES"][0], rcnn_settings["TRAIN.MAX_SIZE"])
-        of_classes = [(ROIS, 4 * self.classes)] * 3
-        rest = [(1, 3), (1, 5)] if self.proposes else [(ROIS, 5), (ROIS,), *of_classes]
-        self.shapes = [data, *rest]
+        self.shapes = self.largest_shapes()
         return None
+
+    def largest_shapes(self):
+        """Those of the tops, before there are data."""
+        return [(1, 3, rcnn_settings["TRAIN.SCALES"][0], rcnn_settings["TRAIN.MAX_SIZE"]),
+                (1, 3), (1, 5)]  # fmt: skip
 
     def forward(self, bottom, top):
         if self.source is None:
-            raise self.error(NO_DATA if self.proposes else REGIONS)
+            raise self.error(self.no_data)
         super().forward(bottom, top)
 
     def set_roidb(self, roidb):
         """Read the pictures of a list of dicts, see `RoidbSource`, from now on."""
-        if not self.proposes:
-            raise self.error(REGIONS)
         self.close()
         self.roidb, self.options.source = list(roidb), "roidb"
         self.setup(())

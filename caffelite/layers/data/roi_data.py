@@ -90,7 +90,11 @@ class RoIData(AnnotatedData):
         return AnnotatedSource if self.param.roi_data_param.rows else TrueBoxesSource
 
     def open_pictures(self):
-        source, path = super().open_pictures(), self.param.roi_data_param.regions
+        return self.with_regions(super().open_pictures())
+
+    def with_regions(self, source):
+        """The source, with the regions of its pictures, if there is a database of them."""
+        path = self.param.roi_data_param.regions
         if path:
             source.regions = Regions(path)
             source.regions.check_length(len(source.records), self.options.source)

@@ -1,9 +1,9 @@
 import numpy as np
 
-from ...kernels import boxes as geometry
 from ..base import Layer, register
-from ._regions import chosen, four_numbers, read_true_boxes, threshold
+from ._regions import four_numbers, read_true_boxes
 from ._rois import check_rois, read_rois
+from ._sampled_regions import codes_of_classes, matched, taken
 
 
 @register("ProposalTarget")
@@ -105,33 +105,16 @@ class ProposalTarget(Layer):
                 blob=name,
             )
         regions = np.concatenate([regions, truth[:, :4].astype(regions.dtype)])
-        overlaps = geometry.iou(regions.astype(np.float64), truth[:, :4], pixels=True)
-        taken, objects = self._taken(overlaps.max(axis=1))
-        regions, box = regions[taken], truth[overlaps.argmax(axis=1)[taken]]
-        label = box[:, 4].astype(int)
-        label[objects:] = 0
-        codes = geometry.encode(box[:objects, :4], regions[:objects].astype(np.float64), "RCNN")
-
-        for blob, shape in zip(top, self._shapes(len(taken)), strict=True):
-            blob.reshape(*shape)
-        top[0].data[:, 0], top[0].data[:, 1:], top[1].data.flat[...] = 0, regions, label
-        numbers = (codes - self.mean) / self.std, self.inside, np.array(self.inside) > 0
-        classes = options.num_classes
-        of_class = np.arange(objects), np.minimum(label[:objects], classes - 1)
-        for blob, values in zip(top[2:], numbers, strict=True):
-            blob.data[...] = 0
-            blob.data.reshape(-1, classes, 4)[of_class] = values
-
-    def _taken(self, overlaps):
-        """(indices of the regions that are taken, how many of them are objects)"""
-        options, draw = self.options, self.own_random()
+        overlaps, boxes = matched(regions, truth)
+        index, objects = taken(overlaps, options, options.batch_size, self.own_random())
         self.count_draw()
-        (objects,) = np.nonzero(overlaps >= threshold(options.fg_thresh))
-        background = overlaps < threshold(options.bg_thresh_hi)
-        background &= overlaps >= threshold(options.bg_thresh_lo)
-        most, objects_most = len(overlaps), len(overlaps)
-        if options.batch_size > 0:
-            most, objects_most = options.batch_size, round(options.fg_fraction * options.batch_size)
-        objects = chosen(objects, objects_most, draw)
-        background = chosen(np.flatnonzero(background), most - len(objects), draw)
-        return np.concatenate([objects, background]), len(objects)
+        regions, boxes, tells = regions[index], boxes[index], np.arange(len(index)) < objects
+        codes, told = codes_of_classes(regions, boxes, tells, options.num_classes)
+
+        for blob, shape in zip(top, self._shapes(len(index)), strict=True):
+            blob.reshape(*shape)
+        top[0].data[:, 0], top[0].data[:, 1:] = 0, regions
+        top[1].data.flat[...] = np.where(tells, boxes[:, 4], 0)
+        numbers = (codes - self.mean) / self.std, self.inside, np.array(self.inside) > 0
+        for blob, values in zip(top[2:], numbers, strict=True):
+            blob.data.reshape(codes.shape)[...] = np.where(told[..., None], values, 0)

@@ -23,7 +23,8 @@ class RoIDetectionOutput(Detections):
         0: regions, (R, 5): picture, xmin, ymin, xmax, ymax in pixels
         1: scores of K classes, (R, K), once softmax has seen them, or of machines; class 0 is the
            background
-        2: codes of boxes, (R, 4 K), or (R, 8) with class_agnostic, not normalized
+        2: codes of boxes, (R, 4 K), or (R, 8) with class_agnostic, not normalized (optional:
+           without, boxes are the regions)
         3: height, width and scale of each picture, (N, 3)
     Top
         0: (1, 1, boxes, 7): picture, class, score, xmin, ymin, xmax, ymax in fractions of the
@@ -39,8 +40,11 @@ class RoIDetectionOutput(Detections):
     """
 
     options_field = "roi_detection_output_param"
-    bottoms = 4
-    regions = (0, 3)
+    bottoms = (3, 4)
+
+    @property
+    def regions(self):
+        return 0, len(self.param.bottom) - 1
 
     classes = 0  # until it is set up
 
@@ -55,31 +59,35 @@ class RoIDetectionOutput(Detections):
             )
 
     def most_rows(self, bottom_shapes):
-        rois, scores, codes, sizes = bottom_shapes
+        rois, *told, sizes = bottom_shapes
         check_rois(self, 0, rois)
         classes, boxes = self.classes, 2 if self.options.class_agnostic else 0
-        for index, shape, numbers, what in (
-            (1, scores, classes, f"scores of {classes} classes"),
-            (2, codes, 4 * (boxes or classes), f"4 numbers for each of {boxes or classes} classes"),
-        ):
+        wanted = (
+            (classes, f"scores of {classes} classes"),
+            (4 * (boxes or classes), f"4 numbers for each of {boxes or classes} classes"),
+        )
+        for index, (shape, (numbers, what)) in enumerate(zip(told, wanted, strict=False), 1):
             if shape[:1] != rois[:1] or np.prod(shape[1:]) != numbers:
                 expected = f"({rois[0]}, {numbers}): {what}, of each region"
                 raise self.shape_error(index, shape, expected)
         if len(sizes) < 2 or np.prod(sizes[1:]) < 3:
-            raise self.shape_error(3, sizes, "(N, 3): height, width and scale of each picture")
+            raise self.shape_error(
+                len(told) + 1, sizes, "(N, 3): height, width and scale of each picture"
+            )
         return rois[0] * (classes - 1)
 
     def infer_shapes(self, bottom_shapes):
         shapes = super().infer_shapes(bottom_shapes)
-        return [(1, 1, max(shapes[0][2], bottom_shapes[3][0]), ROW)]
+        return [(1, 1, max(shapes[0][2], bottom_shapes[-1][0]), ROW)]
 
     def forward(self, bottom, top):
         check_finite(self, bottom[1:])
-        sizes = bottom[3].data.reshape(len(bottom[3].data), -1)[:, :2]
+        sizes = bottom[-1].data.reshape(len(bottom[-1].data), -1)[:, :2]
         image, rois = read_rois(self, 0, bottom[0], len(sizes))
-        scores, codes = (
-            blob.data.reshape(len(rois), math.prod(blob.shape[1:])) for blob in bottom[1:3]
+        scores, *codes = (
+            blob.data.reshape(len(rois), math.prod(blob.shape[1:])) for blob in bottom[1:-1]
         )
+        codes = codes[0] if codes else np.zeros((len(rois), 4 * self.classes), rois.dtype)
         rows = [
             self._of_picture(n, size, rois[image == n], scores[image == n], codes[image == n])
             for n, size in enumerate(sizes)

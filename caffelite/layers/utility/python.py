@@ -152,7 +152,7 @@ class Python(base.Layer):
             return cls
         for home in (_voc_layers, _roi_layers, _spatial_dropout_layer, _rcnn_layers):
             if stand_in := home.STAND_INS.get((module, layer)):
-                return stand_in
+                return stand_in.for_param(param)
         return cls
 
     def setup(self, bottom_shapes):
