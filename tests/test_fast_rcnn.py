@@ -197,7 +197,9 @@ def test_settings_say_what_is_taken(folder, settings):
         n = int(data[0, 0, 0, 0]) // 10 - 1
         seen.add(n)
         assert len(rois) == len(regions(n)) + len(truth(n)[0]) and targets.shape[1] == 8
+        assert labels.shape == (len(rois), 1, 1, 1) and targets.shape[2:] == (1, 1)  # as in R-FCN
         row = int(np.argmax(labels))
+        inside, outside = (weights.reshape(-1, 8) for weights in (inside, outside))
         assert inside[row].tolist() == [0] * 4 + [1, 0.5, 0, 1]
         assert outside[row].tolist() == [0] * 4 + [1, 1, 0, 1]
     assert seen == {0, 1, 2, 3}  # each in a pass
@@ -205,7 +207,7 @@ def test_settings_say_what_is_taken(folder, settings):
     assert shift.tolist() == [0] * 8 and factor.tolist() == [0.1, 0.1, 0.2, 0.2] * 2
     settings.update({"TRAIN.BBOX_NORMALIZE_TARGETS": False})
     assert net().layers[0].code_scale is None
-    settings.update({"TRAIN.BBOX_REG": False})
+    settings.update({"TRAIN.BBOX_REG": False, "TRAIN.AGNOSTIC": False})
     found = batch(net("data rois labels"))
     assert len(found) == 3 and found[2].shape == found[1].shape[:1]
 

@@ -1,9 +1,14 @@
 """Published prototxts of detectors in two stages, in the forms that they have: nets build.
 
 They are made from the programs of models/, with what the authors' files write otherwise: those of
-py-faster-rcnn (faster_rcnn_end2end: train, test; faster_rcnn_alt_opt: stage1_rpn_train,
-stage1_fast_rcnn_train, rpn_test; fast_rcnn: train) and of R-FCN (rfcn_end2end: train_agnostic,
-train_agnostic_ohem, test_agnostic; stage2_rfcn_ohem_train).
+fast-rcnn (train, test; no_bbox_reg, compressed, fc_only, piecewise, which freezes layers, and coco;
+those of its first months, whose data are inputs), of py-faster-rcnn (faster_rcnn_end2end: train,
+test; faster_rcnn_alt_opt: stage1 and stage2, rpn and fast_rcnn, rpn_test, faster_rcnn_test;
+fast_rcnn: train, test) and of R-FCN (rfcn_end2end: train_agnostic, train_agnostic_ohem,
+test_agnostic; rfcn_alt_opt_5step_ohem: rpn_train, rfcn_ohem_train, tests).
+
+Drafts in the histories of these repositories, from before Fast R-CNN had its name, are of the form
+of 2013 with a type ROI_POOLING, which Caffe's schema never had: these are not read.
 """
 
 import json
@@ -93,6 +98,75 @@ def stage1_rpn(name):
     return net
 
 
+def stage2(net):
+    """The layers of the region proposal net, which hold still, so that they are in the file."""
+    rpn = ("rpn_conv", "rpn_relu", "rpn_cls_score", "rpn_bbox_pred")
+    own = [layer for layer in net.layer if layer.name.startswith(rpn) and layer.type != "Reshape"]
+    made = of_regions(net, *REGIONS)
+    made.layer.extend(own)
+    for blob in ("rpn_cls_score", "rpn_bbox_pred"):
+        made.layer.add(name=f"silence_{blob}", type="Silence", bottom=[blob])
+    return made
+
+
+def fast(net, *tops):
+    """As the first Fast R-CNN has it: one blob of weights, no ignored label."""
+    made = of_regions(net, *tops)
+    for layer in made.layer:
+        layer.ClearField("loss_param")
+        if layer.name == "loss_bbox":
+            del layer.bottom[2:]
+            layer.bottom.append("bbox_loss_weights")
+    return made
+
+
+def by_inputs(net):
+    """As in its first months: a script fills in what it is given."""
+    made = fast(net, *FIRST)
+    del made.layer[0]
+    inputs = ""
+    for name, dims in zip(FIRST, [(1, 3, 224, 224), (1, 5), (1,), (1, 84), (1, 84)], strict=True):
+        shape = " ".join(f"dim: {dim}" for dim in dims)
+        inputs += f'input: "{name}" input_shape {{ {shape} }}\n'
+    return inputs + to_text(made)
+
+
+def without_boxes(net):
+    rest = [layer for layer in net.layer if "bbox" not in layer.name]
+    return NetParameter(name=net.name, layer=rest)
+
+
+def compressed(net):
+    """fc6 is a product of two, of which the first has no bias."""
+    made = NetParameter()
+    for layer in parse(net, NetParameter).layer if isinstance(net, str) else net.layer:
+        if layer.name == "fc6":
+            first = LayerParameter()
+            first.CopyFrom(layer)
+            first.name, first.top[0] = "fc6_L", "fc6_L"
+            del first.param[1:]
+            first.inner_product_param.num_output, first.inner_product_param.bias_term = 1024, False
+            made.layer.append(first)
+            layer.name, layer.bottom[0] = "fc6_U", "fc6_L"
+        made.layer.append(layer)
+    return GIVEN + to_text(made)
+
+
+def given_regions(name):
+    """Data and rois are given, and nothing else."""
+    made = program(MODELS / name / "net.py").deploy()
+    rest = [layer for layer in made.layer if layer.type not in ENDS | {"Input"}]
+    drop = ("rpn", "proposal")
+    return NetParameter(layer=[one for one in rest if not one.name.startswith(drop)])
+
+
+def of_input(net):
+    return GIVEN + to_text(net)
+
+
+GIVEN = """input: "data" input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }
+           input: "rois" input_shape { dim: 1 dim: 5 } """
+FIRST = "data", "rois", "labels", "bbox_targets", "bbox_loss_weights"
 REGIONS = "data", "rois", "labels", "bbox_targets", "bbox_inside_weights", "bbox_outside_weights"
 FASTER, RFCN = "faster-rcnn-zf", "rfcn-resnet-50"
 RPN = 256 * 256 * 9 + 256 + (256 + 1) * 54
@@ -103,9 +177,33 @@ FORMS = {  # a net, settings, and learnable values: of which net, and how many m
     "VGG16 end2end train": (lambda: trained("faster-rcnn-vgg16"), {}, ("faster-rcnn-vgg16", 0)),
     "rpn_test": (lambda: rpn_for_use(), {}, (FASTER, None)),
     "stage1_rpn_train": (lambda: stage1_rpn(FASTER), {}, (FASTER, None)),
+    "fast-rcnn train": (lambda: fast(trained(FASTER), *FIRST), {}, (FASTER, -RPN)),
+    "fast-rcnn train by inputs": (lambda: by_inputs(trained(FASTER)), {}, (FASTER, -RPN)),
+    "no_bbox_reg train": (
+        lambda: without_boxes(fast(trained(FASTER), "data", "rois", "labels")),
+        {"TRAIN.BBOX_REG": False},
+        (FASTER, -RPN - 4097 * 84),
+    ),
+    "fast-rcnn test": (lambda: of_input(given_regions(FASTER)), {}, (FASTER, -RPN)),
+    "no_bbox_reg test": (
+        lambda: of_input(without_boxes(given_regions(FASTER))),
+        {},
+        (FASTER, -RPN - 4097 * 84),
+    ),
+    "compressed test": (
+        lambda: compressed(given_regions(FASTER)),
+        {},
+        (FASTER, -RPN - 4096 * 9216 + 1024 * (4096 + 9216)),
+    ),
+    "stage2_fast_rcnn_train": (lambda: stage2(trained(FASTER)), {}, (FASTER, 0)),
     "fast_rcnn train": (lambda: of_regions(trained(FASTER), *REGIONS), {}, (FASTER, -RPN)),
     "rfcn train": (lambda: trained(RFCN, 2), {"TRAIN.AGONISTIC": True}, (RFCN, 0)),
     "rfcn train ohem": (lambda: trained(f"{RFCN}-ohem", 2), OF_RFCN, (RFCN, 0)),
+    "rfcn stage2 ohem train": (
+        lambda: of_regions(trained(f"{RFCN}-ohem", 2), *REGIONS),
+        OF_RFCN | {"TRAIN.IMS_PER_BATCH": 1},
+        (RFCN, None),
+    ),
     "rfcn test": (lambda: for_use(RFCN), {}, (RFCN, 0)),
 }
 

@@ -39,7 +39,8 @@ class RegionDataLayer(RoIDataLayer):
     Top
         0: data, as RoIData's; 1: rois (S, 5); 2: labels (S); and perhaps 3: bbox_targets (S, 4 K),
         4: bbox_inside_weights, by the name of bbox_loss_weights in the first Fast R-CNN, and
-        5: bbox_outside_weights
+        5: bbox_outside_weights. With AGNOSTIC, those of any object, (S, 8, 1, 1), as of R-FCN, and
+        labels (S, 1, 1, 1)
     """
 
     tops = (3, 6)
@@ -88,12 +89,12 @@ class RegionDataLayer(RoIDataLayer):
     def largest_shapes(self):
         rows = max(rcnn_settings["TRAIN.BATCH_SIZE"], 1)
         data = super().largest_shapes()[0]
-        return [
-            (self.pictures, *data[1:]),
-            (rows, 5),
-            (rows,),
-            *[(rows, 4 * self.code_classes)] * 3,
-        ]
+        return [(self.pictures, *data[1:]), (rows, 5), *self._shapes(rows)]
+
+    def _shapes(self, rows):
+        """Those of labels, codes and their weights."""
+        more = (1, 1) if rcnn_settings["TRAIN.AGNOSTIC"] else ()
+        return [(rows, *more, *more[:1]), *[(rows, 4 * self.code_classes, *more)] * 3]
 
     def told_shapes(self):
         return [(self.pictures, 3, 0, 0), *super().told_shapes()[1:]]
@@ -177,10 +178,11 @@ class RegionDataLayer(RoIDataLayer):
         top[0].data[...] = 0
         for own, values in zip(top[0].data, pictures, strict=True):
             own[:, : values.shape[1], : values.shape[2]] = values
-        for blob, parts in zip(top[1:], zip(*found, strict=True), strict=False):
-            values = np.concatenate(parts)
-            blob.reshape(*values.shape)
-            blob.data[...] = values
+        rows = sum(len(rois) for rois, *_ in found)
+        shapes = [(rows, 5), *self._shapes(rows)]
+        for blob, shape, parts in zip(top[1:], shapes, zip(*found, strict=True), strict=False):
+            blob.reshape(*shape)
+            blob.data[...] = np.concatenate(parts).reshape(shape)
 
     def _learnt(self, number, factor, regions, truth, draw):
         """[rois, labels, bbox_targets, bbox_inside_weights, bbox_outside_weights] of a picture."""
@@ -197,4 +199,4 @@ class RegionDataLayer(RoIDataLayer):
             mean, deviation = self.normalization
             codes = np.where(told[..., None], (codes - mean) / deviation, 0)
         inside = told[..., None] * np.array(rcnn_settings["TRAIN.BBOX_INSIDE_WEIGHTS"])
-        return rows + [values.reshape(len(index), -1) for values in (codes, inside, inside > 0)]
+        return [*rows, codes, inside, inside > 0]
