@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from caffelite.kernels import _jit, rois
 from caffelite.testing import make_layer
@@ -111,15 +113,23 @@ def test_what_is_no_number_never_wins():
     assert y.ravel().tolist() == [-2, rois.LOWEST] and argmax.ravel().tolist() == [4, -1]
 
 
-SHAPES = [(3, 5, 8, 11, 0.25, 17), (1, 40, 5, 4, 1, 6), (2, 2, 13, 7, 1 / 16, 9)]
+SHAPES = st.tuples(
+    *(st.integers(1, most) for most in (3, 40, 15, 15)),  # maps, channels, height, width
+    st.sampled_from([1, 0.5, 0.25, 0.0625]),
+    st.integers(1, 20),  # regions
+)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_layers_agree_with_torchvision(shape):
+@settings(max_examples=40)
+@example((3, 5, 8, 11, 0.25, 17), (3, 2), 3, 3)
+@example((1, 40, 5, 4, 1, 6), (3, 2), 3, 3)
+@example((2, 2, 13, 7, 1 / 16, 9), (3, 2), 3, 3)
+@given(SHAPES, st.tuples(*[st.integers(1, 7)] * 2), st.integers(1, 5), st.integers(0, 1 << 30))
+def test_layers_agree_with_torchvision(shape, bins, group, seed):
     torch = pytest.importorskip("torch")
     ops = pytest.importorskip("torchvision.ops", exc_type=(ImportError, RuntimeError))
     maps, channels, height, width, scale, count = shape
-    generator = np.random.default_rng(3)
+    generator = np.random.default_rng(seed)
     x = generator.standard_normal((maps, channels, height, width))
     corners = generator.uniform(-4, 1.2 * max(height, width) / scale, (count, 2, 2))
     corners = np.sort(corners, axis=1).reshape(-1, 4)
@@ -129,7 +139,7 @@ def test_layers_agree_with_torchvision(shape):
     high = np.round(corners[:, 2:] * scale).clip(low + 1, np.array([width, height]) - 1)
     whole = np.column_stack([regions[:, 0], low / scale, high / scale])
     ends = whole - [0, 0, 0, 1, 1]
-    deep = np.repeat(x, 2 * 9, axis=1)[:, : 2 * 9]
+    deep = generator.standard_normal((maps, 2 * group**2, height, width))
 
     def compare(type, options, x, regions, theirs):
         layer, bottom, top = make_layer(type, [x, regions], options)
@@ -143,17 +153,17 @@ def test_layers_agree_with_torchvision(shape):
         np.testing.assert_allclose(bottom[0].diff, given.grad, rtol=1e-6, atol=1e-9)
 
     boxes = torch.tensor(regions)
-    bins = f"pooled_h: 3 pooled_w: 2 spatial_scale: {scale}"
-    options = f"roi_pooling_param {{ {bins} }}"
-    compare("ROIPooling", options, x, regions, lambda x: ops.roi_pool(x, boxes, (3, 2), scale))
+    how = f"pooled_h: {bins[0]} pooled_w: {bins[1]} spatial_scale: {scale}"
+    options = f"roi_pooling_param {{ {how} }}"
+    compare("ROIPooling", options, x, regions, lambda x: ops.roi_pool(x, boxes, bins, scale))
     for samples in (-1, 2):
-        options = f"roi_align_param {{ {bins} sampling_ratio: {samples} }}"
+        options = f"roi_align_param {{ {how} sampling_ratio: {samples} }}"
         compare(
             *("ROIAlign", options, x, regions),
-            lambda x, samples=samples: ops.roi_align(x, boxes, (3, 2), scale, samples),
+            lambda x, samples=samples: ops.roi_align(x, boxes, bins, scale, samples),
         )
-    options = f"psroi_pooling_param {{ output_dim: 2 group_size: 3 spatial_scale: {scale} }}"
+    options = f"psroi_pooling_param {{ output_dim: 2 group_size: {group} spatial_scale: {scale} }}"
     compare(
         *("PSROIPooling", options, deep, ends),
-        lambda x: ops.ps_roi_pool(x, torch.tensor(whole), 3, scale),
+        lambda x: ops.ps_roi_pool(x, torch.tensor(whole), group, scale),
     )

@@ -1,5 +1,6 @@
 """Detectors in two stages: the pictures that they get, and what they find."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from caffelite.data.annotated import annotated
 from caffelite.data.boxes import Boxes
 from caffelite.data.datum import from_pixels
 from caffelite.data.lmdb import LmdbWriter
+from caffelite.data.regions import Regions
 from caffelite.data.true_boxes import ShortSide
 from caffelite.errors import CaffeliteError, DataError, NetError
 from caffelite.layers.detection._rcnn_settings import rcnn_settings
@@ -475,3 +477,38 @@ def test_flags_of_commands_set_them(folder, settings, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert main([*asked, "--set", "base_lr=1"]) != 0
     assert "--set base_lr=1: expected TEST.NAME=VALUE" in capsys.readouterr().err
+
+
+# Regions that a net proposes, for another one that learns from them
+
+
+LMDB = 'data_param { source: "lmdb" backend: LMDB batch_size: 1 }'
+
+
+def test_a_net_proposes_regions_of_a_database(folder, settings, capsys):
+    settings.update({"TEST.SCALES": [20], "TEST.MAX_SIZE": 1000})
+    pixels = picture()[:, :, ::-1].transpose(2, 0, 1).copy()
+    true = Boxes([[8 / 80, 16 / 40, 16 / 80, 24 / 40]], [1])
+    with LmdbWriter("lmdb") as file:
+        file.put(b"7", annotated(from_pixels(pixels, -1), true).SerializeToString())
+    upto = NET.index('layer { name: "pool"')
+    Path("rpn.prototxt").write_text(NET[:upto])
+    asked = ["regions", "lmdb", "out", "--model", "rpn.prototxt", "--weights", "net.caffemodel"]
+    asked += ["--mean_value", "0", "--json"]
+    assert main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["pictures"], told["regions_of_a_picture"], told["boxes"]) == (1, 2, 1)
+    corners = Regions("out").of_record(0, b"7", pixels.tobytes(), "")
+    # Anchors of 8 x 8 around cells of the input's 20 x 40; their last pixel is one of the picture.
+    np.testing.assert_allclose(corners[:, :2] * [40, 20], [[30, 2], [2, 6]], atol=1e-5)
+    options = f'{LMDB} roi_data_param {{ regions: "out" scale: 20 }}'
+    made = make_layer("RoIData", [], options, TRAIN, np.float32, 4)
+    as_the_net_had_them = [[0, 30, 2, 38, 10], [0, 2, 6, 10, 14]]
+    np.testing.assert_allclose(batch(made)[3], as_the_net_had_them, atol=1e-4)
+    assert main([*asked[:2], "again", *asked[3:], "--mode", "fast"]) == 2
+    assert "--mode is for selective search, not for --model" in capsys.readouterr().err
+    assert not Path("again").exists()
+    Path("rpn.prototxt").write_text(NET[: NET.index('layer { name: "proposal"')])
+    assert main([*asked[:2], "again", *asked[3:]]) == 1
+    assert "rpn.prototxt: no layer proposes regions" in capsys.readouterr().err
+    assert not Path("again").exists()

@@ -54,6 +54,7 @@ def run(args):
     _scaling.check_flags(args)
     if args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}")
+    from ..net.given_values import set_pictures
     from ._progress import make_bar
 
     quiet = on_terminal()
@@ -63,6 +64,8 @@ def run(args):
     with contextlib.ExitStack() as stack:
         stack.callback(net.close)
         learning = _with_backward(net, args, log)
+        for one in {net, learning}:
+            set_pictures(one)
         stack.callback(learning.close)
         bar = stack.enter_context(make_bar(args.iterations, what="timing")) if quiet else None
         _warm_up(net, learning, log)

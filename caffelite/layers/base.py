@@ -141,8 +141,9 @@ class Layer:
         whether top 0 is boxes: rows of picture, class, score, xmin, ymin, xmax, ymax, in fractions
         of the input's sides, with -1 for the class where there is none
     regions
-        of a layer that finds boxes in regions, which bottom has these, rows of picture, xmin, ymin,
-        xmax, ymax in pixels, best first, and which one the height and width of each picture
+        which bottom has regions, rows of picture, xmin, ymin, xmax, ymax in pixels, best first
+    picture_sizes
+        which bottom has height, width and scale of each picture
     sizes
         which top of a source holds height, width and scale of each picture, or None
     short_side
@@ -286,7 +287,8 @@ class Layer:
     labels: tuple[int, ...] = ()
     gives_edges: bool = False
     finds_boxes: bool = False
-    regions: tuple[int, int] | None = None
+    regions: int | None = None
+    picture_sizes: int | None = None
     sizes: int | None = None
     short_side: Any = None
     code_scale: tuple[Array, Array] | None = None

@@ -36,7 +36,7 @@ class Proposals(Measure):
 
     @classmethod
     def suits(cls, layer, shapes, maker):
-        return maker is not None and maker.regions is not None
+        return maker is not None and maker.finds_boxes and maker.regions is not None
 
     @property
     def reads(self):
@@ -47,8 +47,8 @@ class Proposals(Measure):
         self.counts_difficult = layer.options.evaluate_difficult_gt
 
     def take_maker(self, layer, bottoms):
-        regions, sizes = layer.regions
-        self.blobs, self.sizes = (bottoms[regions], self.blobs[1]), bottoms[sizes]
+        self.blobs = bottoms[layer.regions], self.blobs[1]
+        self.sizes = bottoms[layer.picture_sizes]
 
     def batch_size(self, net):
         return len(net.blobs[self.sizes].data)

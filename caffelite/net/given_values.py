@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from .. import rng
 from ..errors import CaffeliteError, NetError
+from .unsplit import without_splits
 
 
 def check_names(method, given, known):
@@ -21,6 +23,25 @@ def set_all(net, method, ends, kind, given):
         _take_batch_size(net, given)
     for name, values in given.items():
         _set(getattr(net.blobs[name], kind), name, values)
+
+
+def set_pictures(net):
+    """Let inputs for sizes of pictures, and for regions of them, be some of its 4-axis input.
+
+    A net in two stages runs on no others. Regions are drawn, always the same ones.
+    """
+    given = [net.blobs[name] for name in net.inputs]
+    height, width = next((blob.shape[2:] for blob in given if len(blob.shape) == 4), (1, 1))
+    for node, bottoms in without_splits(net.nodes):
+        layer = node.layer
+        if layer.picture_sizes is not None and bottoms[layer.picture_sizes] in net.inputs:
+            sizes = net.blobs[bottoms[layer.picture_sizes]].data
+            sizes.reshape(len(sizes), -1)[...] = [height, width, 1, 1][: sizes[0].size]
+        if layer.regions is not None and bottoms[layer.regions] in net.inputs:
+            rois = net.blobs[bottoms[layer.regions]].data
+            rois[:, 0] = 0
+            ends = rng.generator(0).random((len(rois), 2, 2)) * [width - 1, height - 1]
+            rois[:, 1:] = np.sort(ends, axis=1).reshape(rois[:, 1:].shape)
 
 
 def _take_batch_size(net, given):

@@ -18,6 +18,7 @@ from ..errors import DataError, NetError
 from ..layers.base import Layer, layer_class
 from ..layers.data.input import Input
 from ..layers.detection._rcnn_settings import rcnn_settings
+from ..layers.detection.proposal import Proposal
 from ..layers.detection.roi_detection_output import RoIDetectionOutput
 from ..layers.detection.yolo_detection_output import YoloDetectionOutput
 from ..proto import caffe_pb2
@@ -144,6 +145,20 @@ class BoxNet(PictureNet):
 
     def find(self, seen: tuple[Array, WayBack, tuple[int, int]], least: float) -> list[Found]:
         """The boxes with at least that score, the best first, of what `look` gives."""
+        rows = np.float64(self.answer(seen)).reshape(-1, 7)
+        _, way, (height, width) = seen
+        rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 1] >= 0) & (rows[:, 2] >= least)]
+        rows = rows[np.argsort(-rows[:, 2], kind="stable")]
+        boxes = way.boxes(rows[:, 3:], width, height)
+        within = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not in what was added to the picture
+        labels, scores = rows[within, 1].astype(int).tolist(), rows[within, 2].tolist()
+        return [
+            Found(label, self.names.get(label, str(label)), score, *box)
+            for label, score, box in zip(labels, scores, boxes[within].tolist(), strict=True)
+        ]
+
+    def answer(self, seen: tuple[Array, WayBack, tuple[int, int]]) -> Array:
+        """What the net says, in the blob `output`, of what `look` gives."""
         crop, way, (height, width) = seen
         blob = self.net.blobs[self.input]
         if blob.shape != crop.shape:
@@ -162,16 +177,33 @@ class BoxNet(PictureNet):
             self.net.blobs[name].data[...] = rois
             self.net.reshape()
         self.net.forward()
-        rows = np.float64(self.net.blobs[self.output].data).reshape(-1, 7)
-        rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 1] >= 0) & (rows[:, 2] >= least)]
-        rows = rows[np.argsort(-rows[:, 2], kind="stable")]
-        boxes = way.boxes(rows[:, 3:], width, height)
-        within = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not in what was added to the picture
-        labels, scores = rows[within, 1].astype(int).tolist(), rows[within, 2].tolist()
-        return [
-            Found(label, self.names.get(label, str(label)), score, *box)
-            for label, score, box in zip(labels, scores, boxes[within].tolist(), strict=True)
-        ]
+        answer: Array = self.net.blobs[self.output].data
+        return answer
+
+
+class RegionNet(BoxNet):
+    """A BoxNet that need not find boxes: it proposes regions, as that of Faster R-CNN does."""
+
+    def complete(self, param: caffe_pb2.NetParameter, model: str) -> None:
+        """Nothing: no layer has to find boxes."""
+
+    def _output(self, model: str, wanted: str | None) -> str:
+        made = [node.top_names[0] for node in self.net.nodes if isinstance(node.layer, Proposal)]
+        if not made:
+            raise NetError(f"{model}: no layer proposes regions, as Proposal does")
+        return made[-1]
+
+    def propose(self, pixels: Array) -> Array:
+        """n x 4: the regions in a picture, 3 x height x width, blue first, in fractions of it.
+
+        They are in the order of the net, the best first, and end behind their last pixel, which is
+        one of the picture, as Girshick's code has it.
+        """
+        crop, way, size = seen = self.look(pixels)
+        corners = np.float64(self.answer(seen)[:, 1:])
+        corners[:, 2:] += way.scale or crop.shape[2] / size[0]
+        height, width = crop.shape[2:]
+        return way.boxes(corners / [width, height, width, height], 1, 1).clip(0, 1)
 
 
 def _of_regions(param: caffe_pb2.NetParameter) -> caffe_pb2.LayerParameter | None:

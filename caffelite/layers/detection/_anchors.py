@@ -43,6 +43,7 @@ class AnchorLayer(Layer):
 
     drawn_as = "boxes"
     stops_gradient = True
+    picture_sizes = 2
 
     def setup(self, bottom_shapes):
         options = self.options

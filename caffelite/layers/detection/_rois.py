@@ -50,6 +50,7 @@ class RoiLayer(Layer):
 
     drawn_as = "pooling"
     bottoms = 2
+    regions = 1
     no_gradient = (1,)
 
     @property

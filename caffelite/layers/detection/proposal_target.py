@@ -44,6 +44,7 @@ class ProposalTarget(Layer):
     drawn_as = "boxes"
     stops_gradient = True
     bottoms = 2
+    regions = 0
     tops = 5
     no_gradient = (0, 1)
 

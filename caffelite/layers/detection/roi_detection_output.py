@@ -41,10 +41,11 @@ class RoIDetectionOutput(Detections):
 
     options_field = "roi_detection_output_param"
     bottoms = (3, 4)
+    regions = 0
 
     @property
-    def regions(self):
-        return 0, len(self.param.bottom) - 1
+    def picture_sizes(self):
+        return len(self.param.bottom) - 1
 
     classes = 0  # until it is set up
 
