@@ -200,7 +200,7 @@ class RegionNet(BoxNet):
         one of the picture, as Girshick's code has it.
         """
         crop, way, size = seen = self.look(pixels)
-        corners = np.float64(self.answer(seen)[:, 1:])
+        corners = self.answer(seen)[:, 1:].astype(np.float64)
         corners[:, 2:] += way.scale or crop.shape[2] / size[0]
         height, width = crop.shape[2:]
         return way.boxes(corners / [width, height, width, height], 1, 1).clip(0, 1)

@@ -26,7 +26,7 @@ class RoIDataLayer(RoIData):
     type = "Python"
     ignored = {"python_param.share_in_parallel": OWN_LAYERS}
     files = ()
-    tops = 3
+    tops: int | tuple[int, int] = 3
     options_field = "python_param"
     roidb = None
     no_data = NO_DATA

@@ -54,7 +54,7 @@ class RoIData(AnnotatedData):
         "data_param.label_source": "is for Data and AnnotatedData, which have a top for it",
         "annotated_data_param.yolo_data_type": "boxes are in pixels here",
     }
-    sizes = 1
+    sizes: int | None = 1
 
     @property
     def tops(self):
