@@ -65,6 +65,54 @@ def test_steps_are_those_of_the_update_rule():
     assert not one.blobs["x"].data[1].any()
 
 
+def test_lbfgs_comes_to_the_minimum_of_a_square_at_once():
+    pytest.importorskip("scipy")
+    one, seen = net(SQUARES, np.float64), []
+    losses = optimize(one, "x", iterations=9, solver="LBFGS", memory=3,
+                      callback=lambda *told: seen.append(told))  # fmt: skip
+    np.testing.assert_allclose(one.blobs["x"].data, 3, atol=1e-6)
+    assert losses[0] == 3 * 9 / 2 and len(losses) < 9 and seen == [*enumerate(losses, 1)]
+    one.blobs["x"].data[...] = 0
+    most = np.array([1.0, 2, 9])
+    optimize(one, "x", iterations=9, solver="LBFGS", bounds=(-1, most))
+    np.testing.assert_allclose(one.blobs["x"].data, [[1, 2, 3]] * 2, atol=1e-6)
+    one.blobs["x"].data[...] = 0
+    assert len(optimize(one, "x", iterations=9, solver="LBFGS", callback=lambda *_: True)) == 1
+
+
+def test_lbfgs_says_where_the_loss_is_no_number():
+    pytest.importorskip("scipy")
+    with pytest.raises(SolverError, match="iteration 0: the loss is nan"):
+        optimize(net(), "data", iterations=3, solver="LBFGS", loss={"score": np.nan})
+
+
+def test_normalized_steps_are_of_one_size():
+    """The gradient of 5 w x, divided by the mean of |5 w|, whatever the 5."""
+    one, w = net(SQUARES, np.float64), np.array([[1.0, -2, 3], [0, 0, 0]])
+    optimize(one, "x", iterations=1, base_lr=0.5, loss={"x": 5 * w}, normalize=True)
+    np.testing.assert_allclose(one.blobs["x"].data, -0.5 * w)
+    optimize(one, "x", iterations=1, base_lr=0.5, loss={"x": 0 * w}, normalize=True)
+    np.testing.assert_allclose(one.blobs["x"].data, -0.5 * w)
+
+
+def test_jitter_rolls_what_the_net_sees_and_rolls_it_back():
+    seen = []
+    for jitter in (0, 2):
+        one = net(SQUARES, np.float64)
+        one.blobs["x"].data[...] = start = np.arange(6.0).reshape(2, 3)
+
+        def look(x):
+            seen.append(x.copy())
+            return np.sum(x), np.eye(2, 3)
+
+        optimize(one, "x", iterations=9, base_lr=0.5, loss={"x": look}, jitter=jitter, seed=4)
+        assert one.blobs["x"].data.sum() == start.sum() - 9 * 0.5 * 2
+    still, rolled = seen[:9], seen[9:]
+    np.testing.assert_array_equal(still[1], start - 0.5 * np.eye(2, 3))
+    assert any(x[0, 0] not in (start[0, 0], start[0, 0] - 0.5) for x in rolled[:2])
+    assert sorted(rolled[0].flat) == sorted(start.flat)
+
+
 def all_of(one):
     data = [blob.data.copy() for layer in one.layers for blob in layer.blobs]
     return data + [blob.diff.copy() for layer in one.layers for blob in layer.blobs]
@@ -185,6 +233,11 @@ def test_it_is_deterministic_and_ends_when_told():
         ("data", {}, "no gradient of the net's own losses comes to blob \"data\".*force_backward"),
         ("score", {"loss": {"conv": 1}}, 'no gradient of "conv" comes to blob "score"'),
         ("data", {"solver": "adam"}, 'unknown solver type "adam"; did you mean "Adam"'),
+        ("data", {"base_lr": None}, "Adam needs base_lr"),
+        ("data", {"solver": "LBFGS"}, "LBFGS does not look at base_lr"),
+        ("data", {"solver": "LBFGS", "base_lr": None, "jitter": 2}, "does not look at jitter"),
+        ("data", {"solver": "LBFGS", "base_lr": None, "momentum": 0}, "not look at momentum"),
+        ("data", {"solver": "LBFGS", "base_lr": None, "memory": 0}, "expected at least 1, not 0"),
         ("data", {"rms_decay": 0.5}, "Adam does not look at rms_decay"),
         ("data", {"solver": "SGD", "rate_in_history": False}, "does nothing without momentum"),
         ("data", {"regularization_type": "L1"}, "does nothing without weight_decay"),

@@ -16,7 +16,7 @@ from ..net.learnable import Learnable
 from ..net.node import Node
 from ..proto import caffe_pb2
 from ..types import Array, ArrayLike
-from . import lr_policy, regularize
+from . import lbfgs, lr_policy, regularize
 from .base import unread
 from .policies import POLICIES
 from .rules import RULES
@@ -34,11 +34,14 @@ def optimize(
     blob: str,
     *,
     iterations: int,
-    base_lr: float,
+    base_lr: float | None = None,
     solver: str | None = None,
     loss: Mapping[str, Counts] | None = None,
-    bounds: tuple[float, float] | None = None,
+    bounds: tuple[ArrayLike, ArrayLike] | None = None,
     callback: Callable[[int, float], object] | None = None,
+    jitter: int = 0,
+    normalize: bool = False,
+    seed: int = 0,
     **options: Any,
 ) -> list[float]:
     """Move the values of a blob so that a loss falls; returns the losses, one an iteration.
@@ -53,34 +56,87 @@ def optimize(
     net : the Net
     blob : its name; the values are those that the layers after its last writer read
     iterations, base_lr : how many updates, and their learning rate
-    solver : the type of an update rule, as `type` in a solver prototxt, with the same default
+    solver : the type of an update rule, as `type` in a solver prototxt, with the same default; or
+        "LBFGS", by scipy, which goes without base_lr, remembers `memory` gradients [10], and ends
+        early where no step lowers the loss
     loss : what is to fall; by default the net's own losses. Else {name of a blob: what counts of
         it}: weights, a number or an array, of a weighted sum of its values; or a function of its
         values that returns (loss, gradient). Several add up; `blob` itself may be one of them.
-    bounds : (least, most) that the values are kept within
+    bounds : (least, most) that the values are kept within: numbers, or arrays that fit the blob
     callback : called with (iterations done, loss) after each update; ends it by returning True
+    jitter : before each update, roll the last two axes by up to so many places, at random, and
+        back after it, as DeepDream does, so that nothing settles on a grid; `seed` is of that
+    normalize : divide the gradient by the mean of its absolute values, as DeepDream does
     options : further fields of a SolverParameter, which have the defaults that they have there
     """
     _check(loss, bounds)
+    first = _first(net, blob)
+    losses: list[float] = []
+
+    def told(value: float) -> object:
+        losses.append(value)
+        return callback is not None and callback(len(losses), value)
+
+    if solver == lbfgs.NAME:
+        memory = _memory(base_lr, jitter, normalize, options)
+        gradient = _Gradient(net, blob, first, loss)
+        values = net.blobs[blob].data
+        with _weights_held(net), gradient:
+
+            def compute() -> tuple[float, Array]:
+                return gradient.compute_finite(len(losses)), net.blobs[blob].diff
+
+            lbfgs.minimize(values, compute, iterations, bounds, memory, told)
+        return losses
     update, param = _update(net, blob, solver, iterations, base_lr, options)
-    first = 1 + max((k for k, node in enumerate(net.nodes) if blob in node.top_names), default=-1)
     gradient = _Gradient(net, blob, first, loss)
-    values, step, losses = net.blobs[blob].data, 0, []
+    random, step = np.random.default_rng(seed), 0
     with _weights_held(net), gradient:
         for i in range(iterations):
-            losses.append(gradient.compute())
-            if not math.isfinite(losses[-1]):
-                raise SolverError(
-                    f'iteration {i}: the loss is {losses[-1]:g}; "{blob}" holds what it came to. '
-                    "A lower base_lr, clip_gradients or bounds are the usual way out"
-                )
+            with _rolled(net.blobs[blob], jitter, random):
+                value = gradient.compute_finite(i)
+            if normalize:
+                diff = net.blobs[blob].diff
+                diff /= np.abs(diff).mean() or 1
             rate, step = lr_policy.rate_at(param, i, step)
             update.apply(rate, i + 1)
             if bounds is not None:
-                np.clip(values, *bounds, out=values)
-            if callback is not None and callback(i + 1, losses[-1]):
+                np.clip(net.blobs[blob].data, *bounds, out=net.blobs[blob].data)
+            if told(value):
                 break
     return losses
+
+
+def _first(net: Net, blob: str) -> int:
+    """The place of the first layer after the blob's last writer."""
+    if blob not in net.blobs:
+        raise SolverError(f'the net has no blob "{blob}"{did_you_mean(blob, net.blobs)}')
+    return 1 + max((k for k, node in enumerate(net.nodes) if blob in node.top_names), default=-1)
+
+
+def _memory(base_lr: float | None, jitter: int, normalize: bool, options: Mapping[str, Any]) -> int:
+    """How many gradients L-BFGS is to remember; a SolverError for what it does not do."""
+    given = {"base_lr": base_lr is not None, "jitter": jitter, "normalize": normalize}
+    given |= dict.fromkeys(options.keys() - {"memory"}, True)
+    for name in sorted(name for name, value in given.items() if value):
+        raise SolverError(f"{lbfgs.NAME} does not look at {name}; take it away, or another solver")
+    memory: int = options.get("memory", lbfgs.MEMORY)
+    if memory < 1:
+        raise SolverError(f"memory: expected at least 1, not {memory}")
+    return memory
+
+
+@contextlib.contextmanager
+def _rolled(blob: Blob, most: int, random: np.random.Generator) -> Iterator[None]:
+    """Roll the last two axes at random, and back, with the diff."""
+    if not most:
+        yield
+        return
+    by = tuple(int(places) for places in random.integers(-most, most + 1, 2))
+    blob.data[...] = np.roll(blob.data, by, (-2, -1))
+    yield
+    for array in (blob.data, blob.diff):
+        array[...] = np.roll(array, (-by[0], -by[1]), (-2, -1))
 
 
 def _check(loss: object, bounds: tuple[Any, Any] | None) -> None:
@@ -97,15 +153,15 @@ def _update(
     blob: str,
     solver: str | None,
     iterations: int,
-    base_lr: float,
+    base_lr: float | None,
     options: Mapping[str, Any],
 ) -> tuple[Update, caffe_pb2.SolverParameter]:
     """The Update of the blob, and its SolverParameter."""
-    if blob not in net.blobs:
-        raise SolverError(f'the net has no blob "{blob}"{did_you_mean(blob, net.blobs)}')
     solver = caffe_pb2.SolverParameter().type if solver is None else solver
     if solver not in RULES:
         raise SolverError(f'unknown solver type "{solver}"{RULES.instead_of(solver)}')
+    if base_lr is None:
+        raise SolverError(f"{solver} needs base_lr, the learning rate")
     known = OPTIONS | RULES.all_reads() | POLICIES.all_reads()
     for name in sorted(options.keys() - known):
         raise SolverError(f'there is no option "{name}" here{did_you_mean(name, known)}')
@@ -124,7 +180,7 @@ class _Gradient:
     own losses do not count if others are given."""
 
     def __init__(self, net: Net, name: str, first: int, loss: Mapping[str, Counts] | None) -> None:
-        self.net, self.first = net, first
+        self.net, self.name, self.first = net, name, first
         self.last = len(net.nodes) - 1
         own = [node for node in net.nodes[first:] if any(node.loss_weights)]
         self.targets: list[_Target] = []
@@ -149,6 +205,16 @@ class _Gradient:
     def __exit__(self, *problem: object) -> None:
         for node in self.silenced:
             node.weigh()  # lets backward start from the losses again
+
+    def compute_finite(self, iteration: int) -> float:
+        """One pass; returns the loss, or raises a SolverError if that is no finite number."""
+        loss = self.compute()
+        if not math.isfinite(loss):
+            raise SolverError(
+                f'iteration {iteration}: the loss is {loss:g}; "{self.name}" holds what it came '
+                "to. A lower base_lr, clip_gradients or bounds are the usual way out"
+            )
+        return loss
 
     def compute(self) -> float:
         """One pass; returns the loss."""
