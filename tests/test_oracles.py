@@ -535,6 +535,18 @@ def test_gram_matrix(shape):
     )
 
 
+@oracle("StyleLoss")
+@given(shape=shapes(3, 4), one=st.booleans())
+def test_style_loss(shape, one):
+    def loss(x, style):
+        f = x.flatten(2)
+        grams = f @ f.transpose(1, 2) / x[0].numel()
+        return functional.mse_loss(grams, style.expand_as(grams), reduction="sum") / 4 / len(x)
+
+    style = (1 if one else shape[0], shape[1], shape[1])
+    compare("StyleLoss", [shape, style], "", loss)
+
+
 @oracle("TVLoss")
 @given(shape=shapes(4), beta=st.sampled_from((1, 2, 2.5)))
 def test_tv_loss(shape, beta):

@@ -762,3 +762,15 @@ case(  # the value that the layer's own test in the fork has
 )
 case("TVLoss", [(3, 4)], "tv_loss_param { beta: 0 }", error="beta is 0, expected more than 0")
 case("TVLoss", [(3,)], error="expected at least 2 axes")
+
+case("StyleLoss", [(2, 3, 4, 5), (2, 3, 3)], expect=ref.style_loss)
+case("StyleLoss", [(2, 3, 7), (1, 3, 3)], batch_axis=None, expect=ref.style_loss)
+case(  # by hand: G = [[5, 11], [11, 25]], A = [[1, 0], [0, 1]] * 4, C = M = 2
+    "StyleLoss",
+    [(1, 2, 2), (1, 2, 2)],
+    values={0: [1, 2, 3, 4], 1: [1, 0, 0, 1]},
+    golden=(1 + 2 * 11**2 + 21**2) / (4 * 2**2 * 2**2),
+)
+case("StyleLoss", [(2, 3, 4), (2, 3, 4)], error="expected (1 or 2, 3, 3), for the channels of")
+case("StyleLoss", [(2, 3, 4), (3, 3, 3)], error="expected (1 or 2, 3, 3), for the channels of")
+case("StyleLoss", [(3,), (1, 3, 3)], error="has shape (3,), expected at least 2 axes")

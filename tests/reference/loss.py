@@ -184,3 +184,14 @@ def tv_loss(x, beta=2):
             right, below = plane[i, j] - plane[i, j + 1], plane[i, j] - plane[i + 1, j]
             total += (right**2 + below**2) ** (beta / 2)
     return total
+
+
+def style_loss(x, style):
+    channels, places = x.shape[1], np.prod(x.shape[2:])
+    total = 0.0
+    for n, sample in enumerate(x.reshape(*x.shape[:2], -1)):
+        a = channels * places * style[n % len(style)]
+        for i, j in np.ndindex(channels, channels):
+            g = sum(sample[i, k] * sample[j, k] for k in range(places))
+            total += (g - a[i, j]) ** 2 / (4 * channels**2 * places**2)
+    return total / len(x)
