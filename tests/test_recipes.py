@@ -34,6 +34,7 @@ TESTS = {  # samples for testing
     "scenes_test_ink": 500,
     "text": 1150,  # steps of streams, with Python 3.11
     "words": 350,
+    "photographs": 1,
     "test": 1000,  # of one's own pictures
 }
 
