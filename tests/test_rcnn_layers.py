@@ -109,6 +109,7 @@ def test_regions_that_are_drawn(settings):
     assert not np.array_equal(run(other)[0], first[0])
 
 
+TRUE_ONE = np.float32([[20, 30, 90, 120, 2]])
 TRUE = [[20, 30, 90, 120, 2], [100, 60, 190, 150, 1]]
 
 
@@ -318,6 +319,22 @@ def test_true_boxes_are_checked(truth, error):
     with pytest.raises(NetError) as caught:
         run(made)
     assert error in str(caught.value)
+
+
+def test_a_picture_of_which_nothing_is_taken_is_told_once(settings, caplog):
+    """Without objects, or background; without either, there is nothing to learn, and no NaN."""
+    far, near = [0, 0, 0, 9, 9], [0, 20, 30, 90, 119]
+    for lone, labels in ((near, [2, 2]), (far, [2])):  # far regions overlap by less than 0.1
+        made = layer("ProposalTargetLayer", [np.float32([lone]), TRUE_ONE], "'num_classes': 3", 5)
+        assert run(made)[1].tolist() == labels
+    settings["TRAIN.FG_FRACTION"] = 0.0
+    made = layer("ProposalTargetLayer", [np.float32([far]), TRUE_ONE], "'num_classes': 3", 5)
+    assert [len(values) for values in (*run(made), *run(made))] == [0] * 10
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "takes none of the 2 regions of a picture, true boxes included, which overlap" in told
+    for type, shapes in (("SoftmaxWithLoss", [(0, 3), (0,)]), ("SmoothL1Loss", [(0, 12)] * 2)):
+        (loss,) = run(make_layer(type, shapes, "", TRAIN, np.float32, 1))
+        assert loss == 0
 
 
 def test_regions_of_another_picture_are_refused():

@@ -10,6 +10,10 @@ The parts, each on one core:
 - augment: SSD's whole recipe on a 500 x 375 JPEG, from the database to a blob, in milliseconds
 - feed: what feeds ssd-digits beside its training step, in milliseconds a picture
 - step: a training step of SSD300 (4 pictures), forward and backward, beside the same net in PyTorch
+- regions: pooling of 300 boxes of 100 to 400 pixels a side, over 512 maps, beside torchvision's
+- proposal: Proposal on 21,600 anchors, 6,000 of which are suppressed to 300
+- two-stages: a training step of Faster R-CNN-VGG16 at 600 x 1000, beside the same net in PyTorch
+  with torchvision's operators; it takes a minute and 4 GB, and is left out unless asked for
 
 Figures are medians of the processor's time, which other processes on the machine do not change. A
 ratio is the other's time divided by caffelite's, or, of `feed`, that of a step divided by that of
@@ -212,7 +216,89 @@ def step(args):
     yield f"training step of SSD300, {BATCH} pictures", *ms
 
 
-PARTS = {"output": output, "nms": suppression, "augment": augment, "feed": feed, "step": step}
+SIDE, STRIDE = (38, 63), 16  # a map of 600 x 1000 pixels
+POOLINGS = {  # what is pooled: a type, its options, torchvision's function
+    "ROIPooling": (
+        "roi_pooling_param { pooled_h: 7 pooled_w: 7 spatial_scale: 0.0625 }",
+        lambda ops, x, rois: ops.roi_pool(x, rois, (7, 7), 1 / STRIDE),
+    ),
+    "ROIAlign": (
+        "roi_align_param { pooled_h: 7 pooled_w: 7 spatial_scale: 0.0625 sampling_ratio: 2 }",
+        lambda ops, x, rois: ops.roi_align(x, rois, (7, 7), 1 / STRIDE, 2),
+    ),
+    "PSROIPooling": (
+        "psroi_pooling_param { output_dim: 21 group_size: 7 spatial_scale: 0.0625 }",
+        lambda ops, x, rois: ops.ps_roi_pool(x, rois, 7, 1 / STRIDE),
+    ),
+}
+
+
+def regions(args):
+    random = np.random.default_rng(0)
+    sides = random.uniform(100, 400, (300, 2))
+    low = random.random((300, 2)) * (np.array([1000, 600]) - sides)
+    rois = np.insert(np.hstack([low, low + sides]), 0, 0, axis=1).astype(np.float32)
+    for type in POOLINGS:
+        maps = 21 * 7 * 7 if type == "PSROIPooling" else 512
+        x = random.standard_normal((1, maps, *SIDE), np.float32)
+        forward, backward = pooling(type, x, rois, random)
+        yield f"{type}, 300 boxes, {maps} maps, forward", *medians(forward, args.repeats)
+        yield f"{type}, 300 boxes, {maps} maps, backward", *medians(backward, args.repeats)
+
+
+def pooling(type, x, rois, random):
+    """[ours, torchvision's] forward, and backward."""
+    import torch
+    from torchvision import ops
+
+    options, theirs = POOLINGS[type]
+    layer, bottom, top = make_layer(type, [x, rois], options, dtype=np.float32)
+    top[0].diff[...] = random.standard_normal(top[0].shape, np.float32)
+    given, places = torch.from_numpy(x.copy()).requires_grad_(), torch.from_numpy(rois)
+    made, diff = theirs(ops, given, places), torch.from_numpy(top[0].diff.copy())
+    return [
+        [lambda: layer.forward(bottom, top), lambda: theirs(ops, given, places)],
+        [
+            lambda: layer.backward(top, [True, False], bottom),
+            lambda: made.backward(diff, retain_graph=True),
+        ],
+    ]
+
+
+def proposal(args):
+    random = np.random.default_rng(0)
+    scores = random.random((1, 18, 40, 60), np.float32)
+    codes = random.normal(0, 0.3, (1, 36, 40, 60)).astype(np.float32)
+    sizes = np.float32([[640, 960, 1]])
+    layer, bottom, top = make_layer(
+        "Proposal", [scores, codes, sizes], "proposal_param { }", dtype=np.float32
+    )
+    (ms,) = medians([lambda: layer.forward(bottom, top)], args.repeats)
+    yield "Proposal, 21,600 anchors, 6,000 to 300", ms, None
+
+
+def two_stages(args):
+    import tools.torch_two_stages  # noqa: F401 (its layers are translated)
+
+    param = in_memory("faster-rcnn-vgg16", caffe_pb2.TRAIN, 1)
+    ours = Caffelite(param, update=False)
+    theirs = PyTorch(param, False, ours.values())
+    sides = ours, theirs
+    ms = medians([lambda side=side: (side.forward(), side.backward()) for side in sides], 1)
+    yield "training step of Faster R-CNN-VGG16, 600 x 1000", *ms
+
+
+PARTS = {
+    "output": output,
+    "nms": suppression,
+    "augment": augment,
+    "feed": feed,
+    "step": step,
+    "regions": regions,
+    "proposal": proposal,
+    "two-stages": two_stages,
+}
+LONG = {"two-stages"}
 
 
 def main(argv=None):
@@ -220,7 +306,13 @@ def main(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     flag = parser.add_argument
-    flag("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
+    flag(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=[part for part in PARTS if part not in LONG],
+        metavar="PART",
+    )
     flag("--repeats", type=int, default=7, help="of what is measured [7]")
     args = parser.parse_args(argv)
     set_threads(1)

@@ -2,12 +2,15 @@
 
     caffelite dataset digit-scenes --out data
     caffelite dataset distorted-digits --out data
+    caffelite regions data/scenes_train_lmdb data/scenes_train_regions_lmdb --processes 2
+    caffelite regions data/scenes_test_lmdb data/scenes_test_regions_lmdb --processes 2
     python tools/digit_recipes.py --seeds 2 3
     python tools/digit_recipes.py --nets fcn-8s-digits fcn-8s-ink unet-digits --processes 2
 
 Each run is `caffelite train solvers/NET.prototxt`, with its seed, on one thread; its log and its
 weights come to OUT. A net that starts from another one starts from that of the same seed, which is
-trained before, and whose time counts. Printed are the measure of the last test, which is the mAP by
+trained before, and whose time counts. Of R-CNN and SPP-net, `caffelite svm` then trains machines,
+and `caffelite test` tells what they find. Printed are the measure of the last test, the mAP by
 VOC 2012's rule, the mean IU or the accuracy, over all pictures for testing, and the processor's
 time, start and tests included. A run that has come to its end is not made again.
 """
@@ -28,11 +31,14 @@ ONE_THREAD = dict.fromkeys(("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NU
 
 
 class Recipe(NamedTuple):
-    """How a net is trained: from which other one's weights, and on labels of another kind."""
+    """How a net is trained: from which other one's weights, on labels of another kind, and whether
+    it ends in machines, which are trained apart.
+    """
 
     net: str
     begins_with: str | None = None
     stage: str | None = None
+    machines: bool = False
 
 
 BEGINNINGS = ("ssd-digits", "yolo-v1-digits", "yolo-v3-digits")
@@ -43,6 +49,7 @@ RECIPES = {
         net: Recipe(net, "yolo-v1-digits")
         for net in ("yolo-v2-digits", "fast-rcnn-digits", "faster-rcnn-digits", "rfcn-digits")
     },
+    **{net: Recipe(net, "yolo-v1-digits", machines=True) for net in ("rcnn-digits", "spp-digits")},
     "fcn-32s-digits": Recipe("fcn-32s-digits", "yolo-v1-digits"),
     "fcn-16s-digits": Recipe("fcn-16s-digits", "fcn-32s-digits"),
     "fcn-8s-digits": Recipe("fcn-8s-digits", "fcn-16s-digits"),
@@ -72,19 +79,36 @@ def make(name, seed, args):
         before = seconds()
         words = command(name, seed, args)
         subprocess.run(words, check=True, env=os.environ | ONE_THREAD)
+        if RECIPES[name].machines:
+            train_machines(RECIPES[name].net, stem(name, seed, args))
         took.write_text(f"{seconds() - before:.0f}\n")
+
+
+def train_machines(net, own):
+    """Train machines of what the net says, and keep what `caffelite test` tells of them."""
+    model, machines = f"models/{net}/train_val.prototxt", f"{own}_svm.caffemodel"
+    program = [sys.executable, "-m", "caffelite"]
+    run = {"check": True, "env": os.environ | ONE_THREAD}
+    subprocess.run([*program, "svm", model, str(weights(own)), machines], **run)
+    words = [*program, "test", model, "--weights", machines, "--report", "--json"]
+    with own.with_suffix(".json").open("w") as file:
+        subprocess.run(words, stdout=file, **run)
 
 
 def result(name, seed, args):
     """(a measure's name, its value, seconds of a processor)."""
-    log = stem(name, seed, args).with_suffix(".jsonl")
-    tests = [record for record in map(json.loads, log.open()) if record["event"] == "test"]
-    ((measure, value),) = (
-        (word, value)
-        for output, value in tests[-1]["outputs"].items()
-        for end, word in MEASURES.items()
-        if output.endswith(end)
-    )
+    own = stem(name, seed, args)
+    if RECIPES[name].machines:
+        measure, value = "mAP", json.loads(own.with_suffix(".json").read_text())["MAP"]
+    else:
+        records = map(json.loads, own.with_suffix(".jsonl").open())
+        tests = [record for record in records if record["event"] == "test"]
+        ((measure, value),) = (
+            (word, value)
+            for output, value in tests[-1]["outputs"].items()
+            for end, word in MEASURES.items()
+            if output.endswith(end)
+        )
     took = (stem(one, seed, args).with_suffix(".seconds") for one in ancestry(name))
     return measure, value, sum(float(file.read_text()) for file in took)
 

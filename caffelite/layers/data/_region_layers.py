@@ -11,7 +11,7 @@ from ...data.datum import shape_of
 from ...data.true_boxes import ScaledBoxes, stored_boxes
 from ...errors import DataError
 from ..detection._rcnn_settings import rcnn_settings
-from ..detection._sampled_regions import codes_of_classes, matched, taken
+from ..detection._sampled_regions import codes_of_classes, matched, taken, tell_of_none
 from ._roi_layers import RoIDataLayer
 
 log = logging.getLogger("caffelite")
@@ -46,6 +46,7 @@ class RegionDataLayer(RoIDataLayer):
     tops = (3, 6)
     sizes = None
     no_data = NO_REGIONS
+    told_of_none = False
 
     def check_settings(self):
         pictures, regions = rcnn_settings["TRAIN.IMS_PER_BATCH"], rcnn_settings["TRAIN.BATCH_SIZE"]
@@ -188,6 +189,7 @@ class RegionDataLayer(RoIDataLayer):
         """[rois, labels, bbox_targets, bbox_inside_weights, bbox_outside_weights] of a picture."""
         overlaps, boxes = matched(regions, truth)
         index, objects = taken(overlaps, self.how, self.most, draw)
+        tell_of_none(self, index, overlaps)
         regions, boxes = regions[index], boxes[index]
         label = np.where(np.arange(len(index)) < objects, boxes[:, 4], 0)
         rows = [np.column_stack([np.full(len(index), number), regions * factor]), label]

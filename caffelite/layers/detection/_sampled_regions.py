@@ -1,9 +1,13 @@
 """Which regions of a picture a detector in two stages learns from, and what it is to say."""
 
+import logging
+
 import numpy as np
 
 from ...kernels import boxes as geometry
 from ._regions import chosen, threshold
+
+log = logging.getLogger("caffelite")
 
 
 def matched(regions, truth):
@@ -30,6 +34,18 @@ def taken(overlaps, options, batch_size, draw):
     objects = chosen(objects, objects_most, draw)
     background = chosen(np.flatnonzero(background), most - len(objects), draw)
     return np.concatenate([objects, background]), len(objects)
+
+
+def tell_of_none(layer, index, overlaps):
+    """Warn once that no region of a picture is taken; `layer.told_of_none` notes it."""
+    if not len(index) and not layer.told_of_none:
+        layer.told_of_none = True
+        log.warning(
+            "%s: takes none of the %d regions of a picture, true boxes included, which overlap one "
+            "by %g to %g: nothing is learnt of it; see batch_size, fg_fraction, fg_thresh, "
+            "bg_thresh_hi and bg_thresh_lo; other pictures are not told",
+            *(layer.at, len(overlaps), overlaps.min(), overlaps.max()),
+        )
 
 
 def codes_of_classes(regions, boxes, tells, classes):

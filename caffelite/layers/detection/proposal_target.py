@@ -3,7 +3,7 @@ import numpy as np
 from ..base import Layer, register
 from ._regions import four_numbers, read_true_boxes
 from ._rois import check_rois, read_rois
-from ._sampled_regions import codes_of_classes, matched, taken
+from ._sampled_regions import codes_of_classes, matched, taken, tell_of_none
 
 
 @register("ProposalTarget")
@@ -47,6 +47,7 @@ class ProposalTarget(Layer):
     regions = 0
     tops = 5
     no_gradient = (0, 1)
+    told_of_none = False
 
     def setup(self, bottom_shapes):
         options = self.options
@@ -109,6 +110,7 @@ class ProposalTarget(Layer):
         overlaps, boxes = matched(regions, truth)
         index, objects = taken(overlaps, options, options.batch_size, self.own_random())
         self.count_draw()
+        tell_of_none(self, index, overlaps)
         regions, boxes, tells = regions[index], boxes[index], np.arange(len(index)) < objects
         codes, told = codes_of_classes(regions, boxes, tells, options.num_classes)
 
