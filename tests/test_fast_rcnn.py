@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 import caffelite
+from caffelite.cli import main
 from caffelite.data.annotated import annotated
 from caffelite.data.boxes import Boxes
 from caffelite.data.datum import from_pixels
 from caffelite.data.lmdb import LmdbWriter
-from caffelite.data.regions import checksum, write_regions
+from caffelite.data.regions import Regions, checksum, write_regions
 from caffelite.errors import DataError, NetError
 from caffelite.layers.detection._rcnn_settings import rcnn_settings
 from caffelite.predict.box_net import BoxFinder
@@ -52,19 +53,25 @@ def fractions(corners, number):
     return (corners + [0, 0, 1, 1]) / [width, height, width, height]
 
 
+def pixels(number):
+    """One can see of which picture they are, and whether that is mirrored."""
+    values = np.full((3, *SIZES[number]), 10 * number + 10, np.uint8)
+    values[1] = 1 + np.arange(SIZES[number][1])
+    return values
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch, settings):
     """Two databases, pictures and their regions, and settings that name them."""
     monkeypatch.chdir(tmp_path)
     found = []
     with LmdbWriter("lmdb") as file:
-        for i, size in enumerate(SIZES):
-            pixels = np.full((3, *size), 10 * i + 10, np.uint8)
-            pixels[1] = 1 + np.arange(size[1])  # so that one sees whether it is mirrored
+        for i in range(len(SIZES)):
             corners, labels = truth(i)
-            message = annotated(from_pixels(pixels, -1), Boxes(fractions(corners, i), labels))
+            boxes = Boxes(fractions(corners, i), labels)
+            message = annotated(from_pixels(pixels(i), -1), boxes)
             file.put(b"%08d" % i, message.SerializeToString())
-            found.append((b"%08d" % i, checksum(pixels.tobytes()), fractions(regions(i), i)))
+            found.append((b"%08d" % i, checksum(pixels(i).tobytes()), fractions(regions(i), i)))
     write_regions("regions", found)
     settings.update(
         {"TRAIN.SOURCE": "lmdb", "TRAIN.REGIONS": "regions", "TRAIN.SCALES": (40,),
@@ -350,3 +357,63 @@ def test_a_net_without_regions_finds_none(folder):
     caffelite.Net("test.prototxt", TEST).save("net.caffemodel")
     with pytest.raises(NetError, match="no layer finds boxes"):
         BoxFinder("test.prototxt", "net.caffemodel", regions="regions")
+
+
+# In turns: a net that proposes, and one that learns from what it proposes
+
+PYTHON = 'type: "Python" python_param {{ module: "rpn.{}" layer: "{}" param_str: "{}" }}'
+ANCHORS = "'feat_stride': 4\\n'scales': [0.5, 1]"
+FILLER = 'weight_filler { type: "gaussian" std: 0.001 }'
+SCORES = f"""
+layer {{ name: "map" type: "Convolution" bottom: "data" top: "map"
+  convolution_param {{ num_output: 3 kernel_size: 4 stride: 4 {FILLER} }} }}
+layer {{ name: "rpn_cls_score" type: "Convolution" bottom: "map" top: "rpn_cls_score"
+  convolution_param {{ num_output: 12 kernel_size: 1 {FILLER} }} }}
+layer {{ name: "rpn_bbox_pred" type: "Convolution" bottom: "map" top: "rpn_bbox_pred"
+  convolution_param {{ num_output: 24 kernel_size: 1 {FILLER} }} }}
+layer {{ name: "two" type: "Reshape" bottom: "rpn_cls_score" top: "two"
+  reshape_param {{ shape {{ dim: [0, 2, -1, 0] }} }} }}
+"""
+RPN_TRAIN = f"""
+layer {{ name: "rpn-data" bottom: "rpn_cls_score" bottom: "gt_boxes" bottom: "im_info"
+  bottom: "data" top: "rpn_labels" top: "rpn_targets" top: "rpn_inside" top: "rpn_outside"
+  {PYTHON.format("anchor_target_layer", "AnchorTargetLayer", ANCHORS)} }}
+layer {{ name: "rpn_loss_cls" type: "SoftmaxWithLoss" bottom: "two" bottom: "rpn_labels"
+  top: "rpn_loss_cls" propagate_down: [true, false] loss_param {{ ignore_label: -1 }} }}
+layer {{ name: "rpn_loss_bbox" type: "SmoothL1Loss" bottom: "rpn_bbox_pred" bottom: "rpn_targets"
+  bottom: "rpn_inside" bottom: "rpn_outside" top: "rpn_loss_bbox" loss_weight: 1 }}
+"""
+RPN_TEST = f"""
+layer {{ name: "prob" type: "Softmax" bottom: "two" top: "prob" }}
+layer {{ name: "back" type: "Reshape" bottom: "prob" top: "back"
+  reshape_param {{ shape {{ dim: [0, 12, -1, 0] }} }} }}
+layer {{ name: "proposal" bottom: "back" bottom: "rpn_bbox_pred" bottom: "im_info" top: "rois"
+  top: "scores" {PYTHON.format("proposal_layer", "ProposalLayer", ANCHORS)} }}
+"""
+SOLVER = """base_lr: 0.0001 lr_policy: "fixed" random_seed: 1 max_iter: 2 display: 0
+  net: "{0}.prototxt" snapshot_prefix: "{0}" """
+
+
+def test_two_nets_are_trained_in_turns(folder, settings, capsys):
+    settings.update({"TRAIN.REGIONS": "", "TRAIN.SOURCE": ""})
+    given = 'input: "im_info" input_shape { dim: 1 dim: 3 }'
+    Path("rpn.prototxt").write_text(text("data im_info gt_boxes", SCORES + RPN_TRAIN))
+    Path("rpn_test.prototxt").write_text(INPUTS.splitlines()[1] + given + SCORES + RPN_TEST)
+    Path("fast.prototxt").write_text(text(FIVE, NET + LOSSES))
+    for name in ("rpn", "fast"):
+        Path(f"{name}_solver.prototxt").write_text(SOLVER.format(name))
+    size = ["--set", "TEST.SCALES=(40,)", "--set", "TEST.MAX_SIZE=70", "--mean_value", "0"]
+    few = ["--set", "TEST.RPN_POST_NMS_TOP_N=30", "--set", "TEST.RPN_MIN_SIZE=2"]
+    source = ["--set", "TRAIN.SOURCE=lmdb"]
+    rpn = ["train", "rpn_solver.prototxt", "-q", "--set", "TRAIN.HAS_RPN=True", *source]
+    assert main(rpn) == 0
+    model = ["--model", "rpn_test.prototxt", "--weights", "rpn_iter_2.caffemodel"]
+    assert main(["regions", "lmdb", "proposed", *model, *size, *few]) == 0
+    settings["TRAIN.HAS_RPN"] = False
+    fast = ["train", "fast_solver.prototxt", "-q", "--set", "TRAIN.REGIONS=proposed", *source]
+    assert main([*fast, "--weights", "rpn_iter_2.caffemodel"]) == 0
+    found = Regions("proposed")
+    assert [len(found.of_record(n, b"%08d" % n, pixels(n).tobytes(), "")) for n in range(4)] == [
+        30, 30, 30, 30,
+    ]  # fmt: skip
+    assert Path("fast_iter_2.caffemodel").exists()
