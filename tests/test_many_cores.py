@@ -7,7 +7,7 @@ import pytest
 
 import caffelite
 from caffelite.kernels import depthwise_weight as depthwise
-from caffelite.kernels import direct, gemm, phases, pointwise, spread, turned, winograd_weight
+from caffelite.kernels import direct, gemm, phases, pointwise, spread, turned
 from caffelite.kernels._tiles import TILE_ROWS
 from caffelite.kernels.plan import plan_convolution
 from tools import benchmark_nets
@@ -33,9 +33,6 @@ def pieces(plan):
         return plan.tiles * plan.group * plan.panels
     if isinstance(plan, depthwise.Plan):
         return plan.group * plan.outputs
-    if isinstance(plan, winograd_weight.Plan):
-        sums = plan.image_parts * plan.group * -(-plan.inputs // plan.channels)
-        return min(plan.group * plan.panels * plan.slices, sums, key=lambda n: n / rounds(n))
     return plan.parts if isinstance(plan, spread.Plan) else plan.items
 
 

@@ -5,6 +5,7 @@ The transpose of `winograd`'s forward: a kernel's gradient is G' [ sum over tile
 of the 36 points, the sum over tiles of many inputs and outputs is a matrix product.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -24,21 +25,30 @@ TILES = 64
 """Tiles summed at a time: with CHANNELS inputs, their transforms fit in a 1 MB L2 cache."""
 CHANNELS = 48
 """Most inputs at a time."""
-MIN_INPUTS, MIN_OUTPUTS, MIN_TILES = 64, 32, 48
-"""Fewer inputs, outputs or tiles of few outputs do not pay for the transforms."""
+MIN_CHANNELS = 16
+"""Fewer inputs or outputs do not pay for the transforms,"""
+MIN_TILES, MANY_OUTPUTS = 48, 64
+"""nor do fewer tiles than this, but of so many outputs."""
 
 
 def pays(plane):
     """Whether a problem that `winograd.fits` is large enough to gain."""
-    wide = plane.inputs >= MIN_INPUTS and plane.outputs >= MIN_OUTPUTS and min(plane.out) >= 4
+    wide = min(plane.inputs, plane.outputs) >= MIN_CHANNELS and min(plane.out) >= 4
     tiles = plane.batch * -(-plane.out[0] // 4) * -(-plane.out[1] // 4)
-    return wide and plane.itemsize == 4 and (plane.outputs >= MIN_INPUTS or tiles >= MIN_TILES)
+    return wide and plane.itemsize == 4 and (plane.outputs >= MANY_OUTPUTS or tiles >= MIN_TILES)
+
+
+INPUT, GRADIENT = 0.5, 11.0
+"""What it takes to transform the patches of an input, and the gradients of a panel of outputs, of a
+tile; to multiply one by the other takes 1. Each thread transforms what it multiplies, even if
+others do, too: to read what another core has just written takes longer."""
 
 
 class Plan(NamedTuple):
-    """`chunk` tiles at a time: their gradients are transformed, then `image_parts` of them summed.
+    """`parts` threads share blocks of (share of the tiles, group, outputs, inputs) of dw.
 
-    Gradients are cut in `slices` tiles by panels of outputs, sums in blocks of inputs.
+    TILES tiles at a time, gradients of its panels of outputs are transformed, then patches of
+    up to `channels` inputs after the other.
     """
 
     batch: int
@@ -53,11 +63,12 @@ class Plan(NamedTuple):
     across: int
     above: int  # pads
     left: int
-    channels: int
     panels: int
+    channels: int
     image_parts: int
-    chunk: int
-    slices: int
+    output_parts: int
+    input_parts: int
+    items: int
     gradient_step: int
     input_step: int
     total_step: int
@@ -77,61 +88,74 @@ def plan(problem):
     threads, lanes_of = problem.usable_threads, problem.lanes
     panel = TILE_VECTORS * lanes_of
     down, across = -(-out[0] // 4), -(-out[1] // 4)
-    count = batch * down * across
-    panels = -(-outputs // panel)
-    blocks = -(-inputs // CHANNELS)
-    few = problem.weights <= SMALL_WEIGHTS
-    image_parts = min(threads, -(-count // TILES)) if few else 1
-    while blocks < inputs and image_parts * group * blocks % threads:
-        blocks += 1
-    channels = -(-inputs // blocks)
-    chunk = min(image_parts * TILES, count)
+    panels, tiles = -(-outputs // panel), batch * down * across
+    sums = min(threads, -(-tiles // TILES)) if problem.weights <= SMALL_WEIGHTS else 1
+    shares = _shares(tiles, panels, inputs, group, sums, threads)
+    image_parts, output_parts, input_parts = shares
+    most = -(-inputs // input_parts)
+    channels = -(-most // -(-most // CHANNELS))
+    items = image_parts * group * output_parts * input_parts
     # steps are odd numbers of vectors, so that the points of a tile spread over cache sets
     steps = [
         spaced(values, lanes_of)
-        for values in (chunk * panel, channels * (TILES + lanes_of), channels * panel)
+        for values in (TILES * panel, channels * (TILES + lanes_of), channels * panel)
     ]
     lines = lines_size(TILES, across, lanes_of)
     own = lines + POINTS * (steps[1] + steps[2]) + 9 * channels * panel
+    gradients = POINTS * -(-panels // output_parts) * steps[0]
     return Plan(
-        batch, inputs, outputs, group, *size, *out, down, across, *problem.pad, channels, panels,
-        image_parts, chunk, threads // math.gcd(threads, group * panels), *steps, lines,
-        POINTS * group * panels * steps[0], threads, max(own, (4 * out[1] + 16) * panel),
+        batch, inputs, outputs, group, *size, *out, down, across, *problem.pad, panels, channels,
+        *shares, items, *steps, lines, gradients,
+        min(threads, items), gradients + max(own, (4 * out[1] + 16) * panel),
         np.arange(channels) * (TILES + lanes_of), np.arange(TILES),
     )  # fmt: skip
 
 
+def _shares(tiles, panels, inputs, group, sums, threads):
+    """In how many parts tiles, at most `sums`, outputs and inputs are cut, to be done soonest."""
+
+    def time(shares):
+        parts = zip((tiles, panels, inputs), shares, strict=True)
+        own_tiles, own_panels, own_inputs = (-(-count // part) for count, part in parts)
+        each = own_panels * own_inputs + INPUT * own_inputs + GRADIENT * own_panels
+        rounds = -(-group * math.prod(shares) // threads)
+        return rounds * own_tiles * each, shares
+
+    def enough(*shares):
+        """Of the inputs, so that each thread has 1 to 4 blocks."""
+        parts = threads / (group * math.prod(shares))
+        return (min(inputs, math.ceil(n * parts)) for n in range(1, 5))
+
+    most = range(1, sums + 1), range(1, min(panels, threads) + 1)
+    return min(((*two, n) for two in itertools.product(*most) for n in enough(*two)), key=time)
+
+
 def add_gradient(x, dy, dw, plan):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
-    x, dy, tiles = x.reshape(-1), dy.reshape(-1), plan.batch * plan.down * plan.across
-    transform, multiply = _transform.on(plan.parts), _add.on(plan.parts)
+    run = _add_gradient.on(plan.parts)
 
     def add(work, target):
-        for t0 in range(0, tiles, plan.chunk):
-            transform(dy, plan, t0, min(t0 + plan.chunk, tiles), work)
-            multiply(x, target, plan, t0, work)
+        run(x.reshape(-1), dy.reshape(-1), target, plan, work)
 
-    add_by_parts(add, dw, plan.image_parts, plan.gradients + plan.parts * plan.size)
+    add_by_parts(add, dw, plan.image_parts, plan.parts * plan.size)
 
 
 @kernel
-def _transform_gradients(dy, plan, t0, t1, item, work, columns_at):
-    """Transform one slice of tiles t0 <= t < t1 for one panel of outputs: point, tile, output."""
-    outputs, group, panels, slices = plan.outputs, plan.group, plan.panels, plan.slices
-    height, width, down, across = plan.out_height, plan.out_width, plan.down, plan.across
-    step = plan.gradient_step
+def _transform_gradients(dy, plan, g, m, t0, t1, out_at, work, columns_at):
+    """Transform those of tiles t0 <= t < t1 for one panel of outputs: point, tile, output."""
+    outputs, height, width = plan.outputs, plan.out_height, plan.out_width
+    down, across, step = plan.down, plan.across, plan.gradient_step
     panel = TILE_VECTORS * lanes(dy)
     patch_at = columns_at + 4 * width * panel
-    part, m, g = item % slices, item // slices % panels, item // (slices * panels)
     rows = min(panel, outputs - m * panel)
-    t, last = t0 + part * (t1 - t0) // slices, t0 + (part + 1) * (t1 - t0) // slices
-    while t < last:
+    t = t0
+    while t < t1:
         n, i = t // (down * across), t // across % down
         lines = min(4, height - 4 * i)
-        source = (((n * group + g) * outputs + m * panel) * height + 4 * i) * width
+        source = (((n * plan.group + g) * outputs + m * panel) * height + 4 * i) * width
         write_transposed(dy, source, height * width, rows, lines * width, work, columns_at, panel)
-        for j in range(t % across, min(across, t % across + last - t)):
-            to = (g * panels + m) * POINTS * step + (t - t0) * panel
+        for j in range(t % across, min(across, t % across + t1 - t)):
+            to = out_at + (t - t0) * panel
             columns = min(4, width - 4 * j)
             at, line = columns_at + 4 * j * panel, width * panel
             if lines < 4 or columns < 4:
@@ -145,70 +169,69 @@ def _transform_gradients(dy, plan, t0, t1, item, work, columns_at):
 
 
 @kernel
-def _add_products(x, target, plan, t0, item, work, work_at):
-    """Add the products of one part of the tiles from t0 on, for one block of inputs.
-
-    The sums of a part are those of dw: group and output, input, position. Parts
-    lie one behind another.
-    """
-    inputs, outputs, group = plan.inputs, plan.outputs, plan.group
-    x_plane, all_tiles = plan.height * plan.width, plan.batch * plan.down * plan.across
-    panels, input_step, total_step = plan.panels, plan.input_step, plan.total_step
-    panel, per_vector = TILE_VECTORS * lanes(x), lanes(x)
-    blocks = -(-inputs // plan.channels)
-    block, g, part = item % blocks, item // blocks % group, item // (blocks * group)
-    c0, c1 = block * inputs // blocks, (block + 1) * inputs // blocks
-    count, tiles = c1 - c0, -(-(c1 - c0) // PIXEL_ROWS)
-    first = t0 + part * TILES
-    last = min(first + TILES, min(t0 + plan.chunk, all_tiles))
-    input_at = work_at + plan.lines
-    totals_at = input_at + POINTS * input_step
-    kernels_at = totals_at + POINTS * total_step
+def _add_products(plan, first, last, count, work, right_at, input_at, totals_at, kernels_at):
+    """Products of tiles for `count` inputs and a panel of outputs, as kernels: input, position."""
+    panel, input_step, total_step = TILE_VECTORS * lanes(work), plan.input_step, plan.total_step
+    tiles = -(-count // PIXEL_ROWS)
+    clear(POINTS * total_step, work, totals_at)
+    for p in range(POINTS):
+        right = right_at + p * plan.gradient_step
+        for k in range(tiles):
+            r0, r1 = k * count // tiles, (k + 1) * count // tiles
+            pixel_tile(
+                r1 - r0, last - first, work, input_at + p * input_step, plan.pixels, 0,
+                plan.rows, r0,
+                work, right, work, totals_at + p * total_step + r0 * panel, panel,
+            )  # fmt: skip
     for c in range(count):
-        transform_input(
-            x, (g * inputs + c0 + c) * x_plane, plan, first, last,
-            work, work_at, input_at + c * (TILES + per_vector), input_step,
-        )  # fmt: skip
-    for m in range(panels):
-        clear(POINTS * total_step, work, totals_at)
-        for p in range(POINTS):
-            right = ((g * panels + m) * POINTS + p) * plan.gradient_step
-            right += (first - t0) * panel
-            for k in range(tiles):
-                r0, r1 = k * count // tiles, (k + 1) * count // tiles
-                pixel_tile(
-                    r1 - r0, last - first, work, input_at + p * input_step, plan.pixels, 0,
-                    plan.rows, r0,
-                    work, right, work, totals_at + p * total_step + r0 * panel, panel,
-                )  # fmt: skip
-        for c in range(count):
-            for v in range(0, panel, per_vector):
-                winograd_weight_gradient(
-                    work, totals_at + c * panel + v, total_step,
-                    work, kernels_at + 9 * c * panel + v, panel,
-                )  # fmt: skip
-        row = (part * group + g) * outputs + m * panel
-        add_transposed(
-            work, kernels_at, panel, 9 * count, min(panel, outputs - m * panel),
-            target, (row * inputs + c0) * 9, inputs * 9, totals_at,
-        )  # fmt: skip
+        for v in range(0, panel, lanes(work)):
+            winograd_weight_gradient(
+                work, totals_at + c * panel + v, total_step,
+                work, kernels_at + 9 * c * panel + v, panel,
+            )  # fmt: skip
 
 
 @kernel(parallel=True)
-def _transform(dy, plan, t0, t1, work, share):
-    """The gradients of tiles t0 to t1, transformed."""
-    part = share[0]
-    gradients = plan.group * plan.panels * plan.slices
-    own = plan.gradients + part * plan.size
-    for item in prange(gradients, share):
-        _transform_gradients(dy, plan, t0, t1, item, work, own)
-
-
-@kernel(parallel=True)
-def _add(x, target, plan, t0, work, share):
-    """The products of `plan.chunk` tiles from t0 on, added up."""
-    part = share[0]
-    products = plan.image_parts * plan.group * -(-plan.inputs // plan.channels)
-    own = plan.gradients + part * plan.size
-    for item in prange(products, share):
-        _add_products(x, target, plan, t0, item, work, own)
+def _add_gradient(x, dy, target, plan, work, share):
+    """A share of the blocks of dw. What shares of the tiles add up to lies one behind another."""
+    inputs, outputs, group, panels = plan.inputs, plan.outputs, plan.group, plan.panels
+    output_parts, input_parts, channels = plan.output_parts, plan.input_parts, plan.channels
+    x_plane, all_tiles = plan.height * plan.width, plan.batch * plan.down * plan.across
+    panel, gradient_size = TILE_VECTORS * lanes(x), POINTS * plan.gradient_step
+    gradients_at = share[0] * plan.size
+    lines_at = gradients_at + plan.gradients
+    input_at = lines_at + plan.lines
+    totals_at = input_at + POINTS * plan.input_step
+    kernels_at = totals_at + POINTS * plan.total_step
+    for item in prange(plan.items, share):
+        block, rest = item % input_parts, item // input_parts
+        outputs_block, g, part = (
+            rest % output_parts, rest // output_parts % group, rest // (output_parts * group)
+        )  # fmt: skip
+        c0, c1 = block * inputs // input_parts, (block + 1) * inputs // input_parts
+        m0 = outputs_block * panels // output_parts
+        m1 = (outputs_block + 1) * panels // output_parts
+        begin = part * all_tiles // plan.image_parts
+        end = (part + 1) * all_tiles // plan.image_parts
+        for first in range(begin, end, TILES):
+            last = min(first + TILES, end)
+            for m in range(m0, m1):
+                to = gradients_at + (m - m0) * gradient_size
+                _transform_gradients(dy, plan, g, m, first, last, to, work, lines_at)
+            for c in range(c0, c1, channels):
+                count = min(channels, c1 - c)
+                for k in range(count):
+                    transform_input(
+                        x, (g * inputs + c + k) * x_plane, plan, first, last,
+                        work, lines_at, input_at + k * (TILES + lanes(x)), plan.input_step,
+                    )  # fmt: skip
+                for m in range(m0, m1):
+                    _add_products(
+                        plan, first, last, count, work, gradients_at + (m - m0) * gradient_size,
+                        input_at, totals_at, kernels_at,
+                    )  # fmt: skip
+                    row = (part * group + g) * outputs + m * panel
+                    add_transposed(
+                        work, kernels_at, panel, 9 * count, min(panel, outputs - m * panel),
+                        target, (row * inputs + c) * 9, inputs * 9, totals_at,
+                    )  # fmt: skip
