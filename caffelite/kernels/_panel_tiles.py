@@ -4,7 +4,7 @@ from llvmlite import ir
 
 from ._epilogue import finish_rows, hold
 from ._simd import call_linked, lane_count, machine_code, operation
-from ._tiles import TILE_ROWS, TILE_VECTORS, add_products, transposed, write_tile
+from ._tiles import TILE_ROWS, TILE_VECTORS, add_products, have_near, transposed, write_tile
 from ._vectors import INDEX, choose, count_up, when
 from .epilogue import stored
 
@@ -55,6 +55,7 @@ def _panel_tile_code(width):
             ]
             return [builder.fadd(value, term) for value, term in zip(values, terms, strict=True)]
 
+        have_near(v, rows, c, c_step, width)
         with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
             for height in heights:
                 k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
@@ -201,6 +202,7 @@ def _copy_panel_code(width):
                     for j in range(width):
                         at, to = (v.shift(row, j * v.lanes) for row in (source, target))
                         if branch is full:
+                            v.prefetch(v.shift(at, width * v.lanes), level=1)
                             v.store(v.load(at), to)
                         else:
                             v.masked_store(v.masked_load(at, masks[j]), to, masks[j])

@@ -85,8 +85,8 @@ class Problem(NamedTuple):
 
     @property
     def usable_threads(self):
-        """One, where the work is not worth waking others for."""
-        work = self.batch * self.pixels * self.weights
+        """One, where neither products nor reading weights is worth waking others for."""
+        work = max(self.batch * self.pixels, VALUE) * self.weights
         return 1 if work <= ALONE else self.threads
 
     @property

@@ -167,6 +167,15 @@ LINE_SEGMENTS = 4
 """Most lines that a vector of `line_tile` may touch."""
 
 
+def have_near(v, rows, c, c_step, width):
+    """Have `rows` rows of `width` vectors that are to be written near by the time they are."""
+    r, _, close = count_up(v.builder, rows, [])
+    row = v.builder.gep(c, [v.builder.mul(r, c_step)])
+    for j in range(width):
+        v.prefetch(v.shift(row, j * v.lanes), writes=True, level=1)
+    close([])
+
+
 def _line_tile(
     segments, rows, depth, a, a_at, x, x_at, offsets, offsets_at, vectors, vectors_at,
     epilogue, channel, c, c_at, c_step, columns,
@@ -219,6 +228,7 @@ def _line_tile_code(segments):
             [v.first(v.integer(vectors, (2 * j + 1) * segments + s)) for s in range(1, segments)]
             for j in range(width)
         ]
+        have_near(v, rows, c, c_step, width)
         with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
             for height in heights:
                 k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
