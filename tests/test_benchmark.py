@@ -349,3 +349,13 @@ def test_layers_over_sequences_answer_as_pytorch_does(monkeypatch):
     found = benchmark_recurrent.main(["--units", "8", "--repeats", "1"])
     assert [type for type, _ in found] == ["LSTM", "GRU", "RNN"]
     assert all(ms > 0 for parts in found.values() for pair in parts.values() for ms in pair)
+
+
+@pytest.mark.slow
+def test_a_turn_of_players_has_the_losses_of_pytorch(monkeypatch):
+    pytest.importorskip("torch")
+    from tools import benchmark_adversarial
+
+    monkeypatch.setattr(benchmark_adversarial, "set_threads", lambda count: None)
+    found = benchmark_adversarial.main(["--repeats", "1"])
+    assert all(ms > 0 for pair in found.values() for ms in pair)

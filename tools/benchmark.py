@@ -9,6 +9,7 @@
     python tools/benchmark.py --detection                   # benchmark_detection.py, all of it
     python tools/benchmark.py --segmentation                # benchmark_segmentation.py, all of it
     python tools/benchmark.py --recurrent                   # benchmark_recurrent.py, all of it
+    python tools/benchmark.py --adversarial                 # benchmark_adversarial.py, all of it
 
 Needs torch (`pip install torch`). Both sides run in this process in turn, with the same weights,
 the same input from memory and as many threads. A step is forward and backward; with --update, also
@@ -158,6 +159,7 @@ def arguments(argv):
     flag("--detection", action="store_true", help="time what detectors do instead")
     flag("--segmentation", action="store_true", help="time layers of nets for pixels instead")
     flag("--recurrent", action="store_true", help="time layers over sequences instead")
+    flag("--adversarial", action="store_true", help="time turns of two nets instead")
     flag("--json", metavar="FILE", help="write all figures to FILE")
     flag("--plot", metavar="FILE", help="draw the medians, as FILE's ending says")
     flag("--child", choices=SIDES, help=argparse.SUPPRESS)
@@ -192,6 +194,10 @@ def main(argv=None):
         from tools import benchmark_recurrent
 
         return benchmark_recurrent.main(["--repeats", str(args.repeats)])
+    if args.adversarial:
+        from tools import benchmark_adversarial
+
+        return benchmark_adversarial.main(["--repeats", str(args.repeats)])
     if args.avx2:
         as_avx2([__file__, *argv])
     about = machine(["numpy", "numba", "torch"])

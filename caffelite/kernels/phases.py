@@ -1,9 +1,10 @@
-"""The gradient to the input of a convolution whose windows are whole strides long: one without.
+"""The gradient to the input of a convolution with strides: one without.
 
 Values of x whose row and column leave the same rests by the strides are a phase. They see the same
 weights, every stride-th of a line and column, so that a phase of x is a convolution of y with these
 at stride 1. All phases are the channels of one direct convolution, and are then put beside each
-other. With padding, some of its values lie outside of x.
+other; where windows are not whole strides long, zeros make them so. With padding, some of its
+values lie outside of x.
 """
 
 import math
@@ -27,6 +28,10 @@ MAPS = 64
 longer beside matrix products, by as much as it saves additions for some 100 maps."""
 
 
+ZEROS = 1.5
+"""Positions of a window with its zeros, for one of the kernel's, up to which it pays."""
+
+
 class Plan(NamedTuple):
     """The convolution that makes all phases, `shape` its output with (groups, *phases, channels) of
     an image, `first` where its first value lies in x."""
@@ -42,17 +47,16 @@ class Plan(NamedTuple):
 
 
 def fits(problem):
-    """Whether there are two axes, windows are whole strides long, and direct takes the phases."""
-    axes = zip(problem.kernel, problem.stride, strict=True)
-    whole = len(problem.size) == 2 and all(k % s == 0 for k, s in axes)
-    if not whole or set(problem.dilation) != {1} or problem.stride == (1, 1):
+    """Whether there are two axes, and direct takes the phases."""
+    if len(problem.size) != 2 or set(problem.dilation) != {1} or problem.stride == (1, 1):
         return False
     return direct.fits(_problem(problem).plane())
 
 
 def pays(problem):
-    """Whether windows overlap, and y has many values for its maps."""
-    if problem.positions == math.prod(problem.stride):
+    """Whether windows overlap, need few zeros, and y has many values for its maps."""
+    positions = math.prod(count for *_, count in _windows(problem)) * math.prod(problem.stride)
+    if problem.positions <= math.prod(problem.stride) or positions > ZEROS * problem.positions:
         return False
     few = problem.outputs <= MAPS or problem.vector_bytes >= 64
     return few and problem.batch * problem.pixels >= max(PIXELS * problem.outputs, LEAST)
@@ -61,7 +65,7 @@ def pays(problem):
 def _windows(problem):
     """Along each axis (the first window, how many, positions of the kernel in one phase)."""
     for k, s, p, size in zip(*problem[6:9], problem.size, strict=True):
-        yield p // s, (size - 1 + p) // s - p // s + 1, k // s
+        yield p // s, (size - 1 + p) // s - p // s + 1, -(-k // s)
 
 
 def _problem(problem):
@@ -91,6 +95,9 @@ def plan(problem):
 def scatter(w, dy, dx, plan):
     """dx = gradient of sum(dy * conv(x, w)) to x; assigned."""
     group, down, aside, inputs, *_ = plan.shape
+    rows, columns = w.shape[2:]
+    if rows % down or columns % aside:
+        w = np.pad(w, [(0, 0), (0, 0), (0, -rows % down), (0, -columns % aside)])
     split = w.reshape(
         group, -1, inputs, w.shape[2] // down, down, w.shape[3] // aside, aside
     )[:, :, :, ::-1, :, ::-1]  # fmt: skip

@@ -4,9 +4,9 @@ There are four ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a
 multiplications; `depthwise` is for channels that do not mix; `direct` reads windows in place, in up
 to two axes; `im2col` writes windows as matrices, in any number of axes. The gradient to the input
 is a convolution of the gradient to the output with transposed weights, where that does not multiply
-too many zeros. With strides there is one like it, `phases`, where windows are whole strides long;
-elsewhere the products are added up where they belong, which is called `scatter`, or `spread` where
-channels do not mix.
+too many zeros. With strides there is one like it, `phases`, where windows are whole strides long or
+nearly so; elsewhere the products are added up where they belong, which is called `scatter`, or
+`spread` where channels do not mix.
 
 CAFFELITE_CONVOLUTION in the environment names ways that are taken wherever they can run, whether
 they pay or not: any of them, with commas between them; im2col is the way for the rest.
