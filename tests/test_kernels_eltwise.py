@@ -22,3 +22,13 @@ def test_sums_agree_with_their_twin(size, dtype, activation):
         module.spread(arrays[0], own, last, arrays[1], arrays[2])
         arrays[0] = own
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [0, 5, eltwise.PART + 7])
+@pytest.mark.parametrize("count", [2, 4])
+def test_totals_agree_with_their_twin(count, size, dtype):
+    arrays = np.random.default_rng(2).standard_normal((count, size)).astype(dtype)
+    y = np.empty(size, dtype)
+    eltwise.total(list(arrays), y)
+    np.testing.assert_array_equal(y, ref.total(arrays))

@@ -54,6 +54,13 @@ MORE = {
     " shape { dim: 4 dim: 5 dim: 7 dim: 6 } } }"
     + 'layer { name: "s" type: "Eltwise" bottom: "a" bottom: "w" top: "s" }'
     + TAIL % "s",
+    "normalized apart": HEAD
+    + conv("a", "x")
+    + 'layer { name: "n" type: "BatchNorm" bottom: "a" top: "n" }'
+    + on("n", "Scale", "ReLU")
+    + conv("b", "n")
+    + 'layer { name: "s" type: "Eltwise" bottom: "a" bottom: "b" top: "s" }'
+    + TAIL % "s",
     "two losses": HEAD
     + conv("a", "x")
     + (TAIL % "a").replace('"ip"', '"aux"').replace('"loss"', '"aux_loss"')
@@ -111,6 +118,26 @@ def test_testing_computes_the_same(text):
             # a convolution's bias and the mean after it are subtracted in one go
             mine, theirs = apart.blobs[name].data, economic.blobs[name].data
             np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("keep", [(), ("n",)], ids=["for callbacks", "kept"])
+def test_a_diff_that_somebody_looks_at_is_as_it_should_be(keep):
+    found = []
+    for economizes in (False, True):
+        net, seen = build(MORE["normalized apart"]), {}
+
+        def look(place, net=net, seen=seen):
+            if net.layers[place].name == "n":
+                seen["n"] = net.blobs["n"].diff.copy()
+
+        if economizes:
+            net.economize(keep=keep)
+        if not keep:
+            net.after_backward(look)
+        net.forward_backward()
+        found.append(seen["n"] if not keep else net.blobs["n"].diff.copy())
+    assert found[0].any()
+    np.testing.assert_array_equal(*found)
 
 
 def test_a_long_line_needs_two_diffs_and_two_blobs():

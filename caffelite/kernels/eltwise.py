@@ -1,13 +1,19 @@
 """y = a + b over flat arrays, and its gradient, with an `Epilogue`'s activation that may follow.
 
 There are no channels here: the numbers are those of channel 0. The epilogue's map is not read.
+`total` is a sum of any number of arrays, with nothing behind it.
 """
 
 import numpy as np
 
 from . import epilogue as activations
-from ._jit import kernel, prange
+from ._jit import kernel, prange, threads_over
+from ._simd import add as add_run
+from ._simd import copy
 from .relu import PART
+
+CACHED = 1 << 12
+"""Values that are still in the nearest cache when the next array is added to them."""
 
 
 @kernel(parallel=True)
@@ -35,3 +41,26 @@ def spread(y, dy, epilogue, da, db, share):
             da_part[i] = dy_part[i]
         for i in range(dy_part.size):
             db_part[i] = dy_part[i]
+
+
+def total(arrays, y):
+    """y = the sum of at least two flat arrays, added in their order; y is none of them."""
+    first, *others = arrays
+    parts = threads_over(*arrays)
+    for other in others:
+        if parts == 1:
+            np.add(first, other, out=y)
+        else:
+            _total.on(parts)(first, other, y)
+        first = y
+
+
+@kernel(parallel=True)
+def _total(a, b, y, share):
+    """y = a + b; y may be a."""
+    for block in prange((y.size + CACHED - 1) // CACHED, share):
+        at = block * CACHED
+        count = min(CACHED, y.size - at)
+        if a.ctypes.data != y.ctypes.data:
+            copy(count, a, at, 1, y, at, 1)
+        add_run(count, b, at, 1, y, at, 1)

@@ -369,6 +369,7 @@ class Net(Running, InnerNames, OldCalls):
             memory.share_data(self._schedule.steps, kept)
         else:
             memory.share_diffs(self.nodes, kept)
+            self._schedule.show_diffs(kept)
 
     def clear_param_diffs(self) -> None:
         """Set the diffs of all learnable blobs to 0."""

@@ -96,7 +96,8 @@ class Running(Callbacks):
 
     def _backward(self, start: int, end: int) -> None:
         """Run backward through layers of indices `start` down to `end`, both included."""
-        for step in self._schedule.backward(start, end, one_by_one=self.debug_info):
+        shown = bool(self._callbacks["before_backward"] or self._callbacks["after_backward"])
+        for step in self._schedule.backward(start, end, self.debug_info, shown):
             self._call("before_backward", step.last)
             if step.nodes[0].needs_backward:
                 for node in step.nodes:

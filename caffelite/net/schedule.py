@@ -24,6 +24,7 @@ class Schedule:
         if hides and planned:
             self._joins = {step.first: step for step in find_joins(self.steps)}
         self.kept = kept_for_backward.keep(nodes, self._fused, planned)
+        self._diffs = None  # names of the blobs whose diffs users see: None for all
 
     @property
     def steps(self):
@@ -63,8 +64,15 @@ class Schedule:
                 _release(fused)
             yield step
 
-    def backward(self, start, end, one_by_one):
-        """Yield each step to run, from place `start` back to `end`; it runs as forward did."""
+    def show_diffs(self, names):
+        """From now on let users see the diffs of the blobs of these names only."""
+        self._diffs = set(names)
+
+    def backward(self, start, end, one_by_one, shown=False):
+        """Yield each step to run, from place `start` back to `end`; it runs as forward did.
+
+        Steps leave diffs to be seen where all are `shown`.
+        """
         index = start
         while index >= end:
             step = fused = self._fused.get(index)
@@ -72,6 +80,8 @@ class Schedule:
             if one_by_one or not ran or fused.first < end or fused.last != index:
                 _release(fused)
                 step = self._single[index]
+            elif self._diffs is not None:
+                fused.shows_diff = shown or not self._diffs.isdisjoint(fused.nodes[0].top_names)
             yield step
             index = step.first - 1
 

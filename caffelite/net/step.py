@@ -61,6 +61,8 @@ class FusedStep(Step):
     """
 
     replays = False
+    shows_diff = True
+    """Whether backward leaves the diff of their blob to be looked at, which may be extra work."""
 
     def __init__(self, nodes, first):
         super().__init__(nodes, first)

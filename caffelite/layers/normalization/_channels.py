@@ -100,11 +100,11 @@ class ChannelNormalizer(Affine):
             slope = 1 / np.sqrt(self.variance + self.eps)
             np.multiply(by_channel(top[0].diff), slope[:, None], out=by_channel(dx))
 
-    def gradients(self, top, dx, owner, **activation):
+    def gradients(self, top, dx, owner, shows=True, **activation):
         """Backward of `forward_with`: fills dx, unless it is None; gives those of scale and bias.
 
-        The diff of `top` becomes that of the activation's bottom, unless dx is None; then there is
-        to be no activation.
+        The diff of `top` becomes that of the activation's bottom if it `shows`. Where dx is None
+        there is to be no activation. `dx` may be that diff; then it does not show.
         """
         x, y, dy = (by_channel(array) for array in (self.x.data, top.data, top.diff))
         dscale, dbias = np.empty((2, self.channels), self.dtype)
@@ -115,7 +115,6 @@ class ChannelNormalizer(Affine):
             epilogue, dx = owner.epilogue(**activation), by_channel(dx)
             if self.synchronizes:
                 return _synchronized.backward(self, y, dy, x, owner, activation, dx)
-            shows = not np.may_share_memory(dx, dy)
             batch_norm.backward(
                 y, dy, x, self.mean, self.variance, self.eps, epilogue, False, shows,
                 dx, dscale, dbias,

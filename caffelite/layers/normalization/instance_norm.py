@@ -50,11 +50,10 @@ class InstanceNorm(ChannelNormalizer):
         if propagate_down[0]:
             self.gradients(top[0], bottom[0].diff, self)
 
-    def gradients(self, top, dx, owner, **activation):
+    def gradients(self, top, dx, owner, shows=True, **activation):
         x, y, dy = (by_channel(array) for array in (self.x.data, top.data, top.diff))
         dscales, dbiases = np.empty((2, *x.shape[:2]), self.dtype)
         epilogue = owner.epilogue(**activation)
-        shows = dx is not None and not np.may_share_memory(dx, dy)
         for n, (dscale, dbias) in enumerate(zip(dscales, dbiases, strict=True)):
             one, mean, variance = slice(n, n + 1), self.mean[n], self.variance[n]
             if dx is None:

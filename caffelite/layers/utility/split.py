@@ -1,5 +1,6 @@
 import numpy as np
 
+from ...kernels import eltwise
 from ..base import Layer, register
 
 
@@ -30,9 +31,8 @@ class Split(Layer):
         if not propagate_down[0]:
             return
         dx = bottom[0].diff
-        first, *others = [blob.diff for blob in top if blob.diff_allocated] or [np.zeros_like(dx)]
-        if not others:
-            dx[...] = first
-        for dy in others:
-            np.add(first, dy, out=dx)
-            first = dx
+        gradients = [blob.diff for blob in top if blob.diff_allocated] or [np.zeros_like(dx)]
+        if len(gradients) == 1:
+            dx[...] = gradients[0]
+        else:
+            eltwise.total([dy.reshape(-1) for dy in gradients], dx.reshape(-1))

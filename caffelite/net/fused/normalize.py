@@ -45,8 +45,9 @@ class NormalizeStep(FusedStep):
             activation.backward()
         options = self.parts.activation_options() if wanted else {}
         dx = bottom.diff if wanted else None
-        owner.add_gradients(*node.layer.gradients(top, dx, owner, **options))
-        if owner is not node.layer and not (wanted and np.may_share_memory(dx, top.diff)):
+        shows = self.shows_diff and not (wanted and np.may_share_memory(dx, top.diff))
+        owner.add_gradients(*node.layer.gradients(top, dx, owner, shows, **options))
+        if shows and owner is not node.layer:
             by_channel(top.diff)[...] *= owner.scale.data.reshape(-1, 1)
 
     def release(self):
