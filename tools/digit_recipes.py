@@ -99,7 +99,8 @@ def result(name, seed, args):
     """(a measure's name, its value, seconds of a processor)."""
     own = stem(name, seed, args)
     if RECIPES[name].machines:
-        measure, value = "mAP", json.loads(own.with_suffix(".json").read_text())["MAP"]
+        told = json.loads(own.with_suffix(".json").read_text())[0]
+        measure, value = "mAP", told["mAP VOC2012"]
     else:
         records = map(json.loads, own.with_suffix(".jsonl").open())
         tests = [record for record in records if record["event"] == "test"]

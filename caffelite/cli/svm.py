@@ -10,7 +10,8 @@ kept on disk meanwhile, in --folder. Then a support vector machine is trained fo
 true boxes and of the regions that overlap each of them by less than 0.3, of which those are taken
 that the machine finds hard; and for each class a ridge regression, which moves regions that overlap
 a box of it by 0.6 or more. All of these become the weights of the two layers. OUT has them, and
-those of WEIGHTS, for caffelite test and detect.
+those of WEIGHTS, for caffelite test and detect; scores are distances from a machine's border, so
+that detect --threshold 0 suits them.
 
 It needs the extra [detection]. Girshick et al. 2014 (R-CNN), He et al. 2014 (SPP-net).
 """
