@@ -356,17 +356,14 @@ def kernels_used_outside():
 
 def functions(path):
     tree = tree_of(path) if path.exists() else ast.Module([], [])
-    return {
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-        and getattr(node.returns, "id", "") != "ConvolutionPlan"  # says how, computes nothing
-    }
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def test_kernels_have_twins():
     for module, function in kernels_used_outside():
         here = functions(PACKAGE / "kernels" / f"{module}.py")
+        if module in ("plan", "tuning"):
+            continue  # they say how, and compute nothing
         if not module.startswith("_") and function in here:
             twins = Path(__file__).parent / "reference" / f"{module}.py"
             assert function in functions(twins), f"tests/reference/{module}.py has no {function}"

@@ -1,9 +1,12 @@
 """Tell what is installed, and what kernels run on: versions, threads, vector registers, caches.
 
     caffelite doctor
+    caffelite doctor --tune
     mpiexec -n 4 caffelite doctor
 
-The second measures, too, how fast these processes exchange what they train with.
+The second measures from what sizes on Winograd's algorithm pays with these threads, and keeps that
+beside the machine code for the runs to come. The third measures how fast these processes exchange
+what they train with.
 
 For reports of trouble, and for a look at what a new machine offers. The exit code is 1 if something
 is amiss that caffelite needs; what is amiss stands at the end.
@@ -30,6 +33,12 @@ _VARIABLES = re.compile(r"(NUMBA|CAFFELITE|OMP|OPENBLAS|MKL)_\w+|NO_COLOR|XDG_CA
 
 def add_arguments(parser):
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="measure from what sizes on Winograd's algorithm pays here, and keep that: trainings "
+        "go by it from then on, and may give other last bits than before",
+    )
 
 
 def run(args):
@@ -45,7 +54,7 @@ def run(args):
         "machine": _machine(),
         "needed": _needed(problems),
         "extras": _extras(),
-        "kernels": _kernels(problems),
+        "kernels": _kernels(problems, args.tune),
         "thread pools": _linear_algebra(),
         "MPI": _mpi() | linked,
         "environment": {k: v for k, v in sorted(os.environ.items()) if _VARIABLES.fullmatch(k)},
@@ -170,7 +179,7 @@ def _version(package):
         return None
 
 
-def _kernels(problems):
+def _kernels(problems, tune):
     try:
         import numba
         from numba.core.registry import cpu_target
@@ -185,6 +194,8 @@ def _kernels(problems):
         problems.append(f"{folder} cannot be written: kernels are compiled anew in every run")
     if numba.config.DISABLE_JIT:
         problems.append("NUMBA_DISABLE_JIT is set: kernels run as Python, hundreds of times slower")
+    elif tune:
+        _tune(problems)
     return {
         "compiled for": cpu_target.target_context.codegen().magic_tuple()[1] or "a generic CPU",
         "vector registers": f"{_vectors.REGISTERS} of {8 * _vectors.VECTOR_BYTES} bits, "
@@ -193,7 +204,36 @@ def _kernels(problems):
         "threading layer": numba.threading_layer(),
         "machine code": folder,
         "its size": _folder_size(folder),
+        "thresholds": _thresholds(),
     }
+
+
+def _tune(problems):
+    """Measure thresholds, and keep them for the next runs."""
+    from ..atomic import write_atomically
+    from ..kernels import tuning
+
+    found, is_busy = tuning.measure()
+    file = tuning.path(tuning.threads_here())
+    try:
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        write_atomically(file, tuning.text_of(found).encode())
+    except (OSError, CaffeliteError) as problem:
+        problems.append(f"what was measured cannot be kept: {problem}")
+    tuning.take(None)
+    if is_busy:
+        problems.append(
+            "other programs were at work while it was measured: repeat doctor --tune when "
+            "the machine is idle"
+        )
+
+
+def _thresholds():
+    """By which convolutions choose their way: fixed, or a file, and the numbers."""
+    from ..kernels import tuning
+
+    numbers = tuning.thresholds(tuning.threads_here())._asdict()
+    return f"{tuning.told()} ({', '.join(f'{k} {v}' for k, v in numbers.items())})"
 
 
 def _is_writable(folder):

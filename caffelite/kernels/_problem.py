@@ -8,6 +8,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ._jit import ALONE, VALUE
 from ._vectors import VECTOR_BYTES
+from .tuning import FIXED, Thresholds
 
 LONG_LINE = 256
 """Pixels up to which lines are joined where a kernel looks at one pixel."""
@@ -41,7 +42,7 @@ class Problem(NamedTuple):
 
     `inputs` and `outputs` are channels of x and y in a group; from `size` on there is a number for
     each spatial axis. `threads` is how many may be used. Weights that are `kept` are packed once
-    for many products.
+    for many products. `tuned` says from how many tiles on Winograd's algorithm pays.
     """
 
     batch: int
@@ -58,6 +59,7 @@ class Problem(NamedTuple):
     threads: int
     vector_bytes: int = VECTOR_BYTES
     kept: bool = False
+    tuned: Thresholds = FIXED
 
     @property
     def lanes(self):

@@ -8,6 +8,8 @@ too many zeros. With strides there is one like it, `phases`, where windows are w
 nearly so; elsewhere the products are added up where they belong, which is called `scatter`, or
 `spread` where channels do not mix.
 
+From how many tiles on Winograd's algorithm pays is what `tuning` says.
+
 CAFFELITE_CONVOLUTION in the environment names ways that are taken wherever they can run, whether
 they pay or not: any of them, with commas between them; im2col is the way for the rest.
 """
@@ -28,6 +30,7 @@ from . import (
     phases,
     pointwise,
     spread,
+    tuning,
     turned,
     winograd,
     winograd_weight,
@@ -71,10 +74,12 @@ class Conditions(NamedTuple):
 
     threads: int  # that there are for kernels
     forced: tuple | None
+    tuned: tuning.Thresholds
 
     @classmethod
     def now(cls):
-        return cls(thread_count(math.inf), None if FORCED is None else tuple(FORCED))
+        threads, forced = thread_count(math.inf), None if FORCED is None else tuple(FORCED)
+        return cls(threads, forced, tuning.thresholds(threads))
 
 
 def _describe(plan):
@@ -104,20 +109,24 @@ def plan_convolution(
     kept : bool
         Whether weights are packed once for many products, by `convolve.pack`.
     """
-    here, forced = Conditions.now()
+    here, forced, tuned = Conditions.now()
     threads = here if threads is None else threads
     geometry = tuple(stride), tuple(pad), tuple(dilation)
     return _plan(
-        x_shape, w_shape, y_shape, *geometry, group, itemsize, threads, vector_bytes, kept, forced
-    )
+        x_shape, w_shape, y_shape, *geometry, group, itemsize, threads, vector_bytes, kept, forced,
+        tuned,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
-def _plan(x, w, y, stride, pad, dilation, group, itemsize, threads, vector_bytes, kept, forced):
+def _plan(
+    x, w, y, stride, pad, dilation, group, itemsize, threads, vector_bytes, kept, forced, tuned
+):
     geometry = geometry_of(x[2:], y[2:], w[2:], stride, pad, dilation)
     axes = map(tuple, geometry.tolist())
     outputs = w[0] // group
-    problem = Problem(x[0], w[1], outputs, group, *axes, itemsize, threads, vector_bytes, kept)
+    here = itemsize, threads, vector_bytes, kept, tuned
+    problem = Problem(x[0], w[1], outputs, group, *axes, *here)
     transposes = _transposing_pays(problem)
     return ConvolutionPlan(
         _multiply(problem, forced),

@@ -22,12 +22,8 @@ FITTING = (3, 3), (1, 1), (1, 1)
 """Kernel, stride and dilation."""
 MIN_CHANNELS = 16
 """Fewer inputs or outputs than this do not pay for the transforms."""
-MIN_TILES = 48
-"""Nor do fewer tiles than this pay for transforming the weights;"""
-MANY_CHANNELS, MIN_TILES_OF_MANY = 128, 16
-"""of so many inputs and outputs fewer do;"""
-MIN_TILES_KEPT = 12
-"""or than this, if they were transformed before, for reading four times as many."""
+MANY_CHANNELS = 128
+"""From so many inputs and outputs on, fewer tiles pay; see `tuning` for how many."""
 
 
 def fits(plane):
@@ -40,8 +36,9 @@ def pays(plane):
     wide = plane.itemsize == 4 and min(plane.out) >= 4
     channels = min(plane.inputs, plane.outputs)
     tiles = plane.batch * -(-plane.out[0] // 4) * -(-plane.out[1] // 4)
-    least = MIN_TILES_OF_MANY if channels >= MANY_CHANNELS else MIN_TILES
-    least = MIN_TILES_KEPT if plane.kept else least
+    tuned = plane.tuned
+    least = tuned.tiles_of_many if channels >= MANY_CHANNELS else tuned.tiles
+    least = tuned.tiles_kept if plane.kept else least
     return wide and channels >= MIN_CHANNELS and tiles >= least
 
 

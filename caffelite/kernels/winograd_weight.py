@@ -26,16 +26,17 @@ TILES = 64
 CHANNELS = 48
 """Most inputs at a time."""
 MIN_CHANNELS = 16
-"""Fewer inputs or outputs do not pay for the transforms,"""
-MIN_TILES, MANY_OUTPUTS = 48, 64
-"""nor do fewer tiles than this, but of so many outputs."""
+"""Fewer inputs or outputs do not pay for the transforms."""
+MANY_OUTPUTS = 64
+"""Of so many outputs, any number of tiles does; of fewer, see `tuning`."""
 
 
 def pays(plane):
     """Whether a problem that `winograd.fits` is large enough to gain."""
     wide = min(plane.inputs, plane.outputs) >= MIN_CHANNELS and min(plane.out) >= 4
     tiles = plane.batch * -(-plane.out[0] // 4) * -(-plane.out[1] // 4)
-    return wide and plane.itemsize == 4 and (plane.outputs >= MANY_OUTPUTS or tiles >= MIN_TILES)
+    enough = plane.outputs >= MANY_OUTPUTS or tiles >= plane.tuned.gradient_tiles
+    return wide and plane.itemsize == 4 and enough
 
 
 INPUT, GRADIENT = 0.5, 11.0

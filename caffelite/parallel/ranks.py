@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data.source import Shard
 from ..errors import SolverError
+from ..kernels import tuning
 from ..net import checksum
 from ..net.batches import passes
 from ..proto import caffe_pb2
@@ -65,6 +66,7 @@ class Ranks(Alone):
     def join(self, solver):
         """Become the team of a solver that `check` has passed; it goes on from rank 0's state."""
         solver.team = self
+        tuning.take(self.comm.bcast(tuning.thresholds(tuning.threads_here())))  # rank 0's
         self._fill_in_epochs(solver)
         for player in solver.players:
             player.net.on_gradients_ready(self._take)

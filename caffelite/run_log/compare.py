@@ -78,7 +78,7 @@ def differences(starts):
 def settings(start):
     """{name: value} of a record "start", as text: options, seed, versions, fields of layers."""
     found = _of_message(start.get("solver"), SolverParameter)
-    for name in ("seed", "dtype", "threads"):
+    for name in ("seed", "dtype", "threads", "tuning"):
         if start.get(name) is not None:
             found[name] = str(start[name])
     words = start.get("command")

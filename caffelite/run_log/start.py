@@ -5,6 +5,7 @@ import platform
 
 from .. import __version__
 from ..errors import DataError
+from ..kernels import tuning
 from ..proto.text import to_text
 from ..reading import text
 
@@ -30,6 +31,7 @@ def start_of(solver, command):
         "seed": solver.seed,
         "dtype": str(solver.net.dtype),
         "threads": numba.get_num_threads(),
+        "tuning": tuning.told(),
         "versions": {"caffelite": __version__, "python": platform.python_version()}
         | {name: _version(name) for name in PACKAGES},
     }

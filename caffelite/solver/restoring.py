@@ -15,6 +15,7 @@ from .. import rng
 from ..errors import CaffeliteError, SolverError
 from ..glog import NOTICE
 from ..kept_bytes import path_of
+from ..kernels import tuning
 from ..net import weights
 from ..net.transfer import REFUSE, WARN
 from ..proto import blob_values, caffe_pb2
@@ -206,6 +207,13 @@ def _let_frozen_blobs_roll_out(solver):
 
 def _restore_streams(solver, state):
     solver.seed = state.seed
+    wrote, here = state.tuning or tuning.NONE, tuning.told()
+    if wrote.split()[-1] != here.split()[-1]:
+        log.warning(
+            "the state was written with other thresholds of convolutions (%s) than are taken here "
+            "(%s): results may differ in their last bits",
+            *(wrote, here),
+        )
     positions = {(at.net, at.layer): at for at in state.position}
     for index, (net_name, net) in enumerate(nets_of(solver)):
         net.reseed(rng.derive(solver.seed, index))

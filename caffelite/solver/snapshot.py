@@ -10,6 +10,7 @@ import zlib
 
 from ..atomic import write_all_atomically
 from ..kept_bytes import name_of, path_of
+from ..kernels import tuning
 from ..net import weights
 from ..proto import caffe_pb2
 from . import prefix
@@ -149,6 +150,8 @@ def state_of(solver):
     solver.lowest_loss.write(state)
     if not rate_in_history(solver):
         state.rate_in_history = False
+    if (told := tuning.told()) != tuning.NONE:
+        state.tuning = told
     for net_name, net in nets_of(solver):
         for layer in net.layers:
             if layer.position:
