@@ -10,7 +10,7 @@ Lavin, Gray 2015, arXiv:1509.09308
 from typing import NamedTuple
 
 from ._jit import kernel, prange
-from ._problem import in_one_row
+from ._problem import in_one_row, uneven
 from ._simd import clear, copy, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS, narrow_tile, tile, transpose
 from ._winograd_tiles import winograd_input, winograd_output, winograd_weight
@@ -81,7 +81,8 @@ def plan(problem):
     panels = -(-batch * down * across // panel)
     row_tiles = -(-outputs // TILE_ROWS)
     output_parts = 1
-    while panels * group * output_parts % threads and output_parts < min(row_tiles, threads):
+    # each share of the outputs transforms the inputs again
+    while uneven(panels * group * output_parts, threads) and output_parts < min(row_tiles, threads):
         output_parts += 1
     items = panels * group * output_parts
     # an odd number of vectors, so that the weights of 36 points spread over cache sets
