@@ -100,7 +100,7 @@ def multiply(x, w, y, plan, weights, epilogue):
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
     x, w, (y, y_step) = x.reshape(-1), w.reshape(-1), in_one_row(y)
     packed, work = work[: plan.packed], work[plan.packed :]
-    if plan.parts > 1:
+    if plan.parts > 1 and plan.panels > 1:
         _transform_all.on(plan.parts)(w, weights, plan, packed, work)
     _multiply.on(plan.parts)(x, w, y, y_step, plan, weights, epilogue, packed, work)
 
@@ -205,7 +205,8 @@ def _copy_lines(x, x_at, height, width, i0, lines, left, out, out_at, step):
 def _multiply(x, w, y, y_step, plan, weights, epilogue, packed, work, share):
     """A share of (panel of tiles, group, outputs) blocks of y.
 
-    A part alone transforms the weights, too, unless `w` is empty.
+    Unless `w` is empty, it transforms the weights, too, if it is one part alone, or just before
+    they are needed if there is one panel, for which they are needed once.
     """
     part, parts = share
     batch, inputs, outputs, group = plan.batch, plan.inputs, plan.outputs, plan.group
@@ -219,7 +220,8 @@ def _multiply(x, w, y, y_step, plan, weights, epilogue, packed, work, share):
     input_at = products_at + POINTS * TILE_ROWS * panel
     input_step = (inputs + 1) * panel
     patches_at = input_at + POINTS * input_step
-    if parts == 1 and w.size:
+    transforms = w.size > 0 and plan.panels == 1
+    if parts == 1 and w.size and not transforms:
         for item in range(group * row_tiles):
             _transform_weights(w, weights, plan, item, packed, work, 0)
     for item in prange(plan.items, share):
@@ -234,6 +236,8 @@ def _multiply(x, w, y, y_step, plan, weights, epilogue, packed, work, share):
         first_tile = output_part * row_tiles // output_parts
         for m in range(first_tile, (output_part + 1) * row_tiles // output_parts):
             m0, m1 = m * outputs // row_tiles, (m + 1) * outputs // row_tiles
+            if transforms:
+                _transform_weights(w, weights, plan, g * row_tiles + m, packed, work, products_at)
             for p in range(POINTS):
                 weights_at = p * plan.point_step + (g * outputs + m0) * inputs
                 source, target = input_at + p * input_step, products_at + p * TILE_ROWS * panel
