@@ -90,7 +90,7 @@ def train_machines(net, own):
     program = [sys.executable, "-m", "caffelite"]
     run = {"check": True, "env": os.environ | ONE_THREAD}
     subprocess.run([*program, "svm", model, str(weights(own)), machines], **run)
-    words = [*program, "test", model, "--weights", machines, "--report", "--json"]
+    words = [*program, "test", model, "--weights", machines, "--report", "--json", "-q"]
     with own.with_suffix(".json").open("w") as file:
         subprocess.run(words, stdout=file, **run)
 
