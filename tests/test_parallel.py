@@ -251,6 +251,32 @@ def test_a_snapshot_of_two_ranks_goes_on_with_others(folder, ranks):
     np.testing.assert_allclose([whole[k] for k in rest], list(rest.values()), rtol=LATER)
 
 
+TUNED = """
+import sys
+from mpi4py import MPI
+from caffelite.kernels import tuning
+from caffelite.parallel.ranks import Ranks
+from tests.mpi import trainings
+
+comm = MPI.COMM_WORLD
+tuning.take(tuning.Thresholds(*[5 + comm.rank] * 4))
+solver = trainings.solver_of(sys.argv[1], "sgd", comm.size)
+team = Ranks(comm)
+team.check(solver)
+team.join(solver)
+every = comm.gather(tuning.thresholds(1))
+if comm.rank == 0:
+    print(*map(tuple, every))
+"""
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_ranks_go_by_the_thresholds_of_rank_0(folder):
+    done = mpiexec(2, "-c", TUNED, folder)
+    assert done.stdout.strip() == "(5, 5, 5, 5) (5, 5, 5, 5)"
+
+
 @needs_mpi
 def test_what_is_missing_on_one_rank_ends_all_with_one_message(folder):
     path = solver_file(folder, "adam", 2)
