@@ -444,11 +444,14 @@ PIXEL_MEANS: [[[1.0, 2.0, 3.0]]]
 """
 
 
-def test_settings_come_from_their_files_and_from_flags(tmp_path, settings):
+def test_settings_come_from_their_files_and_from_flags(tmp_path, settings, caplog):
     (tmp_path / "a.yml").write_text(END2END)
     settings.read(str(tmp_path / "a.yml"))
     assert settings["TRAIN.HAS_RPN"] is settings["TEST.HAS_RPN"] is True
     assert settings["TRAIN.SCALES"] == [400, 500] and settings["PIXEL_MEANS"] == [1, 2, 3]
+    with caplog.at_level("INFO", "caffelite"):
+        settings.assign("TRAIN.ASPECT_GROUPING=False")
+    assert "TRAIN.ASPECT_GROUPING does nothing here: pictures of a batch are" in caplog.text
     settings.assign("TRAIN.SCALES=(300,)")
     settings.assign("TRAIN.SOURCE=data/voc_lmdb")
     assert settings["TRAIN.SCALES"] == (300,) and settings["TRAIN.SOURCE"] == "data/voc_lmdb"

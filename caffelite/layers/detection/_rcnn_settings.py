@@ -50,6 +50,13 @@ _ELSEWHERE = {  # settings of theirs that nothing here reads, and where the matt
     "MATLAB": "there is no Matlab here",
     "DEDUP_BOXES": "regions are taken as they are",
     "EPS": "no number is divided by it",
+    "TRAIN.SNAPSHOT_ITERS": "write snapshot in the solver",
+    "TRAIN.SNAPSHOT_INFIX": "write snapshot_prefix in the solver",
+    "TRAIN.USE_PREFETCH": "a thread always reads ahead",
+    "TRAIN.ASPECT_GROUPING": "pictures of a batch are as they were shuffled",
+    "TRAIN.PROPOSAL_METHOD": "TRAIN.REGIONS names the database of regions",
+    "TEST.PROPOSAL_METHOD": "--regions names the database of regions",
+    "TEST.HAS_RPN": "the net's inputs tell whether it proposes regions",
 }
 
 
@@ -71,6 +78,8 @@ class Settings(UserDict[str, Any]):
             fits = _fits(value, wanted)
         if not fits:
             raise CaffeliteError(f"{name} is {value!r}, expected a value such as {wanted!r}")
+        if name in _ELSEWHERE and value != wanted:
+            log.info("%s does nothing here: %s", name, _ELSEWHERE[name])
         super().__setitem__(name, value)
 
     def read(self, path: str) -> None:
@@ -99,7 +108,7 @@ class Settings(UserDict[str, Any]):
         if isinstance(value, Mapping):
             for inner, one in value.items():
                 self._take(f"{name}.{inner}", one)
-        elif name in _ELSEWHERE:
+        elif name in _ELSEWHERE and name not in DEFAULTS:
             log.info("%s does nothing here: %s", name, _ELSEWHERE[name])
         else:
             while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
