@@ -8,14 +8,15 @@ import pytest
 from PIL import Image
 
 import caffelite
-from caffelite import optimize
 from caffelite.cli import main
 from caffelite.errors import NetError
 from caffelite.net import convert, memory
 from caffelite.predict import style
+from caffelite.predict.preprocessing import of_test_phase
 from caffelite.predict.style import StyleLook
 from caffelite.proto import caffe_pb2
 from caffelite.testing import text_format
+from tools import benchmark_style
 
 ROOT = Path(__file__).parent.parent
 
@@ -242,94 +243,24 @@ def test_backward_by_parts_over_diffs_changed_from_outside(here, plan, monkeypat
 
 # Against PyTorch
 
-VGG = [64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512]
-NAMES = ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3"]
-NAMES += ["conv4_1", "conv4_2", "conv4_3", "conv5_1"]
-
 
 @pytest.mark.slow
-@pytest.mark.parametrize("solver", ["LBFGS", "Adam"])
-def test_it_goes_as_pytorch_does(solver, tmp_path):
+@pytest.mark.parametrize("options", [{}, {"base_lr": 2}], ids=["LBFGS", "Adam"])
+def test_it_goes_as_pytorch_does(options, tmp_path):
     """Same weights, same start: losses of style within 1 % after 50 iterations."""
-    torch = pytest.importorskip("torch")
-    scipy_optimize = pytest.importorskip("scipy.optimize")
-    functional = torch.nn.functional
-    model = str(ROOT / "models" / "vgg-16" / "deploy.prototxt")
-    param = caffelite.predict.preprocessing.of_test_phase(model)
-    del param.layer[26:]
+    pytest.importorskip("torch")
+    pytest.importorskip("scipy")
+    param = of_test_phase(str(ROOT / "models" / "vgg-16" / "deploy.prototxt"))
+    del param.layer[26:]  # behind conv5_1
     for layer in param.layer:
         if layer.type == "Convolution":
             layer.convolution_param.weight_filler.type = "msra"
-    source = caffelite.Net(param, caffelite.TEST, seed=3)
-    source.save(weights := str(tmp_path / "vgg.caffemodel"))
-    random = np.random.default_rng(4)
-    content, painted = random.normal(0, 40, (2, 3, 6, 6)).repeat(8, 2).repeat(8, 3)
-    content, painted = content.astype(np.float32), painted.astype(np.float32)
-    start = content.copy()
-
-    look = StyleLook(model, weights, [*style.STYLE_LAYERS, *style.CONTENT_LAYERS])
-    net = look.comparing(
-        content.shape,
-        look.maps(content, style.CONTENT_LAYERS),
-        look.styles(painted, style.STYLE_LAYERS),
-        0.01,
-        1,
+    caffelite.Net(param, caffelite.TEST, seed=3).save(weights := str(tmp_path / "vgg.caffemodel"))
+    ours, theirs = (
+        side(weights, *benchmark_style.pictures(48)) for side in benchmark_style.SIDES.values()
     )
-    net.blobs["data"].data[0] = start
-    options = {} if solver == "LBFGS" else {"base_lr": 2, "momentum": 0.9}
-    optimize(net, "data", iterations=50, solver=solver, bounds=(-150, 150), **options)
-    net.forward()
-
-    kernels = {name: [torch.from_numpy(b.data) for b in source.params[name]] for name in NAMES}
-
-    def maps(x):
-        found, names = {}, iter(NAMES)
-        for width in VGG:
-            if width == "M":
-                x = functional.max_pool2d(x, 2)
-            else:
-                name = next(names)
-                x = found[name] = functional.relu(functional.conv2d(x, *kernels[name], padding=1))
-        return found
-
-    def gram(f):
-        f = f[0].flatten(1)
-        return f @ f.T / f.numel()
-
-    with torch.no_grad():
-        wanted = {k: gram(f) for k, f in maps(torch.from_numpy(painted)[None]).items()}
-        kept = maps(torch.from_numpy(content)[None])["conv4_2"]
-
-    def losses(x):
-        found = maps(x)
-        styled = sum(((gram(found[k]) - wanted[k]) ** 2).sum() / 4 for k in style.STYLE_LAYERS)
-        return 0.2 * styled, 0.01 * ((found["conv4_2"] - kept) ** 2).sum() / 2
-
-    x = torch.from_numpy(start[None].copy()).requires_grad_()
-    if solver == "LBFGS":
-
-        def both(values):
-            with torch.no_grad():
-                x[...] = torch.from_numpy(values.reshape(x.shape))
-            x.grad = None
-            loss = sum(losses(x))
-            loss.backward()
-            return float(loss), x.grad.numpy().astype(np.float64).reshape(-1)
-
-        limits = scipy_optimize.Bounds(np.full(x.numel(), -150.0), np.full(x.numel(), 150.0))
-        found = scipy_optimize.minimize(
-            both, start.astype(np.float64).reshape(-1), jac=True, method="L-BFGS-B", bounds=limits,
-            options=dict(maxiter=50, maxfun=1000, ftol=0, gtol=0),
-        )  # fmt: skip
-        with torch.no_grad():
-            x[...] = torch.from_numpy(found.x.reshape(x.shape))
-    else:
-        adam = torch.optim.Adam([x], lr=2)
-        for _ in range(50):
-            adam.zero_grad()
-            sum(losses(x)).backward()
-            adam.step()
-            with torch.no_grad():
-                x.clamp_(-150, 150)
-    theirs = float(losses(x)[0])
-    assert style.losses_of(net)["style"] == pytest.approx(theirs, rel=0.01)
+    more = {"solver": "Adam", "momentum": 0.9} if options else {}
+    before = ours.run(1, **options, **more)
+    found = ours.run(50, **options, **more)
+    assert found < before / 3
+    assert found == pytest.approx(theirs.run(50, **options), rel=0.01)
