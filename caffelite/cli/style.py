@@ -218,7 +218,7 @@ def _learn(args, content, *rest):
         )
 
     def see(iteration, loss):
-        curve.append({"loss": loss, **losses_of(net)})
+        curve.append(losses_of(net))
         if iteration % (args.save_every or 10) == 0:
             save()
         if bar:
