@@ -564,3 +564,17 @@ def test_a_stream_starts_anew_whatever_it_came_to():
     bottom[1].data[...] = [[0], [1], [0]]
     layer.forward(bottom, top)
     assert top[0].data[2] == 1
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_a_cont_of_another_number_is_told_once(type, caplog):
+    """Caffe multiplies the state by any number; a counter or a label there is a mistake."""
+    x, cont = sequence(T), np.ones((T, N))
+    layer, bottom, top = layer_of(type, x, cont)
+    layer.forward(bottom, top)
+    assert not caplog.records
+    bottom[1].data[2, 1] = 3
+    for _ in range(2):
+        layer.forward(bottom, top)
+    (record,) = caplog.records
+    assert "holds 3 at [2, 1], expected 0 where a stream begins, else 1" in record.getMessage()

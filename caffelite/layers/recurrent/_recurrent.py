@@ -1,5 +1,6 @@
 """What RNN, LSTM and GRU share: bottoms, tops, the products with x, the state between batches."""
 
+import logging
 import math
 from functools import partial
 
@@ -9,6 +10,8 @@ from ...blob import Blob
 from ...kernels.gemm import gemm
 from ...kernels.panels import Panels
 from ..base import Layer
+
+log = logging.getLogger("caffelite")
 
 FEW_STEPS = 4  # for which weights are not worth packing
 
@@ -61,7 +64,7 @@ class Recurrent(Layer):
         if self.units == 0:
             raise self.error("num_output is missing; it is the length of the hidden state")
         self.steps = self.values = self.static_values = None
-        self._room = {}
+        self._room, self._told = {}, False
         self.infer_shapes(bottom_shapes)
         self.steps = bottom_shapes[0][0]
         self.values = math.prod(bottom_shapes[0][self.sequence_axes :])
@@ -123,8 +126,18 @@ class Recurrent(Layer):
         return shape[:2]
 
     def goes_on(self, bottom):
-        """cont, as (T, N, 1)."""
-        return bottom[1].data[:, :, None]
+        """cont, as (T, N, 1); the first number but 0 and 1, which Caffe takes, too, is told."""
+        cont = bottom[1].data
+        known = (cont == 0) | (cont == 1)
+        if not (self._told or known.all()):
+            self._told = True
+            t, n = np.argwhere(~known)[0]
+            log.warning(
+                '%s: bottom[1] "%s" holds %g at [%d, %d], expected 0 where a stream begins, '
+                "else 1; the state is multiplied by it",
+                *(self.at, self.param.bottom[1], cont[t, n], t, n),
+            )
+        return cont[:, :, None]
 
     def room(self, name, shape):
         """Memory for what a pass keeps: that of the pass before, if it has the shape."""
