@@ -54,6 +54,15 @@ def test_the_logarithm_of_heights_is_uniform(digits):
     assert abs(share - (np.arange(len(heights)) + 0.5) / len(heights)).max() < 0.04
 
 
+def test_no_digit_is_lower_than_the_smallest():
+    parts = maker("digit-scenes").parts(count=20, digits=3, size=64, which=0, smallest=20)
+    scenes = [parts["train"].scene(number)[0] for number in range(20)]
+    heights = [len(digit.ink) for scene in scenes for digit in scene.digits]
+    assert 20 <= min(heights) < 24 and max(heights) <= 32
+    with pytest.raises(DataError, match="give a larger --size, or a lower --smallest"):
+        maker("digit-scenes").parts(count=20, digits=3, size=64, which=0, smallest=33)
+
+
 def test_a_fifth_is_hidden_in_part(digits):
     hidden = np.array([1 - digit.visible for digit in digits])
     partly = hidden >= 0.1

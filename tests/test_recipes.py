@@ -35,6 +35,7 @@ TESTS = {  # samples for testing
     "text": 1150,  # steps of streams, with Python 3.11
     "words": 350,
     "photographs": 1,
+    "captions/words": 2000,  # sentences
     "test": 1000,  # of one's own pictures
 }
 
@@ -114,5 +115,7 @@ def test_a_solver_tests_every_sample_once(path):
     param.state.phase = caffelite.TEST
     for layer in filter_layers(param).layer:
         if layer.type == "Data":
-            part = re.match(r"(\w+?)(_test|_val)?_lmdb", Path(layer.data_param.source).name)[1]
-            assert solver.test_iter[0] * layer.data_param.batch_size == TESTS[part]
+            path = Path(layer.data_param.source)
+            part = re.match(r"(\w+?)(_test|_val)?_lmdb", path.name)[1]
+            count = TESTS.get(f"{path.parent.name}/{part}", TESTS[part])
+            assert solver.test_iter[0] * layer.data_param.batch_size == count

@@ -43,6 +43,8 @@ def in_memory(folder, phase, batch, size=None):
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
             if list(layer.top) == ["text"]:  # steps x planes x streams
                 feed.input_param.shape.add(dim=[batch, 3, 1, 1])
+            elif list(layer.top) == ["sentences"]:  # sentences x planes x steps
+                feed.input_param.shape.add(dim=[batch, 3, 22, 1])
             else:
                 feed.input_param.shape.extend([data])
             if layer.type == "RoIData":  # which learns from one picture at a time
@@ -113,7 +115,7 @@ def samples(param):
         if layer.type == "Input":
             for top, shape in zip(layer.top, layer.input_param.shape, strict=True):
                 pixels = top == "label" and arrays["data"].shape[2:] == tuple(shape.dim[2:])
-                if pixels or top == "text":
+                if pixels or top in ("text", "sentences"):
                     arrays[top] = generator.integers(0, 2, shape.dim).astype(np.float32)
                 elif top == "im_info":
                     arrays[top] = np.float32([[*arrays["data"].shape[2:], 1]])

@@ -53,7 +53,8 @@ the same.
 _GROUPS = {
     "train and test": ("train", "test", "svm", "find-lr", "time", "plot", "parse_log"),
     "use a trained net": (
-        *("classify", "predict", "detect", "segment", "generate", "style", "dream"),
+        *("classify", "predict", "detect", "segment", "caption", "generate"),
+        *("style", "dream"),
         "extract_features",
     ),
     "look at nets": ("summary", "draw", "view", "visualize", "lint", "diff", "layers"),

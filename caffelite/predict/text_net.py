@@ -46,12 +46,19 @@ class TextNet:
     net : with its weights, in phase TEST
     vocabulary : the symbols, by their numbers
     name : what messages call the vocabulary
+    about : another input, of what texts are about: see `tell`
     """
 
-    def __init__(self, net: Net, vocabulary: Vocabulary, name: str = "the vocabulary") -> None:
-        self.net, self.vocabulary, self.name = net, vocabulary, name
+    def __init__(
+        self,
+        net: Net,
+        vocabulary: Vocabulary,
+        name: str = "the vocabulary",
+        about: str | None = None,
+    ) -> None:
+        self.net, self.vocabulary, self.name, self.about = net, vocabulary, name, about
         cont, self.output = cont_of(net), net.outputs[-1]
-        symbols = [name for name in net.inputs if name != cont]
+        symbols = [name for name in net.inputs if name not in (cont, about)]
         if cont is None or len(symbols) != 1:
             raise NetError(
                 "the net: expected two inputs, symbols and cont, and a recurrent layer that "
@@ -68,6 +75,10 @@ class TextNet:
                 f'its top "{self.output}" has the shape {shape}, expected (1, 1, '
                 f"{len(vocabulary)}) or more symbols: so many are in {name}"
             )
+
+    def tell(self, row: Array) -> None:
+        """What the next texts are about: a row of the input `about`, which each stream sees."""
+        self._row = row
 
     def encode(self, symbols: Sequence[str]) -> list[int]:
         """Their numbers; one that is not in the vocabulary is an error."""
@@ -109,10 +120,7 @@ class TextNet:
         At each step these are the `width` likeliest ones. In the end, and of texts that have ended
         before, the mean of log p over symbols tells which one is the likeliest.
         """
-        if width > len(self.vocabulary):
-            raise DataError(
-                f"a beam of {width} is wider than {self.name} has symbols, {len(self.vocabulary)}"
-            )
+        self.refuse_beam(width)
         if length == 0:
             return []
         logs = self._begin(start, width)[:1]
@@ -137,17 +145,29 @@ class TextNet:
         text = max(found, key=lambda one: one[0])[1]
         return [Symbol(self.vocabulary.symbols[k], float(log / np.log(2))) for k, log in text]
 
+    def refuse_beam(self, width: int) -> None:
+        """Raise a DataError if there are fewer symbols than a beam is wide."""
+        if width > len(self.vocabulary):
+            raise DataError(
+                f"a beam of {width} is wider than {self.name} has symbols, {len(self.vocabulary)}"
+            )
+
     # The net
 
     def _take_streams(self, count: int) -> None:
         for name in (self.input, self.cont):
             self.net.blobs[name].reshape(1, count)
+        if self.about is not None:
+            blob = self.net.blobs[self.about]
+            blob.reshape(count, *blob.shape[1:])
         self.net.reshape()
 
     def _begin(self, start: Sequence[str], streams: int) -> Array:
         """log p of what comes behind `start`, streams x symbols."""
         numbers = self.encode(start)
         self._take_streams(streams)
+        if self.about is not None:
+            self.net.blobs[self.about].data[...] = self._row
         self.net.blobs[self.cont].data[...] = 0
         logs = self._step([self.vocabulary.numbers[END]] * streams)
         self.net.blobs[self.cont].data[...] = 1

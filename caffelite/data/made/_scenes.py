@@ -15,7 +15,7 @@ from ..source import Source
 from ._digits import packaged, split
 from ._textures import Palette
 
-LEAST_HEIGHT = 12  # of a digit; the most is half the side
+LEAST_HEIGHT = 12  # of a digit, if nothing else is said; the most is half the side
 HIDDEN = 0.2  # the share of digits of which something is covered or cut off, ...
 HIDDEN_PART = 0.1, 0.6  # ... and how much of each
 DIFFICULT = 0.6  # what is visible less than this is difficult
@@ -150,8 +150,8 @@ class Scene:
     tenth is. Sizes and ways are drawn first and stay, as long as places are found for them.
     """
 
-    def __init__(self, random, digits, most, side):
-        self.side = side
+    def __init__(self, random, digits, most, side, least=LEAST_HEIGHT):
+        self.side, self.least = side, least
         count = random.randint(1, most + 1)
         for _ in range(_CHOICES):
             self.digits = self._choose(random, digits, count)
@@ -160,7 +160,7 @@ class Scene:
                     digit.shrink()
                 return
         raise DataError(
-            f"{count} digits, {LEAST_HEIGHT} pixels high at least, find no room on {side} x "
+            f"{count} digits, {least} pixels high at least, find no room on {side} x "
             f"{side} pixels; give a larger --size, or fewer --digits"
         )
 
@@ -173,7 +173,7 @@ class Scene:
                 ways.append("digit")
             way = ways[random.randint(len(ways))] if hidden[at] else ""
             index, most = random.randint(len(digits)), self.side / 2
-            height = round(LEAST_HEIGHT * (most / LEAST_HEIGHT) ** random.random_sample())
+            height = round(self.least * (most / self.least) ** random.random_sample())
             number = int(digits.labels[index])
             chosen.append(Digit(number, index, way, *digits.at_height(index, height)))
         return chosen
@@ -339,9 +339,9 @@ class Scenes(Source):
     many there are.
     """
 
-    def __init__(self, digits, seed, count, most, side):
+    def __init__(self, digits, seed, count, most, side, least=LEAST_HEIGHT):
         self._digits, self._seed, self._count = digits, seed, count
-        self._most, self._side = most, side
+        self._kind = most, side, least
         self._kept = {}  # number: the scene, and the state of its random numbers
 
     def __len__(self):
@@ -356,7 +356,7 @@ class Scenes(Source):
             random.set_state(state)
             return scene, random
         random = np.random.RandomState([*self._seed, number])
-        scene = Scene(random, self._digits, self._most, self._side)
+        scene = Scene(random, self._digits, *self._kind)
         if number < _KEPT:
             self._kept[number] = scene, random.get_state()
         return scene, random
@@ -392,11 +392,16 @@ class SceneLabels(Source):
         return self._scenes.name(number)
 
 
-def scenes(count, most, side, which):
+def scenes(count, most, side, which, least=LEAST_HEIGHT):
     """{part: Scenes}: `count` for training, a fifth of that for testing, of other digits."""
+    if 2 * least > side:
+        raise DataError(
+            f"no digit is {least} pixels high at least, and half of {side}, the side, at most; "
+            "give a larger --size, or a lower --smallest"
+        )
     counts = {"train": count, "test": max(1, count // 5)}
     return {
-        part: Scenes(_digits()[part], (which, at), counts[part], most, side)
+        part: Scenes(_digits()[part], (which, at), counts[part], most, side, least)
         for at, part in enumerate(counts)
     }
 

@@ -2,12 +2,12 @@
 
 A scene is 128 x 128, if --size says nothing else, with one to six digits, or up to as many as
 --digits says; 2,500 are for training, or --count, and a fifth of that, with other digits, for
-testing. Digits are 12 pixels high to half the side, low ones more often (the logarithm of the
-height is uniform). Two to four textures are the background. A digit has one color, which differs
-from each pixel under it by 0.35 to 0.6 of the range, in the channel where it differs most. A fifth
-of the digits is partly hidden, each to 10 to 60 %: cut off by the edge, under a patch, or under the
-next digit; of the others less than 10 % is. A digit of which less than 60 % can be seen is
-difficult.
+testing. Digits are 12 pixels high, or --smallest, to half the side, low ones more often (the
+logarithm of the height is uniform). Two to four textures are the background. A digit has one color,
+which differs from each pixel under it by 0.35 to 0.6 of the range, in the channel where it differs
+most. A fifth of the digits is partly hidden, each to 10 to 60 %: cut off by the edge, under a
+patch, or under the next digit; of the others less than 10 % is. A digit of which less than 60 % can
+be seen is difficult.
 
 It becomes, for PART train and test:
 
@@ -31,6 +31,7 @@ OPTIONS = {
     "count": Option("scenes for training", int, default=2500, least=1, most=100_000),
     "digits": Option("most digits in a scene", int, default=6, least=1, most=20),
     "size": Option("height and width of a scene", int, default=128, least=32, most=1024),
+    "smallest": Option("height of the lowest digits", int, default=12, least=8, most=512),
     "which": Option("other pictures of the same kind", int, default=0, most=10**9),
 }
 WHAT = "scenes"
@@ -38,11 +39,11 @@ FAMILY = "scenes"
 PARTS = tuple(f"{part}{kind}" for part in ("train", "test") for kind in ("", "_ink", "_outlines"))
 
 
-def parts(count, digits, size, which):
+def parts(count, digits, size, which, smallest=12):
     """{"train": source, "test": source, ...}; a sample is (pixels, how many digits there are)."""
     from ._scenes import Scene, SceneLabels, scenes
 
-    found = scenes(count, digits, size, which)
+    found = scenes(count, digits, size, which, smallest)
     labels = {"ink": Scene.ink_labels, "outlines": Scene.outline_labels}
     return found | {
         f"{part}_{kind}": SceneLabels(source, labels_of)
