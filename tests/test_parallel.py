@@ -319,6 +319,26 @@ def test_a_rank_that_fails_or_is_killed_ends_all(folder):
     assert subprocess.run([sys.executable, *train(resumed)], check=False).returncode == 0
 
 
+@pytest.mark.slow
+@needs_mpi
+def test_a_signal_to_one_rank_stops_all_with_its_code(folder):
+    more = "max_iter: 1000000 snapshot_after_train: true"
+    stages = ",".join(solver_file(folder, name, 2, more) for name in ("rmsprop", "adamw"))
+    program = (
+        "import os, runpy, signal\n"
+        "from caffelite.solver import Solver\n"
+        "iterate = Solver.iterate\n"
+        "def signalled(self):\n"
+        "    if self.iter == 7 and self.team.rank == 1: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return iterate(self)\n"
+        "Solver.iterate = signalled\n"
+        "runpy.run_module('caffelite', run_name='__main__')\n"
+    )
+    done = mpiexec(2, "-c", program, *train(stages)[2:], code=128 + 15)
+    assert os.path.exists(f"{folder}/rmsprop_2_iter_8.solverstate"), done.stderr
+    assert not os.path.exists(f"{folder}/adamw_2_iter_8.solverstate"), "the next stage began"
+
+
 INNER_PRODUCT = "from caffelite.layers.common.inner_product import InnerProduct as of"
 SOURCE = "from caffelite.data.lmdb import LmdbSource as of"
 SOLVER = "from caffelite.solver import Solver as of"

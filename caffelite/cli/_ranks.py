@@ -159,6 +159,13 @@ def _set_rates(param, args, ranks):
         )
 
 
+def asked_of_any(ranks, asked):
+    """What signals asked any of the ranks for: launchers may signal but one."""
+    if ranks is None:
+        return asked
+    return sorted({one for theirs in ranks.comm.allgather(asked) for one in theirs})
+
+
 def join(ranks, solver, args):
     """Let the solver train together with those of the other ranks.
 

@@ -54,7 +54,16 @@ from ._nets import (
     tell_other_classes,
     use_device,
 )
-from ._ranks import add_rank_flags, alike, is_first, join, only_errors, ranks_of, share_start
+from ._ranks import (
+    add_rank_flags,
+    alike,
+    asked_of_any,
+    is_first,
+    join,
+    only_errors,
+    ranks_of,
+    share_start,
+)
 from ._solvers import add_solver_flags, net_changes, read, solver_of
 
 AT_ONCE = 1.0  # seconds after which a second signal is one of its own
@@ -247,6 +256,7 @@ def _train(file, param, args, ranks, resume, skips, quiet):
         log.info("Starting Optimization")
         solver.solve()
         after()
+        asked = asked_of_any(ranks, asked)
         log.info("Optimization Done.")
     return solver, asked, solver.iter > begun
 
