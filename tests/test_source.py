@@ -29,7 +29,7 @@ from caffelite.data.shard_writer import Layout
 from caffelite.data.shards import ShardedSource, named
 from caffelite.data.source import RecordSource, RowSource, Source
 from caffelite.data.tar import TarSource
-from caffelite.data.text import Streams, Text, Vocabulary
+from caffelite.data.text import Sequences, Streams, SymbolSource, Text, Vocabulary
 from caffelite.data.true_boxes import TrueBoxesSource
 from caffelite.data.voc_pairs import SbddPairSource, VocPairSource
 from caffelite.data.window import Cropper, Window, WindowSource
@@ -211,8 +211,15 @@ def text_streams():
     return Streams("here", texts, Vocabulary.of(texts), streams=2, steps=COUNT)
 
 
+def texts_apart():
+    """COUNT texts, a record each."""
+    texts = [Text(str(k), list("caffelite"[:k])) for k in range(1, COUNT + 1)]
+    return Sequences("here", texts, Vocabulary.of(texts), steps=COUNT + 1)
+
+
 EXAMPLES = {  # class: examples, each made of a folder
     Streams: [lambda folder: text_streams()],
+    Sequences: [lambda folder: texts_apart()],
     RoidbSource: [lambda folder: RoidbSource(roidb(folder))],
     TrueBoxesSource: [
         lambda folder: TrueBoxesSource(with_difficult(folder)),
@@ -306,7 +313,7 @@ def all_sources():
 
 
 def test_every_source_is_asked_and_says_what_its_samples_are():
-    kinds = set(all_sources()) - {Source, RowSource, RecordSource}
+    kinds = set(all_sources()) - {Source, RowSource, RecordSource, SymbolSource}
     assert kinds == set(EXAMPLES)
     for kind in kinds:
         said = " ".join(parent.__doc__ or "" for parent in kind.__mro__)
@@ -433,7 +440,7 @@ def test_messages_name_the_sample_that_they_are_about(make, tmp_path):
     assert str(caught.value) == f"{source.name(2)}: is odd"
     assert source.position == 3, "a name leaves the position alone"
     if not isinstance(
-        source, (ArraySource, Distorted, Scenes, SceneLabels, Streams)
+        source, (ArraySource, Distorted, Scenes, SceneLabels, SymbolSource)
     ):  # which come of no file
         assert str(tmp_path) in source.name(2)
     source.close()

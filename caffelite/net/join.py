@@ -52,7 +52,7 @@ class JoinStep(Step):
 
     def __init__(self, steps):
         super().__init__([node for step in steps for node in step.nodes], steps[0].first)
-        self.steps = steps
+        self._steps = steps
         (self.join,) = steps[-1].nodes
         self._places = self._find_places()
         self.hidden = frozenset(self.join.bottom_names[place] for place in self._places.values())
@@ -67,6 +67,10 @@ class JoinStep(Step):
             if alone and name not in step.nodes[0].bottom_names:
                 found[step] = read.index(name)
         return found
+
+    @property
+    def steps(self):
+        return self._steps
 
     @property
     def left_out(self):

@@ -19,7 +19,11 @@ class Step:
     def __init__(self, nodes, first):
         self.nodes = nodes
         self.first, self.last = first, first + len(nodes) - 1
-        self.steps = [self]  # that it runs, one after the other
+
+    @property
+    def steps(self):
+        """Those that it runs, one after the other; made anew, for one would hold itself."""
+        return [self]
 
     @property
     def left_out(self):

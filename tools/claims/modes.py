@@ -1,4 +1,4 @@
-"""A generator may make a few kinds of samples only; trained calmly, by least squares, it makes all
+"""A generator may make a few kinds of samples only; in less haste it makes more, not always all
 
 Eight normal distributions on a ring of radius 1, each with a deviation of 0.05 in both directions,
 are to be learned from 256 points a batch, equally many of each. Generator (from 16 numbers) and

@@ -16,6 +16,7 @@ class PixelShuffle(Layer):
         Shi et al. 2016, arXiv:1609.05158 (sub-pixel convolution)
     """
 
+    drawn_as = "convolution"
     options_field = "pixel_shuffle_param"
 
     def infer_shapes(self, bottom_shapes):

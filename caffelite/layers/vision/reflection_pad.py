@@ -20,6 +20,7 @@ class ReflectionPad(Layer):
         Johnson, Alahi, Fei-Fei 2016, arXiv:1603.08155 (before the net that transforms a picture)
     """
 
+    drawn_as = "other"
     options_field = "reflection_pad_param"
 
     def setup(self, bottom_shapes):
