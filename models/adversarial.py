@@ -135,7 +135,8 @@ def make_digits(n, code=None):
         n.g_class = L.Embed(
             n.label, input_dim=10, num_output=NOISE, bias_term=False, weight_filler=gaussian(1)
         )
-        n.g_code = code = L.Concat(n.noise, n.g_class)
+        # a product: noise beside the class would soon count for nothing
+        n.g_code = code = L.Eltwise(n.noise, n.g_class, operation=P.Eltwise.PROD)
     n.g_dense = dense(code, 128 * 7 * 7, bias_term=False)
     n.g_maps = L.Reshape(n.g_dense, shape={"dim": [0, 128, 7, 7]})
     n.g_relu = relu(normalize(n, "g_dense", n.g_maps))
