@@ -52,7 +52,7 @@ reveal_type(solver.resume())  # R: str | None
 reveal_type(caffelite.get_solver("solver.prototxt").lr)  # R: float
 reveal_type(caffelite.optimize(net, "data", iterations=3, base_lr=0.1))  # R: list[float]
 solver.step("10")  # E: arg-type
-caffelite.optimize(net, "data", iterations=3)  # E: call-arg
+caffelite.optimize(net, "data")  # E: call-arg
 solver.add_listener(lambda event: print(event["iteration"]))
 caffelite.set_random_seed(1.5)  # E: arg-type
 
