@@ -203,6 +203,8 @@ def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):
             layer.backward(top, [True] * len(bottom), bottom)
     assert seen == {
         "forward": ways,
-        "backward_input": ways | {"scatter"},
+        "backward_input": ways
+        | {"scatter"}
+        | ({"phases"} if "direct" in (forced or ()) else set()),
         "backward_weight": ways,
     }
