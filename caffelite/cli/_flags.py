@@ -26,6 +26,26 @@ def finite(text):
     return number(text, "", error=argparse.ArgumentTypeError)
 
 
+def at_least(least):
+    """The type of a flag that is a whole number, from `least` on."""
+    return lambda text: integer(text, "", least=least, error=argparse.ArgumentTypeError)
+
+
+def from_0(text):
+    """The number of a flag that is 0 or more."""
+    found = finite(text)
+    if found < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 on, not {text!r}")
+    return found
+
+
+def above_0(text):
+    """The number of a flag that is more than 0."""
+    if not (found := from_0(text)):
+        raise argparse.ArgumentTypeError(f"expected more than 0, not {text!r}")
+    return found
+
+
 def megabytes(text):
     """The bytes of a flag that counts MB of 2^20."""
     value = number(text, "", error=argparse.ArgumentTypeError)

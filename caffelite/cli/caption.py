@@ -15,12 +15,11 @@ What pictures go through before is found as caffelite classify finds it, and giv
 flags; what of them cannot be read is named, and the exit code is 1, as there.
 """
 
-import argparse
 import sys
 
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
-from ..reading import integer
+from ._flags import at_least
 from ._nets import (
     add_device_flags,
     add_missing_flag,
@@ -49,8 +48,8 @@ def add_arguments(parser):
     add_missing_flag(parser)
     flag("--vocabulary", required=True, metavar="FILE", help="its words, a line each")
     words = "how many sentences are looked at together [1]"
-    flag("--beam", type=_from(1), default=1, metavar="N", help=words)
-    flag("--length", type=_from(1), default=50, metavar="N", help="words at most [50]")
+    flag("--beam", type=at_least(1), default=1, metavar="N", help=words)
+    flag("--length", type=at_least(1), default=50, metavar="N", help="words at most [50]")
     add_preprocessing_flags(parser)
     add_skip_flag(parser)
     add_draw_flag(parser)
@@ -58,10 +57,6 @@ def add_arguments(parser):
     add_state_flags(parser)
     add_device_flags(parser)
     add_python_flag(parser)
-
-
-def _from(least):
-    return lambda text: integer(text, "", least=least, error=argparse.ArgumentTypeError)
 
 
 def run(args):

@@ -28,13 +28,13 @@ beside the net, or of --train_val.
 The same --seed makes the same.
 """
 
-import argparse
+import os
 
 from ..glog import start_logging
 from ..json_text import json_text
-from ..reading import integer, number
-from ._flags import UsageError
+from ._flags import UsageError, at_least, from_0
 from ._nets import add_device_flags, add_missing_flag, add_python_flag, add_state_flags
+from ._painting import write_picture
 
 READS_NETS = True
 OF_TEXT = "vocabulary", "start", "temperature", "beam", "length"
@@ -46,38 +46,27 @@ def add_arguments(parser):
     flag("--model", required=True, metavar="FILE", help="the net's prototxt, that for use")
     flag("--weights", required=True, metavar="FILE", help="its weights")
     add_missing_flag(parser)
-    flag("--seed", type=_from(0), metavar="N", help="other noise, another text [0]")
+    flag("--seed", type=at_least(0), metavar="N", help="other noise, another text [0]")
     flag("--json", action="store_true", help="print JSON")
     text = parser.add_argument_group("text")
     flag = text.add_argument
     flag("--vocabulary", metavar="FILE", help="its symbols, a line each")
     flag("--start", metavar="TEXT", help="what the text begins with")
     words = "how much chance there is, from 0 on [1]"
-    flag("--temperature", type=_temperature, metavar="X", help=words)
-    flag("--beam", type=_from(1), metavar="N", help="how many texts are looked at together")
-    flag("--length", type=_from(0), metavar="N", help="symbols at most [200]")
+    flag("--temperature", type=from_0, metavar="X", help=words)
+    flag("--beam", type=at_least(1), metavar="N", help="how many texts are looked at together")
+    flag("--length", type=at_least(0), metavar="N", help="symbols at most [200]")
     pictures = parser.add_argument_group("pictures")
     flag = pictures.add_argument
     flag("--out", metavar="FILE.png|FOLDER", help="a sheet, or where to put one file for each")
-    flag("--count", type=_from(1), metavar="N", help="how many pictures [64]")
-    flag("--class", type=_from(0), metavar="K", help="of which class [of all, in turn]")
-    flag("--between", type=_from(2), metavar="N", help="N pictures, from one to another")
-    flag("--nearest", type=_from(1), metavar="N", help="beside each, N of the training set")
+    flag("--count", type=at_least(1), metavar="N", help="how many pictures [64]")
+    flag("--class", type=at_least(0), metavar="K", help="of which class [of all, in turn]")
+    flag("--between", type=at_least(2), metavar="N", help="N pictures, from one to another")
+    flag("--nearest", type=at_least(1), metavar="N", help="beside each, N of the training set")
     flag("--train_val", metavar="FILE", help="the net that it was trained in")
     add_state_flags(parser)
     add_device_flags(parser)
     add_python_flag(parser)
-
-
-def _from(least):
-    return lambda text: integer(text, "", least=least, error=argparse.ArgumentTypeError)
-
-
-def _temperature(text):
-    found = number(text, "", error=argparse.ArgumentTypeError)
-    if found < 0:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 on, not {text!r}")
-    return found
 
 
 def run(args):
@@ -180,25 +169,18 @@ def _with_nearest(generator, pictures, count):
 
 
 def _sheet(path, pictures, columns):
-    from ..atomic import write_atomically
-    from ..data.image import encode
     from ..pictures.arrays import tiles
 
     sheet = tiles(pictures[:, ::-1].transpose(0, 2, 3, 1), columns=columns)
-    write_atomically(path, encode(sheet.transpose(2, 0, 1)[::-1], "png"))
+    write_picture(path, sheet.transpose(2, 0, 1)[::-1])
     return path
 
 
 def _singles(folder, pictures, labels):
-    import os
-
-    from ..atomic import write_atomically
-    from ..data.image import encode
-
     os.makedirs(folder, exist_ok=True)
     paths = []
     for k, picture in enumerate(pictures):
         label = f"_class_{labels[k]}" if labels else ""
         paths.append(os.path.join(folder, f"{k:05}{label}.png"))
-        write_atomically(paths[-1], encode(picture, "png"))
+        write_picture(paths[-1], picture)
     return paths

@@ -27,9 +27,9 @@ import os
 
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
-from ._flags import UsageError
+from ._flags import UsageError, above_0, at_least, from_0
 from ._nets import add_device_flags, add_missing_flag, use_device
-from ._painting import above_0, at_least, from_0, write_picture
+from ._painting import write_picture
 from ._pictures import add_mean_flags, preprocessing_of
 
 READS_NETS = True

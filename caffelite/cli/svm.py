@@ -16,7 +16,6 @@ that detect --threshold 0 suits them.
 It needs the extra [detection]. Girshick et al. 2014 (R-CNN), He et al. 2014 (SPP-net).
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -24,17 +23,10 @@ import time
 
 from ..glog import on_terminal, start_logging
 from ..json_text import json_text
-from ._flags import UsageError, finite, int32
+from ._flags import UsageError, above_0, int32
 from ._nets import add_device_flags, add_python_flag, use_device
 
 READS_NETS = True
-
-
-def _positive(text):
-    value = finite(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f'expected a number above 0, not "{text}"')
-    return value
 
 
 def add_arguments(parser):
@@ -42,8 +34,8 @@ def add_arguments(parser):
     flag("model", metavar="MODEL", help="the net's prototxt, with RoIData")
     flag("weights", metavar="WEIGHTS", help="the weights, .caffemodel or HDF5")
     flag("out", metavar="OUT", help="the .caffemodel to make")
-    flag("--cost", type=_positive, default=1e-3, metavar="C", help="of the machines [0.001]")
-    flag("--decay", type=_positive, default=1000.0, metavar="X", help="of the regression [1000]")
+    flag("--cost", type=above_0, default=1e-3, metavar="C", help="of the machines [0.001]")
+    flag("--decay", type=above_0, default=1000.0, metavar="X", help="of the regression [1000]")
     flag("--seed", type=int32, default=1, metavar="N", help="of what is drawn [1]")
     flag("--folder", metavar="FOLDER", help="where features are kept meanwhile [beside OUT]")
     flag("--json", action="store_true", help="print JSON")
