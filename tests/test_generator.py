@@ -191,6 +191,13 @@ def test_the_report_by_a_judge(maker, capsys):
     assert "9 pictures" in printed and "as_asked" in printed and "taken for:" in printed
 
 
+def test_a_report_needs_other_pictures_than_those_of_training(maker, tmp_path, capsys):
+    (tmp_path / "train_val.prototxt").write_text(DATA.replace('"test"', '"train"'))
+    command = "test maker.prototxt --weights maker.caffemodel --report --judge judge.prototxt"
+    assert main([*command.split(), "--judge-weights", "judge.caffemodel"]) != 0
+    assert "its pictures for tests are those for training" in capsys.readouterr().err
+
+
 def test_the_frechet_distance_is_that_of_its_formula():
     linalg = pytest.importorskip("scipy.linalg")
     random = np.random.default_rng(1)

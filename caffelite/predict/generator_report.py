@@ -57,6 +57,11 @@ def report(generator: Generator, judge: Judge, seed: int = 0) -> dict[str, Any]:
         seen = tests.pixels(range(min(len(tests), MOST)))
     with TruePictures(generator.train_val) as training:
         learned = training.pixels(range(min(len(training), MOST)))
+    if np.array_equal(learned[: len(seen)], seen):
+        raise NetError(
+            f"{generator.train_val}: its pictures for tests are those for training: what is made "
+            "is held against others"
+        )
     noise = generator.noise(len(seen), seed)
     made = generator.pictures(noise)
     scores, features = judge(made)
