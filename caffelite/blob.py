@@ -88,6 +88,14 @@ class _Memory:
         whole, views = self._references()
         return whole > _ALONE or any(count > _HANDED_OUT for count in views)
 
+    def let_go(self) -> bool:
+        """Be without memory again, unless somebody holds an array of it; whether it is."""
+        if self.is_held():
+            return False
+        self.flat = self.fill = self.seal = None
+        self.views.clear()
+        return True
+
     def _references(self) -> tuple[int, list[int]]:
         """How often the memory is referred to, but for by `views`, and each of these is."""
         assert self.flat is not None
@@ -198,6 +206,10 @@ class Blob:
         """`data` for whoever overwrites all of it: no filler runs first."""
         self._data.fill = None
         return self.data
+
+    def let_go(self) -> bool:
+        """Give back the memory of `data`, unless somebody holds an array of it; whether it is."""
+        return self._data.let_go()
 
     def assign(self, values: ArrayLike) -> None:
         """Set the data to `values` (same count), without running a filler first."""

@@ -72,6 +72,28 @@ def test_batch_norm_agrees_with_its_twin(shape, dtype, activation):
     assert_near(got, want, dtype)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+@all_shapes
+@pytest.mark.parametrize("activation", epilogue.ACTIVATIONS.values(), ids=epilogue.ACTIVATIONS)
+def test_a_normalized_sum_agrees_with_its_twin(shape, dtype, activation):
+    x, dy, gamma, beta, _ = arrays(shape, dtype)
+    addend, more = np.random.default_rng(4).standard_normal((2, *shape)).astype(dtype)
+    last = epilogue.draw(activation, dtype, shape[1])._replace(slope=gamma, offset=beta)
+    got, want = outputs(x), wide(*outputs(x))
+    batch_norm.forward_sum(x, addend, 0.01, last, *reversed(got))
+    ref.forward_sum(*wide(x, addend, 0.01), last._replace(center=0 * beta), *reversed(want))
+    assert_near(got, want, dtype)
+    y, variance, mean = got
+    for adds in False, True:
+        numbers, own, in_place = (mean, variance, 0.01, last), outputs(x), (dy.copy(), more.copy())
+        got, want = [np.empty_like(x), *own], wide(x, *outputs(x))
+        batch_norm.backward_sum(y, dy, more, adds, x, *numbers, *got)
+        ref.backward_sum(*wide(y, dy, more), adds, *wide(x, mean, variance, 0.01), last, *want)
+        assert_near(got, want, dtype)
+        batch_norm.backward_sum(y, *in_place, adds, x, *numbers, *in_place, *own[1:])
+        np.testing.assert_array_equal(in_place, got[:2])
+
+
 @pytest.mark.parametrize("activation", epilogue.ACTIVATIONS.values(), ids=epilogue.ACTIVATIONS)
 def test_a_gradient_can_be_added_and_dy_left_as_it_is(activation):
     x, dy, gamma, beta, _ = arrays((3, 4, 35), np.float32)

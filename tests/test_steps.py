@@ -225,7 +225,7 @@ def test_float32_agrees_within_rounding(monkeypatch):
 
 def test_chains_are_what_the_net_says(monkeypatch):
     net = build(RESIDUAL, True, monkeypatch)
-    assert fused(net) == {"a_0": ["a_1", "a_2"], "b_0": ["b_1"], "sum": ["sum_0"]}
+    assert fused(net) == {"a_0": ["a_1", "a_2"], "b_0": ["b_1", "sum", "sum_0"]}
     assert [[net.layers[i].name for i in kept.writers] for kept in net._schedule.kept] == [
         ["a"],
         ["b"],
@@ -311,10 +311,10 @@ def test_callbacks_see_what_the_step_of_a_layer_made(monkeypatch):
         seen.append(values)
     for step in nets[0].steps:
         for i in range(step.first, step.last + 1):
-            np.testing.assert_allclose(seen[0]["data"][i], seen[1]["data"][step.last], rtol=1e-12)
-            np.testing.assert_allclose(
-                seen[0]["diff"][i], seen[1]["diff"][step.first], 1e-12, 1e-12
-            )
+            apart = [part for part in step.apart if part.first <= i <= part.last]
+            (ran,) = apart or [step]  # a step that hides a blob does not run where somebody looks
+            np.testing.assert_allclose(seen[0]["data"][i], seen[1]["data"][ran.last], rtol=1e-12)
+            np.testing.assert_allclose(seen[0]["diff"][i], seen[1]["diff"][ran.first], 1e-12, 1e-12)
     assert_same(*nets)
 
 

@@ -120,24 +120,38 @@ def channel_map(typing_context, rows, length, step, x, x_at, epilogue, channel, 
 
 @machine_code
 def _channel_map_code(v, rows, length, step, x, epilogue, y):
+    _map(v, rows, length, step, x, epilogue, y)
+
+
+def _map(v, rows, length, step, x, epilogue, y, addend=None):
+    """y = what the epilogue makes of x, with what is at the address `addend` added to its line."""
     finish = finisher(v, epilogue, x)
 
     def change(pointers, mask, values):
-        _store(v, finish([_load(v, pointers[0], mask)])[0], pointers[1], mask)
+        x, y, *addends = pointers
+
+        def add(sums):
+            return [v.add(sums[0], _load(v, addends[0], mask))]
+
+        _store(v, finish([_load(v, x, mask)], add if addends else None)[0], y, mask)
         return values
 
-    _over_rows(v, rows, length, [(x, step), (y, step)], [], change, [(1, True)])
+    arrays = [(x, step), (y, step), *[(addend, step)] * (addend is not None)]
+    _over_rows(v, rows, length, arrays, [], change, [(1, True), (2, False)][: len(arrays) - 1])
+
+
+def _with_line(epilogue, channel, numbers, dtype):
+    """The epilogue, with center, slope and offset of one channel from `numbers`."""
+    own = {name: np.empty(channel + 1, dtype) for name in ("center", "slope", "offset")}
+    for array, number in zip(own.values(), numbers, strict=True):
+        array[channel] = number
+    return epilogue._replace(**own)
 
 
 def _channel_normalize(
     rows, length, step, x, x_at, numbers, numbers_at, epilogue, channel, y, y_at
 ):
-    own = epilogue._replace(
-        **{name: np.empty(channel + 1, x.dtype) for name in ("center", "slope", "offset")}
-    )
-    own.center[channel], own.slope[channel], own.offset[channel] = numbers[
-        numbers_at : numbers_at + 3
-    ]
+    own = _with_line(epilogue, channel, numbers[numbers_at : numbers_at + 3], x.dtype)
     _channel_map(rows, length, step, x, x_at, own, channel, y, y_at)
 
 
@@ -152,10 +166,41 @@ def channel_normalize(
 
 @machine_code
 def _channel_normalize_code(v, rows, length, step, x, numbers, epilogue, y):
+    _map(v, rows, length, step, x, _line_at(v, numbers, epilogue), y)
+
+
+def _line_at(v, numbers, epilogue):
+    """What `finisher` takes, with center, slope and offset at the address `numbers`."""
     sizes = [ir.Constant(INDEX, k * v.align) for k in range(3)]
     places = [v.builder.add(numbers, size) for size in sizes]
-    own = [*places, epilogue[3], ir.Constant(INDEX, 1), *epilogue[5:]]
-    _channel_map_code(v, rows, length, step, x, own, y)
+    return [*places, epilogue[3], ir.Constant(INDEX, 1), *epilogue[5:]]
+
+
+def _channel_normalize_sum(
+    rows, length, step, x, x_at, addend, addend_at, numbers, numbers_at, epilogue, channel, y, y_at
+):
+    own = _with_line(epilogue, channel, numbers[numbers_at : numbers_at + 3], x.dtype)
+    for n in range(rows):
+        for i in range(n * step, n * step + length):
+            y[y_at + i] = stored(x[x_at + i], own, channel, addend[addend_at + i])
+
+
+@operation(_channel_normalize_sum)
+def channel_normalize_sum(
+    typing_context,
+    rows, length, step, x, x_at, addend, addend_at, numbers, numbers_at, epilogue, channel, y, y_at,
+):  # fmt: skip
+    """`channel_normalize` with an addend, which comes before the activation."""
+    arguments = (
+        rows, length, step, x, x_at, addend, addend_at, numbers, numbers_at, epilogue, channel,
+        y, y_at,
+    )  # fmt: skip
+    return call_linked("channel_normalize_sum", "iii@@@E@", arguments)
+
+
+@machine_code
+def _channel_normalize_sum_code(v, rows, length, step, x, addend, numbers, epilogue, y):
+    _map(v, rows, length, step, x, _line_at(v, numbers, epilogue), y, addend)
 
 
 def _gradient(y, dy, epilogue, c, active):
@@ -238,25 +283,85 @@ def channel_products(
 
 @machine_code
 def _channel_products_code(v, rows, length, step, y, dy, x, center, epilogue, active, sums):
+    def only(pointers, mask):
+        return _load(v, pointers[0], mask)
+
+    _products(v, rows, length, step, y, [dy], only, x, center, epilogue, active, None, sums)
+
+
+def _products(v, rows, length, step, y, gradients, total, x, center, epilogue, active, g, sums):
+    """Code of `channel_products` where the gradient is total(pointers, mask) of several arrays.
+
+    What it is times the slope goes to the address `g`, unless that is None.
+    """
     builder, wide = v.builder, v.widened()
     center = v.splat(builder.load(v.pointer(center)))
+    addresses = [y, x, *[g] * (g is not None), *gradients]
 
     def emit(slope):
         def add(pointers, mask, values):
-            y, dy, x = pointers
-            g = v.widen(slope(y, _load(v, dy, mask), mask))
+            y, x, *others = pointers
+            to, given = others[: -len(gradients)], others[-len(gradients) :]
+            g = slope(y, total(given, mask), mask)
+            for pointer in to:
+                _store(v, g, pointer, mask)
+            g = v.widen(g)
             difference = v.sub(_load(v, x, mask), center)
             if mask is not None:  # lanes beyond the row, whose g is 0, might hold no number
                 difference = builder.select(mask, difference, v.zero)
             plain, weighted = values
             return [wide.add(plain, g), wide.fma(g, v.widen(difference), weighted)]
 
-        zeros = [wide.zero, wide.zero]
-        arrays = [(y, step), (dy, step), (x, step)]
-        totals = _over_rows(v, rows, length, arrays, zeros, add, [(k, False) for k in range(3)])
+        arrays = [(address, step) for address in addresses]
+        fetches = [(k, address is g) for k, address in enumerate(addresses)]
+        totals = _over_rows(v, rows, length, arrays, [wide.zero, wide.zero], add, fetches)
         _write_totals(v, totals, sums)
 
-    _for_activation(v, epilogue, active, dy, emit)
+    _for_activation(v, epilogue, active, gradients[0], emit)
+
+
+def _channel_total_products(
+    rows, length, step, y, y_at, dy, dy_at, more, more_at, adds, x, x_at, center, center_at,
+    epilogue, channel, g, g_at, sums, sums_at,
+):  # fmt: skip
+    for n in range(rows):
+        for i in range(n * step, n * step + length):
+            total = dy[dy_at + i] + more[more_at + i] if adds else dy[dy_at + i]
+            g[g_at + i] = _gradient(y[y_at + i], total, epilogue, channel, True)
+    _channel_products(
+        rows, length, step, y, y_at, g, g_at, x, x_at, center, center_at, epilogue, channel,
+        False, sums, sums_at,
+    )  # fmt: skip
+
+
+@operation(_channel_total_products)
+def channel_total_products(
+    typing_context, rows, length, step, y, y_at, dy, dy_at, more, more_at, adds, x, x_at,
+    center, center_at, epilogue, channel, g, g_at, sums, sums_at,
+):  # fmt: skip
+    """`channel_products` of dy, or if it `adds` of dy + more, which also fills g.
+
+    `g` may be `dy` or `more`.
+    """
+    arguments = (
+        rows, length, step, y, y_at, dy, dy_at, more, more_at, adds, x, x_at, center, center_at,
+        epilogue, channel, g, g_at, sums, sums_at,
+    )  # fmt: skip
+    return call_linked("channel_total_products", "iii@@@i@@E@&", arguments)
+
+
+@machine_code
+def _channel_total_products_code(
+    v, rows, length, step, y, dy, more, adds, x, center, epilogue, g, sums
+):
+    builder, one = v.builder, ir.Constant(INDEX, 1)
+    adds = builder.icmp_signed("!=", adds, ir.Constant(INDEX, 0))
+
+    def total(pointers, mask):
+        dy, more = (_load(v, pointer, mask) for pointer in pointers)
+        return builder.select(adds, v.add(dy, more), dy)
+
+    _products(v, rows, length, step, y, [dy, more], total, x, center, epilogue, one, g, sums)
 
 
 def _channel_combine(

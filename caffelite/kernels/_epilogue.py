@@ -31,7 +31,8 @@ def finish_rows(v, rows, epilogue, by_lane=None, add=None):
 def finisher(v, epilogue, readable):
     """A function that finishes lists of vectors of one channel, whose numbers are read before.
 
-    Where the epilogue has none, they are read from the address `readable`, and not used.
+    Where the epilogue has none, they are read from the address `readable`, and not used. The
+    function takes an `add` as `finish_rows` does.
     """
     builder = v.builder
     mapped, leaky = _has_map(v, epilogue), _is_leaky(v, epilogue)
@@ -39,7 +40,7 @@ def finisher(v, epilogue, readable):
     for address, given in zip(epilogue[:4], (mapped, mapped, mapped, leaky), strict=True):
         address = builder.select(given, address, readable)
         numbers.append(v.splat(builder.load(v.pointer(address))))
-    return lambda row: _finish(v, [row], epilogue, lambda at, r: numbers[at])
+    return lambda row, add=None: _finish(v, [row], epilogue, lambda at, r: numbers[at], add)
 
 
 def _has_map(v, epilogue):

@@ -8,7 +8,14 @@ an activation that follows are those of an `Epilogue`: its slope and offset. Its
 import numpy as np
 
 from . import epilogue as activations
-from ._channel_passes import channel_combine, channel_moments, channel_normalize, channel_products
+from ._channel_passes import (
+    channel_combine,
+    channel_moments,
+    channel_normalize,
+    channel_normalize_sum,
+    channel_products,
+    channel_total_products,
+)
 from ._jit import kernel, prange
 
 
@@ -25,13 +32,27 @@ def forward(x, eps, epilogue, mean, variance, y, share):
     for c in prange(channels, share):
         at = c * size
         channel_moments(images, size, flat_x, at, step, sums, 0)
-        exact_mean, exact_variance = _moments_of(sums, flat_x[at], count)
-        mean[c], variance[c] = exact_mean, exact_variance
-        _, gamma, beta = activations.linear(epilogue, c)
-        slope = gamma / np.sqrt(exact_variance + eps)
-        numbers[0], numbers[1] = mean[c], slope
-        numbers[2] = beta + slope * (mean[c] - exact_mean)  # gives back what rounding took
+        _find_line(sums, flat_x[at], count, eps, epilogue, c, mean, variance, numbers)
         channel_normalize(images, size, step, flat_x, at, numbers, 0, epilogue, c, flat_y, at)
+
+
+@kernel(parallel=True)
+def forward_sum(x, addend, eps, epilogue, mean, variance, y, share):
+    """y = activation(gamma * (x - mean) / sqrt(variance + eps) + beta + addend), see `forward`.
+
+    `addend` is of x's shape; y may be neither of the two.
+    """
+    images, channels, size = x.shape
+    count, step = images * size, channels * size
+    flat_x, flat_addend, flat_y = x.reshape(-1), addend.reshape(-1), y.reshape(-1)
+    sums, numbers = np.empty(2), np.empty(3, x.dtype)
+    for c in prange(channels, share):
+        at = c * size
+        channel_moments(images, size, flat_x, at, step, sums, 0)
+        _find_line(sums, flat_x[at], count, eps, epilogue, c, mean, variance, numbers)
+        channel_normalize_sum(
+            images, size, step, flat_x, at, flat_addend, at, numbers, 0, epilogue, c, flat_y, at
+        )  # fmt: skip
 
 
 @kernel
@@ -40,6 +61,17 @@ def moments(x, c, count):
     sums, flat_x, at = np.empty(2), x.reshape(-1), np.int64(c * x.shape[2])
     channel_moments(x.shape[0], x.shape[2], flat_x, at, x.shape[1] * x.shape[2], sums, 0)
     return _moments_of(sums, flat_x[at], count)
+
+
+@kernel
+def _find_line(sums, start, count, eps, epilogue, c, mean, variance, numbers):
+    """Fill mean and variance of channel c, and the center, slope and offset that normalize it."""
+    exact_mean, exact_variance = _moments_of(sums, start, count)
+    mean[c], variance[c] = exact_mean, exact_variance
+    _, gamma, beta = activations.linear(epilogue, c)
+    slope = gamma / np.sqrt(exact_variance + eps)
+    numbers[0], numbers[1] = mean[c], slope
+    numbers[2] = beta + slope * (mean[c] - exact_mean)  # gives back what rounding took
 
 
 @kernel
@@ -72,14 +104,47 @@ def backward(y, dy, x, mean, variance, eps, epilogue, adds, shows, dx, dgamma, d
             images, size, step, flat_y, at, flat_dy, at, flat_x, at, mean, c,
             epilogue, c, not shows, sums, 0,
         )  # fmt: skip
-        plain, weighted = sums[0], sums[1]
-        inverse = 1 / np.sqrt(np.float64(variance[c]) + eps)
-        dbeta[c], dgamma[c] = plain, weighted * inverse
-        _, gamma, _ = activations.linear(epilogue, c)
-        slope = gamma * inverse
-        numbers[0], numbers[1] = slope, -slope * inverse**2 * weighted / count
-        numbers[2], numbers[3] = mean[c], -slope * plain / count
+        _find_way_back(sums, count, mean, variance, eps, epilogue, c, dgamma, dbeta, numbers)
         channel_combine(
             images, size, step, flat_y, at, flat_dy, at, flat_x, at, epilogue, c,
             not shows, numbers, 0, adds, flat_dx, at,
         )  # fmt: skip
+
+
+@kernel(parallel=True)
+def backward_sum(
+    y, dy, more, adds, x, mean, variance, eps, epilogue, g, dx, dgamma, dbeta, share
+):  # fmt: skip
+    """The gradient of `forward_sum`, where that at y is dy, or if it `adds` dy + more.
+
+    All are assigned: dx, dgamma and dbeta as by `backward`, and `g`, the addend's gradient. `g` and
+    `dx`, two arrays, may be `dy` and `more`.
+    """
+    images, channels, size = x.shape
+    count, step = images * size, channels * size
+    flat_y, flat_dy, flat_more = y.reshape(-1), dy.reshape(-1), more.reshape(-1)
+    flat_x, flat_g, flat_dx = x.reshape(-1), g.reshape(-1), dx.reshape(-1)
+    sums, numbers = np.empty(2), np.empty(4, x.dtype)
+    for c in prange(channels, share):
+        at = c * size
+        channel_total_products(
+            images, size, step, flat_y, at, flat_dy, at, flat_more, at, adds, flat_x, at,
+            mean, c, epilogue, c, flat_g, at, sums, 0,
+        )  # fmt: skip
+        _find_way_back(sums, count, mean, variance, eps, epilogue, c, dgamma, dbeta, numbers)
+        channel_combine(
+            images, size, step, flat_y, at, flat_g, at, flat_x, at, epilogue, c,
+            False, numbers, 0, False, flat_dx, at,
+        )  # fmt: skip
+
+
+@kernel
+def _find_way_back(sums, count, mean, variance, eps, epilogue, c, dgamma, dbeta, numbers):
+    """Fill dgamma and dbeta of channel c, and the `numbers` of `channel_combine`."""
+    plain, weighted = sums[0], sums[1]
+    inverse = 1 / np.sqrt(np.float64(variance[c]) + eps)
+    dbeta[c], dgamma[c] = plain, weighted * inverse
+    _, gamma, _ = activations.linear(epilogue, c)
+    slope = gamma * inverse
+    numbers[0], numbers[1] = slope, -slope * inverse**2 * weighted / count
+    numbers[2], numbers[3] = mean[c], -slope * plain / count

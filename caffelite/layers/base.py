@@ -212,8 +212,9 @@ class Layer:
         epilogue)`, and `backward_takes_activation(propagate_down)`: whether that last one saves a
         pass over the diff
     takes_addend
-        whether `forward_with` of a layer that takes an epilogue takes an array like the top, too,
-        which is added before the activation, where `adds(bottom_shape, top_shape)` says so
+        whether `forward_with` of a layer that takes an epilogue, or normalizes channels, takes an
+        array like the top, too, which is added before the activation, where `adds(bottom_shape,
+        top_shape)` says so
     gradient_from_top
         whether backward of an `activation` reads no more than top 0 when it works in place
     normalizes_channels, is_by_channel
@@ -223,6 +224,8 @@ class Layer:
         whether forward, where no backward follows, is but calls of `kernels`, the same ones as long
         as blobs have the same shapes and memory, and learnable ones the same values: a net may make
         these calls again instead. A subclass has to say so itself
+    splits
+        whether its tops are its bottom, whose diff is the sum of theirs, `gradients(top)`
     joins
         whether forward lays its bottoms side by side in the top. Then there are `parts(bottom,
         top)`, the part of the top's data for each bottom, and `join(bottom, top, filled)`, forward
@@ -321,6 +324,7 @@ class Layer:
     normalizes_channels: bool = False
     is_by_channel: bool = False
     replays: bool = False
+    splits: bool = False
     joins: bool = False
     no_gradient: tuple[int, ...] = ()
     stops_gradient: bool = False

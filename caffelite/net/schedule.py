@@ -4,7 +4,7 @@ from ..environment import choice
 from . import kept_for_backward
 from .fused import find_fused
 from .join import find_joins
-from .step import Step
+from .step import FusedStep, Step
 
 
 class Schedule:
@@ -19,7 +19,9 @@ class Schedule:
         planned = choice("CAFFELITE_PLAN", ("on", "off"), "on") == "on"
         self._single = [Step([node], index) for index, node in enumerate(nodes)]
         fused = find_fused(nodes, hides) if planned else []
-        self._fused = {i: step for step in fused for i in range(step.first, step.last + 1)}
+        self._fused = _by_place(fused)
+        apart = (step for whole in fused for step in whole.apart)
+        self._apart = _by_place(step for step in apart if isinstance(step, FusedStep))
         self._joins, self._shown = {}, frozenset(shown)
         if hides and planned:
             self._joins = {step.first: step for step in find_joins(self.steps)}
@@ -35,7 +37,8 @@ class Schedule:
         index = start
         while index <= end:
             step = self._single[index]
-            for whole in (self._joins.get(index), self._fused.get(index)):
+            for steps in (self._joins, self._fused, self._apart):
+                whole = steps.get(index)
                 if whole and whole.first == index and whole.last <= end and fuses(whole):
                     step = whole
                     break
@@ -53,16 +56,23 @@ class Schedule:
                 blob.take()
 
         def fuses(step):
-            hides = step.hidden and (shown or not asked.isdisjoint(step.hidden))
-            return not (one_by_one or step.left_out or hides)
+            if one_by_one or step.left_out:
+                return False
+            sees = shown or not asked.isdisjoint(step.hidden)
+            return not step.hidden or (not sees and step.may_hide())
 
         for step in self._over(start, end, fuses):
-            fused = self._fused.get(step.first)
-            if step is fused:
-                fused.has_run = True
-            else:
-                _release(fused)
+            for index in range(step.first, step.last + 1):
+                for fused in self._fused_at(index):
+                    if step is fused:
+                        fused.has_run = True
+                    else:
+                        _release(fused)
             yield step
+
+    def _fused_at(self, index):
+        """The fused steps that can run the node at this place, the longest first."""
+        return [steps[index] for steps in (self._fused, self._apart) if index in steps]
 
     def show_diffs(self, names):
         """From now on let users see the diffs of the blobs of these names only."""
@@ -75,13 +85,16 @@ class Schedule:
         """
         index = start
         while index >= end:
-            step = fused = self._fused.get(index)
-            ran = fused and fused.has_run
-            if one_by_one or not ran or fused.first < end or fused.last != index:
-                _release(fused)
-                step = self._single[index]
-            elif self._diffs is not None:
-                fused.shows_diff = shown or not self._diffs.isdisjoint(fused.nodes[0].top_names)
+            step = self._single[index]
+            for fused in self._fused_at(index):
+                if one_by_one or not fused.has_run or fused.first < end or fused.last != index:
+                    _release(fused)
+                    continue
+                step = fused
+                if self._diffs is not None:
+                    made = {name for node in fused.nodes for name in node.top_names}
+                    fused.shows_diff = shown or not self._diffs.isdisjoint(made)
+                break
             yield step
             index = step.first - 1
 
@@ -103,9 +116,14 @@ class Schedule:
             blob.rejoin()
 
 
+def _by_place(steps):
+    """{place of a node: the step that runs it}"""
+    return {place: step for step in steps for place in range(step.first, step.last + 1)}
+
+
 def _release(fused):
     """Let the nodes of a step that ran as one go on one by one."""
-    if fused and fused.has_run:
+    if fused.has_run:
         if not fused.left_out:
             fused.release()
         fused.has_run = False

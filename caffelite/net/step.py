@@ -10,11 +10,13 @@ class Step:
 
     `nodes` are those that the step runs, `first` and `last` the places of the first and the last
     of them among all of the net's. Blobs of the names `hidden`, which nobody else reads, get no
-    values where the step runs. `early_tops` are tops that are written before all is read.
+    values where the step runs. `early_tops` are tops that are written before all is read. `apart`
+    are steps that do the same one after the other, and hide nothing; without any, its nodes do.
     """
 
     hidden: frozenset[str] = frozenset()
     early_tops: Sequence[Blob] = ()
+    apart: Sequence["Step"] = ()
 
     def __init__(self, nodes, first):
         self.nodes = nodes
@@ -24,6 +26,10 @@ class Step:
     def steps(self):
         """Those that it runs, one after the other; made anew, for one would hold itself."""
         return [self]
+
+    def may_hide(self):
+        """Whether the next forward may leave the `hidden` blobs without values."""
+        return True
 
     @property
     def left_out(self):
@@ -53,6 +59,9 @@ class Step:
         """Give the gradients that the nodes are to give."""
         self.nodes[0].backward()
 
+    def release(self):
+        """After this step's forward, leave its nodes what each needs for a backward of its own."""
+
 
 class FusedStep(Step):
     """Base of steps that do the work of several nodes at once.
@@ -74,6 +83,3 @@ class FusedStep(Step):
 
     def can_fill(self, array):
         return False
-
-    def release(self):
-        """After this step's forward, leave its nodes what each needs for a backward of its own."""

@@ -26,6 +26,11 @@ class ChannelNormalizer(Affine):
     in_place = True
     keeps_bottom = True
     normalizes_channels = True
+    takes_addend = True
+
+    def adds(self, bottom_shape, top_shape):
+        """Whether `forward_with` takes an addend: not with fixed statistics, or those of others."""
+        return not (self.is_fixed or self.synchronizes)
 
     @property
     def synchronizes(self):
@@ -66,8 +71,11 @@ class ChannelNormalizer(Affine):
     def forward(self, bottom, top):
         self.forward_with(bottom, top, self)
 
-    def forward_with(self, bottom, top, owner, **activation):
-        """Forward with the scale and bias of the layer `owner`, and an activation, at once."""
+    def forward_with(self, bottom, top, owner, addend=None, **activation):
+        """Forward with the scale and bias of the layer `owner`, and an activation, at once.
+
+        An `addend`, where this `adds` one, comes before the activation.
+        """
         self.through_statistics = not self.is_fixed
         x, y = by_channel(bottom[0].data), by_channel(top[0].data)
         if self.through_statistics and x.size == 0:
@@ -80,7 +88,11 @@ class ChannelNormalizer(Affine):
                 _synchronized.forward(self, x, owner, activation, y)
                 return
             epilogue = owner.epilogue(**activation)
-            batch_norm.forward(x, self.eps, epilogue, self.mean, self.variance, y)
+            numbers = self.eps, epilogue, self.mean, self.variance
+            if addend is None:
+                batch_norm.forward(x, *numbers, y)
+            else:
+                batch_norm.forward_sum(x, by_channel(addend), *numbers, y)
         else:
             affine.forward(x, self.fixed_epilogue(owner, **activation), y)
 
@@ -125,6 +137,33 @@ class ChannelNormalizer(Affine):
             epilogue = Epilogue.of(self.dtype, self.channels, self.mean, slope, **activation)
             affine.backward(y, dy, x, epilogue, by_channel(dx), dscale, dbias)
         return dscale * inverse, dbias
+
+    def gradients_with(self, top, gradients, addend_diff, dx, owner, **activation):
+        """Backward of `forward_with` an addend: fills dx and addend_diff, gives those of `owner`.
+
+        The gradient at the top is the sum of one or two arrays, `gradients`. Those to be filled may
+        be these.
+        """
+        first, *others = map(by_channel, gradients)
+        dscale, dbias = np.empty((2, self.channels), self.dtype)
+        batch_norm.backward_sum(
+            by_channel(top.data), first, *(others or [first]), bool(others),
+            by_channel(self.x.data), self.mean, self.variance, self.eps,
+            owner.epilogue(**activation), by_channel(addend_diff), by_channel(dx), dscale, dbias,
+        )  # fmt: skip
+        return dscale, dbias
+
+    def leave(self, top, owner):
+        """Let `top` hold what forward with the owner's scale and bias gives, at the first look."""
+        x, eps, epilogue = self.x, self.eps, owner.epilogue()
+
+        def fill(array):
+            if x.shape == array.shape:  # else somebody has reshaped one, and there is no answer
+                mean, variance = np.empty((2, array.shape[1]), array.dtype)
+                y = by_channel(array)
+                batch_norm.forward(by_channel(x.read()), eps, epilogue, mean, variance, y)
+
+        top.fill_later(fill)
 
     def normalized(self):
         """A blob with (x - mean) / sqrt(variance + eps), of the last forward."""

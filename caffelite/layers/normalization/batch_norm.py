@@ -111,8 +111,8 @@ class BatchNorm(ChannelNormalizer):
         self.variance_sum.data[...] = variance
         self.factor.data[...] = 1
 
-    def forward_with(self, bottom, top, owner, **activation):
-        super().forward_with(bottom, top, owner, **activation)
+    def forward_with(self, bottom, top, owner, addend=None, **activation):
+        super().forward_with(bottom, top, owner, addend, **activation)
         if not self.is_fixed:
             parts = self.shard.parts if self.synchronizes else 1
             self._add_to_sums(bottom[0].count // self.channels * parts)

@@ -73,6 +73,6 @@ class BN(ChannelNormalizer):
     def keep_statistics(self, mean, variance):
         self.form.keep_statistics(mean, variance)
 
-    def forward_with(self, bottom, top, owner, **activation):
-        super().forward_with(bottom, top, owner, **activation)
+    def forward_with(self, bottom, top, owner, addend=None, **activation):
+        super().forward_with(bottom, top, owner, addend, **activation)
         self.form.take((self.mean, self.variance), top)

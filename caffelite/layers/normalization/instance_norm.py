@@ -28,6 +28,7 @@ class InstanceNorm(ChannelNormalizer):
 
     options_field = "instance_norm_param"
     is_fixed = False
+    takes_addend = False
 
     def setup(self, bottom_shapes):
         self.count_channels(bottom_shapes)

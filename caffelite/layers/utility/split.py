@@ -1,5 +1,3 @@
-import numpy as np
-
 from ...kernels import eltwise
 from ..base import Layer, register
 
@@ -16,6 +14,7 @@ class Split(Layer):
 
     pointwise = True
     replays = True
+    splits = True
     tops = (1, None)
 
     def reshape(self, bottom, top):
@@ -27,12 +26,17 @@ class Split(Layer):
     def forward(self, bottom, top):
         """Nothing to do: the tops share the bottom's data."""
 
+    def gradients(self, top):
+        """The diffs of its tops, without those that nobody has looked at, which are 0."""
+        return [blob.diff for blob in top if blob.diff_allocated]
+
     def backward(self, top, propagate_down, bottom):
         if not propagate_down[0]:
             return
-        dx = bottom[0].diff
-        gradients = [blob.diff for blob in top if blob.diff_allocated] or [np.zeros_like(dx)]
-        if len(gradients) == 1:
+        dx, gradients = bottom[0].diff, self.gradients(top)
+        if not gradients:
+            dx[...] = 0
+        elif len(gradients) == 1:
             dx[...] = gradients[0]
         else:
             eltwise.total([dy.reshape(-1) for dy in gradients], dx.reshape(-1))

@@ -6,8 +6,8 @@ between; it returns a FusedStep for as many of them, from the first on, as it ca
 None. Which layers these can be it asks the layers: what can take an epilogue, what is a map of the
 channels, what is an activation. Another fusion is another file.
 
-Where blobs share memory, so that nobody looks at inner ones, the nodes go on with one that adds
-another blob to that top, and with those in place on the sum.
+The nodes go on with one that adds another blob to that top, those in place on the sum, and a Split
+of it: in training, and where blobs share memory, so that nobody looks at inner ones.
 """
 
 import functools
@@ -27,8 +27,9 @@ def find_fused(nodes, hides):
     while index < len(nodes):
         chain = _in_place_on_top(nodes, index)
         after = index + len(chain)
-        if hides and after < len(nodes) and _adds_to(nodes[index], nodes[after]):
+        if after < len(nodes) and _adds_to(nodes[index], nodes[after], hides):
             chain += _in_place_on_top(nodes, after)
+            chain += _splits_top(chain[-1], nodes[index + len(chain) :][:1])
         matched = [match(chain, index) for match in _matches()] if len(chain) > 1 else []
         step = max(filter(None, matched), key=lambda step: step.last, default=None)
         if step:
@@ -63,12 +64,28 @@ def _in_place_on_top(nodes, index):
     return found
 
 
-def _adds_to(head, node):
-    """Whether a node, which no backward follows, adds something else to the only top of `head`."""
+def _adds_to(head, node, hides):
+    """Whether a node adds something else to the only top of `head`.
+
+    Either backward goes on through all of them, or through none of them, and then a step `hides`.
+    """
+    goes_on = {head.needs_backward, node.needs_backward, *node.propagate_down}
     return (
         node.layer.takes_epilogue == "activation"
         and len(head.top_names) == 1
         and node.bottom_names.count(head.top_names[0]) == 1
         and not any(head.loss_weights + node.loss_weights)
-        and not (head.needs_backward or node.needs_backward)
+        and goes_on == {not hides}
     )
+
+
+def _splits_top(head, following):
+    """Those of the `following` nodes, one or none, that give the top of `head` to its readers."""
+    return [
+        node
+        for node in following
+        if node.layer.splits
+        and node.bottom_names == head.top_names
+        and node.propagate_down == [head.needs_backward]
+        and not any(node.loss_weights)
+    ]

@@ -13,12 +13,13 @@ class Parts:
     affine : has the scale and the bias of channels, learned, or None
     sum : adds another blob, or None
     activation : the activation, or None
+    split : gives what there is by then to several readers, or None
     """
 
     def __init__(self, nodes):
         self.head, *self._left = nodes
         self.taken = [self.head]
-        self.normalizer = self.affine = self.sum = self.activation = None
+        self.normalizer = self.affine = self.sum = self.activation = self.split = None
 
     @property
     def are_many(self):
@@ -57,11 +58,20 @@ class Parts:
 
         self.activation = self._take(fits)
 
+    def take_split(self):
+        """Take a node that gives a blob to several readers."""
+        self.split = self._take(lambda layer: layer.splits)
+
     def _take(self, fits):
         if not self._left or not fits(self._left[0].layer):
             return None
         self.taken.append(self._left.pop(0))
         return self.taken[-1]
+
+    @property
+    def owner(self):
+        """Where the first node normalizes: the layer that has the scale and the bias."""
+        return (self.affine or self.head).layer
 
     def activation_options(self):
         """The activation as arguments of `Epilogue.of`."""

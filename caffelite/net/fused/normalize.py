@@ -25,17 +25,13 @@ class NormalizeStep(FusedStep):
         super().__init__(parts.taken, first)
         self.parts = parts
 
-    @property
-    def owner(self):
-        """The layer that has the scale and the bias."""
-        return (self.parts.affine or self.nodes[0]).layer
-
     def forward(self):
         node, activation = self.nodes[0], self.parts.activation_options()
-        node.layer.forward_with(node.bottom_blobs, node.top_blobs, self.owner, **activation)
+        owner = self.parts.owner
+        node.layer.forward_with(node.bottom_blobs, node.top_blobs, owner, **activation)
 
     def backward(self):
-        node, owner, activation = self.nodes[0], self.owner, self.parts.activation
+        node, owner, activation = self.nodes[0], self.parts.owner, self.parts.activation
         if owner.scale is None and node.layer.is_fixed:
             activation.backward()
             node.backward()

@@ -13,7 +13,8 @@ from ._parts import Parts
 def match(nodes, first):
     """The step of a convolution, a sum of its top and another blob, and an activation, or None."""
     parts = Parts(nodes)
-    if not nodes[0].layer.takes_addend:
+    head = nodes[0]
+    if head.layer.takes_epilogue != "map" or not head.layer.takes_addend or head.needs_backward:
         return None
     convolution.take_map(parts)
     parts.take_sum()
