@@ -10,12 +10,15 @@ from caffelite.kernels._problem import Problem
 from .reference import convolve as slow_convolve
 from .reference import epilogue
 
-# batch, inputs and outputs per group, groups, size, pad
+# batch, inputs and outputs per group, groups, size, pad, and if not 3 x 3 by 1, kernel, stride
 SMALL = [
     (1, 1, 1, 1, (4, 4), (1, 1)),
     (2, 3, 2, 2, (6, 9), (0, 2)),
     (2, 2, 3, 1, (3, 4), (0, 1)),
     (3, 2, 2 * _tiles.TILE_ROWS + 1, 1, (5, 7), (1, 1)),
+    (2, 3, 2, 2, (14, 13), (2, 2), (5, 5), (2, 2)),
+    (1, 2, 3, 1, (16, 19), (0, 4), (6, 5), (2, 2)),
+    (2, 1, 2, 1, (7, 23), (1, 3), (3, 8), (1, 3)),
 ]
 LARGE = [
     (5, 20, 31, 2, (13, 14), (1, 1)),
@@ -23,17 +26,21 @@ LARGE = [
     (9, 16, 64, 1, (12, 9), (2, 1)),
     (1, 24, 16, 1, (40, 70), (1, 1)),
     (2, 100, 70, 1, (30, 43), (1, 1)),
+    (12, 16, 64, 1, (14, 14), (2, 2), (5, 5), (2, 2)),
+    (5, 20, 31, 2, (26, 28), (1, 2), (5, 6), (2, 2)),
 ]
 
 
 def arrays(shape, dtype=np.float32):
-    batch, inputs, outputs, group, size, pad = shape
+    batch, inputs, outputs, group, size, pad, *window = shape
+    kernel, stride = window or ((3, 3), (1, 1))
     rng = np.random.default_rng(0)
-    out = [s + 2 * p - 2 for s, p in zip(size, pad, strict=True)]
+    axes = zip(size, pad, kernel, stride, strict=True)
+    out = [(i + 2 * p - k) // s + 1 for i, p, k, s in axes]
     x = rng.standard_normal((batch, group * inputs, *size)).astype(dtype)
-    w = rng.standard_normal((group * outputs, inputs, 3, 3)).astype(dtype)
+    w = rng.standard_normal((group * outputs, inputs, *kernel)).astype(dtype)
     dy = rng.standard_normal((batch, group * outputs, *out)).astype(dtype)
-    return x, w, dy, ((1, 1), pad, (1, 1), group)
+    return x, w, dy, (stride, pad, (1, 1), group)
 
 
 def results(module, shape, dtype=np.float32):
@@ -72,7 +79,7 @@ def test_winograd_agrees_with_the_general_path(shape, monkeypatch):
     x, w, dy, options = arrays(shape)
     planned = plan.plan_convolution(x.shape, w.shape, dy.shape, *options, x.itemsize)
     assert planned.forward.way == "winograd"
-    monkeypatch.setattr(plan, "FORCED", ["winograd"])
+    monkeypatch.setattr(plan, "FORCED", ["winograd", "direct"])  # phases, too
     fast = results(convolve, shape)
     monkeypatch.setattr(plan, "FORCED", ["im2col"])
     assert_close(fast, results(convolve, shape))

@@ -24,7 +24,7 @@ def pieces(plan):
     """How many pieces of the work may go to one thread or another."""
     tiles = -(-getattr(plan, "outputs", 1) // TILE_ROWS)
     if isinstance(plan, phases.Plan):
-        return pieces(plan.convolution)
+        return min(pieces(part.convolution) for part in plan.made)
     if isinstance(plan, direct.Plan):
         return plan.items * tiles
     if isinstance(plan, pointwise.Plan):

@@ -13,6 +13,7 @@ from . import (
     depthwise_weight,
     direct,
     direct_weight,
+    folded,
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
@@ -29,13 +30,15 @@ from .plan import plan_convolution
 
 _MULTIPLY = {
     module.Plan: module
-    for module in (winograd, turned, pointwise, depthwise, direct, im2col_multiply)
+    for module in (winograd, folded, turned, pointwise, depthwise, direct, im2col_multiply)
 }
-_PACK = {module.Plan: module.pack for module in (winograd, turned, depthwise)}  # or pack_tiles
+_PACK = {
+    module.Plan: module.pack for module in (winograd, folded, turned, depthwise)
+}  # or pack_tiles
 _SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread)}
 _ADD_GRADIENT = {
     module.Plan: module
-    for module in (winograd_weight, depthwise_weight, direct_weight, im2col_weight)
+    for module in (winograd_weight, folded, depthwise_weight, direct_weight, im2col_weight)
 }
 
 

@@ -2,17 +2,18 @@
 
 Values of x whose row and column leave the same rests by the strides are a phase. They see the same
 weights, every stride-th of a line and column, so that a phase of x is a convolution of y with these
-at stride 1. All phases are the channels of one direct convolution, and are then put beside each
-other; where windows are not whole strides long, zeros make them so. With padding, some of its
-values lie outside of x.
+at stride 1. All phases are the channels of one convolution, or each has its own, and they are then
+put beside each other. Where windows are not whole strides long, phases see unequally many weights:
+in one convolution, zeros make up for these. With padding, some values of phases lie outside of x.
 """
 
 import math
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from . import direct
+from . import direct, winograd
 from ._jit import kernel, prange
 from ._pack import WeightLayout, layout_of
 from ._pairs import copy_pairs
@@ -26,18 +27,35 @@ the less do additions count beside multiplications."""
 MAPS = 64
 """Maps of y up to which it pays with vectors shorter than 64 bytes: there, direct convolution takes
 longer beside matrix products, by as much as it saves additions for some 100 maps."""
-
+SHORT_MAPS = 256
+"""As MAPS, where lines of y are shorter than a vector: additions take longer there."""
 
 ZEROS = 1.5
 """Positions of a window with its zeros, for one of the kernel's, up to which it pays."""
 
+ROWS = 8
+"""Outputs up to which a convolution takes as long as one of so many."""
+
+
+_MULTIPLY = {module.Plan: module.multiply for module in (direct, winograd)}
+
+
+class Part(NamedTuple):
+    """The convolution that makes the phases of these rows and columns, each a slice; its windows
+    are so many weights high and wide."""
+
+    rows: slice
+    columns: slice
+    window: tuple
+    convolution: tuple  # the Plan of direct or winograd
+    weights: WeightLayout
+
 
 class Plan(NamedTuple):
-    """The convolution that makes all phases, `shape` its output with (groups, *phases, channels) of
-    an image, `first` where its first value lies in x."""
+    """The convolutions that make all phases, `shape` their output with (groups, *phases, channels)
+    of an image, `first` where its first value lies in x."""
 
-    convolution: direct.Plan
-    weights: WeightLayout
+    made: tuple
     shape: tuple
     first: tuple
     stride: tuple
@@ -50,43 +68,79 @@ def fits(problem):
     """Whether there are two axes, and direct takes the phases."""
     if len(problem.size) != 2 or set(problem.dilation) != {1} or problem.stride == (1, 1):
         return False
-    return direct.fits(_problem(problem).plane())
+    return direct.fits(together(problem).plane())
 
 
-def pays(problem):
+def pays(problem, by_winograd):
     """Whether windows overlap, need few zeros, and y has many values for its maps."""
-    positions = math.prod(count for *_, count in _windows(problem)) * math.prod(problem.stride)
+    positions = together(problem).positions * math.prod(problem.stride)
     if problem.positions <= math.prod(problem.stride) or positions > ZEROS * problem.positions:
         return False
-    few = problem.outputs <= MAPS or problem.vector_bytes >= 64
+    most = SHORT_MAPS if problem.out[1] < problem.lanes else MAPS
+    few = by_winograd or problem.outputs <= most or problem.vector_bytes >= 64
     return few and problem.batch * problem.pixels >= max(PIXELS * problem.outputs, LEAST)
 
 
-def _windows(problem):
-    """Along each axis (the first window, how many, positions of the kernel in one phase)."""
-    for k, s, p, size in zip(*problem[6:9], problem.size, strict=True):
-        yield p // s, (size - 1 + p) // s - p // s + 1, -(-k // s)
+def _first(problem):
+    """Along each axis the first window that begins at or before a value of x, or would."""
+    return tuple(p // s for p, s in zip(problem.pad, problem.stride, strict=True))
 
 
-def _problem(problem):
-    """The convolution of y that makes all phases of x."""
-    first, count, kernel_shape = zip(*_windows(problem), strict=True)
+def _making(problem, phases, kernel_shape):
+    """The convolution of y that makes so many phases of x, of windows of these weights."""
+    first = _first(problem)
+    axes = zip(problem.size, problem.stride, problem.pad, first, strict=True)
     return problem._replace(
-        inputs=problem.outputs, outputs=problem.inputs * math.prod(problem.stride),
-        size=problem.out, out=count, kernel=kernel_shape, stride=(1, 1),
+        inputs=problem.outputs, outputs=problem.inputs * phases, size=problem.out,
+        out=tuple((size - 1 + p) // s - i + 1 for size, s, p, i in axes),
+        kernel=kernel_shape, stride=(1, 1),
         pad=tuple(k - 1 - i for k, i in zip(kernel_shape, first, strict=True)),
     )  # fmt: skip
 
 
-def plan(problem):
-    """The one convolution of a problem that `fits`."""
-    phases = _problem(problem)
-    first, count, _ = zip(*_windows(problem), strict=True)
-    places = zip(first, problem.stride, problem.pad, strict=True)
+def together(problem):
+    """The convolution of y that makes all phases of x."""
+    axes = zip(problem.kernel, problem.stride, strict=True)
+    return _making(problem, math.prod(problem.stride), tuple(-(-k // s) for k, s in axes))
+
+
+def _apart(problem):
+    """{(row, column) of a phase: the convolution of y that makes it}"""
+    (height, width), (down, aside) = problem.kernel, problem.stride
+    return {
+        (r, q): _making(problem, 1, ((height - r - 1) // down + 1, (width - q - 1) // aside + 1))
+        for r, q in product(range(down), range(aside))
+    }
+
+
+def _fewer_products(one, each):
+    """Whether convolutions apart, all of which can be, multiply less than one together."""
+    if one.group > 1 or not all(
+        min(of.pad) >= 0 < min(of.kernel) and direct.fits(of.plane()) for of in each
+    ):
+        return False
+
+    def products(of):
+        return max(of.outputs, ROWS) * of.positions
+
+    return sum(map(products, each)) < products(one)
+
+
+def plan(problem, by_winograd):
+    """The convolution of a problem that `fits`, by Winograd's algorithm, or direct ones."""
+    one, each, way = together(problem), _apart(problem), winograd if by_winograd else direct
+    if not by_winograd and _fewer_products(one, each.values()):
+        made = [(slice(r, r + 1), slice(q, q + 1), of) for (r, q), of in each.items()]
+    else:
+        made = [(slice(None), slice(None), one)]
+    places = zip(_first(problem), problem.stride, problem.pad, strict=True)
     planes = problem.batch * problem.group * problem.inputs
     return Plan(
-        direct.plan(phases.plane()), layout_of(phases),
-        (problem.group, *problem.stride, problem.inputs, *count),
+        tuple(
+            Part(rows, columns, of.kernel, way.plan(of.plane()), layout_of(of))
+            for rows, columns, of in made
+        ),
+        (problem.group, *problem.stride, problem.inputs, *one.out),
         tuple(i * s - p for i, s, p in places), problem.stride,
         min(problem.usable_threads, planes),
     )  # fmt: skip
@@ -100,11 +154,15 @@ def scatter(w, dy, dx, plan):
         w = np.pad(w, [(0, 0), (0, 0), (0, -rows % down), (0, -columns % aside)])
     split = w.reshape(
         group, -1, inputs, w.shape[2] // down, down, w.shape[3] // aside, aside
-    )[:, :, :, ::-1, :, ::-1]  # fmt: skip
-    weights = np.ascontiguousarray(split.transpose(0, 4, 6, 2, 1, 3, 5))
+    )[:, :, :, ::-1, :, ::-1].transpose(0, 4, 6, 2, 1, 3, 5)  # fmt: skip
     phases = np.empty((len(dx), *plan.shape), dx.dtype)
-    plain = Epilogue.of(dx.dtype, group * down * aside * inputs)
-    direct.multiply(dy, weights, phases, plan.convolution, plan.weights, plain)
+    for part in plan.made:
+        height, width = part.window  # the zeros come first
+        weights = split[:, part.rows, part.columns, :, :, -height:, -width:]
+        made = phases[:, :, part.rows, part.columns]
+        plain = Epilogue.of(dx.dtype, made[0, ..., 0, 0].size)
+        multiply = _MULTIPLY[type(part.convolution)]
+        multiply(dy, np.ascontiguousarray(weights), made, part.convolution, part.weights, plain)
     _join.on(plan.parts)(
         phases.reshape(-1), phases.shape, *plan.first, dx.reshape(-1), dx.shape[2:]
     )

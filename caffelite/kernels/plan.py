@@ -1,12 +1,13 @@
 """Which way a convolution goes, and in which blocks: decided here and nowhere else.
 
 There are four ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
-multiplications; `depthwise` is for channels that do not mix; `direct` reads windows in place, in up
-to two axes; `im2col` writes windows as matrices, in any number of axes. The gradient to the input
-is a convolution of the gradient to the output with transposed weights, where that does not multiply
-too many zeros. With strides there is one like it, `phases`, where windows are whole strides long or
-nearly so; elsewhere the products are added up where they belong, which is called `scatter`, or
-`spread` where channels do not mix.
+multiplications, as does `folded`, for strided ones that can be made such; `depthwise` is for
+channels that do not mix; `direct` reads windows in place, in up to two axes; `im2col` writes
+windows as matrices, in any number of axes. The gradient to the input is a convolution of the
+gradient to the output with transposed weights, where that does not multiply too many zeros. With
+strides there is one like it, `phases`, where windows are whole strides long or nearly so; elsewhere
+the products are added up where they belong, which is called `scatter`, or `spread` where channels
+do not mix.
 
 From how many tiles on Winograd's algorithm pays is what `tuning` says.
 
@@ -24,6 +25,7 @@ from . import (
     depthwise_weight,
     direct,
     direct_weight,
+    folded,
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
@@ -155,6 +157,8 @@ def _multiply(problem, forced):
     plane = problem.plane()
     if _takes_winograd(winograd, plane, forced):
         return winograd.plan(plane)
+    if _folds(winograd, plane, forced):
+        return folded.plan(plane, winograd)
     if _allows("turned", forced) and turned.fits(plane):
         if forced is not None or turned.pays(plane):
             return turned.plan(plane)
@@ -179,9 +183,10 @@ def _reads_weights_often(problem, planned):
 def _scatter(problem, forced):
     if forced is None and spread.fits(problem) and spread.pays(problem):
         return spread.plan(problem)
-    able = _allows("direct", forced) and phases.fits(problem)
-    if able and (forced is not None or phases.pays(problem)):
-        return phases.plan(problem)
+    if _allows("direct", forced) and phases.fits(problem):
+        by_winograd = _takes_winograd(winograd, phases.together(problem), forced)
+        if forced is not None or phases.pays(problem, by_winograd):
+            return phases.plan(problem, by_winograd)
     return im2col_scatter.plan(problem)
 
 
@@ -189,6 +194,8 @@ def _weight_gradient(problem, forced):
     plane = problem.plane()
     if _takes_winograd(winograd_weight, plane, forced):
         return winograd_weight.plan(plane)
+    if _folds(winograd_weight, plane, forced):
+        return folded.plan(plane, winograd_weight)
     if _allows("depthwise", forced) and depthwise.fits(plane):
         return depthwise_weight.plan(plane)
     if _allows("direct", forced) and plane is not None:
@@ -200,6 +207,11 @@ def _weight_gradient(problem, forced):
 def _takes_winograd(module, plane, forced):
     able = _allows("winograd", forced) and winograd.fits(plane)
     return able and (forced is not None or module.pays(plane))
+
+
+def _folds(module, plane, forced):
+    able = _allows("winograd", forced) and folded.fits(plane)
+    return able and (forced is not None or folded.pays(plane, module))
 
 
 def _allows(way, forced):
