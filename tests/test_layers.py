@@ -12,6 +12,7 @@ import pytest
 
 import tests.cases  # noqa: F401  (fills the table)
 from caffelite.errors import CaffeliteError
+from caffelite.kernels._again import Again
 from caffelite.kernels._tape import taken_down
 from caffelite.testing import cases, check_gradient
 
@@ -125,8 +126,7 @@ def a_forward_that_replays_is_but_calls_of_kernels(row, build):
         t.data[...] = np.nan
     for b, values in zip(bottom, row.bottom_values(), strict=True):
         b.data[...] = values.reshape(-1)[::-1].reshape(b.shape)
-    for call, arguments in calls:
-        call(*arguments)
+    Again(calls)()
     assert_same([t.data.copy() for t in top], forward(layer, bottom, top))
 
 

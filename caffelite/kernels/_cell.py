@@ -4,6 +4,7 @@ import math
 
 from llvmlite import ir
 
+from ._exp import parts_of_exp
 from ._simd import call_linked, machine_code, operation
 from ._vectors import INDEX, count_up
 
@@ -21,35 +22,17 @@ KINDS = [
 
 # tanh and sigmoid
 
-_LN2 = {  # as a sum, the first of so few bits that its products with exponents are exact
-    32: (6.9313812256e-01, 9.0580006145e-06),
-    64: (6.93147180369123816490e-01, 1.90821492927058770002e-10),
-}
-_TERMS = {32: 8, 64: 14}  # of the series of exp on [-ln 2 / 2, ln 2 / 2]
 _SATURATED = {32: 18.5, 64: 40.0}  # x from which on tanh(x / 2) is 1
 
 
 def _ratio(v, x):
     """tanh(x / 2) = (e^x - 1) / (e^x + 1), right to some units of the last place for any x."""
-    bits, builder = v.align * 8, v.builder
-    low, high = (v.number(sign * _SATURATED[bits]) for sign in (-1, 1))
+    builder = v.builder
+    low, high = (v.number(sign * _SATURATED[v.align * 8]) for sign in (-1, 1))
     x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
     x = builder.select(builder.fcmp_ordered(">", x, high), high, x)
-    mantissa, one = {32: (23, 0x3F800000), 64: (52, 0x3FF << 52)}[bits]
-    round_off = v.number(1.5 * 2**mantissa)  # the sum's last bits are a whole number
-    shifted = v.fma(x, v.number(1 / math.log(2)), round_off)
-    power = v.sub(shifted, round_off)
-    rest = x
-    for part in _LN2[bits]:
-        rest = v.fma(power, v.number(-part), rest)
-    kind = ir.VectorType(ir.IntType(bits), v.lanes)
-    exponent = builder.shl(builder.bitcast(shifted, kind), ir.Constant(kind, [mantissa] * v.lanes))
-    scale = builder.add(exponent, ir.Constant(kind, [one] * v.lanes))
-    scale = builder.bitcast(scale, v.type)  # 2^power
-    series = v.number(0)
-    for k in range(_TERMS[bits], 0, -1):
-        series = v.fma(series, rest, v.number(1 / math.factorial(k)))
-    less_one = v.fma(scale, v.mul(series, rest), v.sub(scale, v.number(1)))  # e^x - 1
+    scale, less_one = parts_of_exp(v, x)
+    less_one = v.fma(scale, less_one, v.sub(scale, v.number(1)))  # e^x - 1
     return builder.fdiv(less_one, v.add(less_one, v.number(2)))
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+from contextlib import contextmanager
 from functools import partial
 
 import numba
@@ -88,14 +89,19 @@ class Parallel:
         self._launch(threads_over(*arguments), *arguments)
 
     def _launch(self, parts, *arguments):
-        note(self._launch, parts, *arguments)
-        if parts == 1 or not _has_threads() or not _in_use.acquire(blocking=False):
-            self.run(*arguments, parts, 1, 0)
-            return
-        try:
-            self.run(*arguments, parts, numba.get_num_threads(), parallel_for())
-        finally:
-            _in_use.release()
+        note(self, parts, arguments)
+        with lent_threads(parts > 1) as (threads, address):
+            self.run(*arguments, parts, threads, address, 0)
+
+    def record(self, parts, *arguments):
+        """The record of a call, see `_launch.py`; arrays among the arguments must outlive it."""
+        needed = 1 << 10
+        while True:
+            room = np.empty(-(-needed // 8), np.int64)
+            room[0] = room.nbytes
+            needed = self.run(*arguments, parts, 1, 0, room.ctypes.data)
+            if needed <= room.nbytes:
+                return room
 
 
 def read_only(x):
@@ -135,6 +141,18 @@ def threads_over(*arguments):
 
 
 _in_use, _lost_threads = threading.Lock(), False
+
+
+@contextmanager
+def lent_threads(wanted):
+    """(how many threads to use, `parallel_for()`): numba's, if they are wanted and free, or one."""
+    if not (wanted and _has_threads() and _in_use.acquire(blocking=False)):
+        yield 1, 0
+        return
+    try:
+        yield numba.get_num_threads(), parallel_for()
+    finally:
+        _in_use.release()
 
 
 def _has_threads():

@@ -5,6 +5,10 @@ the kernel is compiled once, for a share of the work, and numba's threading laye
 is loaded, is asked to call it: its `parallel_for` calls a function like a ufunc's loop, with the
 positions of the turns that a thread has. An exception in a thread, such as MemoryError, becomes one
 of the whole.
+
+What a call comes to is a record: the function of the turns, how many parts and threads there are,
+whether one failed, and the kernel's arguments as machine code takes them. Kept, it can be run again
+without Python, which else looks at each argument, and at each field of those that are tuples.
 """
 
 import inspect
@@ -25,6 +29,8 @@ _PARALLEL_FOR = ir.FunctionType(  # function, positions, count, steps, data, 0, 
     ir.VoidType(),
     [_BYTES, _BYTES.as_pointer(), _INDEX.as_pointer(), _INDEX.as_pointer(), _BYTES, *[_INDEX] * 3],
 )
+_HEAD = [_BYTES, *[_INDEX] * 3]  # of a record, before the arguments
+_FUNCTION, _PARTS, _THREADS, _FAILED, _ARGUMENTS = range(5)
 SHARE = types.UniTuple(types.int64, 2)
 
 
@@ -39,7 +45,7 @@ def run_parts(function):
     """What `launcher` makes, in Python, one part after the other."""
 
     def run(*arguments):
-        *values, parts, _, _ = arguments
+        *values, parts, _, _, _ = arguments
         for part in range(parts):
             function(*values, (part, parts))
 
@@ -49,12 +55,14 @@ def run_parts(function):
 def launcher(function, body):
     """The Python function that calls `body`, a kernel, for each part.
 
-    It takes the arguments of `function` but the share, then parts, threads and `parallel_for()`.
+    It takes the arguments of `function` but the share, then parts, threads, `parallel_for()` and 0.
+    In place of 0, the address of memory has the call's record stored there, if it fits: the first
+    eight bytes say how many there are. Returns how many bytes a record takes.
     """
     *names, _ = inspect.signature(function).parameters
     values = ", ".join(names)
-    source = f"def {function.__name__}({values}, parts, threads, address):\n"
-    source += f"    launch(({values},), parts, threads, address)"
+    source = f"def {function.__name__}({values}, parts, threads, address, room):\n"
+    source += f"    return launch(({values},), parts, threads, address, room)"
     scope = {"__name__": function.__module__, "launch": _launch_of(body)}
     exec(compile(source, function.__code__.co_filename, "exec"), scope)
     return scope[function.__name__]
@@ -62,40 +70,94 @@ def launcher(function, body):
 
 def _launch_of(body):
     @intrinsic
-    def launch(typing_context, values, parts, threads, address):
+    def launch(typing_context, values, parts, threads, address, room):
         made = body.compiled((*values.types, SHARE))
 
         def emit(context, builder, signature, arguments):
             context.active_code_library.add_linking_library(made.library)
-            turns = _turns(context, builder.module, arguments[0].type, made.fndesc)
-            failed = _call(builder, turns, *arguments)
-            with cgutils.if_unlikely(builder, failed):
-                what = f"{made.fndesc.qualname}: a thread failed, most likely for want of memory"
-                context.call_conv.return_user_exc(builder, RuntimeError, (what,))
-            return context.get_dummy_value()
+            given, parts, threads, address, room = arguments
+            turns = _turns(context, builder.module, given.type, made.fndesc)
+            head = [builder.bitcast(turns, _BYTES), parts, threads, ir.Constant(_INDEX, 0)]
+            kept = _without_owners(context, builder, values, given)
+            kept = cgutils.pack_struct(builder, [*head, kept])
+            size = ir.Constant(_INDEX, context.get_abi_sizeof(kept.type))
+            is_now = builder.icmp_signed("==", room, ir.Constant(_INDEX, 0))
+            with builder.if_else(is_now) as (now, later):
+                with now:
+                    record = cgutils.alloca_once_value(builder, kept)
+                    failed = _run(builder, builder.bitcast(record, _BYTES), address)
+                    with cgutils.if_unlikely(builder, failed):
+                        what = f"{made.fndesc.qualname}: {FAILED}"
+                        context.call_conv.return_user_exc(builder, RuntimeError, (what,))
+                with later:
+                    there = builder.load(builder.inttoptr(room, _INDEX.as_pointer()))
+                    with builder.if_then(builder.icmp_unsigned("<=", size, there)):
+                        builder.store(kept, builder.inttoptr(room, kept.type.as_pointer()))
+            return size
 
-        return types.void(values, types.int64, types.int64, types.int64), emit
+        return types.int64(values, types.int64, types.int64, types.int64, types.int64), emit
 
     return launch
 
 
-def _call(builder, turns, values, parts, threads, address):
-    """Let each of the threads call `turns` with its number, or call it here; whether one failed."""
-    one = ir.Constant(_INDEX, 1)
-    kept = cgutils.pack_struct(builder, [values, parts, threads, cgutils.false_bit])
-    data = cgutils.alloca_once_value(builder, kept)
+FAILED = "a thread failed, most likely for want of memory"
+
+
+def _without_owners(context, builder, kind, value):
+    """`value`, in which arrays do not know who owns their memory: it is counted nowhere."""
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        array.meminfo = cgutils.get_null_value(array.meminfo.type)
+        array.parent = cgutils.get_null_value(array.parent.type)
+        return array._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for i, part in enumerate(kind.types):
+            own = _without_owners(context, builder, part, builder.extract_value(value, i))
+            value = builder.insert_value(value, own, i)
+    return value
+
+
+@intrinsic
+def run_record(typing_context, record, threads, address):
+    """Run the record at an address, in so many threads if it has parts; whether one failed."""
+
+    def emit(context, builder, signature, arguments):
+        record, threads, address = arguments
+        record = builder.inttoptr(record, _BYTES)
+        one = ir.Constant(_INDEX, 1)
+        parts = builder.load(_field(builder, record, _PARTS))
+        is_one = builder.icmp_signed("==", parts, one)
+        threads = builder.select(is_one, one, threads)
+        builder.store(threads, _field(builder, record, _THREADS))
+        builder.store(ir.Constant(_INDEX, 0), _field(builder, record, _FAILED))
+        return _run(builder, record, address)
+
+    return types.boolean(*[types.int64] * 3), emit
+
+
+def _field(builder, record, *path, values=()):
+    kind = ir.LiteralStructType([*_HEAD, *values]).as_pointer()
+    return cgutils.gep_inbounds(builder, builder.bitcast(record, kind), 0, *path)
+
+
+def _run(builder, record, address):
+    """Let each of a record's threads call the function with its number, or call it here if there
+    is but one; whether one failed."""
+    zero, one = ir.Constant(_INDEX, 0), ir.Constant(_INDEX, 1)
+    turns = builder.load(_field(builder, record, _FUNCTION))
+    threads = builder.load(_field(builder, record, _THREADS))
     first = cgutils.alloca_once_value(builder, ir.Constant(_BYTES, None))  # a number, as a pointer
     count = cgutils.alloca_once_value(builder, threads)
     step = cgutils.alloca_once_value(builder, one)
-    arguments = [first, count, step, builder.bitcast(data, _BYTES)]
     with builder.if_else(builder.icmp_signed(">", threads, one)) as (several, single):
         with several:
             run = builder.inttoptr(address, _PARALLEL_FOR.as_pointer())
-            zero = ir.Constant(_INDEX, 0)
-            builder.call(run, [builder.bitcast(turns, _BYTES), *arguments, zero, one, threads])
+            builder.call(run, [turns, first, count, step, record, zero, one, threads])
         with single:
-            builder.call(turns, arguments)
-    return builder.load(cgutils.gep_inbounds(builder, data, 0, 3))
+            function = builder.bitcast(turns, _TURNS.as_pointer())
+            builder.call(function, [first, count, step, record])
+    failed = builder.load(_field(builder, record, _FAILED))
+    return builder.icmp_signed("!=", failed, zero)
 
 
 def _turns(context, module, values_type, described):
@@ -103,18 +165,16 @@ def _turns(context, module, values_type, described):
     turns = ir.Function(module, _TURNS, module.get_unique_name(f"turns_{described.mangled_name}"))
     turns.linkage = "internal"
     builder = ir.IRBuilder(turns.append_basic_block())
-    first, count, _, data = turns.args
-    kept = ir.LiteralStructType([values_type, _INDEX, _INDEX, cgutils.bool_t]).as_pointer()
-    data = builder.bitcast(data, kept)
+    first, count, _, record = turns.args
 
     def field(*path):
-        return cgutils.gep_inbounds(builder, data, 0, *path)
+        return _field(builder, record, *path, values=[values_type])
 
-    parts, threads = builder.load(field(1)), builder.load(field(2))
+    parts, threads = builder.load(field(_PARTS)), builder.load(field(_THREADS))
     turn = builder.ptrtoint(builder.load(first), _INDEX)
     last = builder.add(turn, builder.load(count))
     begin, end = (builder.sdiv(builder.mul(i, parts), threads) for i in (turn, last))
-    values = [builder.load(field(0, i)) for i in range(len(described.argtypes) - 1)]
+    values = [builder.load(field(_ARGUMENTS, i)) for i in range(len(described.argtypes) - 1)]
     function = context.declare_function(module, described)
     with cgutils.for_range_slice(builder, begin, end, ir.Constant(_INDEX, 1)) as (part, _):
         share = context.make_tuple(builder, SHARE, [part, parts])
@@ -122,6 +182,6 @@ def _turns(context, module, values_type, described):
             builder, function, described.restype, described.argtypes, [*values, share]
         )
         with cgutils.if_unlikely(builder, status.is_error):
-            builder.store(cgutils.true_bit, field(3))
+            builder.store(ir.Constant(_INDEX, 1), field(_FAILED))
     builder.ret_void()
     return turns

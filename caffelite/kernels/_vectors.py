@@ -168,12 +168,16 @@ class Vectors:
 
     def total(self, value):
         """Sum over lanes, by halves."""
+        return self.reduced(value, self.builder.fadd)
+
+    def reduced(self, value, combine):
+        """What `combine` makes of all lanes, by halves."""
         lanes = self.lanes
         while lanes > 1:
             lanes //= 2
             low = self.shuffle(value, value, range(lanes))
             high = self.shuffle(value, value, range(lanes, 2 * lanes))
-            value = self.builder.fadd(low, high)
+            value = combine(low, high)
         return self.builder.extract_element(value, ir.Constant(INT32, 0))
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Iterable
+from functools import cached_property
 from itertools import groupby
 
 from ..blob import Unchanged
+from ..kernels._again import Again
 from ..kernels._tape import Call, taken_down
 from ..kernels.plan import Conditions
 from .step import Step
@@ -90,9 +92,12 @@ class _Part:
             step.forward()
             return sum(node.loss() for node in step.nodes)
         self._unchanged.break_seals()
-        for call, arguments in self.calls:
-            call(*arguments)
+        self._again()
         return 0.0
+
+    @cached_property
+    def _again(self) -> Again:
+        return Again(self.calls or ())
 
 
 def _joined(parts: Iterable[_Part]) -> Iterable[_Part]:

@@ -1,5 +1,8 @@
+import math
+
 import numpy as np
 
+from ...kernels import softmax as kernels
 from ..base import Layer, register
 
 
@@ -8,9 +11,12 @@ def softmax(x, axis, out):
 
     `out` may be x.
     """
-    np.subtract(x, x.max(axis, keepdims=True, initial=-np.inf), out=out)
-    np.exp(out, out=out)
-    out /= out.sum(axis, keepdims=True)
+    axis %= x.ndim
+    shape = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+    y = np.ascontiguousarray(out)  # out itself, unless its values lie apart
+    kernels.forward(np.ascontiguousarray(x).reshape(shape), y.reshape(shape))
+    if y is not out:
+        out[...] = y
 
 
 @register("Softmax")
@@ -32,6 +38,7 @@ class Softmax(Layer):
     keeps_space = True
     drawn_as = "activation"
     in_place = True
+    replays = True
     reads_top = "values"
 
     def infer_shapes(self, bottom_shapes):
