@@ -236,3 +236,142 @@ def test_a_clip_is_classified_by_forward_all(folder):
     assert out["probs"].shape == (4, 3, 7)
     np.testing.assert_array_equal(out["probs"], again["probs"])
     assert np.mean(out["probs"], 1).shape == (4, 7)
+
+
+class Clips(caffelite.Layer):
+    """Frames of clips, all streams' of a step together, as sequence_input_layer.py gives them."""
+
+    streams = 2
+
+    def setup(self, bottom, top):
+        self.random = np.random.default_rng(2)
+
+    def reshape(self, bottom, top):
+        for blob, shape in zip(top, ((3, 4, 4), (), ()), strict=True):
+            blob.reshape(T * self.streams, *shape)
+
+    def forward(self, bottom, top):
+        label = self.random.integers(0, 2, self.streams)
+        top[1].data[...] = np.tile(label, T)
+        top[2].data[...] = np.repeat(np.arange(T) > 0, self.streams)
+        noise = self.random.standard_normal(top[0].shape)
+        top[0].data[...] = noise + 2 * top[1].data[:, None, None, None]
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+class ClipsForTests(Clips):
+    streams = N
+
+
+RULES = {
+    "Clips": "include: { phase: TRAIN }",
+    "ClipsForTests": 'include: { phase: TEST stage: "test-on-test" }',
+}
+
+
+def each_phase(layer_of):
+    """A layer for training and one of the same name for tests, told apart by their rules."""
+    return "".join(layer_of(globals()[name], rule) for name, rule in RULES.items())
+
+
+def clips(of, rule):
+    tops = 'top: "data" top: "label" top: "clip_markers"'
+    param = f'python_param {{ module: "{__name__}" layer: "{of.__name__}" }}'
+    return f'layer {{ name: "data" type: "Python" {tops} {param} {rule} }}\n'
+
+
+def by_steps(name, bottom, top, *more):
+    def layer(of, rule):
+        dims = " ".join(f"dim: {size}" for size in (T, of.streams, *more))
+        ends = f'bottom: "{bottom}" top: "{top}" reshape_param {{ shape {{ {dims} }} }}'
+        return f'layer {{ name: "{name}" type: "Reshape" {ends} {rule} }}\n'
+
+    return each_phase(layer)
+
+
+def printed(of, rule):
+    """A Split of one top that nothing reads, so that the net's output has the labels."""
+    top = "reshape-label-print-train" if of is Clips else "reshape-label-print-test"
+    ends = f'bottom: "reshape-label" top: "{top}"'
+    return f'layer {{ name: "reshape-label-print" type: "Split" {ends} {rule} }}\n'
+
+
+WATCHED = "".join(
+    [
+        each_phase(clips),
+        f"""layer {{ name: "fc6" type: "InnerProduct" bottom: "data" top: "fc6"
+          inner_product_param {{ num_output: 5 {FILL} }} }}""",
+        by_steps("reshape-data", "fc6", "fc6-reshape", 5),
+        by_steps("reshape-label", "label", "reshape-label"),
+        each_phase(printed),
+        by_steps("reshape-cm", "clip_markers", "reshape-cm"),
+        f"""
+        layer {{ name: "lstm1" type: "LSTM" bottom: "fc6-reshape" bottom: "reshape-cm" top: "lstm1"
+          recurrent_param {{ num_output: 6 {FILL} }} }}
+        layer {{ name: "lstm1-drop" type: "Dropout" bottom: "lstm1" top: "lstm1-drop"
+          dropout_param {{ dropout_ratio: 0.5 }} }}
+        layer {{ name: "fc8-final" type: "InnerProduct" bottom: "lstm1-drop" top: "fc8-final"
+          param {{ lr_mult: 10 decay_mult: 1 }} param {{ lr_mult: 20 decay_mult: 0 }}
+          inner_product_param {{ num_output: 7 axis: 2 {FILL} }} }}
+        layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "fc8-final" bottom: "reshape-label"
+          top: "loss" softmax_param {{ axis: 2 }} }}
+        layer {{ name: "accuracy" type: "Accuracy" bottom: "fc8-final" bottom: "reshape-label"
+          top: "accuracy" accuracy_param {{ axis: 2 }} }}
+        """,
+    ]
+)
+
+
+def test_the_net_of_clips_trains_and_is_tested(folder):
+    """Its training and its tests have layers of the same names, and other numbers of clips."""
+    Path("clips.prototxt").write_text(WATCHED)
+    Path("clips_solver.prototxt").write_text(
+        "net: \"clips.prototxt\" test_iter: 5 test_state: { stage: 'test-on-test' }\n"
+        'test_interval: 100 base_lr: 0.01 lr_policy: "step" gamma: 0.1 stepsize: 10000\n'
+        "max_iter: 100 momentum: 0.9 weight_decay: 0.005 solver_mode: GPU device_id: 0\n"
+        'random_seed: 1701 average_loss: 1000 clip_gradients: 5 snapshot_prefix: "clips"\n'
+    )
+    solver = get_solver("clips_solver.prototxt")
+    (tested,) = solver.test_nets
+    tested.share_with(solver.net)
+    assert solver.net.blobs["lstm1"].shape == (T, 2, 6)
+    assert tested.blobs["lstm1"].shape == (T, N, 6)
+    before = np.mean([tested.forward()["accuracy"] for _ in range(5)])
+    solver.step(100)
+    found = [{key: value.copy() for key, value in tested.forward().items()} for _ in range(5)]
+    assert np.mean([one["accuracy"] for one in found]) > max(0.9, before)
+    assert set(found[0]) == {"reshape-label-print-test", "loss", "accuracy"}
+
+
+def test_states_that_a_script_carries_are_those_that_the_net_keeps(folder):
+    """expose_hidden: h and c come in and go out as blobs, behind what is seen at each step."""
+    inputs = 'input: "x" input_shape { dim: 2 dim: 3 dim: 6 } input: "cont_sentence" ' + (
+        'input_shape { dim: 2 dim: 3 } input: "seen" input_shape { dim: 3 dim: 5 }'
+    )
+    states = 'input: "{0}_0" input_shape {{ dim: 1 dim: 3 dim: 7 }}'
+    own = inputs + lstm("lstm1", "x", "seen")
+    carried = inputs + "".join(states.format(name) for name in "hc")
+    carried += lstm("lstm1", "x", "seen", 'bottom: "h_0" bottom: "c_0" top: "h_T" top: "c_T"')
+    carried = carried.replace("num_output: 7", "num_output: 7 expose_hidden: true")
+    Path("own.prototxt").write_text(own)
+    Path("carried.prototxt").write_text(carried)
+    keeps = caffelite.Net("own.prototxt", caffelite.TEST)
+    keeps.save("w.caffemodel")
+    carries = caffelite.Net("carried.prototxt", "w.caffemodel", caffelite.TEST)
+    random = np.random.default_rng(3)
+    state = {"h_0": np.zeros((1, 3, 7)), "c_0": np.zeros((1, 3, 7))}
+    for first in (0, 1, 1):
+        cont = np.ones((2, 3), np.float32)
+        cont[0] = first
+        given = {
+            "x": random.standard_normal((2, 3, 6)).astype(np.float32),
+            "cont_sentence": cont,
+            "seen": random.standard_normal((3, 5)).astype(np.float32),
+        }
+        out = carries.forward(**given, **state)
+        assert set(out) == {"lstm1", "h_T", "c_T"}
+        np.testing.assert_array_equal(out["lstm1"], keeps.forward(**given)["lstm1"])
+        np.testing.assert_array_equal(out["h_T"][0], out["lstm1"][-1])
+        state = {"h_0": out["h_T"].copy(), "c_0": out["c_T"].copy()}
