@@ -80,8 +80,8 @@ def test_a_cluttered_picture_has_its_digit_somewhere(digits):
 
 def test_a_digit_that_is_not_turned_moved_or_bent_stays():
     image = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
-    np.testing.assert_array_equal(_distorted._turned(image, 0, 1, 28), image)
-    turned = _distorted._turned(image, 90, 1, 28)
+    np.testing.assert_array_equal(_distorted.turned(image, 0, 1, 28), image)
+    turned = _distorted.turned(image, 90, 1, 28)
     np.testing.assert_allclose(turned.astype(int), np.rot90(image, -1).astype(int), atol=1)
     square = [(7, 7), (7, 34), (34, 34), (34, 7)]
     middle = _distorted._warped(image, _distorted._SAME, _distorted._way_back(square, 42), 42)

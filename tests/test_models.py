@@ -195,8 +195,8 @@ def test_both_phases_prepare_samples_alike_but_only_training_mirrors(name):
 
 
 def source_of(layer):
-    dense = layer.type == "DenseImageData"
-    options = layer.dense_image_data_param if dense else layer.data_param
+    own = {"DenseImageData": layer.dense_image_data_param, "HDF5Data": layer.hdf5_data_param}
+    options = own.get(layer.type, layer.data_param)
     return options.source, getattr(options, "label_source", "")
 
 

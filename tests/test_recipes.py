@@ -30,6 +30,7 @@ TESTS = {  # samples for testing
     "faces_real": 1000,
     "faces_identity": 10_575,
     "distorted": 2000,
+    "moving": 800,  # clips
     "scenes_test_outlines": 500,
     "scenes_test_ink": 500,
     "text": 1150,  # steps of streams, with Python 3.11
@@ -119,3 +120,6 @@ def test_a_solver_tests_every_sample_once(path):
             part = re.match(r"(\w+?)(_test|_val)?_lmdb", path.name)[1]
             count = TESTS.get(f"{path.parent.name}/{part}", TESTS[part])
             assert solver.test_iter[0] * layer.data_param.batch_size == count
+        if layer.type == "HDF5Data":
+            part = Path(layer.hdf5_data_param.source).name.partition("_")[0]
+            assert solver.test_iter[0] * layer.hdf5_data_param.batch_size == TESTS[part]

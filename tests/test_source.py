@@ -12,6 +12,7 @@ import caffelite.data
 from caffelite.data.annotated import AnnotatedSource, annotated
 from caffelite.data.arrays import ArraySource
 from caffelite.data.boxes import Boxes
+from caffelite.data.clip_list import ClipListSource
 from caffelite.data.csv_table import CsvSource
 from caffelite.data.dataset import LabeledListSource
 from caffelite.data.datum import DatumSource, from_pixels
@@ -23,6 +24,7 @@ from caffelite.data.image_pairs import ImagePairSource
 from caffelite.data.leveldb import LevelDbSource, new_leveldb
 from caffelite.data.lmdb import LmdbSource, LmdbWriter
 from caffelite.data.made._distorted import KINDS, Distorted
+from caffelite.data.made._moving import Moving
 from caffelite.data.made._scenes import SceneLabels, Scenes, scenes
 from caffelite.data.roidb import RoidbSource
 from caffelite.data.shard_writer import Layout
@@ -130,6 +132,12 @@ def pictures(folder, line):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
     (folder / "list.txt").write_text("\n".join(line.format(i) for i in range(COUNT)))
     return folder / "list.txt", f"{folder}/"
+
+
+def clips(folder, **options):
+    """A clip of two frames for each picture."""
+    names = pictures(folder, "{0}.png {0}\n0.png {0}")
+    return ClipListSource(*names, clip_length=2, **options)
 
 
 def table(folder):
@@ -264,6 +272,10 @@ EXAMPLES = {  # class: examples, each made of a folder
         lambda folder: ImageListSource(*pictures(folder, "{0}.png {0}"), label_shuffle=True),
         lambda folder: ImageListSource(*pictures(folder, "{0}.png {0} -0.5"), label_count=2),
     ],
+    ClipListSource: [
+        lambda folder: clips(folder),
+        lambda folder: clips(folder, shuffle=True),
+    ],
     LabeledListSource: [lambda folder: LabeledListSource(pictures(folder, "{0}.png {0}")[0])],
     ImageFolderSource: [folders],
     FlatFolderSource: [flat_folder],
@@ -280,6 +292,7 @@ EXAMPLES = {  # class: examples, each made of a folder
     Distorted: [
         lambda folder: Distorted(DIGITS, np.arange(COUNT), KINDS["cluttered"], COUNT, (0, 0))
     ],
+    Moving: [lambda folder: Moving(DIGITS, COUNT, (0, 0))],
     Scenes: [lambda folder: made_scenes()],
     SceneLabels: [lambda folder: SceneLabels(made_scenes(), lambda scene: scene.ink_labels())],
 }
@@ -440,7 +453,7 @@ def test_messages_name_the_sample_that_they_are_about(make, tmp_path):
     assert str(caught.value) == f"{source.name(2)}: is odd"
     assert source.position == 3, "a name leaves the position alone"
     if not isinstance(
-        source, (ArraySource, Distorted, Scenes, SceneLabels, SymbolSource)
+        source, (ArraySource, Distorted, Moving, Scenes, SceneLabels, SymbolSource)
     ):  # which come of no file
         assert str(tmp_path) in source.name(2)
     source.close()

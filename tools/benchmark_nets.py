@@ -96,6 +96,7 @@ def of_pixels(layer, data):
 
 LABELS = {  # shapes of what a data layer gives beside the data, for a batch of some shape
     "Data": lambda layer, data: [data[:1]],
+    "HDF5Data": lambda layer, data: [data[:2], data[:1]],  # cont and labels of clips
     "AnnotatedData": lambda layer, data: [of_boxes(layer, data)],
     "BoxData": lambda layer, data: [of_cells(layer, data)],
     "DenseImageData": lambda layer, data: [of_pixels(layer, data)],

@@ -11,7 +11,7 @@ from ._flags import UsageError
 NAME = "text"
 _DEFAULTS = {
     "words": False, "lines": False, "least": None, "most": None, "streams": None, "steps": None,
-    "hdf5": False, "padded": None, "test_text": None, "vocabulary": None,
+    "padded": None, "test_text": None, "vocabulary": None,
 }  # fmt: skip
 _HELD_OUT, _LEAST, _STREAMS, _STEPS = 0.1, 2, 32, 50
 
@@ -34,7 +34,6 @@ def add_arguments(parser):
     flag("--test-text", action="append", metavar="FILE", help=words)
     words = "number symbols as this file does, instead of making one"
     flag("--vocabulary", metavar="FILE", help=words)
-    flag("--hdf5", action="store_true", help="make HDF5 files and their lists, not LMDBs")
     parser.set_defaults(**_DEFAULTS)
 
 

@@ -12,6 +12,7 @@
   caffelite dataset text --out data                                streams of characters
   caffelite dataset text a.txt b.txt --words --out data            ... of words, of your own texts
   caffelite dataset text a.txt --lines --padded 20 --out data      a record for each line
+  caffelite dataset moving-digits --hdf5 --out data                clips, as rows of HDF5 files
   caffelite dataset check data/train_lmdb                          is it whole?
 
 Pictures become OUT/train_lmdb and, with --test, OUT/test_lmdb, shuffled, and with the same share of
@@ -60,6 +61,13 @@ text, 1 stands for all unknown ones. With --padded N, each text is a record of i
 of the files: 3 x N x 1 numbers, -1 being what comes after its end. So the sentences that belong to
 pictures lie in the order of these.
 
+Clips, such as those of moving-digits, are runs of frames: a record of their database is a clip,
+whose channels are its frames. With --hdf5, a row of OUT/NAME_PART_000.h5, _001.h5, ... is a clip,
+with the datasets "data" (frames x height x width), "cont" (a number for each frame: 0 where the
+clip begins, else 1) and "label", which an HDF5Data layer reads by their list, OUT/NAME_PART.txt.
+With --frames, each frame is a PNG in OUT/NAME_PART_frames, and OUT/NAME_PART_frames.txt is their
+list, which an ImageData layer reads with root_folder: "OUT/" and clip_length, the frames of a clip.
+
 `check` reads a database to its end, an LMDB, a LevelDB, a tar, or several, as the source of a data
 layer names them: every page, every key, every Datum, every picture in one. It says what it found;
 where something is wrong, it names the first faults and ends with exit code 1. Bytes of pixels that
@@ -92,6 +100,10 @@ def add_arguments(parser):
     flag("--shards", type=_shards, default=0, metavar="N", help=words)
     words = "make tars of pictures and labels, as WebDataset has them, not LMDBs"
     flag("--tar", action="store_true", help=words)
+    words = "text and clips: make HDF5 files and their lists, not LMDBs"
+    flag("--hdf5", action="store_true", help=words)
+    words = "clips: make a picture file of each frame, and their lists, not LMDBs"
+    flag("--frames", action="store_true", help=words)
     for name, option in _options().items():
         default = "" if option.default is None else f" [{option.default}]"
         text = f"{', '.join(_owners(name))}: {option.help}{default}"
@@ -141,6 +153,7 @@ def run(args):
     if args.form and (is_made or args.files):
         raise UsageError(f"--form is for pictures with boxes, not for {args.source}")
     is_text = args.source == _dataset_text.NAME
+    _refuse_forms(args, is_text, is_made and getattr(made.maker(args.source), "CLIPS", False))
     if is_made or args.files or is_text or args.label_pictures is None:
         _dataset_pixels.refuse_flags(args)
     if is_text:
@@ -169,14 +182,38 @@ def _refuse_flags_of_others(args, own):
             raise UsageError(f"--{flag} belongs to {', '.join(_owners(flag))}")
 
 
+def _refuse_forms(args, is_text, has_clips):
+    """Raise a UsageError for forms in which what is asked for cannot be stored, or for several."""
+    for name, fits, of in (
+        ("hdf5", is_text or has_clips, "text and clips"),
+        ("frames", has_clips, "clips"),
+    ):
+        if getattr(args, name) and not fits:
+            clips = ", ".join(n for n in made.names() if getattr(made.maker(n), "CLIPS", False))
+            raise UsageError(f"--{name} is for {of} ({clips}), not for {args.source}")
+    given = [f"--{name}" for name in ("hdf5", "frames", "tar", "shards") if getattr(args, name)]
+    if given[1:] and given != ["--tar", "--shards"]:
+        raise UsageError(f"{given[0]} and {given[1]}: each is a form of its own; give one of them")
+
+
+def _layout(args):
+    """How the records of each part are stored, as flags say."""
+    from ..data.clips import ClipFrames, ClipRows
+
+    if args.hdf5 or args.frames:
+        return ClipRows() if args.hdf5 else ClipFrames()
+    return _dataset_pictures.layout(args)
+
+
 def _make(args, maker):
     from functools import partial
 
     from tqdm import tqdm
 
     from ..data.datum import write_database
+    from ..data.shard_writer import ONE_DATABASE
 
-    layout, options = _dataset_pictures.layout(args), {}
+    layout, options = _layout(args), {}
     for flag, option in maker.OPTIONS.items():
         value = getattr(args, flag)
         if value is None and option.required:
@@ -195,10 +232,10 @@ def _make(args, maker):
             leave=False,
             disable=not on_terminal(),
         )
-        if args.shards or args.tar:
-            layout.write(path, source, bar)
-        else:
+        if layout == ONE_DATABASE:
             write_database(path, source, bar)
+        else:
+            layout.write(path, source, bar)
     for name, chunks in getattr(maker, "files", lambda parts: {})(parts).items():
         files.append(made.place(args.source, args.out, name))
         made.write_file(files[-1], b"".join(chunks))

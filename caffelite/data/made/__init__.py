@@ -8,6 +8,7 @@ mnist-5k. It says these things:
 - `OPTIONS`: {flag: Option}, the flags that the command gets for it; makers may share a flag;
 - `PARTS`: the names of the parts, if these are others than train and test;
 - `WHAT`: what its samples are called where they are counted, in the plural;
+- `CLIPS`: True, if the channels of its samples are frames, which can be stored in other forms, too;
 - `parts(**options)`: {"train": source, "test": source}, the samples. Each is a source
   (caffelite.data.source) whose samples are (pixels, label), pixels being uint8, channels x height x
   width. They are the same ones each time; where chance is wanted, an option is its seed.

@@ -67,16 +67,16 @@ def _put(picture, part, random):
 
 
 def _rotated(images, at, random):
-    return _turned(images[at], random.uniform(-90, 90), 1, _DIGIT)
+    return turned(images[at], random.uniform(-90, 90), 1, _DIGIT)
 
 
 def _turned_and_moved(images, at, random):
     angle, size = random.uniform(-45, 45), random.uniform(0.7, 1.2)
     room = max(0, 42 - _DIGIT * size) / 2
-    return _turned(images[at], angle, size, 42, random.uniform(-room, room, 2))
+    return turned(images[at], angle, size, 42, random.uniform(-room, room, 2))
 
 
-def _turned(image, angle, size, side, move=(0, 0)):
+def turned(image, angle, size, side, move=(0, 0)):
     """The image turned around its middle, so many times as large, and moved, in a new picture."""
     cos, sin = (f(math.radians(angle)) / size for f in (math.cos, math.sin))
     rows, columns = (float((side - 1) / 2 + by) for by in move)

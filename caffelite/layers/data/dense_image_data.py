@@ -45,6 +45,7 @@ class DenseImageData(ImageData):
 
     options_field = "dense_image_data_param"
     make_source = ImagePairSource
+    clip_length = 0
 
     def source_options(self):
         indices = self.param.transform_param.palette_indices

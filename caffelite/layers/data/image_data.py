@@ -1,9 +1,15 @@
+import copy
+
+import numpy as np
+
+from ...data.clip_list import ClipListSource
+from ...data.clips import cont
 from ...data.image import INDICES
 from ...data.image_list import ImageListSource
 from ...data.order import ORDERS
-from ...data.transform import refuse_mixing
+from ...data.transform import DataTransformer, refuse_mixing
 from ...errors import DataError
-from ..base import Count, register
+from ..base import TRAIN, Count, register
 from ._prefetched import IN_TRANSFORM, PrefetchedLayer
 
 
@@ -15,10 +21,16 @@ class ImageData(PrefetchedLayer):
         0: data, batch_size x channels x height x width, blue first, upright as EXIF says; the
            shape of the first picture of each batch, which the others must have too
         1: label, batch_size; with label_count, batch_size x label_count
+        2: with clip_length, optional: cont, batch_size x clip_length: 0 for the first frame of each
+           clip, else 1
     Options (image_data_param)
         source: text file with a line NAME LABEL for each picture
         label_count: lines are NAME NUMBER ... with so many numbers of any kind: several labels, or
             values to come near to; 0 for the number of a class [0]
+        clip_length: so many lines in a row are the frames of a clip, in their order, and have one
+            label: data is batch_size x (clip_length * channels) x height x width, the batch, orders
+            and rand_skip are of clips, and all frames of one are cropped and mirrored alike;
+            mean_value is for each channel of a frame; 0 for single pictures [0]
         root_folder: what stands before each name [""]
         batch_size: pictures in a batch [1]
         new_height, new_width: resize pictures to this, both or neither [0]
@@ -43,7 +55,6 @@ class ImageData(PrefetchedLayer):
     """
 
     options_field = "image_data_param"
-    make_source = ImageListSource
     tops: Count = 2
     ignored = {
         "image_data_param.scale": IN_TRANSFORM,
@@ -56,12 +67,29 @@ class ImageData(PrefetchedLayer):
         "transform_param.force_gray": "is_color says how to decode",
     }
 
+    def __init__(self, param, **context):
+        super().__init__(param, **context)
+        if self.clip_length:
+            self.tops = 2, 3
+
+    @property
+    def clip_length(self):
+        """How many lines of the list are a clip; 0 where each is a picture of its own."""
+        return self.options.clip_length
+
+    def make_source(self, *args, **options):
+        """The source of what the list names."""
+        if self.clip_length:
+            return ClipListSource(*args, clip_length=self.clip_length, **options)
+        return ImageListSource(*args, **options)
+
     def told_size(self):
         size = super().told_size()
         return size if all(size) else (self.options.new_height, self.options.new_width)
 
     def told_channels(self):
-        return super().told_channels() or int(not self.options.is_color)
+        channels = super().told_channels() or int(not self.options.is_color)
+        return channels * max(self.clip_length, 1)
 
     @property
     def root_folder(self):
@@ -72,7 +100,29 @@ class ImageData(PrefetchedLayer):
         return (self.options.batch_size, count) if count else super().labels_shape(data_shape)
 
     def told_labels(self, batch):
-        return [(batch, *self.labels_shape(self._told_data(batch))[1:])]
+        labels = batch, *self.labels_shape(self._told_data(batch))[1:]
+        return self._with_cont(labels)[: self.num_tops - 1]
+
+    def top_shapes(self, data_shape):
+        data, labels = super().top_shapes(data_shape)
+        return [data, *self._with_cont(labels)]
+
+    def _with_cont(self, shape):
+        """The shapes of labels, and of cont where there are clips."""
+        return [shape, (shape[0], self.clip_length)] if self.clip_length else [shape]
+
+    def make_transformer(self):
+        param = self.param.transform_param
+        if self.clip_length and len(param.mean_value) > 1:  # of the channels of a frame
+            param = copy.deepcopy(param)
+            param.mean_value.extend([*param.mean_value] * (self.clip_length - 1))
+        return DataTransformer(param, self.phase == TRAIN, self.dtype)
+
+    def make_labels(self):
+        if not self.clip_length:
+            return super().make_labels()
+        of_clip = cont(self.clip_length)
+        return lambda labels: [np.array(labels), np.tile(of_clip, (len(labels), 1))]
 
     def source_options(self):
         """What else the source is given."""

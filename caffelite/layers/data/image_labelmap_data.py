@@ -37,6 +37,7 @@ class ImageLabelmapData(DenseImageData):
         "image_data_param.label_shuffle": "labels are of pixels",
         "image_data_param.balanced_batches": "labels are of pixels",
         "image_data_param.label_count": "labels are of pixels",
+        "image_data_param.clip_length": "labels are of pixels",
         "image_data_param.min_height": "write resize_param",
         "image_data_param.min_width": "write resize_param",
         "transform_param.palette_indices": "edges are gray",
