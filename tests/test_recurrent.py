@@ -570,6 +570,7 @@ def test_a_stream_starts_anew_whatever_it_came_to():
 def test_a_cont_of_another_number_is_told_once(type, caplog):
     """Caffe multiplies the state by any number; a counter or a label there is a mistake."""
     x, cont = sequence(T), np.ones((T, N))
+    cont[0] = 0
     layer, bottom, top = layer_of(type, x, cont)
     layer.forward(bottom, top)
     assert not caplog.records
@@ -578,3 +579,31 @@ def test_a_cont_of_another_number_is_told_once(type, caplog):
         layer.forward(bottom, top)
     (record,) = caplog.records
     assert "holds 3 at [2, 1], expected 0 where a stream begins, else 1" in record.getMessage()
+
+
+@pytest.mark.parametrize("type", [*TYPES, "Lstm"])
+def test_a_first_batch_that_goes_on_from_nothing_is_told(type, caplog):
+    """The state is 0 in the first pass; later ones go on from the end of the pass before."""
+    x, cont = sequence(T), np.ones((T, N))
+    cont[0, 0] = 0
+    layer, bottom, top = lstm_of_rows(x, cont) if type == "Lstm" else layer_of(type, x, cont)
+    for _ in range(2):
+        layer.forward(bottom, top)
+    (record,) = caplog.records
+    assert f'({type}): bottom[1] "{layer.param.bottom[1]}" is not 0 at step 0 of stream 1' in (
+        record.getMessage()
+    )
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_a_batch_that_goes_on_from_a_state_is_not_told(type, caplog):
+    """A run that is taken up again, in the midst of streams; states that are bottoms."""
+    x, cont, states = sequence(T), np.ones((T, N)), 2 if type == "LSTM" else 1
+    layer, bottom, top = layer_of(type, x, cont)
+    layer.carried[0].data[...] = 1
+    layer.forward(bottom, top)
+    layer, bottom, top = layer_of(
+        type, x, cont, "expose_hidden: true", [np.zeros((1, N, H))] * states
+    )
+    layer.forward(bottom, top)
+    assert not caplog.records

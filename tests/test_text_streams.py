@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import caffelite
 from caffelite.cli import main
 from caffelite.data import text
 from caffelite.data.datum import DatumSource
-from caffelite.errors import DataError
+from caffelite.errors import DataError, SolverError
 from caffelite.measures import Batch, of_net
 from caffelite.measures.accuracy import Accuracy
 from caffelite.measures.perplexity import Perplexity
@@ -259,12 +261,16 @@ def solver_of(program, steps, seed=3):
     return caffelite.get_solver(param)
 
 
-def test_a_run_that_was_stopped_goes_on_with_its_states_to_the_bit(data):
-    """Behind 7 of 20 steps, in the midst of texts; dropout is on."""
-    program = small(ratio=0.3)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_run_that_was_killed_goes_on_with_its_states_to_the_bit(data, kind):
+    """Two steps behind a snapshot, which it made in the midst of texts; dropout is on."""
+    program = small(kind, ratio=0.3)
     whole = solver_of(program, 20)
     whole.solve()
-    solver_of(program, 7).solve()
+    killed = solver_of(program, 20)
+    killed.step(7)
+    killed.snapshot()
+    killed.step(2)
     resumed = solver_of(program, 20)
     resumed.restore("small_iter_7.solverstate")
     resumed.solve()
@@ -272,8 +278,25 @@ def test_a_run_that_was_stopped_goes_on_with_its_states_to_the_bit(data):
         for ours, theirs in zip(resumed.net.params[name], blobs, strict=True):
             np.testing.assert_array_equal(ours.data, theirs.data)
     states = [[b.data for y in s.net.layers for b in y.carried] for s in (whole, resumed)]
-    assert len(states[0]) == 4 and all(np.any(state) for state in states[0])
+    assert len(states[0]) == (4 if kind == "LSTM" else 2)
+    assert all(np.any(state) for state in states[0])
     np.testing.assert_array_equal(*states)
+
+
+def test_states_of_another_number_of_streams_are_refused(data):
+    trained = solver_of(small(), 20)
+    trained.step(1)
+    trained.snapshot()
+    words = "dataset text lines.txt --lines --streams 2 --steps 10 --test 0.25 --out other"
+    assert main(words.split()) == 0
+    shutil.rmtree("data")
+    os.rename("other", "data")
+    said = (
+        r'small_iter_1.solverstate: what .*layer "h1" \(LSTM\) carries .* has the shapes '
+        r"\[\(1, 3, 7\), \(1, 3, 7\)\] in it, expected \[\(1, 2, 7\), \(1, 2, 7\)\]"
+    )
+    with pytest.raises(SolverError, match=said):
+        solver_of(small(), 20).restore("small_iter_1.solverstate")
 
 
 # Generating

@@ -149,7 +149,8 @@ class TextNet:
         """Raise a DataError if there are fewer symbols than a beam is wide."""
         if width > len(self.vocabulary):
             raise DataError(
-                f"a beam of {width} is wider than {self.name} has symbols, {len(self.vocabulary)}"
+                f"a beam of {width} is wider than {self.name} has symbols, {len(self.vocabulary)}: "
+                "give at most so many"
             )
 
     # The net

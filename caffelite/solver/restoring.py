@@ -247,12 +247,15 @@ def _carried(solver, state, path):
         for layer in net.layers:
             saved = told.get((net_name, layer.name), [])
             arrays = [blob_values.of_message(blob).data for blob in saved]
-            found = [(tuple(of.shape.dim), a.size) for of, a in zip(saved, arrays, strict=True)]
+            found = [tuple(of.shape.dim) for of in saved]
             blobs = carried(net, layer)
-            if found != [(blob.shape, blob.count) for blob in blobs]:
+            expected = [blob.shape for blob in blobs]
+            sizes = [array.size for array in arrays]
+            if found != expected or sizes != [blob.count for blob in blobs]:
                 raise SolverError(
-                    f"{path}: what {layer.at} carries from batch to batch has other shapes in it: "
-                    "it was written for another net"
+                    f"{path}: what {layer.at} carries from batch to batch has the shapes {found} "
+                    f"in it, expected {expected}: it was written for another net, or one that "
+                    "reads another number of streams; --weights starts anew from its weights alone"
                 )
             for blob, array in zip(blobs, arrays, strict=True):
                 yield blob, array.reshape(blob.shape)

@@ -64,7 +64,7 @@ class Recurrent(Layer):
         if self.units == 0:
             raise self.error("num_output is missing; it is the length of the hidden state")
         self.steps = self.values = self.static_values = None
-        self._room, self._told = {}, False
+        self._room, self._is_first, self._told_odd = {}, True, False
         self.infer_shapes(bottom_shapes)
         self.steps = bottom_shapes[0][0]
         self.values = math.prod(bottom_shapes[0][self.sequence_axes :])
@@ -126,11 +126,12 @@ class Recurrent(Layer):
         return shape[:2]
 
     def goes_on(self, bottom):
-        """cont, as (T, N, 1); the first number but 0 and 1, which Caffe takes, too, is told."""
+        """cont, as (T, N, 1)."""
         cont = bottom[1].data
+        self.tell_missing_start(cont)
         known = (cont == 0) | (cont == 1)
-        if not (self._told or known.all()):
-            self._told = True
+        if not (self._told_odd or known.all()):  # which Caffe takes, too
+            self._told_odd = True
             t, n = np.argwhere(~known)[0]
             log.warning(
                 '%s: bottom[1] "%s" holds %g at [%d, %d], expected 0 where a stream begins, '
@@ -138,6 +139,20 @@ class Recurrent(Layer):
                 *(self.at, self.param.bottom[1], cont[t, n], t, n),
             )
         return cont[:, :, None]
+
+    def tell_missing_start(self, cont):
+        """Warn where a first batch, (T, N), goes on, though there is no state to go on from."""
+        if not self._is_first:
+            return
+        self._is_first, streams = False, np.flatnonzero(cont[0])
+        begins = self.carried and not any(blob.data.any() for blob in self.carried)
+        if begins and len(streams):
+            log.warning(
+                '%s: bottom[1] "%s" is not 0 at step 0 of stream %d, and nothing comes before it: '
+                "its state is 0 now, but each later pass through the data goes on from the end of "
+                "the pass before; let it be 0 where a stream begins",
+                *(self.at, self.param.bottom[1], streams[0]),
+            )
 
     def room(self, name, shape):
         """Memory for what a pass keeps: that of the pass before, if it has the shape."""

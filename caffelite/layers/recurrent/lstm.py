@@ -190,7 +190,9 @@ class Lstm(LSTM):
     def goes_on(self, bottom):
         shape = *self.extent(bottom[0].shape), 1
         if len(bottom) > 1:
-            return (bottom[1].data != 0).astype(self.dtype).reshape(shape)
+            clip = (bottom[1].data != 0).astype(self.dtype).reshape(shape)
+            self.tell_missing_start(clip)
+            return clip
         cont = np.ones(shape, self.dtype)
         cont[:1] = 0
         return cont
