@@ -48,7 +48,8 @@ gemm.SMALL = 0
 im2col_multiply.DEPTH_BLOCK, im2col_multiply.BLOCK_BYTES, im2col_weight.ROW_BLOCK = 4, 1, 2
 im2col_scatter.DEPTH_BLOCK = 4
 im2col_scatter.BLOCK_BYTES = im2col_weight.BLOCK_BYTES = im2col_multiply.STAGED_TILES = 1
-direct.BAND_BYTES = direct_weight.BAND_BYTES = direct_weight.BAND_PIXELS = _problem.LONG_LINE = 1
+direct.BAND_BYTES = direct_weight.BAND_BYTES = direct_weight.DENSE_BYTES = 1
+direct_weight.BAND_PIXELS = _problem.LONG_LINE = 1
 _problem.SMALL_WEIGHTS = winograd_weight.SMALL_WEIGHTS = 0
 pointwise.FEW_PANELS, pointwise.ENOUGH_TILES, pointwise.BLOCK_BYTES = 99, 1, 1 << 9
 turned.MIN_ROWS = turned.MIN_DEPTH = turned.BLOCK_BYTES = turned.SMALL_INPUT = 1

@@ -9,14 +9,13 @@ from ._tiles import transpose
 def write_transposed(x, x_at, x_step, rows, columns, out, out_at, out_step):
     """out[j, i] = x[i, j]; zero from `rows` on."""
     square = lanes(x)
-    whole_rows, whole_columns = rows // square * square, columns // square * square
+    whole_rows = rows // square * square if columns >= square else 0
     for i in range(0, whole_rows, square):
-        for j in range(0, whole_columns, square):
+        for k in range(0, columns, square):
+            j = min(k, columns - square)  # the last square may cover a part of the one before
             transpose(x, x_at + i * x_step + j, x_step, out, out_at + j * out_step + i, out_step)
-    for i in range(rows):
-        start = whole_columns if i < whole_rows else 0
-        to = out_at + start * out_step + i
-        copy(columns - start, x, x_at + i * x_step + start, 1, out, to, out_step)
+    for i in range(whole_rows, rows):
+        copy(columns, x, x_at + i * x_step, 1, out, out_at + i, out_step)
     if rows < out_step:
         for j in range(columns):
             clear(out_step - rows, out, out_at + j * out_step + rows)
@@ -29,8 +28,8 @@ def add_transposed(x, x_at, x_step, rows, columns, out, out_at, out_step, square
     From x[square_at] on, a square of as many values as a vector has, squared, is work space.
     """
     square = lanes(out)
-    for i in range(0, rows, square):
-        for j in range(0, columns, square):
+    for j in range(0, columns, square):
+        for i in range(0, rows, square):
             source, to = x_at + i * x_step + j, out_at + j * out_step + i
             if i + square <= rows:
                 transpose(x, source, x_step, x, square_at, square)

@@ -1,4 +1,9 @@
-"""The gradient to the weights of a direct convolution: sums over pixels of bands, see `_band`."""
+"""The gradient to the weights of a direct convolution: sums over pixels of bands, see `_band`.
+
+Rows of x, which lie in the band, are multiplied by columns of dy, which is transposed for each
+block of rows. Where each pixel of x is looked at for one of y, rows are read from x itself; then x
+and dy are alike, and the one of more channels is the rows.
+"""
 
 from typing import NamedTuple
 
@@ -6,7 +11,7 @@ import numpy as np
 
 from ._band import band_of, copy_band
 from ._jit import kernel, prange
-from ._simd import clear, lanes
+from ._simd import add, clear, lanes
 from ._tiles import PIXEL_ROWS, TILE_VECTORS, pixel_tile
 from ._transpose import add_transposed, write_transposed
 from ._workspace import add_by_parts
@@ -14,6 +19,8 @@ from .direct import BAND_BYTES
 
 BAND_PIXELS = 1024
 """Most output pixels of a band, unless a line has more."""
+DENSE_BYTES = 2 * BAND_BYTES
+"""Aim for the size of the rows of a block where they are not copied."""
 FEW = 8
 """Parts of a panel that outputs must fill one of: the rest of it is zeros."""
 
@@ -23,11 +30,19 @@ def pays(plane):
     return FEW * plane.outputs > TILE_VECTORS * plane.lanes
 
 
+def _is_dense(problem):
+    """Whether each pixel of x is looked at for one of y."""
+    alone = problem.kernel == problem.stride == (1, 1) and problem.pad == (0, 0)
+    return alone and problem.size == problem.out
+
+
 class Plan(NamedTuple):
     """Bands of `images` images and `lines` lines, and of `channels` channels of x at a time.
 
     `parts` threads share `items` (bands, group, channels) blocks; bands are cut in `image_parts`,
-    whose sums are added up at the end. Outputs are padded to whole panels.
+    whose sums are added up at the end. Outputs are padded to whole panels. If it is `turned`, x and
+    dy, and inputs and outputs, have changed places. Where the `plane` is 0, there is no band, and
+    `base` and `offsets` say where values are in x, from the first one that the block needs.
     """
 
     batch: int
@@ -45,7 +60,8 @@ class Plan(NamedTuple):
     items: int
     parts: int
     size: int  # elements of work space for each part
-    plane: int
+    turned: bool
+    plane: int  # elements of the band of a channel
     layout: np.ndarray
     offsets: np.ndarray
     base: np.ndarray
@@ -55,6 +71,10 @@ class Plan(NamedTuple):
 
 def plan(problem):
     """The blocks for a problem of two axes."""
+    dense = _is_dense(problem)
+    turned = dense and problem.outputs >= problem.inputs
+    if turned:
+        problem = problem.transposed()
     batch, inputs, outputs, group = problem[:4]
     (height, width), positions, threads = problem.out, problem.positions, problem.usable_threads
     panel, pixels = TILE_VECTORS * problem.lanes, height * width
@@ -66,20 +86,25 @@ def plan(problem):
     image_parts = problem.sums(batch * line_blocks)
     images = max(1, min(-(-batch // image_parts), most // pixels))
     plane = images * band_of(problem, 1, 1, lines).plane
-    channels = max(1, min(inputs, BAND_BYTES // problem.itemsize // plane))
+    budget = (DENSE_BYTES if dense else BAND_BYTES) // problem.itemsize
+    channels = max(1, min(inputs, budget // plane))
     blocks = -(-inputs // channels)
     while blocks < inputs and image_parts * group * blocks % threads:
         blocks += 1
     channels = -(-inputs // blocks)
     items = image_parts * group * -(-inputs // channels)
     band = band_of(problem, channels, images, lines)
+    if dense:
+        image = np.arange(images)[:, None] * (group * inputs * pixels)
+        base = (image + np.arange(lines * width)).reshape(-1)
+        band = band._replace(base=base, offsets=np.arange(channels) * pixels, plane=0)
     padded = -(-outputs // panel) * panel
     size = channels * (positions * padded + images * band.plane)
     size += (images * lines * width + 1) * panel
     size += problem.lanes**2  # for `add_transposed`, where maps are tiny
     return Plan(
         batch, inputs, outputs, group, height, width, positions, images, lines, channels, padded,
-        image_parts, items, min(threads, items), size,
+        image_parts, items, min(threads, items), size, turned,
         band.plane, band.layout, band.offsets, band.base,
     )  # fmt: skip
 
@@ -87,6 +112,8 @@ def plan(problem):
 def add_gradient(x, dy, dw, plan):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
     run = _add_gradient.on(plan.parts)
+    if plan.turned:
+        x, dy = dy, x
 
     def add(work, target):
         run(x.reshape(-1), dy.reshape(-1), target, plan, work)
@@ -124,27 +151,35 @@ def _add_gradient(x, dy, target, plan, work, share):
             n0, line = band // line_blocks * images, band % line_blocks * lines
             n1 = min(n0 + images, batch)
             count = min(lines, height - line) * width
-            for n in range(n0, n1):
+            source, source_at = work, band_at
+            if plan.plane == 0:
+                source, source_at = x, ((n0 * group + g) * inputs + c0) * x_plane + line * width
+            for n in range(n0, n1 if plan.plane else n0):
                 copy_band(
                     x, ((n * group + g) * inputs + c0) * x_plane, plan.layout, c1 - c0, line,
                     work, band_at + (n - n0) * channels * plan.plane,
                 )  # fmt: skip
             for m in range(0, outputs, panel):
                 for n in range(n0, n1):
-                    source = ((n * group + g) * outputs + m) * pixels + line * width
+                    dy_at = ((n * group + g) * outputs + m) * pixels + line * width
                     write_transposed(
-                        dy, source, pixels, min(panel, outputs - m), count,
+                        dy, dy_at, pixels, min(panel, outputs - m), count,
                         work, columns_at + (n - n0) * count * panel, panel,
                     )  # fmt: skip
                 for t in range(tiles):
                     r0, r1 = t * rows // tiles, (t + 1) * rows // tiles
                     pixel_tile(
-                        r1 - r0, (n1 - n0) * count, work, band_at, plan.base, 0,
+                        r1 - r0, (n1 - n0) * count, source, source_at, plan.base, 0,
                         plan.offsets, r0,
                         work, columns_at, work, sums_at + r0 * padded + m, padded,
                     )  # fmt: skip
-        add_transposed(
-            work, sums_at, padded, rows, outputs,
-            target, ((image_part * group + g) * outputs * inputs + c0) * positions,
-            inputs * positions, columns_at,
-        )  # fmt: skip
+        if plan.turned:
+            at = ((image_part * group + g) * inputs + c0) * outputs
+            for row in range(rows):
+                add(outputs, work, sums_at + row * padded, 1, target, at + row * outputs, 1)
+        else:
+            add_transposed(
+                work, sums_at, padded, rows, outputs,
+                target, ((image_part * group + g) * outputs * inputs + c0) * positions,
+                inputs * positions, columns_at,
+            )  # fmt: skip
