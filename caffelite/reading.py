@@ -211,7 +211,7 @@ _HEAD = 1 << 13
 
 
 def _not_text(problem: UnicodeDecodeError) -> str:
-    return f"byte 0x{problem.object[problem.start]:02x} is not UTF-8"
+    return f"byte 0x{problem.object[problem.start]:02x} is not UTF-8; save it as UTF-8"
 
 
 def utf8(name: str, what: str, error: Kind = DataError) -> str:

@@ -159,4 +159,6 @@ def test_the_command_that_makes_a_data_set_is_told_of_its_labels_too():
         == "; `caffelite dataset digit-scenes --out data` makes it"
     )
     assert "digits-8x8 --out x" in way_to("x/digits_train_lmdb")
-    assert way_to("x/digits_train_ink_lmdb") == way_to("train_ink_lmdb") == ""
+    assert way_to("data/moving_train.txt").startswith("; `caffelite dataset moving-digits --hdf5")
+    nothing = ["x/digits_train_ink_lmdb", "train_ink_lmdb", "x/digits_train.txt", "train.txt"]
+    assert [way_to(path) for path in nothing] == [""] * 4

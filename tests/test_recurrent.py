@@ -1,5 +1,7 @@
 """Recurrent layers: the state between batches, and other people's implementations."""
 
+import re
+
 import numpy as np
 import pytest
 from google.protobuf import text_format
@@ -564,6 +566,15 @@ def test_a_stream_starts_anew_whatever_it_came_to():
     bottom[1].data[...] = [[0], [1], [0]]
     layer.forward(bottom, top)
     assert top[0].data[2] == 1
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_a_cont_that_does_not_fit_is_refused(type):
+    options = f"{field(type)} {{ num_output: 2 }}"
+    for shape, hint in (((N, T), "; a Permute with order: 1 order: 0 turns it"), ((T, N, 1), "")):
+        said = f"has shape {shape}, expected {(T, N)}, a number for each step and stream{hint}"
+        with pytest.raises(RuntimeError, match=re.escape(said) + "$"):
+            make_layer(type, [(T, N, D), shape], options)
 
 
 @pytest.mark.parametrize("type", TYPES)

@@ -93,6 +93,18 @@ def test_a_sequence_is_filled_up_to_its_steps():
         text.Sequences("here", texts, vocabulary, steps=4)
 
 
+@pytest.mark.parametrize(
+    "streams, said",
+    [(6, "10 steps of 6 streams, each of 7 characters and then filled up"), (4, "")],
+)
+def test_streams_of_less_than_their_steps_are_told(tmp_path, capsys, streams, said):
+    (tmp_path / "a.txt").write_text("abcdefgh" * 5)
+    words = f"dataset text {tmp_path}/a.txt --test 0 --steps 10 --streams {streams} --out"
+    assert main([*words.split(), str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert said in out and ("filled up" in out) == bool(said)
+
+
 def test_sequences_lie_in_the_order_of_their_lines(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").write_text("b a\na\na b a\n")
@@ -161,7 +173,7 @@ def test_words_come_back_with_spaces_where_they_were():
 @pytest.mark.parametrize(
     "content, flags, message",
     [
-        (b"fine\nand \xe9 not", "", "a.txt:2: expected text, but byte 0xe9 is not UTF-8"),
+        (b"fine\nand \xe9 not", "", "a.txt:2: expected text, but byte 0xe9 is not UTF-8; save"),
         (b" \n", "", "a.txt: holds no text"),
         (b"alone", "", "1 text, expected at least 2 to hold whole ones out"),
         (b"ab\ncd", "--lines", "have 3 symbols with their ends, expected at least 50, the steps"),

@@ -133,9 +133,14 @@ def _write(source, hdf5):
 def _lines(report, args):
     what = "words" if args.words else "characters"
     for facts in report["parts"].values():
-        extent = f"{facts['steps']} steps " + (
-            f"of {facts['streams']} streams" if "streams" in facts else "each"
-        )
+        extent = f"{facts['steps']} steps "
+        if "streams" in facts:
+            extent += f"of {facts['streams']} streams"
+            each = -(-facts["symbols"] // facts["streams"])
+            if each < facts["steps"] == (args.steps or _STEPS):
+                extent += f", each of {each} {what} and then filled up: fewer --streams fit better"
+        else:
+            extent += "each"
         yield (
             f"{facts['path']}: {facts['texts']} texts, {facts['symbols']} {what} with their ends, "
             f"{facts['unknown']} of them unknown; {extent}"

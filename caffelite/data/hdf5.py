@@ -14,6 +14,7 @@ from ..errors import CaffeliteError, DataError, missing_extra
 from ..kept_bytes import path_of, way_out
 from ..reading import lines
 from ._hdf5_trial import SMALL, Trial, made_up
+from .made import way_to
 from .source import RowSource
 
 _trial = Trial()
@@ -136,7 +137,10 @@ class Hdf5Source(RowSource):
 
 def read_list(path):
     """The file names in a list file."""
-    text = lines(path, "a list of HDF5 file names")
+    try:
+        text = list(lines(path, "a list of HDF5 file names"))
+    except DataError as problem:
+        raise DataError(f"{problem}{'' if os.path.exists(path) else way_to(path)}") from None
     names = [name for line in text for name in line.split()]
     if not names:
         raise DataError(f"{path}: lists no HDF5 files")

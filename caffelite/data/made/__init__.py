@@ -81,14 +81,16 @@ def write_file(path, data):
 
 
 def way_to(path):
-    """What to say of a database that is not there, if it has the name of one that is made here."""
+    """What to say of a database, or a list of HDF5 files, that is not there, if it is made here."""
     folder, file = os.path.split(os.path.normpath(path))
-    makers = [
-        known
-        for known in (names() if re.search(r"_(?:train|test)\w*_lmdb$", file) else ())
-        for part in getattr(maker(known), "PARTS", ("train", "test"))
-        if place(known, "", f"{part}_lmdb") == file
-    ]
+    makers = names() if re.search(r"_(?:train|test)\w*(?:_lmdb|\.txt)$", file) else ()
     out = shlex.quote(folder or ".")
-    commands = [f"`caffelite dataset {known} --out {out}`" for known in makers]
+    commands = [
+        f"`caffelite dataset {known} {form}--out {out}`"
+        for known in makers
+        for part in getattr(maker(known), "PARTS", ("train", "test"))
+        for ending, form in (("_lmdb", ""), (".txt", "--hdf5 "))
+        if place(known, "", f"{part}{ending}") == file
+        and (not form or getattr(maker(known), "CLIPS", False))
+    ]
     return f"; {' or '.join(commands)} makes it" if commands else ""

@@ -99,7 +99,8 @@ class Recurrent(Layer):
         if self.values not in (None, math.prod(x[2:])):
             raise self.shape_error(0, x, f"{self.values} values from axis 2 on, as at setup")
         if cont != x[:2]:
-            raise self.shape_error(1, cont, f"{x[:2]}, a number for each step and stream")
+            turned = "; a Permute with order: 1 order: 0 turns it" if cont == x[1::-1] else ""
+            raise self.shape_error(1, cont, f"{x[:2]}, a number for each step and stream{turned}")
         if self.has_static:
             self._check_static(bottom_shapes[2], x[1])
         state = 1, x[1], self.units
