@@ -37,6 +37,19 @@ class LanguageModel(Program):
         return NetParameter(name=self.name, layer=map(without_training, n.to_proto().layer))
 
 
+def sequences(n, name, steps):
+    """Records of `dataset text --padded`, n[name], steps x texts: symbols, cont, what is next."""
+    n[f"{name}_by_steps"] = L.Permute(n[name], order=[1, 2, 0, 3])
+    n[f"{name}_steps"] = L.Reshape(n[f"{name}_by_steps"], shape={"dim": [3 * steps, -1]})
+    return L.Slice(n[f"{name}_steps"], name=f"{name}_planes", axis=0, ntop=3)
+
+
+def lstm(units, *bottoms):
+    """A layer that starts as `by_units` says, and keeps what it knows for a while."""
+    options = {"num_output": units, "weight_filler": by_units(units), "forget_bias": 1}
+    return L.LSTM(*bottoms, recurrent_param=options)
+
+
 def language_model(n, name, recurrent, symbols, embedded, units, ratio):
     """Two layers recurrent(bottom, cont) between the symbol that is seen and that which comes next.
 

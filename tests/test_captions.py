@@ -136,6 +136,21 @@ def test_the_command(folder, capsys):
     assert capsys.readouterr().out == f"one.png\n  {told[0]['caption']}\n"
 
 
+def test_a_sentence_goes_on_from_what_it_starts_with(folder, capsys):
+    start = ["a", "red"]
+    said = words_of(opened(), "two.png", length=1, beam=1, start=start)
+    _, p = likelihood("two.png", start)
+    best = int(p[len(start)].argmax())
+    assert [one.symbol for one in said] == ([WORDS[best]] if best else [])
+    flags = "--scale 0.01 --length 1 --start".split()
+    assert caption("two.png", *flags, "a red") == 0
+    words = " ".join([*start, *(one.symbol for one in said)])
+    assert capsys.readouterr().out == f"two.png\n  {words}\n"
+    assert caption("two.png", *flags, "a green") == 1
+    message = "the start: word 2, 'green', is not in the vocabulary words.txt"
+    assert message in capsys.readouterr().err
+
+
 def test_what_the_command_refuses(folder, capsys):
     assert caption("one.png", "--scale", "1", "--beam", "7") == 1
     assert "a beam of 7 is wider than words.txt has symbols, 6" in capsys.readouterr().err
@@ -149,7 +164,7 @@ def test_nets_that_put_nothing_into_words(folder):
     Path("net.prototxt").write_text(
         INPUTS.splitlines()[1] + REST.splitlines()[1] + REST.splitlines()[2]
     )
-    with pytest.raises(NetError, match="does not put pictures into words"):
+    with pytest.raises(NetError, match="says nothing about what it has seen"):
         opened()
     Path("net.prototxt").write_text(
         INPUTS + REST.replace('bottom: "fc8" top: "lstm2"', 'top: "lstm2"')

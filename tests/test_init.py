@@ -23,7 +23,8 @@ NO_CLASSIFIERS = {  # by what their losses compare, or since scores are enlarged
     *(f"{net}-digits" for net in ("fcn-8s", "fcn-16s", "fcn-32s", "unet")),
     *("deeplab-v2", "hed", "siamese", "char-lstm", "char-gru", "char-rnn", "word-lstm"),
     *("dcgan", "cgan", "infogan", "vae-gan", "lsgan", "wgan", "gan-mlp"),
-    *("fast-style", "super-resolution", "captions", "clips-lstm", "clips-frames"),
+    *("fast-style", "super-resolution", "captions", "scene-qa", "seq2seq"),
+    *("clips-lstm", "clips-frames"),
 }
 COUNTS = (30, 12, 6)  # pictures of each class for training
 

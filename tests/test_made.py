@@ -11,6 +11,7 @@ from caffelite.cli import main
 from caffelite.data import made
 from caffelite.data.arrays import ArraySource
 from caffelite.data.datum import DatumSource
+from caffelite.data.text import SymbolSource
 from caffelite.errors import CaffeliteError
 
 EXTENDING = Path(__file__).parent.parent / "docs" / "pages" / "extending.md"
@@ -31,8 +32,9 @@ def test_a_maker_says_what_the_command_needs(name):
         pytest.skip(str(problem))
     assert list(parts)[:2] == ["train", "test"]
     for source in parts.values():
-        pixels, label = source.sample(len(source) - 1)
-        assert pixels.dtype == np.uint8 and pixels.ndim == 3 and label >= 0
+        values, label = source.sample(len(source) - 1)
+        kind = np.float32 if isinstance(source, SymbolSource) else np.uint8
+        assert values.dtype == kind and values.ndim == 3 and label >= 0
 
 
 def test_help_needs_no_numpy():

@@ -37,6 +37,9 @@ TESTS = {  # samples for testing
     "words": 350,
     "photographs": 1,
     "captions/words": 2000,  # sentences
+    "questions/words": 12_000,
+    "number": 2000,
+    "number_test_digits": 2000,
     "test": 1000,  # of one's own pictures
 }
 

@@ -89,6 +89,11 @@ def test_a_sequence_is_filled_up_to_its_steps():
     assert cont.tolist() == [[0, 1, 1, 1, 1, 0], [0, 1, 0, 0, 0, 0]]
     assert label.tolist() == [[2, 3, 3, 2, 0, -1], [1, 0, -1, -1, -1, -1]]
     assert (found.symbols, found.unknown, len(found)) == (7, 1, 2)
+    before = text.Sequences("here", texts, vocabulary, steps=6, fill_before=True).values
+    seen, cont, label = before[:, :, :, 0].transpose(1, 0, 2).astype(int)
+    assert seen.tolist() == [[0, 0, 2, 3, 3, 2], [0, 0, 0, 0, 0, 1]]
+    assert cont.tolist() == [[0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1]]
+    assert label.tolist() == [[-1, 2, 3, 3, 2, 0], [-1, -1, -1, -1, 1, 0]]
     with pytest.raises(DataError, match="one: has 5 symbols with its end, expected at most 4"):
         text.Sequences("here", texts, vocabulary, steps=4)
 
@@ -191,6 +196,8 @@ def test_bad_text_is_named(tmp_path, capsys, content, flags, message):
     [
         ("text --lines", "--lines is for FILEs"),
         ("text --padded 5 --steps 5", "leave out --streams and --steps"),
+        ("text --fill-before", "give --padded N, too"),
+        ("mnist-5k --fill-before", "--fill-before is for text, not for mnist-5k"),
         ("text --vocabulary v.txt --least 5", "leave out --least and --most"),
         ("text --test-text a.txt --test 0.5", "leave out --test"),
         ("text --tar", "--shards and --tar are for pictures"),

@@ -38,13 +38,16 @@ def in_memory(folder, phase, batch, size=None):
     param = filter_layers(param)
     if players:
         data = _made_by(deploy, batch)
+    sources = [layer for layer in param.layer if layer.type in LABELS]
+    batch_size = sources[0].data_param.batch_size if sources else 0
     for layer in param.layer:
         if layer.type in LABELS:
             feed = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=layer.top)
             if list(layer.top) == ["text"]:  # steps x planes x streams
                 feed.input_param.shape.add(dim=[batch, 3, 1, 1])
-            elif list(layer.top) == ["sentences"]:  # sentences x planes x steps
-                feed.input_param.shape.add(dim=[batch, 3, 22, 1])
+            elif steps := _steps_of_texts(param, layer):  # texts x planes x steps
+                rows = batch * layer.data_param.batch_size // batch_size
+                feed.input_param.shape.add(dim=[rows, 3, steps, 1])
             else:
                 feed.input_param.shape.extend([data])
             if layer.type == "RoIData":  # which learns from one picture at a time
@@ -56,6 +59,18 @@ def in_memory(folder, phase, batch, size=None):
             rows = layer.dummy_data_param.shape[0].dim
             rows[0] = rows[0] * batch // deploy_batch
     return param
+
+
+def _steps_of_texts(param, source):
+    """Of how many steps the records of texts are that a layer brings, or None of others.
+
+    A Permute and a Reshape make steps x texts of them, three planes behind one another.
+    """
+    shapes = {layer.bottom[0]: layer.reshape_param.shape for layer in param.layer if layer.bottom}
+    for layer in param.layer:
+        if layer.type == "Permute" and layer.bottom[0] == source.top[0]:
+            return shapes[layer.top[0]].dim[0] // 3
+    return None
 
 
 def _made_by(generator, batch):
@@ -116,7 +131,7 @@ def samples(param):
         if layer.type == "Input":
             for top, shape in zip(layer.top, layer.input_param.shape, strict=True):
                 pixels = top == "label" and arrays["data"].shape[2:] == tuple(shape.dim[2:])
-                if pixels or top in ("text", "sentences"):
+                if pixels or _is_of_texts(shape.dim):
                     arrays[top] = generator.integers(0, 2, shape.dim).astype(np.float32)
                 elif top == "im_info":
                     arrays[top] = np.float32([[*arrays["data"].shape[2:], 1]])
@@ -133,6 +148,11 @@ def samples(param):
                 else:
                     arrays[top] = generator.standard_normal(shape.dim, np.float32)
     return arrays
+
+
+def _is_of_texts(dims):
+    """Whether an input has three planes of lines of symbols."""
+    return len(dims) == 4 and (dims[1], dims[3]) == (3, 1)
 
 
 def labelled_boxes(generator, shape, known):

@@ -11,7 +11,7 @@ from ._flags import UsageError
 NAME = "text"
 _DEFAULTS = {
     "words": False, "lines": False, "least": None, "most": None, "streams": None, "steps": None,
-    "padded": None, "test_text": None, "vocabulary": None,
+    "padded": None, "fill_before": False, "test_text": None, "vocabulary": None,
 }  # fmt: skip
 _HELD_OUT, _LEAST, _STREAMS, _STEPS = 0.1, 2, 32, 50
 
@@ -30,6 +30,8 @@ def add_arguments(parser):
     flag("--steps", type=_number(1, 1 << 16), metavar="N", help=words)
     words = "each text is a record of its own, filled up to N steps, not a part of streams"
     flag("--padded", type=_number(2, 1 << 16), metavar="N", help=words)
+    words = "with --padded, fill up before each text, not behind it: all end at the last step"
+    flag("--fill-before", action="store_true", help=words)
     words = "a file of texts for testing, instead of some of the others; repeat it for more"
     flag("--test-text", action="append", metavar="FILE", help=words)
     words = "number symbols as this file does, instead of making one"
@@ -46,7 +48,7 @@ def refuse_flags(args):
     """Raise a UsageError for a flag of these where no text is asked for."""
     for name, default in _DEFAULTS.items():
         if getattr(args, name) != default:
-            raise UsageError(f"--{name} is for text, not for {args.source}")
+            raise UsageError(f"--{name.replace('_', '-')} is for text, not for {args.source}")
 
 
 def run(args, files):
@@ -58,6 +60,8 @@ def run(args, files):
         raise UsageError("--lines is for FILEs: what Python brings are texts of many lines")
     if args.padded and (args.streams or args.steps):
         raise UsageError("--padded makes a record of each text: leave out --streams and --steps")
+    if args.fill_before and not args.padded:
+        raise UsageError("--fill-before is for records of one length each: give --padded N, too")
     if args.vocabulary and (args.least or args.most):
         raise UsageError("--vocabulary says which symbols there are: leave out --least and --most")
     parts = _parts(args, files)
@@ -105,7 +109,7 @@ def _source(args, path, texts, vocabulary):
     from ..data import text
 
     if args.padded:
-        return text.Sequences(path, texts, vocabulary, args.padded)
+        return text.Sequences(path, texts, vocabulary, args.padded, args.fill_before)
     return text.Streams(path, texts, vocabulary, args.streams or _STREAMS, args.steps or _STEPS)
 
 

@@ -11,6 +11,12 @@ net was trained. A sentence ends where the net ends it, or after --length words.
 likeliest one; with --beam, the N likeliest sentences so far are gone on with, and the likeliest is
 told.
 
+With --start, a sentence goes on from these words. A net that was trained to answer questions, as
+models/scene-qa, answers what stands there:
+
+    caffelite caption scene.png --model models/scene-qa/deploy.prototxt --weights W.caffemodel \\
+        --vocabulary data/questions/words_vocabulary.txt --start "is there a 3 ?" --length 1
+
 What pictures go through before is found as caffelite classify finds it, and given by the same
 flags; what of them cannot be read is named, and the exit code is 1, as there.
 """
@@ -50,6 +56,7 @@ def add_arguments(parser):
     words = "how many sentences are looked at together [1]"
     flag("--beam", type=at_least(1), default=1, metavar="N", help=words)
     flag("--length", type=at_least(1), default=50, metavar="N", help="words at most [50]")
+    flag("--start", default="", metavar="TEXT", help="what sentences begin with: a question")
     add_preprocessing_flags(parser)
     add_skip_flag(parser)
     add_draw_flag(parser)
@@ -81,7 +88,7 @@ def run(args):
 
 
 def _predictor(args, log):
-    from ..data.text import Vocabulary
+    from ..data.text import Vocabulary, cut
     from ..predict.caption_net import CaptionNet, CaptionPredictor
 
     net = CaptionNet(
@@ -95,4 +102,6 @@ def _predictor(args, log):
         allow_missing=args.allow_missing,
     )
     net.text.refuse_beam(args.beam)
-    return CaptionPredictor(net, args.length, args.beam)
+    start = cut(args.start, words=True)
+    net.text.encode(start)
+    return CaptionPredictor(net, args.length, args.beam, start)

@@ -1,9 +1,12 @@
-"""Let a net make up text, symbol by symbol, or pictures: a language model, or a generator.
+"""Let a net make up text, symbol by symbol, or pictures; or say one text after another.
 
     caffelite generate --model models/char-lstm/deploy.prototxt --weights W.caffemodel \\
         --vocabulary data/text_vocabulary.txt
     caffelite generate ... --start "The " --temperature 0.7 --length 500
     caffelite generate ... --start "The " --beam 5 --length 100
+    caffelite generate --model models/seq2seq/deploy.prototxt --weights W.caffemodel \\
+        --vocabulary data/number_digits_vocabulary.txt \\
+        --given-vocabulary data/number_words_vocabulary.txt --given "three hundred and five"
     caffelite generate --model models/dcgan/deploy.prototxt --weights W.caffemodel --out digits.png
     caffelite generate --model models/cgan/deploy.prototxt --weights W.caffemodel --class 7 --out 7s
 
@@ -17,6 +20,10 @@ words, or where the net ends it. Each symbol is drawn as likely as the net holds
 has no part in it: of all texts, the N likeliest so far are gone on with, and the likeliest is told.
 Each symbol costs one step of the net, which carries on what it knows of those before. --json tells
 how likely the net held it for, too, as bits for each symbol.
+
+A net that has inputs for a text of several steps, too, its symbols and cont, reads that first:
+--given TEXT, which may be repeated, of the symbols of --given-vocabulary. Of each, it says another
+text, a line: the likeliest symbol comes next, or --beam texts are gone on with.
 
 Pictures come of a net whose inputs are noise, and the number of a class where it is told which to
 make. --out FILE.png is a sheet of --count pictures, --out FOLDER one file for each. Classes come in
@@ -38,6 +45,7 @@ from ._painting import write_picture
 
 READS_NETS = True
 OF_TEXT = "vocabulary", "start", "temperature", "beam", "length"
+OF_GIVEN = "given", "given-vocabulary"
 OF_PICTURES = "out", "count", "class", "between", "nearest", "train_val"
 
 
@@ -56,6 +64,8 @@ def add_arguments(parser):
     flag("--temperature", type=from_0, metavar="X", help=words)
     flag("--beam", type=at_least(1), metavar="N", help="how many texts are looked at together")
     flag("--length", type=at_least(0), metavar="N", help="symbols at most [200]")
+    flag("--given", action="append", metavar="TEXT", help="what is read first; repeat it for more")
+    flag("--given-vocabulary", metavar="FILE", help="the symbols of that, a line each")
     pictures = parser.add_argument_group("pictures")
     flag = pictures.add_argument
     flag("--out", metavar="FILE.png|FOLDER", help="a sheet, or where to put one file for each")
@@ -73,16 +83,20 @@ def run(args):
     start_logging(quiet=True)
     from ..errors import NetError
     from ..net.generator import outputs_of_pictures
+    from ..predict.sequence_net import reads_first
     from ..predict.text_net import cont_of
     from ._nets import open_net
 
     if args.beam and (args.temperature is not None or args.seed is not None):
         raise UsageError("--beam leaves nothing to chance: leave out --temperature and --seed")
     net = open_net(args.model, "TEST", args, weights=args.weights)
-    if cont_of(net) is not None:
-        what, others, make = "text", OF_PICTURES, _text
+    if reads_first(net):
+        others = *OF_PICTURES, "start", "temperature", "seed"
+        what, make = "texts for those that are given", _answers
+    elif cont_of(net) is not None:
+        what, others, make = "text", (*OF_PICTURES, *OF_GIVEN), _text
     elif net.inputs and outputs_of_pictures(net):
-        what, others, make = "pictures", OF_TEXT, _pictures
+        what, others, make = "pictures", (*OF_TEXT, *OF_GIVEN), _pictures
     else:
         raise NetError(
             f"{args.model}: expected a net for use: a language model with inputs for symbols and "
@@ -91,13 +105,13 @@ def run(args):
             "as models/dcgan/deploy.prototxt"
         )
     for flag in others:
-        if getattr(args, flag) is not None:
+        if getattr(args, flag.replace("-", "_")) is not None:
             raise UsageError(f"--{flag}: {args.model} makes {what}, which have no such option")
     return make(net, args)
 
 
 def _text(net, args):
-    from ..data.text import Vocabulary, cut, join
+    from ..data.text import Vocabulary, cut
     from ..predict.text_net import TextNet
 
     if not args.vocabulary:
@@ -111,12 +125,47 @@ def _text(net, args):
     else:
         temperature = 1 if args.temperature is None else args.temperature
         made = list(model.sample(start, length, temperature, args.seed or 0))
+    told = _told(made, vocabulary, start)
+    print(json_text(told) if args.json else told["text"])
+    return 0
+
+
+def _told(made, vocabulary, start=()):
+    """What there is to say of symbols that were generated behind `start`."""
+    from ..data.text import join
+
     text = join([*start, *(one.symbol for one in made)], vocabulary.words)
-    if args.json:
-        bits = -sum(one.log2 for one in made) / len(made) if made else None
-        print(json_text({"text": text, "symbols": len(made), "bits_per_symbol": bits}))
-    else:
-        print(text)
+    bits = -sum(one.log2 for one in made) / len(made) if made else None
+    return {"text": text, "symbols": len(made), "bits_per_symbol": bits}
+
+
+def _answers(net, args):
+    from ..data.text import Vocabulary
+    from ..predict.sequence_net import SequenceNet
+    from ._nets import stages
+
+    if not (args.vocabulary and args.given_vocabulary and args.given):
+        raise UsageError(
+            "a net that reads a text first needs --given TEXT, --given-vocabulary FILE, its "
+            "symbols, and --vocabulary FILE, those of what it says"
+        )
+    names = args.given_vocabulary, args.vocabulary
+    model = SequenceNet(
+        args.model,
+        args.weights,
+        *map(Vocabulary.read, names),
+        names,
+        level=args.level,
+        stages=stages(args),
+        allow_missing=args.allow_missing,
+    )
+    length = 200 if args.length is None else args.length
+    model.text.refuse_beam(args.beam or 1)
+    found = []
+    for given in args.given:
+        made = model.answer(given, length, args.beam or 1)
+        found.append({"given": given, **_told(made, model.text.vocabulary)})
+    print(json_text(found) if args.json else "\n".join(one["text"] for one in found))
     return 0
 
 

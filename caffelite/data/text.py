@@ -243,9 +243,12 @@ class Streams(SymbolSource):
 
 
 class Sequences(SymbolSource):
-    """Texts of different lengths, each a record, filled up to so many steps."""
+    """Texts of different lengths, each a record, filled up to so many steps.
 
-    def __init__(self, path, texts, vocabulary, steps):
+    With `fill_before`, this is done before a text, not behind it: all end at the last step.
+    """
+
+    def __init__(self, path, texts, vocabulary, steps, fill_before=False):
         found = [planes(text, vocabulary) for text in texts]
         values = self.room(len(found), steps)
         for text, one, record in zip(texts, found, values, strict=True):
@@ -255,5 +258,6 @@ class Sequences(SymbolSource):
                     f"{text.name}: has {length} symbols with its end, expected at most {steps}, "
                     "the steps of a sequence: give more of them by --padded"
                 )
-            record[:, :length, 0] = one
+            first = steps - length if fill_before else 0
+            record[:, first : first + length, 0] = one
         super().__init__(path, "text", found, values)

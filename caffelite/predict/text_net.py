@@ -34,6 +34,18 @@ class Symbol(NamedTuple):
     log2: float
 
 
+def encode(symbols: Sequence[str], vocabulary: Vocabulary, what: str, name: str) -> list[int]:
+    """The numbers of symbols; of one that is not in the vocabulary, `what` and `name` are told."""
+    for place, symbol in enumerate(symbols, 1):
+        if symbol not in vocabulary.numbers:
+            kind = "word" if vocabulary.words else "character"
+            raise DataError(
+                f"{what}: {kind} {place}, {symbol!r}, is not in the vocabulary {name}: "
+                "the net has not seen it; leave it out"
+            )
+    return [vocabulary.numbers[symbol] for symbol in symbols]
+
+
 class TextNet:
     """A net that is fed symbols and their cont, steps x streams, and says which symbol comes next.
 
@@ -82,14 +94,13 @@ class TextNet:
 
     def encode(self, symbols: Sequence[str]) -> list[int]:
         """Their numbers; one that is not in the vocabulary is an error."""
-        for place, symbol in enumerate(symbols, 1):
-            if symbol not in self.vocabulary.numbers:
-                kind = "word" if self.vocabulary.words else "character"
-                raise DataError(
-                    f"the start: {kind} {place}, {symbol!r}, is not in the vocabulary {self.name}: "
-                    "the net has not seen it; leave it out"
-                )
-        return [self.vocabulary.numbers[symbol] for symbol in symbols]
+        return encode(symbols, self.vocabulary, "the start", self.name)
+
+    def likeliest(self, start: Sequence[str], length: int, width: int) -> list[Symbol]:
+        """Up to `length` symbols behind `start`: by a beam; if it is 1, each the likeliest."""
+        if width == 1:
+            return list(self.sample(start, length, temperature=0))
+        return self.beam(start, length, width)
 
     def sample(
         self, start: Sequence[str], length: int, temperature: float = 1, seed: int = 0

@@ -73,9 +73,10 @@ def weights(net, start=""):
 
 
 def multiply_adds(net, start=""):
-    """Of one sample."""
+    """Of one sample: an input of several steps has more rows than samples."""
     of_batch = sum(node.layer.macs(*node.shapes) for node in nodes(net, start))
-    each, rest = divmod(int(of_batch), net.blobs[net.inputs[0]].shape[0])
+    samples = min(net.blobs[name].shape[0] for name in net.inputs)
+    each, rest = divmod(int(of_batch), samples)
     assert not rest
     return each
 

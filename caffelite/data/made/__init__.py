@@ -11,7 +11,8 @@ mnist-5k. It says these things:
 - `CLIPS`: True, if the channels of its samples are frames, which can be stored in other forms, too;
 - `parts(**options)`: {"train": source, "test": source}, the samples. Each is a source
   (caffelite.data.source) whose samples are (pixels, label), pixels being uint8, channels x height x
-  width. They are the same ones each time; where chance is wanted, an option is its seed.
+  width, or a SymbolSource (caffelite.data.text), records of texts. They are the same ones each
+  time; where chance is wanted, an option is its seed.
 
 They become the databases OUT/FAMILY_PART_lmdb, where FAMILY is the name up to its first hyphen.
 Nothing else has to be told of a new maker. What it needs for its work is imported in `parts`, so

@@ -130,6 +130,12 @@ class Digit:
         rows, columns = (np.flatnonzero(self.visible_ink.any(axis=axis)) for axis in (1, 0))
         return tuple(map(int, (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)))
 
+    @property
+    def middle(self):
+        """(x, y) of its box."""
+        left, top, right, bottom = self.box
+        return (left + right) / 2, (top + bottom) / 2
+
     def where(self, side):
         """(what of `ink` lies within the picture, where that is there), as pairs of slices."""
         within = tuple(
@@ -301,12 +307,15 @@ class Scene:
         """What there is, by rows from the top, and from left to right in each."""
         said = []
         for digit in self.digits:
-            left, top, right, bottom = digit.box
-            x, y = (left + right) / 2, (top + bottom) / 2
-            row, column = int(3 * y / self.side), int(3 * x / self.side)
-            words = f"a {digit.number} at the {_ROWS[row]} {_COLUMNS[column]}"
-            said.append((row, x, y, words))
+            (x, y), place = digit.middle, self.place(digit)
+            words = f"a {digit.number} at the {place}"
+            said.append((_ROWS.index(place.split()[0]), x, y, words))
         return " , ".join(words for *_, words in sorted(said)) + " ."
+
+    def place(self, digit):
+        """The third in which the middle of its box lies, down and across: one of PLACES."""
+        x, y = digit.middle
+        return PLACES[3 * int(3 * y / self.side) + int(3 * x / self.side)]
 
 
 def _within(spans, place):
@@ -317,8 +326,8 @@ def _within(spans, place):
     )
 
 
-_ROWS = "top", "middle", "bottom"
-_COLUMNS = "left", "center", "right"
+_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
+PLACES = tuple(f"{row} {column}" for row in _ROWS for column in _COLUMNS)
 
 
 def _color(random, under):
@@ -347,6 +356,10 @@ class Scenes(Source):
     def __len__(self):
         return self._count
 
+    def random(self, *numbers):
+        """What is drawn for a scene, by its number and what more there is."""
+        return np.random.RandomState([*self._seed, *numbers])
+
     def scene(self, number):
         """(the scene, the random numbers that its colors come from)."""
         number %= self._count
@@ -355,7 +368,7 @@ class Scenes(Source):
             random = np.random.RandomState(0)
             random.set_state(state)
             return scene, random
-        random = np.random.RandomState([*self._seed, number])
+        random = self.random(number)
         scene = Scene(random, self._digits, *self._kind)
         if number < _KEPT:
             self._kept[number] = scene, random.get_state()

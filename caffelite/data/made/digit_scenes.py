@@ -1,4 +1,4 @@
-"""scenes of 1 to 6 digits of mnist-5k in color: boxes, label pictures, captions
+"""scenes of 1 to 6 digits of mnist-5k in color: boxes, labels, sentences
 
 A scene is 128 x 128, if --size says nothing else, with one to six digits, or up to as many as
 --digits says; 2,500 are for training, or --count, and a fifth of that, with other digits, for
@@ -17,6 +17,8 @@ It becomes, for PART train and test:
   OUT/scenes_PART_outlines_lmdb   ... of the digit whose outline, its convex hull, a pixel is in
   OUT/scenes_PART_captions.txt    "a 3 at the top left , a 7 at the middle right .": a line a scene,
                                   digits in reading order, by the thirds in which their boxes lie
+  OUT/scenes_PART_questions.txt   "what is at the top left ? 3": six lines a scene, each with a
+                                  question and its answer
   OUT/scenes_PART_digits.csv      a line a digit: its scene, its record in OUT/mnist_PART_lmdb, its
                                   height, its box in pixels, and the share that can be seen
   OUT/scenes_labelmap.prototxt    the names of the labels
@@ -59,6 +61,7 @@ def files(parts):
     found = {"labelmap.prototxt": [label_map_text("0123456789").encode()]}
     for part in ("train", "test"):
         found[f"{part}_captions.txt"] = _captions(parts[part])
+        found[f"{part}_questions.txt"] = _questions(parts[part])
         found[f"{part}_digits.csv"] = _digits(parts[part])
     return found
 
@@ -66,6 +69,14 @@ def files(parts):
 def _captions(scenes):
     for number in range(len(scenes)):
         yield f"{scenes.scene(number)[0].caption()}\n".encode()
+
+
+def _questions(scenes):
+    from ._questions import questions
+
+    for number in range(len(scenes)):
+        for line in questions(scenes.scene(number)[0], scenes.random(number, 1)):
+            yield f"{line}\n".encode()
 
 
 def _digits(scenes):
