@@ -46,8 +46,8 @@ def in_memory(folder, phase, batch, size=None):
             if list(layer.top) == ["text"]:  # steps x planes x streams
                 feed.input_param.shape.add(dim=[batch, 3, 1, 1])
             elif steps := _steps_of_texts(param, layer):  # texts x planes x steps
-                rows = batch * layer.data_param.batch_size // batch_size
-                feed.input_param.shape.add(dim=[rows, 3, steps, 1])
+                texts = batch * layer.data_param.batch_size // batch_size
+                feed.input_param.shape.add(dim=[texts, 3, steps, 1])
             else:
                 feed.input_param.shape.extend([data])
             if layer.type == "RoIData":  # which learns from one picture at a time
@@ -64,12 +64,12 @@ def in_memory(folder, phase, batch, size=None):
 def _steps_of_texts(param, source):
     """Of how many steps the records of texts are that a layer brings, or None of others.
 
-    A Permute and a Reshape make steps x texts of them, three planes behind one another.
+    A Permute and a Reshape make steps x texts of them, three planes: see models/text.py.
     """
-    shapes = {layer.bottom[0]: layer.reshape_param.shape for layer in param.layer if layer.bottom}
+    rows = {one.bottom[0]: one.reshape_param.shape for one in param.layer if one.type == "Reshape"}
     for layer in param.layer:
-        if layer.type == "Permute" and layer.bottom[0] == source.top[0]:
-            return shapes[layer.top[0]].dim[0] // 3
+        if list(layer.permute_param.order) == [1, 2, 0, 3] and layer.bottom[0] == source.top[0]:
+            return rows[layer.top[0]].dim[0] // 3
     return None
 
 
