@@ -163,7 +163,7 @@ class Run:
 class Experiment:
     deck: list  # each place: which deck, and its words
     runs: dict  # {label: Run}; one that starts from another comes after it
-    expected: list  # of Beats, AsGood, ...
+    expected: list  # of Beats, AsGood, Reaches
     seeds: int = 3
     measure: Callable = curves  # ({label: [folder of each seed]}) -> Found
     draw: Callable = _drawing.curves  # (Found) -> bytes of a picture
@@ -242,3 +242,26 @@ class AsGood(Beats):
         one, other = (rows[pair].mean for pair in self.pairs)
         worse = one - other if self.less else other - one
         return "yes" if worse <= self.within else "no"
+
+
+@dataclass
+class Reaches:
+    """Each run of one kind has more of something than a bound; of losses and the like, less."""
+
+    run: str
+    bound: float
+    what: str = "test accuracy"
+    less: bool = False
+
+    def __str__(self):
+        return f"{self.run} {'below' if self.less else 'above'} {self.bound:g}"
+
+    @property
+    def pairs(self):
+        return [(self.run, self.what)]
+
+    def verdict(self, rows):
+        row, sign = rows[self.pairs[0]], -1 if self.less else 1
+        if sign * (row.largest if self.less else row.least) > sign * self.bound:
+            return "yes"
+        return "in the mean only" if sign * row.mean > sign * self.bound else "no"

@@ -46,18 +46,32 @@ def dense_net(n, depth, width=64, fill=XAVIER, act=L.ReLU, normalized=False, dro
 
 def reading(n, kind, steps, values, units, classes=10, **options):
     """Samples read in steps of some values by an RNN, LSTM or GRU, whose last state is scored."""
-    message = "gru_param" if kind == "GRU" else "recurrent_param"
-    options = {message: {"num_output": units, "weight_filler": XAVIER, **options}}
+    n.state = last_state(n, kind, steps, values, units, **options)
+    n.scores = blocks.dense(n.state, classes, XAVIER, param=[])
+    blocks.classify(n, n.scores)
+
+
+def last_state(n, kind, steps, values, units, **options):
+    """What an RNN, LSTM or GRU knows that has read samples in steps of some values."""
     n.sequence = L.Reshape(n.data, shape={"dim": [-1, steps, values]})
     n.x = L.Permute(n.sequence, order=[1, 0, 2])
-    # cont is 0 at the first step and 1 at the others, for as many samples as there are
-    n.zeros = L.Reduction(n.x, axis=2, coeff=0)
+    n.h = recurrent(kind, n.x, goes_on(n, n.x), units, **options)
+    n.early, n.last = L.Slice(n.h, axis=0, slice_point=steps - 1, ntop=2)
+    n.unused = L.Silence(n.early, ntop=0)
+    return L.Reshape(n.last, shape={"dim": [-1, units]})
+
+
+def recurrent(kind, x, cont, units, **options):
+    """An RNN, LSTM or GRU with Xavier's first weights."""
+    message = "gru_param" if kind == "GRU" else "recurrent_param"
+    options = {"num_output": units, "weight_filler": XAVIER, **options}
+    return getattr(L, kind)(x, cont, **{message: options})
+
+
+def goes_on(n, x):
+    """cont of x, steps x samples x values: 0 at the first step and 1 at the others."""
+    n.zeros = L.Reduction(x, axis=2, coeff=0)
     n.begins, n.rest = L.Slice(n.zeros, axis=0, slice_point=1, ntop=2)
     n.goes_on = L.Power(n.rest, shift=1)
     n.cont = L.Concat(n.begins, n.goes_on, axis=0)
-    n.h = getattr(L, kind)(n.x, n.cont, **options)
-    n.early, n.last = L.Slice(n.h, axis=0, slice_point=steps - 1, ntop=2)
-    n.unused = L.Silence(n.early, ntop=0)
-    n.state = L.Reshape(n.last, shape={"dim": [-1, units]})
-    n.scores = blocks.dense(n.state, classes, XAVIER, param=[])
-    blocks.classify(n, n.scores)
+    return n.cont

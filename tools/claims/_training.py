@@ -37,6 +37,16 @@ def curves(folders):
     return found
 
 
+def by_steps(folders, measure=curves, panel="test accuracy"):
+    """What `measure` finds, with its panel once for each end of the labels: "RNN, 5 steps"."""
+    found = Found({})
+    for steps in dict.fromkeys(label.rpartition(", ")[2] for label in folders):
+        some = measure({k: several for k, several in folders.items() if k.endswith(f", {steps}")})
+        found.figures |= some.figures
+        found.panels[f"{panel}, {steps}"] = some.panels[panel]
+    return found
+
+
 def right(row):
     """How many samples a test tells right, of 1."""
     return dict(row.outputs)["accuracy"]
@@ -53,6 +63,15 @@ def band(label, phase, x, several):
     y = np.array(several, float)
     least, largest = y.min(axis=0).tolist(), y.max(axis=0).tolist()
     return Curve(label, phase, x, y.mean(axis=0).tolist(), (least, largest))
+
+
+def with_learned(folders, found):
+    """`found`, and how many values each net learns."""
+    for label, several in folders.items():
+        net = caffelite.Net(read_solver(several[0] / "solver.prototxt").net_param, caffelite.TRAIN)
+        learned = sum(entry.blob.count for entry in net.learnable)
+        found.figures[label, "values learned"] = [learned] * len(several)
+    return found
 
 
 def weights_of(folder):

@@ -18,7 +18,7 @@ import numpy as np
 
 from ._experiment import Beats, Digits, Experiment, Run
 from ._nets import reading
-from ._training import Found, curves
+from ._training import by_steps
 
 GAPS, SYMBOLS = (5, 50), 4
 KINDS = {
@@ -50,17 +50,6 @@ class Remembered(Digits):
         return np.clip(np.round(128 + 64 * x), 0, 255).astype(np.uint8), labels
 
 
-def by_gap(folders):
-    """Accuracy in tests, a panel for each gap."""
-    found = Found({})
-    for gap in GAPS:
-        label_of = {f"{kind}, {gap} steps": kind for kind in KINDS}
-        some = curves({label: folders[label] for label in label_of})
-        found.figures |= some.figures
-        found.panels[f"test accuracy, {gap} steps later"] = some.panels["test accuracy"]
-    return found
-
-
 def run(gap, options):
     net = partial(reading, steps=1 + gap, values=SYMBOLS, units=16, classes=SYMBOLS, **options)
     solver = {"type": "Adam", "lr_policy": "fixed", "clip_gradients": 1}
@@ -80,5 +69,5 @@ experiment = Experiment(
         *(Beats(f"{kind}, 50 steps", "RNN, 50 steps") for kind in KINDS if kind != "RNN"),
         Beats("LSTM, forget_bias 4, 50 steps", "LSTM, 50 steps"),
     ],
-    measure=by_gap,
+    measure=by_steps,
 )

@@ -8,24 +8,11 @@ GRU is ahead with either, in the mean.
 
 from functools import partial
 
-import caffelite
-from caffelite.proto.text import read_solver
-
 from ._experiment import FEW, AsGood, Beats, Digits, Experiment, Run
 from ._nets import reading
-from ._training import curves
+from ._training import curves, with_learned
 
 KINDS = {"LSTM": dict(kind="LSTM", forget_bias=1), "GRU": dict(kind="GRU")}
-
-
-def with_weights(folders):
-    """The curves, and how many values each net learns."""
-    found = curves(folders)
-    for label, several in folders.items():
-        net = caffelite.Net(read_solver(several[0] / "solver.prototxt").net_param, caffelite.TRAIN)
-        learned = sum(entry.blob.count for entry in net.learnable)
-        found.figures[label, "values learned"] = [learned] * len(several)
-    return found
 
 
 def run(data, options):
@@ -45,5 +32,5 @@ experiment = Experiment(
         AsGood("GRU, 100 samples", "LSTM, 100 samples"),
         Beats("LSTM, all", "GRU, all"),
     ],
-    measure=with_weights,
+    measure=lambda folders: with_learned(folders, curves(folders)),
 )
