@@ -1,6 +1,6 @@
 """Sums over single planes under windows of a few values: vectors go down planes, see `_walk`."""
 
-from ._epilogue import finisher
+from ._epilogue import finisher, from_channel
 from ._pairs import interleaved
 from ._simd import call_linked, machine_code, operation
 from ._vectors import INDEX, REGISTERS, choose, count_up, when
@@ -27,34 +27,36 @@ def _products(size, stride, lines, columns, height, width, top, left, row_gap, c
 
 
 def _depthwise_lines(
-    size, stride, lines, columns, w, w_at, w_step, x, x_at, height, width, top, left,
-    row_gap, column_gap, epilogue, channel, y, y_at, y_step,
+    size, stride, planes, lines, columns, w, w_at, w_plane, w_step, x, x_at, height, width, top,
+    left, row_gap, column_gap, epilogue, channel, y, y_at, y_plane, y_step,
 ):  # fmt: skip
     places = size, stride, lines, columns, height, width, top, left, row_gap, column_gap
-    sums = [[y.dtype.type(0)] * columns for _ in range(lines)]
-    for i, j, k, row, column in _products(*places):
-        sums[i][j] += w[w_at + k * w_step] * x[x_at + row * width + column]
-    for i in range(lines):
-        for j in range(columns):
-            y[y_at + i * y_step + j] = stored(sums[i][j], epilogue, channel)
+    for c in range(planes):
+        sums = [[y.dtype.type(0)] * columns for _ in range(lines)]
+        w_from, x_from, y_from = w_at + c * w_plane, x_at + c * height * width, y_at + c * y_plane
+        for i, j, k, row, column in _products(*places):
+            sums[i][j] += w[w_from + k * w_step] * x[x_from + row * width + column]
+        for i in range(lines):
+            for j in range(columns):
+                y[y_from + i * y_step + j] = stored(sums[i][j], epilogue, channel + c)
 
 
 @operation(_depthwise_lines)
 def depthwise_lines(
-    typing_context, size, stride, lines, columns, w, w_at, w_step, x, x_at, height, width, top,
-    left, row_gap, column_gap, epilogue, channel, y, y_at, y_step,
+    typing_context, size, stride, planes, lines, columns, w, w_at, w_plane, w_step, x, x_at,
+    height, width, top, left, row_gap, column_gap, epilogue, channel, y, y_at, y_plane, y_step,
 ):  # fmt: skip
-    """y[i, j] = sum over k, l of w[k, l] * x[top + (i * stride + k) * row_gap,
-    left + j * stride + l * column_gap], stored as `channel` of the epilogue says.
+    """y[c, i, j] = sum over k, l of w[c, k, l] * x[c, top + (i * stride + k) * row_gap,
+    left + j * stride + l * column_gap], stored as `channel` + c of the epilogue says.
 
-    `size` is one of SIZES, and `stride` 1, or 2 where both gaps are 1. Weights are `w_step` apart,
-    the lines of y `y_step`.
+    `size` is one of SIZES, and `stride` 1, or 2 where both gaps are 1. Planes of weights are
+    `w_plane` apart, and weights in them `w_step`; planes of y `y_plane`, and their lines `y_step`.
     """
     arguments = (
-        size, stride, lines, columns, w, w_at, w_step, x, x_at, height, width, top, left,
-        row_gap, column_gap, epilogue, channel, y, y_at, y_step,
+        size, stride, planes, lines, columns, w, w_at, w_plane, w_step, x, x_at, height, width,
+        top, left, row_gap, column_gap, epilogue, channel, y, y_at, y_plane, y_step,
     )  # fmt: skip
-    return call_linked("depthwise_lines", "iiii@i@iiiiiiE@i", arguments, SIZES)
+    return call_linked("depthwise_lines", "iiiii@ii@iiiiiiE@ii", arguments, SIZES)
 
 
 def _depthwise_gradient(
@@ -110,29 +112,36 @@ def depthwise_spread(
 
 def _lines_code(size):
     def define(
-        v, stride, lines, columns, w, w_step, x, height, width, top, left, row_gap, column_gap,
-        epilogue, y, y_step,
+        v, stride, planes, lines, columns, w, w_plane, w_step, x, height, width, top, left,
+        row_gap, column_gap, epilogue, y, y_plane, y_step,
     ):  # fmt: skip
         place = v.pointer(x), height, width, top, left, row_gap, column_gap
+        w, y = (v.pointer(w), w_plane, w_step), (v.pointer(y), y_plane, y_step)
         with choose(v.builder, stride, (1, 2)) as each:
             for one in each:
                 walk = Walk(v, size, size, one, *place)
-                _lines(walk, lines, columns, v.pointer(w), w_step, epilogue, v.pointer(y), y_step)
+                _lines(walk, planes, lines, columns, w, epilogue, y)
 
     return define
 
 
-def _lines(walk, lines, columns, w, w_step, epilogue, y, y_step):
+def _lines(walk, planes, lines, columns, w, epilogue, y):
     v, builder, turns = walk.v, walk.builder, walk.turns
+    w, w_plane, w_step = w
+    y, y_plane, y_step = y
+    c, _, close_planes = count_up(builder, planes, [])
+    walk, plane = walk.plane(c), builder.mul(walk.height, walk.width)
+    w = builder.gep(w, [builder.mul(c, w_plane)])
     weights = [
         v.splat(builder.load(builder.gep(w, [builder.mul(w_step, INDEX(k))])))
         for k in range(walk.size**2)
     ]
-    finish = finisher(v, epilogue, builder.ptrtoint(w, INDEX))
+    finish = finisher(v, from_channel(v, epilogue, c), builder.ptrtoint(w, INDEX))
     n, _, close = count_up(builder, walk.vectors(columns), [])
     j, is_short = walk.place(n, columns)
     is_dense = builder.icmp_signed("==", y_step, columns)
-    first, target = walk.column(j), builder.gep(y, [j])
+    first = walk.column(j)
+    target = builder.gep(y, [builder.add(j, builder.mul(c, y_plane))])
 
     def store(i, total):
         [total] = finish([walk.ordered(total)])
@@ -148,6 +157,7 @@ def _lines(walk, lines, columns, w, w_step, epilogue, y, y_step):
 
                 def change(pointer, row=row, seen=seen, sums=sums):
                     new = list(sums)
+                    v.prefetch(builder.gep(pointer, [plane]))
                     for column, value in enumerate(walk.taps(pointer, guards)):
                         for t in seen:
                             weight = weights[(row + t * walk.stride) * walk.size + column]
@@ -163,6 +173,7 @@ def _lines(walk, lines, columns, w, w_step, epilogue, y, y_step):
 
     walk.guarded(first, down)
     close([])
+    close_planes([])
 
 
 def _gradient_code(size):

@@ -43,6 +43,12 @@ def finisher(v, epilogue, readable):
     return lambda row, add=None: _finish(v, [row], epilogue, lambda at, r: numbers[at], add)
 
 
+def from_channel(v, epilogue, c):
+    """The epilogue from the c-th of its channels on."""
+    further = v.builder.mul(c, INDEX(v.align))
+    return [*(v.builder.add(address, further) for address in epilogue[:4]), *epilogue[4:]]
+
+
 def _has_map(v, epilogue):
     return v.builder.icmp_signed("!=", epilogue[4], ir.Constant(INDEX, 0))
 

@@ -6,6 +6,8 @@ beyond the plane are not read. At a stride of 2, even and odd values of two vect
 within 16 bytes, which is one instruction everywhere, and are put in order when they are stored.
 """
 
+import copy
+
 from llvmlite import ir
 
 from ._vectors import INDEX, count_up, when
@@ -30,6 +32,13 @@ class Walk:
         ]
         self.integers = ir.VectorType(ir.IntType(8 * v.align), v.lanes)
         self.block = 16 // v.align  # values of which even and odd ones are told apart together
+
+    def plane(self, c):
+        """The same walk down the c-th plane from this one on."""
+        walk = copy.copy(self)
+        size = self.builder.mul(self.height, self.width)
+        walk.x = self.builder.gep(self.x, [self.builder.mul(c, size)])
+        return walk
 
     def vectors(self, columns):
         """How many of them a line takes."""

@@ -19,6 +19,7 @@ from . import (
     im2col_weight,
     phases,
     pointwise,
+    separable,
     spread,
     turned,
     winograd,
@@ -69,6 +70,18 @@ def forward_kept(x, w_shape, y, stride, pad, dilation, group, epilogue, keep, ad
     packed = keep(lambda w: pack(w, blocks, layout), pack)
     more = () if addend is None else (addend,)
     _MULTIPLY[type(blocks)].multiply_packed(x, packed, y, blocks, layout, epilogue, *more)
+
+
+def forward_separable(x, y, plans, epilogues, keep):
+    """`forward_kept` of two convolutions, by `plan_separable`; epilogues and keep are pairs."""
+    first, then, own = plans
+    packs = depthwise.pack, turned.pack if own.turns else pack_tiles
+    packed = [
+        keep_one(lambda w, pack=pack, plan=plan: pack(w, plan.forward, plan.forward_weights), pack)
+        for keep_one, pack, plan in zip(keep, packs, (first, then), strict=True)
+    ]
+    blocks, layout = (first.forward, own), first.forward_weights
+    separable.multiply_packed(x, packed, y, blocks, layout, epilogues)
 
 
 def backward_input(w, dy, dx, stride, pad, dilation, group=1):

@@ -83,7 +83,7 @@ multiply_packed = multiply
 
 @kernel(parallel=True)
 def _multiply(x, w, y, plan, weights, epilogue, share):
-    """A share of blocks of lines. Planes may be tiny: divisions count beside them."""
+    """A share of blocks of lines. Planes may be tiny: divisions count beside them, and calls."""
     part, parts = share
     outputs, height, width, columns = plan.outputs, plan.height, plan.width, plan.columns
     blocks, gap, stride = plan.blocks, plan.gap_h, plan.stride
@@ -91,7 +91,9 @@ def _multiply(x, w, y, plan, weights, epilogue, share):
     begin, end = part * plan.items // parts, (part + 1) * plan.items // parts
     plane, rest = begin // sets, begin % sets
     channel = plane % channels
-    for _ in range(begin, end):
+    is_plain = sets == 1 and outputs == 1
+    while begin < end:
+        planes = min(channels - channel, end - begin) if is_plain else 1
         line, count, source, g, m = 0, plan.lines, plane, channel, 0
         if outputs > 1:
             source, g, m = plane // outputs, channel // outputs, channel % outputs
@@ -101,14 +103,16 @@ def _multiply(x, w, y, plan, weights, epilogue, share):
             first = block * each // blocks
             line, count = start + first * gap, (block + 1) * each // blocks - first
         depthwise_lines(
-            plan.kernel_size, stride, count, columns,
+            plan.kernel_size, stride, planes, count, columns,
             w, weights.start + g * weights.group_step + m * weights.output_step,
-            weights.position_step, x, source * height * width, height, width,
+            weights.group_step, weights.position_step, x, source * height * width, height, width,
             line * stride - plan.pad_h, -plan.pad_w, gap, plan.gap_w,
-            epilogue, channel, y, (plane * plan.lines + line) * columns, gap * columns,
+            epilogue, channel, y, (plane * plan.lines + line) * columns,
+            plan.lines * columns, gap * columns,
         )  # fmt: skip
+        begin += planes
         rest += 1
         if rest == sets:
-            plane, channel, rest = plane + 1, channel + 1, 0
+            plane, channel, rest = plane + planes, channel + planes, 0
             if channel == channels:
                 channel = 0

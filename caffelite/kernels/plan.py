@@ -31,6 +31,7 @@ from . import (
     im2col_weight,
     phases,
     pointwise,
+    separable,
     spread,
     tuning,
     turned,
@@ -137,6 +138,15 @@ def _plan(
         layout_of(problem),
         transposed_layout(problem) if transposes else None,
     )
+
+
+def plan_separable(first, then, batch, itemsize):
+    """(`first`, `then`, how both are computed as one) of two convolutions; None if that is no gain.
+
+    The second reads what the first gives; their plans are for weights that are kept.
+    """
+    own = separable.plan(first.forward, then.forward, batch, itemsize)
+    return None if own is None else (first, then, own)
 
 
 def _transposing_pays(problem):

@@ -405,6 +405,15 @@ class Layer:
         """
         return False
 
+    def may_run_into(self, following: Layer) -> bool:
+        """Whether it, and a layer that alone reads its only top, may run as one.
+
+        Then both take an epilogue, and there are `plan_with(following, bottom_shape, top_shape)`,
+        how that is done, or None where it is no gain, and `forward_through(following, bottom, top,
+        plans, epilogues)`.
+        """
+        return False
+
     def choose(self) -> Sequence[bool]:
         """Of each bottom, whether the next forward reads it; decided anew at each call."""
         raise NotImplementedError(f"{type(self).__name__}.choose")

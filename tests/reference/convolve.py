@@ -33,6 +33,15 @@ def forward_kept(x, w_shape, y, stride, pad, dilation, group, epilogue, keep):
     forward(x, w, y, stride, pad, dilation, group, epilogue)
 
 
+def forward_separable(x, y, plans, epilogues, keep):
+    blocks = plans[0].forward
+    first, then = (keep_one(lambda w: w, "as they are") for keep_one in keep)
+    between = np.empty((len(x), blocks.group, blocks.lines, blocks.columns), x.dtype)
+    geometry = (blocks.stride, blocks.stride), (blocks.pad_h, blocks.pad_w), (1, 1)
+    forward(x, first, between, *geometry, blocks.group, epilogues[0])
+    forward(between, then, y, (1, 1), (0, 0), (1, 1), 1, epilogues[1])
+
+
 def backward_input(w, dy, dx, stride, pad, dilation, group=1):
     big = padded(np.zeros_like(dx), pad, 2)
     for window, filters, at in _positions(big, w, dy, stride, dilation, group):

@@ -2,6 +2,7 @@ import math
 
 from ...blob import Kept
 from ...kernels import convolve
+from ...kernels.plan import plan_separable
 from ..base import TRAIN, register
 from ..rows import Rows
 from ._convolve import Convolve
@@ -59,6 +60,26 @@ class Convolution(Convolve):
         """Whether `forward_with` takes an addend for these shapes."""
         plan = self.plan(bottom_shape, top_shape)
         return plan is not None and plan.forward.adds
+
+    def may_run_into(self, following):
+        both = self, following
+        able = all(isinstance(layer, Convolution) and layer.is_replayed() for layer in both)
+        if not (able and all(layer.takes_addend and layer.num_tops == 1 for layer in both)):
+            return False
+        mixes_channels = following.group == 1 and set(following.kernel) == {1}
+        return self.group == self.channels and mixes_channels
+
+    def plan_with(self, following, bottom_shape, top_shape):
+        between = self.top_shape(bottom_shape, self.num_output)
+        plans = self.plan(bottom_shape, between), following.plan(between, top_shape)
+        if any(plan is None for plan in plans):
+            return None
+        return plan_separable(*plans, bottom_shape[0], self.dtype.itemsize)
+
+    def forward_through(self, following, bottom, top, plans, epilogues):
+        """Forward of both layers; what is between them is nowhere to be seen."""
+        keep = self._packed, following._packed
+        convolve.forward_separable(bottom.data, top.data, plans, epilogues, keep)
 
     def can_fill(self, bottom_shapes, array):
         plan = self.plan(bottom_shapes[0], array.shape)

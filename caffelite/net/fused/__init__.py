@@ -7,7 +7,8 @@ None. Which layers these can be it asks the layers: what can take an epilogue, w
 channels, what is an activation. Another fusion is another file.
 
 The nodes go on with one that adds another blob to that top, those in place on the sum, and a Split
-of it: in training, and where blobs share memory, so that nobody looks at inner ones.
+of it: in training, and where blobs share memory, so that nobody looks at inner ones. There they go
+on with a convolution of it, too.
 """
 
 import functools
@@ -30,6 +31,8 @@ def find_fused(nodes, hides):
         if after < len(nodes) and _adds_to(nodes[index], nodes[after], hides):
             chain += _in_place_on_top(nodes, after)
             chain += _splits_top(chain[-1], nodes[index + len(chain) :][:1])
+        elif hides and after < len(nodes) and _convolves(nodes[index], nodes[after]):
+            chain += _in_place_on_top(nodes, after)
         matched = [match(chain, index) for match in _matches()] if len(chain) > 1 else []
         step = max(filter(None, matched), key=lambda step: step.last, default=None)
         if step:
@@ -76,6 +79,17 @@ def _adds_to(head, node, hides):
         and node.bottom_names.count(head.top_names[0]) == 1
         and not any(head.loss_weights + node.loss_weights)
         and goes_on == {not hides}
+    )
+
+
+def _convolves(head, node):
+    """Whether a node, which no backward follows, alone reads the only top of `head`, and both may
+    run as one."""
+    return (
+        node.bottom_names == head.top_names
+        and head.layer.may_run_into(node.layer)
+        and not any(head.loss_weights + node.loss_weights)
+        and not (head.needs_backward or node.needs_backward)
     )
 
 

@@ -9,13 +9,19 @@ from ._parts import EpilogueStep, Parts
 
 def match(nodes, first):
     """The step of a convolution and of those after it that fit into its epilogue, or None."""
-    head, parts = nodes[0], Parts(nodes)
-    if head.layer.takes_epilogue != "map":
+    if nodes[0].layer.takes_epilogue != "map":
         return None
-    if not head.needs_backward:
+    found = step(nodes, first)
+    return found if found.parts.are_many else None
+
+
+def step(nodes, first):
+    """The step of a convolution and of those after it, if any, that fit into its epilogue."""
+    parts = Parts(nodes)
+    if not parts.head.needs_backward:
         take_map(parts)
     parts.take_activation(by_channel=True)
-    return ConvolutionStep(parts, first) if parts.are_many else None
+    return ConvolutionStep(parts, first)
 
 
 def take_map(parts):
