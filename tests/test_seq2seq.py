@@ -240,6 +240,7 @@ def test_the_command(folder, capsys):
     [
         ("", 2, "needs --given TEXT, --given-vocabulary FILE"),
         ("--given one --start x", 2, "--start: net.prototxt makes texts for those that are given"),
+        ("--given |", 1, "what is given is empty"),
         ("--given four", 1, "what is given: word 1, 'four', is not in the vocabulary given.txt"),
         (
             "--given one|two|one|two",

@@ -67,6 +67,8 @@ class SequenceNet:
     def read(self, text: str) -> None:
         """Let the decoder know what the encoder makes of a text."""
         symbols = cut(text, self.given.words)
+        if not symbols:
+            raise DataError("what is given is empty: expected a text that the net is to read")
         numbers = [0, *encode(symbols, self.given, "what is given", self.names[0])]
         data, cont = (self.net.blobs[name].data for name in (self.input, self.cont))
         first = len(data) - len(numbers)
