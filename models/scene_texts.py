@@ -6,9 +6,9 @@ the numbers of words, cont and targets, steps x texts, under LRCN's names.
 
 from dataclasses import dataclass, field
 
-from caffelite.models.blocks import uniform
+from caffelite.models.blocks import max_pool, uniform
 from caffelite.models.program import Program, Samples, without_training
-from caffelite.models.scenes import PIXELS, Scenes
+from caffelite.models.scenes import PIXELS, Scenes, one_map
 from caffelite.models.text import sequences
 from caffelite.net_spec import NetSpec
 from caffelite.net_spec import layers as L
@@ -58,6 +58,12 @@ class SceneReader(Program):
         n.cont_sentence, n.input_sentence = L.Input(name="sentence", ntop=2, shape={"dim": (1, 1)})
         self.net(n)
         return NetParameter(name=self.name, layer=map(without_training, n.to_proto().layer))
+
+
+def places(n):
+    """What the CNN sees at each of the nine places that texts tell of."""
+    n.places = max_pool(one_map(n), 6, 5)
+    return n.places
 
 
 def embedded(n, words):

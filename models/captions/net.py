@@ -1,8 +1,15 @@
 """LRCN for scenes of digits: a CNN looks, two layers of LSTM say what is where, word by word."""
 
 from caffelite.models.blocks import MSRA, dense, relu, uniform
-from caffelite.models.scene_texts import FOLDER, SceneReader, ScenesAndTexts, embedded, take_apart
-from caffelite.models.scenes import SHAPE, one_map, unit
+from caffelite.models.scene_texts import (
+    FOLDER,
+    SceneReader,
+    ScenesAndTexts,
+    embedded,
+    places,
+    take_apart,
+)
+from caffelite.models.scenes import SHAPE
 from caffelite.models.text import lstm
 from caffelite.net_spec import layers as L
 from caffelite.proto.caffe_pb2 import TEST
@@ -15,8 +22,7 @@ def net(n):
     """Names are LRCN's: the picture comes in at the second LSTM ("factored")."""
     if "sentences" in n.tops:
         take_apart(n, STEPS)
-    top = unit(n, "4_1", one_map(n), 64, stride=2)
-    n.fc8 = dense(top, UNITS, MSRA)
+    n.fc8 = dense(places(n), UNITS, MSRA)
     n.relu8 = relu(n.fc8)
     n.lstm1 = lstm(UNITS, embedded(n, WORDS), n.cont_sentence)
     n.lstm2 = lstm(UNITS, n.lstm1, n.cont_sentence, n.relu8)

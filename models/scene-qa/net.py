@@ -4,8 +4,8 @@ After "deeper LSTM Q + norm I" of Antol and others 2015, in small.
 """
 
 from caffelite.models.blocks import MSRA, XAVIER, dense, dropout, relu, uniform
-from caffelite.models.scene_texts import SceneReader, ScenesAndTexts, embedded, take_apart
-from caffelite.models.scenes import SHAPE, one_map, unit
+from caffelite.models.scene_texts import SceneReader, ScenesAndTexts, embedded, places, take_apart
+from caffelite.models.scenes import SHAPE
 from caffelite.models.text import lstm
 from caffelite.net_spec import layers as L
 from caffelite.proto.caffe_pb2 import TEST
@@ -67,7 +67,7 @@ def _last_of_question(n, name, bottom):
 
 def _picture(n):
     """What the net sees, a row for each picture; in training, one for each question."""
-    n.seen = dense(unit(n, "4_1", one_map(n), 64, stride=2), COMMON, MSRA)
+    n.seen = dense(places(n), COMMON, MSRA)
     n.seen_relu = relu(n.seen)
     if "sentences" not in n.tops:
         return n.seen_relu
