@@ -46,26 +46,49 @@ def test_many_streams_are_shared_out_among_threads():
     np.testing.assert_allclose(out, a @ b.T, 1e-10, 1e-10)
 
 
+STEPS, STREAMS, UNITS, LIMIT = 3, 2, 21, 0.25
+
+
+def shared(kernel, parts):
+    """A kernel that takes no share: in so many parts, or its slow twin as a whole."""
+    if hasattr(kernel, "on"):
+        return kernel.on(max(parts, 1))
+    return lambda *arguments: kernel(*arguments, (0, 1))
+
+
 @FLOATS
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_step_and_back(kind, dtype):
-    random, streams, units, rows = np.random.default_rng(kind), 2, 21, 3 if kind & COUPLED else 4
-    close = {"rtol": 1e-4, "atol": 1e-5} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-13}
+@pytest.mark.parametrize("begin, end, parts", [(0, 3, 1), (0, 3, 2), (1, 2, 0)])
+def test_steps_and_back(kind, dtype, begin, end, parts):
+    """All of them, in so many parts, or, by 0, one of them whose products are there already."""
+    random, rows = np.random.default_rng(kind), 3 if kind & COUPLED else 4
+    close = {"rtol": 1e-4, "atol": 1e-5} if dtype == np.float32 else {"rtol": 1e-11, "atol": 1e-12}
+    size, width = STEPS * STREAMS * UNITS, rows * UNITS
 
     def draw(count, scale=1):
         return (scale * random.standard_normal(count)).astype(dtype)
 
-    size, cont = streams * units, np.array([0.5, 1], dtype)
-    sums, before, dy, dh, dc = draw(rows * size, 4), *(draw(size) for _ in range(4))
-    p = draw((rows - 1) * units if kind & PEEPHOLE else 1)
+    weight = draw((width, UNITS), 0.2)
+    there, back = (panels.Panels(weight, trans_b).packed for trans_b in (True, False))
+    if not parts:
+        there = back = there[:0]
+    cont = random.choice(np.array([0, 0.5, 1], dtype), STEPS * STREAMS)
+    sums, p = draw(rows * size, 2), draw((rows - 1) * UNITS if kind & PEEPHOLE else 1)
+    first, dy, arrived = draw(2 * size + 2 * STREAMS * UNITS), draw(size), draw(2 * STREAMS * UNITS)
+    work, room = np.empty(2 * STREAMS * width, dtype), STREAMS * width
     found, expected = [], []
     for module, results in ((lstm, found), (slow_lstm, expected)):
-        gates, dc_too = sums.copy(), dc.copy()
-        seen, c, h = np.empty((3, size), dtype)
-        module.forward(kind, units, gates, cont, before, seen, p, c, h)
-        dgates = np.empty_like(gates)
-        module.backward(kind, units, gates, seen, c, p, dy, cont, dh, dc_too, dgates)
-        results += [gates, seen, c, h, dc_too, dgates]
+        gates, dgates = sums.copy(), np.zeros_like(sums)
+        (c, h), (dh, dc) = np.split(first.copy(), 2), np.split(arrived.copy(), 2)
+        seen_h, seen_c = np.zeros((2, size), dtype)
+        numbers = kind, UNITS, STREAMS, begin, end
+        arrays = gates, cont, seen_h, seen_c, p, c, h, there, work, room
+        shared(module.forward, parts)(*numbers, *arrays)
+        results += [gates.copy(), seen_h, seen_c, c, h]
+        arrays = gates, cont, seen_c, p, c, dy, dh, dc, dgates, back, work, room
+        shared(module.backward, parts)(*numbers, LIMIT, *arrays)
+        results += [dh, dc, dgates]
+        assert abs(dgates).max() == dtype(LIMIT)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, **close)
 
@@ -79,9 +102,10 @@ def test_gates_are_right_from_nought_to_infinity(dtype):
     x = np.concatenate([x, np.linspace(-21, 21, 400)]).astype(dtype)
     units = len(x)
     gates = np.concatenate([x, x, x, x])
-    c, h, seen = np.empty((3, units), dtype)
+    c, h = np.zeros((2, 2 * units), dtype)
+    seen_h, seen_c = np.empty((2, units), dtype)
     one = np.ones(1, dtype)
-    lstm.forward(0, units, gates, one, np.zeros(units, dtype), seen, one, c, h)
+    lstm.forward(0, units, 1, 0, 1, gates, one, seen_h, seen_c, one, c, h, one[:0], one, 0)
     exact = x.astype(np.longdouble)
     ulp = np.finfo(dtype).eps
     np.testing.assert_allclose(gates[3 * units :], np.tanh(exact).astype(dtype), 8 * ulp)

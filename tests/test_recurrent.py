@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import text_format
 
 import caffelite
+from caffelite.layers.recurrent.lstm import LSTM
 from caffelite.proto import caffe_pb2
 from caffelite.testing import make_layer
 
@@ -169,6 +170,25 @@ def test_a_unit_per_step_is_an_lstm():
         unit.forward(below, above)
         c, h = (blob.data for blob in above)
         np.testing.assert_allclose(h[0], top[0].data[t], 1e-12)
+
+
+@pytest.mark.parametrize("parts", [0, 1, 2])
+def test_steps_at_once_and_one_by_one_are_the_same(parts, monkeypatch):
+    """Streams that threads share out, each for all steps, against a step of all after the other."""
+    x, cont = sequence(T, streams=4), np.ones((T, 4))
+    cont[[0, 2], [1, 3]] = 0
+    results = []
+    for way in (0, parts):
+        monkeypatch.setattr(LSTM, "_parts", lambda self, way=way: way)
+        layer, bottom, top = layer_of("LSTM", x, cont, "peephole: true")
+        for _ in range(2):
+            layer.forward(bottom, top)
+        top[0].diff[...] = x @ np.ones((D, H))
+        layer.backward(top, [True, False], bottom)
+        diffs = [blob.diff for blob in (*layer.blobs, bottom[0])]
+        results.append([top[0].data, *(blob.data for blob in layer.carried), *diffs])
+    for whole, each in zip(*results, strict=True):
+        np.testing.assert_allclose(whole, each, 1e-12)
 
 
 # Lstm: an LSTM over the rows of a matrix

@@ -46,21 +46,30 @@ def pack_panels(b, b_rs, b_cs, k, n, packed):
         pack_columns(b, j * b_cs, b_rs, b_cs, k, min(columns, n - j), packed, j * k, columns)
 
 
-@kernel(parallel=True)
-def multiply_panels(a, a_step, m, packed, k, n, c, c_step, accumulate, work, size, share):
-    """C (+)= A B, where `packed` is B in panels, a share a run of them, with `size` of work."""
+@kernel
+def multiply_rows(
+    a, a_at, a_step, m, packed, k, n, share, c, c_at, c_step, accumulate, work, work_at
+):  # fmt: skip
+    """C (+)= A B of m rows of A and C from their places on, and of a share of B's panels."""
     part, parts = share
     columns = TILE_VECTORS * lanes(c)
-    panels, at = -(-n // columns), part * size
+    panels = -(-n // columns)
     for i in range(0, m, ROW_BLOCK):
         block = min(ROW_BLOCK, m - i)
-        tiles, target = -(-block // TILE_ROWS), i * c_step
-        pack_rows(a, i * a_step, a_step, 1, block, k, work, at)
+        tiles, target = -(-block // TILE_ROWS), c_at + i * c_step
+        pack_rows(a, a_at + i * a_step, a_step, 1, block, k, work, work_at)
         for p in range(part * panels // parts, (part + 1) * panels // parts):
             j = p * columns
             for k0 in range(0, k, DEPTH_BLOCK):
                 multiply_tiles(
-                    block, 0, tiles, min(columns, n - j), min(DEPTH_BLOCK, k - k0), work, at, k, k0,
-                    packed, j * k + k0 * columns, columns, c, target + j, c_step,
+                    block, 0, tiles, min(columns, n - j), min(DEPTH_BLOCK, k - k0), work, work_at,
+                    k, k0, packed, j * k + k0 * columns, columns, c, target + j, c_step,
                     accumulate or k0 > 0,
                 )  # fmt: skip
+
+
+@kernel(parallel=True)
+def multiply_panels(a, a_step, m, packed, k, n, c, c_step, accumulate, work, size, share):
+    """C (+)= A B, where `packed` is B in panels, a share a run of them, with `size` of work."""
+    at = share[0] * size
+    multiply_rows(a, 0, a_step, m, packed, k, n, share, c, 0, c_step, accumulate, work, at)

@@ -13,9 +13,16 @@ def pack_panels(b, b_rs, b_cs, k, n, packed):
 
 
 def multiply_panels(a, a_step, m, packed, k, n, c, c_step, accumulate, work, size, share):
+    multiply_rows(a, 0, a_step, m, packed, k, n, (0, 1), c, 0, c_step, accumulate, work, 0)
+
+
+def multiply_rows(
+    a, a_at, a_step, m, packed, k, n, share, c, c_at, c_step, accumulate, work, work_at
+):  # fmt: skip
     columns = TILE_VECTORS * VECTOR_BYTES // packed.itemsize
     for i in range(m):
+        row, start = c_at + i * c_step, a_at + i * a_step
         for j in range(n):
             column = packed[j // columns * columns * k + j % columns :: columns][:k]
-            total = c[i * c_step + j] if accumulate else 0
-            c[i * c_step + j] = total + sum(a[i * a_step : i * a_step + k] * column)
+            total = c[row + j] if accumulate else 0
+            c[row + j] = total + sum(a[start : start + k] * column)

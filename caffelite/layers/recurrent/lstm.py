@@ -4,10 +4,14 @@ import numpy as np
 
 from ...kernels import lstm
 from ...kernels._cell import COUPLED, PEEPHOLE, PREVIOUS
+from ...kernels._jit import thread_count
+from ...kernels._tiles import TILE_ROWS
+from ...kernels._workspace import workspace
 from ...kernels.gemm import gemm
+from ...kernels.panels import Panels
 from ...proto import caffe_pb2
 from ..base import register
-from ._recurrent import Recurrent, times
+from ._recurrent import FEW_STEPS, Recurrent, times
 
 
 @register("LSTM")
@@ -50,6 +54,7 @@ class LSTM(Recurrent):
         for option in ("output_hidden", "hidden_activation", "output_activation")
     }
     num_states = 2
+    limit = 0.0  # on gradients at the sums of the gates; 0 for none
 
     def setup(self, bottom_shapes):
         if self.options.peephole_previous and not self.options.peephole:
@@ -81,47 +86,74 @@ class LSTM(Recurrent):
     def run(self, sums, cont, states):
         self.gates, self.cont = sums, cont  # gates are taken in the place of their sums
         steps, streams, width = sums.shape
-        self.seen_h, self.seen_c, self.c, h = self.room("states", (4, steps, streams, self.units))
-        forget = width - 3 * self.units
-        sums[:, :, forget : forget + self.units] += self.options.forget_bias
-        hidden = times(self.hidden_weight.data, steps, trans_b=True)
-        before_h, before_c = states
-        for t in range(steps):
-            np.multiply(cont[t], before_h, out=self.seen_h[t])
-            hidden(self.seen_h[t], out=sums[t], accumulate=True)
-            arrays = sums[t], cont[t], before_c, self.seen_c[t], self._peepholes(), self.c[t], h[t]
-            lstm.forward(self.kind, self.units, *map(np.ravel, arrays))
-            before_h, before_c = h[t], self.c[t]
-        return h, [before_h, before_c]
+        self.seen_h, self.seen_c = self.room("seen", (2, steps, streams, self.units))
+        self.c, h = self.room("states", (2, steps + 1, streams, self.units))
+        h[0], self.c[0] = states
+        if self.options.forget_bias:
+            forget = width - 3 * self.units
+            sums[:, :, forget : forget + self.units] += self.options.forget_bias
+        weight = self.hidden_weight.data
+        arrays = sums, cont, self.seen_h, self.seen_c, self._peepholes(), self.c, h
+        if parts := self._parts():
+            packed = Panels(weight, trans_b=True)
+            self._over_steps(lstm.forward, (0, steps), arrays, packed, parts)
+        else:
+            hidden = times(weight, steps, trans_b=True)
+            for t in range(steps):
+                np.multiply(cont[t], h[t], out=self.seen_h[t])
+                hidden(self.seen_h[t], out=sums[t], accumulate=True)
+                self._over_steps(lstm.forward, (t, t + 1), arrays)
+        return h[1:], [h[-1], self.c[-1]]
+
+    def _parts(self):
+        """Among how many threads streams are shared out, each for all steps; or 0.
+
+        Steps run one by one where they are few, and where streams are, for whose tiles there are
+        more threads, so that these share out the weights.
+        """
+        steps, streams, width = self.gates.shape
+        each = streams * width * self.units
+        most, threads = max(1, 2 * streams // TILE_ROWS), thread_count(steps * each)
+        if steps < FEW_STEPS or (threads > most and thread_count(each) > 1):
+            return 0
+        return min(threads, most)
+
+    def _over_steps(self, kernel, numbers, arrays, weight=None, parts=1):
+        """Run a kernel over steps, which multiplies with the `weight`, Panels, if there is one."""
+        streams = self.gates.shape[1]
+        packed = weight.packed if weight else np.empty(0, self.dtype)
+        size = -(-streams // parts) * weight.k if weight else 0
+        kernel.on(parts)(
+            *(self.kind, self.units, streams, *numbers, *map(np.ravel, arrays), packed),
+            *(workspace(self.dtype, parts * size), size),
+        )
 
     def _peepholes(self):
         return self.hidden_weight.data[:1] if self.peepholes is None else self.peepholes.data
 
     def run_back(self, dy):
         dsums = self.room("dsums", self.gates.shape)
-        dh, dc = np.zeros((2, *dy.shape[1:]), self.dtype)
-        hidden = times(self.hidden_weight.data, len(dy))
-        later = np.zeros(dy.shape[1], self.dtype)
-        for t in reversed(range(len(dy))):
-            arrays = (
-                *(self.gates[t], self.seen_c[t], self.c[t], self._peepholes(), dy[t]),
-                *(later, dh, dc, dsums[t]),
-            )
-            lstm.backward(self.kind, self.units, *map(np.ravel, arrays))
-            self.bound(dsums[t])
-            hidden(dsums[t], out=dh)
-            later = self.cont[t]
+        (steps, streams, _), weight = dy.shape, self.hidden_weight.data
+        dh, dc = np.zeros((2, streams, self.units), self.dtype)
+        later = np.zeros((steps, streams), self.dtype)
+        later[:-1] = self.cont[1:, :, 0]
+        arrays = self.gates, later, self.seen_c, self._peepholes(), self.c, dy, dh, dc, dsums
+        if parts := self._parts():
+            numbers = 0, steps, self.limit
+            self._over_steps(lstm.backward, numbers, arrays, Panels(weight), parts)
+        else:
+            hidden = times(weight, steps)
+            for t in reversed(range(steps)):
+                self._over_steps(lstm.backward, (t, t + 1, self.limit), arrays)
+                hidden(dsums[t], out=dh)
         flat, seen = dsums.reshape(-1, dsums.shape[2]), self.seen_h.reshape(-1, self.units)
         gemm(flat, seen, self.hidden_weight.diff, trans_a=True, accumulate=True)
         if self.peepholes is not None:
             self._add_to_peepholes(dsums)
         return dsums
 
-    def bound(self, dsums):
-        """Change the gradients of a step's sums, before they go on to the step before it."""
-
     def _add_to_peepholes(self, dsums):
-        of_o = self.seen_c if self.options.peephole_previous else self.c
+        of_o = self.seen_c if self.options.peephole_previous else self.c[1:]
         seen = [*[self.seen_c] * (self.rows - 2), of_o]
         for k, cell in enumerate(seen):
             gate = dsums[:, :, k * self.units : (k + 1) * self.units]
@@ -158,7 +190,7 @@ class Lstm(LSTM):
     def __init__(self, param, **context):
         super().__init__(param, **context)
         given = self.options
-        self.streams, self.threshold = given.batch_size, given.clipping_threshold
+        self.streams, self.limit = given.batch_size, given.clipping_threshold
         self.options = caffe_pb2.RecurrentParameter(
             num_output=given.num_output,
             weight_filler=given.weight_filler,
@@ -196,7 +228,3 @@ class Lstm(LSTM):
         cont = np.ones(shape, self.dtype)
         cont[:1] = 0
         return cont
-
-    def bound(self, dsums):
-        if self.threshold > 0:
-            np.clip(dsums, -self.threshold, self.threshold, out=dsums)
