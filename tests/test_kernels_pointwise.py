@@ -79,6 +79,15 @@ def test_forward_and_gradient(shape, drawn):
     np.testing.assert_array_equal(found[1], dx)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_gradient_to_weights(shape, drawn):
+    x, w, dy, options = drawn(shape, "direct")
+    dw, exact = np.ones((2, *w.shape), np.float32)
+    convolve.backward_weight(x, dy, dw, *options)
+    slow_convolve.backward_weight(x, dy, exact, *options)
+    np.testing.assert_array_equal(dw, exact)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(config.DISABLE_JIT, reason="compares threads")
 @pytest.mark.parametrize("way", ["pointwise", "turned"])

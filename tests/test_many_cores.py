@@ -7,7 +7,7 @@ import pytest
 
 import caffelite
 from caffelite.kernels import depthwise_weight as depthwise
-from caffelite.kernels import direct, gemm, phases, pointwise, spread, turned
+from caffelite.kernels import direct, gemm, phases, pointwise, spread, thinned, turned
 from caffelite.kernels._tiles import TILE_ROWS
 from caffelite.kernels.plan import plan_convolution
 from tools import benchmark_nets
@@ -25,6 +25,8 @@ def pieces(plan):
     tiles = -(-getattr(plan, "outputs", 1) // TILE_ROWS)
     if isinstance(plan, phases.Plan):
         return min(pieces(part.convolution) for part in plan.made)
+    if isinstance(plan, thinned.Plan):
+        return pieces(plan.convolution)
     if isinstance(plan, direct.Plan):
         return plan.items * tiles
     if isinstance(plan, pointwise.Plan):

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ._jit import kernel, prange
+from ._panel_tiles import copy_panel
 from ._simd import copy, lanes
 from ._tiles import TILE_ROWS, transpose
 from ._workspace import aligned
@@ -66,6 +67,12 @@ def pack_tile(w, layout, outputs, item, out, out_at):
         for k in range(0, done, square):
             for r in range((rows - 1) // square * square, -1, -square):
                 transpose(w, start + r * row_step + k, row_step, out, target + k * rows + r, rows)
+    elif row_step == 1 and layout.positions == 1:
+        # Whole vectors where there is room: what is too much, the row after it overwrites.
+        wide = -(-rows // square) * square
+        room = min((depth * rows - wide) // rows, (len(w) - wide - start) // input_step) + 1
+        done = max(0, min(room, depth))
+        copy_panel(wide // square, done, w, start, input_step, out, target, rows, wide)
     for k in range(done, depth):
         position = k % layout.positions
         source = start + k // layout.positions * input_step + position * position_step

@@ -53,6 +53,90 @@ def spread_pairs(typing_context, rows, turns, count, w, w_at, w_step, y, y_at, y
     return call_linked("spread_pairs", "iii@i@i@", arguments)
 
 
+def _first_of_pairs(rows, count, x, x_at, x_step, y, y_at):
+    for r in range(rows):
+        for i in range(count):
+            y[y_at + r * count + i] = x[x_at + r * x_step + 2 * i]
+
+
+@operation(_first_of_pairs)
+def first_of_pairs(typing_context, rows, count, x, x_at, x_step, y, y_at):
+    """y[r, i] = x[r, 2 i] for `count` elements of each row; rows of x are `x_step` apart."""
+    return call_linked("first_of_pairs", "ii@i@", (rows, count, x, x_at, x_step, y, y_at))
+
+
+def _pairs_with_zeros(rows, count, y, y_at, x, x_at, x_step, columns):
+    for r in range(rows):
+        for i in range(columns):
+            even = y[y_at + r * count + i // 2] if i < 2 * count else 0
+            x[x_at + r * x_step + i] = 0 if i % 2 else even
+
+
+@operation(_pairs_with_zeros)
+def pairs_with_zeros(typing_context, rows, count, y, y_at, x, x_at, x_step, columns):
+    """x[r, 2 i] = y[r, i] for `count` elements of each row, 0 elsewhere in `columns` columns.
+
+    Rows of x are `x_step` apart; `columns` is at least 2 count - 1.
+    """
+    arguments = (rows, count, y, y_at, x, x_at, x_step, columns)
+    return call_linked("pairs_with_zeros", "ii@@ii", arguments)
+
+
+@machine_code
+def _first_of_pairs_code(v, rows, count, x, x_step, y):
+    """What is beyond the last pair's first is not read: it may be beyond all memory."""
+    builder = v.builder
+    x, y = v.pointer(x), v.pointer(y)
+    picks = range(0, 2 * v.lanes, 2)
+
+    def move(source, to, left):
+        needed = builder.sub(builder.mul(left, INDEX(2)), INDEX(1))
+        low = v.masked_load(source, v.first(needed))
+        beyond = builder.sub(needed, INDEX(v.lanes))
+        high = v.masked_load(v.shift(source, v.lanes), v.first(beyond))
+        v.masked_store(v.shuffle(low, high, picks), to, v.first(left))
+
+    _over_pairs(v, rows, count, (x, x_step, 2), (y, count, 1), move)
+
+
+@machine_code
+def _pairs_with_zeros_code(v, rows, count, y, x, x_step, columns):
+    builder = v.builder
+    x, y = v.pointer(x), v.pointer(y)
+
+    def move(source, to, left):
+        values = interleaved(v, v.masked_load(source, v.first(left)), v.zero)
+        room = builder.sub(columns, builder.mul(builder.sub(count, left), INDEX(2)))
+        for part, value in enumerate(values):
+            mask = v.first(builder.sub(room, INDEX(part * v.lanes)))
+            v.masked_store(value, v.shift(to, part * v.lanes), mask)
+
+    _over_pairs(v, rows, count, (y, count, 1), (x, x_step, 2), move)
+
+
+def _over_pairs(v, rows, count, source, target, move):
+    """move(source, target, pairs left of the row) for each vector of pairs.
+
+    Both come as a pointer, the step from row to row, and elements for each pair.
+    """
+    builder = v.builder
+    vectors = builder.sdiv(builder.add(count, INDEX(v.lanes - 1)), INDEX(v.lanes))
+    r, _, close_rows = count_up(builder, rows, [])
+    n, _, close = count_up(builder, vectors, [])
+    at = builder.mul(n, INDEX(v.lanes))
+    move(
+        *(
+            builder.gep(
+                pointer, [builder.add(builder.mul(r, step), builder.mul(at, INDEX(per_pair)))]
+            )
+            for pointer, step, per_pair in (source, target)
+        ),
+        builder.sub(count, at),
+    )
+    close([])
+    close_rows([])
+
+
 def interleaved(v, x, y):
     """[the first, the second vector of x[0], y[0], x[1], y[1], ...]"""
     picks = [i % 2 * v.lanes + i // 2 for i in range(2 * v.lanes)]

@@ -21,6 +21,7 @@ from . import (
     pointwise,
     separable,
     spread,
+    thinned,
     turned,
     winograd,
     winograd_weight,
@@ -31,15 +32,15 @@ from .plan import plan_convolution
 
 _MULTIPLY = {
     module.Plan: module
-    for module in (winograd, folded, turned, pointwise, depthwise, direct, im2col_multiply)
+    for module in (winograd, folded, turned, thinned, pointwise, depthwise, direct, im2col_multiply)
 }
 _PACK = {
-    module.Plan: module.pack for module in (winograd, folded, turned, depthwise)
+    module.Plan: module.pack for module in (winograd, folded, turned, thinned, depthwise)
 }  # or pack_tiles
-_SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread)}
+_SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread, thinned)}
 _ADD_GRADIENT = {
     module.Plan: module
-    for module in (winograd_weight, folded, depthwise_weight, direct_weight, im2col_weight)
+    for module in (winograd_weight, folded, depthwise_weight, thinned, direct_weight, im2col_weight)
 }
 
 

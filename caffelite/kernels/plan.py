@@ -7,7 +7,7 @@ windows as matrices, in any number of axes. The gradient to the input is a convo
 gradient to the output with transposed weights, where that does not multiply too many zeros. With
 strides there is one like it, `phases`, where windows are whole strides long or nearly so; elsewhere
 the products are added up where they belong, which is called `scatter`, or `spread` where channels
-do not mix.
+do not mix. Strided windows of one pixel are convolved at stride 1, once x is `thinned`.
 
 From how many tiles on Winograd's algorithm pays is what `tuning` says.
 
@@ -33,6 +33,7 @@ from . import (
     pointwise,
     separable,
     spread,
+    thinned,
     tuning,
     turned,
     winograd,
@@ -172,6 +173,8 @@ def _multiply(problem, forced):
     if _allows("turned", forced) and turned.fits(plane):
         if forced is not None or turned.pays(plane):
             return turned.plan(plane)
+    if _allows("pointwise", forced) and thinned.fits(plane):
+        return thinned.plan(plane, pointwise)
     if _allows("pointwise", forced) and pointwise.fits(plane):
         return pointwise.plan(plane)
     if _allows("depthwise", forced) and depthwise.fits(plane):
@@ -191,6 +194,8 @@ def _reads_weights_often(problem, planned):
 
 
 def _scatter(problem, forced):
+    if _allows("pointwise", forced) and thinned.fits(problem.plane()):
+        return thinned.plan_back(problem.plane())
     if forced is None and spread.fits(problem) and spread.pays(problem):
         return spread.plan(problem)
     if _allows("direct", forced) and phases.fits(problem):
@@ -210,7 +215,8 @@ def _weight_gradient(problem, forced):
         return depthwise_weight.plan(plane)
     if _allows("direct", forced) and plane is not None:
         if forced is not None or direct_weight.pays(plane):
-            return direct_weight.plan(plane)
+            strided = thinned.fits(plane)
+            return thinned.plan(plane, direct_weight) if strided else direct_weight.plan(plane)
     return im2col_weight.plan(problem)
 
 

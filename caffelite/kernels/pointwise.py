@@ -1,4 +1,4 @@
-"""Convolution with 1 by 1 kernels, with any stride: a matrix product for each pixel.
+"""Convolution with 1 by 1 kernels: a matrix product for each pixel.
 
 Pixels of all images are one long row of columns. A panel of them is packed, so that register tiles
 read it as it lies, and meets one tile of outputs after the other. Forward, and with transposed
@@ -27,7 +27,9 @@ ENOUGH_TILES = 4
 
 def fits(plane):
     """Whether a problem, in the form of `Problem.plane`, is one that this way computes."""
-    return plane is not None and plane.kernel == (1, 1) and plane.pad == (0, 0)
+    if plane is None or plane.size != plane.out:
+        return False
+    return plane.kernel == plane.stride == (1, 1) and plane.pad == (0, 0)
 
 
 class Plan(NamedTuple):
@@ -37,12 +39,7 @@ class Plan(NamedTuple):
     inputs: int
     outputs: int
     group: int
-    height: int  # of y
-    width: int
-    lines: int  # of x
-    columns: int
-    down: int  # strides
-    across: int
+    pixels: int  # of an image
     panels: int
     blocks: int  # of panels
     row_parts: int
@@ -72,8 +69,8 @@ def plan(problem):
     blocks = -(-panels // min(block, -(-panels // threads)))
     size = -(-panels // blocks) * own + TILE_ROWS * panel
     return Plan(
-        problem.batch, problem.inputs, problem.outputs, problem.group, *problem.out,
-        *problem.size, *problem.stride, panels, blocks, row_parts, threads, problem.weights, size,
+        problem.batch, problem.inputs, problem.outputs, problem.group, problem.pixels,
+        panels, blocks, row_parts, threads, problem.weights, size,
     )  # fmt: skip
 
 
@@ -98,28 +95,20 @@ def multiply_packed(x, packed, y, plan, weights, epilogue, addend=None):
 @kernel
 def _pack_panel(x, plan, g, first, count, width, out, out_at):
     """Copy pixels first <= j < first + count, of all inputs: input by `width` columns."""
-    pixels, plane = plan.height * plan.width, plan.lines * plan.columns
-    dense, done = plan.down == 1 and plan.across == 1, 0
+    pixels, done = plan.pixels, 0
     while done < count:
         n, pixel = (first + done) // pixels, (first + done) % pixels
-        at, to = (n * plan.group + g) * plan.inputs * plane, out_at + done
-        if dense:
-            run = min(count - done, pixels - pixel)
-            vectors = 1 if run <= lanes(x) else TILE_VECTORS
-            copy_panel(vectors, plan.inputs, x, at + pixel, plane, out, to, width, run)
-        else:
-            i, j = pixel // plan.width, pixel % plan.width
-            run = min(count - done, plan.width - j)
-            at += i * plan.down * plan.columns + j * plan.across
-            for k in range(plan.inputs):
-                copy(run, x, at + k * plane, plan.across, out, to + k * width, 1)
+        at, to = (n * plan.group + g) * plan.inputs * pixels + pixel, out_at + done
+        run = min(count - done, pixels - pixel)
+        vectors = 1 if run <= lanes(x) else TILE_VECTORS
+        copy_panel(vectors, plan.inputs, x, at, pixels, out, to, width, run)
         done += run
 
 
 @kernel
 def _stage(plan, first, count, channel, rows, work, work_at, y, y_step, back):
     """Copy pixels first <= j < first + count of `rows` channels of y to `work`, or `back`."""
-    pixels, panel = plan.height * plan.width, TILE_VECTORS * lanes(y)
+    pixels, panel = plan.pixels, TILE_VECTORS * lanes(y)
     done = 0
     while done < count:
         image, at = (first + done) // pixels, (first + done) % pixels
@@ -139,7 +128,7 @@ def _multiply(x, packed, y, y_step, plan, epilogue, addend, adds, work, share):
     """A share of the tiles of (share of outputs, group, block of panels)."""
     part, parts = share
     inputs, outputs, group = plan.inputs, plan.outputs, plan.group
-    pixels, vector = plan.height * plan.width, lanes(x)
+    pixels, vector = plan.pixels, lanes(x)
     panel, columns = TILE_VECTORS * vector, plan.batch * pixels
     tiles = -(-outputs // TILE_ROWS)
     row_part, column_parts = part % plan.row_parts, parts // plan.row_parts
