@@ -159,7 +159,7 @@ def check_command(words):
         assert args.type in layer_types()
     if name in ("models", "init") and args.name:
         assert (ROOT / "models" / args.name / "readme.md").exists()
-    for word in ",".join(rest).split(","):
+    for word in re.split("[,=]", ",".join(rest)):
         if word.endswith(".prototxt"):
             assert (ROOT / word).exists()
         if word.endswith(".caffemodel"):
