@@ -6,12 +6,15 @@ import time
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import caffelite
 from caffelite.cli import main
+from caffelite.data.arrays import ArraySource
+from caffelite.data.datum import write_database
 from caffelite.errors import CaffeliteError
 from caffelite.lint import descriptions, lint_file, lint_text
 from caffelite.lint.meant import Meant
@@ -904,3 +907,28 @@ def test_lint_is_linear_in_layers(bottom):
     begun = time.process_time()
     assert len(lint_text(text + "".join(layers))) >= 1499
     assert time.process_time() - begun < 6
+
+
+def test_passes_of_different_lengths_side_by_side(tmp_path, capsys, monkeypatch):
+    """Six records beside two, three for one, and beside four."""
+    monkeypatch.chdir(tmp_path)
+    for count in (2, 4, 6):
+        pixels = np.zeros((count, 1, 2, 2), np.uint8)
+        write_database(f"of_{count}", ArraySource(pixels, np.zeros(count)))
+    layer = (
+        'layer {{ name: "{0}" type: "Data" top: "{0}" include {{ phase: {1} }} '
+        'data_param {{ source: "of_{2}" batch_size: {3} backend: LMDB }} }}\n'
+    )
+    layers = [layer.format(*one) for one in (("a", "TRAIN", 2, 1), ("b", "TRAIN", 6, 3))]
+    other = layer.format("c", "TEST", 4, 3)
+    Path("net.prototxt").write_text("".join([*layers, other]))
+    main(["lint", "net.prototxt"])
+    assert "note: a pass" not in capsys.readouterr().out
+    Path("net.prototxt").write_text("".join([*layers, other.replace("TEST", "TRAIN")]))
+    main(["lint", "net.prototxt"])
+    out = capsys.readouterr().out
+    assert (
+        'net.prototxt:3: layer "c" (Data): note: a pass is 4 records in batches of 3, but that of '
+        '"a", for the same states, 2 in batches of 1: what belongs together' in out
+    )
+    assert out.count("note: a pass") == 1

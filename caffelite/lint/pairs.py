@@ -1,10 +1,11 @@
-"""Pairs of databases that a net reads and that are none: no rule, since they are files.
+"""Databases that a net reads side by side and that do not fit: no rule, since they are files.
 
 Only a few records are read: the first ones, and the last one.
 """
 
 import os
 import re
+from fractions import Fraction
 
 from ..data.shards import is_there
 from ..errors import CaffeliteError, place
@@ -23,7 +24,32 @@ def pair_notes(path):
         if data.label_source and all(map(is_there, (data.source, data.label_source))):
             at = place(path, layer.source_line, layer=layer.name, layer_type=layer.type)
             notes += [f"{at}: note: {words}" for words in _faults(layer, net)]
-    return list(dict.fromkeys(notes))
+    return [*dict.fromkeys(notes), *_uneven(net.layer if net else (), path)]
+
+
+def _uneven(layers, path):
+    """A line for each layer whose pass has another length than that of the one it stands beside."""
+    first = {}  # by the states of nets that they are for: (layer, records)
+    for layer in layers:
+        data = layer.data_param
+        if not (data.source and data.batch_size and is_there(data.source)):
+            continue
+        try:
+            source = create_layer(layer).open_source()
+        except CaffeliteError:  # which training tells
+            continue
+        records = len(source)
+        source.close()
+        states = tuple(rule.SerializeToString() for rule in (*layer.include, *layer.exclude))
+        other, others = first.setdefault(states, (layer, records))
+        passes = Fraction(records, data.batch_size), Fraction(others, other.data_param.batch_size)
+        if passes[0] != passes[1]:
+            at = place(path, layer.source_line, layer=layer.name, layer_type=layer.type)
+            yield (
+                f"{at}: note: a pass is {records} records in batches of {data.batch_size}, but "
+                f'that of "{other.name}", for the same states, {others} in batches of '
+                f"{other.data_param.batch_size}: what belongs together does not stay so"
+            )
 
 
 def _faults(layer, net):
