@@ -6,15 +6,17 @@ the numbers of words, cont and targets, steps x texts, under LRCN's names.
 
 from dataclasses import dataclass, field
 
-from caffelite.models.blocks import max_pool, uniform
+from caffelite.models.blocks import conv, gaussian, max_pool, uniform
 from caffelite.models.program import Program, Samples, without_training
-from caffelite.models.scenes import PIXELS, Scenes, one_map
+from caffelite.models.scenes import CLASSES, PIXELS, Scenes, one_map
 from caffelite.models.text import sequences
 from caffelite.net_spec import NetSpec
 from caffelite.net_spec import layers as L
+from caffelite.net_spec import params as P
 from caffelite.proto.caffe_pb2 import NetParameter
 
 FOLDER = "data/captions"  # of the scenes
+BOXES = 2  # of each cell of yolo-v1-digits
 
 
 class WholeScenes(Scenes):
@@ -61,9 +63,25 @@ class SceneReader(Program):
 
 
 def places(n):
-    """What the CNN sees at each of the nine places that texts tell of."""
-    n.places = max_pool(one_map(n), 6, 5)
-    return n.places
+    """How surely yolo-v1-digits sees each digit at each of the nine places that texts tell of.
+
+    Its weights, with which training begins, go on learning at a tenth of the rate. Features without
+    its last layer do not do: what says which digit it is would be learned for each place anew.
+    """
+    n.out = conv(one_map(n), CLASSES + 5 * BOXES, 1, gaussian(0.01), bias=0.1)
+    for function in (getattr(top, "fn", top) for top in n.tops.values()):
+        if function.type_name in ("Convolution", "Scale"):
+            blobs = 1 if function.params.get("bias_term") is False else 2
+            function.params["param"] = [{"lr_mult": 0.1}] * blobs
+    points = [CLASSES, CLASSES + 1, CLASSES + BOXES]
+    n.digits, n.sure_1, n.sure_2, n.boxes = L.Slice(n.out, name="apart", slice_point=points, ntop=4)
+    n.unused_boxes = L.Silence(n.boxes, ntop=0)
+    n.sure = L.Eltwise(n.sure_1, n.sure_2, operation=P.Eltwise.MAX)
+    n.sure_of_each = L.Tile(n.sure, axis=1, tiles=CLASSES)
+    n.seen_digits = L.Eltwise(n.digits, n.sure_of_each, operation=P.Eltwise.PROD)
+    n.places = max_pool(n.seen_digits, 6, 5)
+    n.places_bn = L.BatchNorm(n.places, in_place=True, moving_average_fraction=0.98)
+    return n.places_bn
 
 
 def embedded(n, words):
