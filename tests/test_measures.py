@@ -173,6 +173,17 @@ def test_no_matter_how_samples_are_batched(name):
     assert single.report() == whole.report()
 
 
+def test_rows_that_are_steps_count_in_whole_batches():
+    """A recurrent net says steps x samples: which rows are whose is not known."""
+    steps = Batch({"y": np.zeros((3, 4, 2))}, count=4, first=8, size=4)
+    assert steps.rows("y").shape == (3, 4, 2) and steps.numbers("y") is None
+    said = "has 3 rows for a batch of 4 samples, of which the data end behind 2; .* divides"
+    with pytest.raises(NetError, match=said):
+        steps._replace(count=2).rows("y")
+    several = Batch({"y": np.zeros((8, 2))}, count=3, first=4, size=4)
+    assert several.numbers("y").tolist() == [4, 4, 5, 5, 6, 6] and len(several.rows("y")) == 6
+
+
 def test_a_sum_forgets_no_small_term():
     total, other = ExactSum(), ExactSum()
     total.add([1e16, 1.0, 1.0, -1e16, 3.0])

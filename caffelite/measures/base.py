@@ -39,27 +39,34 @@ class Batch(NamedTuple):
         return cls(blobs, count, loss, first, size)
 
     def rows(self, name):
-        """The rows of a blob that are of real samples; each may have several."""
-        rows = self.blobs[name]
-        return rows if self.count is None else rows[: self.count * self._each(name)]
+        """The rows of a blob that are of real samples; each may have several.
+
+        Where all samples of the batch are real, rows may be others: the steps of recurrent nets.
+        """
+        rows, each = self.blobs[name], self._each(name)
+        if self.count is None or (self.count == self.size and not each):
+            return rows
+        if not each:
+            raise NetError(
+                f'the blob "{name}" has {len(rows)} rows for a batch of {self.size} samples, of '
+                f"which the data end behind {self.count}; expected as many rows for each sample, "
+                "or a batch_size that divides the number of samples"
+            )
+        return rows[: self.count * each]
 
     def numbers(self, name):
         """Of each of these rows, the number of its sample, or None where it is not known."""
-        if self.first is None:
+        each = self._each(name)
+        if self.first is None or not each:
             return None
-        return self.first + np.arange(len(self.rows(name))) // self._each(name)
+        return self.first + np.arange(len(self.rows(name))) // each
 
     def _each(self, name):
-        """How many rows of a blob each sample has."""
+        """How many rows of a blob each sample has; 0 where rows are not those of samples."""
         if self.size is None:
             return 1
         each, rest = divmod(len(self.blobs[name]), self.size)
-        if rest or not each:
-            raise NetError(
-                f'the blob "{name}" has {len(self.blobs[name])} rows for a batch of {self.size} '
-                "samples; expected as many for each sample"
-            )
-        return each
+        return 0 if rest else each
 
 
 class Section(NamedTuple):
