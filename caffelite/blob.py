@@ -38,7 +38,7 @@ def _filling(array: Array) -> None:
 class _Memory:
     """Flat memory that blobs share; it grows, zeroed, and never shrinks."""
 
-    __slots__ = ("dtype", "fill", "flat", "seal", "views")
+    __slots__ = ("dtype", "fill", "flat", "given_up", "is_shared", "seal", "views")
 
     def __init__(self, dtype: DType) -> None:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
@@ -48,6 +48,8 @@ class _Memory:
             None  # fills an array, at the first look at it
         )
         self.seal: object | None = None  # gone with the first look, see Blob.seal
+        self.is_shared = False  # by several blobs
+        self.given_up: tuple[int, Callable[[Array], object]] | None = None  # size, how to restore
 
     def view(self, shape: Shape) -> Array:
         view = self.views.get(shape)
@@ -58,6 +60,11 @@ class _Memory:
 
     def _make_view(self, shape: Shape) -> Array:
         """The view, filled: whoever else looks for the first time, in another thread, waits."""
+        if self.given_up is not None:
+            size, restore = self.given_up
+            flat = _aligned_zeros(size, self.dtype)
+            restore(flat)
+            self.flat, self.given_up = flat, None
         view = self.views.get(shape)
         if view is None:
             view = self._new_view(shape)
@@ -80,6 +87,19 @@ class _Memory:
             self.views.clear()
         view = self.views[shape] = self.flat[:count].reshape(shape)
         return view
+
+    def give_up(self, restore: Callable[[Array], object]) -> None:
+        """Do without values that a seal holds for, until the next look: restore(flat) sets them.
+
+        Nothing happens where others may use the memory, or there is none.
+        """
+        with _first_look:
+            seal, flat, views = self.seal, self.flat, self.views
+            if flat is None or seal is None or self.is_shared or self.is_held():
+                return
+            self.flat, self.views, self.given_up = None, {}, (flat.size, restore)
+            if self.seal is not seal:  # another thread has looked
+                self.flat, self.views, self.given_up = flat, views, None
 
     def is_held(self) -> bool:
         """Whether anybody but this holds an array of this memory, and could write to it."""
@@ -200,7 +220,15 @@ class Blob:
 
     def fill_later(self, fill: Callable[[Array], object]) -> None:
         """Let `fill(array)` set the values when `data` is first looked at."""
-        self._data.fill = fill
+        self._data.fill, self._data.seal = fill, None
+
+    def restore_later(self, restore: Callable[[Array], object]) -> None:
+        """Give memory back, if nobody else may use it, until the values are looked at again.
+
+        `restore(array)` is to set an array of this shape as they are now, while the seal holds.
+        """
+        shape = self._shape
+        self._data.give_up(lambda flat: restore(flat[: math.prod(shape)].reshape(shape)))
 
     def unfilled(self) -> Array:
         """`data` for whoever overwrites all of it: no filler runs first."""
@@ -217,7 +245,9 @@ class Blob:
 
     def share_data(self, other: Blob) -> None:
         """Use `other`'s memory for `data`; the counts must agree."""
-        self._data = other._data
+        if self._data is not other._data:
+            self._data = other._data
+            self._data.is_shared = True
 
     def share_diff(self, other: Blob) -> None:
         """Use `other`'s memory for `diff`; the counts must agree."""
@@ -292,10 +322,12 @@ class Unchanged:
     def __init__(
         self, read: Iterable[Blob], written: Iterable[Blob], sealed: Iterable[Blob]
     ) -> None:
-        """Of the `sealed` blobs values count; others are read, and `written`, whenever it holds."""
+        """Of the `sealed` blobs values count, not where they lie; others are read, and `written`,
+        whenever it holds."""
         written, sealed = [*written], [*sealed]
-        blobs = dict.fromkeys([*read, *written, *sealed])
-        self._at = [(blob, blob._shape, blob._data, blob._data.flat) for blob in blobs]
+        blobs = dict.fromkeys([*read, *written])
+        self._shapes = [(blob, blob._shape) for blob in dict.fromkeys([*blobs, *sealed])]
+        self._at = [(blob, blob._data, blob._data.flat) for blob in blobs]
         self._written = [*dict.fromkeys(blob._data for blob in written)]
         self._seals = [(blob, blob.seal) for blob in sealed]
         self._reshapes = Blob.reshapes
@@ -304,10 +336,10 @@ class Unchanged:
     def is_true(self) -> bool:
         """Whether all is as it was."""
         if self._reshapes != Blob.reshapes:
-            if any(blob._shape != shape for blob, shape, _, _ in self._at):
+            if any(blob._shape != shape for blob, shape in self._shapes):
                 return False
             self._reshapes = Blob.reshapes
-        for blob, _, memory, flat in self._at:
+        for blob, memory, flat in self._at:
             if blob._data is not memory or memory.flat is not flat or memory.fill is not None:
                 return False
         return self._may_hold and all(blob._data.seal is seal for blob, seal in self._seals)

@@ -22,8 +22,17 @@ layer {{ name: "r" type: "ReLU" bottom: "c" top: "c" }}
 """  # noqa: E501
 
 
+STAY = "winograd", "depthwise"
+"""Ways from whose packed weights these do not come back, or are few."""
+
+
+@pytest.fixture(params=["plain", "economized"])
+def economized(request):
+    return request.param == "economized"
+
+
 @pytest.fixture(params=list(NETS))
-def build(request, tmp_path):
+def build(request, economized, tmp_path):
     """Makes nets in TEST, all with the same weights and input."""
     file = tmp_path / "net.prototxt"
     file.write_text(NET.format(*NETS[request.param]))
@@ -34,6 +43,8 @@ def build(request, tmp_path):
         for blobs in net.params.values():
             for blob in blobs:
                 blob.data[...] = rng.random(blob.shape)
+        if economized:
+            net.economize(forward_only=True)
         return net
 
     return make
@@ -128,6 +139,52 @@ def test_weights_that_come_from_elsewhere(build, tmp_path):
     other.params["c"][0].data[...] = 0
     assert (net.forward()["c"] != expected).any()
     np.testing.assert_array_equal(net.forward()["c"], other.forward()["c"])
+
+
+def test_weights_come_back_bit_for_bit(build, economized, tmp_path):
+    net, other = build(), build()
+    for values in net.params["c"][0].data, other.params["c"][0].data:
+        values[0, 0] = -0.0
+        values.view(np.uint32)[1, 0] = 0x7FC12345  # a NaN with bits of its own
+    expected = other.params["c"][0].data.view(np.uint32).copy()
+    weight, node = net.params["c"][0], net.nodes[1]
+    for _ in range(4):
+        net.forward()
+    gives_up = economized and node.layer.path(*node.shapes) not in STAY
+    assert (weight._data.flat is None) == gives_up
+    seal = weight.seal
+    np.testing.assert_array_equal(weight.read().view(np.uint32), expected)
+    assert weight.seal is seal
+    for _ in range(3):
+        net.forward()
+    net.save(tmp_path / "net.caffemodel")
+    other.params["c"][0].data[...] = 0
+    other.copy_from(tmp_path / "net.caffemodel")
+    for each in net, other:
+        np.testing.assert_array_equal(each.params["c"][0].data.view(np.uint32), expected)
+
+
+def test_memory_given_up_comes_back_whole_to_whoever_looks_at_a_part():
+    blob, values = Blob((2, 3)), np.arange(6).reshape(2, 3)
+    blob.data[...] = values
+    seal = blob.seal
+    held = blob.read()
+    blob.restore_later(None)  # nothing, as long as somebody holds it
+    assert held is blob.read()
+    del held
+    blob.restore_later(lambda array: np.copyto(array, values))
+    assert blob._data.flat is None and blob.seal is seal
+    blob.reshape(2)
+    assert blob.read().tolist() == [0, 1]
+    blob.reshape(2, 3)
+    assert (blob.read() == values).all() and blob.seal is seal
+    blob.restore_later(lambda array: np.copyto(array, values))
+    blob.fill_later(lambda array: array.fill(7))
+    assert (blob.read() == 7).all() and blob.seal is not seal
+    Blob((6,)).share_data(blob)
+    assert blob.seal
+    blob.restore_later(None)
+    assert (blob.read() == 7).all()
 
 
 def test_another_batch(build):

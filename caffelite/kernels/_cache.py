@@ -23,6 +23,7 @@ import llvmlite
 import numba
 from numba import config
 from numba.core.compiler import CompileResult
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from ..environment import user_cache
@@ -70,14 +71,16 @@ class KernelCache:
 
     def load_overload(self, signature, target_context):
         """The compiled function, or None if it has to be compiled."""
-        target_context.refresh()
+        rtsys.initialize(target_context)  # what code needs to run; to make it, numba loads far more
         content = self._read(self.path(signature, target_context.codegen()))
         if content is None:
             return None
         symbols, reduced = pickle.loads(content)
         for symbol in symbols:
             self._provide(symbol)
-        return CompileResult._rebuild(target_context, *reduced)
+        compiled = CompileResult._rebuild(target_context, *reduced)
+        compiled.library._shared_module.close()  # LLVM's code, of which nothing is made any more
+        return compiled
 
     def save_overload(self, signature, compiled):
         """Keep a compiled function."""

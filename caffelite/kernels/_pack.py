@@ -1,5 +1,6 @@
 """Weights packed for register tiles: up to TILE_ROWS outputs beside each other, depth first."""
 
+import itertools
 from typing import NamedTuple
 
 from ._jit import kernel, prange
@@ -84,6 +85,16 @@ def pack_weights(w, layout, group, outputs, out, share):
     """Pack all tiles of weights at the start of `out`; a part that is alone does so itself."""
     for item in prange(group * -(-outputs // TILE_ROWS), share):
         pack_tile(w, layout, outputs, item, out, 0)
+
+
+def unpack_tiles(packed, plan, w):
+    """Weights (group * outputs, inputs, *kernel) as they were before `pack_tiles`."""
+    rows, tiles = w.reshape(plan.group * plan.outputs, -1), -(-plan.outputs // TILE_ROWS)
+    for first in range(0, len(rows), plan.outputs):
+        ends = [first + t * plan.outputs // tiles for t in range(tiles + 1)]
+        for begin, end in itertools.pairwise(ends):
+            own = packed[begin * rows.shape[1] : end * rows.shape[1]]
+            rows[begin:end] = own.reshape(-1, end - begin).T
 
 
 def pack_tiles(w, plan, layout):

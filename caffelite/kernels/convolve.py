@@ -26,7 +26,7 @@ from . import (
     winograd,
     winograd_weight,
 )
-from ._pack import pack_tiles
+from ._pack import pack_tiles, unpack_tiles
 from .epilogue import Epilogue
 from .plan import plan_convolution
 
@@ -37,6 +37,7 @@ _MULTIPLY = {
 _PACK = {
     module.Plan: module.pack for module in (winograd, folded, turned, thinned, depthwise)
 }  # or pack_tiles
+_UNPACK = {pack_tiles: unpack_tiles, turned.pack: turned.unpack}
 _SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread, thinned)}
 _ADD_GRADIENT = {
     module.Plan: module
@@ -58,7 +59,8 @@ def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
 def forward_kept(x, w_shape, y, stride, pad, dilation, group, epilogue, keep, addend=None):
     """`forward` by weights of shape `w_shape` that are packed once for many calls.
 
-    keep(pack, use) gives what pack(w) makes of the weights, now or before for the same `use`. An
+    keep(pack, use) gives what pack(w) makes of the weights, now or before for the same `use`;
+    pack.unpack(packed, w), if that is not None, makes w what they were, bit for bit. An
     `addend`, an array like y, is added before the activation, which is none that is LEAKY then, by
     ways whose Plan `adds`.
     """
@@ -68,9 +70,21 @@ def forward_kept(x, w_shape, y, stride, pad, dilation, group, epilogue, keep, ad
     plan = plan_convolution(x.shape, w_shape, y.shape, *geometry, x.itemsize, kept=True)
     blocks, layout = plan.forward, plan.forward_weights
     pack = _PACK.get(type(blocks), pack_tiles)
-    packed = keep(lambda w: pack(w, blocks, layout), pack)
+    packed = keep(_Packing(pack, plan), pack)
     more = () if addend is None else (addend,)
     _MULTIPLY[type(blocks)].multiply_packed(x, packed, y, blocks, layout, epilogue, *more)
+
+
+class _Packing:
+    """Packs weights for a ConvolutionPlan of forward by a function, and unpacks them."""
+
+    def __init__(self, pack, plan):
+        self._pack, self._blocks, self._layout = pack, plan.forward, plan.forward_weights
+        unpack = _UNPACK.get(pack)
+        self.unpack = unpack and (lambda packed, w: unpack(packed, plan.forward, w))
+
+    def __call__(self, w):
+        return self._pack(w, self._blocks, self._layout)
 
 
 def forward_separable(x, y, plans, epilogues, keep):
@@ -78,7 +92,7 @@ def forward_separable(x, y, plans, epilogues, keep):
     first, then, own = plans
     packs = depthwise.pack, turned.pack if own.turns else pack_tiles
     packed = [
-        keep_one(lambda w, pack=pack, plan=plan: pack(w, plan.forward, plan.forward_weights), pack)
+        keep_one(_Packing(pack, plan), pack)
         for keep_one, pack, plan in zip(keep, packs, (first, then), strict=True)
     ]
     blocks, layout = (first.forward, own), first.forward_weights

@@ -96,6 +96,14 @@ def pack(w, plan, layout):
     return packed
 
 
+def unpack(packed, plan, w):
+    """Weights as they were before `pack`."""
+    whole = packed.reshape(plan.group, plan.panels, plan.inputs, -1)
+    for panels, rows in zip(whole, w.reshape(plan.group, plan.outputs, -1), strict=True):
+        every = panels.transpose(0, 2, 1).reshape(-1, plan.inputs)
+        rows[...] = every[: plan.outputs]
+
+
 def multiply_packed(x, packed, y, plan, weights, epilogue, addend=None):
     """y = weights, which `pack` has packed, times x, and an epilogue; see `pointwise`."""
     x, (y, y_step) = x.reshape(-1), in_one_row(y)

@@ -249,6 +249,9 @@ class Layer:
         whether backward will run: else forward can do without copies that only backward reads
     param_propagate_down
         which of its learnable blobs want a gradient, a truth value each
+    spares_memory
+        whether memory counts more than the time to have learnable blobs back: what a forward keeps
+        of their values may be all that there is of these, until they are looked at
     writes
         whether forward may write files: not where a net is but looked at
     chosen
@@ -332,6 +335,7 @@ class Layer:
     assigns_diff: bool = True
     chooses: bool = False
     needs_backward: bool = True
+    spares_memory: bool = False
     writes: bool = True
     chosen: Sequence[bool] = ()
     shard: Shard = Shard()

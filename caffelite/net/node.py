@@ -69,7 +69,7 @@ class Node:
     def plan_no_backward(self) -> None:
         """From now on only forward runs."""
         self.propagate_down = [False] * len(self.bottom_names)
-        self.layer.needs_backward = False
+        self.layer.needs_backward, self.layer.spares_memory = False, True
 
     def weigh(self) -> None:
         """Take the loss weights of the layer's definition and let backward start from them."""

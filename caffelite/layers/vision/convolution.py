@@ -95,7 +95,10 @@ class Convolution(Convolve):
             convolve.forward(x, self.weight.data, y, *self.geometry, epilogue)
 
     def _packed(self, pack, use):
-        return self.packed.get([self.weight], lambda: pack(self.weight.read()), use)
+        packed = self.packed.get([self.weight], lambda: pack(self.weight.read()), use)
+        if self.spares_memory and pack.unpack:
+            self.weight.restore_later(lambda array: pack.unpack(packed, array))
+        return packed
 
     def weight_gradient(self, x, dy):
         convolve.backward_weight(x, dy, self.weight.diff, *self.geometry)
