@@ -47,17 +47,13 @@ def plan(first, then, batch, itemsize):
     if not (isinstance(first, depthwise.Plan) and isinstance(then, (turned.Plan, pointwise.Plan))):
         return None
     channels, lines, columns = first.group, first.lines, first.columns
-    height = then.height if isinstance(then, pointwise.Plan) else then.lines
-    strides = height * then.width != lines * columns
+    seen = then.pixels if isinstance(then, pointwise.Plan) else then.lines * then.width
+    strides = seen != lines * columns
     if first.outputs > 1 or (first.gap_h, first.gap_w) != (1, 1) or then.group > 1 or strides:
         return None
     threads = thread_count(batch * lines * columns * channels * then.outputs)
-    most, turns, vector = (
-        BLOCK_BYTES // (channels * columns * itemsize),
-        0,
-        VECTOR_BYTES // itemsize,
-    )
-    blocks = _blocks(lines, most // 2, batch, threads)
+    most, vector = BLOCK_BYTES // (channels * columns * itemsize), VECTOR_BYTES // itemsize
+    turns, blocks = 0, _blocks(lines, most // 2, batch, threads)
     pixels = -(-lines // blocks) * columns
     if isinstance(then, turned.Plan) and -pixels % vector > UNUSED * pixels:
         turns, blocks = 1, _blocks(lines, most, batch, threads)
