@@ -32,6 +32,7 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_configure(config):
+    os.environ.setdefault("CAFFELITE_AHEAD", "off")  # each worker has a core, and no more
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
     if workers > 1:  # before numba is imported: cores are shared, and two threads are the least
         os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, (os.cpu_count() or 2) // workers)))

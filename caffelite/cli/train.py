@@ -215,6 +215,7 @@ def _train(file, param, args, ranks, resume, skips, quiet):
     come after it, `skips`, that end is not run again.
     """
     from ..measures import of_tests, read_by
+    from ..net import ahead
     from ..solver import get_solver, lr_policy, stages
     from ..solver.epochs import iterations_of
     from ..solver.state_file import check_state
@@ -235,6 +236,8 @@ def _train(file, param, args, ranks, resume, skips, quiet):
             log.log(NOTICE, "%s: %s", file, words)
     for net in nets:
         net.economize()
+    if ranks is None:  # several have a core each
+        ahead.watch(solver.net)
     for net in solver.test_nets:
         net.economize(forward_only=True, keep=read_by(of_tests(net, solver.param)))
     with contextlib.ExitStack() as stack:

@@ -30,22 +30,38 @@ _PACKAGE = __name__.rpartition(".")[0]
 _COMMON = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 
-class _CompileNotice(event.Listener):
-    """Say, once in a process, what takes long."""
+class _NextCompilation(event.Listener):
+    """Call functions when a kernel begins to be compiled, each once."""
+
+    def __init__(self):
+        self.then = []
 
     def on_start(self, started):
         if started.data["dispatcher"].py_func.__module__.startswith(_PACKAGE):
-            event.unregister("numba:compile", self)
-            logging.getLogger("caffelite").log(
-                logging.INFO + 5,  # a notice, which glog.py shows on terminals, too
-                "Compiling kernels for this CPU; later runs find them on disk.",
-            )
+            while self.then:
+                self.then.pop(0)()
 
     def on_end(self, ended):
-        """Nothing to say."""
+        """Nothing to do."""
 
 
-event.register("numba:compile", _CompileNotice())
+_next = _NextCompilation()
+event.register("numba:compile", _next)
+
+
+def at_next_compilation(then):
+    """Call `then()` when the next kernel is not found on disk, before it is compiled."""
+    _next.then.append(then)
+
+
+def _say_what_takes_long():
+    logging.getLogger("caffelite").log(
+        logging.INFO + 5,  # a notice, which glog.py shows on terminals, too
+        "Compiling kernels for this CPU; later runs find them on disk.",
+    )
+
+
+at_next_compilation(_say_what_takes_long)
 
 
 def kernel(function=None, *, parallel=False, any_order=False, fused=False):
@@ -102,6 +118,24 @@ class Parallel:
             needed = self.run(*arguments, parts, 1, 0, room.ctypes.data)
             if needed <= room.nbytes:
                 return room
+
+
+def run_no_kernels():
+    """From now on `Parallel` kernels fill nothing in this process.
+
+    Returns a list that gets a function for each that is called for new types of arguments, which
+    compiles it for these.
+    """
+    compilations, known = [], set()
+
+    def launch(kernel, parts, *arguments):
+        types = tuple(map(numba.typeof, (*arguments, parts, 1, 0, 0)))
+        if (kernel, types) not in known:
+            known.add((kernel, types))
+            compilations.append(partial(kernel.run.compile, types))
+
+    Parallel._launch = launch
+    return compilations
 
 
 def read_only(x):
