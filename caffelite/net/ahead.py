@@ -78,6 +78,7 @@ def _start(param: caffe_pb2.NetParameter) -> None:
             env=environment,
         )  # fmt: skip
         atexit.register(_end, process)
+        assert process.stdin is not None
         with process.stdin:
             process.stdin.write(param.SerializeToString())
 
