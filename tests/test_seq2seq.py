@@ -16,6 +16,7 @@ from caffelite.data.made._number_words import cardinal, date, ordinal, year
 from caffelite.data.text import Sequences, Text, Vocabulary
 from caffelite.errors import NetError
 from caffelite.predict.sequence_net import SequenceNet
+from caffelite.predict.text_net import Symbol
 from caffelite.proto.caffe_pb2 import SolverParameter
 from caffelite.proto.text import parse
 from tools import seq2seq
@@ -273,3 +274,17 @@ def test_a_net_that_reads_nothing_first_takes_nothing_given(folder, capsys):
     caffelite.Net("net.prototxt", caffelite.TEST).save("w.caffemodel")
     assert generate("--given", "one") == 2
     assert "--given: net.prototxt makes text, which have no such option" in capsys.readouterr().err
+
+
+def test_the_tool_counts_what_the_net_cannot_read_as_wrong(folder, capsys, monkeypatch):
+    for side, symbols in (("words", GIVEN), ("digits", SAID)):
+        Path(f"number_{side}_vocabulary.txt").write_bytes(Vocabulary(symbols).content())
+    Path("number_test_pairs.txt").write_text("two one\t21\nzero\t1\none\t1-1\n")
+    said = {"two one": "21", "one": "1"}
+    monkeypatch.setattr(
+        SequenceNet, "answer", lambda net, words, *_: [Symbol(digit, 0) for digit in said[words]]
+    )
+    found = seq2seq.main([".", "--model", "net.prototxt", "--weights", "w.caffemodel"])
+    assert found == {"numbers": (1, 2), "dates": (0, 1), "all": (1, 3)}
+    out = capsys.readouterr().out
+    assert "  zero: None, not 1\n" in out and "  one: 1, not 1-1\n" in out
