@@ -24,13 +24,11 @@ WIRINGS = {
 
 
 def wired(n, rows, first=0, spelled=False, names=NAMES):
-    """A digit comes in in some rows; from the step `first` on there are answers."""
+    """A digit comes in one row a step; from the step `first` on, each step has an answer."""
     answers = LETTERS if spelled else rows - first
     x, cont = _steps(n, rows, first + answers)
-    n.h = L.RNN(
-        *(x, cont),
-        recurrent_param={"num_output": UNITS, "output_hidden": True, "weight_filler": XAVIER},
-    )
+    options = {"num_output": UNITS, "output_hidden": True, "weight_filler": XAVIER}
+    n.h = L.RNN(x, cont, recurrent_param=options)
     if first:
         n.before, n.said = L.Slice(n.h, axis=0, slice_point=first, ntop=2)
         n.unused = L.Silence(n.before, ntop=0)
@@ -40,12 +38,11 @@ def wired(n, rows, first=0, spelled=False, names=NAMES):
         num_output=SYMBOLS if spelled else DIGITS,
         weight_filler=XAVIER,
     )
-    wanted = _name(n, names) if spelled else _class(n, answers)
+    bottoms = n.scores, _name(n, names) if spelled else _class(n, answers)
     ignored = {"ignore_label": -1} if spelled else {}
-    n.loss = L.SoftmaxWithLoss(
-        n.scores, wanted, softmax_param={"axis": 2}, **({"loss_param": ignored} if spelled else {})
-    )
-    n.accuracy = L.Accuracy(n.scores, wanted, axis=2, include={"phase": TEST}, **ignored)
+    loss_param = {"loss_param": ignored} if spelled else {}
+    n.loss = L.SoftmaxWithLoss(*bottoms, softmax_param={"axis": 2}, **loss_param)
+    n.accuracy = L.Accuracy(*bottoms, axis=2, include={"phase": TEST}, **ignored)
 
 
 def _steps(n, rows, steps):
