@@ -20,6 +20,8 @@ class Again:
 
     def __init__(self, calls: Iterable[Call]) -> None:
         self._calls = [*calls]  # which hold the arrays that records point to
+        if config.DISABLE_JIT:  # no machine code, of which there could be records
+            return
         self._wants_threads = any(parts > 1 for _, parts, _ in self._calls)
         self._records = [
             kernel.record(parts, *arguments) for kernel, parts, arguments in self._calls

@@ -247,18 +247,23 @@ def _carried(solver, state, path):
         for layer in net.layers:
             saved = told.get((net_name, layer.name), [])
             arrays = [blob_values.of_message(blob).data for blob in saved]
-            found = [tuple(of.shape.dim) for of in saved]
+            found = [(tuple(of.shape.dim), a.size) for of, a in zip(saved, arrays, strict=True)]
             blobs = carried(net, layer)
-            expected = [blob.shape for blob in blobs]
-            sizes = [array.size for array in arrays]
-            if found != expected or sizes != [blob.count for blob in blobs]:
+            expected = [(blob.shape, blob.count) for blob in blobs]
+            if found != expected:
                 raise SolverError(
-                    f"{path}: what {layer.at} carries from batch to batch has the shapes {found} "
-                    f"in it, expected {expected}: it was written for another net, or one that "
-                    "reads another number of streams; --weights starts anew from its weights alone"
+                    f"{path}: what {layer.at} carries from batch to batch has {_told(found)} "
+                    f"in it, expected {_told(expected)}: it was written for another net, or one "
+                    "that reads another number of streams; --weights starts anew from its weights "
+                    "alone"
                 )
             for blob, array in zip(blobs, arrays, strict=True):
                 yield blob, array.reshape(blob.shape)
+
+
+def _told(blobs):
+    """(shape, count) of blobs in words."""
+    return ", ".join(f"{shape} of {count} numbers" for shape, count in blobs) or "nothing"
 
 
 def _find_model(state, path):

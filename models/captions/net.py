@@ -1,4 +1,7 @@
-"""LRCN for scenes of digits: a CNN looks, two layers of LSTM say what is where, word by word."""
+"""LRCN for scenes of digits: a CNN looks, two layers of LSTM say what is where, word by word.
+
+lint: ignore batch-norm-without-scale (a dense layer follows)
+"""
 
 from caffelite.models.blocks import MSRA, dense, relu, uniform
 from caffelite.models.scene_texts import (

@@ -1,6 +1,8 @@
 """Questions about scenes of digits: an LSTM reads one, a CNN looks, and their product answers.
 
 After "deeper LSTM Q + norm I" of Antol and others 2015, in small.
+
+lint: ignore batch-norm-without-scale (a dense layer follows)
 """
 
 from caffelite.models.blocks import MSRA, XAVIER, dense, dropout, relu, uniform
