@@ -7,9 +7,10 @@ import pytest
 
 import caffelite
 from caffelite.kernels import depthwise_weight as depthwise
-from caffelite.kernels import direct, gemm, phases, pointwise, spread, thinned, turned
+from caffelite.kernels import direct, folded, gemm, phases, pointwise, spread, thinned, turned
 from caffelite.kernels._tiles import TILE_ROWS
 from caffelite.kernels.plan import plan_convolution
+from caffelite.proto.text import read_net
 from tools import benchmark_nets
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -25,7 +26,7 @@ def pieces(plan):
     tiles = -(-getattr(plan, "outputs", 1) // TILE_ROWS)
     if isinstance(plan, phases.Plan):
         return min(pieces(part.convolution) for part in plan.made)
-    if isinstance(plan, thinned.Plan):
+    if isinstance(plan, folded.Plan | thinned.Plan):
         return pieces(plan.convolution)
     if isinstance(plan, direct.Plan):
         return plan.items * tiles
@@ -83,9 +84,13 @@ def products(net):
 def test_sixteen_threads_have_even_shares_of_every_large_layer():
     seen, wrong = set(), []
     for folder in sorted(path.parent.name for path in MODELS.glob("*/deploy.prototxt")):
-        text = (MODELS / folder / "deploy.prototxt").read_text()
-        alone = "Proposal" in text or 'type: "LSTM"' in text  # one picture, or as many streams
-        param = benchmark_nets.in_memory(folder, caffelite.TEST, 1 if alone else BATCH)
+        path = MODELS / folder / "deploy.prototxt"
+        text = path.read_text()
+        if 'type: "LSTM"' in text:  # as many steps and streams as it has
+            param = read_net(path)
+        else:
+            batch = 1 if "Proposal" in text else BATCH
+            param = benchmark_nets.in_memory(folder, caffelite.TEST, batch)
         net = caffelite.Net(param, caffelite.TEST)
         for name, problem, wanted in convolutions(net, param):
             for kept in (False, True):

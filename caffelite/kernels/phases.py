@@ -36,6 +36,9 @@ ZEROS = 1.5
 ROWS = 8
 """Outputs up to which a convolution takes as long as one of so many."""
 
+FEWER = 0.8
+"""Products of convolutions apart, for one of that together, up to which they pay, being many."""
+
 
 _MULTIPLY = {module.Plan: module.multiply for module in (direct, winograd)}
 
@@ -123,7 +126,7 @@ def _fewer_products(one, each):
     def products(of):
         return max(of.outputs, ROWS) * of.positions
 
-    return sum(map(products, each)) < products(one)
+    return sum(map(products, each)) <= FEWER * products(one)
 
 
 def plan(problem, by_winograd):
