@@ -8,6 +8,7 @@ import caffelite
 from caffelite.net.fused.normalized_sum import NormalizedSumStep
 from caffelite.proto import caffe_pb2
 
+from .test_memory import fill
 from .test_steps import HEAD, TAIL, conv, on
 
 
@@ -53,12 +54,6 @@ def build(text, monkeypatch, planned=True, economizes=False):
         net.economize()
     fill(net, 0)
     return net
-
-
-def fill(net, seed):
-    generator = np.random.default_rng(seed)
-    net.blobs["x"].data[...] = generator.standard_normal(net.blobs["x"].shape)
-    net.blobs["t"].data[...] = generator.integers(0, 3, net.blobs["t"].shape)
 
 
 def assert_same(one, two, names, kind="data"):

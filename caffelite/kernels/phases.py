@@ -39,7 +39,6 @@ ROWS = 8
 FEWER = 0.8
 """Products of convolutions apart, for one of that together, up to which they pay, being many."""
 
-
 _MULTIPLY = {module.Plan: module.multiply for module in (direct, winograd)}
 
 
@@ -131,8 +130,8 @@ def _fewer_products(one, each):
 
 def plan(problem, by_winograd):
     """The convolution of a problem that `fits`, by Winograd's algorithm, or direct ones."""
-    one, each, way = together(problem), _apart(problem), winograd if by_winograd else direct
-    if not by_winograd and _fewer_products(one, each.values()):
+    one, way = together(problem), winograd if by_winograd else direct
+    if not by_winograd and _fewer_products(one, (each := _apart(problem)).values()):
         made = [(slice(r, r + 1), slice(q, q + 1), of) for (r, q), of in each.items()]
     else:
         made = [(slice(None), slice(None), one)]

@@ -220,8 +220,12 @@ class Beats:
     def pairs(self):
         return [(self.run, self.what), (self.other, self.what)]
 
+    def compared(self, rows):
+        """The Row of the run, and that it is held against."""
+        return [rows[pair] for pair in self.pairs]
+
     def verdict(self, rows):
-        one, other = (rows[pair] for pair in self.pairs)
+        one, other = self.compared(rows)
         if self.less:
             one, other = other, one
         if one.least > other.largest:
@@ -239,29 +243,20 @@ class AsGood(Beats):
         return f"{self.run} as good as {self.other}, within {self.within:g}"
 
     def verdict(self, rows):
-        one, other = (rows[pair].mean for pair in self.pairs)
+        one, other = (row.mean for row in self.compared(rows))
         worse = one - other if self.less else other - one
         return "yes" if worse <= self.within else "no"
 
 
 @dataclass
-class Reaches:
-    """Each run of one kind has more of something than a bound; of losses and the like, less."""
+class Reaches(Beats):
+    """Each run of one kind has more of something than a bound, `other`; of losses, less."""
 
-    run: str
-    bound: float
-    what: str = "test accuracy"
-    less: bool = False
-
-    def __str__(self):
-        return f"{self.run} {'below' if self.less else 'above'} {self.bound:g}"
+    other: float
 
     @property
     def pairs(self):
         return [(self.run, self.what)]
 
-    def verdict(self, rows):
-        row, sign = rows[self.pairs[0]], -1 if self.less else 1
-        if sign * (row.largest if self.less else row.least) > sign * self.bound:
-            return "yes"
-        return "in the mean only" if sign * row.mean > sign * self.bound else "no"
+    def compared(self, rows):
+        return *super().compared(rows), Row(self.other, self.other, self.other)
