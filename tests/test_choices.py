@@ -19,6 +19,7 @@ from caffelite.kernels import (
     im2col_weight,
     phases,
     plan,
+    taps,
     winograd,
     winograd_weight,
 )
@@ -32,7 +33,7 @@ PROCESS = """
 import sys, numba, pytest
 from caffelite.kernels import (
     _problem, _vectors, direct, direct_weight, eltwise, gemm, im2col_multiply, im2col_scatter,
-    im2col_weight, lrn, plan, pointwise, relu, turned, winograd_weight,
+    im2col_weight, lrn, plan, pointwise, relu, taps, turned, winograd_weight,
 )
 from caffelite.solver import base
 {before}
@@ -51,6 +52,7 @@ im2col_scatter.BLOCK_BYTES = im2col_weight.BLOCK_BYTES = im2col_multiply.STAGED_
 direct.BAND_BYTES = direct_weight.BAND_BYTES = direct_weight.DENSE_BYTES = 1
 direct_weight.BAND_PIXELS = _problem.LONG_LINE = 1
 _problem.SMALL_WEIGHTS = winograd_weight.SMALL_WEIGHTS = 0
+taps.CELLS = 3
 pointwise.FEW_PANELS, pointwise.ENOUGH_TILES, pointwise.BLOCK_BYTES = 99, 1, 1 << 9
 turned.MIN_ROWS = turned.MIN_DEPTH = turned.BLOCK_BYTES = turned.SMALL_INPUT = 1
 winograd_weight.TILES, winograd_weight.CHANNELS = 3, 2
@@ -80,6 +82,7 @@ SETTINGS = {  # the environment, what then holds, and which tests it is of conse
     "direct": ways("direct"),
     "winograd": ways("winograd"),
     "winograd and direct": ways("winograd,direct"),
+    "taps": ways("taps"),
     "turned and pointwise": ways("turned,pointwise"),
     "layer by layer": ({"CAFFELITE_PLAN": "off"}, "True", "golden or steps"),
     "workqueue": layer("workqueue"),
@@ -158,6 +161,7 @@ def test_kernels_agree_without_compilation():
 
 
 IM2COL, DIRECT, WINOGRAD = {"im2col"}, {"direct", "im2col"}, {"winograd", "im2col"}
+TAPS = {"taps", "im2col"}
 
 
 @pytest.mark.slow
@@ -169,6 +173,7 @@ IM2COL, DIRECT, WINOGRAD = {"im2col"}, {"direct", "im2col"}, {"winograd", "im2co
         (["direct"], DIRECT),
         (["winograd"], WINOGRAD),
         (["winograd", "direct"], WINOGRAD | DIRECT),
+        (["taps"], TAPS),
     ],
 )
 def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):
@@ -190,11 +195,11 @@ def test_rows_take_every_way_through_a_convolution(forced, ways, monkeypatch):
     monkeypatch.setattr(plan, "FORCED", forced)
     for name in ("forward", "backward_input", "backward_weight"):
         watch(convolve, name)
-    for module in (winograd, direct, im2col_multiply):
+    for module in (winograd, direct, taps, im2col_multiply):
         watch(module, "multiply", module.Plan.way)
-    for module in (winograd_weight, direct_weight, im2col_weight):
+    for module in (winograd_weight, direct_weight, taps, im2col_weight):
         watch(module, "add_gradient", module.Plan.way)
-    for module in (im2col_scatter, phases):
+    for module in (im2col_scatter, phases, taps):
         watch(module, "scatter", module.Plan.way)
         monkeypatch.setitem(convolve._SCATTER, module.Plan, module.scatter)
     for row in cases:

@@ -87,7 +87,7 @@ def joins(net):
     return [step for step in net.steps if isinstance(step, JoinStep)]
 
 
-@pytest.fixture(params=[None, "winograd", "turned", "pointwise", "direct", "im2col"])
+@pytest.fixture(params=[None, "winograd", "turned", "pointwise", "direct", "taps", "im2col"])
 def way(request, monkeypatch):
     if request.param:
         monkeypatch.setattr(plan, "FORCED", [request.param])

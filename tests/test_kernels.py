@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import _cache, _tiles, convolve, gemm, im2col, plan
+from caffelite.kernels import _cache, _problem, _tiles, convolve, gemm, im2col, plan
 
 from .reference import convolve as slow_convolve
 from .reference import epilogue
@@ -175,6 +175,37 @@ def test_convolve_by_im2col(window, dtype, monkeypatch):
     check_convolve(window, (3, 2, 3, 2), dtype)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "counts", [(_tiles.TILE_ROWS + 3, 2, 3, 2), (2, 18, 67, 1)] if JIT else [COUNTS[2]], ids=str
+)
+@pytest.mark.parametrize("window", [w for w in WINDOWS if len(w[0]) < 4], ids=str)
+def test_convolve_by_taps(window, counts, dtype, monkeypatch):
+    """More images, inputs and outputs than one tile has rows and columns."""
+    monkeypatch.setattr(plan, "FORCED", ["taps"])
+    check_convolve(window, counts, dtype)
+
+
+@pytest.mark.skipif(not JIT, reason="compares threads")
+def test_taps_of_other_threads_change_no_bit(all_threads, monkeypatch):
+    monkeypatch.setattr(plan, "FORCED", ["taps"])
+    monkeypatch.setattr(_problem, "ALONE", 0)
+    rng, results, options = np.random.default_rng(1), [], ((2, 1), (1, 1), (1, 1), 2)
+    shapes = (4, 6, 9, 7), (10, 3, 3, 3), (4, 10, 5, 7)
+    x, w, dy = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
+    for threads in 1, numba.get_num_threads():
+        monkeypatch.setattr(plan, "thread_count", lambda work, threads=threads: threads)
+        planned = plan.plan_convolution(x.shape, w.shape, dy.shape, *options, 4)
+        assert {(part.way, part.parts) for part in planned[:3]} == {("taps", threads)}
+        y, dx, dw = np.empty_like(dy), np.empty_like(x), np.zeros_like(w)
+        convolve.forward(x, w, y, *options)
+        convolve.backward_input(w, dy, dx, *options)
+        convolve.backward_weight(x, dy, dw, *options)
+        results.append((y, dx, dw))
+    for one, several in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, several)
+
+
 SEVERAL_BLOCKS = pytest.mark.parametrize(
     ("window", "counts"),
     [
@@ -234,6 +265,10 @@ def test_weights_are_not_transposed_to_multiply_zeros(kernel, size, transposed):
             64,
             "depthwise depthwise depthwise",
         ),
+        # DCGAN's, ResNet's in its last stage, and the same for two images
+        ((64, 128, 7, 7), (256, 128, 3, 3), (64, 256, 4, 4), 2, 1, 1, "taps taps taps"),
+        ((8, 512, 14, 14), (512, 512, 3, 3), (8, 512, 7, 7), 2, 1, 1, "taps taps direct"),
+        ((2, 512, 14, 14), (512, 512, 3, 3), (2, 512, 7, 7), 2, 1, 1, "direct scatter direct"),
         # windows of all of a map, which spread would make of 65,536 lines as long
         ((1, 1, 3, 65536), (1, 1, 3, 65536), (1, 1, 1, 1), 1, 0, 1, "im2col scatter im2col"),
     ],

@@ -89,7 +89,7 @@ def try_convolve(arrays, pick, dtype):
     last = epilogue.draw(pick.choice([*epilogue.ACTIVATIONS.values()]), dtype, len(w))
     per_channel = {name: arrays.copy(getattr(last, name)) for name in PER_CHANNEL}
     held = list(arrays.held)
-    for plan.FORCED in (["winograd", "direct"], ["direct"], ["depthwise", "im2col"]):
+    for plan.FORCED in (["winograd", "direct"], ["direct"], ["depthwise", "im2col"], ["taps"]):
         arrays.held = list(held)
         convolve.forward(x, w, y, *options)
         convolve.forward(x, w, y, *options, last._replace(**per_channel))

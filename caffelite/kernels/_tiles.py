@@ -338,3 +338,35 @@ def _transpose_code(v, a, a_step, c, c_step):
     rows = transposed(v, [v.load(row) for row in v.rows(v.pointer(a), a_step, v.lanes)])
     for value, row in zip(rows, v.rows(v.pointer(c), c_step, v.lanes), strict=True):
         v.store(value, row)
+
+
+def _transpose_some(rows, columns, a, a_at, a_step, c, c_at, c_step):
+    for i in range(rows):
+        for j in range(columns):
+            c[c_at + j * c_step + i] = a[a_at + i * a_step + j]
+
+
+@operation(_transpose_some)
+def transpose_some(typing_context, rows, columns, a, a_at, a_step, c, c_at, c_step):
+    """c[j, i] = a[i, j] for a part of such a square; nothing else is read or written."""
+    return call_linked(
+        "transpose_some", "ii@i@i", (rows, columns, a, a_at, a_step, c, c_at, c_step)
+    )
+
+
+@machine_code
+def _transpose_some_code(v, rows, columns, a, a_step, c, c_step):
+    builder = v.builder
+
+    def masks(count, width):
+        """Of each row its first `width` values; none of those from the `count`-th on."""
+        for i in range(v.lanes):
+            is_there = builder.icmp_signed("<", INDEX(i), count)
+            yield v.first(builder.select(is_there, width, INDEX(0)))
+
+    reads, writes = masks(rows, columns), masks(columns, rows)
+    pointers = v.rows(v.pointer(a), a_step, v.lanes)
+    square = [v.masked_load(row, mask) for row, mask in zip(pointers, reads, strict=True)]
+    pointers = v.rows(v.pointer(c), c_step, v.lanes)
+    for value, row, mask in zip(transposed(v, square), pointers, writes, strict=True):
+        v.masked_store(value, row, mask)

@@ -1,24 +1,35 @@
 """Rows become columns, a square of registers at a time."""
 
 from ._jit import kernel
-from ._simd import add, clear, copy, lanes
-from ._tiles import transpose
+from ._simd import add, clear, lanes
+from ._tiles import transpose, transpose_some
 
 
 @kernel
 def write_transposed(x, x_at, x_step, rows, columns, out, out_at, out_step):
     """out[j, i] = x[i, j]; zero from `rows` on."""
-    square = lanes(x)
-    whole_rows = rows // square * square if columns >= square else 0
-    for i in range(0, whole_rows, square):
-        for k in range(0, columns, square):
-            j = min(k, columns - square)  # the last square may cover a part of the one before
-            transpose(x, x_at + i * x_step + j, x_step, out, out_at + j * out_step + i, out_step)
-    for i in range(whole_rows, rows):
-        copy(columns, x, x_at + i * x_step, 1, out, out_at + i, out_step)
+    transpose_all(x, x_at, x_step, rows, columns, out, out_at, out_step)
     if rows < out_step:
         for j in range(columns):
             clear(out_step - rows, out, out_at + j * out_step + rows)
+
+
+@kernel
+def transpose_all(x, x_at, x_step, rows, columns, out, out_at, out_step):
+    """out[j, i] = x[i, j]"""
+    square = lanes(x)
+    for i in range(0, rows, square):
+        high = min(square, rows - i)
+        for j in range(0, columns, square):
+            wide, at, to = (
+                min(square, columns - j),
+                x_at + i * x_step + j,
+                out_at + j * out_step + i,
+            )
+            if high == wide == square:
+                transpose(x, at, x_step, out, to, out_step)
+            else:
+                transpose_some(high, wide, x, at, x_step, out, to, out_step)
 
 
 @kernel

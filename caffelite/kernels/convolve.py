@@ -21,6 +21,7 @@ from . import (
     pointwise,
     separable,
     spread,
+    taps,
     thinned,
     turned,
     winograd,
@@ -32,16 +33,36 @@ from .plan import plan_convolution
 
 _MULTIPLY = {
     module.Plan: module
-    for module in (winograd, folded, turned, thinned, pointwise, depthwise, direct, im2col_multiply)
+    for module in (
+        winograd,
+        folded,
+        turned,
+        thinned,
+        pointwise,
+        depthwise,
+        direct,
+        taps,
+        im2col_multiply,
+    )
 }
 _PACK = {
-    module.Plan: module.pack for module in (winograd, folded, turned, thinned, depthwise)
+    module.Plan: module.pack for module in (winograd, folded, turned, thinned, depthwise, taps)
 }  # or pack_tiles
 _UNPACK = {pack_tiles: unpack_tiles, turned.pack: turned.unpack}
-_SCATTER = {module.Plan: module.scatter for module in (im2col_scatter, phases, spread, thinned)}
+_SCATTER = {
+    module.Plan: module.scatter for module in (im2col_scatter, phases, spread, taps, thinned)
+}
 _ADD_GRADIENT = {
     module.Plan: module
-    for module in (winograd_weight, folded, depthwise_weight, thinned, direct_weight, im2col_weight)
+    for module in (
+        winograd_weight,
+        folded,
+        depthwise_weight,
+        thinned,
+        direct_weight,
+        taps,
+        im2col_weight,
+    )
 }
 
 

@@ -1,9 +1,10 @@
 """Which way a convolution goes, and in which blocks: decided here and nowhere else.
 
-There are four ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
+There are five ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
 multiplications, as does `folded`, for strided ones that can be made such; `depthwise` is for
-channels that do not mix; `direct` reads windows in place, in up to two axes; `im2col` writes
-windows as matrices, in any number of axes. The gradient to the input is a convolution of the
+channels that do not mix; `direct` reads windows in place, in up to two axes; `taps` multiplies
+pixels of small maps by taps, all images at once; `im2col` writes windows as matrices, in any number
+of axes. The gradient to the input is a convolution of the
 gradient to the output with transposed weights, where that does not multiply too many zeros. With
 strides there is one like it, `phases`, where windows are whole strides long or nearly so; elsewhere
 the products are added up where they belong, which is called `scatter`, or `spread` where channels
@@ -33,6 +34,7 @@ from . import (
     pointwise,
     separable,
     spread,
+    taps,
     thinned,
     tuning,
     turned,
@@ -45,7 +47,7 @@ from ._problem import Problem
 from ._vectors import VECTOR_BYTES
 from .im2col import geometry_of
 
-WAYS = "winograd", "turned", "pointwise", "depthwise", "direct", "im2col"
+WAYS = "winograd", "turned", "pointwise", "depthwise", "direct", "taps", "im2col"
 FORCED = choices("CAFFELITE_CONVOLUTION", WAYS)
 """Ways to take wherever they can run; with None, shapes decide."""
 TRANSPOSED_PIXELS = 4
@@ -165,6 +167,18 @@ def _transposing_pays(problem):
 
 
 def _multiply(problem, forced):
+    return _or_taps(_usual(problem, forced), problem, forced, taps.plan, taps.pays)
+
+
+def _or_taps(planned, problem, forced, by_taps, pays):
+    """`planned`, or what `by_taps` plans, where that is allowed and faster."""
+    if not (_allows("taps", forced) and taps.fits(problem)):
+        return planned
+    takes = pays(problem, planned) if forced is None else planned.way in ("im2col", "scatter")
+    return by_taps(problem) if takes else planned
+
+
+def _usual(problem, forced):
     plane = problem.plane()
     if _takes_winograd(winograd, plane, forced):
         return winograd.plan(plane)
@@ -194,6 +208,11 @@ def _reads_weights_often(problem, planned):
 
 
 def _scatter(problem, forced):
+    planned = _usual_scatter(problem, forced)
+    return _or_taps(planned, problem, forced, taps.plan_back, taps.pays_back)
+
+
+def _usual_scatter(problem, forced):
     if _allows("pointwise", forced) and thinned.fits(problem.plane()):
         return thinned.plan_back(problem.plane())
     if forced is None and spread.fits(problem) and spread.pays(problem):
@@ -206,6 +225,11 @@ def _scatter(problem, forced):
 
 
 def _weight_gradient(problem, forced):
+    planned = _usual_weight_gradient(problem, forced)
+    return _or_taps(planned, problem, forced, taps.plan_weights, taps.pays_for_weights)
+
+
+def _usual_weight_gradient(problem, forced):
     plane = problem.plane()
     if _takes_winograd(winograd_weight, plane, forced):
         return winograd_weight.plan(plane)
