@@ -6,16 +6,17 @@ import pytest
 import caffelite
 from caffelite.blob import Blob, Kept
 
-NETS = {  # channels, size, kernel, group: each way packs weights as it wants them
-    "pointwise": (96, 5, 1, 1),
-    "winograd": (16, 16, 3, 1),
-    "direct": (3, 6, 3, 1),
-    "depthwise": (32, 6, 3, 32),
+NETS = {  # images, channels, size, kernel, group: each way packs weights as it wants them
+    "pointwise": (1, 96, 5, 1, 1),
+    "winograd": (1, 16, 16, 3, 1),
+    "direct": (1, 3, 6, 3, 1),
+    "depthwise": (1, 32, 6, 3, 32),
+    "taps": (4, 6, 4, 3, 1),
 }
 NET = """
-layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: {0} dim: {1} dim: {1} }} }} }}
+layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: {0} dim: {1} dim: {2} dim: {2} }} }} }}
 layer {{ name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param {{
-  num_output: 32 kernel_size: {2} group: {3} weight_filler {{ type: "xavier" }} }} }}
+  num_output: 32 kernel_size: {3} group: {4} weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "n" type: "BatchNorm" bottom: "c" top: "c" }}
 layer {{ name: "s" type: "Scale" bottom: "c" top: "c" scale_param {{ bias_term: true }} }}
 layer {{ name: "r" type: "ReLU" bottom: "c" top: "c" }}
@@ -117,7 +118,7 @@ def test_what_is_kept_is_made_once(build, monkeypatch):
     net.forward()
     before = net.forward()["c"].copy()
     monkeypatch.setattr("caffelite.kernels.epilogue.Epilogue.of", None)
-    for module in ("_pack", "turned", "winograd", "depthwise"):
+    for module in ("_pack", "turned", "winograd", "depthwise", "taps"):
         monkeypatch.setattr(f"caffelite.kernels.{module}.aligned", None, raising=False)
     np.testing.assert_array_equal(net.forward()["c"], before)
     assert all(blob.seal for blobs in net.params.values() for blob in blobs)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import _cache, _problem, _tiles, convolve, gemm, im2col, plan
+from caffelite.kernels import _cache, _problem, _tiles, convolve, gemm, im2col, plan, taps
 
 from .reference import convolve as slow_convolve
 from .reference import epilogue
@@ -184,6 +184,17 @@ def test_convolve_by_taps(window, counts, dtype, monkeypatch):
     """More images, inputs and outputs than one tile has rows and columns."""
     monkeypatch.setattr(plan, "FORCED", ["taps"])
     check_convolve(window, counts, dtype)
+
+
+def test_taps_of_a_few_images_at_a_time(monkeypatch):
+    """Of six images, two are packed at a time."""
+    monkeypatch.setattr(plan, "FORCED", ["taps"])
+    monkeypatch.setattr(taps, "PACKED_BYTES", 2 * (10 * 6 * 7) * 4 + 1)
+    window = (6, 7), (3, 2), (1, 2), (1, 0), (1, 1), None
+    shapes = (6, 10, 6, 7), (4, 5, 3, 2), (6, 4, 6, 3)
+    planned = plan.plan_convolution(*shapes, *window[2:5], 2, 4)
+    assert [part.images for part in planned[:3]] == [2, 2, 2]
+    check_convolve(window, (6, 5, 2, 2), np.float32)
 
 
 @pytest.mark.skipif(not JIT, reason="compares threads")

@@ -21,11 +21,8 @@ def transpose_all(x, x_at, x_step, rows, columns, out, out_at, out_step):
     for i in range(0, rows, square):
         high = min(square, rows - i)
         for j in range(0, columns, square):
-            wide, at, to = (
-                min(square, columns - j),
-                x_at + i * x_step + j,
-                out_at + j * out_step + i,
-            )
+            wide = min(square, columns - j)
+            at, to = x_at + i * x_step + j, out_at + j * out_step + i
             if high == wide == square:
                 transpose(x, at, x_step, out, to, out_step)
             else:
@@ -42,10 +39,10 @@ def add_transposed(x, x_at, x_step, rows, columns, out, out_at, out_step, square
     for j in range(0, columns, square):
         for i in range(0, rows, square):
             source, to = x_at + i * x_step + j, out_at + j * out_step + i
-            if i + square <= rows:
+            high, wide = min(square, rows - i), min(square, columns - j)
+            if high == square:
                 transpose(x, source, x_step, x, square_at, square)
-                for k in range(min(square, columns - j)):
-                    add(square, x, square_at + k * square, 1, out, to + k * out_step, 1)
             else:
-                for k in range(min(square, columns - j)):
-                    add(rows - i, x, source + k, x_step, out, to + k * out_step, 1)
+                transpose_some(high, wide, x, source, x_step, x, square_at, square)
+            for k in range(wide):
+                add(high, x, square_at + k * square, 1, out, to + k * out_step, 1)

@@ -48,7 +48,7 @@ _MULTIPLY = {
 _PACK = {
     module.Plan: module.pack for module in (winograd, folded, turned, thinned, depthwise, taps)
 }  # or pack_tiles
-_UNPACK = {pack_tiles: unpack_tiles, turned.pack: turned.unpack}
+_UNPACK = {pack_tiles: unpack_tiles, turned.pack: turned.unpack, taps.pack: taps.unpack}
 _SCATTER = {
     module.Plan: module.scatter for module in (im2col_scatter, phases, spread, taps, thinned)
 }

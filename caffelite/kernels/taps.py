@@ -20,12 +20,15 @@ from ._problem import in_one_row, uneven
 from ._simd import clear, lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS, tile
 from ._transpose import add_transposed, transpose_all
+from ._vectors import VECTOR_BYTES
 from ._workspace import aligned, workspace
 
 CELLS = 64
 """Sums of a tile that lie beside each other before they are stored."""
 IMAGES = 4
 """Fewer images than this leave most of a register tile empty."""
+PACKED_BYTES = 1 << 24
+"""Most of the packed maps, which are those of some of many images: work space is kept for long."""
 MEETINGS = 1 << 17
 """Pixels of y and taps that meet up to which this pays: the table has 24 bytes for each."""
 MOST = {"direct": 0.95, "im2col": 0.95, "phases": 1.0, "scatter": 1.2}
@@ -81,8 +84,9 @@ class Sums(NamedTuple):
 
 class Plan(NamedTuple):
     """The first factor, and its products with a second one, `panels` elements, by `meetings`: of
-    pixels of y, pixels of x and taps. `parts` threads share `items` pieces."""
+    pixels of y, pixels of x and taps. `parts` threads share `items` pieces of `images` images."""
 
+    images: int
     group: int
     inputs: int
     outputs: int
@@ -117,14 +121,14 @@ def pays_back(problem, planned):
 def pays_for_weights(problem, planned):
     """As `pays`, for the gradient to the weights."""
     most = MOST_FOR_WEIGHTS if problem.vector_bytes >= 64 else MOST_IN_SHORT_VECTORS
-    is_long = problem.stride[-1] == 1 or problem.batch >= LONG_RUN
+    is_long = problem.stride[-1] == 1 or _at_once(problem) >= LONG_RUN
     return is_long and _pays(problem, problem.outputs, planned, most)
 
 
 def _pays(problem, columns, planned, most):
     panel = TILE_VECTORS * problem.lanes
     meetings = math.prod(map(_meeting, _axes(problem)))
-    if problem.batch < IMAGES or meetings > MEETINGS:
+    if _at_once(problem) < IMAGES or meetings > MEETINGS:
         return False
     products = meetings * -(-columns // panel) * panel / columns
     if (of := _winograd_of(planned)) is not None:
@@ -133,6 +137,14 @@ def _pays(problem, columns, planned, most):
     if planned.way == "im2col" and problem.pixels <= panel:
         return True  # windows of short lines take longest to write
     return products <= most.get(planned.way, 0) * problem.pixels * problem.positions
+
+
+def _at_once(problem):
+    """Into how many images the batch is divided, all of it if their maps are not too large."""
+    maps = problem.inputs * math.prod(problem.size), problem.outputs * problem.pixels
+    most = PACKED_BYTES // (problem.itemsize * problem.group * max(maps))
+    batch = problem.batch
+    return next((n for n in range(min(most, batch), 0, -1) if batch % n == 0), 1)
 
 
 def _winograd_of(planned):
@@ -188,9 +200,9 @@ def _runs(count, cells, left, right):
     return first, np.stack([left[starts], right[starts], lengths], axis=1).reshape(-1)
 
 
-def _maps(batch, channels, pixels, group, by_channel):
+def _maps(images, channels, pixels, group, by_channel):
     """Maps as a factor whose lines are images and whose depth is channels, or `by_channel`."""
-    shape, steps = (batch, channels), (group * channels * pixels, pixels)
+    shape, steps = (images, channels), (group * channels * pixels, pixels)
     if by_channel:
         shape, steps = shape[::-1], steps[::-1]
     return Factor(*shape, pixels, 0, channels * pixels, *steps, False)
@@ -198,8 +210,8 @@ def _maps(batch, channels, pixels, group, by_channel):
 
 def plan(problem):
     """The products for a problem that `fits`: pixels of y are sums of pixels of x times taps."""
-    batch, inputs, outputs, group = problem[:4]
-    left = _maps(batch, inputs, math.prod(problem.size), group, False)
+    inputs, outputs, group = problem[1:4]
+    left = _maps(_at_once(problem), inputs, math.prod(problem.size), group, False)
     pixels = problem.pixels
     steps = outputs * pixels, group * outputs * pixels, pixels
     return _plan(problem, left, outputs, pixels, problem.positions, steps, _meetings(problem))
@@ -207,8 +219,8 @@ def plan(problem):
 
 def plan_back(problem):
     """Those of the gradient to the input: pixels of x are sums of pixels of y times taps."""
-    batch, inputs, outputs, group = problem[:4]
-    left = _maps(batch, outputs, problem.pixels, group, False)
+    inputs, outputs, group = problem[1:4]
+    left = _maps(_at_once(problem), outputs, problem.pixels, group, False)
     pixels, met = math.prod(problem.size), _meetings(problem)[[1, 0, 2]]
     steps = inputs * pixels, group * inputs * pixels, pixels
     return _plan(problem, left, inputs, pixels, problem.positions, steps, met)
@@ -216,8 +228,8 @@ def plan_back(problem):
 
 def plan_weights(problem):
     """Those of the gradient to the weights: taps are sums of pixels of x times pixels of y."""
-    batch, inputs, outputs, group = problem[:4]
-    left = _maps(batch, inputs, math.prod(problem.size), group, True)
+    inputs, outputs, group = problem[1:4]
+    left = _maps(_at_once(problem), inputs, math.prod(problem.size), group, True)
     taps, met = problem.positions, _meetings(problem)[::-1]
     steps = outputs * inputs * taps, taps, inputs * taps
     return _plan(problem, left, outputs, taps, problem.pixels, steps, met, True)
@@ -245,40 +257,77 @@ def _plan(problem, left, columns, cells, right_places, steps, met, adds=False):
         adds, packed, stage, first, runs,
     )  # fmt: skip
     return Plan(
-        group, problem.inputs, problem.outputs, met.shape[1], items, parts, packed + parts * stage,
-        group * panels * panel * left.depth * right_places, left, sums,
+        _at_once(problem), group, problem.inputs, problem.outputs, met.shape[1], items, parts,
+        packed + parts * stage, group * panels * panel * left.depth * right_places, left, sums,
     )  # fmt: skip
 
 
 def multiply(x, w, y, plan, weights, epilogue):
     """y = weights times windows of x, and an epilogue; `weights` is the WeightLayout of w."""
-    _run(x, w, _weights(plan, weights), y, plan, epilogue)
+    work = workspace(x.dtype, plan.size + plan.panels)
+    _pack_panels(w, _weights(plan, weights), plan, work, plan.size)
+    _multiply_images(x, work, plan.size, y, plan, work, epilogue)
 
 
 def pack(w, plan, weights):
     """All weights, packed; `weights` is their WeightLayout."""
     packed = aligned(w.dtype, plan.panels)
-    _pack.on(plan.parts)(w.reshape(-1), _weights(plan, weights), plan.group, True, packed, 0)
+    _pack_panels(w, _weights(plan, weights), plan, packed, 0)
     return packed
+
+
+def unpack(packed, plan, w):
+    """Weights as they were before `pack`."""
+    taps, depth = plan.sums.right_places, plan.sums.depth
+    whole = packed.reshape(plan.group, -1, taps, depth, TILE_VECTORS * VECTOR_BYTES // w.itemsize)
+    every = whole.transpose(0, 1, 4, 3, 2).reshape(plan.group, -1, depth, taps)
+    w.reshape(plan.group, plan.outputs, depth, taps)[...] = every[:, : plan.outputs]
 
 
 def multiply_packed(x, packed, y, plan, weights, epilogue):
     """`multiply` by weights that `pack` has packed."""
-    _run(x, packed, None, y, plan, epilogue)
+    _multiply_images(x, packed, 0, y, plan, workspace(x.dtype, plan.size), epilogue)
 
 
 def scatter(w, dy, dx, plan):
     """dx = gradient of sum(dy * conv(x, w)) to x; assigned."""
     outputs, inputs, taps = plan.outputs, plan.inputs, plan.sums.right_places
     step = inputs * taps
+    work = workspace(dx.dtype, plan.size + plan.panels)
     right = Factor(inputs, outputs, taps, 0, outputs * step, taps, step, False)
-    _run(dy, w, right, dx, plan)
+    _pack_panels(w, right, plan, work, plan.size)
+    _multiply_images(dy, work, plan.size, dx, plan, work)
 
 
 def add_gradient(x, dy, dw, plan):
     """dw += gradient of sum(dy * conv(x, w)) to w."""
-    right = _maps(len(dy), plan.outputs, plan.sums.right_places, plan.group, True)
-    _run(x, dy, right, dw, plan)
+    work = workspace(dw.dtype, plan.size + plan.panels)
+    right = _maps(plan.images, plan.outputs, plan.sums.right_places, plan.group, True)
+    for some_x, some_dy in _by_images(plan, x, dy):
+        _pack_panels(some_dy, right, plan, work, plan.size)
+        _pack.on(plan.parts)(some_x.reshape(-1), plan.left, plan.group, False, work, 0)
+        _multiply.on(plan.parts)(work, work, plan.size, dw.reshape(-1), plan.sums)
+
+
+def _by_images(plan, one, two):
+    """Two arrays, so many images of each at a time."""
+    for n in range(0, len(one), plan.images):
+        yield one[n : n + plan.images], two[n : n + plan.images]
+
+
+def _pack_panels(values, of, plan, out, out_at):
+    _pack.on(plan.parts)(values.reshape(-1), of, plan.group, True, out, out_at)
+
+
+def _multiply_images(x, packed, packed_at, y, plan, work, epilogue=None):
+    """y = the sums for maps of x and the second factor, and an epilogue."""
+    for some_x, some_y in _by_images(plan, x, y):
+        _pack.on(plan.parts)(some_x.reshape(-1), plan.left, plan.group, False, work, 0)
+        some_y, step = in_one_row(some_y)
+        sums = plan.sums._replace(row_step=step)  # images of y may lie apart
+        _multiply.on(plan.parts)(work, packed, packed_at, some_y, sums)
+        if epilogue is not None and epilogue.slope.size:
+            _finish.on(plan.parts)(some_y, sums, epilogue)
 
 
 def _weights(plan, layout):
@@ -289,22 +338,6 @@ def _weights(plan, layout):
     return Factor(
         plan.sums.columns, inputs, taps, start, group_step, output_step, input_step, backward
     )
-
-
-def _run(left, right, of_right, out, plan, epilogue=None):
-    """out = the sums, and an epilogue; the second factor is packed where `of_right` is None."""
-    sums, packed, packed_at = plan.sums, right, 0
-    work = workspace(out.dtype, plan.size + plan.panels * (of_right is not None))
-    if of_right is not None:
-        packed, packed_at = work, plan.size
-        _pack.on(plan.parts)(right.reshape(-1), of_right, plan.group, True, packed, packed_at)
-    _pack.on(plan.parts)(left.reshape(-1), plan.left, plan.group, False, work, 0)
-    out, step = in_one_row(out)
-    if not sums.adds:
-        sums = sums._replace(row_step=step)  # images of y may lie apart
-    _multiply.on(plan.parts)(work, packed, packed_at, out, sums)
-    if epilogue is not None and epilogue.slope.size:
-        _finish.on(plan.parts)(out, sums, epilogue)
 
 
 @kernel(parallel=True)
