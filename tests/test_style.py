@@ -15,6 +15,7 @@ from caffelite.predict import style
 from caffelite.predict.preprocessing import of_test_phase
 from caffelite.predict.style import StyleLook
 from caffelite.proto import caffe_pb2
+from caffelite.run_log.reader import read_log
 from caffelite.testing import text_format
 from tools import benchmark_style
 
@@ -87,14 +88,16 @@ def test_the_loss_is_that_of_the_paper(here):
 
 def test_a_picture_takes_on_a_style(here, capsys):
     pytest.importorskip("scipy")
-    assert (
-        run("content.png", "style.png", "out.png", *SMALL_NET, "--iterations", "9", "--json") == 0
-    )
+    more = ["--iterations", "9", "--json", "--log", "style.jsonl"]
+    assert run("content.png", "style.png", "out.png", *SMALL_NET, *more) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["size"] == "16 x 13" and told["iterations"] == len(told["losses"])
     first, last = told["losses"][0], told["losses"][-1]
     assert last["style"] < first["style"] and sum(last.values()) < 0.9 * sum(first.values())
     assert Image.open("out.png").size == (16, 13)
+    curves = read_log("style.jsonl")
+    assert curves.end == "done" and [dict(row.outputs) for row in curves.train] == told["losses"]
+    assert curves.train[-1].loss == sum(last.values())
 
 
 def test_adam_noise_colors_and_blends(here):

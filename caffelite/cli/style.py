@@ -9,7 +9,8 @@ With a STYLE, the picture is what is learned (Gatys, Ecker, Bethge 2016): its ma
 --content-layers are to be those of CONTENT, the inner products of its maps in --style-layers those
 of STYLE, each layer with the weight 0.2. --ratio is alpha / beta, how much content counts for one
 of style: the larger, the more of CONTENT is seen. Several styles are mixed, by --blend. OUT grows:
-it is written again every --save-every iterations. --keep-color takes the colors of CONTENT.
+it is written again every --save-every iterations. --keep-color takes the colors of CONTENT. --log
+appends the losses, whose curves caffelite plot draws.
 
 The net is VGG-16, unless --model names another for use: "caffelite weights hed" makes weights for
 its convolutions. L-BFGS needs scipy (pip install scipy); --solver Adam does without.
@@ -23,6 +24,7 @@ What pictures go through is found as caffelite classify finds it, flags override
 """
 
 import argparse
+import contextlib
 import os
 
 from ..glog import on_terminal, start_logging
@@ -35,7 +37,7 @@ from ._pictures import add_mean_flags, preprocessing_of
 READS_NETS = True
 _OF_LEARNING = (
     *("ratio", "variation", "iterations", "init", "solver", "rate", "keep_color", "save_every"),
-    *("content_layers", "seed"),
+    *("content_layers", "seed", "log"),
 )
 
 
@@ -60,6 +62,7 @@ def add_arguments(parser):
     flag("--keep-color", action="store_true", default=None, help="take the colors of CONTENT")
     flag("--save-every", type=at_least(1), metavar="N", help="iterations between pictures [10]")
     flag("--seed", type=at_least(0), metavar="N", help="other noise [0]")
+    flag("--log", metavar="FILE", help="append the losses to this file, one JSON object a line")
     flag("--json", action="store_true", help="print JSON, with the losses of each iteration")
     add_mean_flags(parser)
     add_device_flags(parser)
@@ -184,7 +187,6 @@ def _learn(args, content, *rest):
     from ..predict.style import CONTENT_LAYERS, STYLE_LAYERS, losses_of
     from ..solver import lbfgs, optimize
     from ..solver.rules import RULES
-    from ._progress import make_bar
 
     *paths, out, log = rest
     in_content, in_style = args.content_layers or CONTENT_LAYERS, args.style_layers or STYLE_LAYERS
@@ -209,7 +211,6 @@ def _learn(args, content, *rest):
     blob = net.blobs[look.input]
     blob.data[...] = start
     curve, began = [], time.perf_counter()
-    bar = make_bar(iterations, what="style") if on_terminal() and not args.quiet else None
 
     def save():
         pixels = canvas.pixels(blob.data[0])
@@ -217,25 +218,20 @@ def _learn(args, content, *rest):
             out, with_colors_of(pixels, canvas.pixels(picture)) if args.keep_color else pixels
         )
 
-    def see(iteration, loss):
+    def see(iteration, _):
         curve.append(losses_of(net))
         if iteration % (args.save_every or 10) == 0:
             save()
-        if bar:
-            bar.set_postfix_str(f", loss {loss:.4g}", refresh=False)
-            bar.update()
+        tell(iteration, curve[-1])
 
     options = {} if solver == lbfgs.NAME else {"base_lr": args.rate or 5}
     if solver in RULES and "momentum" in RULES[solver].reads:
         options["momentum"] = 0.9
-    try:
+    with _teller(args, iterations) as tell:
         optimize(
             net, look.input, iterations=iterations, solver=solver, bounds=canvas.bounds,
             callback=see, **options,
         )  # fmt: skip
-    finally:
-        if bar:
-            bar.close()
     save()
     return {
         "size": f"{picture.shape[2]} x {picture.shape[1]}",
@@ -244,3 +240,33 @@ def _learn(args, content, *rest):
         "seconds": round(time.perf_counter() - began, 1),
         "losses": curve,
     }
+
+
+@contextlib.contextmanager
+def _teller(args, iterations):
+    """A function of an iteration's number and {name: loss}, for the bar and the log."""
+    from ..run_log.writer import RunLog
+    from ._progress import make_bar
+
+    with contextlib.ExitStack() as stack:
+        bar = events = None
+        if args.log:
+            events = RunLog(args.log)
+            stack.callback(events.close)
+            events.write({"event": "start", "iteration": 0, "command": args.command})
+        if on_terminal() and not args.quiet:
+            bar = make_bar(iterations, what="style")
+            stack.callback(bar.close)
+
+        def tell(iteration, losses):
+            loss = sum(losses.values())
+            if bar:
+                bar.set_postfix_str(f", loss {loss:.4g}", refresh=False)
+                bar.update()
+            if events:
+                at = {"event": "train", "iteration": iteration}
+                events.write({**at, "loss": loss, "outputs": losses})
+
+        yield tell
+        if events:
+            events.write({"event": "done", "iteration": iterations})
