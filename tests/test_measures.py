@@ -180,8 +180,32 @@ def test_rows_that_are_steps_count_in_whole_batches():
     said = "has 3 rows for a batch of 4 samples, of which the data end behind 2; .* divides"
     with pytest.raises(NetError, match=said):
         steps._replace(count=2).rows("y")
+    more = steps._replace(blobs={"y": np.zeros((8, 4, 2))}, of_steps={"y"})
+    assert more.rows("y").shape == (8, 4, 2) and more.numbers("y") is None
+    with pytest.raises(NetError, match=said.replace("3 rows", "8 steps")):
+        more._replace(count=2).rows("y")
     several = Batch({"y": np.zeros((8, 2))}, count=3, first=4, size=4)
     assert several.numbers("y").tolist() == [4, 4, 5, 5, 6, 6] and len(several.rows("y")) == 6
+
+
+RECURRENT = """
+layer { name: "x" type: "Input" top: "x" top: "cont"
+  input_param { shape { dim: 8 dim: 4 dim: 2 } shape { dim: 8 dim: 4 } } }
+layer { name: "h" type: "RNN" bottom: "x" bottom: "cont" top: "h"
+  recurrent_param { num_output: 3 } }
+layer { name: "relu" type: "ReLU" bottom: "h" top: "h" }
+layer { name: "y" type: "InnerProduct" bottom: "h" top: "y"
+  inner_product_param { num_output: 5 axis: 2 } }
+layer { name: "last" type: "Slice" bottom: "y" top: "before" top: "end"
+  slice_param { axis: 0 slice_point: 7 } }
+layer { name: "z" type: "Reshape" bottom: "end" top: "z" reshape_param { shape { dim: 4 dim: 5 } } }
+"""
+
+
+def test_what_is_made_of_steps_has_rows_that_are_steps():
+    batch = Batch.run(net_of(RECURRENT), 4, 0, 4)
+    assert batch.of_steps == {"h", "y"} and batch.numbers("y") is None
+    assert batch.numbers("z").tolist() == [0, 1, 2, 3]
 
 
 def test_a_sum_forgets_no_small_term():

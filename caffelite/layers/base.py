@@ -180,6 +180,8 @@ class Layer:
         unless `reach` tells otherwise
     keeps_order
         whether top 0 has the values of bottom 0 in their order, in another shape
+    rows_are_steps
+        whether the rows of its tops are steps, each of all samples of the batch
     rectifies
         whether it is a ReLU or of its kind: about x where x > 0, little or nothing of it elsewhere
     windows
@@ -310,6 +312,7 @@ class Layer:
     pointwise: bool = False
     keeps_space: bool = False
     keeps_order: bool = False
+    rows_are_steps: bool = False
     rectifies: bool = False
     windows: str | None = None
     drawn_as: str | None = None

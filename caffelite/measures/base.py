@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ class Batch(NamedTuple):
     `blobs` are arrays by name. Of the `size` samples in the batch, the first `count` are real, all
     where it is None: the last batch of a data set goes on with its first samples. `first` is the
     number that the first of them has in its source, None where nobody asks which ones they are.
+    `of_steps` are the names of blobs whose rows are steps of all samples, as recurrent nets say.
     """
 
     blobs: Mapping[str, Array]
@@ -30,25 +31,27 @@ class Batch(NamedTuple):
     loss: float = math.nan
     first: int | None = None
     size: int | None = None
+    of_steps: Container[str] = ()
 
     @classmethod
     def run(cls, net, count=None, first=None, size=None):
         """Run the net forward on its next batch."""
         loss = net._forward(0, len(net.nodes) - 1)
         blobs = {name: blob.data for name, blob in net.blobs.items()}
-        return cls(blobs, count, loss, first, size)
+        return cls(blobs, count, loss, first, size, _of_steps(net))
 
     def rows(self, name):
         """The rows of a blob that are of real samples; each may have several.
 
-        Where all samples of the batch are real, rows may be others: the steps of recurrent nets.
+        Where all samples of the batch are real, rows may be others, such as steps.
         """
         rows, each = self.blobs[name], self._each(name)
         if self.count is None or (self.count == self.size and not each):
             return rows
         if not each:
+            kind = "steps" if name in self.of_steps else "rows"
             raise NetError(
-                f'the blob "{name}" has {len(rows)} rows for a batch of {self.size} samples, of '
+                f'the blob "{name}" has {len(rows)} {kind} for a batch of {self.size} samples, of '
                 f"which the data end behind {self.count}; expected as many rows for each sample, "
                 "or a batch_size that divides the number of samples"
             )
@@ -63,10 +66,28 @@ class Batch(NamedTuple):
 
     def _each(self, name):
         """How many rows of a blob each sample has; 0 where rows are not those of samples."""
+        if name in self.of_steps:
+            return 0
         if self.size is None:
             return 1
         each, rest = divmod(len(self.blobs[name]), self.size)
         return 0 if rest else each
+
+
+def _of_steps(net):
+    """The names of blobs with a row for each step: of recurrent layers, and what is made of them.
+
+    Where a later layer keeps the number of rows, these are taken for steps still.
+    """
+    found = set()
+    for node in net.nodes:
+        steps = {net.blobs[name].shape[0] for name in node.bottom_names if name in found}
+        for name, blob in zip(node.top_names, node.top_blobs, strict=True):
+            if node.layer.rows_are_steps or not steps.isdisjoint(blob.shape[:1]):
+                found.add(name)
+            else:
+                found.discard(name)
+    return found
 
 
 class Section(NamedTuple):

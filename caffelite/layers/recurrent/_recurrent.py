@@ -31,6 +31,7 @@ class Recurrent(Layer):
 
     options_field = "recurrent_param"
     learns = True
+    rows_are_steps = True
     drawn_as = "dense"
     ignored = {"recurrent_param.debug_info": "write it in the net or the solver"}
     num_states = 1
