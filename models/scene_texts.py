@@ -65,14 +65,14 @@ class SceneReader(Program):
 def places(n):
     """How surely yolo-v1-digits sees each digit at each of the nine places that texts tell of.
 
-    Its weights, with which training begins, go on learning at a tenth of the rate. Features without
+    Its weights, with which training begins, go on learning at 0.3 of the rate. Features without
     its last layer do not do: what says which digit it is would be learned for each place anew.
     """
     n.out = conv(one_map(n), CLASSES + 5 * BOXES, 1, gaussian(0.01), bias=0.1)
     for function in (getattr(top, "fn", top) for top in n.tops.values()):
         if function.type_name in ("Convolution", "Scale"):
             blobs = 1 if function.params.get("bias_term") is False else 2
-            function.params["param"] = [{"lr_mult": 0.1}] * blobs
+            function.params["param"] = [{"lr_mult": 0.3}] * blobs
     points = [CLASSES, CLASSES + 1, CLASSES + BOXES]
     n.digits, n.sure_1, n.sure_2, n.boxes = L.Slice(n.out, name="apart", slice_point=points, ntop=4)
     n.unused_boxes = L.Silence(n.boxes, ntop=0)

@@ -4,7 +4,7 @@
     caffelite dataset text data/captions/scenes_train_captions.txt --lines --words --padded 22 \\
         --test-text data/captions/scenes_test_captions.txt --out data/captions
     caffelite train --solver solvers/captions.prototxt --weights YOLO_V1_DIGITS.caffemodel
-    python tools/captions.py data/captions --weights snapshots/captions_iter_1500.caffemodel
+    python tools/captions.py data/captions --weights snapshots/captions_iter_2000.caffemodel
 
 Told are BLEU-1 to BLEU-4 of Papineni and others 2002, over all scenes for testing: with c words in
 the sentences, r in those that are right, and p_n the share of sentences' n-grams that are in the
