@@ -99,7 +99,7 @@ def conv(bottom, num_output, kernel_size, **options):
 
 
 def enlarge(bottom, num_output, **options):
-    """A fractionally strided convolution: twice as high and wide."""
+    """A fractionally strided convolution: twice as high and wide, with 3 x 3 windows one less."""
     window = {"kernel_size": 4, "stride": 2, "pad": 1, "weight_filler": SMALL}
     return L.Deconvolution(
         bottom, convolution_param={"num_output": num_output, **window, **options}
@@ -128,8 +128,8 @@ def normalize(n, name, bottom, end="", **options):
 # discriminator's start, ReLU in one, LeakyReLU in the other
 
 
-def make_digits(n, code=None):
-    """n.generated of a code [n.noise]: maps of 7 x 7, enlarged twice."""
+def make_digits(n, code=None, widths=(128, 64)):
+    """n.generated of a code [n.noise]: small maps, then a stage for each of `widths`, in maps."""
     code = code or n.noise
     if "label" in n.tops:
         n.g_class = L.Embed(
@@ -137,24 +137,29 @@ def make_digits(n, code=None):
         )
         # a product: noise beside the class would soon count for nothing
         n.g_code = code = L.Eltwise(n.noise, n.g_class, operation=P.Eltwise.PROD)
-    n.g_dense = dense(code, 128 * 7 * 7, bias_term=False)
-    n.g_maps = L.Reshape(n.g_dense, shape={"dim": [0, 128, 7, 7]})
-    n.g_relu = relu(normalize(n, "g_dense", n.g_maps))
-    n.g_up1 = enlarge(n.g_relu, 64, bias_term=False)
-    n.g_relu1 = relu(normalize(n, "g_up1", n.g_up1))
-    n.g_up2 = enlarge(n.g_relu1, 1)
-    n.generated = L.TanH(n.g_up2)
+    sides = [-(-28 // 2**k) for k in range(len(widths), -1, -1)]
+    n.g_dense = dense(code, widths[0] * sides[0] ** 2, bias_term=False)
+    n.g_maps = L.Reshape(n.g_dense, shape={"dim": [0, widths[0], sides[0], sides[0]]})
+    n.g_relu = top = relu(normalize(n, "g_dense", n.g_maps))
+    for k, (width, side) in enumerate(zip(widths[1:], sides[1:], strict=False), 1):
+        n[f"g_up{k}"] = top = enlarge(top, width, kernel_size=4 - side % 2, bias_term=False)
+        n[f"g_relu{k}"] = top = relu(normalize(n, f"g_up{k}", top))
+    n[f"g_up{len(widths)}"] = top = enlarge(top, 1)
+    n.generated = L.TanH(top)
 
 
-def judge_digits(n, picture, end, **options):
-    """A score for each picture: a weighted sum of its features, n.d_leaky2."""
-    window = {"stride": 2, "pad": 2}
-    n[f"d_conv1{end}"] = top = conv(picture, 64, 5, **window, **shared("d_conv1"), **options)
-    n[f"d_leaky1{end}"] = top = leaky(top, **options)
-    n[f"d_conv2{end}"] = top = conv(
-        top, 128, 5, bias_term=False, **window, **shared("d_conv2", 1), **options
-    )
-    n[f"d_leaky2{end}"] = top = leaky(normalize(n, "d_conv2", top, end, **options), **options)
+def judge_digits(n, picture, end, widths=(64, 128), size=5, **options):
+    """A score for each picture: a weighted sum of its features, those of the last d_leaky."""
+    window, top = {"kernel_size": size, "stride": 2, "pad": (size - 1) // 2}, picture
+    for k, width in enumerate(widths, 1):
+        name = f"d_conv{k}"
+        if k == 1:
+            n[name + end] = top = conv(top, width, **window, **shared(name), **options)
+        else:
+            own = {"bias_term": False, **shared(name, 1), **options}
+            n[name + end] = top = conv(top, width, **window, **own)
+            top = normalize(n, name, top, end, **options)
+        n[f"d_leaky{k}{end}"] = top = leaky(top, **options)
     n[f"d_score{end}"] = dense(top, 1, **shared("d_score"), **options)
     return n[f"d_score{end}"]
 

@@ -23,7 +23,7 @@ if __package__ in (None, ""):  # run as a script: find caffelite uninstalled, to
 
 from tools.benchmark_machine import described, machine, set_threads  # noqa: E402
 
-BATCH, SURE = 64, 0.9
+BATCH, SURE, RATE = 64, 0.9, 0.0004
 
 
 class Caffelite:
@@ -76,8 +76,11 @@ class PyTorch:
         from torch import nn
 
         self.generator = nn.Sequential(
-            nn.Linear(64, 6272, bias=False),
-            nn.Unflatten(1, (128, 7, 7)),
+            nn.Linear(64, 4096, bias=False),
+            nn.Unflatten(1, (256, 4, 4)),
+            nn.BatchNorm2d(256),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(256, 128, 3, 2, 1, bias=False),
             nn.BatchNorm2d(128),
             nn.ReLU(inplace=True),
             nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False),
@@ -87,22 +90,26 @@ class PyTorch:
             nn.Tanh(),
         )
         self.judge = nn.Sequential(
-            nn.Conv2d(1, 64, 5, 2, 2),
+            nn.Conv2d(1, 64, 4, 2, 1),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(64, 128, 5, 2, 2, bias=False),
+            nn.Conv2d(64, 128, 4, 2, 1, bias=False),
             nn.BatchNorm2d(128),
             nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(128, 256, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(256),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.Flatten(),
-            nn.Linear(6272, 1),
+            nn.Linear(2304, 1),
         )
-        names = ["g_dense", "g_dense_scale", "g_up1", "g_up1_scale", "g_up2"]
-        names += ["d_conv1", "d_conv2", "d_conv2_scale", "d_score"]
+        names = ["g_dense", "g_dense_scale", "g_up1", "g_up1_scale", "g_up2", "g_up2_scale"]
+        names += ["g_up3", "d_conv1", "d_conv2", "d_conv2_scale", "d_conv3", "d_conv3_scale"]
+        names += ["d_score"]
         learning = [m for net in (self.generator, self.judge) for m in net if list(m.parameters())]
         with torch.no_grad():
             for name, module in zip(names, learning, strict=True):
                 for mine, theirs in zip(module.parameters(), weights[name], strict=True):
                     mine.copy_(torch.from_numpy(theirs.reshape(mine.shape)))
-        adam = {"lr": 0.0002, "betas": (0.5, 0.999)}
+        adam = {"lr": RATE, "betas": (0.5, 0.999)}
         nets = self.judge, self.generator
         self.steps = [torch.optim.Adam(net.parameters(), **adam) for net in nets]
         self.pictures = torch.from_numpy(np.float32(pictures))

@@ -16,10 +16,13 @@ from caffelite.models.adversarial import (
     make_digits,
 )
 
+WIDTHS = 64, 128, 256  # maps of the discriminator's stages, and back of the generator's
+
 
 def net(n):
-    make_digits(n)
+    make_digits(n, widths=WIDTHS[::-1])
 
 
+judge = partial(judge_digits, widths=WIDTHS, size=4)
 losses = partial(cross_entropy, sure=0.9)
-program = Game("DCGAN-digits", net, digits(64), (64, NOISE), judge=judge_digits, losses=losses)
+program = Game("DCGAN-digits", net, digits(64), (64, NOISE), judge=judge, losses=losses)
