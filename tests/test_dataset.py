@@ -195,6 +195,8 @@ def test_broken_original_files_are_refused(tmp_path, original, capsys, name, cha
         (["mnist-5k", "--idx", "x"], "--idx belongs to mnist"),
         (["pictures", "--pad", "2"], "--pad belongs to digits-8x8, mnist, mnist-5k"),
         (["mnist-5k", "--pad", "-1"], "expected a whole number from 0 to 99"),
+        (["number-words", "--count", "9"], "--count: expected a whole number from 10 to 100000"),
+        (["digit-scenes", "--count", "0"], "--count: expected a whole number from 1 to 100000"),
     ],
 )
 def test_flags_must_fit_together(words, message, capsys):

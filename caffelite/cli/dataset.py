@@ -104,10 +104,8 @@ def add_arguments(parser):
     flag("--hdf5", action="store_true", help=words)
     words = "clips: make a picture file of each frame, and their lists, not LMDBs"
     flag("--frames", action="store_true", help=words)
-    for name, option in _options().items():
-        default = "" if option.default is None else f" [{option.default}]"
-        text = f"{', '.join(_owners(name))}: {option.help}{default}"
-        flag(f"--{name}", type=_type(option), metavar=option.metavar, help=text)
+    for name, options in _options().items():
+        flag(f"--{name}", metavar=next(iter(options.values())).metavar, help=_help(options))
     _dataset_pictures.add_arguments(parser.add_argument_group("your own pictures"))
     _dataset_boxes.add_arguments(parser.add_argument_group("pictures with boxes"))
     _dataset_pixels.add_arguments(parser.add_argument_group("pictures with label pictures"))
@@ -130,19 +128,31 @@ def _told():
 
 
 def _options():
-    """{flag: Option} of all makers."""
-    return {flag: o for name in made.names() for flag, o in made.maker(name).OPTIONS.items()}
+    """{flag: {maker: Option}} of all makers."""
+    found = {}
+    for name in made.names():
+        for flag, option in made.maker(name).OPTIONS.items():
+            found.setdefault(flag, {})[name] = option
+    return found
 
 
-def _owners(flag):
-    return [name for name in made.names() if flag in made.maker(name).OPTIONS]
+def _help(options):
+    """What a flag is for, by the makers that take it: those that say the same together."""
+    said = {}
+    for name, option in options.items():
+        default = "" if option.default is None else f" [{option.default}]"
+        said.setdefault(f"{option.help}{default}", []).append(name)
+    return "; ".join(f"{', '.join(names)}: {words}" for words, names in said.items())
 
 
-def _type(option):
+def _value(option, flag, word):
+    """The value of a maker's Option, from the word of a command line or None."""
+    if word is None:
+        return option.default
     if option.kind is not int:
-        return option.kind
-    error = argparse.ArgumentTypeError
-    return lambda text: integer(text, "", least=option.least, most=option.most, error=error)
+        return option.kind(word)
+    limits = {"least": option.least, "most": option.most}
+    return integer(word, f"--{flag}", **limits, error=UsageError)
 
 
 def run(args):
@@ -177,9 +187,9 @@ def run(args):
 
 
 def _refuse_flags_of_others(args, own):
-    for flag in _options():
+    for flag, options in _options().items():
         if getattr(args, flag) is not None and flag not in own:
-            raise UsageError(f"--{flag} belongs to {', '.join(_owners(flag))}")
+            raise UsageError(f"--{flag} belongs to {', '.join(options)}")
 
 
 def _refuse_forms(args, is_text, has_clips):
@@ -215,10 +225,10 @@ def _make(args, maker):
 
     layout, options = _layout(args), {}
     for flag, option in maker.OPTIONS.items():
-        value = getattr(args, flag)
-        if value is None and option.required:
+        word = getattr(args, flag)
+        if word is None and option.required:
             raise UsageError(f"{args.source} needs --{flag} {option.metavar}, {option.help}")
-        options[flag] = option.default if value is None else value
+        options[flag] = _value(option, flag, word)
     parts, counts, files = maker.parts(**options), {}, []
     for part, source in parts.items():
         path = made.place(args.source, args.out, f"{part}_lmdb")
