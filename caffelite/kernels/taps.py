@@ -29,14 +29,17 @@ IMAGES = 4
 """Fewer images than this leave most of a register tile empty."""
 PACKED_BYTES = 1 << 24
 """Most of the packed maps, which are those of some of many images: work space is kept for long."""
+DEPTH = 16
+"""Products at once, of inputs and taps of a line, or of outputs, that pay for calling a tile."""
 MEETINGS = 1 << 17
 """Pixels of y and taps that meet up to which this pays: the table has 24 bytes for each."""
-MOST = {"direct": 0.95, "im2col": 0.95, "phases": 1.0, "scatter": 1.2}
-"""Products up to which this is faster than another way, for one of all taps at all pixels."""
+MOST = {"direct": 0.9, "strided": 0.96, "im2col": 0.96, "phases": 1.0, "scatter": 1.2}
+"""Products up to which this is faster than another way, for one of all taps at all pixels. Direct
+convolution with strides is the slower one."""
 MOST_OF_WINOGRAD = 1.8
 """As MOST, for one of Winograd's."""
-MOST_FOR_WEIGHTS = {"direct": 0.9, "im2col": 0.9}
-MOST_IN_SHORT_VECTORS = {"direct": 0.75, "im2col": 0.75}
+MOST_FOR_WEIGHTS = dict.fromkeys(MOST, 0.9)
+MOST_IN_SHORT_VECTORS = dict.fromkeys(MOST, 0.75)
 """As MOST, for the gradient to the weights: where vectors have 64 bytes, and where fewer."""
 LONG_RUN = 32
 """Images from which on that gradient pays with strides, which cut the depth of its products."""
@@ -110,22 +113,27 @@ def fits(problem):
 
 def pays(problem, planned):
     """Whether one that fits gains over `planned`, the Plan of another way."""
-    return _pays(problem, problem.outputs, planned, MOST)
+    return _pays(problem, problem.outputs, _depth(problem), planned, MOST)
 
 
 def pays_back(problem, planned):
     """As `pays`, for the gradient to the input."""
-    return _pays(problem, problem.inputs, planned, MOST)
+    return _pays(problem, problem.inputs, problem.outputs, planned, MOST)
 
 
 def pays_for_weights(problem, planned):
     """As `pays`, for the gradient to the weights."""
     most = MOST_FOR_WEIGHTS if problem.vector_bytes >= 64 else MOST_IN_SHORT_VECTORS
     is_long = problem.stride[-1] == 1 or _at_once(problem) >= LONG_RUN
-    return is_long and _pays(problem, problem.outputs, planned, most)
+    return is_long and _pays(problem, problem.outputs, _depth(problem), planned, most)
 
 
-def _pays(problem, columns, planned, most):
+def _depth(problem):
+    """Products at once where taps of a line follow each other."""
+    return problem.inputs * problem.kernel[-1]
+
+
+def _pays(problem, columns, depth, planned, most):
     panel = TILE_VECTORS * problem.lanes
     meetings = math.prod(map(_meeting, _axes(problem)))
     if _at_once(problem) < IMAGES or meetings > MEETINGS:
@@ -136,7 +144,9 @@ def _pays(problem, columns, planned, most):
         return products * problem.inputs * problem.outputs <= MOST_OF_WINOGRAD * theirs
     if planned.way == "im2col" and problem.pixels <= panel:
         return True  # windows of short lines take longest to write
-    return products <= most.get(planned.way, 0) * problem.pixels * problem.positions
+    is_strided = planned.way == "direct" and problem.stride[-1] > 1
+    most = most.get("strided" if is_strided else planned.way, 0)
+    return depth >= DEPTH and products <= most * problem.pixels * problem.positions
 
 
 def _at_once(problem):
