@@ -86,8 +86,11 @@ class Sums(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The first factor, and its products with a second one, `panels` elements, by `meetings`: of
-    pixels of y, pixels of x and taps. `parts` threads share `items` pieces of `images` images."""
+    """The first factor, of `images` images at a time, and the sums of its products with the second.
+
+    So many pixels of y and taps are `meetings`, with a pixel of x each. `parts` threads share
+    `items` pieces: a tile of rows, a panel of columns, a chunk of cells.
+    """
 
     images: int
     group: int
@@ -96,8 +99,8 @@ class Plan(NamedTuple):
     meetings: int
     items: int
     parts: int
-    size: int  # elements of work space but for the second factor
-    panels: int
+    size: int  # elements of work space, without those
+    panels: int  # of the second factor, packed
     left: Factor
     sums: Sums
 
@@ -134,6 +137,7 @@ def _depth(problem):
 
 
 def _pays(problem, columns, depth, planned, most):
+    """Whether products of so many columns and of this depth at once are few enough."""
     panel = TILE_VECTORS * problem.lanes
     meetings = math.prod(map(_meeting, _axes(problem)))
     if _at_once(problem) < IMAGES or meetings > MEETINGS:
