@@ -130,8 +130,10 @@ def seen(n, picture, layers, end=""):
                 return found
 
 
-def feature_loss(n, layer, made, data):
-    """The squared distance of maps, the mean over all their values."""
+def feature_loss(n, layer, made, data, weight=1):
+    """The squared distance of maps, the mean over all their values, times a weight."""
     stage = int(layer[4])
     c, side = VGG_16[stage - 1][0], SIDE // 2 ** (stage - 1)
-    n.feature_loss = L.EuclideanLoss(made[layer], data[layer], loss_weight=2 / (c * side**2))
+    n.feature_loss = L.EuclideanLoss(
+        made[layer], data[layer], loss_weight=2 * weight / (c * side**2)
+    )

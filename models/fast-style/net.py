@@ -24,7 +24,7 @@ from caffelite.net_spec import layers as L
 
 STYLE = {"conv1_2": 6e-4, "conv2_2": 0.05, "conv3_3": 2.5, "conv4_3": 700}
 """Weights that make all layers of VGG-16, as it is after training for edges, count alike."""
-CONTENT = "conv2_2"
+CONTENT, CONTENT_WEIGHT = "conv2_2", 8
 
 
 def net(n, kind="BatchNorm"):
@@ -41,7 +41,7 @@ def net(n, kind="BatchNorm"):
 def compare(n):
     """The style that weights files have in *_style, the content of the photograph, few edges."""
     made, data = seen(n, n.made, STYLE), seen(n, n.data, [CONTENT], "_data")
-    feature_loss(n, CONTENT, made, data)
+    feature_loss(n, CONTENT, made, data, CONTENT_WEIGHT)
     for layer, weight in STYLE.items():
         width = VGG_16[int(layer[4]) - 1][0]
         style = L.Parameter(shape={"dim": [1, width, width]}, param=[{"lr_mult": 0}])
