@@ -264,8 +264,9 @@ def _teller(args, iterations):
                 bar.set_postfix_str(f", loss {loss:.4g}", refresh=False)
                 bar.update()
             if events:
+                outputs = {f"{name}_loss": value for name, value in losses.items()}
                 at = {"event": "train", "iteration": iteration}
-                events.write({**at, "loss": loss, "outputs": losses})
+                events.write({**at, "loss": loss, "outputs": outputs})
 
         yield tell
         if events:
