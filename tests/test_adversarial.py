@@ -52,7 +52,8 @@ def rule_of(param, parameters):
         nonlocal t
         t += 1
         b1, b2 = param.momentum, param.momentum2
-        rate = param.base_lr * (1 - b2**t) ** 0.5 / (1 - b1**t)
+        falls = 1 - (t - 1) / param.max_iter if param.lr_policy == "poly" else 1
+        rate = falls * param.base_lr * (1 - b2**t) ** 0.5 / (1 - b1**t)
         for p, h, h2 in zip(parameters, mean, squares, strict=True):
             h.mul_(b1).add_(p.grad, alpha=1 - b1)
             h2.mul_(b2).add_(p.grad**2, alpha=1 - b2)
