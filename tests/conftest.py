@@ -140,3 +140,31 @@ def pytest_collection_finish(session):
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)  # a twentieth of the time went into collecting
+
+
+@pytest.fixture
+def plans_of_same_bits(all_threads, monkeypatch):
+    """A function of x, w, dy and the options of a convolution: {threads: its plan}, for one thread
+    and for all, whose three products have been the same to the bit."""
+    import numba
+    import numpy as np
+
+    from caffelite.kernels import _problem, convolve, plan
+
+    monkeypatch.setattr(_problem, "ALONE", 0)
+
+    def run(x, w, dy, *options):
+        plans, results = {}, []
+        for threads in 1, numba.get_num_threads():
+            monkeypatch.setattr(plan, "thread_count", lambda work, threads=threads: threads)
+            plans[threads] = plan.plan_convolution(x.shape, w.shape, dy.shape, *options, 4)
+            y, dx, dw = np.empty_like(dy), np.empty_like(x), np.zeros_like(w)
+            convolve.forward(x, w, y, *options)
+            convolve.backward_input(w, dy, dx, *options)
+            convolve.backward_weight(x, dy, dw, *options)
+            results.append((y, dx, dw))
+        for one, several in zip(*results, strict=True):
+            np.testing.assert_array_equal(one, several)
+        return plans
+
+    return run

@@ -15,7 +15,7 @@ from caffelite.predict import style
 from caffelite.predict.preprocessing import of_test_phase
 from caffelite.predict.style import StyleLook
 from caffelite.proto import caffe_pb2
-from caffelite.run_log.reader import read_log
+from caffelite.run_log.reader import read_log, records
 from caffelite.testing import text_format
 from tools import benchmark_style
 
@@ -100,6 +100,7 @@ def test_a_picture_takes_on_a_style(here, capsys):
         {f"{name}_loss": value for name, value in losses.items()} for losses in told["losses"]
     ]
     assert curves.train[-1].loss == sum(last.values())
+    assert [*records("style.jsonl")][-1]["iteration"] == told["iterations"]
 
 
 def test_adam_noise_colors_and_blends(here):

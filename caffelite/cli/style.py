@@ -250,6 +250,7 @@ def _teller(args, iterations):
 
     with contextlib.ExitStack() as stack:
         bar = events = None
+        done = 0
         if args.log:
             events = RunLog(args.log)
             stack.callback(events.close)
@@ -259,7 +260,8 @@ def _teller(args, iterations):
             stack.callback(bar.close)
 
         def tell(iteration, losses):
-            loss = sum(losses.values())
+            nonlocal done
+            done, loss = iteration, sum(losses.values())
             if bar:
                 bar.set_postfix_str(f", loss {loss:.4g}", refresh=False)
                 bar.update()
@@ -270,4 +272,4 @@ def _teller(args, iterations):
 
         yield tell
         if events:
-            events.write({"event": "done", "iteration": iterations})
+            events.write({"event": "done", "iteration": done})  # L-BFGS may end early
