@@ -257,6 +257,10 @@ class Blob:
         """Whether both use one memory for `data`."""
         return self._data is other._data
 
+    def shares_diff_with(self, other: Blob) -> bool:
+        """Whether both use one memory for `diff`."""
+        return self._diff is other._diff
+
     def _legacy_axis(self, axis: int) -> int:
         if len(self._shape) > 4:
             raise NetError(f"num, channels, height, width need at most 4 axes, not {self._shape}")

@@ -204,6 +204,23 @@ def blob_diffs_accumulate_and_bottom_diffs_are_overwritten(row, build):
 
 
 @question
+def a_bottom_diff_is_added_to_where_the_layer_is_told_to(row, build):
+    layer, bottom, top = build()
+    shapes = [[blob.shape for blob in blobs] for blobs in (bottom, top)]
+    one = len(bottom) == len(top) == 1 and has_backward(row)
+    if not (one and layer.can_add(*shapes[0], *shapes[1])):
+        return
+    forward(layer, bottom, top)
+    _, (own,), blobs = backward(layer, bottom, top)
+    for blob in layer.blobs:
+        blob.diff[...] = 0
+    layer.adds_up = True
+    _, (total,), blobs_again = backward(layer, bottom, top, stale=-3)
+    assert_same([total], [own - 3], 1e-9)
+    assert_same(blobs_again, blobs)
+
+
+@question
 def propagate_down_is_honoured(row, build):
     layer, bottom, top = build()
     if not has_backward(row):

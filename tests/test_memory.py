@@ -25,7 +25,53 @@ class Forgetful(caffelite.Layer):
         bottom[0].diff[...] = top[0].diff
 
 
+def one_by_one(name, bottom):
+    return f"""
+    layer {{ name: "{name}" type: "Convolution" bottom: "{bottom}" top: "{name}"
+      convolution_param {{ num_output: 5 kernel_size: 1
+        weight_filler {{ type: "gaussian" std: 0.3 }} }} }}"""
+
+
+def concat(name, *bottoms):
+    read = " ".join(f'bottom: "{bottom}"' for bottom in bottoms)
+    return f'layer {{ name: "{name}" type: "Concat" {read} top: "{name}" }}'
+
+
+ADDED_UP = {  # all readers of "a" but the last can add to its diff
+    "a unit of DenseNet": HEAD
+    + conv("a", "x")
+    + 'layer { name: "n" type: "BatchNorm" bottom: "a" top: "n" }'
+    + on("n", "Scale", "ReLU")
+    + conv("b", "n")
+    + concat("c", "a", "b")
+    + TAIL % "c",
+    "branches": HEAD
+    + conv("a", "x")
+    + on("a", "ReLU")
+    + one_by_one("p", "a")
+    + on("p", "ReLU")
+    + one_by_one("q", "a")
+    + conv("r", "a")
+    + concat("c", "q", "r", "p")
+    + TAIL % "c",
+}
 MORE = {
+    **ADDED_UP,
+    "no reader that adds": HEAD
+    + conv("a", "x")
+    + conv("b", "a")
+    + one_by_one("p", "a")
+    + concat("c", "b", "p")
+    + TAIL % "c",
+    "readers in place and in another shape": HEAD
+    + conv("a", "x")
+    + one_by_one("p", "a")
+    + on("p", "BatchNorm")
+    + 'layer { name: "f" type: "Flatten" bottom: "p" top: "f" }'
+    + one_by_one("q", "p")
+    + 'layer { name: "g" type: "Flatten" bottom: "q" top: "g" }'
+    + concat("c", "f", "g")
+    + TAIL % "c",
     "a long line": HEAD
     + "".join(conv(f"c{i}", f"c{i - 1}" if i else "x") for i in range(6))
     + TAIL % "c5",
@@ -165,3 +211,58 @@ def test_another_batch_size_passes_through():
         for name, blobs in nets[0].params.items():
             for mine, theirs in zip(blobs, nets[1].params[name], strict=True):
                 np.testing.assert_array_equal(mine.diff, theirs.diff, err_msg=name)
+
+
+def gradients(net):
+    return [blob.diff.copy() for blobs in net.params.values() for blob in blobs]
+
+
+def compare(found, expected):
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("text", ADDED_UP.values(), ids=ADDED_UP)
+def test_readers_of_a_blob_add_to_one_diff(text):
+    apart, net = build(text), build(text)
+    net.economize()
+    (split,) = (node for node in net.nodes if node.layer.splits)
+    assert all(top.shares_diff_with(split.bottom_blobs[0]) for top in split.top_blobs)
+    for one in (apart, net):
+        one.forward_backward()
+    compare(gradients(net), gradients(apart))
+    for one in (apart, net):
+        one.clear_param_diffs()
+        for name in reversed(one.layer_dict):
+            one.backward(start=name, end=name)
+    compare(gradients(net), gradients(apart))
+    net.backward(end="c")
+    reader = next(name for name in net.layer_dict if name in "np")
+    net.backward(start=reader, end=reader)  # a pass that nobody goes on with
+    net.backward(start=reader, end=reader)
+    net.clear_param_diffs()
+    net.backward()  # layer by layer once more
+    compare(gradients(net), gradients(apart))
+
+
+def test_a_reader_that_can_no_longer_add_is_added_to():
+    text = ADDED_UP["a unit of DenseNet"]
+    apart, net = build(text), build(text)
+    net.economize()
+    for one in (apart, net):
+        one.layer_dict["n"].options.use_global_stats = True
+        one.layer_dict["n"].keep_statistics(np.full(5, 0.1), np.full(5, 2.0))
+        one.forward_backward()
+    compare(gradients(net), gradients(apart))
+
+
+def test_a_kept_diff_of_a_reader_is_its_own():
+    text = ADDED_UP["a unit of DenseNet"]
+    apart, net = build(text), build(text)
+    (split,) = (node for node in net.nodes if node.layer.splits)
+    net.economize(keep=split.top_names)
+    for one in (apart, net):
+        one.forward_backward()
+    for name in split.top_names:
+        np.testing.assert_array_equal(net.blobs[name].diff, apart.blobs[name].diff)
+        assert net.blobs[name].diff.any()

@@ -409,6 +409,6 @@ def _channel_combine_code(v, rows, length, step, y, dy, x, epilogue, active, num
             return values
 
         arrays = [(y, step), (dy, step), (x, step), (dx, step)]
-        _over_rows(v, rows, length, arrays, [], change)
+        _over_rows(v, rows, length, arrays, [], change, [(3, True)])
 
     _for_activation(v, epilogue, active, dy, emit)

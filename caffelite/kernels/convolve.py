@@ -120,8 +120,11 @@ def forward_separable(x, y, plans, epilogues, keep):
     separable.multiply_packed(x, packed, y, blocks, layout, epilogues)
 
 
-def backward_input(w, dy, dx, stride, pad, dilation, group=1):
-    """dx = gradient of sum(dy * conv(x, w)) to x; assigned."""
+def backward_input(w, dy, dx, stride, pad, dilation, group=1, adds=False):
+    """dx = gradient of sum(dy * conv(x, w)) to x; assigned, or if it `adds` added to.
+
+    By ways whose Plan says that it `adds`, as a convolution.
+    """
     if dx.size == 0:
         return
     plan = plan_convolution(dx.shape, w.shape, dy.shape, stride, pad, dilation, group, dx.itemsize)
@@ -130,7 +133,8 @@ def backward_input(w, dy, dx, stride, pad, dilation, group=1):
         return
     multiply = _MULTIPLY[type(plan.input_gradient)].multiply
     plain = Epilogue.of(dx.dtype, dx.shape[1])
-    multiply(dy, w, dx, plan.input_gradient, plan.input_weights, plain)
+    addend = (dx,) if adds else ()
+    multiply(dy, w, dx, plan.input_gradient, plan.input_weights, plain, *addend)
 
 
 def backward_weight(x, dy, dw, stride, pad, dilation, group=1):

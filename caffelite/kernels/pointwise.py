@@ -74,18 +74,24 @@ def plan(problem):
     )  # fmt: skip
 
 
-def multiply(x, w, y, plan, weights, epilogue):
-    """y = weights times x, and an epilogue; `weights` is the WeightLayout of w."""
-    x, (y, y_step) = x.reshape(-1), in_one_row(y)
+def multiply(x, w, y, plan, weights, epilogue, addend=None):
+    """y = weights times x, and an epilogue; `weights` is the WeightLayout of w.
+
+    An `addend`, which may be y, is added before the activation.
+    """
     work = workspace(x.dtype, plan.packed + plan.parts * plan.size)
     packed, work = work[: plan.packed], work[plan.packed :]
     pack_weights.on(plan.parts)(w.reshape(-1), weights, plan.group, plan.outputs, packed)
-    _multiply.on(plan.parts)(x, packed, y, y_step, plan, epilogue, y, False, work)
+    _multiply_by(packed, x, y, plan, epilogue, addend, work)
 
 
 def multiply_packed(x, packed, y, plan, weights, epilogue, addend=None):
     """`multiply` by weights that are packed; adds `addend`, if any, before the activation."""
     work = workspace(x.dtype, plan.parts * plan.size)
+    _multiply_by(packed, x, y, plan, epilogue, addend, work)
+
+
+def _multiply_by(packed, x, y, plan, epilogue, addend, work):
     x, (y, y_step) = x.reshape(-1), in_one_row(y)
     adds = addend is not None
     term = addend.reshape(-1) if adds else y

@@ -240,7 +240,7 @@ class Layer:
     shape_only
         bottoms of which only the shape counts: tops do not depend on what they depend on
     assigns_diff
-        whether backward assigns all of a bottom's diff
+        whether backward assigns all of a bottom's diff, unless told that it `adds_up`
     chooses
         whether forward may do without some of its bottoms, see `choose`
 
@@ -251,6 +251,9 @@ class Layer:
         whether backward will run: else forward can do without copies that only backward reads
     param_propagate_down
         which of its learnable blobs want a gradient, a truth value each
+    adds_up
+        whether backward is to add to the diff of its bottom, where `can_add(bottom_shape,
+        top_shape)` says that it can
     spares_memory
         whether memory counts more than the time to have learnable blobs back: what a forward keeps
         of their values may be all that there is of these, until they are looked at
@@ -338,6 +341,7 @@ class Layer:
     assigns_diff: bool = True
     chooses: bool = False
     needs_backward: bool = True
+    adds_up: bool = False
     spares_memory: bool = False
     writes: bool = True
     chosen: Sequence[bool] = ()
@@ -410,6 +414,10 @@ class Layer:
 
         Of the top, a `Part` then, it may ask for `data` alone.
         """
+        return False
+
+    def can_add(self, bottom_shape: Shape, top_shape: Shape) -> bool:
+        """Whether backward, of one bottom and top, may add to the bottom's diff at no cost."""
         return False
 
     def may_run_into(self, following: Layer) -> bool:

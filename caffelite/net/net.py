@@ -22,6 +22,7 @@ from ..types import Array, ArrayLike, DType, Path, Shape
 from . import aligned, batches, given_values, memory, passes, transfer, unsaid, weights
 from .arguments import read_network, sort_arguments
 from .code_scale import Scale, scales_of
+from .diff_sums import DiffSums
 from .inner_names import InnerNames
 from .learnable import Learnable, LearnableBlobs
 from .left_out import LeftOut
@@ -152,6 +153,7 @@ class Net(Running, InnerNames, OldCalls):
         self._learnable.share_named(self.layers)
         self._left_out = LeftOut(self.nodes)
         self._schedule, self._replay = Schedule(self.nodes), Replay()
+        self._diff_sums = DiffSums()
         self.inputs = [
             n for node in self.nodes if node.layer.role == "input" for n in node.top_names
         ]
@@ -356,7 +358,8 @@ class Net(Running, InnerNames, OldCalls):
         """Let what is never needed at the same time use the same memory.
 
         From now on diffs of blobs, and with `forward_only` their data instead, hold what they
-        should only while the net runs; inputs, outputs, learnable blobs, and those of the names
+        should only while the net runs, and where several layers read a blob, what these give may
+        be added up as they run; inputs, outputs, learnable blobs, and those of the names
         `keep` stay as they are.
         """
         kept = {*self.inputs, *self.outputs, *keep}
@@ -368,6 +371,7 @@ class Net(Running, InnerNames, OldCalls):
             self._schedule = Schedule(self.nodes, hides=True, shown=kept)
             memory.share_data(self._schedule.steps, kept)
         else:
+            self._diff_sums.find(self.nodes, kept)
             memory.share_diffs(self.nodes, kept)
             self._schedule.show_diffs(kept)
 

@@ -16,6 +16,7 @@ from .replay import Replay
 from .step import Step
 
 if TYPE_CHECKING:
+    from .diff_sums import DiffSums
     from .learnable import Learnable
     from .left_out import LeftOut
     from .node import Node
@@ -28,6 +29,7 @@ class Running(Callbacks):
     nodes: list[Node]
     debug_info: bool
     _schedule: Schedule
+    _diff_sums: DiffSums
     _left_out: LeftOut
     _replay: Replay
 
@@ -102,7 +104,7 @@ class Running(Callbacks):
             if step.nodes[0].needs_backward:
                 for node in step.nodes:
                     node.check_run()
-                step.backward()
+                self._diff_sums.backward(step)
                 if self.debug_info:
                     debug.log_backward(step.nodes[0])
             self._call("after_backward", step.last)

@@ -32,6 +32,9 @@ class ChannelNormalizer(Affine):
         """Whether `forward_with` takes an addend: not with fixed statistics, or those of others."""
         return not (self.is_fixed or self.synchronizes)
 
+    def can_add(self, bottom_shape, top_shape):
+        return self.adds(bottom_shape, top_shape)
+
     @property
     def synchronizes(self):
         """Whether statistics are of the whole batch, of which other processes have a part."""
@@ -128,7 +131,7 @@ class ChannelNormalizer(Affine):
             if self.synchronizes:
                 return _synchronized.backward(self, y, dy, x, owner, activation, dx)
             batch_norm.backward(
-                y, dy, x, self.mean, self.variance, self.eps, epilogue, False, shows,
+                y, dy, x, self.mean, self.variance, self.eps, epilogue, self.adds_up, shows,
                 dx, dscale, dbias,
             )  # fmt: skip
             return dscale, dbias

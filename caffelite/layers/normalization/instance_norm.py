@@ -62,8 +62,8 @@ class InstanceNorm(ChannelNormalizer):
                 dscale /= np.sqrt(variance + self.eps)
             else:
                 batch_norm.backward(
-                    y[one], dy[one], x[one], mean, variance, self.eps, epilogue, False, shows,
-                    by_channel(dx)[one], dscale, dbias,
+                    y[one], dy[one], x[one], mean, variance, self.eps, epilogue, self.adds_up,
+                    shows, by_channel(dx)[one], dscale, dbias,
                 )  # fmt: skip
         return dscales.sum(axis=0), dbiases.sum(axis=0)
 

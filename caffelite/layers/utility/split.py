@@ -27,8 +27,12 @@ class Split(Layer):
         """Nothing to do: the tops share the bottom's data."""
 
     def gradients(self, top):
-        """The diffs of its tops, without those that nobody has looked at, which are 0."""
-        return [blob.diff for blob in top if blob.diff_allocated]
+        """The diffs of its tops, the last first, each memory once.
+
+        Those that nobody has looked at, which are 0, are not among them.
+        """
+        looked_at = {id(blob.diff): blob.diff for blob in reversed(top) if blob.diff_allocated}
+        return list(looked_at.values())
 
     def backward(self, top, propagate_down, bottom):
         if not propagate_down[0]:
@@ -37,6 +41,7 @@ class Split(Layer):
         if not gradients:
             dx[...] = 0
         elif len(gradients) == 1:
-            dx[...] = gradients[0]
+            if gradients[0] is not dx:
+                dx[...] = gradients[0]
         else:
             eltwise.total([dy.reshape(-1) for dy in gradients], dx.reshape(-1))

@@ -61,6 +61,11 @@ class Convolution(Convolve):
         plan = self.plan(bottom_shape, top_shape)
         return plan is not None and plan.forward.adds
 
+    def can_add(self, bottom_shape, top_shape):
+        plan = self.plan(bottom_shape, top_shape)
+        transposes = plan is not None and plan.input_weights is not None
+        return transposes and plan.input_gradient.adds
+
     def may_run_into(self, following):
         both = self, following
         able = all(isinstance(layer, Convolution) and layer.is_replayed() for layer in both)
@@ -104,7 +109,7 @@ class Convolution(Convolve):
         convolve.backward_weight(x, dy, self.weight.diff, *self.geometry)
 
     def bottom_gradient(self, dy, dx):
-        convolve.backward_input(self.weight.data, dy, dx, *self.geometry)
+        convolve.backward_input(self.weight.data, dy, dx, *self.geometry, self.adds_up)
 
     def path(self, bottom_shapes, top_shapes):
         plan = self.plan(bottom_shapes[0], top_shapes[0])
