@@ -33,7 +33,8 @@ PROCESS = """
 import sys, numba, pytest
 from caffelite.kernels import (
     _problem, _vectors, direct, direct_weight, eltwise, gemm, im2col_multiply, im2col_scatter,
-    im2col_weight, lrn, plan, pointwise, relu, taps, turned, winograd_weight,
+    im2col_weight, lrn, plan, pointwise, relu, taps, turned, winograd_line,
+    winograd_line_weight, winograd_weight,
 )
 from caffelite.solver import base
 {before}
@@ -56,6 +57,7 @@ taps.CELLS = 3
 pointwise.FEW_PANELS, pointwise.ENOUGH_TILES, pointwise.BLOCK_BYTES = 99, 1, 1 << 9
 turned.MIN_ROWS = turned.MIN_DEPTH = turned.BLOCK_BYTES = turned.SMALL_INPUT = 1
 winograd_weight.TILES, winograd_weight.CHANNELS = 3, 2
+winograd_line.TOGETHER, winograd_line_weight.PLACES, winograd_line_weight.CHANNELS = 2, 5, 1
 """
 
 

@@ -76,6 +76,8 @@ def try_convolve(arrays, pick, dtype):
         axes, inputs, group, outputs = 2, 1, pick.choice([1, 5, 30]), pick.choice([1, 1, 3])
         kernel, stride = (pick.choice([3, 5]),) * 2, (pick.choice([1, 2]),) * 2
         dilation = (pick.choice([1, 1, 2]),) * 2
+    if pick.random() < 0.1:
+        axes, stride, dilation, kernel = 2, (1, 1), (1, 1), pick.choice([(7, 1), (1, 7)])
     pad = tuple(pick.choice([0, 0, 1, 2]) for _ in range(axes))
     out = tuple(pick.choice([3, 5, 7, 13, 14, 20][: 12 // axes]) for _ in range(axes))
     ends = zip(out, kernel, stride, pad, dilation, strict=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import _tiles, convolve, plan, winograd, winograd_weight
+from caffelite.kernels import _tiles, convolve, plan, winograd, winograd_line, winograd_weight
 from caffelite.kernels._problem import Problem
 
 from .reference import convolve as slow_convolve
@@ -19,6 +19,8 @@ SMALL = [
     (2, 3, 2, 2, (14, 13), (2, 2), (5, 5), (2, 2)),
     (1, 2, 3, 1, (16, 19), (0, 4), (6, 5), (2, 2)),
     (2, 1, 2, 1, (7, 23), (1, 3), (3, 8), (1, 3)),
+    (2, 3, 2 * _tiles.TILE_ROWS + 1, 2, (9, 5), (3, 0), (7, 1), (1, 1)),
+    (3, 2, 5, 1, (4, 11), (0, 2), (1, 7), (1, 1)),
 ]
 LARGE = [
     (5, 20, 31, 2, (13, 14), (1, 1)),
@@ -28,6 +30,8 @@ LARGE = [
     (2, 100, 70, 1, (30, 43), (1, 1)),
     (12, 16, 64, 1, (16, 16), (2, 2), (5, 5), (2, 2)),
     (5, 20, 31, 2, (26, 28), (1, 2), (5, 6), (2, 2)),
+    (8, 33, 40, 2, (17, 16), (3, 0), (7, 1), (1, 1)),
+    (12, 70, 34, 1, (9, 19), (0, 6), (1, 7), (1, 1)),
 ]
 
 
@@ -98,3 +102,17 @@ def test_winograd_pays_for_large_float32_and_fits_3x3_with_stride_1():
         assert not winograd_weight.pays(yes._replace(**change))
     for change in {"kernel": (3, 1)}, {"stride": (1, 2)}, {"dilation": (2, 1)}:
         assert not winograd.fits(yes._replace(**change))
+
+
+def test_winograd_pays_for_lines_of_7_along_either_axis():
+    line = {"size": (17, 18), "out": (17, 18), "stride": (1, 1), "dilation": (1, 1)}
+    down = Problem(8, 32, 32, 1, **line, kernel=(7, 1), pad=(3, 0), itemsize=4, threads=1)
+    across = down._replace(kernel=(1, 7), pad=(0, 3))
+    for yes in down, across:
+        assert winograd_line.fits(yes) and winograd_line.pays(yes)
+        for change in {"itemsize": 8}, {"inputs": 31}, {"outputs": 31}, {"batch": 1}:
+            assert not winograd_line.pays(yes._replace(**change))
+        for change in {"kernel": (5, 1)}, {"kernel": (7, 7)}, {"stride": (1, 2)}, {"pad": (3, 1)}:
+            assert not winograd_line.fits(yes._replace(**change))
+    few = down._replace(batch=1, inputs=128, outputs=128)
+    assert not winograd_line.pays(few) and winograd_line.pays(few._replace(kept=True))

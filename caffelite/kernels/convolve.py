@@ -25,6 +25,8 @@ from . import (
     thinned,
     turned,
     winograd,
+    winograd_line,
+    winograd_line_weight,
     winograd_weight,
 )
 from ._pack import pack_tiles, unpack_tiles
@@ -35,6 +37,7 @@ _MULTIPLY = {
     module.Plan: module
     for module in (
         winograd,
+        winograd_line,
         folded,
         turned,
         thinned,
@@ -46,7 +49,7 @@ _MULTIPLY = {
     )
 }
 _PACK = {
-    module.Plan: module.pack for module in (winograd, folded, turned, thinned, depthwise, taps)
+    module.Plan: module.pack for module in (winograd, winograd_line, folded, turned, thinned, depthwise, taps)
 }  # or pack_tiles
 _UNPACK = {pack_tiles: unpack_tiles, turned.pack: turned.unpack, taps.pack: taps.unpack}
 _SCATTER = {
@@ -56,6 +59,7 @@ _ADD_GRADIENT = {
     module.Plan: module
     for module in (
         winograd_weight,
+        winograd_line_weight,
         folded,
         depthwise_weight,
         thinned,

@@ -1,7 +1,8 @@
 """Which way a convolution goes, and in which blocks: decided here and nowhere else.
 
 There are five ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
-multiplications, as does `folded`, for strided ones that can be made such; `depthwise` is for
+multiplications, as does `folded`, for strided ones that can be made such; of 7 by 1 and 1 by 7
+kernels, `winograd_line` needs a third; `depthwise` is for
 channels that do not mix; `direct` reads windows in place, in up to two axes; `taps` multiplies
 pixels of small maps by taps, all images at once; `im2col` writes windows as matrices, in any number
 of axes. The gradient to the input is a convolution of the
@@ -39,6 +40,8 @@ from . import (
     tuning,
     turned,
     winograd,
+    winograd_line,
+    winograd_line_weight,
     winograd_weight,
 )
 from ._jit import thread_count
@@ -182,6 +185,8 @@ def _usual(problem, forced):
     plane = problem.plane()
     if _takes_winograd(winograd, plane, forced):
         return winograd.plan(plane)
+    if _takes_winograd(winograd_line, plane, forced):
+        return winograd_line.plan(plane)
     if _folds(winograd, plane, forced):
         return folded.plan(plane, winograd)
     if _allows("turned", forced) and turned.fits(plane):
@@ -233,6 +238,8 @@ def _usual_weight_gradient(problem, forced):
     plane = problem.plane()
     if _takes_winograd(winograd_weight, plane, forced):
         return winograd_weight.plan(plane)
+    if _takes_winograd(winograd_line_weight, plane, forced):
+        return winograd_line_weight.plan(plane)
     if _folds(winograd_weight, plane, forced):
         return folded.plan(plane, winograd_weight)
     if _allows("depthwise", forced) and depthwise.fits(plane):
@@ -245,7 +252,7 @@ def _usual_weight_gradient(problem, forced):
 
 
 def _takes_winograd(module, plane, forced):
-    able = _allows("winograd", forced) and winograd.fits(plane)
+    able = _allows("winograd", forced) and module.fits(plane)
     return able and (forced is not None or module.pays(plane))
 
 

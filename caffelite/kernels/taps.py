@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import winograd
 from ._channel_passes import channel_map
 from ._jit import kernel, prange
 from ._problem import in_one_row, uneven
@@ -144,8 +143,7 @@ def _pays(problem, columns, depth, planned, most):
         return False
     products = meetings * -(-columns // panel) * panel / columns
     if (of := _winograd_of(planned)) is not None:
-        theirs = winograd.POINTS * of.down * of.across * of.inputs * of.outputs
-        return products * problem.inputs * problem.outputs <= MOST_OF_WINOGRAD * theirs
+        return products * problem.inputs * problem.outputs <= MOST_OF_WINOGRAD * of.products
     if planned.way == "im2col" and problem.pixels <= panel:
         return True  # windows of short lines take longest to write
     is_strided = planned.way == "direct" and problem.stride[-1] > 1

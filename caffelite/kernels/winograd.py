@@ -70,6 +70,11 @@ class Plan(NamedTuple):
     adds = False
     strided = True
 
+    @property
+    def products(self):
+        """Multiplications for an image of a group."""
+        return POINTS * self.down * self.across * self.inputs * self.outputs
+
 
 def plan(problem):
     """The blocks for a problem that `fits`."""

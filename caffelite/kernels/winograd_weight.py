@@ -19,7 +19,7 @@ from ._transpose import add_transposed, write_transposed
 from ._winograd_tiles import winograd_gradient, winograd_weight_gradient
 from ._workspace import add_by_parts
 from .gemm import spaced
-from .winograd import POINTS, lines_size, transform_input
+from .winograd import POINTS, fits, lines_size, transform_input
 
 TILES = 64
 """Tiles summed at a time: with CHANNELS inputs, their transforms fit in a 1 MB L2 cache."""
@@ -32,7 +32,7 @@ MANY_OUTPUTS = 64
 
 
 def pays(plane):
-    """Whether a problem that `winograd.fits` is large enough to gain."""
+    """Whether a problem that `fits` is large enough to gain."""
     wide = min(plane.inputs, plane.outputs) >= MIN_CHANNELS and min(plane.out) >= 4
     tiles = plane.batch * -(-plane.out[0] // 4) * -(-plane.out[1] // 4)
     enough = plane.outputs >= MANY_OUTPUTS or tiles >= plane.tuned.gradient_tiles
@@ -82,9 +82,14 @@ class Plan(NamedTuple):
 
     way = "winograd"
 
+    @property
+    def products(self):
+        """Multiplications for an image of a group."""
+        return POINTS * self.down * self.across * self.inputs * self.outputs
+
 
 def plan(problem):
-    """The blocks for a problem that `winograd.fits`."""
+    """The blocks for a problem that `fits`."""
     batch, inputs, outputs, group, size, out = problem[:6]
     threads, lanes_of = problem.usable_threads, problem.lanes
     panel = TILE_VECTORS * lanes_of
