@@ -5,6 +5,8 @@ Rows may be short, as those of 7 by 7 maps are: what is left of the last vectors
 kept in float64: values are widened in registers.
 """
 
+from itertools import chain
+
 import numpy as np
 from llvmlite import ir
 
@@ -26,33 +28,50 @@ def _over_rows(v, rows, length, arrays, values, body, fetches=()):
     those of this one, are to come from memory meanwhile, to be written or not.
     """
     builder, block = v.builder, ir.Constant(INDEX, UNROLLED * v.lanes)
+    one, none = ir.Constant(INDEX, v.lanes), ir.Constant(INDEX, 0)
     whole = builder.sdiv(length, block)
     done = builder.mul(whole, block)
-    rest = builder.sub(length, done)
-    firsts = [ir.Constant(INDEX, j * v.lanes) for j in range(UNROLLED)]
-    masks = [v.first(builder.sub(rest, first)) for first in firsts]
+    last = builder.mul(builder.sdiv(length, one), one)
+    rest = builder.sub(length, last)
     starts = [(v.pointer(address), step) for address, step in arrays]
 
-    def run(row, at, masks, carried):
-        found = []
-        for j, (first, mask) in enumerate(zip(firsts, masks, strict=True)):
-            place = builder.add(at, first)
-            own = carried[j * len(values) : (j + 1) * len(values)]
-            pointers = [builder.gep(start, [place]) for start in row]
-            found += body(pointers, mask, own)
-            for k, writes in fetches:
-                v.prefetch(builder.gep(pointers[k], [length]), writes)
+    def run_vector(row, place, mask, carried):
+        pointers = [builder.gep(start, [place]) for start in row]
+        found = body(pointers, mask, carried)
+        for k, writes in fetches:
+            v.prefetch(builder.gep(pointers[k], [length]), writes)
         return found
+
+    def run_block(row, at, carried):
+        return [
+            value
+            for j, own in enumerate(_groups(carried, UNROLLED))
+            for value in run_vector(row, builder.add(at, INDEX(j * v.lanes)), None, own)
+        ]
+
+    def run_rest(row, place, mask, carried):
+        first, *others = _groups(carried, UNROLLED)
+        return [*run_vector(row, place, mask, first), *chain(*others)]
 
     n, carried, close = count_up(builder, rows, list(values) * UNROLLED)
     row = [builder.gep(start, [builder.mul(n, step)]) for start, step in starts]
     i, inner, close_inner = count_up(builder, whole, carried)
-    inner = run(row, builder.mul(i, block), [None] * UNROLLED, inner)
+    inner = run_block(row, builder.mul(i, block), inner)
     carried = close_inner(inner)
-    left = builder.icmp_signed(">", rest, ir.Constant(INDEX, 0))
-    carried = when(builder, left, carried, lambda values: run(row, done, masks, values))
+    # masked vectors are slow to store where masks have no registers of their own: as few as can be
+    for at, left, mask in (done, builder.sub(last, done), None), (last, rest, v.first(rest)):
+        carried = when(
+            builder, builder.icmp_signed(">", left, none), carried,
+            lambda values, at=at, mask=mask: run_rest(row, at, mask, values),
+        )  # fmt: skip
     carried = close(carried)
     return [carried[k :: len(values)] for k in range(len(values))]
+
+
+def _groups(values, count):
+    """Values in so many groups of as many."""
+    size = len(values) // count
+    return [values[k * size : (k + 1) * size] for k in range(count)]
 
 
 def _load(v, pointer, mask):
