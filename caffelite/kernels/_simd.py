@@ -199,38 +199,42 @@ def clear(typing_context, count, c, c_at):
 
 
 def _run_code(combine):
-    """Code of c[i] = combine(x[i], c[i]): in vectors where both steps are 1."""
+    """Code of c[i] = combine(x[i], c[i]): in vectors where c's step is 1, and x's 1 or 2."""
 
     def define(v, count, x, x_step, c, c_step):
         builder = v.builder
         x, c = v.pointer(x), v.pointer(c)
-        one, per_vector = ir.Constant(INDEX, 1), ir.Constant(INDEX, v.lanes)
+        whole = builder.sdiv(count, INDEX(v.lanes))
+        evens = [*range(0, v.lanes, 2), *range(v.lanes + 1, 2 * v.lanes, 2)]
 
-        def element(at_x, at_c):
-            to = builder.gep(c, [at_c])
-            value = builder.load(builder.gep(x, [at_x]))
-            builder.store(combine(builder, value, lambda: builder.load(to)), to)
+        def every(at):
+            return v.load(builder.gep(x, [at]))
 
-        dense = builder.and_(
-            builder.icmp_signed("==", x_step, one), builder.icmp_signed("==", c_step, one)
-        )
-        with builder.if_else(dense) as (together, apart):
-            with together:
-                whole = builder.sdiv(count, per_vector)
-                i, _, close = count_up(builder, whole, [])
-                at = builder.mul(i, per_vector)
-                to = builder.gep(c, [at])
-                value = v.load(builder.gep(x, [at]))
-                v.store(combine(builder, value, lambda: v.load(to)), to)
-                close([])
-                done = builder.mul(whole, per_vector)
-                i, _, close = count_up(builder, builder.sub(count, done), [])
-                element(builder.add(done, i), builder.add(done, i))
-                close([])
-            with apart:
-                i, _, close = count_up(builder, count, [])
-                element(builder.mul(i, x_step), builder.mul(i, c_step))
-                close([])
+        def every_second(at):
+            # the later of the two ends with the last value that is wanted: there may be none behind
+            early = builder.gep(x, [builder.mul(at, INDEX(2))])
+            return v.shuffle(v.load(early), v.load(v.shift(early, v.lanes - 1)), evens)
+
+        def vectors(read):
+            i, _, close = count_up(builder, whole, [])
+            at = builder.mul(i, INDEX(v.lanes))
+            to = builder.gep(c, [at])
+            v.store(combine(builder, read(at), lambda: v.load(to)), to)
+            close([])
+
+        is_dense = builder.icmp_signed("==", c_step, INDEX(1))
+        done = INDEX(0)
+        for step, read in ((1, every), (2, every_second)):
+            runs = builder.and_(is_dense, builder.icmp_signed("==", x_step, INDEX(step)))
+            with builder.if_then(runs):
+                vectors(read)
+            done = builder.select(runs, builder.mul(whole, INDEX(v.lanes)), done)
+        i, _, close = count_up(builder, builder.sub(count, done), [])
+        at = builder.add(done, i)
+        to = builder.gep(c, [builder.mul(at, c_step)])
+        value = builder.load(builder.gep(x, [builder.mul(at, x_step)]))
+        builder.store(combine(builder, value, lambda: builder.load(to)), to)
+        close([])
 
     return define
 
