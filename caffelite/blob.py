@@ -19,6 +19,9 @@ MAX_COUNT = 2**31 - 1
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 _MOST_VIEWS = 256  # of one memory: where many blobs use it in turn, and shapes come and go
 
+# each number once, whichever threads count
+_reshapes, _changes = itertools.count(1), itertools.count(1)
+
 
 def _aligned_zeros(count: int, dtype: DType) -> Array:
     """A flat zeroed array that starts on a cache line."""
@@ -40,6 +43,8 @@ class _Memory:
 
     __slots__ = ("dtype", "fill", "flat", "given_up", "is_shared", "seal", "views")
 
+    changes = 0  # of all there is: where it stays the same, no memory or blob `has_changed`
+
     def __init__(self, dtype: DType) -> None:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.flat: Array | None = None
@@ -50,6 +55,18 @@ class _Memory:
         self.seal: object | None = None  # gone with the first look, see Blob.seal
         self.is_shared = False  # by several blobs
         self.given_up: tuple[int, Callable[[Array], object]] | None = None  # size, how to restore
+
+    @staticmethod
+    def has_changed() -> None:
+        """Let it be known that some memory lies elsewhere, or has a filler, or lost its seal, or
+        that a blob uses another: after that is so."""
+        _Memory.changes = next(_changes)
+
+    def break_seal(self) -> None:
+        """Be looked at by somebody who may write."""
+        if self.seal is not None:
+            self.seal = None
+            self.has_changed()
 
     def view(self, shape: Shape) -> Array:
         view = self.views.get(shape)
@@ -65,6 +82,7 @@ class _Memory:
             flat = _aligned_zeros(size, self.dtype)
             restore(flat)
             self.flat, self.given_up = flat, None
+            self.has_changed()
         view = self.views.get(shape)
         if view is None:
             view = self._new_view(shape)
@@ -83,6 +101,7 @@ class _Memory:
         if self.flat is None or self.flat.size < count:
             self.flat = _aligned_zeros(count, self.dtype)
             self.views.clear()
+            self.has_changed()
         if len(self.views) >= _MOST_VIEWS:
             self.views.clear()
         view = self.views[shape] = self.flat[:count].reshape(shape)
@@ -100,6 +119,7 @@ class _Memory:
             self.flat, self.views, self.given_up = None, {}, (flat.size, restore)
             if self.seal is not seal:  # another thread has looked
                 self.flat, self.views, self.given_up = flat, views, None
+            self.has_changed()
 
     def is_held(self) -> bool:
         """Whether anybody but this holds an array of this memory, and could write to it."""
@@ -114,6 +134,7 @@ class _Memory:
             return False
         self.flat = self.fill = self.seal = None
         self.views.clear()
+        self.has_changed()
         return True
 
     def _references(self) -> tuple[int, list[int]]:
@@ -132,9 +153,6 @@ def _references_if_alone() -> tuple[int, int]:
 
 
 _ALONE, _HANDED_OUT = _references_if_alone()
-
-
-_reshapes = itertools.count(1)  # each number once, whichever threads count
 
 
 class Blob:
@@ -188,7 +206,7 @@ class Blob:
     @property
     def data(self) -> Array:
         """The values: a live array, not a copy."""
-        self._data.seal = None
+        self._data.break_seal()
         return self._data.view(self._shape)
 
     def read(self) -> Array:
@@ -221,6 +239,7 @@ class Blob:
     def fill_later(self, fill: Callable[[Array], object]) -> None:
         """Let `fill(array)` set the values when `data` is first looked at."""
         self._data.fill, self._data.seal = fill, None
+        self._data.has_changed()
 
     def restore_later(self, restore: Callable[[Array], object]) -> None:
         """Give memory back, if nobody else may use it, until the values are looked at again.
@@ -248,6 +267,7 @@ class Blob:
         if self._data is not other._data:
             self._data = other._data
             self._data.is_shared = True
+            self._data.has_changed()
 
     def share_diff(self, other: Blob) -> None:
         """Use `other`'s memory for `diff`; the counts must agree."""
@@ -335,6 +355,7 @@ class Unchanged:
         self._written = [*dict.fromkeys(blob._data for blob in written)]
         self._seals = [(blob, blob.seal) for blob in sealed]
         self._reshapes = Blob.reshapes
+        self._changes = -1  # of memory, when all of it was last found as it was
         self._may_hold = all(seal is not None for _, seal in self._seals)
 
     def is_true(self) -> bool:
@@ -343,12 +364,17 @@ class Unchanged:
             if any(blob._shape != shape for blob, shape in self._shapes):
                 return False
             self._reshapes = Blob.reshapes
-        for blob, memory, flat in self._at:
-            if blob._data is not memory or memory.flat is not flat or memory.fill is not None:
+        changes = _Memory.changes  # before any is looked at: another thread may change some
+        if self._changes != changes:
+            for blob, memory, flat in self._at:
+                if blob._data is not memory or memory.flat is not flat or memory.fill is not None:
+                    return False
+            if any(blob._data.seal is not seal for blob, seal in self._seals):
                 return False
-        return self._may_hold and all(blob._data.seal is seal for blob, seal in self._seals)
+            self._changes = changes
+        return self._may_hold
 
     def break_seals(self) -> None:
         """Do to the written blobs what a look at their data does."""
         for memory in self._written:
-            memory.seal = None
+            memory.break_seal()

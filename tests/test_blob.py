@@ -2,7 +2,7 @@
 
 import pytest
 
-from caffelite.blob import Blob
+from caffelite.blob import Blob, Unchanged
 from caffelite.errors import NetError
 
 
@@ -43,3 +43,40 @@ def test_legacy_sizes_end_at_four_axes(name):
     assert getattr(Blob((2, 3, 4, 5)), name) == (2, 3, 4, 5)[axis]
     with pytest.raises(NetError, match="need at most 4 axes"):
         getattr(Blob((2, 3, 4, 5, 6)), name)
+
+
+CHANGES = {
+    "a larger shape": lambda read, written, sealed: (read.reshape(9), read.data),
+    "another shape": lambda read, written, sealed: written.reshape(2, 1),
+    "other memory": lambda read, written, sealed: written.share_data(Blob((2,))),
+    "memory given back": lambda read, written, sealed: read.let_go(),
+    "values that come later": lambda read, written, sealed: read.fill_later(lambda array: None),
+    "a look at sealed values": lambda read, written, sealed: sealed.data,
+    "sealed values that come later": lambda read, written, sealed: sealed.fill_later(
+        lambda array: None
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_no_longer_holds_is_told(change):
+    blobs = read, written, sealed = [Blob((2,)) for _ in range(3)]
+    for blob in blobs:
+        blob.data[...] = 1
+    unchanged = Unchanged([read], [written], [sealed])
+    assert unchanged.is_true()
+    read.data[...], written.data[...] = 2, 3  # whose values do not count
+    Blob((5,)).data.fill(1)  # which is none of them
+    assert unchanged.is_true() and unchanged.is_true()
+    change(*blobs)
+    assert not unchanged.is_true() and not unchanged.is_true()
+
+
+def test_sealed_values_that_are_given_up_are_as_they_were():
+    blob = Blob((2,))
+    blob.data[...] = 4
+    unchanged = Unchanged([], [], [blob])
+    blob.restore_later(lambda array: array.fill(4))
+    assert unchanged.is_true()
+    assert blob.read().tolist() == [4, 4] and unchanged.is_true()
+    assert blob.data.tolist() == [4, 4] and not unchanged.is_true()

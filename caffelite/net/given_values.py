@@ -16,7 +16,9 @@ def check_names(method, given, known):
 
 def set_all(net, method, ends, kind, given):
     """Set the "data" or "diff" of all the net's "inputs" or "outputs", if any are given."""
-    if given and set(given) != set(getattr(net, ends)):
+    if not given:
+        return
+    if set(given) != set(getattr(net, ends)):
         raise NetError(f"{method}: the net's {ends} are {getattr(net, ends)}, not {sorted(given)}")
     given = {name: np.asarray(values) for name, values in given.items()}
     if kind == "data":

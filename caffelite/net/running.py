@@ -51,7 +51,8 @@ class Running(Callbacks):
         self._left_out.settle(start, end, asked)
         try:
             begin, loss = self._replay.begin(self._key_of_pass(start, end, asked), start)
-            loss += self._run_steps(begin, end, asked)
+            if begin <= end:
+                loss += self._run_steps(begin, end, asked)
         except CaffeliteError as problem:
             if problem.item is None:
                 raise
