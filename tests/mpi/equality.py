@@ -12,7 +12,7 @@ float64 that does not happen, and what is wrong shows at any size above 1e-12. S
 iteration is compared in float32, which users train in, the hundredth in float64.
 
 Where a net makes rounding grow, as BatchNorm does, even float64 ends further apart. How far is
-measured by one process of 2 threads, which round a few sums otherwise, and by one that starts from
+measured by one process of 2 threads, which round a few sums otherwise, and by some that start from
 weights moved by one rounding each, as other orders of sums move all gradients.
 """
 
@@ -32,6 +32,7 @@ MPIEXEC = launch.of_wheel("mpiexec") or shutil.which("mpiexec")
 FIRST = 1e-6  # relative: of the first iteration's loss, and weights, in float32
 LAST = 1e-12  # of all losses, and of weights after ITERATIONS, in float64; or, if that is more,
 TIMES = 3  # as far as rounding drives one process from another
+STARTS = 3  # moved by roundings
 SHORT = 10  # iterations in float32, whose bits are compared
 
 
@@ -56,12 +57,12 @@ class Found(NamedTuple):
 
 
 def run(
-    folder, net, rule, ranks=1, threads=1, dtype="float64", iterations=nets.ITERATIONS, start=""
+    folder, net, rule, ranks=1, threads=1, dtype="float64", iterations=nets.ITERATIONS, seed=""
 ):
     """What rank 0 of a training has written: {what: array}."""
-    out = f"{folder}/{net}-{rule}-{ranks}x{threads}-{dtype}{start}.npz"
+    out = f"{folder}/{net}-{rule}-{ranks}x{threads}-{dtype}{seed}.npz"
     command = [sys.executable, "-m", "tests.mpi.nets", folder, net, rule, out, str(iterations)]
-    command += [dtype, start]
+    command += [dtype, str(seed)]
     if ranks > 1:
         command = [MPIEXEC, "-n", str(ranks), *command]
     env = dict.fromkeys(("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
@@ -126,7 +127,8 @@ def lines(folder, net, rule):
     """What to print of a net and a rule, a line for each number of ranks."""
     short = {"dtype": "float32", "iterations": SHORT}
     one_short, one = run(folder, net, rule, **short), run(folder, net, rule)
-    rounded = run(folder, net, rule, threads=2), run(folder, net, rule, start=nets.MOVED)
+    rounded = [run(folder, net, rule, seed=seed + 1) for seed in range(STARTS)]
+    rounded.append(run(folder, net, rule, threads=2))
     for ranks in (2, 3, 4):
         many_short, again = (run(folder, net, rule, ranks, **short) for _ in range(2))
         many = run(folder, net, rule, ranks)

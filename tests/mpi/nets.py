@@ -1,10 +1,10 @@
 """Nets of models/, trained in one process or, under mpiexec, in several; rank 0 writes a file.
 
-    mpiexec -n 3 python -m tests.mpi.nets FOLDER NET RULE OUT.npz ITERATIONS DTYPE [moved]
+    mpiexec -n 3 python -m tests.mpi.nets FOLDER NET RULE OUT.npz ITERATIONS DTYPE [SEED]
 
 FOLDER is what `write` has filled with data, OUT.npz gets losses, the weights at first, after one
-iteration and after all, and a checksum of each sample of each batch. With `moved`, each weight
-starts from the number next to it.
+iteration and after all, and a checksum of each sample of each batch. With a SEED, each weight
+starts from a number next to it.
 """
 
 import functools
@@ -25,7 +25,6 @@ from caffelite.solver import get_solver
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 24  # of all ranks together
 ITERATIONS = 100
-MOVED = "moved"
 
 # name: what its solver says otherwise; with a high rate, 100 iterations are rounding alone
 NETS = {"lenet": "", "cifar10-full": "", "resnet-20": "base_lr: 0.01"}
@@ -84,9 +83,9 @@ def train(solver, iterations):
     return found | {"losses": losses, "records": records}
 
 
-def move(solver):
+def move(solver, seed):
     """Move each weight to the next larger or smaller number, as chance has it."""
-    signs = np.random.default_rng(1)
+    signs = np.random.default_rng(seed)
     for entry in solver.net.learnable:
         values = entry.blob.data
         values[...] = np.nextafter(values, signs.choice([-np.inf, np.inf], values.shape))
@@ -97,14 +96,14 @@ def weights(solver):
     return np.concatenate([entry.blob.data.ravel() for entry in solver.net.learnable])
 
 
-def main(folder, name, rule, out, iterations, dtype, start=""):
+def main(folder, name, rule, out, iterations, dtype, seed=""):
     rank, ranks = told()
     Net.from_param = functools.partial(Net.from_param, dtype=dtype)  # which no file can ask for
     out = os.path.abspath(out)
     os.chdir(folder)
     solver = solver_of(name, rule, ranks)
-    if start == MOVED:
-        move(solver)
+    if seed:
+        move(solver, int(seed))
     if ranks > 1:
         from caffelite import parallel
 
