@@ -17,10 +17,13 @@ from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._vectors import VECTOR_BYTES
 from ._workspace import workspace
 
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 19
 """Aim for the size of what is between, packed or not: it should stay in an L2 cache."""
 UNUSED = 0.1
 """Share of lanes without a pixel from which on lanes are outputs, if they can be."""
+MANY_OUTPUTS = 256
+"""Outputs from which on they are, however few are unused: panels of pixels would go by their
+weights too often."""
 UNEVEN = 1.1
 """Times its even share of the lines that a thread may have: what is saved is not much more."""
 
@@ -55,7 +58,8 @@ def plan(first, then, batch, itemsize):
     most, vector = BLOCK_BYTES // (channels * columns * itemsize), VECTOR_BYTES // itemsize
     turns, blocks = 0, _blocks(lines, most // 2, batch, threads)
     pixels = -(-lines // blocks) * columns
-    if isinstance(then, turned.Plan) and -pixels % vector > UNUSED * pixels:
+    waste = -pixels % vector > UNUSED * pixels
+    if isinstance(then, turned.Plan) and (waste or then.outputs >= MANY_OUTPUTS):
         turns, blocks = 1, _blocks(lines, most, batch, threads)
         pixels = -(-lines // blocks) * columns
     items = batch * blocks

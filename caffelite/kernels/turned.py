@@ -16,7 +16,10 @@ from ._vectors import VECTOR_BYTES
 from ._workspace import aligned
 
 MIN_ROWS = 12
-"""Rows of register tiles, at least: with fewer, lines of x are read for a few of their pixels."""
+"""Rows of register tiles below which lines of x are read for a few of their pixels. Then this pays
+only where maps are so small that, elsewhere, many lanes had none."""
+UNUSED = 0.1
+"""Share of such lanes from which on it does."""
 WASTE = 0.15
 """Share of lanes without an output up to which this is faster."""
 MIN_DEPTH = 96
@@ -29,7 +32,7 @@ SMALL_INPUT = 3 << 19
 
 def fits(plane):
     """Whether a problem, in the form of `Problem.plane`, is one that this way computes."""
-    if plane is None or not plane.kept or TILE_ROWS < MIN_ROWS:
+    if plane is None or not plane.kept:
         return False
     small = plane.kernel == (1, 1) and plane.pad == (0, 0)
     return small and plane.stride[1] in TURNED_STEPS
@@ -37,7 +40,9 @@ def fits(plane):
 
 def pays(plane):
     """Whether one that fits gains."""
-    panel = TILE_VECTORS * plane.lanes
+    panel, pixels = TILE_VECTORS * plane.lanes, plane.batch * plane.pixels
+    if TILE_ROWS < MIN_ROWS and -pixels % plane.lanes <= UNUSED * pixels:
+        return False
     outputs = -(-plane.outputs // panel) * panel
     return plane.inputs >= MIN_DEPTH and 1 - plane.outputs / outputs < WASTE
 
