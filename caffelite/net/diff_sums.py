@@ -17,15 +17,19 @@ class DiffSums:
     def __init__(self):
         self._turns = defaultdict(list)  # by place of a node
 
-    def find(self, nodes, kept):
-        """Find those of `nodes`, but for Splits with tops of the names `kept`: once."""
+    def find(self, nodes, steps, kept):
+        """Find those of Splits that are among the `steps`, unless tops have names `kept`: once.
+
+        A step of more nodes reads the diffs of its Split's tops as they are, and sums on the way.
+        """
         if self._turns:
             return
         readers = _readers(nodes)
-        for place, node in enumerate(nodes):
+        for step in steps:
+            node = step.nodes[0]
             found = [reader for name in node.top_names for reader in readers[name]]
             if _splits(node, kept) and _add_up(node, [nodes[at] for at, _ in found], found):
-                self._share(place, node, nodes, found)
+                self._share(step.first, node, nodes, found)
 
     def _share(self, place, split, nodes, readers):
         given = set()
