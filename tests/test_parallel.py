@@ -399,6 +399,36 @@ def test_a_rank_that_hangs_ends_all_after_a_while(folder, where):
     assert calls == 0 or os.path.exists(f"{folder}/nesterov_2_iter_4.solverstate")
 
 
+LEAVING = """
+import sys
+from caffelite import parallel
+from tests.mpi import trainings
+
+solver = trainings.solver_of(sys.argv[1], "rmsprop", 2)
+ranks = parallel.attach(solver)
+solver.step(5)
+if ranks.rank == 1:
+    {leave}
+solver.step(5)
+"""
+
+
+@pytest.mark.slow
+@needs_mpi
+@pytest.mark.parametrize(
+    ("leave", "rank"),
+    [("sys.exit()", 1), ("sys.exit(1)", 1), ("solver.step(2)", 0)],
+)
+def test_a_script_that_ends_on_one_rank_ends_those_that_wait_for_it(folder, leave, rank):
+    program = LEAVING.format(leave=leave)
+    done = mpiexec(2, "-c", program, folder, code=None, seconds=120)
+    assert done.returncode
+    said = (
+        rf"^rank {rank} of 2, on \S+: its script has ended, while rank {1 - rank} waits for it, in "
+    )
+    assert re.search(said, done.stderr, re.MULTILINE), done.stderr
+
+
 PYCAFFE = """
 import sys
 import caffelite as caffe

@@ -63,9 +63,11 @@ def ending_all(comm):
 
 def end_all(comm, problem):
     """End all ranks because of an exception on this one, unless the others have it, too."""
-    code = problem.code if isinstance(problem, SystemExit) else 1
-    if not code or getattr(problem, "is_known_to_all", False):
+    if getattr(problem, "is_known_to_all", False):
         return
+    code = (
+        isinstance(problem, SystemExit) and problem.code
+    ) or 1  # others wait for who ends, with whichever code
     time.sleep(min(comm.rank, 5) * STAGGER)
     text = str(problem)
     if isinstance(problem, KeyboardInterrupt):

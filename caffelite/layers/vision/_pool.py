@@ -67,14 +67,19 @@ class Average:
 
 
 class Stochastic:
-    """TRAIN: a value drawn in proportion to the values. TEST: what that gives on average."""
+    """TRAIN: a value drawn in proportion to the values. TEST: what that gives on average.
+
+    The layer says in `samples` of how many samples the planes are.
+    """
 
     def __init__(self, layer):
         self.layer = weakref.proxy(layer)
 
     def forward(self, x, window, y):
         if self.layer.phase == TRAIN:
-            draws = self.layer.chances(y.shape).astype(y.dtype, copy=False)
+            samples = self.layer.samples
+            draws = self.layer.chances((samples, len(y) // max(1, samples), *y.shape[1:]))
+            draws = draws.reshape(y.shape).astype(y.dtype, copy=False)
             self.place = np.empty(y.shape, np.int32)
             pooling.draw_forward(x, window, draws, y, self.place)
         else:

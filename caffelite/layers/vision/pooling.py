@@ -124,6 +124,7 @@ class Pooling(Layer):
 
     def forward(self, bottom, top):
         x, y = self.planes(bottom[0].data), self.planes(top[0].data)
+        self.samples = len(bottom[0].data)
         self.pool.forward(x, self.window(bottom[0].shape), y)
         if len(top) > 1:
             self.planes(top[1].data)[...] = self.pool.argmax

@@ -76,7 +76,7 @@ class SPP(Layer):
     def forward(self, bottom, top):
         n, c, h, w = bottom[0].shape
         x = bottom[0].data.reshape(n * c, h, w)
-        self.planes = []
+        self.planes, self.samples = [], n
         for pool, window, shape, part in self._parts(bottom[0].shape, top[0].data):
             y = np.empty(shape, x.dtype)
             pool.forward(x, window, y)
