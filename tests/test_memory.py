@@ -256,9 +256,9 @@ def test_a_reader_that_can_no_longer_add_is_added_to():
     compare(gradients(net), gradients(apart))
 
 
-def test_a_kept_diff_of_a_reader_is_its_own():
+def test_diffs_of_readers_that_are_seen_are_their_own():
     text = ADDED_UP["a unit of DenseNet"]
-    apart, net = build(text), build(text)
+    apart, net, told = build(text), build(text), build(text)
     (split,) = (node for node in net.nodes if node.layer.splits)
     net.economize(keep=split.top_names)
     for one in (apart, net):
@@ -266,3 +266,6 @@ def test_a_kept_diff_of_a_reader_is_its_own():
     for name in split.top_names:
         np.testing.assert_array_equal(net.blobs[name].diff, apart.blobs[name].diff)
         assert net.blobs[name].diff.any()
+    told.debug_info = True
+    told.economize()
+    assert not told.blobs[split.top_names[0]].shares_diff_with(told.blobs["a"])

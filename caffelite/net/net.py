@@ -371,7 +371,8 @@ class Net(Running, InnerNames, OldCalls):
             self._schedule = Schedule(self.nodes, hides=True, shown=kept)
             memory.share_data(self._schedule.steps, kept)
         else:
-            self._diff_sums.find(self.nodes, self._schedule.steps, kept)
+            if not self.debug_info:  # whose lines tell the diff of each reader's bottom
+                self._diff_sums.find(self.nodes, self._schedule.steps, kept)
             memory.share_diffs(self.nodes, kept)
             self._schedule.show_diffs(kept)
 
