@@ -243,6 +243,34 @@ machine_code(_run_code(lambda builder, new, old: new), "copy")
 machine_code(_run_code(lambda builder, new, old: builder.fadd(old(), new)), "add")
 
 
+def _total(count, x, x_at, y, y_at):
+    y[y_at] = x[x_at : x_at + count].sum()
+
+
+@operation(_total)
+def total(typing_context, count, x, x_at, y, y_at):
+    """y[y_at] = the sum of `count` elements of x, in an order of its own."""
+    return call_linked("total", "i@@", (count, x, x_at, y, y_at))
+
+
+@machine_code
+def _total_code(v, count, x, y):
+    builder, x = v.builder, v.pointer(x)
+    left, sums = count, [v.zero] * 4  # that do not wait for each other
+    for several in len(sums), 1:
+        size = INDEX(several * v.lanes)
+        i, sums, close = count_up(builder, builder.sdiv(left, size), sums)
+        here = builder.gep(x, [builder.mul(i, size)])
+        read = [v.load(v.shift(here, k * v.lanes)) for k in range(several)]
+        sums = close([*map(v.add, sums, read), *sums[several:]])
+        done = builder.sub(left, builder.srem(left, size))
+        x, left = builder.gep(x, [done]), builder.sub(left, done)
+    first, second, third, last = sums
+    last = v.add(last, v.masked_load(x, v.first(left)))
+    whole = v.total(v.add(v.add(first, second), v.add(third, last)))
+    builder.store(whole, v.pointer(y))
+
+
 @machine_code
 def _clear_code(v, count, c):
     size = v.builder.mul(count, ir.Constant(INDEX, v.align))

@@ -11,6 +11,7 @@ import numpy as np
 
 from ._jit import kernel, prange, threads_over
 from ._max_lines import SIZES, max_lines
+from ._simd import total
 from ._windows import window_argmax, window_max, window_sum
 from ._workspace import workspace_rows
 
@@ -130,14 +131,6 @@ def _window_sizes(window, height, width, sizes):
             sizes[i, j] = size_h * min(kernel_w, width + 2 * pad_w - j * stride_w)
 
 
-@kernel(any_order=True)
-def _total(x, at, count):
-    total = x.dtype.type(0)
-    for i in range(at, at + count):
-        total += x[i]
-    return total
-
-
 @kernel(parallel=True)
 def average_forward(x, window, y, share):
     """y = sum over the window / its size, clipped to the padded plane."""
@@ -151,7 +144,8 @@ def average_forward(x, window, y, share):
     is_whole = rows * columns == 1 and kernel_h - pad_h >= height and kernel_w - pad_w >= width
     for p in prange(planes, share):
         if is_whole:
-            y[p, 0, 0] = _total(x, p * height * width, height * width) / sizes[0, 0]
+            total(height * width, x, p * height * width, sums, p)
+            sums[p] /= sizes[0, 0]
             continue
         for i in range(rows):
             top, bottom = _span(i, kernel_h, stride_h, pad_h, height)
