@@ -76,6 +76,7 @@ def test_one_step_gives_what_layers_give(name, way, tmp_path, monkeypatch):
     (tmp_path / "net.prototxt").write_text(definition)
     plain, economized = (build(tmp_path / "net.prototxt", shared) for shared in (False, True))
     assert any(isinstance(step, ShortcutStep) for step in economized.steps) == fuses
+    assert economized.blobs["e"].shares_data_with(economized.blobs["h"]) == fuses
     assert not any(isinstance(step, ShortcutStep) for step in plain.steps)
     for batch in (2, 1, 3):
         x = np.random.default_rng(batch).standard_normal((batch, 6, 7, 5)).astype(np.float32)
@@ -83,6 +84,20 @@ def test_one_step_gives_what_layers_give(name, way, tmp_path, monkeypatch):
         np.testing.assert_array_equal(found, expected)
     economized.params["p"][0].data[...] = plain.params["p"][0].data[...] = 0.25
     np.testing.assert_array_equal(economized.forward()["last"], plain.forward()["last"])
+
+
+LATER = 'layer { name: "later" type: "Power" bottom: "h" top: "later" power_param { scale: 2 } }'
+
+
+@pytest.mark.parametrize("way", ["turned", "direct"])
+def test_a_sum_lies_apart_from_what_is_read_later(way, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "FORCED", [way])
+    (tmp_path / "net.prototxt").write_text(text() + LATER)
+    plain, economized = (build(tmp_path / "net.prototxt", shared) for shared in (False, True))
+    assert any(isinstance(step, ShortcutStep) for step in economized.steps)
+    for _ in range(3):
+        for name, values in economized.forward().items():
+            np.testing.assert_array_equal(values, plain.forward()[name])
 
 
 def test_whoever_looks_between_layers_sees_the_branch(tmp_path):

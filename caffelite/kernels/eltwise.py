@@ -18,7 +18,7 @@ CACHED = 1 << 12
 
 @kernel(parallel=True)
 def add(a, b, epilogue, y, share):
-    """y = activation(a + b); y may be none of the two."""
+    """y = activation(a + b); y may be one of the two."""
     for part in prange((y.size + PART - 1) // PART, share):
         own = slice(part * PART, (part + 1) * PART)
         a_part, b_part, y_part = a[own], b[own], y[own]

@@ -1,10 +1,8 @@
 """Memory that blobs use in turn: what is never needed at the same time need not lie apart."""
 
-import bisect
-import heapq
 import math
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..blob import Blob
 
@@ -30,11 +28,21 @@ def share_diffs(nodes, kept):
 def share_data(steps, kept):
     """Let blobs use common memory for data, each while forward needs its own.
 
-    For nets that run forward only. What one step reads and writes is needed at the same time. Tops
-    of layers without bottoms stay apart: some are written once and for all.
+    For nets that run forward only. What one step reads and writes is needed at the same time, but
+    for tops that may lie where a bottom does that nobody needs any more. Tops of layers without
+    bottoms stay apart: some are written once and for all.
     """
-    lives = _Lives([node for step in steps for node in step.nodes], kept, diff=False)
     parts = [(step, part) for step in steps for part in step.steps]
+    lives = _lives_of_data(parts, kept)
+    for time, (_, part) in enumerate(parts):
+        for top, bottom in part.may_lie_in:
+            lives.join(top, bottom, time)
+    _lives_of_data(parts, kept).share()
+
+
+def _lives_of_data(parts, kept):
+    """The lives of data where (step, part of it that runs by itself) run one after the other."""
+    lives = _Lives([node for step, _ in parts for node in step.nodes], kept, diff=False)
     for time, (step, part) in enumerate(parts):
         for blob in step.early_tops:
             lives.written(blob, time)
@@ -46,7 +54,7 @@ def share_data(steps, kept):
                     lives.written(blob, time)
                 else:
                     lives.read(blob, time)
-    lives.share()
+    return lives
 
 
 def size(nodes, kind):
@@ -94,6 +102,7 @@ class _Lives:
     def __init__(self, nodes, kept, diff):
         self.diff = diff
         self.blobs, self.span = {}, {}  # by piece of memory
+        self.pieces = {}  # by blob
         self.fixed = set()
         for node in nodes:
             for blob in node.layer.blobs:
@@ -103,6 +112,7 @@ class _Lives:
                     self.fixed.add(self._piece(blob))
             names = (*node.bottom_names, *node.top_names)
             for name, blob in zip(names, (*node.bottom_blobs, *node.top_blobs), strict=True):
+                self.pieces[blob] = self._piece(blob)
                 self.blobs.setdefault(self._piece(blob), set()).add(blob)
                 if name in kept:
                     self.fixed.add(self._piece(blob))
@@ -122,37 +132,44 @@ class _Lives:
         else:
             self.fixed.add(self._piece(blob))
 
+    def join(self, top, bottom, time):
+        """Let `top`, of this time, lie where `bottom` does, if that one is not needed later.
+
+        Lives stay as they were before any were joined.
+        """
+        above, below = (self.pieces[blob] for blob in (top, bottom))
+        ends = below in self.span and self.span[below][1] == time
+        if ends and not {above, below} & self.fixed and top.count == bottom.count:
+            for blob in self.blobs[above]:
+                blob.share_data(bottom)
+
     def share(self):
-        """Let each piece move into one that is free again by then, the best fit there is."""
-        free, in_use = [], []  # the smallest first; a heap, what is free again soonest on top
-        for piece, (start, end) in sorted(self.span.items(), key=lambda item: item[1]):
-            if piece in self.fixed:
-                continue
-            while in_use and in_use[0].until < start:
-                bisect.insort(free, heapq.heappop(in_use), key=_Home.room)
-            size = max(blob.count for blob in self.blobs[piece])
-            fitting = bisect.bisect_left(free, size, key=_Home.room)
-            if free:
-                home = free.pop(min(fitting, len(free) - 1))
-            else:
-                home = _Home(next(iter(self.blobs[piece])))
-            home.until, home.size = end, max(home.size, size)
-            heapq.heappush(in_use, home)
-            for blob in self.blobs[piece]:
+        """Let pieces that are never in use at the same time be one, the largest of them first.
+
+        So what is chosen for a piece is at least as large, the smallest that there is.
+        """
+        homes = []
+        moving = [(self._size(piece), piece) for piece in self.span if piece not in self.fixed]
+        for _, piece in sorted(moving, key=lambda item: -item[0]):
+            span, blobs = self.span[piece], self.blobs[piece]
+            home = next((home for home in reversed(homes) if home.is_free(*span)), None)
+            if home is None:
+                home = _Home(next(iter(blobs)), [])
+                homes.append(home)
+            home.spans.append(span)
+            for blob in blobs:
                 (blob.share_diff if self.diff else blob.share_data)(home.owner)
 
+    def _size(self, piece):
+        return max(blob.count for blob in self.blobs[piece])
 
-@dataclass(eq=False)
-class _Home:
-    """Memory to move into: that of `owner`."""
+
+class _Home(NamedTuple):
+    """Memory to move into: that of `owner`, and when it is in use."""
 
     owner: Blob
-    size: int = 0
-    until: int = 0
+    spans: list
 
-    def room(self):
-        """The `size`, to sort by."""
-        return self.size
-
-    def __lt__(self, other):
-        return self.until < other.until
+    def is_free(self, start, end):
+        """Whether nobody uses it from `start` to `end`, both included."""
+        return all(end < first or last < start for first, last in self.spans)

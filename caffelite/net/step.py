@@ -12,10 +12,13 @@ class Step:
     of them among all of the net's. Blobs of the names `hidden`, which nobody else reads, get no
     values where the step runs. `early_tops` are tops that are written before all is read. `apart`
     are steps that do the same one after the other, and hide nothing; without any, its nodes do.
+    `may_lie_in` are pairs of a top and of a bottom whose memory it may have: where a value is
+    written, the bottom's at the same place is read before, and no other after.
     """
 
     hidden: frozenset[str] = frozenset()
     early_tops: Sequence[Blob] = ()
+    may_lie_in: Sequence[tuple[Blob, Blob]] = ()
     apart: Sequence["Step"] = ()
 
     def __init__(self, nodes, first):

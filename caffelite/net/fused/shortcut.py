@@ -43,6 +43,10 @@ class ShortcutStep(convolution.ConvolutionStep):
         )
 
     @property
+    def may_lie_in(self):
+        return [(self.parts.sum.top_blobs[0], self.parts.sum.bottom_blobs[self.other])]
+
+    @property
     def replays(self):
         return all(step.replays for step in self.apart)
 
