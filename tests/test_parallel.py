@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -548,11 +549,14 @@ def test_cores_are_shared_out():
 class Others:
     """A communicator of two ranks, of which the other one has these facts."""
 
+    rank = 0
+
     def __init__(self, facts):
         self.facts = facts
 
     def allgather(self, mine):
-        return [mine, ("there", self.facts)]
+        """Of (host, facts) the other has its own; what follows from them it finds, too."""
+        return [mine, ("there", self.facts) if isinstance(mine[1], dict) else mine]
 
 
 def test_what_differs_between_ranks_is_named(folder):
@@ -562,13 +566,11 @@ def test_what_differs_between_ranks_is_named(folder):
     other = trainings.solver_of(folder, "adam", 1)
     other.net.layer_dict["ip1"].param.inner_product_param.num_output = 8
     other.net.layer_dict["data"].source = ArraySource(np.zeros(50), np.zeros(50))
-    theirs = agreement.facts_of(other)
+    data, others = agreement.data_of(solver), agreement.data_of(other)
+    agreement.check_same(Others(dict(data)), "here", data)
     with pytest.raises(SolverError, match='rank 1 of 2, on there, has another .*layer "data"'):
-        agreement.check_same(Others(theirs), "here", facts)
-    del theirs['first sample in layer "data" in the train net']
-    del facts['first sample in layer "data" in the train net']
-    del facts['last sample in layer "data" in the train net']
-    del theirs['last sample in layer "data" in the train net']
+        agreement.check_same(Others(others), "here", data)
+    theirs = agreement.facts_of(other)
     with pytest.raises(SolverError, match='has another layer "ip1" in the train net than rank 0'):
         agreement.check_same(Others(theirs), "here", facts)
     facts = {"version of numpy": "1"}
@@ -576,6 +578,66 @@ def test_what_differs_between_ranks_is_named(folder):
         agreement.check_same(Others({"version of numpy": "2"}), "here", facts)
     for each in (solver, other):
         each.net.close()
+
+
+OTHERWISE = {  # what rank 1 is told beside what all are; None: its own net
+    "bucket": ["--bucket", "1"],
+    "float16": ["--float16"],
+    "exchange": ["--exchange", "tree"],
+    "sync_bn": ["--sync-bn"],
+    "global batch": ["--global-batch"],
+    "scale_lr": ["--scale-lr", "linear"],
+    "warmup": ["--warmup", "3"],
+    "resume": ["--resume"],
+    "epochs": ["--epochs", "1"],
+    "iterations": ["--iterations", "3"],
+    "net": None,
+}
+
+
+@pytest.mark.slow
+@needs_mpi
+@pytest.mark.parametrize("ranks", ["1", "0 1"])
+def test_ranks_whose_flags_are_wrong_end_all(ranks, folder, tmp_path):
+    path = solver_file(folder, "adam", 2)
+    script = tmp_path / "rank.py"
+    script.write_text(
+        "import os, sys\nfrom caffelite.cli import main\n"
+        f"own = ['--bucket', '0.0001'] if os.environ['PMI_RANK'] in {ranks!r} else []\n"
+        f"sys.exit(main(['train', '--solver', {path!r}, *own]))\n"
+    )
+    done = mpiexec(2, script, code=None, seconds=60)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("argument --bucket: expected 0.001") == len(ranks.split())
+    assert ("MPI_Abort" in done.stderr) == (ranks == "1")
+
+
+@pytest.mark.slow
+@needs_mpi
+@pytest.mark.parametrize("flags", OTHERWISE.values(), ids=OTHERWISE)
+def test_a_rank_that_is_told_otherwise_is_named(flags, tmp_path):
+    tmp_path = str(tmp_path)
+    trainings.write(tmp_path)
+    solver = solver_file(tmp_path, "adam", 2)
+    other = solver
+    if flags is None:
+        other = f"{tmp_path}/other.prototxt"
+        with open(solver) as file, open(other, "w") as target:
+            target.write(file.read().replace("_net.prototxt", "_other_net.prototxt"))
+        net = solver.replace(".prototxt", "_net.prototxt")
+        with open(net) as file, open(net.replace("_net.", "_other_net."), "w") as target:
+            target.write(file.read().replace("num_output: 4", "num_output: 5"))
+    script = Path(tmp_path, "rank.py")
+    words = [*(flags or []), "--timeout", "60"]
+    script.write_text(
+        "import os, sys\nfrom caffelite.cli import main\n"
+        f"own = ({other!r}, {words!r}) if os.environ['PMI_RANK'] == '1' else ({solver!r}, [])\n"
+        "sys.exit(main(['train', '--solver', own[0], *own[1]]))\n"
+    )
+    done = mpiexec(2, script, code=None, seconds=100)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("rank 1 of 2") == 1, done.stderr
+    assert "has another" in done.stderr
 
 
 class Readings(Layer):

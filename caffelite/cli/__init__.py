@@ -72,8 +72,11 @@ _SPELLED = {name.replace("-", "_"): name for names in _GROUPS.values() for name 
 
 def main(argv=None):
     """Run the command that `argv` names; returns the exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
     with steady(), _sigterm_as_exit():
-        code = _code(sys.argv[1:] if argv is None else list(argv))
+        code = _code(words)
+        if code and words[:1] == ["train"]:
+            _end_ranks(code)
         problem = unwritten()
         if problem is None:
             return code
@@ -81,6 +84,13 @@ def main(argv=None):
         if isinstance(problem, BrokenPipeError):  # whoever read it has had enough
             return code
         return code or _fail(f"{problem.filename}: {problem.strerror}", 1)
+
+
+def _end_ranks(code):
+    """End the other ranks of a training that this one has not even begun."""
+    from ..parallel.launch import end_waiting
+
+    end_waiting(code)
 
 
 @contextlib.contextmanager

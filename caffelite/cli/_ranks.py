@@ -118,12 +118,21 @@ def only_errors(ranks):
         logging.getLogger("caffelite").setLevel(logging.ERROR)
 
 
+OF_ALL = "resume", "iterations", "epochs", "phase", "scale_lr", "warmup"
+"""Flags by which a rank would do more than others, or other things."""
+
+
 def share_start(ranks, param, args):
     """Let all ranks begin with the seed of rank 0, which alone reads weights."""
     from .. import rng
+    from ..solver import stages
 
     if ranks is None:
         return
+    facts = {f"--{name.replace('_', '-')}": str(getattr(args, name)) for name in OF_ALL}
+    facts["choice of a --snapshot"] = str(args.snapshot is not None)
+    facts["number of stages"] = str(len(stages.files_of(args.solver)))
+    ranks.check_same(facts | {"random_seed": str(param.random_seed)})
     _set_rates(param, args, ranks.size)
     if param.random_seed < 0:
         param.random_seed = ranks.comm.bcast(rng.next_seed() % 2**31)

@@ -38,9 +38,7 @@ def _squares(pairs):
 ALL = _squares(PAIRS)
 OTHERS = [_squares(PAIRS[:k] + PAIRS[k + 1 :]) for k in range(len(PAIRS))]
 ZERO_NORM = float(1 / prod(-p * p for p in PAIRS))
-NORMS = [
-    float(1 / (2 * p * p * prod(p * p - q * q for q in PAIRS if q != p))) for p in PAIRS
-]
+NORMS = [float(1 / (2 * p * p * prod(p * p - q * q for q in PAIRS if q != p))) for p in PAIRS]
 """What weights are to be multiplied by at 0, and at the points of each pair."""
 
 _POINTS = [0.0] + [sign * float(p) for p in PAIRS for sign in (1, -1)]

@@ -49,7 +49,8 @@ _MULTIPLY = {
     )
 }
 _PACK = {
-    module.Plan: module.pack for module in (winograd, winograd_line, folded, turned, thinned, depthwise, taps)
+    module.Plan: module.pack
+    for module in (winograd, winograd_line, folded, turned, thinned, depthwise, taps)
 }  # or pack_tiles
 _UNPACK = {pack_tiles: unpack_tiles, turned.pack: turned.unpack, taps.pack: taps.unpack}
 _SCATTER = {

@@ -19,7 +19,7 @@ from ._transpose import add_transposed, write_transposed
 from ._winograd_tiles import winograd_gradient, winograd_weight_gradient
 from ._workspace import add_by_parts
 from .gemm import spaced
-from .winograd import POINTS, fits, lines_size, transform_input
+from .winograd import POINTS, fits, lines_size, transform_input  # noqa: F401  (of this way, too)
 
 TILES = 64
 """Tiles summed at a time: with CHANNELS inputs, their transforms fit in a 1 MB L2 cache."""

@@ -10,13 +10,21 @@ from .. import __version__
 from ..errors import SolverError
 from ..net import checksum
 from ..solver.snapshot import nets_of
+from .faults import alike
 
 PACKAGES = ("numpy", "numba")
 
 
 def check_same(comm, host, facts):
-    """Raise, on all ranks, a SolverError that names the first of the facts in which one differs."""
-    every = comm.allgather((host, facts))
+    """Raise, on all ranks, a SolverError that names the first of the facts in which one differs.
+
+    Rank 0 alone tells of it.
+    """
+    with alike(comm):
+        _check_same(comm.allgather((host, facts)))
+
+
+def _check_same(every):
     ours_host, ours = every[0]
     for rank, (host_of, theirs) in enumerate(every):
         for what in (*ours, *theirs):
@@ -29,20 +37,31 @@ def check_same(comm, host, facts):
 
 
 def facts_of(solver):
-    """{what: text} of all in which ranks must not differ."""
+    """{what: text} of versions, of the solver and of its nets, in which ranks must not differ."""
     found = {"version of caffelite": __version__, "version of Python": platform.python_version()}
     for name in PACKAGES:
         found[f"version of {name}"] = importlib.metadata.version(name)
     param = type(solver.param).FromString(solver.param.SerializeToString())
-    for name in ("weights", "net", "train_net", "test_net", "random_seed"):
-        param.ClearField(name)  # what is in these files counts, not where they are
+    # what is in these files counts, not where they are; epochs come to what the data are
+    for name in ("weights", "net", "train_net", "test_net", "random_seed", *solver.of_epochs):
+        param.ClearField(name)
     found["solver"] = _crc(param.SerializeToString(deterministic=True))
+    for where, layer in _layers(solver):
+        found[where] = _crc(layer.param.SerializeToString(deterministic=True))
+        found[f"shapes in {where}"] = str([blob.shape for blob in layer.blobs])
+    return found
+
+
+def data_of(solver):
+    """{what: text} that tells the data of a solver's nets from others."""
+    every = ((where, *fact) for where, layer in _layers(solver) for fact in _data(layer))
+    return {f"{what} in {where}": text for where, what, text in every}
+
+
+def _layers(solver):
     for name, net in nets_of(solver):
         for layer in net.layers:
-            where = f'layer "{layer.name}" in the {name} net'
-            found[where] = _crc(layer.param.SerializeToString(deterministic=True))
-            found |= {f"{what} in {where}": text for what, text in _data(layer)}
-    return found
+            yield f'layer "{layer.name}" in the {name} net', layer
 
 
 def _data(layer):

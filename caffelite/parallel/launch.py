@@ -1,6 +1,8 @@
 """Whether this process is one of several that mpiexec or srun has started, and their MPI."""
 
 import os
+import sys
+import time
 from importlib import metadata
 
 from ..errors import CaffeliteError
@@ -11,6 +13,10 @@ _TOLD = (
     ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),  # Open MPI
     ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),  # srun, with whichever MPI
 )
+
+
+PATIENCE = 3.0
+"""Seconds that a process which fails waits for the others to do so, too."""
 
 
 def told():
@@ -33,6 +39,25 @@ def world():
         if rank:  # one message is enough
             raise SystemExit(1) from None
         raise
+
+
+def end_waiting(code):
+    """End the processes that wait for this one, which fails before it has joined them.
+
+    MPI does not notice that a process has ended which was none of its own yet. Where all fail, as
+    they do for the same flags, each just ends.
+    """
+    if told()[1] < 2 or "mpi4py.MPI" in sys.modules:
+        return
+    try:
+        comm = load().COMM_WORLD
+    except CaffeliteError:  # the others cannot have it either
+        return
+    all_fail, until = comm.Ibarrier(), time.monotonic() + PATIENCE
+    while not all_fail.Test():
+        if time.monotonic() > until:
+            comm.Abort(code)
+        time.sleep(0.01)
 
 
 def load():

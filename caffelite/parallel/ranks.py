@@ -66,6 +66,7 @@ class Ranks(Alone):
     def join(self, solver):
         """Become the team of a solver that `check` has passed; it goes on from rank 0's state."""
         solver.team = self
+        self.check_same(self._settings() | agreement.facts_of(solver))
         tuning.take(self.comm.bcast(tuning.thresholds(tuning.threads_here())))  # rank 0's
         self._fill_in_epochs(solver)
         for player in solver.players:
@@ -73,7 +74,22 @@ class Ranks(Alone):
             player.net.after_backward(self._progress)
             player.net.before_backward(functools.partial(self._count_samples, player.net))
         self._share_state(solver)
-        agreement.check_same(self.comm, self.host, agreement.facts_of(solver))
+        self.check_same(agreement.data_of(solver))
+
+    def check_same(self, facts):
+        """Raise an error on all ranks if they differ in one of the facts, {what: text}."""
+        agreement.check_same(self.comm, self.host, facts)
+
+    def _settings(self):
+        """What ranks exchange, and how: where one differs, others would wait for it forever."""
+        exchange = self.exchange
+        return {
+            "exchange": exchange.way.__name__,
+            "choice of float16": str(exchange.half),
+            "size of buckets": f"{exchange.bucket} bytes",
+            "choice of sync_bn": str(self.sync_bn),
+            "choice of a batch of all ranks together": str(self.divides_batch),
+        }
 
     def _fill_in_epochs(self, solver):
         for option in solver.of_epochs:
