@@ -7,7 +7,18 @@ import pytest
 
 import caffelite
 from caffelite.kernels import depthwise_weight as depthwise
-from caffelite.kernels import direct, folded, gemm, phases, pointwise, spread, thinned, turned
+from caffelite.kernels import (
+    direct,
+    folded,
+    gemm,
+    phases,
+    pointwise,
+    spread,
+    thinned,
+    turned,
+    winograd_line,
+    winograd_line_weight,
+)
 from caffelite.kernels._tiles import TILE_ROWS
 from caffelite.kernels.plan import plan_convolution
 from caffelite.proto.text import read_net
@@ -32,6 +43,10 @@ def pieces(plan):
         return plan.items * tiles
     if isinstance(plan, pointwise.Plan):
         return plan.blocks * plan.group * tiles
+    if isinstance(plan, winograd_line.Plan):
+        return winograd_line.POINTS * plan.group * plan.panels
+    if isinstance(plan, winograd_line_weight.Plan):
+        return winograd_line.POINTS * plan.forward.group * plan.panels * plan.cuts
     if isinstance(plan, turned.Plan):
         return plan.tiles * plan.group * plan.panels
     if isinstance(plan, depthwise.Plan):

@@ -25,6 +25,8 @@ PLACES = 64
 """Products added up by themselves: sums of few are exacter, and what they read stays in caches."""
 CHANNELS = 16
 """Inputs whose sums a thread makes kernels of at a time."""
+ENOUGH = 4
+"""Blocks of sums for each thread, for which inputs are cut where there are fewer."""
 
 
 class Plan(NamedTuple):
@@ -32,6 +34,7 @@ class Plan(NamedTuple):
 
     forward: tuple
     panels: int  # of outputs
+    cuts: int  # of the inputs
     gradient_step: int  # elements from a point to the next, of gradients
     sum_step: int  # of sums
     lines: int  # elements of work space for each part
@@ -53,9 +56,12 @@ def plan(problem):
     panels = -(-problem.outputs // panel)
     columns = forward.batch * forward.other
     place = (np.arange(forward.tiles)[:, None] * forward.row + np.arange(columns)).reshape(-1)
+    blocks = POINTS * problem.group * panels
+    cuts = min(-(-problem.inputs // PIXEL_ROWS), -(-ENOUGH * forward.parts // blocks))
     lines = max(OUTPUTS * forward.tiles * forward.other, TAPS * CHANNELS + problem.lanes)
     return Plan(
-        forward, panels, spaced(problem.group * panels * len(place) * panel, problem.lanes),
+        forward, panels, cuts,
+        spaced(problem.group * panels * len(place) * panel, problem.lanes),
         spaced(problem.group * panels * problem.inputs * panel, problem.lanes), lines * panel,
         place // panel * forward.panel_step + place % panel, np.arange(problem.inputs) * panel,
     )  # fmt: skip
@@ -69,7 +75,7 @@ def add_gradient(x, dy, dw, plan):
     inputs, _, lines = cut(work, forward)
     gradients, work = work[forward.size :][:more], work[forward.size + more :]
     sums, work = work[: POINTS * plan.sum_step], work[POINTS * plan.sum_step :]
-    sizes = plan.panels, plan.gradient_step, plan.sum_step, plan.lines
+    sizes = plan.panels, plan.cuts, plan.gradient_step, plan.sum_step, plan.lines
     transform_inputs.on(forward.parts)(x.reshape(-1), forward, inputs, lines)
     _transform_gradients.on(forward.parts)(dy.reshape(-1), forward, sizes, gradients, work)
     _add_products.on(forward.parts)(
@@ -81,7 +87,7 @@ def add_gradient(x, dy, dw, plan):
 @kernel(parallel=True)
 def _transform_gradients(dy, plan, sizes, gradients, work, share):
     """Transform all of dy: outputs of a panel beside each other, an image after the other."""
-    panels, gradient_step, _, part_size = sizes
+    panels, _, gradient_step, _, part_size = sizes
     panel, outputs, length, other = (
         TILE_VECTORS * lanes(dy),
         plan.outputs,
@@ -119,19 +125,21 @@ def _transform_gradients(dy, plan, sizes, gradients, work, share):
 
 @kernel(parallel=True)
 def _add_products(inputs, gradients, plan, sizes, places, rows, sums, share):
-    """A share of the (point, group, panel of outputs) blocks of sums."""
-    panels, gradient_step, sum_step, _ = sizes
+    """A share of the (point, group, panel of outputs, cut of the inputs) blocks of sums."""
+    panels, cuts, gradient_step, sum_step, _ = sizes
     count, panel, blocks = plan.inputs, TILE_VECTORS * lanes(inputs), plan.group * panels
     tiles = -(-count // PIXEL_ROWS)
-    for item in prange(POINTS * blocks, share):
-        p, block = item // blocks, item % blocks
+    for item in prange(POINTS * blocks * cuts, share):
+        p, block, piece = item // (blocks * cuts), item // cuts % blocks, item % cuts
+        begin, end = piece * tiles // cuts, (piece + 1) * tiles // cuts
         source = p * plan.input_step + block // panels * plan.panels * plan.panel_step
         right = p * gradient_step + block * len(places) * panel
         target = p * sum_step + block * count * panel
-        clear(count * panel, sums, target)
+        top, bottom = begin * count // tiles, end * count // tiles
+        clear((bottom - top) * panel, sums, target + top * panel)
         for first in range(0, len(places), PLACES):
             depth = min(PLACES, len(places) - first)
-            for k in range(tiles):
+            for k in range(begin, end):
                 r0, r1 = k * count // tiles, (k + 1) * count // tiles
                 pixel_tile(
                     r1 - r0, depth, inputs, source, places, first, rows, r0,
@@ -142,7 +150,7 @@ def _add_products(inputs, gradients, plan, sizes, places, rows, sums, share):
 @kernel(parallel=True)
 def _add_kernels(sums, plan, sizes, dw, work, share):
     """Add the kernels that sums come to, some inputs of a panel of outputs after the other."""
-    panels, _, sum_step, part_size = sizes
+    panels, _, _, sum_step, part_size = sizes
     inputs, outputs, panel = plan.inputs, plan.outputs, TILE_VECTORS * lanes(sums)
     kernels_at, chunks = share[0] * part_size, -(-inputs // CHANNELS)
     for item in prange(plan.group * panels * chunks, share):

@@ -71,7 +71,7 @@ class Watch:
             self._leaves = True
             for rank in self._others:
                 self._sent.append(self._comm.isend(None, rank, _FAREWELL))
-            while self._gone < self._others:
+            while self._gone < self._others and self._thread.is_alive():
                 time.sleep(0.05)
         self.close()
 
@@ -175,8 +175,9 @@ def _stack(thread):
 def _place(stack):
     """What the frames are at, and the threads that read data: layer, file, line and function."""
     layers = [frame.f_locals.get("self") for frame in stack if "self" in frame.f_code.co_varnames]
-    layer = next((one for one in reversed(layers) if isinstance(one, Layer)), None)
-    words = [f"at {layer.at}"] if layer is not None else []
+    # one that is being made may not know yet where it is
+    made = [one for one in layers if isinstance(one, Layer) and hasattr(one, "at")]
+    words = [f"at {made[-1].at}"] if made else []
     words += [f"in {_line(stack)}"] if stack else []
     for thread in threading.enumerate():
         if thread.name == "caffelite prefetch" and (frames := _stack(thread.ident)):
