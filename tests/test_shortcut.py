@@ -100,6 +100,22 @@ def test_a_sum_lies_apart_from_what_is_read_later(way, tmp_path, monkeypatch):
             np.testing.assert_array_equal(values, plain.forward()[name])
 
 
+@pytest.mark.parametrize("way", ["pointwise", "turned", "direct"])
+def test_a_sum_lies_apart_from_what_its_convolution_reads(way, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "FORCED", [way])
+    monkeypatch.setattr("caffelite.kernels.turned.MIN_ROWS", 1)
+    own = text().replace(
+        'name: "p" type: "Convolution" bottom: "x"', 'name: "p" type: "Convolution" bottom: "h"'
+    )
+    (tmp_path / "net.prototxt").write_text(own)
+    plain, economized = (build(tmp_path / "net.prototxt", shared) for shared in (False, True))
+    assert any(isinstance(step, ShortcutStep) for step in economized.steps)
+    x = plain.blobs["x"].data.copy()
+    for _ in range(3):
+        expected = plain.forward(x=x)["last"]
+        np.testing.assert_array_equal(economized.forward(x=x)["last"], expected)
+
+
 def test_whoever_looks_between_layers_sees_the_branch(tmp_path):
     (tmp_path / "net.prototxt").write_text(text())
     plain, economized = (build(tmp_path / "net.prototxt", shared) for shared in (False, True))

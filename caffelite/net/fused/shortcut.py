@@ -44,7 +44,9 @@ class ShortcutStep(convolution.ConvolutionStep):
 
     @property
     def may_lie_in(self):
-        return [(self.parts.sum.top_blobs[0], self.parts.sum.bottom_blobs[self.other])]
+        (top,), other = self.parts.sum.top_blobs, self.parts.sum.bottom_blobs[self.other]
+        # what the convolution reads, too, is needed for sums at other places
+        return [] if self.nodes[0].bottom_blobs[0].shares_data_with(other) else [(top, other)]
 
     @property
     def replays(self):
