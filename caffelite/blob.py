@@ -269,6 +269,11 @@ class Blob:
             self._data.is_shared = True
             self._data.has_changed()
 
+    def part_data(self) -> None:
+        """Use memory that nobody else has for `data`, still without values."""
+        self._data = _Memory(self._data.dtype)
+        self._data.has_changed()
+
     def share_diff(self, other: Blob) -> None:
         """Use `other`'s memory for `diff`; the counts must agree."""
         self._diff = other._diff

@@ -217,3 +217,23 @@ def test_other_joins(name, tmp_path):
     for batch in (1, 2, 2, 2):
         found, expected = (net.forward(x=values(batch))["cat"] for net in (economized, plain))
         np.testing.assert_array_equal(found, expected)
+
+
+def test_what_a_step_among_those_joined_hides_is_seen_where_it_is_kept(tmp_path):
+    definition = "\n".join(
+        [
+            INPUT,
+            convolution("q", "x", 16, 1),
+            convolution("h", "x", 18, 3, "group: 18"),
+            convolution("p", "h", 24, 1),
+            concat_of("q", "p"),
+        ]
+    )
+    plain, *others = (
+        build(tmp_path, economize, definition, **options)
+        for economize, options in ((False, {}), (True, {}), (True, {"keep": ["h"]}))
+    )
+    assert [step.hidden for step in joins(others[0])] == [{"q", "h"}]
+    expected = plain.forward(blobs=["h"], x=values(2))["h"]
+    for net in others:
+        np.testing.assert_array_equal(net.forward(blobs=["h"], x=values(2))["h"], expected)

@@ -166,6 +166,20 @@ def test_testing_computes_the_same(text):
             np.testing.assert_allclose(mine, theirs, rtol=1e-6)
 
 
+def test_blobs_that_are_asked_for_are_as_they_should_be():
+    text = MORE["a long line"]
+    apart, economic = build(text, caffelite.TEST), build(text, caffelite.TEST)
+    economic.economize(forward_only=True)
+    before = sum(pieces(economic, "_data"))
+    for names in ["c1"], ["c4", "c0"], ["c1"]:
+        expected = apart.forward(blobs=names)
+        for name, values in economic.forward(blobs=names).items():
+            np.testing.assert_array_equal(values, expected[name], err_msg=name)
+    economic.forward()
+    np.testing.assert_array_equal(economic.blobs["c4"].data, apart.blobs["c4"].data)
+    assert before < sum(pieces(economic, "_data")) < sum(pieces(apart, "_data"))
+
+
 @pytest.mark.parametrize("keep", [(), ("n",)], ids=["for callbacks", "kept"])
 def test_a_diff_that_somebody_looks_at_is_as_it_should_be(keep):
     found = []

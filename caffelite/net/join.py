@@ -45,7 +45,8 @@ def _given(step):
 class JoinStep(Step):
     """Steps that run one after the other; the last is a layer that lays blobs side by side.
 
-    The `hidden` ones of these have no values, as long as their steps fill a part of the whole.
+    Those of these that fill a part of the whole have no values in their own blobs, which are
+    `hidden`, as what the steps hide is.
     """
 
     replays = True
@@ -55,7 +56,8 @@ class JoinStep(Step):
         self._steps = steps
         (self.join,) = steps[-1].nodes
         self._places = self._find_places()
-        self.hidden = frozenset(self.join.bottom_names[place] for place in self._places.values())
+        joined = {self.join.bottom_names[place] for place in self._places.values()}
+        self.hidden = frozenset(joined.union(*(step.hidden for step in steps)))
 
     def _find_places(self):
         """{step that may fill a part: the place of its only blob among those that are joined}"""

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections import Counter
 from typing import NamedTuple
 
 from ..blob import Blob
@@ -38,6 +39,25 @@ def share_data(steps, kept):
         for top, bottom in part.may_lie_in:
             lives.join(top, bottom, time)
     _lives_of_data(parts, kept).share()
+
+
+def sets_of_data(nodes):
+    """[blobs that share memory for data], of all that are between layers."""
+    found = {}
+    for node in nodes:
+        for blob in (*node.bottom_blobs, *node.top_blobs):
+            found.setdefault(blob._data, set()).add(blob)
+    return list(found.values())
+
+
+def part_data(sets):
+    """Give these sets of blobs, where others use their memory, too, one of their own again."""
+    users = Counter(next(iter(blobs))._data for blobs in sets)
+    for first, *others in sets:
+        if users[first._data] > 1:
+            first.part_data()
+            for blob in others:
+                blob.share_data(first)
 
 
 def _lives_of_data(parts, kept):

@@ -153,6 +153,8 @@ class Net(Running, InnerNames, OldCalls):
         self._learnable.share_named(self.layers)
         self._left_out = LeftOut(self.nodes)
         self._schedule, self._replay = Schedule(self.nodes), Replay()
+        self._data_sets: list[set[Blob]] = []  # once they are to share memory
+        self._kept: frozenset[str] | None = None  # names of the blobs that do not, then
         self._diff_sums = DiffSums()
         self.inputs = [
             n for node in self.nodes if node.layer.role == "input" for n in node.top_names
@@ -282,7 +284,10 @@ class Net(Running, InnerNames, OldCalls):
         first, last = self._index(start, 0), self._index(end, len(self.nodes) - 1)
         given_values.set_all(self, "forward", "inputs", "data", kwargs)
         names = self.nodes[last].top_names if end is not None else self.outputs
-        names = [*names, *(blobs or [])]
+        asked = [*(blobs or [])]
+        if self._kept is not None and not self._kept.issuperset(asked):
+            self.economize(forward_only=True, keep=self._kept.union(asked))
+        names = [*names, *asked]
         self._forward(first, last, asked=names)
         return {name: self.blobs[name].data for name in names}
 
@@ -360,7 +365,8 @@ class Net(Running, InnerNames, OldCalls):
         From now on diffs of blobs, and with `forward_only` their data instead, hold what they
         should only while the net runs, and where several layers read a blob, what these give may
         be added up as they run; inputs, outputs, learnable blobs, and those of the names
-        `keep` stay as they are.
+        `keep` stay as they are. With `forward_only`, so do those that `forward` is asked for, from
+        then on.
         """
         kept = {*self.inputs, *self.outputs, *keep}
         if forward_only:
@@ -369,7 +375,10 @@ class Net(Running, InnerNames, OldCalls):
             self._schedule.rejoin()
             # without backward, and where blobs are not looked at, more layers can run as one
             self._schedule = Schedule(self.nodes, hides=True, shown=kept)
+            self._data_sets = self._data_sets or memory.sets_of_data(self.nodes)
+            memory.part_data(self._data_sets)
             memory.share_data(self._schedule.steps, kept)
+            self._kept = frozenset(kept)
         else:
             if not self.debug_info:  # whose lines tell the diff of each reader's bottom
                 self._diff_sums.find(self.nodes, self._schedule.steps, kept)
