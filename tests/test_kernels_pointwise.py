@@ -17,6 +17,7 @@ SHAPES = [
     (2, 9, 33, 1, (9, 6), (2, 2)),
     (1, 5, 65, 1, (1, 31), (1, 2)),
     (2, 4, 5, 3, (8, 9), (3, 1)),
+    (2, 40, 35, 1, (3, 5), (1, 1)),
     pytest.param((9, 300, 70, 1, (14, 15), (1, 1)), marks=pytest.mark.slow),
     pytest.param((2, 700, 90, 1, (29, 40), (2, 1)), marks=pytest.mark.slow),
 ]
@@ -64,6 +65,20 @@ def test_kept_weights(shape, way, drawn, monkeypatch):
             y[...] = np.nan
             convolve.forward_kept(x, w.shape, y, *options, last, keep)
             np.testing.assert_array_equal(y, epilogue.forward(exact, last))
+
+
+def test_tiles_of_more_rows_than_a_vector_has_lanes(drawn):
+    """As with float64: what they hold is turned in several squares."""
+    given = drawn((1, 3, 40, 1, (7, 7), (1, 1)), "turned")
+    x, w, y = (array.astype(np.float64) for array in given[:3])
+    exact = np.empty_like(y)
+    slow_convolve.forward(x, w, exact, *given[3])
+    last = epilogue.draw(epilogue.ACTIVATIONS["relu"], np.float64, len(w))
+    addend = np.random.default_rng(0).integers(-4, 5, y.shape).astype(np.float64)
+    linear = epilogue.forward(exact, last._replace(activation=epilogue.NONE))
+    for more in (), (addend,):
+        convolve.forward_kept(x, w.shape, y, *given[3], last, lambda pack, use: pack(w), *more)
+        np.testing.assert_array_equal(y, np.maximum(linear + sum(more), 0))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

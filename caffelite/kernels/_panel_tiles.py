@@ -2,9 +2,9 @@
 
 from llvmlite import ir
 
-from ._epilogue import finish_rows, hold
+from ._epilogue import finish_rows
 from ._simd import call_linked, lane_count, machine_code, operation
-from ._tiles import TILE_ROWS, TILE_VECTORS, add_products, have_near, transposed, write_tile
+from ._tiles import TILE_ROWS, TILE_VECTORS, add_products, have_near, write_tile
 from ._vectors import INDEX, choose, count_up, when
 from .epilogue import stored
 
@@ -75,101 +75,6 @@ def _panel_tile_code(width):
 
 for _width in range(1, TILE_VECTORS + 1):
     machine_code(_panel_tile_code(_width), f"panel_tile{_width}")
-
-
-AHEAD = 32
-"""Steps of depth by which `turned_tile` has values come near before it reads them."""
-TURNED_STEPS = 1, 2
-"""Steps from one pixel to the next that `turned_tile` knows."""
-
-
-def _turned_tile(
-    step, rows, depth, x, x_at, x_step, b, b_at, ahead, ahead_step, epilogue, channel,
-    addend, addend_at, adds, c, c_at, c_step, columns,
-):  # fmt: skip
-    panel = TILE_VECTORS * lane_count(b)
-    for r in range(rows):
-        for j in range(columns):
-            pixel = x_at + r * step
-            value = sum(x[pixel + k * x_step] * b[b_at + k * panel + j] for k in range(depth))
-            more = addend[addend_at + j * c_step + r] if adds else 0
-            c[c_at + j * c_step + r] = stored(value, epilogue, channel + j, more)
-
-
-@operation(_turned_tile)
-def turned_tile(
-    typing_context, step, rows, depth, x, x_at, x_step, b, b_at, ahead, ahead_step, epilogue,
-    channel, addend, addend_at, adds, c, c_at, c_step, columns,
-):  # fmt: skip
-    """c[j, r] = sum over k of x[k, r] * b[k, j]: a `panel_tile` whose lanes are channels.
-
-    Up to TILE_ROWS pixels r of x lie `step` apart, rows k of it `x_step`. Of `columns` channels j,
-    the first is channel `channel` of the epilogue. With `adds`, LEAKY activations are none of its.
-    Meanwhile weights that are read later come near, b[b_at + ahead + k * ahead_step].
-    """
-    arguments = (
-        step, rows, depth, x, x_at, x_step, b, b_at, ahead, ahead_step, epilogue, channel,
-        addend, addend_at, adds, c, c_at, c_step, columns,
-    )  # fmt: skip
-    return call_linked("turned_tile", "iii@i@iiE@i@ii", arguments, TURNED_STEPS)
-
-
-def _turned_tile_code(step):
-    def define(
-        v, rows, depth, x, x_step, b, ahead, ahead_step, epilogue, addend, adds, c, c_step, columns
-    ):
-        builder, width = v.builder, TILE_VECTORS
-        x, b, c, addend = v.pointer(x), v.pointer(b), v.pointer(c), v.pointer(addend)
-        later_b = builder.gep(b, [ahead])
-        adding = builder.icmp_signed("!=", adds, ir.Constant(INDEX, 0))
-        firsts = [ir.Constant(INDEX, j * v.lanes) for j in range(width)]
-        masks = [v.first(builder.sub(columns, first)) for first in firsts]
-        j, _, close = count_up(builder, columns, [])
-        start = builder.mul(j, c_step)
-        for end in start, builder.add(start, builder.sub(rows, ir.Constant(INDEX, 1))):
-            v.prefetch(builder.gep(c, [end]), writes=True, level=1)
-            with builder.if_then(adding):
-                v.prefetch(builder.gep(addend, [end]), level=1)
-        close([])
-
-        def plus(term, mask):
-            return lambda values: [builder.fadd(values[0], v.masked_load(term, mask))]
-
-        with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
-            for height in heights:
-                k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
-                x_row = builder.gep(x, [builder.mul(k, x_step)])
-                b_row = builder.gep(b, [builder.mul(k, ir.Constant(INDEX, width * v.lanes))])
-                right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
-                left = [v.shift(x_row, r * step) for r in range(height)]
-                later_x = builder.gep(x_row, [builder.mul(x_step, INDEX(AHEAD))])
-                for r in {0, height - 1, height // 2 * (step - 1)}:
-                    v.prefetch(v.shift(later_x, r * step), level=1)
-                soon = builder.gep(later_b, [builder.mul(k, ahead_step)])
-                for j in range(width):
-                    v.prefetch(v.shift(soon, j * v.lanes))
-                sums = close(add_products(v, left, right, sums))
-                by_vector = [sums[j::width] for j in range(width)]
-                sums = finish_rows(v, by_vector, epilogue, masks, add=True)
-                some = v.first(ir.Constant(INDEX, height))
-                for j, first in enumerate(firsts):
-                    square = sums[j * height : (j + 1) * height]
-                    square = transposed(v, square + [v.zero] * (v.lanes - height))
-                    for lane, value in enumerate(square):
-                        at = builder.add(first, ir.Constant(INDEX, lane))
-                        with builder.if_then(builder.icmp_signed("<", at, columns)):
-                            at = [builder.mul(at, c_step)]
-                            (value,) = when(
-                                builder, adding, [value], plus(builder.gep(addend, at), some)
-                            )
-                            value = hold(v, value, *epilogue[6:])
-                            v.masked_store(value, builder.gep(c, at), some)
-
-    return define
-
-
-for _step in TURNED_STEPS:
-    machine_code(_turned_tile_code(_step), f"turned_tile{_step}")
 
 
 def _copy_panel(width, rows, x, x_at, x_step, c, c_at, c_step, columns):

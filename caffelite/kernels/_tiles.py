@@ -322,8 +322,8 @@ def transposed(v, rows):
 
 
 def _transpose(a, a_at, a_step, c, c_at, c_step):
-    for i in range(lane_count(a)):
-        for j in range(lane_count(a)):
+    for j in range(lane_count(a)):  # a row of c after the one before it: they may overlap
+        for i in range(lane_count(a)):
             c[c_at + j * c_step + i] = a[a_at + i * a_step + j]
 
 

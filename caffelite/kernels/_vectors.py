@@ -38,6 +38,8 @@ def _vector_registers():
 
 
 VECTOR_BYTES, REGISTERS = _vector_registers()
+LINE_BYTES = 64
+"""Of a cache: a vector register has no more."""
 
 
 class Vectors:

@@ -17,6 +17,7 @@ from . import (
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
+    laned,
     phases,
     pointwise,
     separable,
@@ -31,7 +32,7 @@ from . import (
 )
 from ._pack import pack_tiles, unpack_tiles
 from .epilogue import Epilogue
-from .plan import plan_convolution
+from .plan import plan_convolution, plan_laned
 
 _MULTIPLY = {
     module.Plan: module
@@ -113,13 +114,20 @@ class _Packing:
         return self._pack(w, self._blocks, self._layout)
 
 
+def forward_laned(x, w_shape, y, stride, pad, dilation, group, epilogue, keep):
+    """`forward_kept` where there is a `plan_laned`: gives a laned y."""
+    geometry = stride, pad, dilation, group
+    usual, own = plan_laned(x.shape, w_shape, y.shape, *geometry, x.itemsize)
+    packed = keep(_Packing(laned.pack, usual), laned.pack)
+    laned.multiply_packed(x, packed, y, own, epilogue)
+
+
 def forward_separable(x, y, plans, epilogues, keep):
     """`forward_kept` of two convolutions, by `plan_separable`; epilogues and keep are pairs."""
     first, then, own = plans
-    packs = depthwise.pack, turned.pack if own.turns else pack_tiles
     packed = [
         keep_one(_Packing(pack, plan), pack)
-        for keep_one, pack, plan in zip(keep, packs, (first, then), strict=True)
+        for keep_one, pack, plan in zip(keep, separable.packs(own), (first, then), strict=True)
     ]
     blocks, layout = (first.forward, own), first.forward_weights
     separable.multiply_packed(x, packed, y, blocks, layout, epilogues)

@@ -31,6 +31,7 @@ from . import (
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
+    laned,
     phases,
     pointwise,
     separable,
@@ -131,11 +132,8 @@ def plan_convolution(
 def _plan(
     x, w, y, stride, pad, dilation, group, itemsize, threads, vector_bytes, kept, forced, tuned
 ):
-    geometry = geometry_of(x[2:], y[2:], w[2:], stride, pad, dilation)
-    axes = map(tuple, geometry.tolist())
-    outputs = w[0] // group
     here = itemsize, threads, vector_bytes, kept, tuned
-    problem = Problem(x[0], w[1], outputs, group, *axes, *here)
+    problem = _problem(x, w, y, stride, pad, dilation, group, *here)
     transposes = _transposing_pays(problem)
     return ConvolutionPlan(
         _multiply(problem, forced),
@@ -146,12 +144,40 @@ def _plan(
     )
 
 
-def plan_separable(first, then, batch, itemsize):
+def _problem(x, w, y, stride, pad, dilation, group, *here):
+    geometry = geometry_of(x[2:], y[2:], w[2:], stride, pad, dilation)
+    return Problem(x[0], w[1], w[0] // group, group, *map(tuple, geometry.tolist()), *here)
+
+
+def plan_laned(x_shape, w_shape, y_shape, stride, pad, dilation, group, itemsize):
+    """(the ConvolutionPlan, how forward makes laned y) of weights that are kept; None if it is no
+    gain, see `laned`."""
+    here, forced, tuned = Conditions.now()
+    shapes, geometry = (x_shape, w_shape, y_shape), (tuple(stride), tuple(pad), tuple(dilation))
+    return _plan_laned(*shapes, *geometry, group, itemsize, here, forced, tuned)
+
+
+@lru_cache(maxsize=128)
+def _plan_laned(x, w, y, stride, pad, dilation, group, itemsize, threads, forced, tuned):
+    if not _allows("turned", forced):
+        return None
+    problem = _problem(
+        x, w, y, stride, pad, dilation, group, itemsize, threads, VECTOR_BYTES, True, tuned
+    )
+    usual = plan_convolution(x, w, y, stride, pad, dilation, group, itemsize, threads, kept=True)
+    own = laned.plan(problem.plane(), usual.forward)
+    return None if own is None else (usual, own)
+
+
+def plan_separable(first, then, batch, itemsize, laned=0):
     """(`first`, `then`, how both are computed as one) of two convolutions; None if that is no gain.
 
-    The second reads what the first gives; their plans are for weights that are kept.
+    The second reads what the first gives; their plans are for weights that are kept. What is
+    `laned`, see `separable.plan`, lies as nobody else reads it.
     """
-    own = separable.plan(first.forward, then.forward, batch, itemsize)
+    if laned and not _allows("turned", FORCED):
+        return None
+    own = separable.plan(first.forward, then.forward, batch, itemsize, laned)
     return None if own is None else (first, then, own)
 
 

@@ -5,17 +5,23 @@ thread that goes on with it, so that it never leaves the caches of a core: no ot
 and nobody has to take it back from there for the next pass.
 """
 
-import itertools
+from functools import lru_cache
 from typing import NamedTuple
+
+import numpy as np
 
 from . import depthwise, pointwise, turned
 from ._depthwise_tiles import depthwise_lines
 from ._jit import kernel, prange, thread_count
-from ._panel_tiles import copy_panel, panel_tile, turned_tile
-from ._simd import lanes
+from ._laned_windows import laned_windows
+from ._lines import blocks_of, first_line_of, line_of
+from ._pack import pack_tiles
+from ._panel_tiles import copy_panel, panel_tile
+from ._simd import lanes, variant
 from ._tiles import TILE_ROWS, TILE_VECTORS
+from ._turned_tiles import LANED_X, LANED_Y, laned_tile
 from ._vectors import VECTOR_BYTES
-from ._workspace import workspace
+from ._workspace import aligned, workspace
 
 BLOCK_BYTES = 1 << 19
 """Aim for the size of what is between, packed or not: it should stay in an L2 cache."""
@@ -25,71 +31,121 @@ MANY_OUTPUTS = 256
 """Outputs from which on they are, however few are unused: panels of pixels would go by their
 weights too often."""
 UNEVEN = 1.1
-"""Times its even share of the lines that a thread may have: what is saved is not much more."""
+"""Times its even share of the work that a thread may have: what is saved is not much more."""
 
 
 class Plan(NamedTuple):
-    """`blocks` of lines of each image, shared out to `parts` threads."""
+    """`parts` threads share `blocks` of lines of each image, and `groups` of panels of outputs."""
 
     outputs: int
     batch: int
     blocks: int
+    groups: int
     turns: int  # whether lanes of vectors are outputs, not pixels
+    laned: int  # LANED_X and LANED_Y, see `_turned_tiles`, where x and y are
     panels: int  # of outputs, if it turns
-    step: int  # from channel to channel of what is between
+    step: int  # from channel to channel of what is between, or from set to set where x is laned
     parts: int
     size: int  # elements of work space for each part
 
 
-def plan(first, then, batch, itemsize):
+def plan(first, then, batch, itemsize, laned=0):
     """The blocks for a depthwise.Plan and that of 1 by 1 kernels after it; None if it cannot pay.
 
     That is where windows are spread, more than one output sees a channel, the second has groups or
-    strides, or lines are too few to be shared out.
+    strides, or lines are too few to be shared out. What is `laned` must have whole vectors of
+    channels.
     """
     if not (isinstance(first, depthwise.Plan) and isinstance(then, (turned.Plan, pointwise.Plan))):
         return None
-    channels, lines, columns = first.group, first.lines, first.columns
+    lines, columns = first.lines, first.columns
     seen = then.pixels if isinstance(then, pointwise.Plan) else then.lines * then.width
     strides = seen != lines * columns
     if first.outputs > 1 or (first.gap_h, first.gap_w) != (1, 1) or then.group > 1 or strides:
         return None
-    threads = thread_count(batch * lines * columns * channels * then.outputs)
-    most, vector = BLOCK_BYTES // (channels * columns * itemsize), VECTOR_BYTES // itemsize
-    turns, blocks = 0, _blocks(lines, most // 2, batch, threads)
+    vector = VECTOR_BYTES // itemsize
+    if (laned & LANED_X and first.group % vector) or (laned & LANED_Y and then.outputs % vector):
+        return None
+    threads = thread_count(batch * lines * columns * first.group * then.outputs)
+    return _plan(first, then, batch, itemsize, laned, threads, BLOCK_BYTES)
+
+
+@lru_cache(maxsize=256)
+def _plan(first, then, batch, itemsize, laned, threads, block_bytes):
+    channels, lines, columns = first.group, first.lines, first.columns
+    vector = VECTOR_BYTES // itemsize
+    panel, most = TILE_VECTORS * vector, block_bytes // (channels * columns * itemsize)
+    panels = -(-then.outputs // panel)
+    blocks, groups = blocks_of(lines, most // 2, batch, threads), 1
     pixels = -(-lines // blocks) * columns
     waste = -pixels % vector > UNUSED * pixels
-    if isinstance(then, turned.Plan) and (waste or then.outputs >= MANY_OUTPUTS):
-        turns, blocks = 1, _blocks(lines, most, batch, threads)
+    able = isinstance(then, turned.Plan) and (waste or then.outputs >= MANY_OUTPUTS)
+    turns = bool(laned or able)
+    work = first.kernel_size**2, then.outputs
+    if turns:
+        found = _cut(lines, most, batch, threads, panels, work)
+        blocks, groups = found or (blocks, 1)
         pixels = -(-lines // blocks) * columns
-    items = batch * blocks
-    ends = [line_of(part * items // threads, lines, blocks) for part in range(threads + 1)]
-    largest = max(end - start for start, end in itertools.pairwise(ends))
-    if largest * threads > UNEVEN * batch * lines:
+    if _unevenness(lines, blocks, batch, threads, groups, panels, work) > UNEVEN:
         return None
-    panel = TILE_VECTORS * vector
-    step = (-(-pixels // vector) | 1) * vector  # spread over the sets of a cache
-    size = channels * step + panel
+    if laned & LANED_X:
+        # what a tile reads of one set and the next is spread over the sets of a cache
+        step = (pixels | 15) * vector
+        size = channels // vector * step
+    else:
+        step = (-(-pixels // vector) | 1) * vector  # for the same reason
+        size = channels * step
+    size += panel
     if not turns:
         size += -(-pixels // panel) * channels * panel
-    panels = -(-then.outputs // panel)
-    return Plan(then.outputs, batch, blocks, turns, panels, step, threads, size)
+    return Plan(then.outputs, batch, blocks, groups, int(turns), laned, panels, step, threads, size)
 
 
-def _blocks(lines, most, batch, threads):
-    """In how many blocks of `most` lines at most to cut an image, for threads to have as many."""
-    blocks = -(-lines // max(1, most))
-    while blocks < lines and batch * blocks % threads:
-        blocks += 1
-    return blocks
+def _cut(lines, most, batch, threads, panels, work):
+    """(blocks of `most` lines at most, groups of panels) that are about even; None if none are.
+
+    Few groups come first: each computes anew what is between.
+    """
+    for groups in range(1, min(panels, threads) + 1):
+        if threads % groups:
+            continue
+        for blocks in range(-(-lines // max(1, most)), lines + 1):
+            whole = batch * blocks * groups % threads == 0 or blocks == lines
+            if whole and _unevenness(lines, blocks, batch, threads, groups, panels, work) <= UNEVEN:
+                return blocks, groups
+    return None
 
 
-def line_of(item, lines, blocks):
-    """The line, counted through all images, at which a block begins."""
-    return item // blocks * lines + item % blocks * lines // blocks
+def _unevenness(lines, blocks, batch, threads, groups, panels, work):
+    """The most that a thread has to do, in even shares of the whole.
+
+    `work` is that of a pixel before and after what is between.
+    """
+    before, after = work
+    items = np.arange(batch * blocks * groups)
+    item, group = items // groups, items % groups
+    counts = line_of(item + 1, lines, blocks) - line_of(item, lines, blocks)
+    share = ((group + 1) * panels // groups - group * panels // groups) / panels
+    starts = np.arange(threads) * len(items) // threads
+    is_new = (group == 0) | np.isin(items, starts)
+    each = counts * (before * is_new + after * share)
+    largest = max(part.sum() for part in np.split(each, starts[1:]))
+    return largest * threads / (batch * lines * (before + after))
 
 
-_line = kernel(line_of)
+def pack_windows(w, plan, layout):
+    """Weights of laned x: (sets of channels, positions of the window, lanes)."""
+    by_channel = w.reshape(plan.group, -1)
+    by_set = by_channel.reshape(-1, VECTOR_BYTES // w.itemsize, by_channel.shape[1])
+    packed = aligned(w.dtype, w.size)
+    packed.reshape(by_set.transpose(0, 2, 1).shape)[...] = by_set.transpose(0, 2, 1)
+    return packed
+
+
+def packs(plan):
+    """The functions that pack the weights of both, for a Plan."""
+    first = pack_windows if plan.laned & LANED_X else depthwise.pack
+    return first, turned.pack if plan.turns else pack_tiles
 
 
 def multiply_packed(x, packed, y, plans, weights, epilogues):
@@ -99,11 +155,15 @@ def multiply_packed(x, packed, y, plans, weights, epilogues):
     in pairs, and `weights` is the WeightLayout of the first.
     """
     first, own = plans
-    run = _turned if own.turns else _pointwise
     x, y = x.reshape(-1), y.reshape(-1)
     work = workspace(x.dtype, own.parts * own.size)
-    packed = (w.reshape(-1) for w in packed)
-    run.on(own.parts)(x, *packed, y, first, own, weights, *epilogues, work)
+    given = x, *(w.reshape(-1) for w in packed), y, first, own, weights, *epilogues, work
+    if own.turns:
+        size = first.kernel_size
+        windows = variant("laned_windows", size, x.dtype) if own.laned & LANED_X else 0
+        _turned.on(own.parts)(windows, variant("laned_tile", own.laned, x.dtype), *given)
+    else:
+        _pointwise.on(own.parts)(*given)
 
 
 @kernel
@@ -119,27 +179,46 @@ def _between(x, w, first, weights, epilogue, n, line, count, step, out, out_at):
 
 
 @kernel(parallel=True)
-def _turned(x, w, packed, y, first, plan, weights, first_epilogue, epilogue, work, share):
-    """A share of the blocks, where lanes are outputs: pixels are read where they lie."""
+def _turned(
+    windows, tile, x, w, packed, y, first, plan, weights, first_epilogue, epilogue, work, share
+):
+    """A share of the (block, group), where lanes are outputs: pixels are read where they lie.
+
+    `windows` and `tile` are the variants of `laned_windows` and `laned_tile` for what is laned.
+    """
     inputs, outputs, lines, blocks = first.group, plan.outputs, first.lines, plan.blocks
     pixels, panel, work_at = lines * first.columns, TILE_VECTORS * lanes(x), share[0] * plan.size
-    for item in prange(plan.batch * blocks, share):
-        n, first_line = item // blocks, _line(item, lines, blocks)
-        line, count = first_line - n * lines, _line(item + 1, lines, blocks) - first_line
-        _between(x, w, first, weights, first_epilogue, n, line, count, plan.step, work, work_at)
+    x_wide = lanes(x) if plan.laned & LANED_X else 1
+    y_wide = lanes(x) if plan.laned & LANED_Y else 1
+    known = -1
+    for turn in prange(plan.batch * blocks * plan.groups, share):
+        item, group = turn // plan.groups, turn % plan.groups
+        n, first_line = item // blocks, first_line_of(item, lines, blocks)
+        line, count = first_line - n * lines, first_line_of(item + 1, lines, blocks) - first_line
+        if item != known and x_wide == 1:
+            _between(x, w, first, weights, first_epilogue, n, line, count, plan.step, work, work_at)
+        elif item != known:
+            laned_windows(
+                windows, first.stride, inputs // x_wide, count, first.columns, w, 0,
+                x, n * inputs * first.height * first.width, first.height, first.width,
+                line * first.stride - first.pad_h, -first.pad_w,
+                first_epilogue, 0, work, work_at, plan.step,
+            )  # fmt: skip
+        known = item
         size = count * first.columns
         tiles = -(-size // TILE_ROWS)
         near = -(-panel // tiles)  # of the next panel's weights, that each tile has come near
-        for p in range(plan.panels):
+        begin = group * plan.panels // plan.groups
+        for p in range(begin, (group + 1) * plan.panels // plan.groups):
             channel = p * panel
             for t in range(tiles):
                 pixel = t * size // tiles
                 rows = (t + 1) * size // tiles - pixel
-                at = (n * outputs + channel) * pixels + line * first.columns + pixel
-                turned_tile(
-                    1, rows, inputs, work, work_at + pixel, plan.step,
+                at = (n * outputs + channel) * pixels + (line * first.columns + pixel) * y_wide
+                laned_tile(
+                    tile, rows, inputs, work, work_at + pixel * x_wide, plan.step,
                     packed, p * inputs * panel, inputs * (panel + t * near), near,
-                    epilogue, channel, y, at, False, y, at, pixels, min(panel, outputs - channel),
+                    epilogue, channel, y, at, pixels * y_wide, min(panel, outputs - channel),
                 )  # fmt: skip
 
 
@@ -151,8 +230,8 @@ def _pointwise(x, w, packed, y, first, plan, weights, first_epilogue, epilogue, 
     panel, tiles = TILE_VECTORS * vector, -(-outputs // TILE_ROWS)
     panels_at = work_at + inputs * plan.step + panel
     for item in prange(plan.batch * blocks, share):
-        n, first_line = item // blocks, _line(item, lines, blocks)
-        line, count = first_line - n * lines, _line(item + 1, lines, blocks) - first_line
+        n, first_line = item // blocks, first_line_of(item, lines, blocks)
+        line, count = first_line - n * lines, first_line_of(item + 1, lines, blocks) - first_line
         _between(x, w, first, weights, first_epilogue, n, line, count, plan.step, work, work_at)
         size = count * first.columns
         for p in range(0, size, panel):

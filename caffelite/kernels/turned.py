@@ -6,12 +6,13 @@ map whose size is not in whole vectors stay unused. Weights take long to pack fo
 to be kept.
 """
 
+import math
 from typing import NamedTuple
 
 from ._jit import kernel, prange
-from ._panel_tiles import TURNED_STEPS, turned_tile
 from ._problem import in_one_row
 from ._tiles import TILE_ROWS, TILE_VECTORS
+from ._turned_tiles import TURNED_STEPS, turned_tile
 from ._vectors import VECTOR_BYTES
 from ._workspace import aligned
 
@@ -89,10 +90,15 @@ def plan(problem):
 
 
 def pack(w, plan, layout):
-    """Weights by group, panel of outputs, input, output; outputs that are none weigh 0."""
+    """Weights by group, panel of outputs, depth, output; outputs that are none weigh 0.
+
+    Any plan will do that says how many groups and outputs there are.
+    """
     panel = TILE_VECTORS * VECTOR_BYTES // w.itemsize
-    packed = aligned(w.dtype, plan.group * plan.panels * plan.inputs * panel)
-    whole = packed.reshape(plan.group, plan.panels, plan.inputs, panel)
+    depth = w.size // (plan.group * plan.outputs)
+    shape = plan.group, -(-plan.outputs // panel), depth, panel
+    packed = aligned(w.dtype, math.prod(shape))
+    whole = packed.reshape(shape)
     for panels, rows in zip(whole, w.reshape(plan.group, plan.outputs, -1), strict=True):
         for at, each in zip(range(0, plan.outputs, panel), panels, strict=True):
             some = rows[at : at + panel].T
@@ -103,9 +109,11 @@ def pack(w, plan, layout):
 
 def unpack(packed, plan, w):
     """Weights as they were before `pack`."""
-    whole = packed.reshape(plan.group, plan.panels, plan.inputs, -1)
+    panel = TILE_VECTORS * VECTOR_BYTES // w.itemsize
+    depth = w.size // (plan.group * plan.outputs)
+    whole = packed.reshape(plan.group, -1, depth, panel)
     for panels, rows in zip(whole, w.reshape(plan.group, plan.outputs, -1), strict=True):
-        every = panels.transpose(0, 2, 1).reshape(-1, plan.inputs)
+        every = panels.transpose(0, 2, 1).reshape(-1, depth)
         rows[...] = every[: plan.outputs]
 
 

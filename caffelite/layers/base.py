@@ -423,9 +423,16 @@ class Layer:
     def may_run_into(self, following: Layer) -> bool:
         """Whether it, and a layer that alone reads its only top, may run as one.
 
-        Then both take an epilogue, and there are `plan_with(following, bottom_shape, top_shape)`,
-        how that is done, or None where it is no gain, and `forward_through(following, bottom, top,
-        plans, epilogues)`.
+        Then both take an epilogue, and there are `plan_with(following, bottom_shape, top_shape,
+        laned)`, how that is done, or None where it is no gain, and `forward_through(following,
+        bottom, top, plans, epilogues)`. Of what is `laned`, see `kernels.separable.plan`.
+        """
+        return False
+
+    def may_give_laned(self, bottom_shape: Shape, top_shape: Shape) -> bool:
+        """Whether its only top may be laned, see `kernels.laned`, at no loss.
+
+        Then it takes an epilogue, and there is `forward_laned(bottom, top, epilogue)`.
         """
         return False
 

@@ -4,6 +4,7 @@ from ..environment import choice
 from . import kept_for_backward
 from .fused import find_fused
 from .join import find_joins
+from .laned import find_laned
 from .step import FusedStep, Step
 
 
@@ -22,9 +23,10 @@ class Schedule:
         self._fused = _by_place(fused)
         apart = (step for whole in fused for step in whole.apart)
         self._apart = _by_place(step for step in apart if isinstance(step, FusedStep))
-        self._joins, self._shown = {}, frozenset(shown)
+        self._wholes, self._shown = {}, frozenset(shown)
         if hides and planned:
-            self._joins = {step.first: step for step in find_joins(self.steps)}
+            for find in find_laned, find_joins:
+                self._wholes.update((step.first, step) for step in find(self.steps))
         self.kept = kept_for_backward.keep(nodes, self._fused, planned)
         self._diffs = None  # names of the blobs whose diffs users see: None for all
 
@@ -37,7 +39,7 @@ class Schedule:
         index = start
         while index <= end:
             step = self._single[index]
-            for steps in (self._joins, self._fused, self._apart):
+            for steps in (self._wholes, self._fused, self._apart):
                 whole = steps.get(index)
                 if whole and whole.first == index and whole.last <= end and fuses(whole):
                     step = whole

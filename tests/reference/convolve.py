@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from caffelite.kernels._simd import lane_count
+
 from .epilogue import forward as apply
 from .im2col import inside, padded, window_of
 
@@ -31,6 +33,19 @@ def forward(x, w, y, stride, pad, dilation, group=1, epilogue=None):
 def forward_kept(x, w_shape, y, stride, pad, dilation, group, epilogue, keep):
     w = keep(lambda w: w, "as they are").reshape(w_shape)
     forward(x, w, y, stride, pad, dilation, group, epilogue)
+
+
+def forward_laned(x, w_shape, y, stride, pad, dilation, group, epilogue, keep):
+    planes = np.empty_like(y)
+    forward_kept(x, w_shape, planes, stride, pad, dilation, group, epilogue, keep)
+    y[...] = laned(planes)
+
+
+def laned(x):
+    """x with as many channels side by side as a vector has lanes."""
+    (n, c, *space), lanes = x.shape, lane_count(x)
+    by_set = x.reshape(n, c // lanes, lanes, *space)
+    return np.moveaxis(by_set, 2, -1).reshape(x.shape)
 
 
 def forward_separable(x, y, plans, epilogues, keep):

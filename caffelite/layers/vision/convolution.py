@@ -2,7 +2,7 @@ import math
 
 from ...blob import Kept
 from ...kernels import convolve
-from ...kernels.plan import plan_separable
+from ...kernels.plan import plan_laned, plan_separable
 from ..base import TRAIN, register
 from ..rows import Rows
 from ._convolve import Convolve
@@ -74,17 +74,28 @@ class Convolution(Convolve):
         mixes_channels = following.group == 1 and set(following.kernel) == {1}
         return self.group == self.channels and mixes_channels
 
-    def plan_with(self, following, bottom_shape, top_shape):
+    def plan_with(self, following, bottom_shape, top_shape, laned=0):
         between = self.top_shape(bottom_shape, self.num_output)
         plans = self.plan(bottom_shape, between), following.plan(between, top_shape)
         if any(plan is None for plan in plans):
             return None
-        return plan_separable(*plans, bottom_shape[0], self.dtype.itemsize)
+        return plan_separable(*plans, bottom_shape[0], self.dtype.itemsize, laned)
 
     def forward_through(self, following, bottom, top, plans, epilogues):
         """Forward of both layers; what is between them is nowhere to be seen."""
         keep = self._packed, following._packed
         convolve.forward_separable(bottom.data, top.data, plans, epilogues, keep)
+
+    def may_give_laned(self, bottom_shape, top_shape):
+        if 0 in top_shape or self.axis != 1:
+            return False
+        shapes = bottom_shape, self.weight_shape(), top_shape
+        return plan_laned(*shapes, *self.geometry, self.dtype.itemsize) is not None
+
+    def forward_laned(self, bottom, top, epilogue):
+        """Forward, with a laned top."""
+        given = self.weight_shape(), top.data, *self.geometry
+        convolve.forward_laned(bottom.data, *given, epilogue, self._packed)
 
     def can_fill(self, bottom_shapes, array):
         plan = self.plan(bottom_shapes[0], array.shape)

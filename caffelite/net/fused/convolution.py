@@ -4,6 +4,7 @@ All of it where no backward follows, the activation alone in training. What is t
 of products is done to them before they are stored.
 """
 
+from ...kernels.separable import LANED_Y
 from ._parts import EpilogueStep, Parts
 
 
@@ -33,6 +34,21 @@ def take_map(parts):
 
 class ConvolutionStep(EpilogueStep):
     """y = activation((sum of products + bias - center) * slope + offset), by channel."""
+
+    def may_be(self, laned):
+        """Whether it should run where so much is `laned`."""
+        node = self.nodes[0]
+        shapes = node.bottom_blobs[0].shape, node.top_blobs[0].shape
+        return laned == LANED_Y and node.layer.may_give_laned(*shapes)
+
+    def run(self, laned):
+        """Forward; what is `laned` gets its values so."""
+        node = self.nodes[0]
+        if laned:
+            (bottom,), (top,) = node.bottom_blobs, node.top_blobs
+            node.layer.forward_laned(bottom, top, self.kept_epilogue())
+        else:
+            self.forward()
 
     def epilogue(self):
         """The map of the nodes after the convolution, of sums that still lack its bias."""

@@ -32,13 +32,28 @@ class SeparableStep(FusedStep):
         return all(step.replays for step in self.apart)
 
     def forward(self):
-        heads = [step.nodes[0] for step in self.apart]
-        (bottom,), (top,) = heads[0].bottom_blobs, heads[1].top_blobs
-        first, then = (head.layer for head in heads)
-        plans = first.plan_with(then, bottom.shape, top.shape)
+        self.run(laned=0)
+
+    def may_be(self, laned):
+        """Whether both should run as one where so much is `laned`."""
+        return self._plans(laned) is not None
+
+    def _plans(self, laned):
+        first, then = self._heads()
+        shapes = first.bottom_blobs[0].shape, then.top_blobs[0].shape
+        return first.layer.plan_with(then.layer, *shapes, laned)
+
+    def _heads(self):
+        return [step.nodes[0] for step in self.apart]
+
+    def run(self, laned):
+        """Forward; what is `laned`, bottom and top, has and gets its values so."""
+        first, then = self._heads()
+        (bottom,), (top,) = first.bottom_blobs, then.top_blobs
+        plans = self._plans(laned)
         if plans is None:
             for step in self.apart:
                 step.forward()
         else:
             epilogues = [step.kept_epilogue() for step in self.apart]
-            first.forward_through(then, bottom, top, plans, epilogues)
+            first.layer.forward_through(then.layer, bottom, top, plans, epilogues)
