@@ -3,7 +3,7 @@
 from ._epilogue import finisher, from_channel
 from ._pairs import interleaved
 from ._simd import call_linked, machine_code, operation
-from ._vectors import INDEX, REGISTERS, choose, count_up, when
+from ._vectors import INDEX, LINE_BYTES, REGISTERS, choose, count_up, when
 from ._walk import Walk, store_line
 from .epilogue import stored
 
@@ -13,6 +13,8 @@ SPREAD_SIZES = 3, 4, 5
 """The same of windows that are spread at a stride of 2."""
 GRADIENT_ROWS = 5 if REGISTERS == 32 else 3
 """Most lines of a window whose gradients are summed in registers at once."""
+LARGE_PLANE = 1 << 11
+"""Values of a plane from which on the next one is to come near before it is written."""
 
 
 def _products(size, stride, lines, columns, height, width, top, left, row_gap, column_gap):
@@ -137,6 +139,7 @@ def _lines(walk, planes, lines, columns, w, epilogue, y):
         for k in range(walk.size**2)
     ]
     finish = finisher(v, from_channel(v, epilogue, c), builder.ptrtoint(w, INDEX))
+    is_large = builder.icmp_signed(">", y_plane, INDEX(LARGE_PLANE))
     n, _, close = count_up(builder, walk.vectors(columns), [])
     j, is_short = walk.place(n, columns)
     is_dense = builder.icmp_signed("==", y_step, columns)
@@ -145,6 +148,9 @@ def _lines(walk, planes, lines, columns, w, epilogue, y):
 
     def store(i, total):
         [total] = finish([walk.ordered(total)])
+        with builder.if_then(is_large):
+            later = builder.add(y_plane, builder.mul(i, y_step))
+            v.prefetch(builder.gep(target, [later]), writes=True)
         room = builder.mul(builder.sub(lines, i), columns)
         is_room = builder.and_(is_dense, builder.icmp_signed(">=", room, INDEX(v.lanes)))
         fits = builder.or_(builder.not_(is_short), is_room)
@@ -194,7 +200,8 @@ def _gradient_code(size):
                         v, rows, size, one, plane, height, width, down, left, row_gap, column_gap
                     )
                     given = builder.gep(dy, [builder.mul(n, dy_step)])
-                    sums = close(_gradient(walk, lines, columns, given, dy_line, sums))
+                    steps = x_step, dy_step  # to the next image, which comes meanwhile
+                    sums = close(_gradient(walk, lines, columns, given, dy_line, steps, sums))
                     for k, total in enumerate(sums):
                         at = v.shift(dw, above * size + k)
                         builder.store(builder.fadd(builder.load(at), v.total(total)), at)
@@ -202,7 +209,7 @@ def _gradient_code(size):
     return define
 
 
-def _gradient(walk, lines, columns, dy, dy_line, sums):
+def _gradient(walk, lines, columns, dy, dy_line, steps, sums):
     """The sums with those of one plane added."""
     v, builder, turns, count = walk.v, walk.builder, walk.turns, len(sums)
     n, sums, close = count_up(builder, walk.vectors(columns), sums)
@@ -214,6 +221,7 @@ def _gradient(walk, lines, columns, dy, dy_line, sums):
     def down(guards):
         def line(q):
             at = builder.gep(source, [builder.mul(q, dy_line)])
+            v.prefetch(builder.gep(at, [steps[1]]))
             value = v.load(at) if guards is None else v.masked_load(at, v.first(counted))
             return [value if walk.stride == 1 else v.shuffle(value, value, picks)]
 
@@ -237,6 +245,7 @@ def _gradient(walk, lines, columns, dy, dy_line, sums):
 
                 def change(pointer, row=row, seen=seen, sums=sums):
                     values = walk.taps(pointer, guards)
+                    v.prefetch(builder.gep(pointer, [steps[0]]))
 
                     def each(new):
                         for t in seen:
@@ -302,12 +311,18 @@ def _spread(v, size, odd, weights, y, lines, columns, pad_h, pad_w, x, height, w
     count = builder.add(builder.sub(last, half_h), one)
     above = builder.and_(pad_h, one)  # 1 where the first line of all is in the pad
 
+    size_of_x = builder.mul(height, width)
+    is_large = builder.icmp_signed(">", size_of_x, INDEX(LARGE_PLANE))
     n, _, close = count_up(builder, walk.vectors(pairs), [])
     j, is_short = walk.place(n, pairs)
     first, column = walk.column(j), builder.mul(j, INDEX(2))
 
     def store(h, both):
         line = builder.add(builder.mul(h, width), column)
+        with builder.if_then(is_large):
+            later = builder.gep(x, [builder.add(line, size_of_x)])
+            for part in range(0, 2 * v.lanes, LINE_BYTES // v.align):
+                v.prefetch(v.shift(later, part), writes=True)
         for half, value in enumerate(interleaved(v, *both)):
             start = builder.add(column, INDEX(half * v.lanes))
             room = builder.sub(width, start)
@@ -322,6 +337,7 @@ def _spread(v, size, odd, weights, y, lines, columns, pad_h, pad_w, x, height, w
 
             def change(pointer):
                 new, values = list(sums), walk.taps(pointer, guards)
+                v.prefetch(builder.gep(pointer, [builder.mul(lines, columns)]))
                 for t in range(turns):
                     for part, at, k in products:
                         for row in range(2):

@@ -77,6 +77,10 @@ for _width in range(1, TILE_VECTORS + 1):
     machine_code(_panel_tile_code(_width), f"panel_tile{_width}")
 
 
+PANELS_AHEAD = 8
+"""Panels by which `copy_panel` has values come near: those of a row may come from memory."""
+
+
 def _copy_panel(width, rows, x, x_at, x_step, c, c_at, c_step, columns):
     for r in range(rows):
         for j in range(columns):
@@ -107,7 +111,7 @@ def _copy_panel_code(width):
                     for j in range(width):
                         at, to = (v.shift(row, j * v.lanes) for row in (source, target))
                         if branch is full:
-                            v.prefetch(v.shift(at, width * v.lanes), level=1)
+                            v.prefetch(v.shift(at, PANELS_AHEAD * width * v.lanes))
                             v.store(v.load(at), to)
                         else:
                             v.masked_store(v.masked_load(at, masks[j]), to, masks[j])
