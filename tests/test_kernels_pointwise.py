@@ -1,10 +1,13 @@
 """Convolution with 1 by 1 kernels, whose lanes are pixels or outputs, against the twin."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import convolve, plan, turned
+from caffelite.kernels import _pack, _panel_tiles, _simd, convolve, plan, turned
+from caffelite.kernels._tiles import TILE_VECTORS
 
 from .reference import convolve as slow_convolve
 from .reference import epilogue
@@ -79,6 +82,28 @@ def test_tiles_of_more_rows_than_a_vector_has_lanes(drawn):
     for more in (), (addend,):
         convolve.forward_kept(x, w.shape, y, *given[3], last, lambda pack, use: pack(w), *more)
         np.testing.assert_array_equal(y, np.maximum(linear + sum(more), 0))
+
+
+@pytest.mark.parametrize("wide", [2, 4])
+def test_tiles_of_more_rows_than_a_panel_has_columns(wide, monkeypatch):
+    """As with 32 registers of 16 bytes: weights that lie transposed are copied panel by panel."""
+
+    def copy_panel(width, *more):
+        assert 1 <= width <= TILE_VECTORS
+        _panel_tiles._copy_panel(width, *more)
+
+    twins = {"lanes": lambda _: wide, "copy_panel": copy_panel, "copy": _simd._copy}
+    for name, one in twins.items():
+        monkeypatch.setattr(_pack, name, one)
+    monkeypatch.setattr(_pack, "TILE_ROWS", 14)
+    w = np.arange(1, 66 * 7 + 1, dtype=np.float32).reshape(7, 66)
+    layout = _pack.WeightLayout(0, w.size, 1, w.shape[1], -1, len(w), 1)
+    packed, found = np.empty(w.size, np.float32), np.empty_like(w.T, order="C")
+    pack_tile = getattr(_pack.pack_tile, "py_func", _pack.pack_tile)
+    for item in range(-(-w.shape[1] // 14)):
+        pack_tile(w.reshape(-1), layout, w.shape[1], item, packed, 0)
+    _pack.unpack_tiles(packed, SimpleNamespace(group=1, outputs=w.shape[1]), found)
+    np.testing.assert_array_equal(found, w.T)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

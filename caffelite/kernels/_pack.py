@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ._jit import kernel, prange
 from ._panel_tiles import copy_panel
 from ._simd import copy, lanes
-from ._tiles import TILE_ROWS, transpose
+from ._tiles import TILE_ROWS, TILE_VECTORS, transpose
 from ._workspace import aligned
 
 
@@ -73,7 +73,12 @@ def pack_tile(w, layout, outputs, item, out, out_at):
         wide = -(-rows // square) * square
         room = min((depth * rows - wide) // rows, (len(w) - wide - start) // input_step) + 1
         done = max(0, min(room, depth))
-        copy_panel(wide // square, done, w, start, input_step, out, target, rows, wide)
+        panel = TILE_VECTORS * square
+        for j in range((wide - 1) // panel * panel, -1, -panel):  # from the right, as above
+            width = min(panel, wide - j)
+            copy_panel(
+                width // square, done, w, start + j, input_step, out, target + j, rows, width
+            )  # fmt: skip
     for k in range(done, depth):
         position = k % layout.positions
         source = start + k // layout.positions * input_step + position * position_step
