@@ -180,6 +180,20 @@ def test_blobs_that_are_asked_for_are_as_they_should_be():
     assert before < sum(pieces(economic, "_data")) < sum(pieces(apart, "_data"))
 
 
+def test_what_users_have_stays_where_blobs_are_asked_for():
+    text = MORE["a long line"]
+    apart, economic = nets = build(text, caffelite.TEST), build(text, caffelite.TEST)
+    economic.economize(forward_only=True)
+    seen = [net.blobs["c4"].data for net in nets]
+    for name, start in ("c4", None), ("c3", "c3"):
+        for net in nets:
+            net.blobs["c2"].data[...] = 0.5
+        found, expected = (net.forward([name], start=start) for net in (economic, apart))
+        for one, values in found.items():
+            np.testing.assert_array_equal(values, expected[one], err_msg=one)
+        np.testing.assert_array_equal(*seen)
+
+
 @pytest.mark.parametrize("keep", [(), ("n",)], ids=["for callbacks", "kept"])
 def test_a_diff_that_somebody_looks_at_is_as_it_should_be(keep):
     found = []

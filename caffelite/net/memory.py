@@ -50,14 +50,30 @@ def sets_of_data(nodes):
     return list(found.values())
 
 
-def part_data(sets):
-    """Give these sets of blobs, where others use their memory, too, one of their own again."""
-    users = Counter(next(iter(blobs))._data for blobs in sets)
-    for first, *others in sets:
-        if users[first._data] > 1:
+def part_data(sets, needed, kept):
+    """Give these sets of blobs, where others use their memory, too, one of their own again.
+
+    Blobs that are `needed` stay where they lie, and have their values. So do those that are `kept`
+    and of whose memory somebody holds an array, one where several share it.
+    """
+    users, owners = Counter(next(iter(blobs))._data for blobs in sets), {}
+    for blob in (*needed, *(blob for blob in kept if blob._data.is_held())):
+        owners.setdefault(blob._data, blob)
+    for blobs in sets:
+        first, *others = blobs
+        if users[first._data] > 1 and owners.get(first._data) not in blobs:
             first.part_data()
             for blob in others:
                 blob.share_data(first)
+
+
+def needed_by(nodes):
+    """Names of blobs that these nodes, run one after the other, read before they give them."""
+    needed, given = set(), set()
+    for node in nodes:
+        needed.update(name for name in node.bottom_names if name not in given)
+        given.update(node.top_names)
+    return needed
 
 
 def _lives_of_data(parts, kept):

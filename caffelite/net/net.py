@@ -286,7 +286,8 @@ class Net(Running, InnerNames, OldCalls):
         names = self.nodes[last].top_names if end is not None else self.outputs
         asked = [*(blobs or [])]
         if self._kept is not None and not self._kept.issuperset(asked):
-            self.economize(forward_only=True, keep=self._kept.union(asked))
+            needed = memory.needed_by(self.nodes[first : last + 1])
+            self._share_data(self._kept.union(asked, needed), needed)
         names = [*names, *asked]
         self._forward(first, last, asked=names)
         return {name: self.blobs[name].data for name in names}
@@ -370,20 +371,25 @@ class Net(Running, InnerNames, OldCalls):
         """
         kept = {*self.inputs, *self.outputs, *keep}
         if forward_only:
-            for node in self.nodes:
-                node.plan_no_backward()
-            self._schedule.rejoin()
-            # without backward, and where blobs are not looked at, more layers can run as one
-            self._schedule = Schedule(self.nodes, hides=True, shown=kept)
-            self._data_sets = self._data_sets or memory.sets_of_data(self.nodes)
-            memory.part_data(self._data_sets)
-            memory.share_data(self._schedule.steps, kept)
-            self._kept = frozenset(kept)
+            self._share_data(kept)
         else:
             if not self.debug_info:  # whose lines tell the diff of each reader's bottom
                 self._diff_sums.find(self.nodes, self._schedule.steps, kept)
             memory.share_diffs(self.nodes, kept)
             self._schedule.show_diffs(kept)
+
+    def _share_data(self, kept: Collection[str], needed: Collection[str] = ()) -> None:
+        """Economize for forward only; what is `needed` keeps its values even now."""
+        for node in self.nodes:
+            node.plan_no_backward()
+        self._schedule.rejoin()
+        # without backward, and where blobs are not looked at, more layers can run as one
+        self._schedule, self._replay = Schedule(self.nodes, hides=True, shown=kept), Replay()
+        self._data_sets = self._data_sets or memory.sets_of_data(self.nodes)
+        stay = [[b for name, b in self.blobs.items() if name in some] for some in (needed, kept)]
+        memory.part_data(self._data_sets, *stay)
+        memory.share_data(self._schedule.steps, kept)
+        self._kept = frozenset(kept)
 
     def clear_param_diffs(self) -> None:
         """Set the diffs of all learnable blobs to 0."""
