@@ -5,7 +5,7 @@ import pytest
 from numba import config
 
 import caffelite
-from caffelite.kernels import convolve, plan, separable
+from caffelite.kernels import convolve, laned, plan, separable
 from caffelite.kernels._vectors import VECTOR_BYTES
 from caffelite.kernels.separable import LANED_X, LANED_Y
 from caffelite.net.fused.separable import SeparableStep
@@ -50,6 +50,13 @@ CASES = {  # and whether both run as one
     "strided after": (text(then="stride: 2"), False),
     "groups after": (text(then="group: 2"), False),
 }
+
+
+@pytest.fixture
+def lanes_pay(monkeypatch):
+    """Whatever can be laned is, on any CPU."""
+    monkeypatch.setattr(separable, "lanes_pay", lambda *_: True)
+    monkeypatch.setattr(laned, "pays", lambda _: True)
 
 
 def build(folder, definition, economize):
@@ -132,12 +139,13 @@ def test_whoever_looks_between_sees_what_the_first_gives(tmp_path, runs):
     assert not runs
 
 
-@pytest.mark.parametrize("laned", [LANED_X, LANED_Y, LANED_X | LANED_Y])
+@pytest.mark.usefixtures("lanes_pay")
+@pytest.mark.parametrize("number", [LANED_X, LANED_Y, LANED_X | LANED_Y])
 @pytest.mark.parametrize(("size", "stride", "lines", "columns"), [
     (3, 1, 9, 11), (3, 2, 12, 3), (5, 2, 7, 16), pytest.param(5, 1, 3, 2, marks=pytest.mark.slow),
 ])  # fmt: skip
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
-def test_laned_arrays_hold_the_same(dtype, size, stride, lines, columns, laned, monkeypatch):
+def test_laned_arrays_hold_the_same(dtype, size, stride, lines, columns, number, monkeypatch):
     wide = VECTOR_BYTES // np.dtype(dtype).itemsize
     monkeypatch.setattr(separable, "BLOCK_BYTES", 3000)
     draw, outputs = np.random.default_rng(0).integers, 3 * wide
@@ -155,19 +163,20 @@ def test_laned_arrays_hold_the_same(dtype, size, stride, lines, columns, laned, 
     plans = plan.plan_separable(
         plan.plan_convolution(x.shape, w.shape, between.shape, *first, x.itemsize, kept=True),
         plan.plan_convolution(between.shape, v.shape, y.shape, *SINGLE, x.itemsize, kept=True),
-        len(x), x.itemsize, laned,
+        len(x), x.itemsize, number,
     )  # fmt: skip
     last = [
         epilogue.draw(epilogue.ACTIVATIONS[name], dtype, n, True)
         for name, n in (("relu", 2 * wide), ("leaky", outputs))
     ]
     keep = [lambda pack, use, w=w: pack(w) for w in (w, v)]
-    given = slow.laned(x) if laned & LANED_X else x
+    given = slow.laned(x) if number & LANED_X else x
     convolve.forward_separable(given, y, plans, last, keep)
     slow.forward_separable(x, expected, plans, last, keep)
-    np.testing.assert_array_equal(y, slow.laned(expected) if laned & LANED_Y else expected)
+    np.testing.assert_array_equal(y, slow.laned(expected) if number & LANED_Y else expected)
 
 
+@pytest.mark.usefixtures("lanes_pay")
 @pytest.mark.parametrize(("shape", "size", "stride", "dilation"), [
     ((2, 3, 11, 31), 3, 2, 1), ((1, 2, 9, 5), 5, 1, 1), ((1, 4, 12, 40), 3, 1, 2),
 ])  # fmt: skip
@@ -218,22 +227,28 @@ layer { name: "last" type: "Pooling" bottom: "d" top: "last" pooling_param {
     )
 
 
-def test_blobs_between_are_laned_where_nobody_looks(tmp_path, monkeypatch):
-    laned, run = [], separable.multiply_packed
+@pytest.fixture
+def numbers(lanes_pay, monkeypatch):
+    """What was laned, of each pair that ran as one."""
+    found, run = [], separable.multiply_packed
 
     def noted(x, packed, y, plans, *more):
-        laned.append(plans[1].laned)
+        found.append(plans[1].laned)
         run(x, packed, y, plans, *more)
 
     monkeypatch.setattr(separable, "multiply_packed", noted)
+    return found
+
+
+def test_blobs_between_are_laned_where_nobody_looks(tmp_path, numbers):
     plain, economized = (build(tmp_path, laned_text(), shared) for shared in (False, True))
     (step,) = (step for step in economized.steps if isinstance(step, LanedStep))
     assert [part.nodes[0].layer.name for part in step.steps] == ["a", "b1", "c1", "d1"]
     for batch in (2, 1, 3):
         x = np.random.default_rng(batch).standard_normal((batch, 3, 17, 19)).astype(np.float32)
-        laned.clear()
+        numbers.clear()
         found, expected = (net.forward(x=x)["last"] for net in (economized, plain))
-        assert laned == [LANED_X | LANED_Y] * 2 + [LANED_X]
+        assert numbers == [LANED_X | LANED_Y] * 2 + [LANED_X]
         for _ in range(3):  # replayed, in the end
             np.testing.assert_array_equal(found, expected)
             found = economized.forward()["last"]
@@ -249,6 +264,39 @@ def test_blobs_between_are_laned_where_nobody_looks(tmp_path, monkeypatch):
         np.testing.assert_array_equal(economized.forward(end=f"{name}_relu")[name], expected[name])
 
 
+def test_the_last_laned_blob_is_one_that_may_be_turned(tmp_path, numbers, monkeypatch):
+    def pays(first, then, vector, laned):
+        return laned != LANED_X or first.group < 64  # that of "d1"
+
+    monkeypatch.setattr(separable, "lanes_pay", pays)
+    plain, economized = (build(tmp_path, laned_text(), shared) for shared in (False, True))
+    expected = plain.forward()["last"]
+    np.testing.assert_array_equal(economized.forward()["last"], expected)
+    assert numbers == [LANED_X | LANED_Y, LANED_X, 0]
+
+
+@pytest.mark.parametrize(("inputs", "vectors", "side", "number", "broadcasts", "pays"), [
+    (96, 4, 32, LANED_X, True, True), (64, 4, 32, LANED_X, True, False),
+    (64, 4, 32, LANED_X | LANED_Y, True, True), (96, 3, 32, LANED_X | LANED_Y, True, False),
+    (96, 4, 32, LANED_X, False, False), (32, 1, 1, LANED_X, False, True),
+])  # fmt: skip
+def test_lanes_are_outputs_where_that_pays(
+    inputs, vectors, side, number, broadcasts, pays, monkeypatch
+):
+    wide = VECTOR_BYTES // 4
+    shape, outputs = (1, inputs, side, side), vectors * wide
+    plans = (
+        plan.plan_convolution(shape, w, (1, w[0], side, side), *geometry, 4, kept=True).forward
+        for w, geometry in (
+            ((inputs, 1, 3, 3), ((1, 1), (1, 1), (1, 1), inputs)),
+            ((outputs, inputs, 1, 1), SINGLE),
+        )
+    )
+    monkeypatch.setattr(separable, "BROADCASTS", broadcasts)
+    assert separable.lanes_pay(*plans, wide, number) == pays
+
+
+@pytest.mark.usefixtures("lanes_pay")
 @pytest.mark.parametrize(("lines", "batch", "threads", "shares"), [
     (14, 1, 2, "lines"), (7, 1, 2, "outputs"), (7, 8, 2, "lines"), (14, 1, 4, "outputs"),
     (14, 1, 16, "outputs"), (3, 1, 64, None), (112, 1, 16, "lines"),
@@ -266,6 +314,7 @@ def test_threads_have_about_the_same(lines, batch, threads, shares, monkeypatch)
         assert batch * found.blocks * found.groups % threads == 0
 
 
+@pytest.mark.usefixtures("lanes_pay")
 @pytest.mark.skipif(config.DISABLE_JIT, reason="compares threads")
 def test_any_number_of_parts_gives_the_same_bits(tmp_path, monkeypatch):
     definition, found = laned_text(), []

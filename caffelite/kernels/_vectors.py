@@ -38,6 +38,8 @@ def _vector_registers():
 
 
 VECTOR_BYTES, REGISTERS = _vector_registers()
+BROADCASTS = VECTOR_BYTES > 16 or REGISTERS == 32
+"""Whether one instruction fills a vector with a value of memory: not before AVX."""
 LINE_BYTES = 64
 """Of a cache: a vector register has no more."""
 

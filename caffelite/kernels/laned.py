@@ -15,6 +15,7 @@ from ._lines import blocks_of, first_line_of
 from ._simd import lanes
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._turned_tiles import laned_window_tile
+from ._vectors import BROADCASTS
 from ._workspace import workspace
 
 pack = turned.pack
@@ -45,6 +46,8 @@ def plan(problem, usual):
     """
     if not isinstance(usual, direct.Plan) or problem.group > 1 or problem.outputs % problem.lanes:
         return None
+    if not pays(problem):
+        return None
     height, width = problem.out
     threads = problem.usable_threads
     blocks = blocks_of(height, usual.lines, problem.batch, threads)
@@ -55,6 +58,11 @@ def plan(problem, usual):
         band.plane, int(lines[-1] - lines[0]), threads,
         problem.inputs * band.plane, band.layout, band.offsets,
     )  # fmt: skip
+
+
+def pays(problem):
+    """Whether lanes that are outputs are as fast as those that are pixels."""
+    return BROADCASTS and turned.fills_panels(problem.outputs, problem.lanes)
 
 
 def multiply_packed(x, packed, y, plan, epilogue):

@@ -20,7 +20,7 @@ from ._panel_tiles import copy_panel, panel_tile
 from ._simd import lanes, variant
 from ._tiles import TILE_ROWS, TILE_VECTORS
 from ._turned_tiles import LANED_X, LANED_Y, laned_tile
-from ._vectors import VECTOR_BYTES
+from ._vectors import BROADCASTS, VECTOR_BYTES
 from ._workspace import aligned, workspace
 
 BLOCK_BYTES = 1 << 19
@@ -54,7 +54,7 @@ def plan(first, then, batch, itemsize, laned=0):
 
     That is where windows are spread, more than one output sees a channel, the second has groups or
     strides, or lines are too few to be shared out. What is `laned` must have whole vectors of
-    channels.
+    channels, and see `lanes_pay`.
     """
     if not (isinstance(first, depthwise.Plan) and isinstance(then, (turned.Plan, pointwise.Plan))):
         return None
@@ -66,8 +66,23 @@ def plan(first, then, batch, itemsize, laned=0):
     vector = VECTOR_BYTES // itemsize
     if (laned & LANED_X and first.group % vector) or (laned & LANED_Y and then.outputs % vector):
         return None
+    if laned and not lanes_pay(first, then, vector, laned):
+        return None
     threads = thread_count(batch * lines * columns * first.group * then.outputs)
     return _plan(first, then, batch, itemsize, laned, threads, BLOCK_BYTES)
+
+
+def lanes_pay(first, then, vector, laned):
+    """Whether lanes that are outputs lose nothing where so much is `laned`.
+
+    They lose where panels are not full of outputs, where sums of few products are turned, and
+    without AVX; but nowhere where pixels would leave lanes unused.
+    """
+    pixels = first.lines * first.columns
+    if -pixels % vector > UNUSED * pixels:
+        return True
+    turns_few = laned == LANED_X and first.group < turned.MIN_DEPTH
+    return BROADCASTS and turned.fills_panels(then.outputs, vector) and not turns_few
 
 
 @lru_cache(maxsize=256)

@@ -41,11 +41,16 @@ def fits(plane):
 
 def pays(plane):
     """Whether one that fits gains."""
-    panel, pixels = TILE_VECTORS * plane.lanes, plane.batch * plane.pixels
+    pixels = plane.batch * plane.pixels
     if TILE_ROWS < MIN_ROWS and -pixels % plane.lanes <= UNUSED * pixels:
         return False
-    outputs = -(-plane.outputs // panel) * panel
-    return plane.inputs >= MIN_DEPTH and 1 - plane.outputs / outputs < WASTE
+    return plane.inputs >= MIN_DEPTH and fills_panels(plane.outputs, plane.lanes)
+
+
+def fills_panels(outputs, lanes):
+    """Whether few lanes of panels are without an output."""
+    panel = TILE_VECTORS * lanes
+    return 1 - outputs / (-(-outputs // panel) * panel) < WASTE
 
 
 class Plan(NamedTuple):

@@ -64,8 +64,18 @@ class LanedStep(Step):
 
     def forward(self):
         laned = 0
-        for step, after in zip(self.steps, [*self.steps[1:], None], strict=True):
-            if after and after.may_be(LANED_X) and step.may_be(laned | LANED_Y):
+        for step, is_taken in zip(self.steps, self._taken(), strict=True):
+            if is_taken and step.may_be(laned | LANED_Y):
                 laned |= LANED_Y
             step.run(laned)
             laned = LANED_X if laned & LANED_Y else 0
+
+    def _taken(self):
+        """Whether the step after each takes a laned bottom, if the ones after it do what they can.
+
+        The last of those that do has to turn what it gives, and may be one for which that is slow.
+        """
+        found = [False]
+        for step in reversed(self.steps[1:]):
+            found.append(step.may_be(LANED_X | (LANED_Y if found[-1] else 0)))
+        return reversed(found)
