@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 from numba import config
 
-from caffelite.kernels import _tiles, convolve, plan, winograd, winograd_line, winograd_weight
+from caffelite.kernels import (
+    _jit,
+    _tiles,
+    convolve,
+    plan,
+    winograd,
+    winograd_line,
+    winograd_weight,
+)
 from caffelite.kernels._problem import Problem
+from caffelite.kernels._tape import taken_down
 
 from .reference import convolve as slow_convolve
 from .reference import epilogue
@@ -116,3 +125,15 @@ def test_winograd_pays_for_lines_of_7_along_either_axis():
             assert not winograd_line.fits(yes._replace(**change))
     few = down._replace(batch=1, inputs=128, outputs=128)
     assert not winograd_line.pays(few) and winograd_line.pays(few._replace(kept=True))
+
+
+def test_weights_are_packed_in_as_many_parts_as_have_work_space(monkeypatch):
+    """However many threads there are: each part transforms in its own."""
+    monkeypatch.setattr(_jit, "threads_over", lambda *_: 64)
+    shapes = (8, 33, 7, 7), (40, 33, 3, 3), (8, 40, 7, 7)
+    geometry, w = ((1, 1), (1, 1), (1, 1), 1), np.ones(shapes[1], np.float32)
+    found = plan.plan_convolution(*shapes, *geometry, 4, threads=64, kept=True)
+    assert isinstance(found.forward, winograd.Plan)
+    with taken_down() as calls:
+        winograd.pack(w, found.forward, found.forward_weights)
+    assert [parts for _, parts, _ in calls] == [found.forward.parts]

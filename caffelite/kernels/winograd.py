@@ -113,7 +113,7 @@ def multiply(x, w, y, plan, weights, epilogue):
 def pack(w, plan, weights):
     """All weights, transformed and packed; `weights` is their WeightLayout."""
     packed, work = aligned(w.dtype, plan.packed), workspace(w.dtype, plan.parts * plan.size)
-    _transform_all(w.reshape(-1), weights, plan, packed, work)
+    _transform_all.on(plan.parts)(w.reshape(-1), weights, plan, packed, work)
     return packed
 
 
