@@ -54,7 +54,7 @@ def drawn(monkeypatch):
 def test_kept_weights(shape, way, drawn, monkeypatch):
     x, w, y, options = drawn(shape, way)
     known = plan.plan_convolution(x.shape, w.shape, y.shape, *options, 4, kept=True)
-    assert known.forward.way == (way if way != "turned" or shape[5][1] < 3 else "im2col")
+    assert known.forward.way == way
     exact, packed = np.empty_like(y), []
 
     def keep(pack, use):
@@ -68,6 +68,39 @@ def test_kept_weights(shape, way, drawn, monkeypatch):
             y[...] = np.nan
             convolve.forward_kept(x, w.shape, y, *options, last, keep)
             np.testing.assert_array_equal(y, epilogue.forward(exact, last))
+
+
+# batch, inputs and outputs, size, windows, strides, pads, dilation
+WINDOWS = [
+    (2, 3, 40, (9, 31), (3, 3), (2, 2), (1, 1), (1, 1)),
+    (1, 4, 33, (7, 7), (5, 5), (1, 1), (2, 2), (1, 1)),
+    (3, 2, 5, (12, 10), (3, 2), (1, 3), (0, 1), (2, 3)),
+    (1, 5, 70, (4, 3), (4, 3), (1, 1), (0, 0), (1, 1)),
+    (2, 1, 16, (1, 45), (1, 7), (1, 2), (0, 3), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("shape", WINDOWS, ids=str)
+def test_windows_whose_lanes_are_outputs(shape, monkeypatch):
+    monkeypatch.setattr(plan, "FORCED", ["turned"])
+    batch, inputs, outputs, size, window, stride, pad, dilation = shape
+    axes = zip(size, window, stride, pad, dilation, strict=True)
+    out = [(i + 2 * p - d * (k - 1) - 1) // s + 1 for i, k, s, p, d in axes]
+    draw = np.random.default_rng(1).integers
+    x, w = (
+        draw(-4, 5, s).astype(np.float32)
+        for s in ((batch, inputs, *size), (outputs, inputs, *window))
+    )
+    whole = np.full((batch, outputs + 2, *out), np.nan, np.float32)
+    y, exact = whole[:, 1:-1], np.empty((batch, outputs, *out), np.float32)
+    geometry = stride, pad, dilation, 1
+    known = plan.plan_convolution(x.shape, w.shape, y.shape, *geometry, 4, kept=True)
+    assert known.forward.way == "turned"
+    last = epilogue.draw(epilogue.ACTIVATIONS["leaky"], np.float32, outputs)
+    convolve.forward_kept(x, w.shape, y, *geometry, last, lambda pack, use: pack(w))
+    slow_convolve.forward(x, w, exact, *geometry)
+    np.testing.assert_array_equal(y, epilogue.forward(exact, last))
+    assert np.isnan(whole[:, [0, -1]]).all()
 
 
 def test_tiles_of_more_rows_than_a_vector_has_lanes(drawn):

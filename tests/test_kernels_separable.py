@@ -5,7 +5,7 @@ import pytest
 from numba import config
 
 import caffelite
-from caffelite.kernels import convolve, laned, plan, separable
+from caffelite.kernels import convolve, direct_turned, plan, separable
 from caffelite.kernels._vectors import VECTOR_BYTES
 from caffelite.kernels.separable import LANED_X, LANED_Y
 from caffelite.net.fused.separable import SeparableStep
@@ -56,7 +56,7 @@ CASES = {  # and whether both run as one
 def lanes_pay(monkeypatch):
     """Whatever can be laned is, on any CPU."""
     monkeypatch.setattr(separable, "lanes_pay", lambda *_: True)
-    monkeypatch.setattr(laned, "pays", lambda _: True)
+    monkeypatch.setattr(direct_turned, "lanes_pay", lambda _: True)
 
 
 def build(folder, definition, economize):

@@ -9,6 +9,7 @@ import caffelite
 from caffelite.kernels import depthwise_weight as depthwise
 from caffelite.kernels import (
     direct,
+    direct_turned,
     folded,
     gemm,
     phases,
@@ -47,6 +48,8 @@ def pieces(plan):
         return winograd_line.POINTS * plan.group * plan.panels
     if isinstance(plan, winograd_line_weight.Plan):
         return winograd_line.POINTS * plan.forward.group * plan.panels * plan.cuts
+    if isinstance(plan, direct_turned.Plan):
+        return plan.batch * plan.blocks * plan.groups
     if isinstance(plan, turned.Plan):
         return plan.tiles * plan.group * plan.panels
     if isinstance(plan, depthwise.Plan):

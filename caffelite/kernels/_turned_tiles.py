@@ -145,21 +145,21 @@ def _laned_tile(
     c, c_at, c_step, columns,
 ):  # fmt: skip
     lanes = lane_count(b)
-    panel = TILE_VECTORS * lanes
-
-    def place(is_laned, at, step, k, r):
-        if is_laned:
-            return at + k // lanes * step + r * lanes + k % lanes
-        return at + k * step + r
-
     for r in range(rows):
         for j in range(columns):
             value = sum(
-                x[place(number & LANED_X, x_at, x_step, k, r)] * b[b_at + k * panel + j]
+                x[x_at + _place(number & LANED_X, lanes, x_step, k, r)]
+                * b[b_at + k * TILE_VECTORS * lanes + j]
                 for k in range(depth)
             )
-            at = place(number & LANED_Y, c_at, c_step, j, r)
+            at = c_at + _place(number & LANED_Y, lanes, c_step, j, r)
             c[at] = stored(value, epilogue, channel + j)
+
+
+def _place(is_laned, lanes, step, channel, pixel):
+    if is_laned:
+        return channel // lanes * step + pixel * lanes + channel % lanes
+    return channel * step + pixel
 
 
 @operation(_laned_tile)
@@ -185,10 +185,7 @@ def _laned_tile_code(number):
         builder = v.builder
         x, b, c = v.pointer(x), v.pointer(b), v.pointer(c)
         later = builder.gep(b, [ahead])
-        if number & LANED_Y:
-            _have_laned_near(v, rows, c, c_step)
-        else:
-            _have_planes_near(v, rows, columns, c, c_step)
+        _have_near(v, number, rows, columns, c, c_step)
         with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
             for height in heights:
                 given = height, depth, x, x_step, b, later, ahead_step
@@ -196,10 +193,7 @@ def _laned_tile_code(number):
                     sums = _products_of_laned(v, *given)
                 else:
                     sums = _products_of_planes(v, 1, *given)
-                if number & LANED_Y:
-                    _write_laned(v, sums, epilogue, c, c_step, columns)
-                else:
-                    _write_planes(v, sums, epilogue, c, c_step, columns)
+                _write(v, number, sums, epilogue, c, c_step, columns)
 
     return define
 
@@ -208,8 +202,11 @@ for _number in range(LANED_X + LANED_Y + 1):
     machine_code(_laned_tile_code(_number), f"laned_tile{_number}")
 
 
-def _have_laned_near(v, rows, c, c_step):
-    """Have `rows` pixels of a panel's channels near, some of which may be none."""
+def _have_near(v, number, rows, columns, c, c_step):
+    """Have `rows` pixels of a panel's channels near; of laned ones some may be none."""
+    if not number & LANED_Y:
+        _have_planes_near(v, rows, columns, c, c_step)
+        return
     r, _, close = count_up(v.builder, rows, [])
     row = v.builder.gep(c, [v.builder.mul(r, INDEX(v.lanes))])
     for j in range(TILE_VECTORS):
@@ -244,8 +241,11 @@ def _products_of_laned(v, height, depth, x, x_step, b, later, ahead_step):
     return close_all(close(sums))
 
 
-def _write_laned(v, sums, epilogue, c, c_step, columns):
-    """Store sums as they are; the first is channel 0 of the epilogue."""
+def _write(v, number, sums, epilogue, c, c_step, columns):
+    """Store sums to planes, or to laned c; the first is channel 0 of the epilogue."""
+    if not number & LANED_Y:
+        _write_planes(v, sums, epilogue, c, c_step, columns)
+        return
     builder = v.builder
     every = v.first(INDEX(v.lanes))
     for j in range(TILE_VECTORS):
@@ -257,44 +257,70 @@ def _write_laned(v, sums, epilogue, c, c_step, columns):
                 v.store(value, v.shift(at, r * v.lanes))
 
 
-def _laned_window_tile(
-    rows, depth, x, x_at, offsets, offsets_at, b, b_at, epilogue, channel, c, c_at, c_step, columns
-):
+ACROSS_LINES = TILE_ROWS < 8
+"""Whether pixels of a `window_tile` may lie anywhere, not side by side only: so few that each has
+its address in a register."""
+
+
+def _window_tile(
+    number, rows, depth, x, x_at, bases, bases_at, offsets, offsets_at, b, b_at, ahead, ahead_step,
+    epilogue, channel, c, c_at, c_step, columns,
+):  # fmt: skip
     lanes = lane_count(b)
     for r in range(rows):
         for j in range(columns):
             value = sum(
-                x[x_at + r + offsets[offsets_at + k]] * b[b_at + k * TILE_VECTORS * lanes + j]
+                x[x_at + bases[bases_at + r] + offsets[offsets_at + k]]
+                * b[b_at + k * TILE_VECTORS * lanes + j]
                 for k in range(depth)
             )
-            at = c_at + j // lanes * c_step + r * lanes + j % lanes
-            c[at] = stored(value, epilogue, channel + j)
+            c[c_at + _place(number & LANED_Y, lanes, c_step, j, r)] = stored(
+                value, epilogue, channel + j
+            )
 
 
-@operation(_laned_window_tile)
-def laned_window_tile(
-    typing_context, rows, depth, x, x_at, offsets, offsets_at, b, b_at, epilogue, channel,
-    c, c_at, c_step, columns,
+@operation(_window_tile)
+def window_tile(
+    typing_context, number, rows, depth, x, x_at, bases, bases_at, offsets, offsets_at, b, b_at,
+    ahead, ahead_step, epilogue, channel, c, c_at, c_step, columns,
 ):  # fmt: skip
-    """A `laned_tile` of laned c, where x[r + offsets[k]] is the k-th value that pixel r sees."""
+    """A `laned_tile` of windows: x[bases[r] + offsets[k]] is the k-th value that pixel r sees.
+
+    Unless ACROSS_LINES, bases go up one by one.
+
+    `number`, of which see `variant`, is LANED_Y where c is laned, and else 0.
+    """
     arguments = (
-        rows, depth, x, x_at, offsets, offsets_at, b, b_at, epilogue, channel,
-        c, c_at, c_step, columns,
+        number, rows, depth, x, x_at, bases, bases_at, offsets, offsets_at, b, b_at,
+        ahead, ahead_step, epilogue, channel, c, c_at, c_step, columns,
     )  # fmt: skip
-    return call_linked("laned_window_tile", "ii@#@E@ii", arguments)
+    return call_linked(None, "iii@##@iiE@ii", arguments)
 
 
-@machine_code
-def _laned_window_tile_code(v, rows, depth, x, offsets, b, epilogue, c, c_step, columns):
-    builder, width = v.builder, TILE_VECTORS
-    x, b, c, offsets = v.pointer(x), v.pointer(b), v.pointer(c), v.table(offsets)
-    _have_laned_near(v, rows, c, c_step)
-    with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
-        for height in heights:
-            k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
-            x_row = builder.gep(x, [v.integer(offsets, k)])
-            b_row = builder.gep(b, [builder.mul(k, INDEX(width * v.lanes))])
-            right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
-            left = [v.shift(x_row, r) for r in range(height)]
-            sums = close(add_products(v, left, right, sums))
-            _write_laned(v, sums, epilogue, c, c_step, columns)
+def _window_tile_code(number):
+    def define(
+        v, rows, depth, x, bases, offsets, b, ahead, ahead_step, epilogue, c, c_step, columns
+    ):
+        builder, width = v.builder, TILE_VECTORS
+        x, b, c = v.pointer(x), v.pointer(b), v.pointer(c)
+        bases, offsets, later = v.table(bases), v.table(offsets), builder.gep(b, [ahead])
+        _have_near(v, number, rows, columns, c, c_step)
+        with choose(builder, rows, range(1, TILE_ROWS + 1)) as heights:
+            for height in heights:
+                each = height if ACROSS_LINES else 1
+                starts = [builder.gep(x, [v.integer(bases, r)]) for r in range(each)]
+                k, sums, close = count_up(builder, depth, [v.zero] * (height * width))
+                offset = v.integer(offsets, k)
+                b_row = builder.gep(b, [builder.mul(k, INDEX(width * v.lanes))])
+                right = [v.load(v.shift(b_row, j * v.lanes)) for j in range(width)]
+                left = [builder.gep(start, [offset]) for start in starts]
+                left = [v.shift(start, r) for start in left for r in range(height // each)]
+                _have_weights_near(v, builder.gep(later, [builder.mul(k, ahead_step)]))
+                sums = close(add_products(v, left, right, sums))
+                _write(v, number, sums, epilogue, c, c_step, columns)
+
+    return define
+
+
+for _number in 0, LANED_Y:
+    machine_code(_window_tile_code(_number), f"window_tile{_number}")

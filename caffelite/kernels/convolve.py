@@ -12,12 +12,12 @@ from . import (
     depthwise,
     depthwise_weight,
     direct,
+    direct_turned,
     direct_weight,
     folded,
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
-    laned,
     phases,
     pointwise,
     separable,
@@ -45,13 +45,14 @@ _MULTIPLY = {
         pointwise,
         depthwise,
         direct,
+        direct_turned,
         taps,
         im2col_multiply,
     )
 }
 _PACK = {
     module.Plan: module.pack
-    for module in (winograd, winograd_line, folded, turned, thinned, depthwise, taps)
+    for module in (winograd, winograd_line, folded, turned, direct_turned, thinned, depthwise, taps)
 }  # or pack_tiles
 _UNPACK = {pack_tiles: unpack_tiles, turned.pack: turned.unpack, taps.pack: taps.unpack}
 _SCATTER = {
@@ -118,8 +119,8 @@ def forward_laned(x, w_shape, y, stride, pad, dilation, group, epilogue, keep):
     """`forward_kept` where there is a `plan_laned`: gives a laned y."""
     geometry = stride, pad, dilation, group
     usual, own = plan_laned(x.shape, w_shape, y.shape, *geometry, x.itemsize)
-    packed = keep(_Packing(laned.pack, usual), laned.pack)
-    laned.multiply_packed(x, packed, y, own, epilogue)
+    packed = keep(_Packing(direct_turned.pack, usual), direct_turned.pack)
+    direct_turned.multiply_packed(x, packed, y, own, usual.forward_weights, epilogue)
 
 
 def forward_separable(x, y, plans, epilogues, keep):

@@ -54,17 +54,23 @@ class Plan(NamedTuple):
     strided = True
 
 
-def plan(problem):
-    """The blocks for a problem of two axes that `fits`."""
-    inputs, (height, width), batch = problem.inputs, problem.out, problem.batch
-    panel = TILE_VECTORS * problem.lanes
-    pixels, one_line = height * width, band_of(problem, inputs, 1, 1).plane
+def band_lines(problem):
+    """(values of a channel of an empty band, for a line more, how many to aim for, lines of y)."""
+    inputs, height = problem.inputs, problem.out[0]
+    one_line = band_of(problem, inputs, 1, 1).plane
     line = band_of(problem, inputs, 1, 2).plane - one_line
-    halo = one_line - line
-    budget = BAND_BYTES // problem.itemsize // inputs
+    halo, budget = one_line - line, BAND_BYTES // problem.itemsize // inputs
     lines = min(height, max(1, (budget - halo) // line))
     if HEAVY_WEIGHTS <= problem.weights * problem.itemsize and halo + line * height <= 2 * budget:
         lines = height
+    return halo, line, budget, lines
+
+
+def plan(problem):
+    """The blocks for a problem of two axes that `fits`."""
+    inputs, (height, width), batch = problem.inputs, problem.out, problem.batch
+    panel, pixels = TILE_VECTORS * problem.lanes, height * width
+    halo, line, budget, lines = band_lines(problem)
     images = 1
     if lines == height:
         # small images together waste fewer lanes; past L2, more than one still pays

@@ -1,11 +1,11 @@
 """Which way a convolution goes, and in which blocks: decided here and nowhere else.
 
-There are five ways. `winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
+`winograd` is for 3 by 3 kernels with stride 1, and needs a quarter of the
 multiplications, as does `folded`, for strided ones that can be made such; of 7 by 1 and 1 by 7
-kernels, `winograd_line` needs a third; `depthwise` is for
-channels that do not mix; `direct` reads windows in place, in up to two axes; `taps` multiplies
-pixels of small maps by taps, all images at once; `im2col` writes windows as matrices, in any number
-of axes. The gradient to the input is a convolution of the
+kernels, `winograd_line` needs a third; `depthwise` is for channels that do not mix; `direct` reads
+windows in place, in up to two axes, as does `direct_turned` where weights are kept; `taps`
+multiplies pixels of small maps by taps, all images at once; `im2col` writes windows as matrices, in
+any number of axes. The gradient to the input is a convolution of the
 gradient to the output with transposed weights, where that does not multiply too many zeros. With
 strides there is one like it, `phases`, where windows are whole strides long or nearly so; elsewhere
 the products are added up where they belong, which is called `scatter`, or `spread` where channels
@@ -26,12 +26,12 @@ from . import (
     depthwise,
     depthwise_weight,
     direct,
+    direct_turned,
     direct_weight,
     folded,
     im2col_multiply,
     im2col_scatter,
     im2col_weight,
-    laned,
     phases,
     pointwise,
     separable,
@@ -48,6 +48,7 @@ from . import (
 from ._jit import thread_count
 from ._pack import WeightLayout, layout_of, transposed_layout
 from ._problem import Problem
+from ._turned_tiles import LANED_Y
 from ._vectors import VECTOR_BYTES
 from .im2col import geometry_of
 
@@ -151,7 +152,7 @@ def _problem(x, w, y, stride, pad, dilation, group, *here):
 
 def plan_laned(x_shape, w_shape, y_shape, stride, pad, dilation, group, itemsize):
     """(the ConvolutionPlan, how forward makes laned y) of weights that are kept; None if it is no
-    gain, see `laned`."""
+    gain, see `direct_turned`."""
     here, forced, tuned = Conditions.now()
     shapes, geometry = (x_shape, w_shape, y_shape), (tuple(stride), tuple(pad), tuple(dilation))
     return _plan_laned(*shapes, *geometry, group, itemsize, here, forced, tuned)
@@ -161,12 +162,14 @@ def plan_laned(x_shape, w_shape, y_shape, stride, pad, dilation, group, itemsize
 def _plan_laned(x, w, y, stride, pad, dilation, group, itemsize, threads, forced, tuned):
     if not _allows("turned", forced):
         return None
-    problem = _problem(
-        x, w, y, stride, pad, dilation, group, itemsize, threads, VECTOR_BYTES, True, tuned
-    )
+    here = itemsize, threads, VECTOR_BYTES, True, tuned
+    plane = _problem(x, w, y, stride, pad, dilation, group, *here).plane()
     usual = plan_convolution(x, w, y, stride, pad, dilation, group, itemsize, threads, kept=True)
-    own = laned.plan(problem.plane(), usual.forward)
-    return None if own is None else (usual, own)
+    is_direct = isinstance(usual.forward, direct.Plan | direct_turned.Plan)
+    whole = is_direct and direct_turned.fits(plane) and plane.outputs % plane.lanes == 0
+    if not (whole and direct_turned.lanes_pay(plane)):
+        return None
+    return usual, direct_turned.plan(plane, LANED_Y)
 
 
 def plan_separable(first, then, batch, itemsize, laned=0):
@@ -224,6 +227,9 @@ def _usual(problem, forced):
         return pointwise.plan(plane)
     if _allows("depthwise", forced) and depthwise.fits(plane):
         return depthwise.plan(plane)
+    if _allows("turned", forced) and direct_turned.fits(plane):
+        if forced is not None or direct_turned.pays(plane):
+            return direct_turned.plan(plane)
     if _allows("direct", forced) and direct.fits(plane):
         planned = direct.plan(plane)
         if forced is not None or not _reads_weights_often(problem, planned):

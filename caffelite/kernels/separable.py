@@ -8,13 +8,11 @@ and nobody has to take it back from there for the next pass.
 from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
-
 from . import depthwise, pointwise, turned
 from ._depthwise_tiles import depthwise_lines
 from ._jit import kernel, prange, thread_count
 from ._laned_windows import laned_windows
-from ._lines import blocks_of, first_line_of, line_of
+from ._lines import UNEVEN, blocks_of, cut, first_line_of, unevenness
 from ._pack import pack_tiles
 from ._panel_tiles import copy_panel, panel_tile
 from ._simd import lanes, variant
@@ -30,8 +28,6 @@ UNUSED = 0.1
 MANY_OUTPUTS = 256
 """Outputs from which on they are, however few are unused: panels of pixels would go by their
 weights too often."""
-UNEVEN = 1.1
-"""Times its even share of the work that a thread may have: what is saved is not much more."""
 
 
 class Plan(NamedTuple):
@@ -98,10 +94,10 @@ def _plan(first, then, batch, itemsize, laned, threads, block_bytes):
     turns = bool(laned or able)
     work = first.kernel_size**2, then.outputs
     if turns:
-        found = _cut(lines, most, batch, threads, panels, work)
+        found = cut(lines, most, batch, threads, panels, work)
         blocks, groups = found or (blocks, 1)
         pixels = -(-lines // blocks) * columns
-    if _unevenness(lines, blocks, batch, threads, groups, panels, work) > UNEVEN:
+    if unevenness(lines, blocks, batch, threads, groups, panels, work) > UNEVEN:
         return None
     if laned & LANED_X:
         # what a tile reads of one set and the next is spread over the sets of a cache
@@ -114,38 +110,6 @@ def _plan(first, then, batch, itemsize, laned, threads, block_bytes):
     if not turns:
         size += -(-pixels // panel) * channels * panel
     return Plan(then.outputs, batch, blocks, groups, int(turns), laned, panels, step, threads, size)
-
-
-def _cut(lines, most, batch, threads, panels, work):
-    """(blocks of `most` lines at most, groups of panels) that are about even; None if none are.
-
-    Few groups come first: each computes anew what is between.
-    """
-    for groups in range(1, min(panels, threads) + 1):
-        if threads % groups:
-            continue
-        for blocks in range(-(-lines // max(1, most)), lines + 1):
-            whole = batch * blocks * groups % threads == 0 or blocks == lines
-            if whole and _unevenness(lines, blocks, batch, threads, groups, panels, work) <= UNEVEN:
-                return blocks, groups
-    return None
-
-
-def _unevenness(lines, blocks, batch, threads, groups, panels, work):
-    """The most that a thread has to do, in even shares of the whole.
-
-    `work` is that of a pixel before and after what is between.
-    """
-    before, after = work
-    items = np.arange(batch * blocks * groups)
-    item, group = items // groups, items % groups
-    counts = line_of(item + 1, lines, blocks) - line_of(item, lines, blocks)
-    share = ((group + 1) * panels // groups - group * panels // groups) / panels
-    starts = np.arange(threads) * len(items) // threads
-    is_new = (group == 0) | np.isin(items, starts)
-    each = counts * (before * is_new + after * share)
-    largest = max(part.sum() for part in np.split(each, starts[1:]))
-    return largest * threads / (batch * lines * (before + after))
 
 
 def pack_windows(w, plan, layout):

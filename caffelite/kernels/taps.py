@@ -32,9 +32,16 @@ DEPTH = 16
 """Products at once, of inputs and taps of a line, or of outputs, that pay for calling a tile."""
 MEETINGS = 1 << 17
 """Pixels of y and taps that meet up to which this pays: the table has 24 bytes for each."""
-MOST = {"direct": 0.9, "strided": 0.96, "im2col": 0.96, "phases": 1.0, "scatter": 1.2}
-"""Products up to which this is faster than another way, for one of all taps at all pixels. Direct
-convolution with strides is the slower one."""
+MOST = {
+    "direct": 0.9,
+    "strided direct": 0.96,
+    "turned": 0.8,
+    "strided turned": 0.92,
+    "im2col": 0.96,
+    "phases": 1.0,
+    "scatter": 1.2,
+}
+"""Products up to which this is faster than another way, for one of all taps at all pixels."""
 MOST_OF_WINOGRAD = 1.8
 """As MOST, for one of Winograd's."""
 MOST_FOR_WEIGHTS = dict.fromkeys(MOST, 0.9)
@@ -146,8 +153,8 @@ def _pays(problem, columns, depth, planned, most):
         return products * problem.inputs * problem.outputs <= MOST_OF_WINOGRAD * of.products
     if planned.way == "im2col" and problem.pixels <= panel:
         return True  # windows of short lines take longest to write
-    is_strided = planned.way == "direct" and problem.stride[-1] > 1
-    most = most.get("strided" if is_strided else planned.way, 0)
+    strided = f"strided {planned.way}" if problem.stride[-1] > 1 else planned.way
+    most = most.get(strided, most.get(planned.way, 0))
     return depth >= DEPTH and products <= most * problem.pixels * problem.positions
 
 

@@ -430,7 +430,7 @@ class Layer:
         return False
 
     def may_give_laned(self, bottom_shape: Shape, top_shape: Shape) -> bool:
-        """Whether its only top may be laned, see `kernels.laned`, at no loss.
+        """Whether its only top may be laned, see `kernels.direct_turned`, at no loss.
 
         Then it takes an epilogue, and there is `forward_laned(bottom, top, epilogue)`.
         """
