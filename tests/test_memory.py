@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import text_format
 
 import caffelite
+from caffelite.errors import NetError
 from caffelite.proto import caffe_pb2
 
 from .test_steps import HEAD, NETS, TAIL, conv, on
@@ -192,6 +193,16 @@ def test_what_users_have_stays_where_blobs_are_asked_for():
         for one, values in found.items():
             np.testing.assert_array_equal(values, expected[one], err_msg=one)
         np.testing.assert_array_equal(*seen)
+
+
+def test_a_blob_that_others_have_written_over_is_refused():
+    net = build(MORE["a long line"], caffelite.TEST)
+    net.economize(forward_only=True)
+    net.forward()
+    with pytest.raises(NetError, match='"c1" is not made from layer "c3" on; .*keep='):
+        net.forward(["c1"], start="c3")
+    expected = net.forward(["c1"])["c1"].copy()
+    np.testing.assert_array_equal(net.forward(["c1"], start="c3")["c1"], expected)
 
 
 @pytest.mark.parametrize("keep", [(), ("n",)], ids=["for callbacks", "kept"])

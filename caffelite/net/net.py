@@ -14,6 +14,7 @@ import numpy as np
 from .. import layers as _layers  # noqa: F401  (registers all types)
 from .. import rng
 from ..blob import Blob
+from ..errors import NetError
 from ..layers.base import Layer, create_layer
 from ..proto import forks
 from ..proto.caffe_pb2 import LayerParameter, NetParameter
@@ -286,8 +287,7 @@ class Net(Running, InnerNames, OldCalls):
         names = self.nodes[last].top_names if end is not None else self.outputs
         asked = [*(blobs or [])]
         if self._kept is not None and not self._kept.issuperset(asked):
-            needed = memory.needed_by(self.nodes[first : last + 1])
-            self._share_data(self._kept.union(asked, needed), needed)
+            self._keep_from_now_on(asked, self.nodes[first : last + 1])
         names = [*names, *asked]
         self._forward(first, last, asked=names)
         return {name: self.blobs[name].data for name in names}
@@ -377,6 +377,22 @@ class Net(Running, InnerNames, OldCalls):
                 self._diff_sums.find(self.nodes, self._schedule.steps, kept)
             memory.share_diffs(self.nodes, kept)
             self._schedule.show_diffs(kept)
+
+    def _keep_from_now_on(self, names: Collection[str], run: Sequence[Node]) -> None:
+        """Let blobs of these names not share memory; the pass about to come runs these nodes."""
+        assert self._kept is not None
+        needed = memory.needed_by(run)
+        there = self._kept.union(needed, *(node.top_names for node in run))
+        for name in names:
+            if name in self.blobs and name not in there:
+                first = run[0].layer.name
+                raise NetError(
+                    f'blob "{name}" is not made from layer "{first}" on; others use its memory: '
+                    f'economize(forward_only=True, keep=["{name}"]) keeps it, and so does a pass '
+                    "that makes it and is asked for it",
+                    blob=name,
+                )
+        self._share_data(self._kept.union(names, needed), needed)
 
     def _share_data(self, kept: Collection[str], needed: Collection[str] = ()) -> None:
         """Economize for forward only; what is `needed` keeps its values even now."""
