@@ -78,7 +78,8 @@ def plan(problem, laned=0):
     panels = -(-problem.outputs // panel)
     work = problem.inputs, problem.outputs * problem.positions
     found = cut(height, lines, problem.batch, threads, panels, work)
-    blocks, groups = found or (blocks_of(height, lines, problem.batch, threads), 1)
+    most = blocks_of(height, lines, problem.batch, threads), min(panels, threads)
+    blocks, groups = found or most
     band = band_of(problem, problem.inputs, 1, -(-height // blocks))
     return Plan(
         problem.batch, problem.inputs, problem.outputs, 1, height, width, blocks, groups, panels,
