@@ -25,9 +25,10 @@ from ._jit import thread_count
 
 log = logging.getLogger("caffelite")
 
-IMAGES = 1, 2, 3, 4, 6, 8, 12, 16, 24
+SQUARES = 1, 2, 3, 4, 6, 8, 12, 16, 24
 TILES = 4
-"""Tiles of an image of `SIZE` by `SIZE` values; what is measured has so many for each image."""
+"""Tiles of `SIZE` by `SIZE` values. What is measured is one image of so many of these side by side:
+for many small images there are ways that neither of the two races."""
 SIZE = 8
 TURNS = 15
 BUSY = 1.5
@@ -119,7 +120,7 @@ def measure():
     """(Thresholds, whether other programs were at work) for the threads that kernels have."""
     found, noise = {}, []
     for name, run in _races().items():
-        times = [_race(run, images) for images in IMAGES]
+        times = [_race(run, squares) for squares in SQUARES]
         noise += [busy for *_, busy in times]
         found[name] = _from_where([winograd <= other for winograd, other, _ in times])
     return Thresholds(**found), statistics.median(noise) > BUSY
@@ -130,31 +131,31 @@ def _from_where(wins):
     first = len(wins)
     while first and wins[first - 1]:
         first -= 1
-    return TILES * (IMAGES[first] if first < len(wins) else 2 * IMAGES[-1])
+    return TILES * (SQUARES[first] if first < len(wins) else 2 * SQUARES[-1])
 
 
 def _races():
-    """{threshold: f(images), which gives what is to be timed}"""
+    """{threshold: f(squares), which gives what is to be timed}"""
     from . import convolve
     from .epilogue import Epilogue
 
     geometry = (1, 1), (1, 1), (1, 1)
 
-    def arrays(images, inputs, outputs):
+    def arrays(squares, inputs, outputs):
         rng = np.random.default_rng(1)
-        x = rng.standard_normal((images, inputs, SIZE, SIZE), np.float32)
+        x = rng.standard_normal((1, inputs, SIZE, SIZE * squares), np.float32)
         w = rng.standard_normal((outputs, inputs, 3, 3), np.float32)
-        return x, w, rng.standard_normal((images, outputs, SIZE, SIZE), np.float32)
+        return x, w, rng.standard_normal((1, outputs, SIZE, SIZE * squares), np.float32)
 
     def forward(channels):
-        def prepare(images):
-            x, w, y = arrays(images, channels, channels)
+        def prepare(squares):
+            x, w, y = arrays(squares, channels, channels)
             return lambda: convolve.forward(x, w, y, *geometry)
 
         return prepare
 
-    def kept(images):
-        x, w, y = arrays(images, 64, 64)
+    def kept(squares):
+        x, w, y = arrays(squares, 64, 64)
         plain, packed = Epilogue.of(x.dtype, 64), {}
 
         def keep(pack, use):
@@ -164,16 +165,16 @@ def _races():
 
         return lambda: convolve.forward_kept(x, w.shape, y, *geometry, 1, plain, keep)
 
-    def gradient(images):
-        x, w, dy = arrays(images, 64, 32)
+    def gradient(squares):
+        x, w, dy = arrays(squares, 64, 32)
         return lambda: convolve.backward_weight(x, dy, w, *geometry)
 
     return dict(zip(Thresholds._fields, (forward(64), forward(128), kept, gradient), strict=True))
 
 
-def _race(prepare, images):
+def _race(prepare, squares):
     """(best time with Winograd's algorithm, best without, median / best of them), in turns."""
-    run, times = prepare(images), ([], [])
+    run, times = prepare(squares), ([], [])
     for turn in range(-1, TURNS):  # the first compiles, and brings weights into caches
         for way, own in zip((_ALWAYS, _NEVER), times, strict=True):
             with _taken(way):
