@@ -4,10 +4,9 @@ import io
 import logging
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import DataError
-from .picture_file import ENDINGS, opened_picture, tiles, upright, upright_size
+from .picture_file import ENDINGS, opened_picture, readers, tiles, upright, upright_size
 
 log = logging.getLogger("caffelite")
 
@@ -171,6 +170,8 @@ def encode(pixels, kind, quality=95):
 
     The quality is that of a JPEG; OpenCV's, if none is given.
     """
+    from PIL import Image
+
     planes = pixels[0] if len(pixels) == 1 else pixels[[2, 1, 0]].transpose(1, 2, 0)
     file = io.BytesIO()
     picture = Image.fromarray(np.ascontiguousarray(planes))
@@ -183,6 +184,8 @@ def encode_labels(labels, palette):
 
     Where a label is above 255, it is a gray one of 16 bits.
     """
+    from PIL import Image
+
     if labels.max() > 0xFFFF:
         raise DataError(f"a picture of labels holds at most {0xFFFF}, not {labels.max()}")
     small = labels.max() < 256
@@ -196,6 +199,9 @@ def encode_labels(labels, palette):
 
 def format_of(kind):
     """Pillow's name for the format of files that end in .KIND, one that can be read again."""
+    from PIL import Image
+
+    readers()  # which say what they can write, too
     name = ENDINGS.get("." + kind.lower())
     if name not in Image.SAVE:
         raise DataError(f'cannot write pictures of the type "{kind}"; try png or jpg')
@@ -204,6 +210,8 @@ def format_of(kind):
 
 def lettered(lines, width=None, color=(0, 0, 0)):
     """Lines of text as a picture, height x width x 3: white on `color`, as wide as they are."""
+    from PIL import Image, ImageDraw, ImageFont
+
     text, font, margin = "\n".join(lines), ImageFont.load_default(), 3
     box = ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((margin, margin), text, font)
     size = width or int(box[2]) + margin, int(box[3]) + margin

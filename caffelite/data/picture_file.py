@@ -8,18 +8,9 @@ import io
 import os
 import zlib
 from contextlib import contextmanager, nullcontext
+from functools import cache
 
 import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
 
 from .. import file_kind
 from ..environment import number
@@ -27,15 +18,6 @@ from ..errors import DataError
 from ..kept_bytes import path_of
 from ..reading import MOST_TEXT, opened
 
-_READERS = {
-    "JPEG": JpegImagePlugin.jpeg_factory,
-    "PNG": PngImagePlugin.PngImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "PPM": PpmImagePlugin.PpmImageFile,
-}  # by Pillow's names
 _EXPECTED = "JPEG, PNG, BMP, GIF, TIFF, WebP, PPM, PGM or PBM"
 
 _HEAD = 512
@@ -67,6 +49,30 @@ _OTHER_ENDINGS = frozenset(
 
 LIMIT = "CAFFELITE_MAX_PIXELS"  # the variable of the environment that sets it
 _BOMB = f"might be a decompression bomb; if it is none, set {LIMIT}"
+
+
+@cache
+def readers():
+    """{Pillow's name of a format: what reads it}; Pillow is loaded with the first picture."""
+    from PIL import (
+        BmpImagePlugin,
+        GifImagePlugin,
+        JpegImagePlugin,
+        PngImagePlugin,
+        PpmImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    return {
+        "JPEG": JpegImagePlugin.jpeg_factory,
+        "PNG": PngImagePlugin.PngImageFile,
+        "BMP": BmpImagePlugin.BmpImageFile,
+        "GIF": GifImagePlugin.GifImageFile,
+        "TIFF": TiffImagePlugin.TiffImageFile,
+        "WEBP": WebPImagePlugin.WebPImageFile,
+        "PPM": PpmImagePlugin.PpmImageFile,
+    }
 
 
 def is_picture_name(name):
@@ -113,7 +119,7 @@ def _picture(file, encoded):
     head = file.read(_HEAD)
     kind = file_kind.of_head(head)
     format = kind.name if kind else ""
-    if format not in _READERS:
+    if format not in readers():
         kind = kind if file is encoded else _of_all(encoded)
         what = f"it is {kind.what}" if kind else "of no known format"
         way = f"; {kind.way}" if kind and kind.way else ""
@@ -122,10 +128,10 @@ def _picture(file, encoded):
         file.seek(0)
     else:
         file = io.BytesIO(head + file.read(MOST_TEXT))
-    if format == "WEBP" and not getattr(WebPImagePlugin, "SUPPORTED", True):
+    if format == "WEBP" and not _decodes_webp():
         raise DataError("this Pillow was built without WebP")
     limit = most_pixels()
-    picture = _READERS[format](file, "")
+    picture = readers()[format](file, "")
     width, height = picture.size
     if min(width, height) < 1:
         raise DataError(f"it has {height} x {width} pixels")
@@ -135,6 +141,12 @@ def _picture(file, encoded):
             f"={width * height} in the environment"
         )
     return picture
+
+
+def _decodes_webp():
+    from PIL import WebPImagePlugin
+
+    return getattr(WebPImagePlugin, "SUPPORTED", True)
 
 
 def _of_all(encoded):
@@ -148,6 +160,8 @@ def most_pixels():
 
     Pillow refuses pictures of more than twice its Image.MAX_IMAGE_PIXELS, which programs may set.
     """
+    from PIL import Image
+
     limit = number(LIMIT, 0, "pixels")
     if not limit:
         return 2 * (Image.MAX_IMAGE_PIXELS or 0)
@@ -157,6 +171,8 @@ def most_pixels():
 
 
 def _reason(problem):
+    from PIL import Image
+
     if isinstance(problem, MemoryError):
         return "there is not enough memory for it"
     if isinstance(problem, OSError) and problem.strerror:
@@ -173,14 +189,14 @@ def _reason(problem):
 _ORIENTATION = 0x0112  # of EXIF; 1 is upright
 _WIDTH, _HEIGHT = 0x0100, 0x0101  # of TIFF
 _TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}  # by Pillow's names
 _TILE = 1 << 20  # pixels
 
 
@@ -188,7 +204,11 @@ def upright(picture):
     """The picture decoded, and turned, or mirrored, as its EXIF orientation says."""
     picture.load()  # which turns a TIFF, and finds what a PNG says at its end
     turn = _TURNS.get(_orientation(picture))
-    return picture if turn is None else picture.transpose(turn)
+    if turn is None:
+        return picture
+    from PIL import Image
+
+    return picture.transpose(Image.Transpose[turn])
 
 
 def upright_size(picture):
@@ -197,7 +217,7 @@ def upright_size(picture):
     if picture.format == "TIFF":  # whose `size` is turned already, or not, by Pillow's version
         width, height = picture.tag_v2[_WIDTH], picture.tag_v2[_HEIGHT]
     if picture.format == "PNG":
-        picture = PngImagePlugin.PngImageFile(_without_pixels(picture.fp))
+        picture = readers()["PNG"](_without_pixels(picture.fp))
     return (width, height) if _orientation(picture) in (5, 6, 7, 8) else (height, width)
 
 
