@@ -27,7 +27,7 @@ first_line_of = kernel(line_of)
 def cut(lines, most, batch, threads, panels, work):
     """(blocks of `most` lines at most, groups of panels) that are about even; None if none are.
 
-    Few groups come first: each computes anew what is between.
+    Few groups come first: each does anew what comes before the products with panels.
     """
     for groups in range(1, min(panels, threads) + 1):
         if threads % groups:
@@ -42,7 +42,7 @@ def cut(lines, most, batch, threads, panels, work):
 def unevenness(lines, blocks, batch, threads, groups, panels, work):
     """The most that a thread has to do, in even shares of the whole.
 
-    `work` is that of a pixel before and after what is between.
+    `work` is that of a pixel before the products with all panels, and theirs.
     """
     before, after = work
     items = np.arange(batch * blocks * groups)

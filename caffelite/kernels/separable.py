@@ -95,9 +95,11 @@ def _plan(first, then, batch, itemsize, laned, threads, block_bytes):
     work = first.kernel_size**2, then.outputs
     if turns:
         found = cut(lines, most, batch, threads, panels, work)
-        blocks, groups = found or (blocks, 1)
+        if found is None:
+            return None
+        blocks, groups = found
         pixels = -(-lines // blocks) * columns
-    if unevenness(lines, blocks, batch, threads, groups, panels, work) > UNEVEN:
+    elif unevenness(lines, blocks, batch, threads, groups, panels, work) > UNEVEN:
         return None
     if laned & LANED_X:
         # what a tile reads of one set and the next is spread over the sets of a cache

@@ -22,7 +22,7 @@ from .winograd_line import cut, fits, pays, transform_inputs  # noqa: F401  (tho
 from .winograd_line import plan as plan_forward
 
 PLACES = 64
-"""Products added up by themselves: sums of few are exacter, and what they read stays in caches."""
+"""Products added up by themselves: sums of few are more exact, and their terms stay in cache."""
 CHANNELS = 16
 """Inputs whose sums a thread makes kernels of at a time."""
 ENOUGH = 4
@@ -88,12 +88,8 @@ def add_gradient(x, dy, dw, plan):
 def _transform_gradients(dy, plan, sizes, gradients, work, share):
     """Transform all of dy: outputs of a panel beside each other, an image after the other."""
     panels, _, gradient_step, _, part_size = sizes
-    panel, outputs, length, other = (
-        TILE_VECTORS * lanes(dy),
-        plan.outputs,
-        plan.out_length,
-        plan.other,
-    )
+    panel, outputs = TILE_VECTORS * lanes(dy), plan.outputs
+    length, other = plan.out_length, plan.other
     columns, lines_at, whole = plan.batch * other, share[0] * part_size, OUTPUTS * plan.tiles
     line_step, column_step = (panel, whole * panel) if plan.across else (other * panel, panel)
     for item in prange(plan.batch * plan.group * panels, share):

@@ -6,7 +6,7 @@ its top, and the blob that it would else lie in gets no values.
 
 from collections import Counter
 
-from .step import Step
+from .step import StepsInOne
 
 
 def find_joins(steps):
@@ -42,41 +42,28 @@ def _given(step):
     return {name for node in step.nodes for name in node.top_names}
 
 
-class JoinStep(Step):
+class JoinStep(StepsInOne):
     """Steps that run one after the other; the last is a layer that lays blobs side by side.
 
     Those of these that fill a part of the whole have no values in their own blobs, which are
     `hidden`, as what the steps hide is.
     """
 
-    replays = True
-
     def __init__(self, steps):
-        super().__init__([node for step in steps for node in step.nodes], steps[0].first)
-        self._steps = steps
         (self.join,) = steps[-1].nodes
-        self._places = self._find_places()
-        joined = {self.join.bottom_names[place] for place in self._places.values()}
-        self.hidden = frozenset(joined.union(*(step.hidden for step in steps)))
+        self._places = self._find_places(steps)
+        super().__init__(steps, {self.join.bottom_names[at] for at in self._places.values()})
 
-    def _find_places(self):
+    def _find_places(self, steps):
         """{step that may fill a part: the place of its only blob among those that are joined}"""
-        writers = Counter(name for step in self.steps for name in _given(step))
+        writers = Counter(name for step in steps for name in _given(step))
         read, found = self.join.bottom_names, {}
-        for step in self.steps[:-1]:
+        for step in steps[:-1]:
             name, *others = _given(step)
             alone = not others and writers[name] == read.count(name) == 1
             if alone and name not in step.nodes[0].bottom_names:
                 found[step] = read.index(name)
         return found
-
-    @property
-    def steps(self):
-        return self._steps
-
-    @property
-    def left_out(self):
-        return any(step.left_out for step in self.steps)
 
     @property
     def early_tops(self):

@@ -9,7 +9,7 @@ from collections import Counter
 from ..kernels.separable import LANED_X, LANED_Y
 from .fused.convolution import ConvolutionStep
 from .fused.separable import SeparableStep
-from .step import Step
+from .step import StepsInOne
 
 
 def find_laned(steps):
@@ -40,27 +40,12 @@ def _goes_on(before, step, readers):
     return step.nodes[0].bottom_names == [name] and readers[name] == own + 1 and not weights
 
 
-class LanedStep(Step):
+class LanedStep(StepsInOne):
     """Separable steps that run one after the other; what is between them is `hidden`."""
 
-    replays = True
-
     def __init__(self, steps):
-        super().__init__([node for step in steps for node in step.nodes], steps[0].first)
-        self._steps = steps
-        between = {name for step in steps[:-1] for node in step.nodes for name in node.top_names}
-        self.hidden = frozenset(between.union(steps[-1].hidden))
-
-    @property
-    def steps(self):
-        return self._steps
-
-    @property
-    def left_out(self):
-        return any(step.left_out for step in self.steps)
-
-    def can_fill(self, array):
-        return False
+        between = (name for step in steps[:-1] for node in step.nodes for name in node.top_names)
+        super().__init__(steps, between)
 
     def forward(self):
         laned = 0

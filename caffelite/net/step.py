@@ -86,3 +86,25 @@ class FusedStep(Step):
 
     def can_fill(self, array):
         return False
+
+
+class StepsInOne(Step):
+    """Base of steps that run other steps one after the other; `hidden` is what those hide, too."""
+
+    replays = True
+
+    def __init__(self, steps, hidden):
+        super().__init__([node for step in steps for node in step.nodes], steps[0].first)
+        self._steps = steps
+        self.hidden = frozenset(hidden).union(*(step.hidden for step in steps))
+
+    @property
+    def steps(self):
+        return self._steps
+
+    @property
+    def left_out(self):
+        return any(step.left_out for step in self.steps)
+
+    def can_fill(self, array):
+        return False

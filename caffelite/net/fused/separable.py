@@ -51,6 +51,7 @@ class SeparableStep(FusedStep):
         first, then = self._heads()
         (bottom,), (top,) = first.bottom_blobs, then.top_blobs
         plans = self._plans(laned)
+        assert plans or not laned, "the steps apart read and write planes"
         if plans is None:
             for step in self.apart:
                 step.forward()
